@@ -1,0 +1,152 @@
+"""The backend that ``TASKS`` names: a task's call becomes a job in a queue, a stored job becomes a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from inspect import iscoroutinefunction
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.utils import timezone
+
+from . import runtime
+from .commit import after_commit
+from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
+from .conf import loco_settings, worker_mode
+from .exceptions import UnknownTask
+from .job import Job, utcnow
+from .queues import Queue, queue_for
+from .results import load_task, result_of
+from .retry import stored
+from .serialization import encode_call
+from .tasks import LocoTask
+
+#: Paths that have been found to lead to a task; in one process that does not change.
+_importable: set[str] = set()
+
+
+class LocoBackend(BaseTaskBackend):
+    """Django's Tasks on django-loco: ``TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}``.
+
+    ``OPTIONS``: ``queue`` ("database", "memory" or a dotted path), ``mode`` (else ``WORKER_MODE`` holds), and
+    what the queue takes. Django makes one instance per thread and per async context, so that nothing is kept
+    here: queues and workers belong to the process.
+    """
+
+    task_class = LocoTask
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def validate_task(self, task: Task[..., Any]) -> None:
+        """Check what Django checks, and that a worker can import the task by its path. Raises ``InvalidTask``."""
+        super().validate_task(task)
+        if "." in task.func.__qualname__:
+            raise InvalidTask("Task function must be defined at a module level.")
+
+    def enqueue(
+        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> TaskResult[..., Any]:
+        """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
+
+        Raises ``InvalidArguments``, ``InvalidTask``, or a ``QueueError``; then nothing is stored.
+        """
+        return self.enqueue_many(task, [(args, kwargs)])[0]
+
+    def enqueue_many(
+        self, task: Task[..., Any], calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
+    ) -> list[TaskResult[..., Any]]:
+        """Store several calls of ``task``, ``(args, kwargs)`` each, all or none; return their results in order."""
+        self._require_importable(task)
+        self.validate_task(task)
+        jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
+        if not jobs:
+            return []
+        stored_now = True
+        if loco_settings().ENQUEUE_ON_COMMIT:
+            stored_now = after_commit(lambda: self._store(task, jobs), except_for=self.queue.database)
+        else:
+            self._store(task, jobs)
+        if stored_now and worker_mode(self.options) == "ForegroundBlocking":
+            return [self.get_result(job.id) for job in jobs]
+        return [result_of(job, task) for job in jobs]
+
+    def enqueue_tick(
+        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
+    ) -> TaskResult[..., Any] | None:
+        """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
+        job = self._job(task, args, kwargs, key=key)
+        return result_of(job, task) if self._store(task, [job]) else None
+
+    def get_result(self, result_id: str) -> TaskResult[..., Any]:
+        """Return a job's present state. Raises ``TaskResultDoesNotExist``."""
+        job = self.queue.get(result_id)
+        if job is None:
+            raise TaskResultDoesNotExist(result_id)
+        return result_of(job)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        """Nothing here: all checks of django-loco are in ``django_loco.checks``."""
+        return []
+
+    @property
+    def queue(self) -> Queue:
+        """The queue of this alias, one for all instances in the process."""
+        return queue_for(self.alias)
+
+    def _require_importable(self, task: Task[..., Any]) -> None:
+        """A task that no worker could find again is refused here, by day, rather than by the worker at night."""
+        path = task.module_path
+        if path in _importable:
+            return
+        try:
+            load_task(path)
+        except UnknownTask as error:
+            raise InvalidTask(
+                f"{error} A task is found by the name of its function, so it must be bound to that name in its module."
+            ) from error
+        _importable.add(path)
+
+    def _job(
+        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str | None = None
+    ) -> Job:
+        overrides = getattr(task, "overrides", ())
+        now = utcnow()
+        delay = getattr(task, "delay", None)
+        return Job(
+            task_path=task.module_path,
+            backend=self.alias,
+            arguments=encode_call(task.module_path, args, kwargs),
+            queue_name=task.queue_name,
+            priority=int(task.priority),
+            is_async=iscoroutinefunction(task.func),
+            run_after=now + delay if delay else _aware(task.run_after),
+            enqueued_at=now,
+            tags=self._tags(task),
+            options={name: stored(name, getattr(task, name)) for name in overrides if name != "tags"},
+            key=key,
+        )
+
+    def _tags(self, task: Task[..., Any]) -> tuple[str, ...]:
+        declared = getattr(task, "tags", None) or ()
+        if "tags" in getattr(task, "overrides", ()):
+            return tuple(declared)
+        return tuple(loco_settings().TASKS.get(task.module_path, {}).get("tags", declared))
+
+    def _store(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
+        mode = worker_mode(self.options)
+        if mode == "BackgroundAsync":
+            runtime.ensure_started(self.alias)
+        added = self.queue.enqueue(jobs)
+        for job in added:
+            task_enqueued.send_robust(sender=type(self), task_result=result_of(job, task))
+        if mode == "ForegroundBlocking":
+            runtime.run_in_foreground(self.queue, added)
+        return added
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A project without ``USE_TZ`` gives naive local times; a job carries aware ones."""
+    return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment

@@ -1,0 +1,115 @@
+"""What ``manage.py check`` finds. Every message names the setting and the hint names the remedy.
+
+    loco.E001  LOCO or WORKER_MODE is wrong
+    loco.E002  a queue cannot be made of a TASKS alias
+    loco.E003  a schedule is wrong (only that one is off)
+    loco.W001  the app is installed, but TASKS does not use it
+    loco.W002  a connection pool is smaller than one worker needs
+    loco.W003  a queue's SQLite database is not in WAL mode
+    loco.W004  jobs wait in memory, in production (--deploy)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import OperationalError, connections
+
+from .compat import task_backends
+from .conf import loco_settings, problems, worker_mode
+from .exceptions import LocoConfigurationError
+from .queues import build
+from .runtime import loco_aliases
+from .scheduler import registry
+
+#: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
+#: the scheduler that may run beside it.
+EXTRA_CONNECTIONS = 5
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Find unknown keys and wrong values in ``LOCO`` and ``WORKER_MODE``."""
+    return [Error(problem, id="loco.E001") for problem in problems()]
+
+
+def check_queues(**kwargs: Any) -> list[CheckMessage]:
+    """Find aliases of ``TASKS`` whose queue cannot work, or would not work well."""
+    aliases = loco_aliases()
+    if not aliases:
+        return [
+            Warning(
+                "django_loco is installed, but no backend in TASKS is one of its own.",
+                hint='Set TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.',
+                id="loco.W001",
+            )
+        ]
+    return [message for alias in aliases for message in _check_alias(alias)] if not problems() else []
+
+
+def _check_alias(alias: str) -> Iterator[CheckMessage]:
+    options = task_backends[alias].options
+    try:
+        queue = build(alias, options)
+    except LocoConfigurationError as error:
+        yield Error(str(error), id="loco.E002")
+        return
+    if queue.database is not None:
+        yield from _check_database(alias, queue.database)
+
+
+def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
+    connection = connections[database]
+    if connection.vendor == "postgresql":
+        yield from _check_pool(alias, database, connection.settings_dict)
+    elif connection.vendor == "sqlite" and not connection.is_in_memory_db():
+        try:
+            with connection.cursor() as cursor:
+                mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+        except OperationalError:
+            return  # There is no file yet, or no way to it: the database's own checks say so.
+        if mode.lower() != "wal":
+            yield Warning(
+                f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "
+                f"{mode!r}: its readers and writers block each other.",
+                hint='Let django-loco switch it to WAL: take journal_mode out of DATABASES OPTIONS["init_command"].',
+                id="loco.W003",
+            )
+
+
+def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterator[CheckMessage]:
+    pool = configured.get("OPTIONS", {}).get("pool")
+    if not pool:
+        return
+    # psycopg_pool: without max_size the pool stays at min_size, which is 4 by default.
+    size = pool if isinstance(pool, dict) else {}
+    limit = size.get("max_size") or size.get("min_size", 4)
+    needed = loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS
+    if limit < needed:
+        yield Warning(
+            f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; a worker of TASKS[{alias!r}] "
+            f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}).",
+            hint=f"Set max_size to {needed} or more, or LOCO['NUM_WORKERS'] to {max(limit - EXTRA_CONNECTIONS, 1)}.",
+            id="loco.W002",
+        )
+
+
+def check_schedules(**kwargs: Any) -> list[CheckMessage]:
+    """Find schedules that are wrong; each is off, and the others run."""
+    return [Error(problem.message, hint=problem.hint, id="loco.E003") for problem in registry.problems()]
+
+
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """Find what is right in development and wrong in production."""
+    if problems():
+        return []
+    return [
+        Warning(
+            f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
+            hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
+            id="loco.W004",
+        )
+        for alias in loco_aliases()
+        if worker_mode(task_backends[alias].options) == "BackgroundAsync"
+    ]

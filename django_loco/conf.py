@@ -1,0 +1,183 @@
+"""The ``LOCO`` setting: every key, its type, its default and its meaning, in one place.
+
+Settings are read when they are needed and kept until Django says that one has changed, so that
+``override_settings`` works everywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from .exceptions import LocoConfigurationError
+
+Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+DEFAULT_MODE: Mode = "BackgroundAsync"
+
+#: What ``LOCO["TASKS"][path]`` may set, and the ``@task`` decorator as well.
+TASK_OPTIONS = ("max_attempts", "backoff", "retry_on", "no_retry_on", "timeout", "tags")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocoSettings:
+    """The value of ``settings.LOCO`` with every default filled in."""
+
+    NUM_WORKERS: int = 10
+    """How many sync jobs one worker process runs at once: its threads."""
+
+    ASYNC_WORKERS: int = 100
+    """How many async jobs one worker process runs at once on its event loop."""
+
+    SHUTDOWN_TIMEOUT: float = 25
+    """Seconds from the first signal until what still runs is handed back and the process ends."""
+
+    LEASE: float = 30
+    """Seconds after which a worker that shows no sign of life loses its jobs to the others."""
+
+    MAX_ATTEMPTS: int = 1
+    """How often a job is tried before it has failed for good, unless its task says otherwise."""
+
+    RESULT_TTL: float = 86_400
+    """Seconds that a finished job and its result are kept."""
+
+    ENQUEUE_ON_COMMIT: bool = True
+    """Whether a job enqueued inside ``atomic()`` waits for the commit (or is part of the transaction)."""
+
+    TASKS: Mapping[str, Mapping[str, Any]] = None  # type: ignore[assignment]
+    """Options per task path, stronger than the decorator's: ``{"shop.tasks.sync": {"max_attempts": 5}}``."""
+
+    SCHEDULE: Mapping[str, Any] = None  # type: ignore[assignment]
+    """Schedules by name, beside those of the ``schedules`` modules."""
+
+    COMPONENTS: Sequence[str] = ()
+    """Dotted paths of further components that run beside server, worker and scheduler."""
+
+    REDACT: Sequence[str] = ()
+    """Names of job arguments that are never shown."""
+
+    LOG_FORMAT: Literal["text", "json"] = "text"
+    """How the commands of django-loco write log lines."""
+
+    def __post_init__(self) -> None:
+        for name in ("TASKS", "SCHEDULE"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, {})
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "NUM_WORKERS": (_count, "a whole number of threads, 0 or more"),
+    "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
+    "SHUTDOWN_TIMEOUT": (_seconds, "a number of seconds above 0"),
+    "LEASE": (_seconds, "a number of seconds above 0"),
+    "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),
+    "RESULT_TTL": (_seconds, "a number of seconds above 0"),
+    "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
+    "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
+    "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),
+    "COMPONENTS": (_names, "a list of dotted paths"),
+    "REDACT": (_names, "a list of argument names"),
+    "LOG_FORMAT": (lambda value: value in ("text", "json"), '"text" or "json"'),
+}
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or a list of them all."""
+    near = difflib.get_close_matches(word.upper(), [name.upper() for name in known], n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean {next(name for name in known if name.upper() == near[0])!r}?"
+    return f" Known are: {', '.join(known)}."
+
+
+def problems() -> list[str]:
+    """Say what is wrong with ``LOCO`` and ``WORKER_MODE``: one sentence each, naming setting and remedy."""
+    return [*_mode_problems(), *_loco_problems(getattr(settings, "LOCO", {}))]
+
+
+def _mode_problems() -> list[str]:
+    mode = getattr(settings, "WORKER_MODE", DEFAULT_MODE)
+    if mode in MODES:
+        return []
+    return [f"WORKER_MODE is {mode!r}.{did_you_mean(str(mode), MODES)}"]
+
+
+def _loco_problems(given: Any) -> list[str]:
+    if not isinstance(given, Mapping):
+        return [f"LOCO must be a dict, not {given!r}."]
+    known = [field.name for field in fields(LocoSettings)]
+    found = [f"LOCO[{name!r}] is unknown.{did_you_mean(str(name), known)}" for name in given if name not in known]
+    for name, value in given.items():
+        if name in _RULES and not _RULES[name][0](value):
+            found.append(f"LOCO[{name!r}] is {value!r}; it must be {_RULES[name][1]}.")
+        elif name == "TASKS":
+            found += _task_problems(value)
+    return found
+
+
+def _task_problems(tasks: Mapping[str, Any]) -> list[str]:
+    found = []
+    for path, options in tasks.items():
+        if not isinstance(options, Mapping):
+            found.append(f"LOCO['TASKS'][{path!r}] must be a dict of options, not {options!r}.")
+            continue
+        found += [
+            f"LOCO['TASKS'][{path!r}][{name!r}] is unknown.{did_you_mean(str(name), TASK_OPTIONS)}"
+            for name in options
+            if name not in TASK_OPTIONS
+        ]
+    return found
+
+
+_cached: LocoSettings | None = None
+
+
+def loco_settings() -> LocoSettings:
+    """Return the checked settings.
+
+    Raises ``LocoConfigurationError`` that lists everything wrong with ``LOCO`` or ``WORKER_MODE``.
+    """
+    global _cached
+    if _cached is None:
+        found = problems()
+        if found:
+            raise LocoConfigurationError(" ".join(found))
+        _cached = LocoSettings(**getattr(settings, "LOCO", {}))
+    return _cached
+
+
+def worker_mode(options: Mapping[str, Any]) -> Mode:
+    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``."""
+    mode = options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE))
+    if mode not in MODES:
+        source = "OPTIONS['mode']" if "mode" in options else "WORKER_MODE"
+        raise LocoConfigurationError(f"{source} is {mode!r}.{did_you_mean(str(mode), MODES)}")
+    return mode  # type: ignore[no-any-return]
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    global _cached
+    if setting in ("LOCO", "WORKER_MODE"):
+        _cached = None

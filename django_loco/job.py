@@ -1,0 +1,177 @@
+"""The two values that travel the whole way: a ``Job`` down to where it runs, an ``Outcome`` back.
+
+Both are frozen and do no I/O. A change is a new value; only a queue stores one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from .compat import TaskError, TaskResultStatus
+from .exceptions import LostJob
+
+#: How often a job may take its worker down before it fails as ``LostJob``.
+MAX_LOST = 3
+
+READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
+FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
+
+
+def utcnow() -> datetime:
+    """The time now, aware, in UTC, whatever ``USE_TZ`` says: the only kind of time a job carries."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Return a UUID of version 7 as 32 hexadecimal digits: sorts by time of creation (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    high, low = random >> 68, random & ((1 << 62) - 1)
+    return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of a task that waits, runs or has run.
+
+    1. ``enqueue`` makes it: ``READY`` and due at once, or at ``run_after``.
+    2. A worker fetches it: ``RUNNING``, under a random ``token`` that every later write must show.
+    3. The worker's outcome makes it ``SUCCESSFUL``, ``FAILED``, or ``READY`` once more (a retry, or handed back).
+    4. If the worker died, its lease runs out and any live process makes it ``READY`` again, ``lost`` one higher.
+    """
+
+    task_path: str
+    """Where the task is imported from: ``"shop.tasks.reindex"``."""
+
+    backend: str
+    """The alias in ``TASKS``."""
+
+    id: str = field(default_factory=new_id)
+    arguments: str = "[[],{}]"
+    """JSON text ``[args, kwargs]``."""
+
+    queue_name: str = "default"
+    priority: int = 0
+    is_async: bool = False
+    """Whether it wants a place on the event loop rather than a thread."""
+
+    run_after: datetime | None = None
+    """The earliest time of the next run; ``None``: at once."""
+
+    enqueued_at: datetime = field(default_factory=utcnow)
+    tags: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What ``.using()`` changed for this call alone: any of ``conf.TASK_OPTIONS`` but tags, as JSON values."""
+
+    key: str | None = None
+    """A once-key: the queue takes one job with it, ever; ``None``: no limit."""
+
+    status: TaskResultStatus = READY
+    started_at: datetime | None = None
+    """When the first attempt began."""
+
+    last_attempted_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker_ids: tuple[str, ...] = ()
+    """The worker of each attempt that has ended; an interrupted run is no attempt."""
+
+    errors: tuple[TaskError, ...] = ()
+    """One per attempt that failed, oldest first."""
+
+    lost: int = 0
+    """How many workers died while they held it."""
+
+    return_value: str | None = None
+    """JSON text, once ``SUCCESSFUL``."""
+
+    token: str | None = None
+    """The fencing token of the claim it is held under, while ``RUNNING``."""
+
+    worker_id: str | None = None
+    """Who holds it, while ``RUNNING``."""
+
+    @property
+    def due_at(self) -> datetime:
+        """When it may run: also its place in the order among jobs of one priority."""
+        return self.run_after or self.enqueued_at
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs now or comes next, from 1."""
+        return len(self.worker_ids) + (self.finished_at is None)
+
+    def claimed(self, *, worker_id: str, token: str, at: datetime) -> Job:
+        """This job as the worker ``worker_id`` holds it from ``at`` on."""
+        return replace(
+            self,
+            status=RUNNING,
+            worker_id=worker_id,
+            token=token,
+            started_at=self.started_at or at,
+            last_attempted_at=at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended. ``job`` is the job as it was fetched, token and all."""
+
+    job: Job
+    status: TaskResultStatus
+    """``SUCCESSFUL``, ``FAILED``, or ``READY`` to be run again."""
+
+    at: datetime = field(default_factory=utcnow)
+    return_value: str | None = None
+    """JSON text, if ``SUCCESSFUL``."""
+
+    error: TaskError | None = None
+    run_after: datetime | None = None
+    """If ``READY``: not before this time; ``None`` keeps the job's old place in the order."""
+
+    spent: bool = True
+    """Whether the run counts as an attempt."""
+
+    lost: bool = False
+    """Whether the worker died under it."""
+
+    @classmethod
+    def released(cls, job: Job, *, run_after: datetime | None = None, error: TaskError | None = None) -> Outcome:
+        """``job`` handed back unfinished: no attempt is spent and it keeps its place, unless ``run_after`` is given."""
+        return cls(job=job, status=READY, spent=False, run_after=run_after, error=error)
+
+    @classmethod
+    def of_dead_worker(cls, job: Job) -> Outcome:
+        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time."""
+        if job.lost + 1 < MAX_LOST:
+            return cls(job=job, status=READY, spent=False, lost=True)
+        story = f"{LostJob.__module__}.{LostJob.__qualname__}"
+        text = f"{story}: the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}.\n"
+        error = TaskError(exception_class_path=story, traceback=text)
+        return cls(job=job, status=FAILED, spent=False, lost=True, error=error)
+
+    def applied(self) -> Job:
+        """The job after this outcome, held by nobody."""
+        job = self.job
+        finished = self.status != READY
+        return replace(
+            job,
+            status=self.status,
+            token=None,
+            worker_id=None,
+            run_after=self.run_after or job.run_after,
+            finished_at=self.at if finished else None,
+            worker_ids=(*job.worker_ids, job.worker_id or "") if self.spent else job.worker_ids,
+            errors=(*job.errors, self.error) if self._is_new_error() else job.errors,
+            lost=job.lost + self.lost,
+            return_value=self.return_value,
+        )
+
+    def _is_new_error(self) -> bool:
+        """A job that is handed back again and again for one reason says so once."""
+        repeated = not self.spent and self.job.errors[-1:] == (self.error,)
+        return self.error is not None and not repeated

@@ -1,0 +1,74 @@
+"""Where jobs wait. ``queue_for(alias)`` returns the queue that a ``TASKS`` alias uses in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+from django.utils.module_loading import import_string
+
+from ..compat import task_backends
+from ..conf import did_you_mean, worker_mode
+from ..exceptions import LocoConfigurationError
+from .base import Claim, Queue
+
+__all__ = ["Claim", "Queue", "queue_for"]
+
+#: The short names that ``OPTIONS["queue"]`` takes beside a dotted path.
+BUILT_IN = {
+    "memory": "django_loco.queues.memory.MemoryQueue",
+    "database": "django_loco.queues.database.DatabaseQueue",
+}
+DEFAULT = "database"
+
+_queues: dict[str, Queue] = {}
+_lock = threading.Lock()
+
+
+def queue_for(alias: str) -> Queue:
+    """Return the queue of ``TASKS[alias]``, the same one for every caller in this process.
+
+    Raises ``LocoConfigurationError`` if it is configured wrongly.
+    """
+    queue = _queues.get(alias)
+    if queue is None:
+        with _lock:
+            queue = _queues.get(alias)
+            if queue is None:
+                queue = _queues[alias] = build(alias, task_backends[alias].options)
+    return queue
+
+
+def build(alias: str, options: dict[str, Any]) -> Queue:
+    """Make the queue that ``options`` (``TASKS[alias]["OPTIONS"]``) ask for."""
+    name = options.get("queue", DEFAULT) if worker_mode(options) == "BackgroundQueue" else "memory"
+    if "." not in name and name not in BUILT_IN:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}.{did_you_mean(name, tuple(BUILT_IN))} "
+            "A queue of your own is named by its dotted path."
+        )
+    path = BUILT_IN.get(name, name)
+    try:
+        queue_class = import_string(path)
+    except ImportError as error:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which cannot be imported: {error}"
+        ) from error
+    return queue_class(alias, options)  # type: ignore[no-any-return]
+
+
+def forget() -> None:
+    """Drop every queue of this process; the next use makes new ones."""
+    _queues.clear()
+
+
+@receiver(setting_changed)
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("TASKS", "WORKER_MODE"):
+        forget()
+
+
+os.register_at_fork(after_in_child=forget)

@@ -1,0 +1,147 @@
+"""The port: what a queue has to do, and all that the rest of django-loco asks of one.
+
+How a job is held
+-----------------
+``fetch`` gives a job to a worker under a *lease*: a random token and a time until which it is valid. A
+worker's heartbeat renews the leases of all it holds at a third of their length. When a worker dies its leases
+run out, and ``rescue``, which every live worker calls, makes those jobs ready again.
+
+A worker that was only presumed dead (a suspended laptop, a long garbage collection, a lost network) may still
+finish. Therefore every later write shows the token: a queue takes an outcome only of the job's present holder.
+A second run of a job is possible then; a second outcome is not.
+
+Whose clock
+-----------
+Leases and due times are compared with one clock per queue: the database's own where several machines share
+it, this machine's elsewhere. No two machines have to agree.
+
+To write a queue of your own, fill in the abstract methods, run ``django_loco.testing.QueueContract`` against
+it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from ..compat import TaskResultStatus
+from ..job import Job, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a worker asks for in one ``fetch``."""
+
+    worker_id: str
+    lease: float
+    """Seconds that the claim is valid unless renewed."""
+
+    threads: int = 0
+    """How many sync jobs at most."""
+
+    coroutines: int = 0
+    """How many async jobs at most."""
+
+    queues: tuple[str, ...] | None = None
+    """Only of these queues; ``None``: of every one."""
+
+    tags: tuple[str, ...] | None = None
+    """``None``: whatever its tags; ``()``: only jobs without tags; else only jobs with one of these."""
+
+
+class Queue(ABC):
+    """A place where jobs wait, and where their outcomes are kept.
+
+    One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods that reach
+    the store raise ``QueueUnavailable`` when it cannot be reached; having raised, they have changed nothing.
+    """
+
+    is_shared: ClassVar[bool] = True
+    """Whether another process can fetch from it."""
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """``alias`` is the one in ``TASKS``, ``options`` its ``OPTIONS``. Raises ``LocoConfigurationError``.
+
+        Must be cheap and touch neither models nor store: it runs while apps are still being loaded.
+        """
+        self.alias = alias
+        self.options = options
+
+    @property
+    def database(self) -> str | None:
+        """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
+        return None
+
+    @abstractmethod
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs, all or none, in one round trip; return those stored.
+
+        Not stored and not returned are jobs whose ``key`` the queue has seen before. Raises ``QueueFull``.
+        """
+
+    @abstractmethod
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first: ``priority`` descending, then ``due_at``, then ``id`` ascending.
+
+        Each is ``RUNNING`` under a token of its own. No other fetch returns it until its lease has run out.
+        """
+
+    @abstractmethod
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended (done, failed, to be retried, handed back) in one round trip.
+
+        Returns the ids refused because the job is no longer held under the outcome's token; those are unchanged.
+        """
+
+    @abstractmethod
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Make the leases of held ``jobs`` valid for ``lease`` seconds from now; return the ids no longer held."""
+
+    @abstractmethod
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free up to ``limit`` jobs whose lease has run out, by ``Outcome.of_dead_worker``; return them as they are now.
+
+        Any number of processes may call it at once; each such job is freed once.
+        """
+
+    @abstractmethod
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, finished or not; ``None`` if there is no such (or it has been pruned)."""
+
+    @abstractmethod
+    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+        """Return up to ``limit`` jobs, the newest first; with ``status``, only such."""
+
+    @abstractmethod
+    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status."""
+
+    @abstractmethod
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due; ``None`` if nothing that is due waits."""
+
+    @abstractmethod
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Delete up to ``limit`` jobs that finished more than ``older_than`` seconds ago; return how many."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete every job. For tests."""
+
+    @abstractmethod
+    def wait(self, timeout: float) -> bool:
+        """Block until jobs may have become due, or for ``timeout`` seconds; return whether it was the former.
+
+        Called by one thread per worker, again and again. May return early for no reason. Jobs that become due by
+        the clock alone need not end it; a worker fetches at the latest every second.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """End every ``wait`` in this process at once."""
+
+    def close(self) -> None:
+        """Let go of what the calling thread holds open (a connection). The queue stays usable."""

@@ -1,0 +1,127 @@
+"""From a stored ``Job`` back to Django's ``Task`` and ``TaskResult``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from .compat import Task, TaskResult
+from .conf import TASK_OPTIONS, loco_settings
+from .exceptions import UnknownTask
+from .job import RUNNING, SUCCESSFUL, Job
+from .retry import Policy, revive
+from .serialization import decode, decode_call
+from .tasks import LocoTask
+
+
+def load_task(path: str) -> Task[..., Any]:
+    """Import the task at ``path``. Raises ``UnknownTask`` if there is none in this process."""
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise UnknownTask(
+            f"{path} cannot be imported here ({error}). Deploy the code that has it, or delete its jobs."
+        ) from error
+    if not isinstance(found, Task):
+        raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
+    return found
+
+
+def stand_in(path: str, backend: str) -> Task[..., Any]:
+    """Return a task that shows the name ``path`` and cannot be called, for jobs whose task is not known here."""
+
+    def missing(*args: Any, **kwargs: Any) -> None:
+        raise UnknownTask(f"{path} cannot be imported here.")
+
+    missing.__module__, _, missing.__name__ = path.rpartition(".")
+    missing.__qualname__ = missing.__name__
+    task: LocoTask[..., Any] = object.__new__(LocoTask)
+    _fill(task, {field.name: field.default for field in fields(LocoTask)} | {"func": missing, "backend": backend})
+    return task
+
+
+def policy_of(task: Task[..., Any], job: Job) -> Policy:
+    """Return what holds for ``job``: ``LOCO``'s defaults, the task's, ``LOCO["TASKS"]``, what ``using()`` gave."""
+    loco = loco_settings()
+    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in job.options}
+    return Policy.merged(
+        {"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(job.task_path, {}), job.options
+    )
+
+
+def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
+    """Return ``job`` as Django shows it. ``task``: the one it is a job of, if the caller has it at hand."""
+    args, kwargs = decode_call(job.arguments)
+    result: TaskResult[..., Any] = TaskResult(
+        task=_as_enqueued(task or _known(job), job),
+        id=job.id,
+        status=job.status,
+        enqueued_at=_shown(job.enqueued_at),
+        started_at=_shown(job.started_at),
+        finished_at=_shown(job.finished_at),
+        last_attempted_at=_shown(job.last_attempted_at),
+        args=args,
+        kwargs=kwargs,
+        backend=job.backend,
+        errors=list(job.errors),
+        worker_ids=[*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
+    )
+    if job.status == SUCCESSFUL and job.return_value is not None:
+        object.__setattr__(result, "_return_value", decode(job.return_value))
+    return result
+
+
+def _known(job: Job) -> Task[..., Any]:
+    try:
+        return load_task(job.task_path)
+    except UnknownTask:
+        return stand_in(job.task_path, job.backend)
+
+
+def _shown(moment: datetime | None) -> datetime | None:
+    """Jobs carry UTC; a project without ``USE_TZ`` sees naive local time, as everywhere in Django."""
+    if moment is None or settings.USE_TZ:
+        return moment
+    return timezone.make_naive(moment)
+
+
+def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
+    """Return ``task`` as it was when ``job`` was enqueued.
+
+    Not by ``using()``: that validates against today's settings, and a stored job must be readable whatever they
+    say now. It is slow as well, and this happens for every job.
+    """
+    changes: dict[str, Any] = {}
+    run_after = _shown(job.run_after)
+    for name, value in (
+        ("priority", job.priority),
+        ("queue_name", job.queue_name),
+        ("backend", job.backend),
+        ("run_after", run_after),
+    ):
+        if getattr(task, name) != value:
+            changes[name] = value
+    if job.options:
+        changes |= {name: _tupled(revive(name, value)) for name, value in job.options.items()}
+        changes["overrides"] = tuple(job.options)
+    if not changes:
+        return task
+    copy: Task[..., Any] = object.__new__(type(task))
+    _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
+    return copy
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _fill(task: Task[..., Any], values: dict[str, Any]) -> None:
+    setter: Callable[[object, str, Any], None] = object.__setattr__
+    for name, value in values.items():
+        setter(task, name, value)

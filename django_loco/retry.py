@@ -1,0 +1,123 @@
+"""When a failed job is tried again: pure functions and one value, no clock and no I/O."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+#: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
+#: returns seconds.
+Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
+ExceptionTypes = tuple[type[BaseException], ...]
+
+MAX_DELAY = 3600.0  # seconds
+
+
+def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
+    """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter.
+
+    The jitter keeps jobs that failed together (a server that went away) from coming back together; the reasons
+    are in "Exponential Backoff And Jitter" of the AWS Architecture Blog, 2015.
+    """
+    return min(MAX_DELAY, 2.0 ** min(attempt, 32)) * (0.75 + 0.5 * jitter())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What is to happen when a job raises."""
+
+    max_attempts: int = 1
+    backoff: Backoff | None = None
+    retry_on: ExceptionTypes | None = None
+    """Only these are tried again; ``None``: every ``Exception``."""
+
+    no_retry_on: ExceptionTypes = ()
+    """These never are, whatever ``retry_on`` says."""
+
+    timeout: float | None = None
+    """Seconds that one attempt may take; ``None``: no limit."""
+
+    @classmethod
+    def merged(cls, *layers: Mapping[str, Any]) -> Policy:
+        """Return the policy of several layers of options, the weakest first; ``None`` means not given."""
+        merged: dict[str, Any] = {}
+        for layer in layers:
+            merged |= {name: value for name, value in layer.items() if value is not None and name != "tags"}
+        return cls(**{name: revive(name, value) for name, value in merged.items()})
+
+    def wants_retry(self, error: BaseException, attempt: int) -> bool:
+        """Whether attempt number ``attempt`` (from 1), ended by ``error``, is followed by another one."""
+        if attempt >= self.max_attempts or not isinstance(error, Exception):
+            return False
+        if isinstance(error, self.no_retry_on):
+            return False
+        return self.retry_on is None or isinstance(error, self.retry_on)
+
+    def delay(self, error: BaseException, attempt: int, result: Any) -> float:
+        """Return the seconds between attempt number ``attempt`` and the next one."""
+        match self.backoff:
+            case None:
+                return exponential(attempt)
+            case int() | float() as seconds:
+                return max(0.0, seconds)
+            case Sequence() as steps:
+                return max(0.0, steps[min(attempt, len(steps)) - 1])
+            case function:
+                return max(0.0, float(function(error, result)))
+
+
+def revive(name: str, value: Any) -> Any:
+    """Turn an option's stored form (dotted paths, lists) into what ``Policy`` takes."""
+    if name in ("retry_on", "no_retry_on"):
+        return tuple(import_string(item) if isinstance(item, str) else item for item in value)
+    if name == "backoff" and isinstance(value, str):
+        return import_string(value)
+    return value
+
+
+def stored(name: str, value: Any) -> Any:
+    """Turn an option into JSON values; exception types and functions become dotted paths."""
+    if name in ("retry_on", "no_retry_on"):
+        return [f"{item.__module__}.{item.__qualname__}" for item in value]
+    if name == "backoff" and callable(value):
+        return f"{value.__module__}.{value.__qualname__}"  # type: ignore[attr-defined]
+    return list(value) if isinstance(value, tuple) else value
+
+
+def option_problem(name: str, value: Any) -> str | None:
+    """Say what is wrong with an option of a task, or return ``None``."""
+    wanted = _WANTED[name]
+    return None if wanted[0](value) else f"{name} is {value!r}; it must be {wanted[1]}."
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_backoff(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_number(item) and item >= 0 for item in value)
+    return callable(value) or isinstance(value, str) or (_number(value) and value >= 0)
+
+
+def _are_exceptions(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(item, str) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
+    )
+
+
+_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "max_attempts": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1, "a whole number, 1 or more"),
+    "backoff": (_is_backoff, "seconds, a list of seconds, or a function of the exception and the task result"),
+    "retry_on": (_are_exceptions, "a list of exception types"),
+    "no_retry_on": (_are_exceptions, "a list of exception types"),
+    "timeout": (lambda v: _number(v) and v > 0, "a number of seconds above 0"),
+    "tags": (
+        lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) and item for item in v),
+        "a list of words",
+    ),
+}

@@ -1,0 +1,209 @@
+"""The workers of this process: made from the settings, and in ``BackgroundAsync`` started by the first job.
+
+Threads are never started at import or in ``AppConfig.ready()``: that would run them in ``migrate`` and lose
+them at a fork. They are started where the first job is enqueued, in whatever process that is: a server's
+worker, a shell, a command. ``loco_start --worker`` starts the same worker under its supervisor instead.
+
+What waits in memory when a process ends in good order is kept in files (see ``spool_folder``) and taken up by
+the next process that uses the queue. A process that nobody stops in order (a command that has come to its end,
+a server without ``loco_start``) first goes on with its jobs for up to ``SHUTDOWN_TIMEOUT`` seconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import mail
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from .compat import task_backends
+from .conf import loco_settings, worker_mode
+from .exceptions import LocoConfigurationError
+from .job import Job
+from .queues import Queue, queue_for
+from .queues.memory import MemoryQueue
+from .tasks import LocoTask
+from .worker import Worker, run_inline
+
+logger = logging.getLogger("django_loco.runtime")
+
+_lock = threading.RLock()
+_workers: dict[str, Worker] = {}
+#: Aliases whose worker a supervisor looks after.
+_supervised: set[str] = set()
+#: Aliases whose kept jobs this process has taken up.
+_loaded: set[str] = set()
+
+
+def loco_aliases() -> list[str]:
+    """Return the aliases in ``TASKS`` that are django-loco's."""
+    return [alias for alias in task_backends if issubclass(task_backends[alias].task_class, LocoTask)]
+
+
+def worker_for(
+    alias: str,
+    *,
+    queues: Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    threads: int | None = None,
+    coroutines: int | None = None,
+    drain: bool = False,
+    max_jobs: int | None = None,
+) -> Worker:
+    """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
+
+    Whoever calls this looks after it; jobs enqueued in this process no longer start one of their own. Raises
+    ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
+    """
+    known = task_backends[alias].queues
+    for name in queues or ():
+        if known and name not in known:
+            raise LocoConfigurationError(
+                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(known))}."
+            )
+    with _lock:
+        _supervised.add(alias)
+        loco = loco_settings()
+        queue = queue_for(alias)
+        take_up(alias, queue)
+        return Worker(
+            queue,
+            threads=loco.NUM_WORKERS if threads is None else threads,
+            coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
+            lease=loco.LEASE,
+            result_ttl=loco.RESULT_TTL,
+            queues=tuple(queues or sorted(known)) or None,
+            tags=None if tags is None else tuple(tags),
+            drain=drain,
+            max_jobs=max_jobs,
+        )
+
+
+def ensure_started(alias: str) -> None:
+    """Start the in-process worker of ``alias``, unless it runs or a supervisor looks after it."""
+    worker = _workers.get(alias)
+    if alias in _supervised or (worker is not None and worker.is_alive):
+        return
+    with _lock:
+        worker = _workers.get(alias)
+        if alias in _supervised or (worker is not None and worker.is_alive):
+            return
+        worker = worker_for(alias)
+        _supervised.discard(alias)
+        worker.start()
+        _workers[alias] = worker
+
+
+def run_in_foreground(queue: Queue, jobs: Sequence[Job]) -> None:
+    """Run jobs just enqueued to their end in the calling thread, retries and all, without waiting in between."""
+    for job in jobs:
+        run_inline(queue, job)
+
+
+def stop(deadline: float) -> None:
+    """Stop the workers that ``ensure_started`` started, by ``deadline`` (``time.monotonic()``), and keep what waits."""
+    with _lock:
+        for worker in _workers.values():
+            worker.stop(deadline)
+        for worker in _workers.values():
+            worker.join(max(0.0, deadline - time.monotonic()))
+        _workers.clear()
+        for alias in tuple(_loaded):
+            keep(alias, queue_for(alias))
+
+
+def take_up(alias: str, queue: Queue) -> None:
+    """Load the jobs that earlier processes kept for ``queue``, if it is one in memory; once per process."""
+    if alias in _loaded or not isinstance(queue, MemoryQueue):
+        return
+    folder = spool_folder(alias)
+    if folder is None:
+        return
+    _loaded.add(alias)
+    if count := queue.load(folder):
+        logger.info("%d jobs that an earlier process kept in %s are back in the queue", count, folder)
+
+
+def keep(alias: str, queue: Queue) -> None:
+    """Write the jobs that wait in ``queue``, if it is one in memory, to files for the next process."""
+    folder = spool_folder(alias)
+    if folder is None or not isinstance(queue, MemoryQueue):
+        return
+    try:
+        count = queue.save(folder)
+    except OSError:
+        logger.exception("Jobs that wait in memory could not be kept in %s", folder)
+        return
+    if count:
+        logger.info("%d jobs that were waiting are kept in %s for the next start", count, folder)
+
+
+def spool_folder(alias: str) -> Path | None:
+    """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
+
+    ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
+    ``BASE_DIR``, or in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
+    In tests nothing is kept: the next run of the site must not find a test's jobs.
+    """
+    if hasattr(mail, "outbox"):  # how Django's test environment shows itself
+        return None
+    options = task_backends[alias].options
+    chosen = options.get("spool", _default_spool())
+    if chosen is None:
+        return None
+    return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
+
+
+def _default_spool() -> Path:
+    base = getattr(settings, "BASE_DIR", None)
+    if base is not None and os.access(base, os.W_OK):
+        return Path(base) / ".django-loco"
+    return Path(tempfile.gettempdir()) / f"django-loco-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def _at_exit() -> None:
+    deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
+    for worker in tuple(_workers.values()):
+        worker.drain()
+    for worker in tuple(_workers.values()):
+        worker.join(max(0.0, deadline - time.monotonic()))
+    stop(deadline)
+
+
+# Before the interpreter forbids new work to executors (which async jobs with sync_to_async need), which is
+# earlier than atexit; there is no public name for that moment.
+getattr(threading, "_register_atexit", atexit.register)(_at_exit)
+
+
+def _after_fork() -> None:
+    """A forked copy has none of its parent's threads, and its parent's jobs are not its own."""
+    global _lock
+    _lock = threading.RLock()
+    for registry in (_workers, _supervised, _loaded):
+        registry.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@receiver(setting_changed)
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    """``override_settings`` in a test: workers of the old settings go, and the next job starts new ones."""
+    if setting in ("TASKS", "WORKER_MODE", "LOCO"):
+        stop(time.monotonic())
+        _supervised.clear()
+
+
+def is_background_async(alias: str) -> bool:
+    """Whether the jobs of ``alias`` run in the process that enqueues them."""
+    return worker_mode(task_backends[alias].options) == "BackgroundAsync"
