@@ -1,0 +1,147 @@
+"""Log lines that say which part of the process, and which run of which job, they come from.
+
+The commands of django-loco label what the console shows by themselves (see ``console``). For handlers of your
+own, name the filter in ``LOGGING``; it gives each record the attributes that a format can then use::
+
+    "filters": {"loco": {"()": "django_loco.log.LabelFilter"}},
+    "formatters": {"loco": {"format": "%(asctime)s %(levelname)s %(label)s %(message)s"}},
+
+``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its
+id and the number of the attempt. One by one they are ``component``, ``task``, ``job_id`` and ``attempt``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from django.utils.termcolors import make_style
+
+Fields = Mapping[str, Any]
+
+#: What a label is made of, in the order of the JSON form.
+FIELDS = ("component", "job_id", "task", "attempt")
+
+#: The component of a line that nothing else tells, by the logger it came through.
+_COMPONENT_OF_LOGGER = {
+    "django.server": "web",
+    "django.request": "web",
+    "django_loco.worker": "worker",
+    "django_loco.queues": "worker",
+    "django_loco.scheduler": "scheduler",
+}
+_COLOURS: dict[str, dict[str, Any]] = {
+    "web": {"fg": "cyan"},
+    "worker": {"fg": "green"},
+    "scheduler": {"fg": "magenta"},
+}
+
+_bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
+
+
+def bind(**fields: Any) -> Token[Fields]:
+    """Add ``fields`` (some of ``FIELDS``) to each line logged from here on in this thread or asyncio task."""
+    return _bound.set({**_bound.get(), **fields})
+
+
+def unbind(token: Token[Fields]) -> None:
+    """Take back the ``bind`` that returned ``token``; in the same thread or asyncio task, the last one first."""
+    _bound.reset(token)
+
+
+def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
+    """Return what ``FIELDS`` are for ``record`` in the calling thread; ``default`` is the component of last resort."""
+    bound = _bound.get()
+    component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
+    return {**dict.fromkeys(FIELDS, ""), **bound, "component": component}
+
+
+def _by_logger(name: str) -> str:
+    return next((part for prefix, part in _COMPONENT_OF_LOGGER.items() if f"{name}.".startswith(f"{prefix}.")), "")
+
+
+class LabelFilter(logging.Filter):
+    """Lets every record pass and gives it ``label``, ``component``, ``job_id``, ``task`` and ``attempt``."""
+
+    def __init__(self, component: str = "") -> None:
+        """``component`` is named where a line's own is not known."""
+        super().__init__()
+        self.component = component
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set the attributes, unless another ``LabelFilter`` has: that one ran in the thread that logged."""
+        if not hasattr(record, "label"):
+            record.__dict__.update(fields_of(record, self.component))
+            record.label = label(record)
+        return True
+
+
+def label(record: logging.LogRecord, *, colour: bool = False) -> str:
+    """Return ``[worker] send#9f3a01bc/2`` from a filtered record's attributes, less what is not known of it."""
+    fields = record.__dict__
+    component = f"[{fields['component']}]" if fields["component"] else ""
+    parts = [_painted(component, fields["component"]) if colour else component] if component else []
+    if fields["job_id"]:
+        # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
+        parts.append(f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}")
+    return " ".join(parts)
+
+
+def _painted(text: str, component: str) -> str:
+    return make_style(**_COLOURS.get(component, {"fg": "yellow"}))(text)
+
+
+class LabelFormatter(logging.Formatter):
+    """Puts the label in front of what the formatter it wraps makes of a record."""
+
+    def __init__(self, inner: logging.Formatter, *, colour: bool = False) -> None:
+        super().__init__()
+        self.inner = inner
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback's further lines carry no label."""
+        LabelFilter().filter(record)
+        return f"{label(record, colour=self.colour)} {self.inner.format(record)}".lstrip()
+
+
+class PlainFormatter(logging.Formatter):
+    """The look of the development server's own lines, with the level where it is worth a look."""
+
+    def __init__(self) -> None:
+        super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """Return the line without its traceback."""
+        line = super().formatMessage(record)
+        if record.levelno < logging.WARNING:
+            return line
+        return line.replace(record.message, f"{record.levelname}: {record.message}", 1)
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object per line.
+
+    ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, and what is known of ``component``, ``job_id``,
+    ``task``, ``attempt``, ``status_code`` and ``exception`` (the traceback).
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        LabelFilter().filter(record)
+        known = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **{name: value for name, value in known.items() if value != ""},
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
