@@ -16,13 +16,11 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from .exceptions import LocoConfigurationError
+from .retry import TASK_OPTIONS, option_problem
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
-
-#: What ``LOCO["TASKS"][path]`` may set, and the ``@task`` decorator as well.
-TASK_OPTIONS = ("max_attempts", "backoff", "retry_on", "no_retry_on", "timeout", "tags")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +137,15 @@ def _loco_problems(given: Any) -> list[str]:
 def _task_problems(tasks: Mapping[str, Any]) -> list[str]:
     found = []
     for path, options in tasks.items():
+        where = f"LOCO['TASKS'][{path!r}]"
         if not isinstance(options, Mapping):
-            found.append(f"LOCO['TASKS'][{path!r}] must be a dict of options, not {options!r}.")
+            found.append(f"{where} must be a dict of options, not {options!r}.")
             continue
-        found += [
-            f"LOCO['TASKS'][{path!r}][{name!r}] is unknown.{did_you_mean(str(name), TASK_OPTIONS)}"
-            for name in options
-            if name not in TASK_OPTIONS
-        ]
+        for name, value in options.items():
+            if name not in TASK_OPTIONS:
+                found.append(f"{where}[{name!r}] is unknown.{did_you_mean(str(name), TASK_OPTIONS)}")
+            elif problem := option_problem(name, value):
+                found.append(f"{where}: {problem}")
     return found
 
 

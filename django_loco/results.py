@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from .compat import Task, TaskResult
-from .conf import TASK_OPTIONS, loco_settings
+from .conf import loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
-from .retry import Policy, revive
+from .retry import TASK_OPTIONS, Policy, revive
 from .serialization import decode, decode_call
 from .tasks import LocoTask
 

@@ -121,3 +121,6 @@ _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a list of words",
     ),
 }
+
+#: What the ``@task`` decorator, ``using()`` and ``LOCO["TASKS"][path]`` may set.
+TASK_OPTIONS = tuple(_WANTED)

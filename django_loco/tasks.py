@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from asgiref.sync import sync_to_async
 
 from .compat import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, InvalidTask, Task, TaskContext, TaskResult
-from .conf import TASK_OPTIONS
 from .exceptions import LocoConfigurationError
-from .retry import Backoff, option_problem
+from .retry import TASK_OPTIONS, Backoff, option_problem
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,0 +1,56 @@
+import pytest
+from django.test import override_settings
+
+from django_loco.conf import LocoSettings, loco_settings, problems, worker_mode
+from django_loco.exceptions import LocoConfigurationError
+
+
+def test_every_setting_has_a_default():
+    with override_settings(LOCO={}):
+        assert loco_settings() == LocoSettings()
+    assert (LocoSettings().NUM_WORKERS, LocoSettings().LEASE, LocoSettings().MAX_ATTEMPTS) == (10, 30, 1)
+
+
+def test_settings_follow_override_settings():
+    with override_settings(LOCO={"NUM_WORKERS": 40}):
+        assert loco_settings().NUM_WORKERS == 40
+    assert loco_settings().NUM_WORKERS == 10
+
+
+@pytest.mark.parametrize(
+    ("loco", "problem"),
+    [
+        ({"NUM_WORKER": 3}, "LOCO['NUM_WORKER'] is unknown. Did you mean 'NUM_WORKERS'?"),
+        ({"num_workers": 3}, "Did you mean 'NUM_WORKERS'?"),
+        ({"zzz": 3}, "LOCO['zzz'] is unknown. Known are: NUM_WORKERS, "),
+        ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
+        ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
+        ({"LEASE": 0}, "LOCO['LEASE'] is 0; it must be a number of seconds above 0."),
+        ({"LOG_FORMAT": "xml"}, "it must be \"text\" or \"json\"."),
+        ({"COMPONENTS": "shop.Feed"}, "it must be a list of dotted paths."),
+        ({"TASKS": {"shop.tasks.sync": {"max_attempt": 1}}}, "['max_attempt'] is unknown. Did you mean 'max_attempts'?"),
+        ({"TASKS": {"shop.tasks.sync": {"max_attempts": 0}}}, "['shop.tasks.sync']: max_attempts is 0; it must be"),
+        ({"TASKS": {"shop.tasks.sync": 5}}, "LOCO['TASKS']['shop.tasks.sync'] must be a dict of options, not 5."),
+        (["NUM_WORKERS"], "LOCO must be a dict, not ['NUM_WORKERS']."),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_remedy(loco, problem):
+    with override_settings(LOCO=loco):
+        assert problem in " ".join(problems())
+        with pytest.raises(LocoConfigurationError):
+            loco_settings()
+
+
+def test_a_mode_that_does_not_exist_is_named():
+    with override_settings(WORKER_MODE="BackgroundAsinc"):
+        assert problems() == ["WORKER_MODE is 'BackgroundAsinc'. Did you mean 'BackgroundAsync'?"]
+        with pytest.raises(LocoConfigurationError, match="WORKER_MODE"):
+            worker_mode({})
+    with pytest.raises(LocoConfigurationError, match=r"OPTIONS\['mode'\]"):
+        worker_mode({"mode": "Fast"})
+
+
+def test_an_alias_may_have_a_mode_of_its_own():
+    with override_settings(WORKER_MODE="BackgroundQueue"):
+        assert worker_mode({}) == "BackgroundQueue"
+        assert worker_mode({"mode": "ForegroundBlocking"}) == "ForegroundBlocking"

@@ -1,0 +1,64 @@
+import json
+from collections import OrderedDict, UserDict
+from datetime import datetime
+
+import pytest
+from django.utils.functional import lazystr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_loco.exceptions import InvalidArguments
+from django_loco.serialization import decode, decode_call, encode, encode_call
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(plain)
+def test_what_json_has_comes_back_equal(value):
+    assert decode(encode(value)) == value
+
+
+@given(st.text())
+def test_the_text_is_ascii_so_that_every_store_takes_it(text):
+    assert encode(text).isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "back"),
+    [((1, (2,)), [1, [2]]), ({1: "a"}, {"1": "a"}), (b"caf\xc3\xa9", "café"), (OrderedDict(a=1), {"a": 1}),
+     (UserDict(a=b"x"), {"a": "x"}), (range(3), [0, 1, 2])],
+)  # fmt: skip
+def test_what_django_allows_beyond_json_becomes_json(value, back):
+    assert decode(encode(value)) == back
+
+
+@pytest.mark.parametrize(
+    "value", [datetime(2026, 1, 1), {1, 2}, object(), float("nan"), float("inf"), b"\xff", {(1, 2): 3}, lazystr("x")]
+)
+def test_the_rest_is_refused_as_type_and_value_error(value):
+    with pytest.raises(InvalidArguments) as caught:
+        encode(value)
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_value_that_contains_itself_is_refused():
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(InvalidArguments):
+        encode(loop)
+
+
+def test_the_error_names_the_function_and_the_argument():
+    with pytest.raises(InvalidArguments, match=r"shop\.tasks\.send: argument 1 .*Unsupported type: <class 'set'>"):
+        encode_call("shop.tasks.send", [1, {2}], {})
+    with pytest.raises(InvalidArguments, match=r"shop\.tasks\.send: 'when' cannot be stored"):
+        encode_call("shop.tasks.send", [1], {"ok": 1, "when": datetime(2026, 1, 1)})
+
+
+def test_a_call_comes_back_as_list_and_dict():
+    assert decode_call(encode_call("f", (1, "a"), {"k": None})) == ([1, "a"], {"k": None})
+    assert json.loads(encode_call("f", (), {})) == [[], {}]
