@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Any
@@ -46,9 +47,7 @@ class LocoBackend(BaseTaskBackend):
         if "." in task.func.__qualname__:
             raise InvalidTask("Task function must be defined at a module level.")
 
-    def enqueue(
-        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> TaskResult[..., Any]:
+    def enqueue(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
         """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
 
         Raises ``InvalidArguments``, ``InvalidTask``, or a ``QueueError``; then nothing is stored.
@@ -77,7 +76,7 @@ class LocoBackend(BaseTaskBackend):
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
-        job = self._job(task, args, kwargs, key=key)
+        job = replace(self._job(task, args, kwargs), key=key, run_after=tick)
         return result_of(job, task) if self._store(task, [job]) else None
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
@@ -109,9 +108,7 @@ class LocoBackend(BaseTaskBackend):
             ) from error
         _importable.add(path)
 
-    def _job(
-        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str | None = None
-    ) -> Job:
+    def _job(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
         overrides = getattr(task, "overrides", ())
         now = utcnow()
         delay = getattr(task, "delay", None)
@@ -126,7 +123,6 @@ class LocoBackend(BaseTaskBackend):
             enqueued_at=now,
             tags=self._tags(task),
             options={name: stored(name, getattr(task, name)) for name in overrides if name != "tags"},
-            key=key,
         )
 
     def _tags(self, task: Task[..., Any]) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
 """What ``manage.py check`` finds. Every message names the setting and the hint names the remedy.
 
-    loco.E001  LOCO or WORKER_MODE is wrong
-    loco.E002  a queue cannot be made of a TASKS alias
-    loco.E003  a schedule is wrong (only that one is off)
-    loco.W001  the app is installed, but TASKS does not use it
-    loco.W002  a connection pool is smaller than one worker needs
-    loco.W003  a queue's SQLite database is not in WAL mode
-    loco.W004  jobs wait in memory, in production (--deploy)
+loco.E001  LOCO or WORKER_MODE is wrong
+loco.E002  a queue cannot be made of a TASKS alias
+loco.E003  a schedule is wrong (only that one is off)
+loco.W001  the app is installed, but TASKS does not use it
+loco.W002  a connection pool is smaller than one worker needs
+loco.W003  a queue's SQLite database is not in WAL mode
+loco.W004  jobs wait in memory, in production (--deploy)
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks
+from django.core.checks import CheckMessage, Error
 from django.db import OperationalError, connections
 
 from .compat import task_backends
@@ -39,7 +40,7 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
     aliases = loco_aliases()
     if not aliases:
         return [
-            Warning(
+            checks.Warning(
                 "django_loco is installed, but no backend in TASKS is one of its own.",
                 hint='Set TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.',
                 id="loco.W001",
@@ -70,7 +71,7 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
         except OperationalError:
             return  # There is no file yet, or no way to it: the database's own checks say so.
         if mode.lower() != "wal":
-            yield Warning(
+            yield checks.Warning(
                 f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "
                 f"{mode!r}: its readers and writers block each other.",
                 hint='Let django-loco switch it to WAL: take journal_mode out of DATABASES OPTIONS["init_command"].',
@@ -87,7 +88,7 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
     limit = size.get("max_size") or size.get("min_size", 4)
     needed = loco_settings().NUM_WORKERS + EXTRA_CONNECTIONS
     if limit < needed:
-        yield Warning(
+        yield checks.Warning(
             f"DATABASES[{database!r}]['OPTIONS']['pool'] holds {limit} connections; a worker of TASKS[{alias!r}] "
             f"wants up to {needed} (NUM_WORKERS + {EXTRA_CONNECTIONS}).",
             hint=f"Set max_size to {needed} or more, or LOCO['NUM_WORKERS'] to {max(limit - EXTRA_CONNECTIONS, 1)}.",
@@ -105,7 +106,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     if problems():
         return []
     return [
-        Warning(
+        checks.Warning(
             f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
             id="loco.W004",

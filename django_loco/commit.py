@@ -29,7 +29,7 @@ def open_transactions(except_for: str | None = None) -> list[str]:
 
 
 def _is_open(connection: BaseDatabaseWrapper) -> bool:
-    return any(not block._from_testcase for block in connection.atomic_blocks)
+    return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 
 def after_commit(action: Callable[[], None], except_for: str | None = None) -> bool:

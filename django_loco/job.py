@@ -158,6 +158,7 @@ class Outcome:
         """The job after this outcome, held by nobody."""
         job = self.job
         finished = self.status != READY
+        errors = () if self.error is None or self._is_repeated() else (self.error,)
         return replace(
             job,
             status=self.status,
@@ -166,12 +167,11 @@ class Outcome:
             run_after=self.run_after or job.run_after,
             finished_at=self.at if finished else None,
             worker_ids=(*job.worker_ids, job.worker_id or "") if self.spent else job.worker_ids,
-            errors=(*job.errors, self.error) if self._is_new_error() else job.errors,
+            errors=(*job.errors, *errors),
             lost=job.lost + self.lost,
             return_value=self.return_value,
         )
 
-    def _is_new_error(self) -> bool:
+    def _is_repeated(self) -> bool:
         """A job that is handed back again and again for one reason says so once."""
-        repeated = not self.spent and self.job.errors[-1:] == (self.error,)
-        return self.error is not None and not repeated
+        return not self.spent and self.job.errors[-1:] == (self.error,)

@@ -50,9 +50,7 @@ def policy_of(task: Task[..., Any], job: Job) -> Policy:
     """Return what holds for ``job``: ``LOCO``'s defaults, the task's, ``LOCO["TASKS"]``, what ``using()`` gave."""
     loco = loco_settings()
     declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in job.options}
-    return Policy.merged(
-        {"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(job.task_path, {}), job.options
-    )
+    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(job.task_path, {}), job.options)
 
 
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
@@ -97,16 +95,13 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     Not by ``using()``: that validates against today's settings, and a stored job must be readable whatever they
     say now. It is slow as well, and this happens for every job.
     """
-    changes: dict[str, Any] = {}
-    run_after = _shown(job.run_after)
-    for name, value in (
-        ("priority", job.priority),
-        ("queue_name", job.queue_name),
-        ("backend", job.backend),
-        ("run_after", run_after),
-    ):
-        if getattr(task, name) != value:
-            changes[name] = value
+    stored = {
+        "priority": job.priority,
+        "queue_name": job.queue_name,
+        "backend": job.backend,
+        "run_after": _shown(job.run_after),
+    }
+    changes = {name: value for name, value in stored.items() if getattr(task, name) != value}
     if job.options:
         changes |= {name: _tupled(revive(name, value)) for name, value in job.options.items()}
         changes["overrides"] = tuple(job.options)

@@ -63,9 +63,9 @@ class Policy:
             case None:
                 return exponential(attempt)
             case int() | float() as seconds:
-                return max(0.0, seconds)
+                return max(0.0, float(seconds))
             case Sequence() as steps:
-                return max(0.0, steps[min(attempt, len(steps)) - 1])
+                return max(0.0, float(steps[min(attempt, len(steps)) - 1]))
             case function:
                 return max(0.0, float(function(error, result)))
 
@@ -84,7 +84,7 @@ def stored(name: str, value: Any) -> Any:
     if name in ("retry_on", "no_retry_on"):
         return [f"{item.__module__}.{item.__qualname__}" for item in value]
     if name == "backoff" and callable(value):
-        return f"{value.__module__}.{value.__qualname__}"  # type: ignore[attr-defined]
+        return f"{value.__module__}.{value.__qualname__}"
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -58,13 +58,16 @@ def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     try:
         return encode([args, kwargs])
     except InvalidArguments:
-        named = [*((f"argument {i}", value) for i, value in enumerate(args)), *((f"{k!r}", v) for k, v in kwargs.items())]
+        named = [
+            *((f"argument {i}", value) for i, value in enumerate(args)),
+            *((f"{k!r}", v) for k, v in kwargs.items()),
+        ]
         for name, value in named:
             try:
                 encode(value)
             except InvalidArguments as error:
                 raise InvalidArguments(
-                    f"{function}: {name} cannot be stored as JSON. {error}. Pass an id, a string or another plain value."
+                    f"{function}: {name} cannot be stored as JSON. {error}. Pass an id or another plain value."
                 ) from None
         raise
 

@@ -84,7 +84,7 @@ class Queue(ABC):
 
     @abstractmethod
     def fetch(self, claim: Claim) -> list[Job]:
-        """Hand over jobs that are due, best first: ``priority`` descending, then ``due_at``, then ``id`` ascending.
+        """Hand over jobs that are due, best first: ``priority`` descending, then ``due_at`` and ``id`` ascending.
 
         Each is ``RUNNING`` under a token of its own. No other fetch returns it until its lease has run out.
         """
@@ -102,7 +102,7 @@ class Queue(ABC):
 
     @abstractmethod
     def rescue(self, limit: int = 100) -> list[Job]:
-        """Free up to ``limit`` jobs whose lease has run out, by ``Outcome.of_dead_worker``; return them as they are now.
+        """Free up to ``limit`` jobs whose lease has run out, by ``Outcome.of_dead_worker``; return them as freed.
 
         Any number of processes may call it at once; each such job is freed once.
         """
@@ -143,5 +143,5 @@ class Queue(ABC):
     def interrupt(self) -> None:
         """End every ``wait`` in this process at once."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a queue need not hold anything
         """Let go of what the calling thread holds open (a connection). The queue stays usable."""

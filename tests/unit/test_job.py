@@ -14,8 +14,8 @@ def make_job(**values):
     return Job(task_path="shop.tasks.sync", backend="default", **values)
 
 
-def held(job, worker="w1", token="t1"):
-    return job.claimed(worker_id=worker, token=token, at=utcnow())
+def held(job, worker="w1"):
+    return job.claimed(worker_id=worker, token=f"token of {worker}", at=utcnow())
 
 
 def test_ids_are_version_7_uuids_that_sort_by_time():
@@ -36,9 +36,9 @@ def test_a_job_is_due_when_it_was_enqueued_or_at_run_after():
 
 def test_a_claim_keeps_the_first_start_and_notes_the_latest():
     first = held(make_job())
-    assert (first.status, first.worker_id, first.token) == (RUNNING, "w1", "t1")
+    assert (first.status, first.worker_id, first.token) == (RUNNING, "w1", "token of w1")
     assert first.started_at == first.last_attempted_at
-    again = held(Outcome.released(first).applied(), worker="w2", token="t2")
+    again = held(Outcome.released(first).applied(), worker="w2")
     assert again.started_at == first.started_at
     assert again.last_attempted_at > first.last_attempted_at
 

@@ -85,5 +85,12 @@ def test_an_option_out_of_range_is_named(name, value):
 
 
 def test_options_in_range_are_no_problem():
-    good = {"max_attempts": 5, "timeout": 0.5, "backoff": [1, 2.5], "retry_on": [OSError], "tags": ["a"], "no_retry_on": ()}
+    good = {
+        "max_attempts": 5,
+        "timeout": 0.5,
+        "backoff": [1, 2.5],
+        "retry_on": [OSError],
+        "tags": ["a"],
+        "no_retry_on": (),
+    }
     assert [option_problem(name, value) for name, value in good.items()] == [None] * len(good)

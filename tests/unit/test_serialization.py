@@ -1,6 +1,5 @@
 import json
 from collections import OrderedDict, UserDict
-from datetime import datetime
 
 import pytest
 from django.utils.functional import lazystr
@@ -8,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.exceptions import InvalidArguments
+from django_loco.job import utcnow
 from django_loco.serialization import decode, decode_call, encode, encode_call
 
 plain = st.recursive(
@@ -36,7 +36,7 @@ def test_what_django_allows_beyond_json_becomes_json(value, back):
 
 
 @pytest.mark.parametrize(
-    "value", [datetime(2026, 1, 1), {1, 2}, object(), float("nan"), float("inf"), b"\xff", {(1, 2): 3}, lazystr("x")]
+    "value", [utcnow(), {1, 2}, object(), float("nan"), float("inf"), b"\xff", {(1, 2): 3}, lazystr("x")]
 )
 def test_the_rest_is_refused_as_type_and_value_error(value):
     with pytest.raises(InvalidArguments) as caught:
@@ -56,7 +56,7 @@ def test_the_error_names_the_function_and_the_argument():
     with pytest.raises(InvalidArguments, match=r"shop\.tasks\.send: argument 1 .*Unsupported type: <class 'set'>"):
         encode_call("shop.tasks.send", [1, {2}], {})
     with pytest.raises(InvalidArguments, match=r"shop\.tasks\.send: 'when' cannot be stored"):
-        encode_call("shop.tasks.send", [1], {"ok": 1, "when": datetime(2026, 1, 1)})
+        encode_call("shop.tasks.send", [1], {"ok": 1, "when": utcnow()})
 
 
 def test_a_call_comes_back_as_list_and_dict():
