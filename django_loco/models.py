@@ -1,0 +1,91 @@
+"""The table of the database queue. Only ``queues.database`` writes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q
+
+
+class JobIdField(models.UUIDField):  # type: ignore[type-arg] - generic in the stubs alone
+    """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
+        """Return what the database gives (a UUID or its digits) as digits."""
+        return value.hex if isinstance(value, UUID) else value
+
+    def to_python(self, value: Any) -> Any:
+        """Return any spelling of a UUID as digits. Raises ``ValidationError`` for what is none."""
+        found = super().to_python(value)
+        return found.hex if isinstance(found, UUID) else found
+
+
+class StoredJob(models.Model):
+    """A ``job.Job`` as a row, field by field; what is a tuple or mapping there is JSON text here.
+
+    JSON is kept as text, so that it comes back to the letter: PostgreSQL's ``jsonb`` refuses ``\\u0000``, sorts keys
+    and rounds numbers. Times are UTC whatever ``USE_TZ`` says.
+
+    Indexes cost on every write, so there is one per question that is asked all the time, holding only the rows that
+    can be the answer: what is ready, whose lease has run out, what has been kept long enough.
+    """
+
+    id = JobIdField(primary_key=True)
+    backend = models.TextField()
+    task_path = models.TextField()
+    arguments = models.TextField()
+    queue_name = models.TextField()
+    priority = models.SmallIntegerField()
+    is_async = models.BooleanField()
+    run_after = models.DateTimeField(null=True)
+    enqueued_at = models.DateTimeField()
+    tags = models.TextField()
+    options = models.TextField()
+    key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none, and only some may not be the same
+    status = models.TextField()
+    started_at = models.DateTimeField(null=True)
+    last_attempted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    worker_ids = models.TextField()
+    errors = models.TextField()
+    lost = models.SmallIntegerField()
+    return_value = models.TextField(null=True)  # noqa: DJ001 - no value yet is not an empty one
+    token = models.TextField(null=True)  # noqa: DJ001 - held by nobody
+    worker_id = models.TextField(null=True)  # noqa: DJ001 - held by nobody
+    due_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        app_label = "django_loco"
+        db_table = "django_loco_job"
+        verbose_name = "job"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backend", "key"], condition=Q(key__isnull=False), name="django_loco_once_key"
+            ),
+        ]
+        indexes = [
+            # The queue comes last: the index stays in order, and a worker of some queues passes over the jobs of the
+            # others without looking at their rows.
+            models.Index(
+                fields=["backend", "is_async", "-priority", "due_at", "id", "queue_name"],
+                condition=Q(status="READY"),
+                name="django_loco_ready",
+            ),
+            models.Index(
+                fields=["backend", "lease_until"],
+                condition=Q(status="RUNNING"),
+                name="django_loco_running",
+            ),
+            models.Index(
+                fields=["backend", "finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="django_loco_finished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_path} {self.id}"
