@@ -6,28 +6,22 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
 
-class JobIdField(models.UUIDField):  # type: ignore[type-arg] - generic in the stubs alone
+class JobIdField(models.UUIDField):  # type: ignore[type-arg]
     """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
 
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
-        """Return what the database gives (a UUID or its digits) as digits."""
-        return value.hex if isinstance(value, UUID) else value
-
-    def to_python(self, value: Any) -> Any:
-        """Return any spelling of a UUID as digits. Raises ``ValidationError`` for what is none."""
-        found = super().to_python(value)
-        return found.hex if isinstance(found, UUID) else found
+    def from_db_value(self, value: UUID | None, *_: Any) -> str | None:
+        """Return what the engine makes of a stored id as its digits."""
+        return value and value.hex
 
 
 class StoredJob(models.Model):
     """A ``job.Job`` as a row, field by field; what is a tuple or mapping there is JSON text here.
 
-    JSON is kept as text, so that it comes back to the letter: PostgreSQL's ``jsonb`` refuses ``\\u0000``, sorts keys
-    and rounds numbers. Times are UTC whatever ``USE_TZ`` says.
+    JSON is kept as text, so that it comes back to the letter: PostgreSQL's ``jsonb`` refuses the character NUL and
+    sorts keys. Times are UTC whatever ``USE_TZ`` says.
 
     Indexes cost on every write, so there is one per question that is asked all the time, holding only the rows that
     can be the answer: what is ready, whose lease has run out, what has been kept long enough.
@@ -59,6 +53,8 @@ class StoredJob(models.Model):
     lease_until = models.DateTimeField(null=True)
 
     class Meta:
+        """Names that do not follow from the class's."""
+
         app_label = "django_loco"
         db_table = "django_loco_job"
         verbose_name = "job"

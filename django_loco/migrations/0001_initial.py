@@ -1,5 +1,6 @@
-import django_loco.models
 from django.db import migrations, models
+
+import django_loco.models
 
 
 class Migration(migrations.Migration):
