@@ -1,0 +1,69 @@
+# The whole of it: `make start` to see it run, `make check test` before you hand something in.
+
+PORT ?= 8000
+# What of the tests to run, and how: PYTEST_ARGS="tests/unit -k retry" make test
+PYTEST_ARGS ?=
+# tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
+PYENV_ROOT ?= $(HOME)/.pyenv
+export TOX_DISCOVER ?= $(wildcard $(PYENV_ROOT)/versions/*/bin/python3)
+
+MANAGE = .venv/bin/python testproject/manage.py
+# On a build server every pair has to run; elsewhere those whose Python is here.
+MISSING = $(if $(filter true,$(CI)),false,true)
+PAIRS = $(if $(filter true,$(CI)),py311-django52$(,)py312-django60$(,)py313-django61,ALL)
+, := ,
+
+.PHONY: help start test check format coverage wheel clean
+
+help:
+	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
+	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
+	@echo "make check     linters, types, import layers, migrations, Django's system checks"
+	@echo "make format    let ruff mend and format what it can"
+	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
+	@echo "make clean     remove everything that these commands have made"
+
+start: .venv/installed
+	$(MANAGE) migrate --verbosity 0
+	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
+
+test: .venv/installed-dev
+	.venv/bin/tox run -e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
+
+check: .venv/installed-dev wheel
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django check --fail-level WARNING
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) check --fail-level WARNING
+
+format: .venv/installed-dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+coverage: .venv/installed-dev
+	.venv/bin/pytest --cov $(PYTEST_ARGS)
+
+# What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
+wheel: .venv/installed-dev
+	rm -rf .cache/wheel
+	.venv/bin/pip wheel --quiet --no-deps --wheel-dir .cache/wheel .
+	unzip -Z1 .cache/wheel/*.whl 'django_loco/*' | sort >.cache/wheel/shipped
+	git ls-files --cached --others --exclude-standard django_loco | sort | diff - .cache/wheel/shipped
+
+clean:
+	rm -rf .venv .tox .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+
+.venv/bin/python:
+	sh .ci/venv
+
+.venv/installed: pyproject.toml .venv/bin/python
+	.venv/bin/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: pyproject.toml .venv/bin/python
+	.venv/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $@ .venv/installed
