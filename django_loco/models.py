@@ -14,7 +14,7 @@ class JobIdField(models.UUIDField):  # type: ignore[type-arg]
 
     def from_db_value(self, value: UUID | None, *_: Any) -> str | None:
         """Return what the engine makes of a stored id as its digits."""
-        return value and value.hex
+        return None if value is None else value.hex
 
 
 class StoredJob(models.Model):

@@ -1,0 +1,246 @@
+"""The queue of one process: fast, and gone with it, but for what ``save`` wrote to a file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from heapq import nlargest
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from ..compat import TaskResultStatus
+from ..exceptions import LocoConfigurationError, QueueFull
+from ..job import READY, Job, Outcome, utcnow
+from . import spool
+from .base import Claim, Queue
+from .waiting import Waiting
+
+MAX_RESULTS = 1_000
+#: How many once-keys are remembered after their jobs are gone.
+MAX_KEYS = 10_000
+
+
+class Hold(NamedTuple):
+    """A job and the end of its lease on the monotonic clock, in seconds."""
+
+    job: Job
+    until: float
+
+
+class MemoryQueue(Queue):
+    """Jobs in the memory of this process.
+
+    ``OPTIONS`` that it takes:
+
+    ``max_results``
+        how many finished jobs are kept (1,000); the oldest are dropped first.
+    ``max_waiting``
+        how many jobs may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always find a place.
+
+    A job is in one of three places at a time, and one lock guards them all: it waits, is held, or has finished.
+    Due times are judged by this machine's clock, leases by its monotonic clock.
+    """
+
+    is_shared: ClassVar[bool] = False
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError`` if a limit is no number."""
+        super().__init__(alias, options)
+        self._max_results = self._limit("max_results", MAX_RESULTS)
+        self._max_waiting = self._limit("max_waiting", None)
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting = Waiting()
+        self._held: dict[str, Hold] = {}
+        self._finished: OrderedDict[str, Job] = OrderedDict()
+        self._keys: OrderedDict[str, None] = OrderedDict()
+        self._arrivals = 0
+        self._interrupts = 0
+        self._seen = threading.local()
+
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
+        with self._changed:
+            added = list(self._unknown(jobs))
+            if self._max_waiting is not None and len(self._waiting) + len(added) > self._max_waiting:
+                raise QueueFull(
+                    f"{len(self._waiting)} jobs wait and {len(added)} more would exceed "
+                    f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
+                    "Try again later, raise the limit or add workers."
+                )
+            self._add(added)
+            return added
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first."""
+        with self._changed:
+            now = self._promote()
+            until = time.monotonic() + claim.lease
+            jobs = [
+                job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
+                for job in self._waiting.take(claim)
+            ]
+            self._held.update((job.id, Hold(job, until)) for job in jobs)
+            return jobs
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended; return the ids refused."""
+        with self._changed:
+            accepted = {outcome.job.id: outcome for outcome in outcomes if self._is_held(outcome.job)}
+            self._settle(accepted.values())
+            return {outcome.job.id for outcome in outcomes} - accepted.keys()
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids no longer held."""
+        with self._changed:
+            until = time.monotonic() + lease
+            held = [job for job in jobs if self._is_held(job)]
+            self._held.update((job.id, self._held[job.id]._replace(until=until)) for job in held)
+            return {job.id for job in jobs} - {job.id for job in held}
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free jobs whose lease has run out."""
+        with self._changed:
+            now = time.monotonic()
+            expired = (hold.job for hold in self._held.values() if hold.until <= now)
+            freed = self._settle([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
+            return list(freed)
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is still known."""
+        with self._changed:
+            hold = self._held.get(job_id)
+            return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
+
+    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, the newest first."""
+        with self._changed:
+            jobs = (job for job in self._all() if status is None or job.status == status)
+            return nlargest(limit, jobs, key=lambda job: job.id)
+
+    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status."""
+        with self._changed:
+            return dict(Counter((job.queue_name, job.status) for job in self._all()))
+
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due."""
+        with self._changed:
+            self._promote()
+            return self._waiting.oldest_due(queues)
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Forget finished jobs; their once-keys are remembered."""
+        with self._changed:
+            before = utcnow() - timedelta(seconds=older_than)
+            old = (job.id for job in self._finished.values() if job.finished_at and job.finished_at < before)
+            pruned = list(itertools.islice(old, limit))
+            for job_id in pruned:
+                del self._finished[job_id]
+            return len(pruned)
+
+    def clear(self) -> None:
+        """Forget everything, once-keys too."""
+        with self._changed:
+            self._waiting.take_all()
+            for known in (self._held, self._finished, self._keys):
+                known.clear()
+
+    def wait(self, timeout: float) -> bool:
+        """Block until jobs have become due since this thread's last ``wait``; deferred jobs end it on time."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                now = self._promote()
+                seen, self._seen.value = getattr(self._seen, "value", (0, 0)), (self._arrivals, self._interrupts)
+                rest = deadline - time.monotonic()
+                if seen != self._seen.value or rest <= 0:
+                    return bool(seen[0] != self._arrivals)
+                next_due = self._waiting.next_due()
+                self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
+
+    def interrupt(self) -> None:
+        """End every ``wait``, and the next one of a thread that is about to."""
+        with self._changed:
+            self._interrupts += 1
+            self._changed.notify_all()
+
+    def save(self, folder: Path) -> int:
+        """Move the jobs that wait, deferred ones too, to a new file in ``folder``; return how many.
+
+        Jobs that are held stay. If the file cannot be written (``OSError``), all stay.
+        """
+        with self._changed:
+            jobs = self._waiting.take_all()
+        try:
+            spool.write(folder, self.alias, jobs)
+        except BaseException:
+            with self._changed:
+                self._add(jobs)
+            raise
+        return len(jobs)
+
+    def load(self, folder: Path) -> int:
+        """Enqueue the jobs that ``save`` left in ``folder``, in this process or another; return how many.
+
+        They are there at least once: a process that dies between loading a file and deleting it leaves the file to
+        the next. ``max_waiting`` does not apply.
+        """
+        return spool.read(folder, self.alias, self._restore)
+
+    def _restore(self, jobs: Sequence[Job]) -> None:
+        with self._changed:
+            self._add(list(self._unknown(jobs)))
+
+    def _limit(self, name: str, default: int | None) -> int | None:
+        value = self.options.get(name, default)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
+            )
+        return value
+
+    def _all(self) -> Iterator[Job]:
+        held = (hold.job for hold in self._held.values())
+        return itertools.chain(self._waiting, held, self._finished.values())
+
+    def _unknown(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        seen: set[str] = set()
+        for job in jobs:
+            if job.key is None or (job.key not in self._keys and job.key not in seen):
+                seen.add(job.key or "")
+                yield job
+
+    def _add(self, jobs: Sequence[Job]) -> None:
+        now = utcnow()
+        for job in jobs:
+            self._arrivals += self._waiting.add(job, now)
+            if job.key is not None:
+                self._keys[job.key] = None
+        while len(self._keys) > MAX_KEYS:
+            self._keys.popitem(last=False)
+        self._changed.notify_all()
+
+    def _promote(self) -> datetime:
+        now = utcnow()
+        self._arrivals += self._waiting.promote(now)
+        return now
+
+    def _is_held(self, job: Job) -> bool:
+        hold = self._held.get(job.id)
+        return hold is not None and hold.job.token == job.token
+
+    def _settle(self, outcomes: Iterable[Outcome]) -> Sequence[Job]:
+        jobs = [outcome.applied() for outcome in outcomes]
+        for job in jobs:
+            del self._held[job.id]
+            if job.status != READY:
+                self._finished[job.id] = job
+        while self._max_results is not None and len(self._finished) > self._max_results:
+            self._finished.popitem(last=False)
+        self._add([job for job in jobs if job.status == READY])
+        return jobs

@@ -1,0 +1,91 @@
+"""Files of waiting jobs: where the jobs of a memory queue outlive their process.
+
+Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
+full. Each start takes every file it finds: locks it, hands the jobs over, deletes it. The lock ends with the
+process that holds it, so of several that start at once one gets the file, and if that one dies half-way the next
+start gets it again: a job is handed over at least once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.core.files import locks
+
+from ..job import Job, new_id
+from .rows import COLUMNS, job_of, row_of
+
+SUFFIX = ".jobs"
+
+logger = logging.getLogger(__name__)
+
+
+def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
+    """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none."""
+    if not jobs:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_prefix(alias)}{new_id()}{SUFFIX}"
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        with unfinished.open("x", encoding="ascii") as file:
+            file.writelines(f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n" for job in jobs)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
+    """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
+
+    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken.
+    """
+    return sum(_read(path, take) for path in sorted(folder.glob(f"{_prefix(alias)}*{SUFFIX}")))
+
+
+def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+    with _locked(path) as lines:
+        if lines is None:
+            return 0
+        jobs = [job for number, line in enumerate(lines, 1) if (job := _job(path, number, line)) is not None]
+        take(jobs)
+        if len(jobs) == len(lines):
+            path.unlink()
+        else:
+            path.replace(path.with_suffix(".damaged"))
+        return len(jobs)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[list[bytes] | None]:
+    """Hold the file while its lines are used; ``None``: another process has it, or had it."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        mine = locks.lock(file, locks.LOCK_EX | locks.LOCK_NB) and path.exists()
+        yield file.readlines() if mine else None
+
+
+def _job(path: Path, number: int, line: bytes) -> Job | None:
+    try:
+        document = json.loads(line)
+        return job_of([document[column] for column in COLUMNS])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
+        return None
+
+
+def _prefix(alias: str) -> str:
+    return f"{quote(alias, safe='')}-"
