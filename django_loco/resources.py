@@ -1,0 +1,79 @@
+"""What a process has to close before it ends. Users reach this as ``shutdown.track`` and so on."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .calls import call
+
+#: Seconds that a child process has between SIGTERM and SIGKILL.
+KILL_AFTER = 2.0
+
+logger = logging.getLogger("django_loco.shutdown")
+
+Resource = TypeVar("Resource")
+Close = Callable[[], Any]
+
+_tracked: list[tuple[Any, Close]] = []
+
+
+def track(resource: Resource, close: Close | str | None = None) -> Resource:
+    """Close ``resource`` when the process ends, and return it.
+
+    ``close`` is a function without arguments (sync or async) or the name of a method of ``resource``. By default
+    it is ``resource.close``, else ``resource.terminate``; a child process gets SIGTERM, and SIGKILL if it is still
+    there ``KILL_AFTER`` seconds later. Raises ``TypeError`` if there is no such method.
+    """
+    _tracked.append((resource, _closer(resource, close)))
+    return resource
+
+
+def untrack(resource: object) -> None:
+    """Forget ``resource``; it is no error if it is not tracked."""
+    _tracked[:] = [entry for entry in _tracked if entry[0] is not resource]
+
+
+@contextmanager
+def tracked(resource: Resource, close: Close | str | None = None) -> Iterator[Resource]:
+    """Close ``resource`` at the end of the ``with`` block, or of the process if that comes first."""
+    entry = (resource, _closer(resource, close))
+    _tracked.append(entry)
+    try:
+        yield resource
+    finally:
+        if any(other is entry for other in _tracked):
+            _tracked[:] = [other for other in _tracked if other is not entry]
+            call(entry[1])
+
+
+def closers() -> Iterator[tuple[str, Close]]:
+    """Yield what each resource is and how to close it, the last one first, and forget it."""
+    while _tracked:
+        resource, close = _tracked.pop()
+        yield f"Closing {resource!r}", close
+
+
+def _closer(resource: Any, close: Close | str | None) -> Close:
+    if callable(close):
+        return close
+    if close is None and isinstance(resource, subprocess.Popen):
+        return lambda: _end(resource)
+    for name in ("close", "terminate") if close is None else (close,):
+        if callable(method := getattr(resource, name, None)):
+            return method  # type: ignore[no-any-return]
+    wanted = "close() or terminate()" if close is None else f"{close}()"
+    raise TypeError(f"track() cannot close {resource!r}, which has no {wanted}; tell it how with close=.")
+
+
+def _end(child: subprocess.Popen[Any]) -> None:
+    child.terminate()
+    try:
+        child.wait(KILL_AFTER)
+    except subprocess.TimeoutExpired:
+        logger.warning("%s is still there %g s after SIGTERM and is killed", child.args, KILL_AFTER)
+        child.kill()
+        child.wait()

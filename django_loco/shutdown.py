@@ -1,0 +1,200 @@
+"""How a process ends: your hooks, the resources it closes, and one order under one deadline.
+
+::
+
+    from django_loco import shutdown
+
+
+    @shutdown.before_server_shutdown
+    def leave_the_load_balancer(context): ...
+
+
+    @shutdown.during_server_shutdown(order=10, timeout=5)  # seconds
+    async def tell_subscribers(context): ...
+
+
+    indexer = shutdown.track(subprocess.Popen(["indexer"]))  # terminated at the end, killed if it must be
+
+    while not shutdown.stopping():
+        ...
+
+The order, the same under every server and command
+--------------------------------------------------
+1. The ``before_server_shutdown`` hooks run; requests and jobs go on as ever.
+2. The scheduler stops ticking and workers take no more jobs.
+3. The server accepts no more requests; those in flight and the jobs that run come to their end side by side.
+   Meanwhile the ``during_server_shutdown`` hooks run.
+4. At the deadline what is not done is handed back or cut off. That makes the end a forced one.
+5. Tracked resources are closed, the last one first.
+6. The ``after_server_shutdown`` hooks run.
+
+The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Whatever happened, handing back and
+steps 5 and 6 have ``TAIL`` seconds more, together. A hook that raises or takes too long is logged and left
+behind, and the next one runs. A second signal moves the deadline to now; a third ends the process on the spot.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+from django.conf import settings
+
+from .calls import Call, Calls
+from .component import Component
+from .hooks import Context, Phase
+from .resources import closers, track, tracked, untrack
+
+__all__ = [
+    "CLEAN",
+    "FORCED",
+    "Context",
+    "Shutdown",
+    "after_server_shutdown",
+    "before_server_shutdown",
+    "during_server_shutdown",
+    "stopping",
+    "track",
+    "tracked",
+    "untrack",
+]
+
+#: Exit codes: everything came to its own end; or something was handed back or cut off.
+CLEAN, FORCED = 0, 1
+
+#: Seconds after the deadline for handing back, closing resources and the last hooks.
+TAIL = 3.0
+#: Seconds of these for handing back.
+HAND_BACK = 2.0
+#: Seconds that a resource has to close.
+CLOSE = 2.5
+#: Seconds that each hook and resource has in any case, also when those before it have used up the time.
+AT_LEAST = 0.25
+
+logger = logging.getLogger(__name__)
+_stopping = threading.Event()
+
+
+def stopping() -> bool:
+    """Whether this process has been asked to end: for loops that should end then, too."""
+    return _stopping.is_set()
+
+
+before_server_shutdown = Phase("before_server_shutdown")
+during_server_shutdown = Phase("during_server_shutdown")
+after_server_shutdown = Phase("after_server_shutdown")
+
+
+class Shutdown:
+    """The end of this process.
+
+    1. ``request`` (a signal, a code reload, a server that is gone) sets the deadline; only the first one counts.
+    2. ``run`` goes through the order above in the thread that calls it, and returns the exit code.
+    3. ``hurry``, at any time and from any thread, moves the deadline to now.
+    """
+
+    def __init__(self, timeout: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """``timeout`` is in seconds: ``LOCO["SHUTDOWN_TIMEOUT"]``."""
+        self.timeout = timeout
+        self.reason = ""
+        self.signal: str | None = None
+        self.code = CLEAN
+        self.requested = threading.Event()
+        self._clock = clock
+        self._deadline: float | None = None
+        self._lock = threading.Lock()
+        self._calls = Calls(clock)
+
+    def request(self, reason: str, *, signal: str | None = None, timeout: float | None = None) -> bool:
+        """Ask for the end, ``timeout`` seconds from now at the latest; return whether this was the first request."""
+        with self._lock:
+            if self.requested.is_set():
+                return False
+            self.reason, self.signal = reason, signal
+            self._deadline = self._clock() + (self.timeout if timeout is None else timeout)
+            _stopping.set()
+            self.requested.set()
+            return True
+
+    def hurry(self) -> None:
+        """Wait for nothing any more."""
+        self.request("hurry")
+        with self._lock:
+            self._deadline = min(self.deadline, self._clock())
+        self._calls.wake()
+
+    @property
+    def deadline(self) -> float:
+        """When what runs has to be done (``time.monotonic()``, seconds)."""
+        return self._clock() + self.timeout if self._deadline is None else self._deadline
+
+    @property
+    def end(self) -> float:
+        """When all has to be over."""
+        return self.deadline + TAIL
+
+    def run(
+        self, *parts: Component, components: Sequence[Component] = (), finish: Callable[[], Any] | None = None
+    ) -> int:
+        """End ``parts``, in the order in which they are to take nothing new; return the exit ``code``.
+
+        ``components`` is what hooks are told of; ``finish`` is called when all parts have ended.
+        """
+        self.request("end")
+        self._run_hooks(before_server_shutdown, components, lambda: self.deadline)
+        running = self._tell_to_stop(parts)
+        self._run_hooks(during_server_shutdown, components, lambda: self.deadline)
+        self._await(running)
+        for what, close in chain([("Finishing", finish)] if finish else [], closers()):
+            self._limited(what, self._within(CLOSE, lambda: self.end), close)
+        self._run_hooks(after_server_shutdown, components, lambda: self.end)
+        return self.code
+
+    def _run_hooks(self, phase: Phase, components: Sequence[Component], limit: Callable[[], float]) -> None:
+        for _, timeout, hook in phase.hooks():
+            until = self._within(timeout, limit)
+            context = Context(
+                reason=self.reason, signal=self.signal, components=tuple(components), settings=settings, until=until
+            )
+            self._limited(f"The {phase.name} hook {hook!r}", until, hook, context)
+
+    def _within(self, seconds: float, limit: Callable[[], float]) -> Callable[[], float]:
+        """Return what gives the time ``seconds`` from now or ``limit``, whichever is first, but not too soon."""
+        now = self._clock()
+        return lambda: min(now + seconds, max(limit(), now + AT_LEAST), self.end)
+
+    def _limited(self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any) -> None:
+        call = self._calls.start(what, function, *arguments)
+        if not self._calls.wait(call, until=until):
+            logger.error("%s took too long and is left behind", what)
+            self.code = FORCED
+
+    def _tell_to_stop(self, parts: Sequence[Component]) -> dict[Call, Component]:
+        for part in parts:
+            self._safely(part.quiet)
+        for part in parts:
+            self._safely(part.stop, self.deadline)
+        return {self._calls.start(f"Waiting for {part.name}", part.join): part for part in parts}
+
+    def _await(self, running: dict[Call, Component]) -> None:
+        """Wait for each part's own end; at the deadline, hand back."""
+        if self._calls.wait(*running, until=lambda: self.deadline):
+            return
+        self.code = FORCED
+        late = {call: part for call, part in running.items() if not call.ended}
+        logger.warning("Time is up: %s", "; ".join(f"{part.name} {part.health()}" for part in late.values()))
+        for part in late.values():
+            self._safely(part.stop, self._clock())
+        hand_back = self._clock() + HAND_BACK
+        if not self._calls.wait(*late, until=lambda: hand_back):
+            logger.error("Left behind: %s", ", ".join(part.name for call, part in late.items() if not call.ended))
+
+    def _safely(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception:
+            logger.exception("%r failed", function)

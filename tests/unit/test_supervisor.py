@@ -1,0 +1,254 @@
+"""The supervisor: what it does with components that live, die, cannot start, or end as they may."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from django_loco.component import Component
+from django_loco.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
+
+SECONDS = 10.0
+FAST = {"backoff": lambda deaths: 0.0, "look_every": 0.001}
+
+
+class Fake(Component):
+    """Lives until it is told to stop or killed; notes what it was told."""
+
+    name = "fake"
+
+    def __init__(self, start: Callable[[], None] = lambda: None) -> None:
+        self.told: list[str] = []
+        self.started, self.ended = threading.Event(), threading.Event()
+        self._start = start
+
+    def start(self) -> None:
+        self._start()
+        self.started.set()
+
+    def quiet(self) -> None:
+        self.told.append("quiet")
+
+    def stop(self, deadline: float) -> None:
+        self.told.append("stop")
+        self.ended.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        return self.ended.wait(timeout)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.started.is_set() and not self.ended.is_set()
+
+
+class Factory:
+    """Makes fakes; a test waits for the n-th one."""
+
+    def __init__(self, *starts: Callable[[], None]) -> None:
+        self.made: list[Fake] = []
+        self._starts = list(starts)
+        self._news = threading.Condition()
+
+    def __call__(self) -> Fake:
+        start = self._starts.pop(0) if self._starts else lambda: None
+        with self._news:
+            self.made.append(Fake(start))
+            self._news.notify_all()
+            return self.made[-1]
+
+    def nth(self, number: int) -> Fake:
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.made) >= number, SECONDS)
+        fake = self.made[number - 1]
+        assert fake.started.wait(SECONDS)
+        return fake
+
+
+def fail() -> None:
+    raise OSError("no network")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        threading.Event().wait(0.001)
+
+
+@pytest.fixture
+def supervise():
+    supervisors = []
+
+    def make(*parts: Part, **options) -> Supervisor:
+        supervisors.append(Supervisor(parts, **{**FAST, **options}))
+        supervisors[-1].start()
+        return supervisors[-1]
+
+    yield make
+    for supervisor in supervisors:
+        supervisor.stop(time.monotonic())
+        assert supervisor.join(SECONDS)
+
+
+def state(supervisor: Supervisor, number: int = 0) -> State:
+    return supervisor.watches[number].state
+
+
+def test_starts_and_stops_side_by_side(supervise):
+    one, two = Factory(), Factory()
+    supervisor = supervise(Part("one", one), Part("two", two))
+    assert supervisor.components == (one.nth(1), two.nth(1))
+    supervisor.quiet()
+    assert [state(supervisor, 0), state(supervisor, 1)] == [State.QUIET, State.QUIET]
+    supervisor.stop(time.monotonic() + SECONDS)
+    assert supervisor.join(SECONDS)
+    assert one.made[0].told == ["quiet", "quiet", "stop"]
+    assert [state(supervisor, 0), state(supervisor, 1)] == [State.STOPPED, State.STOPPED]
+
+
+def test_what_died_is_buried_and_started_again(supervise, caplog):
+    factory = Factory()
+    supervisor = supervise(Part("worker", factory))
+    first = factory.nth(1)
+    first.ended.set()
+    factory.nth(2)
+    assert first.told == ["stop"]
+    assert "The worker has died" in caplog.text
+    wait_for(lambda: state(supervisor) is State.RUNNING)
+    assert supervisor.health()["components"]["worker"]["deaths"] == 1
+
+
+def test_what_cannot_start_is_tried_again_and_told_in_full_once(supervise, caplog):
+    factory = Factory(fail, fail)
+    supervise(Part("worker", factory))
+    factory.nth(3)
+    failures = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [bool(record.exc_info) for record in failures] == [True, False]
+    assert "OSError('no network')" in failures[0].getMessage()
+
+
+def test_a_factory_that_raises_is_tried_again(supervise):
+    factory, calls = Factory(), []
+
+    def make() -> Component:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OSError("no network")
+        return factory()
+
+    supervise(Part("worker", make))
+    factory.nth(1)
+    assert len(calls) == 3
+
+
+def test_one_that_fails_leaves_the_others_alone(supervise):
+    good = Factory()
+    supervisor = supervise(Part("bad", Factory(*[fail] * 1000), False), Part("good", good))
+    fake = good.nth(1)
+    wait_for(lambda: supervisor.watches[0].deaths >= 3)
+    assert fake.told == []
+    assert state(supervisor, 1) is State.RUNNING
+    assert not supervisor.is_alive
+
+
+def test_stop_ends_the_pause_before_a_restart(supervise):
+    supervisor = supervise(Part("bad", Factory(fail)), backoff=lambda deaths: 3600.0)
+    wait_for(lambda: state(supervisor) is State.FAILED)
+    supervisor.stop(time.monotonic())
+    assert supervisor.join(SECONDS)
+
+
+def test_what_dies_while_quiet_is_not_started_again(supervise):
+    factory = Factory()
+    supervisor = supervise(Part("worker", factory))
+    fake = factory.nth(1)
+    supervisor.quiet()
+    fake.ended.set()
+    assert supervisor.join(SECONDS)
+    assert len(factory.made) == 1
+
+
+def test_stop_while_it_starts_reaches_it_once_it_has_started(supervise):
+    starting, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        starting.set()
+        assert go_on.wait(SECONDS)
+
+    factory = Factory(slow)
+    supervisor = supervise(Part("worker", factory))
+    assert starting.wait(SECONDS)
+    supervisor.stop(time.monotonic())
+    assert factory.made[0].told == []
+    go_on.set()
+    assert supervisor.join(SECONDS)
+    assert factory.made[0].told == ["quiet", "stop"]
+
+
+def test_one_that_may_end_is_not_started_again(supervise):
+    factory, other = Factory(), Factory()
+    supervisor = supervise(Part("worker", factory, may_end=True), Part("scheduler", other))
+    other.nth(1)
+    assert not supervisor.drained.is_set()
+    factory.nth(1).ended.set()
+    assert supervisor.drained.wait(SECONDS)
+    assert len(factory.made) == 1
+    assert state(supervisor, 1) is State.RUNNING
+
+
+def test_a_supervisor_whose_parts_never_end_is_never_drained(supervise):
+    supervisor = supervise(Part("worker", Factory()))
+    supervisor.stop(time.monotonic())
+    assert supervisor.join(SECONDS)
+    assert not supervisor.drained.is_set()
+
+
+def test_deaths_are_forgotten_once_it_has_lived_for_a_minute(supervise):
+    now = [0.0]
+    factory = Factory()
+    supervisor = supervise(Part("worker", factory), clock=lambda: now[0])
+    factory.nth(1).ended.set()
+    fake = factory.nth(2)
+    assert supervisor.watches[0].deaths == 1
+    now[0] += 3600
+    fake.ended.set()
+    factory.nth(3)
+    assert supervisor.watches[0].deaths == 1
+
+
+def test_join_waits_no_longer_than_it_may(supervise):
+    supervisor = supervise(Part("worker", Factory()))
+    began = time.monotonic()
+    assert not supervisor.join(0.01)
+    assert time.monotonic() - began < SECONDS
+
+
+def test_a_component_that_raises_when_told_does_not_spare_the_next_one(supervise, caplog):
+    class Stubborn(Fake):
+        def quiet(self) -> None:
+            raise ValueError("no")
+
+    stubborn, other = Stubborn(), Factory()
+    supervisor = supervise(Part("stubborn", lambda: stubborn), Part("other", other))
+    assert stubborn.started.wait(SECONDS)
+    wait_for(lambda: state(supervisor) is State.RUNNING)
+    fake = other.nth(1)
+    wait_for(lambda: state(supervisor, 1) is State.RUNNING)
+    supervisor.quiet()
+    assert "The stubborn could not quiet" in caplog.text
+    assert fake.told == ["quiet"]
+    stubborn.ended.set()
+    other.made[0].ended.set()
+
+
+@pytest.mark.parametrize(("deaths", "jitter", "seconds"), [(1, 0.0, 0.75), (1, 1.0, 1.25), (3, 0.5, 4.0)])
+def test_pauses_double_with_jitter(deaths, jitter, seconds):
+    assert backoff(deaths, lambda: jitter) == seconds
+
+
+def test_pauses_have_an_end():
+    assert backoff(1000, lambda: 0.5) == MAX_DELAY
