@@ -61,7 +61,7 @@ def test_asyncio_tasks_do_not_mix_up():
         return labelled(record())
 
     async def both() -> list[str]:
-        return await asyncio.gather(one("a"), one("b"))
+        return list(await asyncio.gather(one("a"), one("b")))
 
     assert asyncio.run(both()) == ["[worker] a#xxxxxxxx/1", "[worker] b#xxxxxxxx/1"]
 

@@ -91,7 +91,7 @@ def test_the_order(events):
 
 
 def test_what_a_hook_is_told(events):
-    contexts = []
+    contexts: list[shutdown.Context] = []
     shutdown.before_server_shutdown(contexts.append)
     worker = Noted("worker", events)
     stop = Shutdown(SECONDS)
@@ -131,7 +131,7 @@ def test_a_hook_can_be_taken_back(events):
 
 def test_a_function_that_cannot_be_a_hook_is_refused_at_once():
     with pytest.raises(TypeError, match="before_server_shutdown hook takes one argument, the context"):
-        shutdown.before_server_shutdown(lambda: None)  # type: ignore[arg-type, misc]
+        shutdown.before_server_shutdown(lambda: None)  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize("hook", ["sync", "async"])
