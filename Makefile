@@ -5,13 +5,14 @@ PORT ?= 8000
 PYTEST_ARGS ?=
 # tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
 PYENV_ROOT ?= $(HOME)/.pyenv
-export TOX_DISCOVER ?= $(wildcard $(PYENV_ROOT)/versions/*/bin/python3)
+space := $(subst ,, )
+export TOX_DISCOVER ?= $(subst $(space),;,$(wildcard $(PYENV_ROOT)/versions/*/bin/python3))
 
 MANAGE = .venv/bin/python testproject/manage.py
 # On a build server every pair has to run; elsewhere those whose Python is here.
 MISSING = $(if $(filter true,$(CI)),false,true)
-PAIRS = $(if $(filter true,$(CI)),py311-django52$(,)py312-django60$(,)py313-django61,ALL)
-, := ,
+comma := ,
+PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
 .PHONY: help start test check format coverage wheel clean
 

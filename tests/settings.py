@@ -8,6 +8,8 @@ Environment variables:
     The SQLite file, or the name of the PostgreSQL database. Set by the ``site`` fixture for its processes.
 ``LOCO_TEST_POSTGRES_PORT``
     Where the private server of ``tests.postgres`` listens. Set by the ``postgres`` fixture.
+``LOCO_TEST_FOLDER``
+    Where a site's processes keep files. Set by the ``site`` fixture.
 ``LOCO_TEST_SETTINGS``
     A JSON object of settings that replace those below, for one process.
 """
@@ -17,6 +19,7 @@ import os
 import tempfile
 from pathlib import Path
 
+BASE_DIR = Path(os.environ.get("LOCO_TEST_FOLDER", tempfile.gettempdir()))
 SECRET_KEY = "for tests only"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
@@ -47,7 +50,7 @@ else:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ.get("LOCO_TEST_DATABASE_NAME", str(Path(tempfile.gettempdir()) / "loco-tests.sqlite3")),
+            "NAME": os.environ.get("LOCO_TEST_DATABASE_NAME", str(BASE_DIR / "loco-tests.sqlite3")),
         }
     }
 
