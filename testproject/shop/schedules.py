@@ -1,0 +1,7 @@
+"""What runs by the clock: found by django-loco as ``admin.py`` is found by Django's admin."""
+
+from django_loco import scheduler
+
+from .tasks import refresh_prices
+
+scheduler.every_minute(refresh_prices)

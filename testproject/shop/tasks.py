@@ -1,0 +1,66 @@
+"""What the shop leaves to background jobs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from django_loco.tasks import task
+
+from . import search
+from .models import PriceRefresh, Product
+from .service import ServiceUnavailable
+
+BATCH = 500
+OFFERS = 50
+
+
+class OnPurpose(Exception):
+    """What the job that fails on purpose raises."""
+
+
+# Putting a product into the index twice does no harm, so that these may simply be tried again.
+@task(queue_name="index", max_attempts=5, retry_on=[ServiceUnavailable], timeout=30)
+def index_product(pk: int, run: str = "") -> None:
+    """Bring one product into the index: a read, and a call that takes 50 ms."""
+    search.put(Product.objects.get(pk=pk), run)
+
+
+@task(queue_name="index", max_attempts=5, retry_on=[ServiceUnavailable], timeout=30)
+async def index_product_async(pk: int, run: str = "") -> None:
+    """The same on the event loop, where a waiting job costs no thread."""
+    await search.aput(await Product.objects.aget(pk=pk), run)
+
+
+@task(queue_name="index", max_attempts=5, retry_on=[ServiceUnavailable], timeout=60)
+def index_batch(pks: list[int], run: str = "") -> int:
+    """Bring many products into the index in one call; return how many."""
+    products = list(Product.objects.filter(pk__in=pks))
+    search.put_many(products, run)
+    return len(products)
+
+
+@task(priority=10, timeout=50)
+def refresh_prices() -> int:
+    """Change some prices, and tell the index once that is committed. Runs every minute, see ``schedules.py``."""
+    minute = int(timezone.now().timestamp()) // 60
+    with transaction.atomic():
+        start = minute * OFFERS % Product.objects.count()
+        products = list(Product.objects.order_by("pk")[start : start + OFFERS])
+        for product in products:
+            product.price = Decimal(900 + (product.pk * 137 + minute * 61) % 9000) / 100
+        Product.objects.bulk_update(products, ["price"])
+        PriceRefresh.objects.create(changed=len(products))
+        index_batch.using(queue_name="default").enqueue([product.pk for product in products])
+    return len(products)
+
+
+@task(takes_context=True, max_attempts=4, backoff=[1, 2, 4])
+def fail_on_purpose(context: Any, times: int) -> str:
+    """Fail the first ``times`` times. Four attempts are made, 1, 2 and 4 seconds apart."""
+    if context.attempt <= times:
+        raise OnPurpose(f"attempt {context.attempt} fails, as it was asked to")
+    return f"done at attempt {context.attempt}"

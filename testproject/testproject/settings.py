@@ -1,0 +1,76 @@
+"""A small shop. What is about django-loco is marked; the rest is what any Django project has."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("SHOP_DATA", BASE_DIR))
+
+SECRET_KEY = "an example has no secrets"
+DEBUG = True
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+ROOT_URLCONF = "testproject.urls"
+WSGI_APPLICATION = "testproject.wsgi.application"
+ASGI_APPLICATION = "testproject.asgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "django.contrib.messages",
+    "django_loco",  # django-loco, 1 of 4
+    "shop",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+STATIC_URL = "static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# SQLite, unless DATABASE_URL=postgres://user:password@host:port/name says otherwise.
+DATABASES: dict[str, dict[str, object]] = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "db.sqlite3", "CONN_MAX_AGE": 60}
+}
+if url := os.environ.get("DATABASE_URL"):
+    server = urlsplit(url)
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": server.path[1:],
+        "USER": server.username,
+        "PASSWORD": server.password,
+        "HOST": server.hostname,
+        "PORT": server.port,
+        "CONN_MAX_AGE": 60,
+    }
+
+# django-loco, 2 to 4. Nothing else changes from development on one machine to workers on ten.
+WORKER_MODE = os.environ.get("WORKER_MODE", "BackgroundAsync")
+TASKS = {
+    "default": {
+        "BACKEND": "django_loco.backend.LocoBackend",
+        "QUEUES": ["default", "index"],
+        "OPTIONS": {"queue": "database", "spool": DATA_DIR / ".django-loco"},
+    }
+}
+LOCO = {"NUM_WORKERS": 40}  # calls to the index service wait, mostly; so many may wait at once
+
+# The shop's own: the index service, which starts with its first use. See shop/service.py.
+SHOP_INDEX = {"PORT": int(os.environ.get("SHOP_INDEX_PORT", "8123")), "FILE": DATA_DIR / "search-index.json"}
