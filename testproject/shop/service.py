@@ -24,6 +24,7 @@ from django_loco import shutdown
 
 HOST = "127.0.0.1"
 TIMEOUT = 10.0  # seconds that a call may take
+GREETING = 2.0  # seconds in which the service says who it is
 
 _lock = threading.Lock()
 _lifeline: Lifeline | None = None
@@ -38,9 +39,12 @@ class Lifeline:
     """The connection that says: this process still needs the service."""
 
     def __init__(self) -> None:
-        self.connection = connect()
+        self.connection = connect(timeout=GREETING)
         self._require_ours()
         self.connection.sock.setblocking(False)
+
+    def __repr__(self) -> str:
+        return "the connection to the index service"
 
     def close(self) -> None:
         self.connection.close()
@@ -70,9 +74,9 @@ class Lifeline:
             )
 
 
-def connect() -> http.client.HTTPConnection:
+def connect(timeout: float = TIMEOUT) -> http.client.HTTPConnection:
     """Return a new connection. Raises ``OSError`` if nobody listens."""
-    connection = http.client.HTTPConnection(HOST, settings.SHOP_INDEX["PORT"], timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(HOST, settings.SHOP_INDEX["PORT"], timeout=timeout)
     connection.connect()
     return connection
 
