@@ -1,0 +1,49 @@
+"""Jobs by the clock: ``from django_loco import scheduler`` in any app's ``schedules.py``.
+
+    scheduler.every(poll, seconds=15)
+    scheduler.every_minute(cleanup)
+    scheduler.hourly(digest, at=15)
+    scheduler.daily(report, at="04:00", timezone="Europe/Berlin")
+    scheduler.weekly(newsletter, on="monday", at="09:30")
+    scheduler.monthly(invoices, day=1, at="06:00")
+    scheduler.cron("*/5 9-17 * * mon-fri", sync, args=["eu"], name="sync-eu")
+
+Each tick enqueues a job with the key (schedule, tick), which the queue takes once: any number of schedulers may
+run, on any number of machines, and each tick is one job.
+"""
+
+from .cron import Cron
+from .entries import Entry, Upcoming
+from .registry import Problem, Registry, default
+from .scheduler import Scheduler
+from .triggers import Interval, Trigger
+
+every = default.every
+every_minute = default.every_minute
+hourly = default.hourly
+daily = default.daily
+weekly = default.weekly
+monthly = default.monthly
+cron = default.cron
+problems = default.problems
+upcoming = default.upcoming
+
+__all__ = [
+    "Cron",
+    "Entry",
+    "Interval",
+    "Problem",
+    "Registry",
+    "Scheduler",
+    "Trigger",
+    "Upcoming",
+    "cron",
+    "daily",
+    "every",
+    "every_minute",
+    "hourly",
+    "monthly",
+    "problems",
+    "upcoming",
+    "weekly",
+]

@@ -1,0 +1,76 @@
+"""Which schedule is due next: a heap, so that those which are not due cost nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from .entries import Entry
+from .triggers import first_tick
+
+logger = logging.getLogger("django_loco.scheduler")
+
+
+class Due(NamedTuple):
+    """A tick that is to be fired. Ordered by time, then by the place of its schedule."""
+
+    at: datetime
+    """When to fire it: at its time, or later if it has been postponed."""
+
+    position: int
+    """Of its entry in ``Agenda.entries``."""
+
+    tick: datetime
+
+
+class Agenda:
+    """The next tick of each entry, from ``start`` on, or just before it: ``grace`` says how much (see ``first_tick``).
+
+    1. ``take`` hands out what is due.
+    2. ``follow`` plans the tick after it; or ``postpone`` puts it back for later.
+
+    Used by one thread; only ``late_by`` may be called from others.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], start: datetime, grace: Callable[[Entry], timedelta] = lambda _: timedelta(0)
+    ) -> None:
+        self.entries = entries
+        self._heap: list[Due] = []
+        for position in range(len(entries)):
+            self._plan(position, lambda entry: first_tick(entry.trigger, start, grace(entry)))
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When something is due next; ``None``: never."""
+        return self._heap[0].at if self._heap else None
+
+    def take(self, now: datetime) -> Due | None:
+        """Hand out what is due at ``now``, one at a time, the earliest first."""
+        return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
+
+    def follow(self, due: Due, tick: datetime) -> None:
+        """Plan the tick after ``tick`` for the entry of ``due``."""
+        self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
+
+    def postpone(self, due: Due, until: datetime) -> None:
+        """Put ``due`` back, to be fired at ``until``."""
+        heappush(self._heap, due._replace(at=until))
+
+    def late_by(self, now: datetime) -> float:
+        """Return the seconds that the oldest tick which has not been fired is late; 0.0: none is."""
+        return max(((now - due.tick).total_seconds() for due in tuple(self._heap) if due.tick < now), default=0.0)
+
+    def _plan(self, position: int, find: Callable[[Entry], datetime | None]) -> None:
+        entry = self.entries[position]
+        try:
+            tick = find(entry)
+        except Exception:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception("Schedule %r is off: its next tick cannot be computed", entry.name)
+            return
+        if tick is not None:
+            heappush(self._heap, Due(tick, position, tick))

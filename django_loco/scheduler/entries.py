@@ -1,0 +1,170 @@
+"""A schedule that can run: a task, what it is called with, and when."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from ..compat import Task
+from ..exceptions import InvalidArguments, LocoConfigurationError
+from ..serialization import decode_call, encode_call
+from .triggers import Trigger
+
+LONGEST_NAME = 200
+
+
+class Place(NamedTuple):
+    """A line of code."""
+
+    module: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @classmethod
+    def of_caller(cls) -> Place:
+        """The line from which this package was called."""
+        frame = inspect.currentframe()
+        while frame and f"{frame.f_globals.get('__name__')}.".startswith(f"{__package__}."):
+            frame = frame.f_back
+        if frame is None:
+            return cls("", "", 0)
+        return cls(str(frame.f_globals.get("__name__")), frame.f_code.co_filename, frame.f_lineno)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One schedule. Its name is what tells it from others: in the store, in logs and on the command line."""
+
+    name: str
+    task: Task[..., Any]
+    trigger: Trigger
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    place: Place
+    """Where it was declared."""
+
+    def key(self, tick: datetime) -> str:
+        """Return what is unique in the store for this schedule's ``tick``: the same in every scheduler."""
+        return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
+
+
+class Upcoming(NamedTuple):
+    """A schedule as it is listed."""
+
+    name: str
+    schedule: str
+    """When, in words or as a cron expression."""
+
+    zone: str
+    """Whose wall clock that is; ``""`` for an interval, which goes by none."""
+
+    task: str
+    next_runs: tuple[datetime, ...]
+    """In ``zone``; in ``TIME_ZONE`` for an interval."""
+
+    tags: tuple[str, ...]
+
+
+def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
+    """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
+    ticks: list[datetime] = []
+    zone = entry.trigger.zone or timezone.get_default_timezone()
+    for _ in range(runs):
+        tick = entry.trigger.next_after(ticks[-1] if ticks else after)
+        if tick is None:
+            break
+        ticks.append(tick.astimezone(zone))
+    return Upcoming(
+        name=entry.name,
+        schedule=str(entry.trigger),
+        zone=str(entry.trigger.zone or ""),
+        task=entry.task.module_path,
+        next_runs=tuple(ticks),
+        tags=entry.tags,
+    )
+
+
+def name_of(task: object) -> str:
+    """Return what a schedule of ``task`` is called that was given no name, or a wrong one."""
+    if isinstance(task, Task):
+        return task.module_path
+    if inspect.isroutine(task):
+        return f"{task.__module__}.{task.__qualname__}"
+    return repr(task)
+
+
+def entry_of(
+    task: object,
+    trigger: Callable[[], Trigger],
+    place: Place,
+    *,
+    name: object = None,
+    args: object = (),
+    kwargs: object = None,
+    tags: object = (),
+) -> Entry:
+    """Return a schedule. Raises ``LocoConfigurationError`` that names the field at fault and what it may be."""
+    checked = _task(task)
+    arguments, keywords = _call(checked, args, {} if kwargs is None else kwargs)
+    return Entry(
+        name=checked.module_path if name is None else _name(name),
+        task=checked,
+        trigger=trigger(),
+        args=arguments,
+        kwargs=keywords,
+        tags=_tags(tags),
+        place=place,
+    )
+
+
+def _task(task: object) -> Task[..., Any]:
+    if not isinstance(task, Task):
+        remedy = "a plain function; decorate it with @task" if inspect.isroutine(task) else "not a task"
+        raise LocoConfigurationError(f"{name_of(task)} is {remedy}.")
+    backend = task.get_backend()
+    if not hasattr(backend, "enqueue_tick"):
+        raise LocoConfigurationError(
+            f"a schedule needs django_loco.backend.LocoBackend; the BACKEND of its task, TASKS[{task.backend!r}], "
+            f"is {type(backend).__module__}.{type(backend).__qualname__}."
+        )
+    return task
+
+
+def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments as the job will see them."""
+    if not isinstance(args, list | tuple):
+        raise LocoConfigurationError(f"args is {args!r}; it must be a list of the task's positional arguments.")
+    if not isinstance(kwargs, Mapping):
+        raise LocoConfigurationError(f"kwargs is {kwargs!r}; it must be a dict of the task's keyword arguments.")
+    signature = inspect.signature(task.func)
+    try:
+        signature.bind(*((None,) if task.takes_context else ()), *args, **kwargs)
+        # What the caller does to a list or dict later must not change the schedule.
+        return decode_call(encode_call(task.module_path, args, kwargs))
+    except InvalidArguments as error:
+        raise LocoConfigurationError(str(error)) from error
+    except TypeError as error:
+        raise LocoConfigurationError(f"args and kwargs do not fit {task.module_path}{signature}: {error}.") from error
+
+
+def _name(name: object) -> str:
+    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+        raise LocoConfigurationError(
+            f"name is {name!r}; it must be text of one line, at most {LONGEST_NAME} characters."
+        )
+    return name
+
+
+def _tags(tags: object) -> tuple[str, ...]:
+    if not isinstance(tags, list | tuple | set | frozenset) or not all(isinstance(tag, str) and tag for tag in tags):
+        raise LocoConfigurationError(f"tags is {tags!r}; it must be a list of words.")
+    return tuple(tags)

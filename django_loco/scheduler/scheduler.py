@@ -1,0 +1,243 @@
+"""Fires the ticks of all schedules: the component that ``--scheduler`` starts.
+
+Many schedulers, one job per tick
+---------------------------------
+Every scheduler computes the same ticks and tries to enqueue each of them. The job of a tick has a key, made of the
+schedule's name and the tick's time, and a queue takes a key once. So it does not matter how many schedulers run,
+which of them is late, or whether a clock has jumped. There is no leader, and so no tick is lost with one.
+
+What is late
+------------
+* A scheduler that starts fires nothing from before, but for a tick just missed (a minute at most, and half a period
+  at most): a restart at 04:00 must not lose the day's run. On a queue in memory it does not, for there a restart
+  forgets which ticks have been fired.
+* One that was held up for a few seconds makes up for every tick. After a longer pause (a suspended laptop, a store
+  that was away, a clock put forward) each schedule fires its last missed tick, once, and the log says how late.
+* While the store cannot be reached ticks wait, and are tried again with growing pauses.
+* A clock put back makes the scheduler compute all next ticks anew; those already fired are refused by their keys.
+
+It waits on the monotonic clock, a second at most, and compares ticks with the wall clock, so that a jump of the
+wall clock is noticed within that second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import close_old_connections, connections
+
+from .. import log
+from ..component import Component
+from ..exceptions import QueueError
+from ..job import utcnow
+from .agenda import Agenda, Due
+from .entries import Entry
+from .registry import Registry, default
+from .triggers import last_tick
+
+logger = logging.getLogger("django_loco.scheduler")
+
+#: Seconds of the longest wait.
+LONGEST_WAIT = 1.0
+#: A tick that was missed by less at the start is fired.
+GRACE = timedelta(seconds=60)
+#: After a pause up to this every tick is made up for, after a longer one the last of each schedule.
+PAUSE = timedelta(seconds=10)
+#: A tick later than this is worth a warning.
+LATE = timedelta(seconds=5)
+#: A clock that goes back by less is being adjusted, not put back.
+PUT_BACK = timedelta(seconds=1)
+#: The longest time between two attempts to reach a store that is away.
+LONGEST_RETRY = timedelta(seconds=10)
+
+
+@dataclass(slots=True)
+class _Outage:
+    """A ``TASKS`` alias whose queue takes nothing."""
+
+    since: float
+    until: datetime
+    """When it is tried again."""
+
+    attempts: int = 1
+
+
+class Scheduler(Component):
+    """Enqueues a job for each tick of the schedules in ``registry``, by default the project's.
+
+    1. ``start`` looks for the schedules and begins a thread, ``loco-scheduler``.
+    2. The thread waits for the next tick, fires all that are due, and waits again.
+    3. ``quiet`` ends the firing, ``stop`` ends the thread.
+
+    ``now`` returns the time of the wall clock, aware.
+    """
+
+    name = "scheduler"
+
+    def __init__(self, registry: Registry = default, *, now: Callable[[], datetime] = utcnow) -> None:
+        self._registry = registry
+        self._now = now
+        self._agenda = Agenda([], now())
+        self._broken = 0
+        self._outages: dict[str, _Outage] = {}
+        self._starting = threading.Lock()
+        self._quiet = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._latest = now()
+        self._last_pass: float | None = None
+        self._last_tick: float | None = None
+
+    def start(self) -> None:
+        """Find the schedules and begin to fire their ticks; a schedule that is wrong is logged and left out."""
+        with self._starting:
+            if self.is_alive:
+                return
+            self._quiet.clear()
+            self._stopped.clear()
+            self.plan()
+            thread = threading.Thread(target=self._run, name="loco-scheduler", daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def quiet(self) -> None:
+        """Fire no more ticks."""
+        self._quiet.set()
+
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 (it ends at once)
+        """Fire no more ticks and end the thread."""
+        self._quiet.set()
+        self._stopped.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def health(self) -> dict[str, Any]:
+        """Return what tells progress.
+
+        ``schedules`` and ``broken`` are counts; ``last_pass_age`` and ``last_tick_age`` seconds since the thread last
+        looked at its agenda and last fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue
+        tick is late, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing.
+        """
+        return {
+            "alive": self.is_alive,
+            "schedules": len(self._agenda.entries),
+            "broken": self._broken,
+            "last_pass_age": _age(self._last_pass),
+            "last_tick_age": _age(self._last_tick),
+            "late_by": round(self._agenda.late_by(self._now()), 3),
+            "unreachable": sorted(self._outages),
+        }
+
+    def plan(self) -> None:
+        """Find the schedules, and of each the tick to begin with."""
+        entries = self._registry.entries()
+        self._latest = self._now()
+        self._agenda = Agenda(entries, self._latest, _grace)
+        self._broken = len(self._registry.problems())
+        logger.info("%d schedules, %d more are off because they are wrong", len(entries), self._broken)
+
+    def fire_due(self) -> float:
+        """Fire all ticks that are due, and return the seconds to wait before the next call."""
+        now = self._notice_clock()
+        while not self._quiet.is_set() and (due := self._agenda.take(now)):
+            self._fire(due, now)
+            now = self._now()
+        self._last_pass = time.monotonic()
+        return self._wait(now)
+
+    def _run(self) -> None:
+        log.bind(component=self.name)
+        try:
+            while not self._stopped.wait(self.fire_due()):
+                close_old_connections()
+        finally:
+            connections.close_all()
+
+    def _wait(self, now: datetime) -> float:
+        next_at = self._agenda.next_at
+        if next_at is None or self._quiet.is_set():
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))
+
+    def _notice_clock(self) -> datetime:
+        """Return the time; if the clock has been put back, plan anew from there."""
+        now = self._now()
+        if now < self._latest - PUT_BACK:
+            logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
+            self._agenda = Agenda(self._agenda.entries, now)
+            for outage in self._outages.values():
+                outage.until = now
+        self._latest = now
+        return now
+
+    def _fire(self, due: Due, now: datetime) -> None:
+        """Enqueue the job of a tick that is due; or put the tick back while the store is away."""
+        entry = self._agenda.entries[due.position]
+        outage = self._outages.get(entry.task.backend)
+        if outage and now < outage.until:
+            self._agenda.postpone(due, outage.until)
+            return
+        tick = due.tick if now - due.tick <= PAUSE else last_tick(entry.trigger, due.tick, now) or due.tick
+        try:
+            self._enqueue(entry, tick, now)
+        except QueueError as error:
+            self._agenda.postpone(due, self._note_outage(entry.task.backend, error, now))
+        except Exception:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, tick)
+            self._agenda.follow(due, tick)
+        else:
+            self._note_success(entry.task.backend)
+            self._agenda.follow(due, tick)
+
+    def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
+        backend: Any = entry.task.get_backend()
+        result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=entry.key(tick), tick=tick)
+        if result is None:
+            logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
+        elif now - tick > LATE:
+            late = (now - tick).total_seconds()
+            logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
+        else:
+            logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
+
+    def _note_outage(self, alias: str, error: QueueError, now: datetime) -> datetime:
+        """Return when to try again."""
+        outage = self._outages.get(alias)
+        if outage is None:
+            outage = self._outages[alias] = _Outage(time.monotonic(), now)
+            logger.error("TASKS[%r] takes no jobs, so the ticks of its schedules wait: %s", alias, error)
+        outage.until = now + min(LONGEST_RETRY, timedelta(seconds=2.0 ** min(outage.attempts - 1, 8)))
+        outage.attempts += 1
+        return outage.until
+
+    def _note_success(self, alias: str) -> None:
+        self._last_tick = time.monotonic()
+        outage = self._outages.pop(alias, None)
+        if outage:
+            logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - outage.since)
+
+
+def _grace(entry: Entry) -> timedelta:
+    # In memory the keys end with the process: what was just missed cannot be told from what was just fired.
+    queue = getattr(entry.task.get_backend(), "queue", None)
+    return GRACE if queue is None or queue.is_shared else timedelta(0)
+
+
+def _age(moment: float | None) -> float | None:
+    return None if moment is None else round(time.monotonic() - moment, 3)

@@ -1,0 +1,107 @@
+"""What a schedule is written with in Python: intervals, times of the day, weekdays, zones.
+
+Each function raises ``LocoConfigurationError`` that names the field and what it may be.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from datetime import time, timedelta, tzinfo
+
+from django.utils import timezone
+
+from ..exceptions import LocoConfigurationError
+from .triggers import Interval
+
+WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+
+
+def interval(length: object, units: Mapping[str, object], phase: object) -> Interval:
+    """Return the interval of ``length`` (a ``timedelta``) and ``units`` together, shifted by ``phase``."""
+    if not isinstance(length, timedelta):
+        raise LocoConfigurationError(f"the interval is {length!r}; it must be a timedelta, or say seconds=15.")
+    lengths = [length, *(_length(unit, count) for unit, count in units.items())]
+    try:
+        period = sum(lengths, timedelta(0))
+    except OverflowError:
+        raise LocoConfigurationError("the interval is longer than any timedelta.") from None
+    return Interval(period, phase if isinstance(phase, timedelta) else _length("seconds", phase, field="phase"))
+
+
+def _length(unit: str, count: object, field: str = "") -> timedelta:
+    try:
+        if isinstance(count, int | float) and not isinstance(count, bool):
+            return timedelta(**{unit: count})
+    except (OverflowError, ValueError):  # more than timedelta holds; not a number
+        pass
+    raise LocoConfigurationError(f"{field or unit} is {count!r}; it must be a number of {unit}.")
+
+
+def zone(value: object) -> tzinfo:
+    """Return the time zone that ``value`` names; that of ``TIME_ZONE`` for ``None``."""
+    if value is None:
+        return timezone.get_default_timezone()
+    if isinstance(value, tzinfo):
+        return value
+    if isinstance(value, str) and value in zoneinfo.available_timezones():
+        return zoneinfo.ZoneInfo(value)
+    near = difflib.get_close_matches(str(value), zoneinfo.available_timezones(), n=1)
+    question = f" Did you mean {near[0]!r}?" if near else ""
+    raise LocoConfigurationError(f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}')
+
+
+def hourly(at: int) -> str:
+    """Return the expression for minute ``at`` of every hour."""
+    if not _within(at, 0, 59):
+        raise LocoConfigurationError(f"at is {at!r}; it must be a minute, a whole number from 0 to 59.")
+    return f"{at} * * * *"
+
+
+def daily(at: str | time) -> str:
+    """Return the expression for the time ``at`` of every day."""
+    return f"{_clock(at)} * * *"
+
+
+def weekly(on: str | Sequence[str], at: str | time) -> str:
+    """Return the expression for the time ``at`` on the weekday ``on``, or on several."""
+    days = [on] if isinstance(on, str) or not isinstance(on, Sequence) else on
+    if not days:
+        raise LocoConfigurationError("on is empty; it must be one or more weekdays, such as 'monday'.")
+    return f"{_clock(at)} * * {','.join(_weekday(day) for day in days)}"
+
+
+def monthly(day: int | str, at: str | time) -> str:
+    """Return the expression for the time ``at`` on ``day`` of every month that has one, or on its ``"last"``."""
+    if day != "last" and not _within(day, 1, 31):
+        raise LocoConfigurationError(f'day is {day!r}; it must be a whole number from 1 to 31, or "last".')
+    return f"{_clock(at)} {'L' if day == 'last' else day} * *"
+
+
+def _within(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _clock(at: object) -> str:
+    """The first two fields of the expression: minute and hour."""
+    hour, minute = _hour_and_minute(at)
+    if not (_within(hour, 0, 23) and _within(minute, 0, 59)):
+        raise LocoConfigurationError(f'at is {at!r}; it must be a time from "00:00" to "23:59".')
+    return f"{minute} {hour}"
+
+
+def _hour_and_minute(at: object) -> tuple[int, int]:
+    if isinstance(at, time) and at == time(at.hour, at.minute):
+        return at.hour, at.minute
+    match = _TIME.fullmatch(at) if isinstance(at, str) else None
+    return (int(match[1]), int(match[2])) if match else (-1, -1)
+
+
+def _weekday(day: object) -> str:
+    known = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
+    if not known:
+        raise LocoConfigurationError(f"on is {day!r}; it must be one of {', '.join(WEEKDAYS)}.")
+    return known[0][:3]

@@ -1,0 +1,112 @@
+"""When a schedule is due: functions of a moment, without a clock and without I/O.
+
+A tick depends on nothing but the schedule: not on when a scheduler was started, nor on which ticks it has seen.
+So all schedulers, on however many machines, compute the same ones; that is what a tick's key rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Protocol
+
+from ..exceptions import LocoConfigurationError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+#: The shortest interval; two ticks of one schedule are never closer.
+SHORTEST = SECOND
+
+_UNITS = (
+    ("week", timedelta(weeks=1)),
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", SECOND),
+)
+
+
+class Trigger(Protocol):
+    """Tells when a schedule is due. ``str()`` of it is how it is shown."""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Whose wall clock it goes by; ``None``: by none."""
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first tick after ``moment`` (aware), in UTC; ``None`` if there is none any more."""
+
+
+def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | None:
+    """Return the last tick after ``after`` and not after ``until``; ``None`` if there is none.
+
+    Halves the time in question, so that it takes a few dozen steps however many ticks that is.
+    """
+    last = trigger.next_after(after)
+    if last is None or last > until:
+        return None
+    end = until
+    while end - last >= SHORTEST:
+        middle = last + (end - last) / 2
+        tick = trigger.next_after(middle)
+        if tick is None or tick > until:
+            end = middle
+        else:
+            last = tick
+    return last
+
+
+def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime | None:
+    """Return the tick that a scheduler which starts at ``start`` begins with.
+
+    It is the next one; or the last one, if that is less than ``grace`` and no more than half a period ago: a restart
+    must not miss it.
+    """
+    tick = trigger.next_after(start - grace)
+    if tick is None or tick > start:
+        return tick
+    missed = last_tick(trigger, start - grace, start) or tick
+    following = trigger.next_after(start)
+    return missed if following is None or start - missed <= (following - missed) / 2 else following
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Every ``period``, counted from the start of 1970 in UTC and shifted by ``phase``.
+
+    Raises ``LocoConfigurationError`` for a period of less than a second, or a phase that is not within it.
+    """
+
+    period: timedelta
+    phase: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        if self.period < SHORTEST:
+            raise LocoConfigurationError(
+                f"the interval is {_seconds(self.period)} s; it must be a second or more, such as seconds=15."
+            )
+        if not timedelta(0) <= self.phase < self.period:
+            raise LocoConfigurationError(
+                f"phase is {_seconds(self.phase)} s; it must be from 0 s to less than the interval, "
+                f"{_seconds(self.period)} s."
+            )
+
+    @property
+    def zone(self) -> None:
+        """None: an interval goes by no wall clock."""
+        return
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the first tick after ``moment``, in UTC."""
+        start = EPOCH + self.phase
+        return start + ((moment.astimezone(UTC) - start) // self.period + 1) * self.period
+
+    def __str__(self) -> str:
+        unit, size = next((item for item in _UNITS if not self.period % item[1]), _UNITS[-1])
+        count = _seconds(self.period / size.total_seconds())
+        text = f"every {unit}" if count == "1" else f"every {count} {unit}s"
+        return f"{text}, {_seconds(self.phase)} s later" if self.phase else text
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():.10g}"

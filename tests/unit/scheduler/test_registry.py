@@ -1,0 +1,335 @@
+import logging
+import sys
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import override_settings
+
+from django_loco import scheduler
+from django_loco.compat import BaseTaskBackend
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.registry import default
+
+from . import tasks
+from .tasks import fetch, plain, report, send, tick, tock
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.fixture
+def registry():
+    return Registry(strict=True)
+
+
+@pytest.fixture
+def lenient(caplog):
+    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
+    return Registry()
+
+
+def trigger(registry):
+    (entry,) = registry.entries()
+    return entry.trigger
+
+
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [
+        ({"seconds": 15}, 15),
+        ({"seconds": 1.5}, 1.5),
+        ({"minutes": 5}, 300),
+        ({"minutes": 1, "seconds": 30}, 90),
+        ({"hours": 2}, 7200),
+        ({"days": 1}, 86400),
+        ({"weeks": 1}, 604800),
+        ({"interval": timedelta(minutes=3)}, 180),
+    ],
+)
+def test_every(registry, interval, seconds):
+    registry.every(tick, **interval)
+    assert trigger(registry) == Interval(timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("phase", [20, timedelta(seconds=20)])
+def test_every_with_a_phase(registry, phase):
+    registry.every(tick, minutes=1, phase=phase)
+    assert trigger(registry) == Interval(timedelta(minutes=1), timedelta(seconds=20))
+
+
+@pytest.mark.parametrize(
+    ("declare", "expression"),
+    [
+        (lambda registry: registry.hourly(tick), "0 * * * *"),
+        (lambda registry: registry.hourly(tick, at=15), "15 * * * *"),
+        (lambda registry: registry.daily(tick), "0 0 * * *"),
+        (lambda registry: registry.daily(tick, at="04:30"), "30 4 * * *"),
+        (lambda registry: registry.daily(tick, at="4:05"), "5 4 * * *"),
+        (lambda registry: registry.daily(tick, at=time(16, 45)), "45 16 * * *"),
+        (lambda registry: registry.weekly(tick), "0 0 * * mon"),
+        (lambda registry: registry.weekly(tick, on="Sunday", at="12:00"), "0 12 * * sun"),
+        (lambda registry: registry.weekly(tick, on=["monday", "fri"], at="12:00"), "0 12 * * mon,fri"),
+        (lambda registry: registry.monthly(tick), "0 0 1 * *"),
+        (lambda registry: registry.monthly(tick, day=15, at="06:00"), "0 6 15 * *"),
+        (lambda registry: registry.monthly(tick, day="last", at="06:00"), "0 6 L * *"),
+        (lambda registry: registry.cron("*/5 * * * *", tick), "*/5 * * * *"),
+    ],
+)
+def test_shorthand_for_cron(registry, declare, expression):
+    declare(registry)
+    assert trigger(registry) == Cron(expression, ZoneInfo("UTC"))
+
+
+def test_every_minute(registry):
+    registry.every_minute(tick)
+    assert trigger(registry) == Interval(timedelta(minutes=1))
+
+
+def test_the_wall_clock_is_that_of_time_zone(registry):
+    with override_settings(TIME_ZONE="America/New_York"):
+        registry.daily(tick, at="04:00")
+    assert trigger(registry).zone == ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", BERLIN])
+def test_or_that_of_timezone(registry, zone):
+    registry.daily(tick, at="04:00", timezone=zone)
+    assert trigger(registry) == Cron("0 4 * * *", BERLIN)
+
+
+def test_an_entry_has_what_the_job_needs(registry):
+    ids = [5]
+    registry.every(send, hours=1, args=ids, kwargs={"template": "fancy"}, tags=["mail"], name="fancy mail")
+    ids.append(6)
+    (entry,) = registry.entries()
+    assert (entry.name, entry.task, entry.tags) == ("fancy mail", send, ("mail",))
+    assert (list(entry.args), entry.kwargs) == ([5], {"template": "fancy"})
+    assert entry.place.file == __file__
+
+
+def test_a_schedule_is_named_after_its_task(registry):
+    registry.every_minute(tick)
+    assert [entry.name for entry in registry.entries()] == ["tests.unit.scheduler.tasks.tick"]
+
+
+def test_the_key_of_a_tick_is_the_same_in_every_zone(registry):
+    registry.every_minute(tick, name="beat")
+    (entry,) = registry.entries()
+    moment = datetime(2026, 11, 21, 5, tzinfo=UTC)
+    assert entry.key(moment) == entry.key(moment.astimezone(BERLIN)) == "beat@2026-11-21T05:00:00+00:00"
+
+
+def test_async_tasks_and_tasks_with_a_context_and_changed_tasks(registry):
+    registry.every_minute(fetch, args=["http://example.com"])
+    registry.every_minute(report, args=["today"])
+    registry.every_minute(send.using(priority=5), kwargs={"user_id": 1})
+    assert len(registry.entries()) == 3
+
+
+WRONG = [
+    (lambda r: r.hourly(tick, at=75), "at is 75; it must be a minute, a whole number from 0 to 59."),
+    (lambda r: r.hourly(tick, at=True), "at is True; it must be a minute"),
+    (lambda r: r.hourly(tick, at="15"), "at is '15'; it must be a minute"),
+    (lambda r: r.daily(tick, at="24:00"), 'at is \'24:00\'; it must be a time from "00:00" to "23:59".'),
+    (lambda r: r.daily(tick, at="4am"), "at is '4am'; it must be a time"),
+    (lambda r: r.daily(tick, at=4), "at is 4; it must be a time"),
+    (lambda r: r.daily(tick, at=time(4, 0, 30)), "it must be a time from"),
+    (lambda r: r.daily(tick, at=time(4, tzinfo=UTC)), "it must be a time from"),
+    (lambda r: r.weekly(tick, on="funday"), "on is 'funday'; it must be one of sunday, monday, tuesday, "),
+    (lambda r: r.weekly(tick, on=3), "on is 3; it must be one of sunday"),
+    (lambda r: r.weekly(tick, on=[]), "on is empty; it must be one or more weekdays"),
+    (lambda r: r.monthly(tick, day=32), 'day is 32; it must be a whole number from 1 to 31, or "last".'),
+    (lambda r: r.every(tick), "the interval is 0 s; it must be a second or more, such as seconds=15."),
+    (lambda r: r.every(tick, seconds=0), "the interval is 0 s;"),
+    (lambda r: r.every(tick, seconds=-5), "the interval is -5 s;"),
+    (lambda r: r.every(tick, 15), "the interval is 15; it must be a timedelta, or say seconds=15."),
+    (lambda r: r.every(tick, seconds="15"), "seconds is '15'; it must be a number of seconds."),
+    (lambda r: r.every(tick, minutes=float("nan")), "minutes is nan; it must be a number of minutes."),
+    (lambda r: r.every(tick, days=1e300), "days is 1e+300; it must be a number of days."),
+    (lambda r: r.every(tick, days=999_999_999, weeks=100), "is longer than"),
+    (lambda r: r.every(tick, minutes=1, phase="x"), "phase is 'x'; it must be a number of seconds."),
+    (lambda r: r.every(tick, minutes=1, phase=60), "phase is 60 s; it must be from 0 s to less than the interval"),
+    (lambda r: r.every(tick, second=15), "every() has no option 'second'. Did you mean 'seconds'?"),
+    (lambda r: r.every(tick, seconds=15, timezone="UTC"), "every() has no option 'timezone'."),
+    (lambda r: r.daily(tick, tag="x"), "daily() has no option 'tag'. Did you mean 'tags'?"),
+    (lambda r: r.daily(tick, timezone="Europe/Berln"), "timezone is 'Europe/Berln'; it must be a name such as"),
+    (lambda r: r.daily(tick, timezone="Europe/Berln"), "Did you mean 'Europe/Berlin'?"),
+    (lambda r: r.daily(tick, timezone="../etc/passwd"), "timezone is '../etc/passwd'"),
+    (lambda r: r.daily(tick, timezone=2), "timezone is 2;"),
+    (lambda r: r.cron("61 * * * *", tick), "the cron expression '61 * * * *' cannot be understood"),
+    (lambda r: r.cron("0 0 31 2 *", tick), "never fires"),
+    (lambda r: r.cron(tick, "* * * * *"), "'* * * * *' is not a task"),
+    (lambda r: r.every_minute(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),
+    (lambda r: r.every_minute("shop.tasks.sync"), "'shop.tasks.sync' is not a task."),
+    (lambda r: r.every_minute(None), "None is not a task."),
+    (
+        lambda r: r.every_minute(send),
+        "tasks.send(user_id: int, *, template: str = 'plain') -> None: missing a required",
+    ),
+    (lambda r: r.every_minute(send, args=[1, 2]), "do not fit tests.unit.scheduler.tasks.send"),
+    (lambda r: r.every_minute(send, args=[1], kwargs={"to": 2}), "got an unexpected keyword argument 'to'"),
+    (lambda r: r.every_minute(report), "missing a required argument: 'day'"),
+    (lambda r: r.every_minute(send, args="5"), "args is '5'; it must be a list"),
+    (lambda r: r.every_minute(send, args=5), "args is 5; it must be a list"),
+    (lambda r: r.every_minute(send, kwargs=[5]), "kwargs is [5]; it must be a dict"),
+    (
+        lambda r: r.every_minute(send, args=[{1, 2}]),
+        "tests.unit.scheduler.tasks.send: argument 0 cannot be stored as JSON",
+    ),
+    (lambda r: r.every_minute(send, kwargs={"user_id": time(4)}), "'user_id' cannot be stored as JSON"),
+    (lambda r: r.every_minute(tick, name=""), "name is ''; it must be text"),
+    (lambda r: r.every_minute(tick, name=5), "name is 5; it must be text"),
+    (lambda r: r.every_minute(tick, name="x" * 201), "at most 200 characters"),
+    (lambda r: r.every_minute(tick, name="two\nlines"), "it must be text of one line"),
+    (lambda r: r.every_minute(tick, tags="mail"), "tags is 'mail'; it must be a list of words."),
+    (lambda r: r.every_minute(tick, tags=[""]), "tags is ['']; it must be a list of words."),
+    (lambda r: r.every_minute(tick, tags=5), "tags is 5; it must be a list of words."),
+]
+
+
+@pytest.mark.parametrize(("declare", "problem"), WRONG, ids=[problem for _, problem in WRONG])
+def test_what_is_wrong_is_told_with_what_is_allowed(registry, declare, problem):
+    with pytest.raises(LocoConfigurationError) as caught:
+        declare(registry)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("Schedule ")
+    assert registry.entries() == []
+
+
+@pytest.mark.parametrize(("declare", "problem"), WRONG, ids=[problem for _, problem in WRONG])
+def test_a_wrong_schedule_turns_off_only_itself(lenient, declare, problem):
+    lenient.every_minute(tick, name="before")
+    declare(lenient)
+    lenient.every_minute(tick, name="after")
+    assert [entry.name for entry in lenient.entries()] == ["before", "after"]
+    (found,) = lenient.problems()
+    assert problem in found.message
+
+
+def test_a_wrong_schedule_is_named_with_its_line(caplog):
+    registry = Registry()
+    registry.hourly(tick, at=75, name="digest")
+    (problem,) = registry.problems()
+    assert problem.schedule == "digest"
+    assert problem.message.startswith("Schedule 'digest': at is 75;")
+    line = test_a_wrong_schedule_is_named_with_its_line.__code__.co_firstlineno + 2
+    assert f"Correct scheduler.hourly() at {__file__}:{line}." in problem.hint
+    assert problem.message in caplog.text
+
+
+def test_of_two_schedules_of_one_name_the_second_is_off(lenient):
+    lenient.every_minute(tick)
+    lenient.hourly(tick)
+    assert [str(entry.trigger) for entry in lenient.entries()] == ["every minute"]
+    (problem,) = lenient.problems()
+    line = test_of_two_schedules_of_one_name_the_second_is_off.__code__.co_firstlineno
+    assert f"two of this name, at {__file__}:{line + 1} and at {__file__}:{line + 2};" in problem.message
+    assert "name=" in problem.message
+
+
+def test_two_schedules_of_one_task_with_names(registry):
+    registry.every_minute(tick, name="often")
+    registry.hourly(tick, name="seldom")
+    assert [entry.name for entry in registry.entries()] == ["often", "seldom"]
+
+
+def test_a_task_on_another_backend_is_refused(registry):
+    other = f"{BaseTaskBackend.__module__.removesuffix('.base')}.dummy.DummyBackend"
+    with override_settings(TASKS={"default": {"BACKEND": other}}), pytest.raises(LocoConfigurationError) as error:
+        registry.every_minute(tick)
+    assert f"TASKS['default'], is {other}." in str(error.value)
+    assert "django_loco.backend.LocoBackend" in str(error.value)
+
+
+def test_a_backend_that_cannot_be_had_turns_off_only_its_schedules(lenient):
+    with override_settings(TASKS={"default": {"BACKEND": "no.such.Backend"}}):
+        lenient.every_minute(tick)
+    (problem,) = lenient.problems()
+    assert "no.such.Backend" in problem.message
+
+
+def test_what_is_coming(registry):
+    registry.daily(tick, at="04:00", timezone="Europe/Berlin", tags=["nightly"])
+    registry.every(tock, hours=1, name="beat")
+    registry.cron("0 0 1 1 *", send, args=[1])
+    beat, yearly, daily = registry.upcoming(2, after=datetime(2026, 11, 21, 5, 30, tzinfo=UTC))
+    assert (daily.name, daily.task) == ("tests.unit.scheduler.tasks.tick", "tests.unit.scheduler.tasks.tick")
+    assert (daily.schedule, daily.zone, daily.tags) == ("0 4 * * *", "Europe/Berlin", ("nightly",))
+    assert [run.isoformat() for run in daily.next_runs] == ["2026-11-22T04:00:00+01:00", "2026-11-23T04:00:00+01:00"]
+    assert (beat.name, beat.schedule, beat.zone) == ("beat", "every hour", "")
+    assert [run.hour for run in beat.next_runs] == [6, 7]
+    assert [run.year for run in yearly.next_runs] == [2027, 2028]
+
+
+def test_what_is_coming_starts_now(registry):
+    registry.every_minute(tick)
+    (row,) = registry.upcoming()
+    (run,) = row.next_runs
+    assert timedelta(0) < run - datetime.now(UTC) <= timedelta(minutes=1)
+
+
+def test_the_public_names_are_the_projects_schedules():
+    names = ["every", "every_minute", "hourly", "daily", "weekly", "monthly", "cron", "problems", "upcoming"]
+    assert {getattr(scheduler, name).__self__ for name in names} == {default}
+    assert scheduler.registry.problems == default.problems
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch, caplog):
+    """Makes an app with a ``schedules.py``."""
+    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(tasks, "registry", Registry(autodiscover=True))
+    made = []
+
+    def make(name, schedules):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+        if schedules is not None:
+            (tmp_path / name / "schedules.py").write_text(f"from tests.unit.scheduler.tasks import *\n{schedules}\n")
+        made.append(name)
+
+    yield make
+    for module in [module for module in sys.modules if module.partition(".")[0] in made]:
+        del sys.modules[module]
+
+
+def discovered(*apps):
+    with override_settings(INSTALLED_APPS=apps):
+        return [entry.name for entry in tasks.registry.entries()]
+
+
+def test_schedules_are_found_in_every_app(app):
+    app("first_app", "registry.every_minute(tick, name='first')")
+    app("second_app", None)
+    app("third_app", "registry.every_minute(tick, name='third')")
+    assert discovered("first_app", "second_app", "third_app") == ["first", "third"]
+    assert tasks.registry.problems() == []
+
+
+def test_schedules_are_looked_for_once_and_not_before_they_are_asked_for(app):
+    app("lazy_app", "registry.every_minute(tick, name='lazy')")
+    with override_settings(INSTALLED_APPS=["lazy_app"]):
+        assert "lazy_app.schedules" not in sys.modules
+        assert [entry.name for entry in tasks.registry.entries()] == ["lazy"]
+        del sys.modules["lazy_app.schedules"]
+        assert [entry.name for entry in tasks.registry.entries()] == ["lazy"]
+
+
+@pytest.mark.parametrize("fault", ["import missing_module", "1 / 0", "def broken(:"])
+def test_a_module_that_cannot_be_imported_turns_off_only_its_own(app, fault):
+    app("good_app", "registry.every_minute(tick, name='good')")
+    app("bad_app", f"registry.every_minute(tick, name='bad')\n{fault}")
+    app("late_app", "registry.every_minute(tick, name='late')")
+    assert discovered("good_app", "bad_app", "late_app") == ["good", "late"]
+    (problem,) = tasks.registry.problems()
+    assert problem.schedule == "bad_app.schedules"
+    assert "bad_app.schedules cannot be imported: " in problem.message
+    assert "schedules.py:3" in problem.message or "schedules.py, line 3" in problem.message
+
+
+def test_a_module_that_another_one_imports_keeps_its_schedules(app):
+    app("base_app", "registry.every_minute(tick, name='base')")
+    app("bad_app", "import base_app.schedules\nregistry.every_minute(tick, name='bad')\n1 / 0")
+    assert discovered("bad_app", "base_app") == ["base"]
