@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.db import transaction
 from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
@@ -49,9 +50,9 @@ class Both(Ours):
 
     def test_using_correct_backend(self):
         backend = task_backends["default"]
-        self.assertIsInstance(backend, LocoBackend)
-        self.assertEqual(backend.alias, "default")
-        self.assertEqual(backend.options, self.config["OPTIONS"])
+        assert isinstance(backend, LocoBackend)
+        assert backend.alias == "default"
+        assert backend.options == self.config["OPTIONS"]
 
     def test_validate_on_enqueue(self):
         task = self.tasks.noop_task.using(queue_name="unknown_queue")
@@ -68,16 +69,16 @@ class OursDummy(Both):
     def test_refresh_result(self):
         result = self.tasks.calculate_meaning_of_life.enqueue()
         run_what_waits("default")
-        self.assertEqual(result.status, TaskResultStatus.READY)
+        assert result.status == TaskResultStatus.READY
         result.refresh()
-        self.assertEqual((result.status, result.return_value), (TaskResultStatus.SUCCESSFUL, 42))
+        assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 42)
 
     async def test_refresh_result_async(self):
         result = await self.tasks.calculate_meaning_of_life.aenqueue()
         run_what_waits("default")
-        self.assertEqual(result.status, TaskResultStatus.READY)
+        assert result.status == TaskResultStatus.READY
         await result.arefresh()
-        self.assertEqual((result.status, result.return_value), (TaskResultStatus.SUCCESSFUL, 42))
+        assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 42)
 
 
 class OursDummyTransaction(Ours):
@@ -86,9 +87,9 @@ class OursDummyTransaction(Ours):
         backend = task_backends["default"]
         with transaction.atomic():
             result = self.tasks.noop_task.enqueue()
-            self.assertIsNotNone(result.enqueued_at)
-            self.assertEqual(len(backend.results), 1 if self.waits_in_database else 0)
-        self.assertEqual(len(backend.results), 1)
+            assert result.enqueued_at is not None
+            assert len(backend.results) == (1 if self.waits_in_database else 0)
+        assert len(backend.results) == 1
 
 
 class OursForeground(Both):
@@ -96,9 +97,9 @@ class OursForeground(Both):
         """Ours keeps results."""
         backend = task_backends["default"]
         result = await self.tasks.calculate_meaning_of_life.aenqueue()
-        self.assertEqual(backend.get_result(result.id), result)
-        self.assertEqual(await backend.aget_result(result.id), result)
-        with self.assertRaises(TaskResultDoesNotExist):
+        assert backend.get_result(result.id) == result
+        assert await backend.aget_result(result.id) == result
+        with pytest.raises(TaskResultDoesNotExist):
             await backend.aget_result("123")
 
     async def test_cannot_refresh_result(self):
@@ -106,7 +107,7 @@ class OursForeground(Both):
         result = await self.tasks.calculate_meaning_of_life.aenqueue()
         await result.arefresh()
         result.refresh()
-        self.assertEqual(result.return_value, 42)
+        assert result.return_value == 42
 
     def test_cannot_pass_run_after(self):
         """Ours takes it."""
@@ -117,9 +118,9 @@ class OursImmediate(OursForeground):
     def test_throws_keyboard_interrupt(self):
         """A worker outlives a job that raises it; the job has failed."""
         result = self.tasks.failing_task_keyboard_interrupt.enqueue()
-        self.assertEqual(result.status, TaskResultStatus.FAILED)
-        self.assertEqual(result.errors[0].exception_class, KeyboardInterrupt)
-        self.assertEqual(self.tasks.noop_task.enqueue().status, TaskResultStatus.SUCCESSFUL)
+        assert result.status == TaskResultStatus.FAILED
+        assert result.errors[0].exception_class is KeyboardInterrupt
+        assert self.tasks.noop_task.enqueue().status == TaskResultStatus.SUCCESSFUL
 
 
 class OursForegroundTransaction(Ours):
@@ -127,11 +128,11 @@ class OursForegroundTransaction(Ours):
         """Nothing runs on data that is not committed."""
         with transaction.atomic():
             result = self.tasks.noop_task.enqueue()
-            self.assertIsNotNone(result.enqueued_at)
-            self.assertEqual(result.status, TaskResultStatus.READY)
+            assert result.enqueued_at is not None
+            assert result.status == TaskResultStatus.READY
         self.run_after_commit()
         result.refresh()
-        self.assertEqual(result.status, TaskResultStatus.SUCCESSFUL)
+        assert result.status == TaskResultStatus.SUCCESSFUL
 
     def run_after_commit(self):
         """In the foreground the commit itself runs the job."""
@@ -144,9 +145,9 @@ class OursImmediateTransaction(OursForegroundTransaction):
 
 class OursTask(Ours):
     def test_using_correct_backend(self):
-        self.assertIsInstance(task_backends["default"], LocoBackend)
+        assert isinstance(task_backends["default"], LocoBackend)
 
     def test_get_backend(self):
         task = self.tasks.noop_task
-        self.assertIs(task.get_backend(), task_backends["default"])
-        self.assertIs(task.using(backend="immediate").get_backend(), task_backends["immediate"])
+        assert task.get_backend() is task_backends["default"]
+        assert task.using(backend="immediate").get_backend() is task_backends["immediate"]

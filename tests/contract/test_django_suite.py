@@ -30,7 +30,7 @@ def _synchronous_looks(monkeypatch):
 
 
 def add(name: str, django_case: type[SimpleTestCase], our_case: type[ours.Ours], **aliases: dict[str, Any]) -> None:
-    """Add a class to this module that runs ``django_case`` with ``TASKS=aliases``, but for what ``our_case`` replaces."""
+    """Add a class to this module: ``django_case`` with ``TASKS=aliases``, but for what ``our_case`` replaces."""
     unknown = our_case.replaced() - set(dir(django_case))
     assert not unknown, f"{django_case.__name__} has no {', '.join(unknown)}"
     body = {"__module__": __name__, "tasks": SUITE.dummy.test_tasks, "config": aliases["default"]}
