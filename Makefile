@@ -14,7 +14,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test check format coverage wheel clean
+.PHONY: help start test check lint types layers django wheel format coverage clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -31,11 +31,19 @@ start: .venv/installed
 test: .venv/installed-dev
 	.venv/bin/tox run -e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
-check: .venv/installed-dev wheel
+check: lint types layers django wheel
+
+lint: .venv/installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+
+types: .venv/installed-dev
 	.venv/bin/mypy
-	.venv/bin/lint-imports --no-cache
+
+layers: .venv/installed-dev
+	.venv/bin/lint-imports --no-cache --no-timing
+
+django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django makemigrations --check --dry-run
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
@@ -51,9 +59,10 @@ coverage: .venv/installed-dev
 # What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
 wheel: .venv/installed-dev
 	rm -rf .cache/wheel
-	.venv/bin/pip wheel --quiet --no-deps --wheel-dir .cache/wheel .
-	unzip -Z1 .cache/wheel/*.whl 'django_loco/*' | sort >.cache/wheel/shipped
-	git ls-files --cached --others --exclude-standard django_loco | sort | diff - .cache/wheel/shipped
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir .cache/wheel .
+	.venv/bin/python -c 'import sys, zipfile; print(*zipfile.ZipFile(sys.argv[1]).namelist(), sep="\n")' \
+		.cache/wheel/*.whl | grep ^django_loco/ | LC_ALL=C sort >.cache/wheel/shipped
+	git ls-files --cached --others --exclude-standard django_loco | LC_ALL=C sort | diff - .cache/wheel/shipped
 
 clean:
 	rm -rf .venv .tox .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
