@@ -46,6 +46,7 @@ def setup() -> dict[str, Any]:
 def snapshot() -> dict[str, Any]:
     """Return all that changes by itself."""
     run = Reindex.objects.order_by("-created_at").first()
+    unfinished = reindex.unfinished()  # before the index is asked, or jobs that end in between would seem lost
     try:
         index = search.status(str(run.pk) if run else "")
     except ServiceUnavailable as error:
@@ -55,28 +56,26 @@ def snapshot() -> dict[str, Any]:
     return {
         "problem": problem,
         "documents": f"{index['documents']:,}",
-        "run": _run(run, index["run"] or {"documents": 0, "seconds": 0.0}) if run else None,
+        "run": _run(run, index["run"] or {"documents": 0, "seconds": 0.0}, unfinished) if run else None,
         "failures": failures(run),
         "prices": _prices(),
     }
 
 
-def _run(run: Reindex, seen: dict[str, Any]) -> dict[str, Any]:
+def _run(run: Reindex, seen: dict[str, Any], unfinished: tuple[int, int]) -> dict[str, Any]:
     products, seconds = seen["documents"], seen["seconds"]
     done = products * run.jobs // run.products  # each job brings as many products as the others
-    waiting, running = reindex.unfinished()
-    failed = len(_failed(run))
-    state = _state(run, products, waiting, running)
+    state = _state(run, products, *unfinished)
     return {
         "id": run.pk,
         "state": state,
         "title": f"{run.jobs:,} {run.get_kind_display()}",
         "headline": _headline(run, state, missing=run.products - products),
         "percent": 100 * products // run.products,
-        "waiting": f"{waiting:,}",
-        "running": f"{running:,}",
+        "waiting": f"{unfinished[0]:,}",
+        "running": f"{unfinished[1]:,}",
         "done": f"{done:,}",
-        "failed": f"{failed:,}",
+        "failed": f"{len(_failed(run)):,}",
         "seconds": f"{seconds:.2f} s" if seconds else NOTHING_YET,
         "rate": f"{done / seconds:,.0f}" if seconds else NOTHING_YET,
         "enqueued_in": f"{run.enqueued_in:.2f} s" if run.enqueued_in else NOTHING_YET,
@@ -86,7 +85,7 @@ def _run(run: Reindex, seen: dict[str, Any]) -> dict[str, Any]:
 def _state(run: Reindex, products: int, waiting: int, running: int) -> str:
     if waiting and not running and not products:
         return "waiting"
-    if waiting or running:
+    if waiting or running or run.enqueued_in is None:
         return "running"
     return "done" if products >= run.products else "short"
 
@@ -96,7 +95,7 @@ def _headline(run: Reindex, state: str, missing: int) -> str:
         case "waiting":
             return "No worker has taken a job yet. One runs with “manage.py loco_worker”."
         case "running":
-            return "At work…"
+            return "At work\N{HORIZONTAL ELLIPSIS}"
         case "done":
             return f"All {run.products:,} products are in the index."
         case _:

@@ -44,6 +44,12 @@ STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
+# Each job is worth two lines at INFO; for 2,500 at once those that fail will do.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"django.tasks": {"level": "WARNING"}, "django_tasks": {"level": "WARNING"}},
+}
 
 # SQLite, unless DATABASE_URL=postgres://user:password@host:port/name says otherwise.
 DATABASES: dict[str, dict[str, object]] = {
@@ -67,7 +73,7 @@ TASKS = {
     "default": {
         "BACKEND": "django_loco.backend.LocoBackend",
         "QUEUES": ["default", "index"],
-        "OPTIONS": {"queue": "database", "spool": DATA_DIR / ".django-loco"},
+        "OPTIONS": {"queue": "database", "max_results": 5000, "spool": DATA_DIR / ".django-loco"},
     }
 }
 LOCO = {"NUM_WORKERS": 40}  # calls to the index service wait, mostly; so many may wait at once

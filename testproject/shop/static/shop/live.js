@@ -2,7 +2,7 @@
 "use strict";
 
 const root = document.getElementById("live");
-const BUSY = 400, CALM = 2000;  // milliseconds between two looks
+const BUSY = 500, CALM = 2000;  // milliseconds between two looks
 
 const at = (data, path) => path.split(".").reduce((value, name) => value?.[name], data);
 
