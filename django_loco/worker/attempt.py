@@ -1,0 +1,161 @@
+"""One attempt at a job: what is needed to call its task, and what its end means for the job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from inspect import iscoroutine
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.utils import timezone
+
+from ..compat import Task, TaskError, TaskResult
+from ..exceptions import InvalidArguments
+from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ..results import load_task, policy_of, result_of
+from ..retry import Policy, exponential
+from ..serialization import decode, encode
+from .context import JobContext
+from .limits import within
+from .run import Run
+
+logger = logging.getLogger("django_loco.worker")
+
+#: Seconds until a job that cannot be run here is offered again, here or to a worker that can.
+UNKNOWN_TASK_DELAY = 60.0
+
+
+def prepare(run: Run) -> Attempt | Outcome:
+    """Find the task of ``run`` and all that its call needs.
+
+    Returns an ``Outcome`` instead if this process does not have the task: the job goes back, to wait for a worker
+    that does. A job that cannot be read as it is stored gets an attempt that fails, with the reason.
+    """
+    job = run.job
+    try:
+        task = load_task(job.task_path)
+    except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+        logger.warning("Job %s waits for a worker that has its task: %s", job.id, error)
+        return put_off(job, error)
+    try:
+        return Attempt(run, task, result_of(job, task), policy_of(task, job))
+    except Exception as error:  # noqa: BLE001 - its text and options may be anything, too
+        return _unreadable(run, task, error)
+
+
+def put_off(job: Job, error: BaseException) -> Outcome:
+    """Return the outcome of a job that could not be begun, through no fault of its own."""
+    later = utcnow() + timedelta(seconds=UNKNOWN_TASK_DELAY)
+    return Outcome.released(job, run_after=later, error=record_of(error))
+
+
+def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise InvalidArguments(
+            f"{run.job.task_path}: job {run.job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
+        ) from error
+
+    bare = replace(run.job, arguments="[[],{}]", options={})
+    return Attempt(run, task, result_of(bare, task), Policy(), refuse)
+
+
+def record_of(error: BaseException) -> TaskError:
+    """Return ``error`` as it is kept with the job, with its full traceback."""
+    kind = type(error)
+    return TaskError(
+        exception_class_path=f"{kind.__module__}.{kind.__qualname__}",
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+class Attempt:
+    """A task, ready to be called once. Made by ``prepare``."""
+
+    __slots__ = ("function", "policy", "result", "run", "task")
+
+    def __init__(
+        self,
+        run: Run,
+        task: Task[..., Any],
+        result: TaskResult[..., Any],
+        policy: Policy,
+        function: Callable[..., Any] | None = None,
+    ) -> None:
+        """``function`` is what to call, if not the task's own."""
+        self.run = run
+        self.task = task
+        self.result = result
+        self.policy = policy
+        self.function = function or task.func
+
+    @property
+    def job(self) -> Job:
+        """The job as it was fetched."""
+        return self.run.job
+
+    def begin(self) -> Any:
+        """Call the task's function; what comes back is a coroutine if it is an async one."""
+        first = (self._context(),) if self.task.takes_context else ()
+        return self.function(*first, *self.result.args, **self.result.kwargs)
+
+    def call(self) -> Any:
+        """Call the task's function in this thread, also if it is an async one, and return its value."""
+        value = self.begin()
+        # Async on a thread: the code has changed since the job was enqueued, or the job runs inside ``enqueue()``.
+        return async_to_sync(within)(self.policy.timeout, value) if iscoroutine(value) else value
+
+    def _context(self) -> JobContext:
+        timeout = self.policy.timeout
+        if timeout is None:
+            return JobContext(task_result=self.result, run=self.run)
+        return JobContext(
+            task_result=self.result,
+            run=self.run,
+            deadline=utcnow() + timedelta(seconds=timeout),
+            ends_at=time.monotonic() + timeout,
+        )
+
+    def succeeded(self, value: Any) -> Outcome:
+        """Return the outcome of a call that returned ``value``. Raises ``InvalidArguments`` if that is not JSON."""
+        try:
+            return Outcome(job=self.job, status=SUCCESSFUL, return_value=encode(value))
+        except InvalidArguments as error:
+            raise InvalidArguments(
+                f"{self.job.task_path}: the return value cannot be stored as JSON. {error}. "
+                "Return an id, a string or another plain value."
+            ) from None
+
+    def failed(self, error: BaseException) -> Outcome:
+        """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
+        if self.run.cancelled and isinstance(error, asyncio.CancelledError):
+            return Outcome.released(self.job)
+        record = record_of(error)
+        if self.policy.wants_retry(error, self.job.attempt):
+            return Outcome(job=self.job, status=READY, error=record, run_after=self._next_attempt_at(error))
+        return Outcome(job=self.job, status=FAILED, error=record)
+
+    def _next_attempt_at(self, error: BaseException) -> datetime:
+        try:
+            return utcnow() + timedelta(seconds=self.policy.delay(error, self.job.attempt, self.result))
+        except Exception:
+            logger.exception("The backoff of %s is of no use; 2 ** attempt seconds are used.", self.job.task_path)
+            return utcnow() + timedelta(seconds=exponential(self.job.attempt))
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Make the result what it is after ``outcome``, which is the end of the job."""
+        at = outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at)
+        changes: dict[str, Any] = {"status": outcome.status, "finished_at": at}
+        if outcome.error is not None:
+            changes["errors"] = [*self.result.errors, outcome.error]
+        if outcome.return_value not in (None, "null"):
+            changes["_return_value"] = decode(outcome.return_value)
+        # Django's own backends change their frozen results in this way, too; there is no other.
+        for name, value in changes.items():
+            object.__setattr__(self.result, name, value)

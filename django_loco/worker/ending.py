@@ -1,0 +1,44 @@
+"""When a worker that was told to stop does what."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+#: Seconds before the deadline at which running jobs are no longer waited for, unless the whole time is shorter than
+#: ten times that.
+MARGIN = 1.0
+
+
+class Ending:
+    """The deadline of a ``stop``, and the moments before it.
+
+    1. Until ``cancel_at``, jobs may end by themselves.
+    2. Then async jobs are cancelled and have until ``release_at`` to clean up.
+    3. Then what still runs is handed back to the queue, which has to be done by ``deadline``.
+
+    All are ``time.monotonic()`` seconds; infinite until there is a deadline.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.cancel_at = self.release_at = self.deadline = math.inf
+
+    def set(self, deadline: float) -> None:
+        """End by ``deadline``. Only an earlier one than before changes anything."""
+        if deadline >= self.deadline:
+            return
+        margin = min(MARGIN, max(0.0, deadline - self._clock()) / 10)
+        self.cancel_at, self.release_at, self.deadline = deadline - margin, deadline - margin / 2, deadline
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a deadline."""
+        return self.deadline < math.inf
+
+    @property
+    def patience(self) -> float:
+        """Seconds until the next of the three moments; infinite if there is none."""
+        now = self._clock()
+        return min((at - now for at in (self.cancel_at, self.release_at, self.deadline) if at > now), default=math.inf)

@@ -1,0 +1,145 @@
+"""The only place where user code is called.
+
+``execute`` runs a job in the calling thread, ``aexecute`` on an event loop. They share every step but the call:
+
+    prepare -> task_started -> call -> succeeded or failed -> settle -> task_finished
+
+Each wants a ``contextvars`` context of its own, which it labels for the log. What a task or a receiver raises, a
+``SystemExit`` too, ends here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.dispatch import Signal
+
+from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
+from ..exceptions import JobTimeout
+from ..job import READY, Job, Outcome, utcnow
+from ..log import bind
+from .attempt import Attempt, prepare
+from .run import Run
+
+logger = logging.getLogger("django_loco.worker")
+
+
+def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:
+    """Run a job in this thread and return how it ended; ``None`` if that was decided elsewhere meanwhile.
+
+    ``call`` calls the task: a pool puts its time limit there.
+    """
+    label(run.job)
+    attempt = prepare(run)
+    if isinstance(attempt, Outcome):
+        return attempt if run.settle() else None
+    announce(task_started, attempt.result)
+    try:
+        outcome = attempt.succeeded(call(attempt))
+    except BaseException as error:  # noqa: BLE001 - whatever a task raises is its own failure, not the worker's
+        # Inside the handler, so that receivers find the exception in sys.exc_info(): Django's logs it from there.
+        return conclude(attempt, attempt.failed(error))
+    return conclude(attempt, outcome)
+
+
+def label(job: Job) -> None:
+    """Label what is logged from here on, in this context, with the job, its task and attempt."""
+    bind(job_id=job.id, task=job.task_path, attempt=job.attempt)
+
+
+def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
+    """Settle the run and tell of its end."""
+    return tell(attempt, outcome) if attempt.run.settle() else None
+
+
+def tell(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Tell the log of a retry, or receivers of the end of the job; return ``outcome``."""
+    if outcome.status == READY:
+        log_retry(attempt, outcome)
+    else:
+        attempt.conclude(outcome)
+        announce(task_finished, attempt.result)
+    return outcome
+
+
+def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
+    """End a run that the caller has settled, because it cannot be ended in any better way."""
+    label(attempt.job)
+    logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
+    try:
+        raise error
+    except JobTimeout:
+        return tell(attempt, attempt.failed(error))
+
+
+def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
+    """Send ``signal``; a receiver that raises is logged and changes nothing."""
+    try:
+        signal.send_robust(sender=type(result.task.get_backend()), task_result=result)
+    except BaseException:
+        logger.exception("A receiver of a task signal raised")
+
+
+async def aexecute(run: Run, call: Callable[[Attempt], Awaitable[Any]]) -> Outcome | None:
+    """Run a job as part of the running asyncio task; else like ``execute``."""
+    label(run.job)
+    attempt = prepare(run)
+    if isinstance(attempt, Outcome):
+        return attempt if run.settle() else None
+    await aannounce(task_started, attempt.result)
+    try:
+        outcome = attempt.succeeded(await call(attempt))
+    except BaseException as error:  # noqa: BLE001 - as above
+        return await aconclude(attempt, attempt.failed(error))
+    return await aconclude(attempt, outcome)
+
+
+async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
+    """``conclude`` on an event loop."""
+    if not attempt.run.settle():
+        return None
+    if outcome.status == READY:
+        log_retry(attempt, outcome)
+    else:
+        attempt.conclude(outcome)
+        await aannounce(task_finished, attempt.result)
+    return outcome
+
+
+async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
+    """``announce`` on an event loop: sync receivers run in a thread, where they may use the database.
+
+    Unless they are but Django's own, which only log: two changes of thread per job would be most of its cost.
+    """
+    if all(_only_logs(entry[1]) for entry in signal.receivers):
+        announce(signal, result)
+        return
+    try:
+        await signal.asend_robust(sender=type(result.task.get_backend()), task_result=result)
+    except asyncio.CancelledError:  # at a shutdown: what the run has come to stands
+        logger.debug("The receivers of a task signal were cut off")
+    except BaseException:
+        logger.exception("A receiver of a task signal raised")
+
+
+def _only_logs(receiver: Any) -> bool:
+    if isinstance(receiver, weakref.ReferenceType):
+        receiver = receiver()
+    return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"
+
+
+def log_retry(attempt: Attempt, outcome: Outcome) -> None:
+    """Log that an attempt failed and when the next one is due. A job that was handed back has had none."""
+    if outcome.spent and outcome.error is not None and outcome.run_after is not None:
+        logger.warning(
+            "%s: attempt %d of %d failed (%s); the next one is due in %.1f s",
+            attempt.job.task_path,
+            attempt.job.attempt,
+            attempt.policy.max_attempts,
+            outcome.error.traceback.rstrip().rpartition("\n")[2],
+            (outcome.run_after - utcnow()).total_seconds(),
+        )

@@ -1,0 +1,221 @@
+"""The worker's loop: fetch, hand to a pool, finish."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..compat import TaskResultStatus
+from ..job import Job, Outcome
+from ..log import bind
+from ..queues import Claim, Queue
+from .ending import Ending
+from .finished import Finished
+from .outage import Outage
+from .outbox import Outbox
+from .pools.event_loop import EventLoopPool
+from .pools.threads import ThreadPool
+from .run import Run
+from .share import Share
+
+logger = logging.getLogger("django_loco.worker")
+
+#: At the latest so many seconds after one fetch comes the next, give or take a fifth.
+POLL = 1.0
+
+
+class Fetcher:
+    """The thread that moves jobs from the queue to the pools, and outcomes back.
+
+    Each turn it
+
+    1. collects the outcomes that have come in, all that gathered during the last turn;
+    2. stores them and asks for as many jobs as there is room for, one call to the queue each;
+    3. hands those to the pools;
+    4. and if there were none, waits until the bell rings: an outcome, a new job, a stop; or until it is time to look.
+
+    It ends after ``stop``, or by itself after ``drain`` or ``max_jobs``, when no job is left in its hands.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        claim: Claim,
+        pools: tuple[ThreadPool, EventLoopPool],
+        held: dict[str, Run],
+        finished: Finished,
+        *,
+        drain: bool = False,
+        max_jobs: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat."""
+        self.outage = Outage("fetch and finish jobs", queue)
+        self.last_turn = clock()
+        """When the queue last answered, or had not to be asked, by ``clock``."""
+        self.counts: Counter[TaskResultStatus] = Counter()
+        """How many attempts ended, by what they made of the job."""
+        self.hungry = threading.Event()
+        """Set while there is room for more jobs than the queue had."""
+        self.stopping = threading.Event()
+        """Set once it is to end."""
+        self.draining = drain
+        self.threads, self.coroutines = (Share(pool, clock) for pool in pools)
+        self._queue = queue
+        self._wanted = claim
+        self._pools = pools
+        self._held = held
+        self._finished = finished
+        self._outbox = Outbox(queue, self._gone)
+        self._ending = Ending(clock)
+        self._max_jobs = max_jobs
+        self._clock = clock
+        self._quiet = False
+        self._found_nothing = False
+        self._hurry = threading.Event()
+
+    def quiet(self) -> None:
+        """Fetch no more, and hand back what has not begun."""
+        self._quiet = True
+        self._finished.bell.set()
+
+    def drain(self) -> None:
+        """End when nothing is due and nothing runs."""
+        self._found_nothing = False
+        self.draining = True
+        self._finished.bell.set()
+
+    def stop(self, deadline: float) -> None:
+        """End by ``deadline`` (``time.monotonic()``, seconds)."""
+        self._ending.set(deadline)
+        self.stopping.set()
+        self._hurry.set()
+        self.quiet()
+
+    @property
+    def unstored(self) -> int:
+        """How many outcomes wait for the queue."""
+        return len(self._outbox)
+
+    def run(self) -> None:
+        """Take turns to the end; the body of the thread."""
+        bind(component="worker")
+        try:
+            while not self._is_over():
+                self._guarded_turn()
+        except BaseException:
+            logger.critical("The worker has died; its jobs will be found by others", exc_info=True)
+        finally:
+            if self._outbox:
+                logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))
+            for pool in self._pools:
+                pool.close()
+            self.outage.let_go()
+
+    def _is_over(self) -> bool:
+        if self._ending.has_begun and self._clock() >= self._ending.deadline:
+            return True
+        return not self._held and (self._ending.has_begun or self._jobs_left() == 0 or self._is_drained())
+
+    def _is_drained(self) -> bool:
+        return self.draining and (self._found_nothing or self._quiet)
+
+    def _guarded_turn(self) -> None:
+        try:
+            found = self._turn()
+        except Exception as error:  # noqa: BLE001 - logged by the outage
+            self._hurry.wait(min(self.outage.met(error), self._ending.patience))
+            self._hurry.clear()
+            return
+        self.outage.over()
+        self.last_turn = self._clock()
+        if not found and not self._is_over():
+            self._finished.bell.wait(min(POLL * random.uniform(0.8, 1.2), self._ending.patience))  # noqa: S311
+        self._finished.bell.clear()
+
+    def _turn(self) -> bool:
+        self._collect()
+        self._wind_down()
+        jobs = self._exchange()
+        self._hand_over(jobs)
+        return bool(jobs)
+
+    def _collect(self) -> None:
+        ended = self._finished.take()
+        for run, outcome in ended:
+            if self._held.get(run.job.id) is run:
+                self._outbox.add(run, outcome)
+            else:
+                logger.warning("Job %s (%s) ended after its claim was lost", run.job.id, run.job.task_path)
+        coroutines = sum(run.job.is_async for run, _ in ended)
+        self.coroutines.take_back(coroutines)
+        self.threads.take_back(len(ended) - coroutines)
+        for share in (self.threads, self.coroutines):
+            self._release(share.withdraw() if self._quiet else share.withdraw_stale())
+
+    def _wind_down(self) -> None:
+        """Near the deadline of a stop: cancel what can be cancelled, then hand back what has not ended."""
+        now = self._clock()
+        if now >= self._ending.cancel_at:
+            for pool in self._pools:
+                pool.cancel()
+        if now >= self._ending.release_at:
+            self._release(tuple(self._held.values()))
+
+    def _exchange(self) -> Sequence[Job]:
+        """Finish these, give me those: the two calls that a queue may be able to answer in one."""
+        self._outbox.flush()
+        claim = self._claim()
+        jobs = self._queue.fetch(claim) if claim else ()
+        self._found_nothing = claim is not None and not jobs
+        if claim and len(jobs) < claim.threads + claim.coroutines:
+            self.hungry.set()
+        return jobs
+
+    def _claim(self) -> Claim | None:
+        if self._quiet:
+            return None
+        # With few jobs left to run, each kind is asked for that many; what is too much goes back at once.
+        most = self._jobs_left()
+        threads, coroutines = min(self.threads.room, most), min(self.coroutines.room, most)
+        return replace(self._wanted, threads=threads, coroutines=coroutines) if threads or coroutines else None
+
+    def _jobs_left(self) -> int:
+        if self._max_jobs is None:
+            return sys.maxsize
+        return max(0, self._max_jobs - self.counts.total() - len(self._held))
+
+    def _hand_over(self, jobs: Sequence[Job]) -> None:
+        most = self._jobs_left()
+        runs = [Run(job, self.stopping) for job in jobs]
+        for run in runs:
+            if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
+                self._held[run.job.id].lost = True
+            self._held[run.job.id] = run
+        if len(runs) > most:
+            self._release(runs[most:])
+            del runs[most:]
+        self._give(self.threads, [run for run in runs if not run.job.is_async])
+        self._give(self.coroutines, [run for run in runs if run.job.is_async])
+
+    def _give(self, share: Share, runs: Sequence[Run]) -> None:
+        if runs:
+            share.hand(runs)
+
+    def _release(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            if run.settle():
+                run.cancelled = True
+                self._outbox.add(run, Outcome.released(run.job))
+
+    def _gone(self, run: Run, outcome: Outcome) -> None:
+        if self._held.get(run.job.id) is run:
+            del self._held[run.job.id]
+        if outcome.spent:
+            self.counts[outcome.status] += 1

@@ -1,0 +1,69 @@
+"""Keeps the worker's claims valid, however long its jobs run and however busy its other threads are."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from ..queues import Queue
+from .role import Role
+from .run import Run
+
+logger = logging.getLogger("django_loco.worker")
+
+#: Claims are valid for this part of ``LEASE``. What is left is for the next rescue to come round, so that a dead
+#: worker's jobs are back within one ``LEASE``.
+MARGIN = 0.9
+
+
+class Heartbeat(Role):
+    """Renews the claims on all jobs that the worker holds, three times per lease.
+
+    A job whose claim turns out to be somebody else's by now is told so (``context.stopping``); nobody can end it. The
+    same goes for all jobs if no renewal has worked for a whole lease, counted by the monotonic clock: then others may
+    have them, and only the queue knows.
+    """
+
+    name: ClassVar[str] = "heartbeat"
+    duty: ClassVar[str] = "renew its claims"
+
+    def __init__(
+        self, queue: Queue, held: dict[str, Run], lease: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``held``: the runs by job id, shared with the fetcher. ``lease``: ``LEASE``, in seconds."""
+        super().__init__(queue)
+        self.last_beat = clock()
+        """When it last worked, by ``clock``."""
+        self._held = held
+        self._lease = lease
+        self._clock = clock
+
+    def turn(self) -> float:
+        """Renew once."""
+        runs = self._held.copy()
+        before = self._clock()
+        gone = self.queue.renew([run.job for run in runs.values()], MARGIN * self._lease) if runs else ()
+        self.last_beat = before
+        for job_id in gone:
+            self._lose(runs[job_id])
+        return self._lease / 3
+
+    def failed(self, error: Exception) -> None:  # noqa: ARG002
+        """Give up the claims that must have run out."""
+        expired = self._clock() - MARGIN * self._lease
+        doubtful = [run for run in self._held.copy().values() if max(self.last_beat, run.fetched_at) < expired]
+        fresh = [run for run in doubtful if not run.lost]
+        for run in fresh:
+            run.lost = True
+        if fresh:
+            logger.error("Claims on %d jobs have run out unrenewed; others may run them now", len(fresh))
+
+    def _lose(self, run: Run) -> None:
+        """Stop renewing a claim that is gone, unless the run has ended: then the fetcher is about to be told so."""
+        if run.is_settled or self._held.get(run.job.id) is not run:
+            return
+        del self._held[run.job.id]
+        run.lost = True
+        logger.warning("The claim on job %s (%s) was lost; it goes on, but in vain", run.job.id, run.job.task_path)

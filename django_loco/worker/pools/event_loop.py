@@ -1,0 +1,202 @@
+"""The event loop for async jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from contextvars import Context, copy_context
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import Any
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+
+from ...compat import task_backends
+from ...exceptions import JobTimeout
+from ...log import bind
+from ..attempt import Attempt, put_off
+from ..execute import aexecute, give_up
+from ..limits import GRACE, unstoppable, within
+from ..run import Run
+from .lanes import JobLane, Lanes
+from .threads import Report
+
+logger = logging.getLogger("django_loco.worker")
+
+#: Seconds between two signs of life of the loop.
+_BEAT = 1.0
+
+
+class EventLoopPool:
+    """Runs async jobs, ``size`` at a time, on one event loop in one thread.
+
+    The thread starts with the first job. It alone touches the tasks; other threads send it word, once per batch.
+    """
+
+    def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE) -> None:
+        """``lanes``: how many threads serve the sync parts. ``grace``: see ``limits``, in seconds."""
+        self.size = size
+        self._alias = alias
+        self._report = report
+        self._grace = grace
+        self._waiting: deque[Run] = deque()
+        self._tasks: dict[Run, asyncio.Task[None]] = {}
+        self._abandoned: set[asyncio.Task[None]] = set()
+        self._lanes = Lanes(lanes)
+        self._beat = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._context = Context()
+
+    def submit(self, runs: Sequence[Run], held: int) -> None:  # noqa: ARG002 - one thread serves any number
+        """Run ``runs`` as soon as there is a place for them. Called by one thread only."""
+        self._waiting.extend(runs)
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._run, args=(self._loop,), name="loco-worker-loop", daemon=True)
+            self._thread.start()
+        self._loop.call_soon_threadsafe(self._fill)
+
+    def withdraw(self, limit: int) -> list[Run]:
+        """Take back up to ``limit`` runs that have not begun, those that wait longest first."""
+        taken: list[Run] = []
+        while len(taken) < limit and (run := self._next()) is not None:
+            taken.append(run)
+        return taken
+
+    def cancel(self) -> None:
+        """Cancel every job; their runs end as handed back."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def close(self) -> None:
+        """End the loop; what still runs on it is cancelled."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread, ``timeout`` seconds at most; return whether it has ended or a job holds it up."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive() or bool(self._tasks)
+
+    @property
+    def abandoned(self) -> int:
+        """How many jobs were given up and still run."""
+        return len(self._abandoned)
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds a job has been holding up the loop by not awaiting; 0 as a rule."""
+        if self._thread is None or not self._thread.is_alive():
+            return 0.0
+        return max(0.0, time.monotonic() - self._beat - 2 * _BEAT)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        bind(component="worker")
+        task_backends[self._alias]  # made here, it is found in the context of each job
+        self._context = copy_context()
+        self._live(loop)
+        try:
+            loop.run_forever()
+        finally:
+            self._lanes.close()
+            _end(loop)
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._beat = time.monotonic()
+        loop.call_later(_BEAT, self._live, loop)
+
+    def _next(self) -> Run | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def _fill(self) -> None:
+        while len(self._tasks) < self.size and (run := self._next()) is not None:
+            run.started = True
+            task = asyncio.get_running_loop().create_task(self._attend(run), context=self._context.copy())
+            self._tasks[run] = task
+
+    async def _attend(self, run: Run) -> None:
+        lane = JobLane(self._lanes)
+        try:
+            async with ThreadSensitiveContext(executor=lane):
+                outcome = await aexecute(run, self._call)
+        except BaseException as error:
+            logger.exception("Job %s could not be run", run.job.id)
+            outcome = put_off(run.job, error) if run.settle() else None
+        lane.release()
+        self._tasks.pop(run, None)
+        if outcome is not None:
+            self._report(run, outcome)
+        self._fill()
+
+    async def _call(self, attempt: Attempt) -> Any:
+        if attempt.run.cancelled:
+            raise asyncio.CancelledError
+        timeout = attempt.policy.timeout
+        if timeout is None:
+            return await _begun(attempt)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(timeout + self._grace, self._give_up, attempt)
+        try:
+            return await within(timeout, _begun(attempt))
+        finally:
+            timer.cancel()
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """Leave a job alone that was cancelled and does not end."""
+        if not attempt.run.settle():
+            return
+        task = self._tasks.pop(attempt.run)
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+        error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
+        error.add_note(f"When it was given up, it was at:\n{stack_of(task)}")
+        lane = self._lanes.take()
+        lane.submit(partial(self._report_stuck, attempt, error))
+        self._lanes.give_back(lane)
+        self._fill()
+
+    def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
+        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+
+    def _cancel_all(self) -> None:
+        for run, task in tuple(self._tasks.items()):
+            if not run.is_settled:
+                run.cancelled = True
+                task.cancel()
+
+
+def _begun(attempt: Attempt) -> Awaitable[Any]:
+    if iscoroutinefunction(attempt.function):
+        return attempt.begin()  # type: ignore[no-any-return]
+    # Sync on the loop: the code has changed since the job was enqueued.
+    return sync_to_async(attempt.call)()
+
+
+def stack_of(task: asyncio.Task[None]) -> str:
+    """Return where ``task`` is waiting, in the form of a traceback, down to the innermost coroutine."""
+    lines: list[str] = []
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        lines += traceback.format_stack(frame, limit=1)
+        awaited = awaited.cr_await
+    return "".join(lines)
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_BEAT))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

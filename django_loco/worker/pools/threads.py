@@ -1,0 +1,174 @@
+"""The pool of threads for sync jobs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+
+from ...compat import task_backends
+from ...exceptions import JobTimeout
+from ...job import Outcome
+from ...log import bind
+from .. import connections
+from ..attempt import Attempt, put_off
+from ..execute import execute, give_up
+from ..limits import GRACE, unstoppable
+from ..run import Run
+from ..timeouts import Alarm, Watch
+
+logger = logging.getLogger("django_loco.worker")
+
+#: Called with a run and its outcome, in whatever thread decided it.
+Report = Callable[[Run, Outcome], None]
+
+
+class ThreadPool:
+    """Runs sync jobs, ``size`` at a time.
+
+    Threads are started one by one, when there is a job for one more, and then stay: each may hold a connection per
+    database and a stack, which a site with little to do need not pay for ten times over.
+
+    Jobs reach the threads through one queue, which is what keeps the cost per job low: a busy thread takes its next
+    job without asking a lock or the fetcher, and only an idle one has to be woken.
+    """
+
+    def __init__(self, size: int, alias: str, report: Report, grace: float = GRACE) -> None:
+        """``alias``: the one in ``TASKS`` whose jobs these are. ``grace``: see ``limits``, in seconds."""
+        self.size = size
+        self._alias = alias
+        self._report = report
+        self._inbox: SimpleQueue[Run | None] = SimpleQueue()
+        self._watch = Watch(self._replace, connections.drop_all, grace)
+        self._threads: list[JobThread] = []
+        self._abandoned: list[JobThread] = []
+        self._lock = threading.Lock()
+        self._started = 0
+
+    def submit(self, runs: Sequence[Run], held: int) -> None:
+        """Run ``runs`` when there is a thread for them; ``held`` is how many the pool has with them."""
+        for run in runs:
+            self._inbox.put(run)
+        while len(self._threads) < min(self.size, held):
+            self._start_thread()
+
+    def withdraw(self, limit: int) -> list[Run]:
+        """Take back up to ``limit`` runs that no thread has begun with, those that wait longest first."""
+        taken: list[Run] = []
+        while len(taken) < limit:
+            try:
+                run = self._inbox.get_nowait()
+            except Empty:
+                break
+            if run is None:  # closed: the threads need it
+                self._inbox.put(None)
+                break
+            taken.append(run)
+        return taken
+
+    def cancel(self) -> None:
+        """Nothing: threads cannot be told from outside; their jobs see ``context.stopping``."""
+
+    def close(self) -> None:
+        """End each thread after the job it is in, if any."""
+        self._inbox.put(None)
+        self._watch.close()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if not thread.busy:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        watch_ended = self._watch.join(max(0.0, deadline - time.monotonic()))
+        return watch_ended and all(thread.busy or not thread.is_alive() for thread in self._threads)
+
+    @property
+    def abandoned(self) -> int:
+        """How many threads were given up and still run."""
+        return sum(thread.is_alive() for thread in self._abandoned)
+
+    def attend(self, run: Run) -> None:
+        """Run a job in the calling thread and report its outcome."""
+        run.started = True
+        connections.tidy()
+        try:
+            outcome = copy_context().run(execute, run, self._watch.call)
+        except BaseException as error:
+            logger.exception("Job %s could not be run", run.job.id)
+            outcome = put_off(run.job, error) if run.settle() else None
+        connections.tidy()
+        if outcome is not None:
+            self._report(run, outcome)
+
+    def warm_up(self) -> None:
+        """Make the Tasks backend in the calling thread's context; each job's own context then finds it there."""
+        bind(component="worker")
+        task_backends[self._alias]
+
+    def next_run(self) -> Run | None:
+        """Wait for a run to attend to; ``None``: the pool is closed."""
+        run = self._inbox.get()
+        if run is None:
+            self._inbox.put(None)
+        return run
+
+    def _start_thread(self, first: Callable[[], None] | None = None) -> None:
+        with self._lock:
+            self._started += 1
+            thread = JobThread(self, f"loco-worker-{self._started}", first)
+            thread.start()
+            self._threads.append(thread)
+
+    def _replace(self, alarm: Alarm) -> None:
+        """Give up a thread that does not come back from its job; called by the watch."""
+        attempt, thread = alarm.attempt, alarm.thread
+        if not isinstance(thread, JobThread) or not attempt.run.settle():
+            return
+        thread.given_up = True
+        with self._lock:
+            self._threads.remove(thread)
+            self._abandoned = [*(other for other in self._abandoned if other.is_alive()), thread]
+        self._start_thread(partial(self._report_stuck, attempt, stack_of(thread)))
+
+    def _report_stuck(self, attempt: Attempt, stack: str) -> None:
+        """Tell how a job that was given up has ended: the first thing that its thread's successor does."""
+        error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
+        error.add_note(f"When it was given up, its thread was at:\n{stack}")
+        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+
+
+class JobThread(threading.Thread):
+    """One thread of a pool: takes runs until the pool is closed, or until it has been given up itself."""
+
+    def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None) -> None:
+        """``first`` is to be done before the first run."""
+        super().__init__(name=name, daemon=True)
+        self.given_up = False
+        self.busy = False
+        """Whether it is inside a job."""
+        self._pool = pool
+        self._first = first
+
+    def run(self) -> None:
+        """Work until there is no more to do."""
+        self._pool.warm_up()
+        if self._first is not None:
+            self._first()
+        while not self.given_up and (run := self._pool.next_run()) is not None:
+            self.busy = True
+            self._pool.attend(run)
+            self.busy = False
+        connections.drop_all()
+
+
+def stack_of(thread: threading.Thread) -> str:
+    """Return where ``thread`` is now, in the form of a traceback."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
+    return "".join(traceback.format_stack(frame))

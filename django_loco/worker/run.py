@@ -1,0 +1,46 @@
+"""A job in the hands of this worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from ..job import Job
+
+
+class Run:
+    """One job that a worker holds, from its fetch until its outcome is stored.
+
+    Several threads look at it, and each attribute is written by one of them alone. What two may want to do at the
+    same moment, to decide how the run ends, goes through ``settle``.
+    """
+
+    __slots__ = ("_decided", "_stop", "cancelled", "fetched_at", "job", "lost", "started")
+
+    def __init__(self, job: Job, stop: threading.Event | None = None) -> None:
+        """``stop`` is set once the worker wants to end."""
+        self.job = job
+        self.fetched_at = time.monotonic()
+        self.started = False
+        """Whether a pool has begun with it."""
+        self.cancelled = False
+        """Whether the worker has given up waiting for it: it goes back to the queue."""
+        self.lost = False
+        """Whether the claim is, or may be, somebody else's by now."""
+        self._stop = stop
+        # A lock that is taken once and never given back: the cheapest question that only one thread gets a yes to.
+        self._decided = threading.Lock()
+
+    def settle(self) -> bool:
+        """Return ``True`` to the first caller only: its outcome is the one that counts."""
+        return self._decided.acquire(blocking=False)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether its outcome has been decided."""
+        return self._decided.locked()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the job had better end soon: the worker is stopping, or the job is no longer this worker's."""
+        return self.lost or self.cancelled or (self._stop is not None and self._stop.is_set())

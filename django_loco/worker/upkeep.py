@@ -1,0 +1,77 @@
+"""The worker's share of what any live process does for the queue."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import ClassVar
+
+from ..compat import task_finished
+from ..exceptions import LostJob
+from ..job import FAILED, Job
+from ..queues import Queue
+from ..results import result_of
+from . import connections
+from .execute import announce, label
+from .role import Role
+
+logger = logging.getLogger("django_loco.worker")
+
+PRUNE_EVERY = 60.0  # seconds
+RESCUE_BATCH, PRUNE_BATCH = 100, 1_000
+
+
+class Upkeep(Role):
+    """Frees the jobs of dead workers ten times per lease, and deletes old results once a minute.
+
+    Apart from the heartbeat, so that neither delays the other: a long deletion must not cost the worker its claims.
+    """
+
+    name: ClassVar[str] = "upkeep"
+    duty: ClassVar[str] = "look after the queue"
+
+    def __init__(
+        self, queue: Queue, lease: float, result_ttl: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds."""
+        super().__init__(queue)
+        self._lease = lease
+        self._result_ttl = result_ttl
+        self._clock = clock
+        self._next_prune = clock()
+
+    def turn(self) -> float:
+        """Rescue, and now and then prune."""
+        self._rescue()
+        if self._clock() >= self._next_prune:
+            self._prune()
+            self._next_prune = self._clock() + PRUNE_EVERY
+        return self._lease / 10
+
+    def _rescue(self) -> None:
+        full = True
+        while full and not self.ended.is_set():
+            jobs = self.queue.rescue(RESCUE_BATCH)
+            full = len(jobs) >= RESCUE_BATCH
+            if jobs:
+                logger.warning("%d jobs of workers that died were found", len(jobs))
+            for job in jobs:
+                if job.status == FAILED:
+                    copy_context().run(tell_of_loss, job)
+
+    def _prune(self) -> None:
+        while not self.ended.is_set() and self.queue.prune(self._result_ttl, PRUNE_BATCH) >= PRUNE_BATCH:
+            pass
+
+
+def tell_of_loss(job: Job) -> None:
+    """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
+    label(job)
+    logger.error("%s has failed: it took its worker down %d times", job.task_path, job.lost)
+    try:
+        raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
+    except LostJob:
+        announce(task_finished, result_of(job))
+    connections.tidy()

@@ -1,0 +1,180 @@
+"""The worker: the parts that run jobs, put together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from typing import Any, ClassVar
+
+from ..component import Component
+from ..job import FAILED, READY, SUCCESSFUL
+from ..queues import Claim, Queue
+from .fetcher import Fetcher
+from .finished import Finished
+from .heartbeat import MARGIN, Heartbeat
+from .pools.event_loop import EventLoopPool
+from .pools.threads import ThreadPool
+from .run import Run
+from .upkeep import Upkeep
+from .waker import Waker
+
+#: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
+LANES = 10
+
+
+class Worker(Component):
+    """Runs the jobs of one queue, sync ones on threads and async ones on an event loop.
+
+    Its threads, one class each:
+
+    1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
+    2. ``Waker`` wakes it when jobs arrive.
+    3. ``Heartbeat`` renews the claims on what the worker holds.
+    4. ``Upkeep`` frees the jobs of workers that died and deletes old results.
+    5. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
+       start when there is work for them.
+
+    Whatever goes wrong with the queue, they go on trying; only ``stop``, ``drain`` and ``max_jobs`` end a worker.
+    """
+
+    name: ClassVar[str] = "worker"
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        worker_id: str | None = None,
+        threads: int,
+        coroutines: int,
+        lease: float,
+        result_ttl: float,
+        queues: tuple[str, ...] | None = None,
+        tags: tuple[str, ...] | None = None,
+        drain: bool = False,
+        max_jobs: int | None = None,
+    ) -> None:
+        """Nothing starts here.
+
+        Args:
+            queue: where the jobs are.
+            worker_id: who it is in results, in health and in the queue; by default host, process and some letters.
+            threads: how many sync jobs at once.
+            coroutines: how many async jobs at once.
+            lease: ``LEASE`` in seconds: when it dies, its jobs are back within that time.
+            result_ttl: ``RESULT_TTL`` in seconds.
+            queues: names of queues to take jobs from; ``None``: all.
+            tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
+            drain: whether to end when nothing is due and nothing runs.
+            max_jobs: after how many attempts to end; ``None``: never.
+        """
+        self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._queue = queue
+        self._started = False
+        self._lock = threading.Lock()
+        self._held: dict[str, Run] = {}
+        finished = Finished()
+        lanes = min(coroutines, threads or LANES)
+        self._threads = ThreadPool(threads, queue.alias, finished.add)
+        self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
+        claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags)
+        pools = (self._threads, self._event_loop)
+        self._fetcher = Fetcher(queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs)
+        self._heartbeat = Heartbeat(queue, self._held, lease)
+        self._roles = (
+            self._heartbeat,
+            Upkeep(queue, lease, result_ttl),
+            Waker(queue, self._fetcher.hungry, finished.bell),
+        )
+        self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
+
+    def start(self) -> None:
+        """Bring the threads up, once."""
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+        for role in self._roles:
+            role.start()
+        self._loop.start()
+
+    def quiet(self) -> None:
+        """Fetch no more; jobs that have not begun go back to the queue at once."""
+        self._fetcher.quiet()
+
+    def drain(self) -> None:
+        """End when nothing is due and nothing runs."""
+        self._fetcher.drain()
+
+    def stop(self, deadline: float) -> None:
+        """End when what runs has ended; hand back what has not by ``deadline`` (``time.monotonic()``, seconds).
+
+        From now on ``context.stopping`` is true for every job. Shortly before the deadline async jobs are cancelled
+        and the claims on what still runs are released, which spends no attempt. A thread that is inside a job then
+        cannot be ended; should the job come to its end there, its outcome is not taken any more.
+        """
+        self._fetcher.stop(deadline)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds for the end; return whether it has come, which may be without a ``stop``."""
+        if not self._started:
+            return True
+        until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
+        self._loop.join(None if timeout is None else timeout)
+        if self._loop.is_alive():
+            return False
+        parts = (*self._roles, self._threads, self._event_loop)
+        return all([part.join(max(0.0, until - time.monotonic())) for part in parts])
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether all its threads do their work: not before ``start``, and not after the end."""
+        return self._loop.is_alive() and all(role.is_alive for role in self._roles)
+
+    def health(self) -> dict[str, Any]:
+        """Return what tells progress.
+
+        ``last_poll_age``
+            seconds since the queue last answered the fetcher, or need not be asked because the pools are full. A
+            healthy worker is below 2.
+        ``last_heartbeat_age``
+            seconds since the claims were last renewed, or there were none. Healthy is below ``LEASE``.
+        ``running``, ``buffered``, ``unstored``
+            jobs that have begun, that have not, and that have ended but are not stored yet.
+        ``abandoned``
+            jobs that were given up at their timeout and still take up a thread.
+        ``loop_lag``
+            seconds for which an async job has been holding up the event loop.
+        ``done``, ``failed``, ``retried``
+            attempts since the start, by how they ended.
+        ``trouble``
+            what is wrong with the queue at the moment; empty if nothing is.
+        """
+        fetcher, now = self._fetcher, time.monotonic()
+        shares = (fetcher.threads, fetcher.coroutines)
+        buffered = sum(share.waiting for share in shares)
+        return {
+            "alive": self.is_alive,
+            "worker_id": self.worker_id,
+            "stopping": fetcher.stopping.is_set(),
+            "last_poll_age": round(now - fetcher.last_turn, 3),
+            "last_heartbeat_age": round(now - self._heartbeat.last_beat, 3),
+            "running": sum(share.held for share in shares) - buffered,
+            "buffered": buffered,
+            "unstored": fetcher.unstored,
+            "abandoned": self._threads.abandoned + self._event_loop.abandoned,
+            "loop_lag": round(self._event_loop.lag, 3),
+            "done": fetcher.counts[SUCCESSFUL],
+            "failed": fetcher.counts[FAILED],
+            "retried": fetcher.counts[READY],
+            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason,
+        }
+
+    def _run(self) -> None:
+        try:
+            self._fetcher.run()
+        finally:
+            for role in self._roles:
+                role.end()
