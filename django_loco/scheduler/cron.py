@@ -72,7 +72,6 @@ class Cron:
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first tick after ``moment``, in UTC; ``None`` if there is none within 50 years."""
-        moment = moment.astimezone(UTC)
         tick = self._next_in_order(moment)
         if tick is None:
             return None

@@ -47,8 +47,11 @@ def zone(value: object) -> tzinfo:
         return timezone.get_default_timezone()
     if isinstance(value, tzinfo):
         return value
-    if isinstance(value, str) and value in zoneinfo.available_timezones():
-        return zoneinfo.ZoneInfo(value)
+    if isinstance(value, str):
+        try:
+            return zoneinfo.ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # unknown; no path within the zones; a folder of zones
+            pass
     near = difflib.get_close_matches(str(value), zoneinfo.available_timezones(), n=1)
     question = f" Did you mean {near[0]!r}?" if near else ""
     raise LocoConfigurationError(f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}')

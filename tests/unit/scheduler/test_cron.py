@@ -172,6 +172,8 @@ def local(zone, expression, day):
         (NEW_YORK, "30 1 * * *", "2026-11-01", ["01:30-0400"]),
         (NEW_YORK, "0,20,40 1 * * *", "2026-11-01", ["01:00-0400", "01:20-0400", "01:40-0400"]),
         (NEW_YORK, "7 0-2 * * *", "2026-11-01", ["00:07-0400", "01:07-0400", "01:07-0500", "02:07-0500"]),
+        (NEW_YORK, "0 0-2 * * *", "2026-11-01", ["00:00-0400", "01:00-0400", "01:00-0500", "02:00-0500"]),
+        (NEW_YORK, "0 1,2 * * *", "2026-11-01", ["01:00-0400", "02:00-0500"]),
         (LONDON, "30 1 * * *", "2026-03-29", ["02:00+0100"]),
         (LONDON, "30 1 * * *", "2026-10-25", ["01:30+0100"]),
         # 02:00 becomes 02:30, and 02:00 becomes 01:30: what fires hourly is no rhythm of half an hour
@@ -276,6 +278,13 @@ def test_whatever_is_written_is_understood_or_refused(expression):
         return
     moment = datetime(2026, 11, 21, tzinfo=UTC)
     assert cron.next_after(moment) == Cron(expression, UTC).next_after(moment)
+
+
+def test_a_search_leaves_no_trace_for_the_next_one_or_another_thread():
+    cron = Cron("0 4 * * *", LONDON)
+    before = vars(cron._parsed).copy()
+    cron.next_after(datetime(2026, 11, 21, tzinfo=UTC))
+    assert vars(cron._parsed) == before
 
 
 def test_equal_expressions_are_equal():

@@ -156,6 +156,8 @@ WRONG = [
     (lambda r: r.daily(tick, timezone="Europe/Berln"), "timezone is 'Europe/Berln'; it must be a name such as"),
     (lambda r: r.daily(tick, timezone="Europe/Berln"), "Did you mean 'Europe/Berlin'?"),
     (lambda r: r.daily(tick, timezone="../etc/passwd"), "timezone is '../etc/passwd'"),
+    (lambda r: r.daily(tick, timezone="Europe"), "timezone is 'Europe'"),
+    (lambda r: r.daily(tick, timezone=""), "timezone is ''"),
     (lambda r: r.daily(tick, timezone=2), "timezone is 2;"),
     (lambda r: r.cron("61 * * * *", tick), "the cron expression '61 * * * *' cannot be understood"),
     (lambda r: r.cron("0 0 31 2 *", tick), "never fires"),
@@ -315,6 +317,7 @@ def test_schedules_are_looked_for_once_and_not_before_they_are_asked_for(app):
         assert [entry.name for entry in tasks.registry.entries()] == ["lazy"]
         del sys.modules["lazy_app.schedules"]
         assert [entry.name for entry in tasks.registry.entries()] == ["lazy"]
+        assert tasks.registry.problems() == []
 
 
 @pytest.mark.parametrize("fault", ["import missing_module", "1 / 0", "def broken(:"])
