@@ -44,7 +44,9 @@ _COMPONENT_OF_LOGGER = {
     "django_loco.shutdown": "loco",
     "django_loco.supervisor": "loco",
 }
-_COLOURS: dict[str, dict[str, Any]] = {
+#: Columns that the component takes up on the console.
+WIDTH = len("[scheduler]")
+COLOURS: dict[str, dict[str, Any]] = {
     "web": {"fg": "cyan"},
     "worker": {"fg": "green"},
     "scheduler": {"fg": "magenta"},
@@ -90,23 +92,23 @@ class LabelFilter(logging.Filter):
         return True
 
 
-def label(record: logging.LogRecord, *, colour: bool = False) -> str:
+def label(record: logging.LogRecord) -> str:
     """Return ``[worker] send#9f3a01bc/2`` from a filtered record's attributes, less what is not known of it."""
+    component = record.__dict__["component"]
+    return f"{f'[{component}]' if component else ''} {job_label(record)}".strip()
+
+
+def job_label(record: logging.LogRecord) -> str:
+    """Return ``send#9f3a01bc/2`` from a filtered record's attributes, or nothing outside of jobs."""
     fields = record.__dict__
-    component = f"[{fields['component']}]" if fields["component"] else ""
-    parts = [_painted(component, fields["component"]) if colour else component] if component else []
-    if fields["job_id"]:
-        # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
-        parts.append(f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}")
-    return " ".join(parts)
-
-
-def _painted(text: str, component: str) -> str:
-    return make_style(**_COLOURS.get(component, {"fg": "yellow"}))(text)
+    if not fields["job_id"]:
+        return ""
+    # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
+    return f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
 
 
 class LabelFormatter(logging.Formatter):
-    """Puts the label in front of what the formatter it wraps makes of a record."""
+    """Puts the label in front of what the formatter it wraps makes of a record, in columns."""
 
     def __init__(self, inner: logging.Formatter, component: str = "", *, colour: bool = False) -> None:
         """``component`` is named where a line's own is not known."""
@@ -118,21 +120,35 @@ class LabelFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback's further lines carry no label."""
         self.filter(record)
-        return f"{label(record, colour=self.colour)} {self.inner.format(record)}".lstrip()
+        job = "" if isinstance(self.inner, PlainFormatter) else job_label(record)
+        return " ".join(part for part in (self._component(record), job, self.inner.format(record)) if part)
+
+    def _component(self, record: logging.LogRecord) -> str:
+        name = record.__dict__["component"]
+        text = f"{f'[{name}]':<{WIDTH}}" if name else ""
+        return make_style(**COLOURS.get(name, {"fg": "yellow"}))(text) if text and self.colour else text
 
 
 class PlainFormatter(logging.Formatter):
-    """The look of the development server's own lines, with the level where it is worth a look."""
+    """The look of the development server's own lines, with the job, and with the level where it is worth a look."""
 
     def __init__(self) -> None:
         super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Return the line without its traceback."""
-        line = super().formatMessage(record)
-        if record.levelno < logging.WARNING:
-            return line
-        return line.replace(record.message, f"{record.levelname}: {record.message}", 1)
+        LabelFilter().filter(record)
+        job, level = job_label(record), f"{record.levelname}:" if record.levelno >= logging.WARNING else ""
+        message = _state(record) if job else ""
+        record.message = " ".join(part for part in (job, level, message or record.message) if part)
+        return super().formatMessage(record)
+
+
+def _state(record: logging.LogRecord) -> str:
+    """Return what is left to say of Django's ``Task id=... path=... state=...`` after a label."""
+    if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
+        return str(record.args[-1]).lower()
+    return ""
 
 
 class JSONFormatter(logging.Formatter):

@@ -123,6 +123,7 @@ class Shutdown:
     def hurry(self) -> None:
         """Wait for nothing any more."""
         self.request("hurry")
+        logger.warning("Waiting no longer")
         with self._lock:
             self._deadline = min(self.deadline, self._clock())
         self._calls.wake()
@@ -145,6 +146,8 @@ class Shutdown:
         ``components`` is what hooks are told of; ``finish`` is called when all parts have ended.
         """
         self.request("end")
+        seconds = max(0.0, self.deadline - self._clock())
+        logger.info("Stopping (%s): what runs has %.3g s, a second signal ends the wait", self.reason, seconds)
         self._run_hooks(before_server_shutdown, components, lambda: self.deadline)
         running = self._tell_to_stop(parts)
         self._run_hooks(during_server_shutdown, components, lambda: self.deadline)
@@ -152,6 +155,7 @@ class Shutdown:
         for what, close in chain([("Finishing", finish)] if finish else [], closers()):
             self._limited(what, self._within(CLOSE, lambda: self.end), close)
         self._run_hooks(after_server_shutdown, components, lambda: self.end)
+        logger.info("Stopped" if self.code == CLEAN else "Stopped by force")
         return self.code
 
     def _run_hooks(self, phase: Phase, components: Sequence[Component], limit: Callable[[], float]) -> None:

@@ -114,7 +114,8 @@ class Watch:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the end; return whether it has come."""
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -179,11 +180,12 @@ class Supervisor(Component):
 
     name = "supervisor"
 
-    def __init__(self, parts: Sequence[Part], **options: Any) -> None:
-        """``parts`` in the order in which they are to take nothing new; ``options`` are those of ``Watch``."""
-        self.drained = threading.Event()
-        """Set when all components that may end by themselves have done so."""
+    def __init__(self, parts: Sequence[Part], on_drained: Callable[[], object] = lambda: None, **options: Any) -> None:
+        """``parts`` in the order in which they are to take nothing new; ``options`` are those of ``Watch``.
 
+        ``on_drained`` is called, in a thread, when all components that may end by themselves have done so.
+        """
+        self._on_drained = on_drained
         self.watches = [Watch(part, self._ended, **options) for part in parts]
 
     def start(self) -> None:
@@ -222,7 +224,7 @@ class Supervisor(Component):
     def _ended(self) -> None:
         ending = [watch for watch in self.watches if watch.part.may_end]
         if ending and all(watch.state is State.STOPPED for watch in ending):
-            self.drained.set()
+            self._on_drained()
 
     def _tell(self, verb: str, *arguments: Any) -> None:
         for watch in self.watches:

@@ -90,6 +90,24 @@ def test_the_level_is_shown_from_warning_on():
     assert log.PlainFormatter().format(record(level=logging.WARNING)).endswith("] WARNING: hello")
 
 
+def test_a_line_of_a_job_on_the_console(job):
+    line = log.LabelFormatter(log.PlainFormatter()).format(record(level=logging.ERROR))
+    assert line.startswith("[worker]    [")
+    assert line.endswith("] send#9f3a01bc/2 ERROR: hello")
+
+
+def test_a_line_of_a_job_in_a_users_format(job):
+    line = log.LabelFormatter(logging.Formatter("<%(message)s>")).format(record())
+    assert line == "[worker]    send#9f3a01bc/2 <hello>"
+
+
+def test_what_django_says_of_a_task_is_not_said_twice(job):
+    entry = logging.LogRecord(
+        TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
+    )
+    assert log.LabelFormatter(log.PlainFormatter()).format(entry).endswith("] send#9f3a01bc/2 successful")
+
+
 def test_a_line_in_json(job):
     try:
         raise ValueError("no")
@@ -159,7 +177,7 @@ def test_with_djangos_default_every_line_is_shown_once(console, debug, name):
         for level in (logging.INFO, logging.WARNING, logging.ERROR):
             logging.getLogger(name).log(level, "hello")
     assert len(console.lines) == 3
-    assert all(line.startswith("[worker] [") for line in console.lines)
+    assert all(line.startswith("[worker]    [") for line in console.lines)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +219,7 @@ def test_a_users_format_stays_behind_the_label(console):
     )
     log.set_up_console("web")
     logging.getLogger("shop").info("hello")
-    assert console.lines == ["[web] <hello>"]
+    assert console.lines == ["[web]       <hello>"]
 
 
 def test_a_line_without_any_handler_is_labelled_too(console):
@@ -210,7 +228,7 @@ def test_a_line_without_any_handler_is_labelled_too(console):
     log.set_up_console("web")
     logging.getLogger("shop").warning("hello")
     assert len(console.lines) == 1
-    assert console.lines[0].startswith("[web] [")
+    assert console.lines[0].startswith("[web]       [")
 
 
 def test_setting_up_twice_changes_nothing(console):

@@ -83,8 +83,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def supervise():
     supervisors = []
 
-    def make(*parts: Part, **options) -> Supervisor:
-        supervisors.append(Supervisor(parts, **{**FAST, **options}))
+    def make(*parts: Part, on_drained: Callable[[], None] = lambda: None, **options) -> Supervisor:
+        supervisors.append(Supervisor(parts, on_drained, **{**FAST, **options}))
         supervisors[-1].start()
         return supervisors[-1]
 
@@ -190,21 +190,27 @@ def test_stop_while_it_starts_reaches_it_once_it_has_started(supervise):
 
 
 def test_one_that_may_end_is_not_started_again(supervise):
-    factory, other = Factory(), Factory()
-    supervisor = supervise(Part("worker", factory, may_end=True), Part("scheduler", other))
+    factory, other, drained = Factory(), Factory(), threading.Event()
+    parts = Part("worker", factory, may_end=True), Part("scheduler", other)
+    supervisor = supervise(*parts, on_drained=drained.set)
     other.nth(1)
-    assert not supervisor.drained.is_set()
+    assert not drained.is_set()
     factory.nth(1).ended.set()
-    assert supervisor.drained.wait(SECONDS)
+    assert drained.wait(SECONDS)
     assert len(factory.made) == 1
     assert state(supervisor, 1) is State.RUNNING
 
 
 def test_a_supervisor_whose_parts_never_end_is_never_drained(supervise):
-    supervisor = supervise(Part("worker", Factory()))
+    drained = threading.Event()
+    supervisor = supervise(Part("worker", Factory()), on_drained=drained.set)
     supervisor.stop(time.monotonic())
     assert supervisor.join(SECONDS)
-    assert not supervisor.drained.is_set()
+    assert not drained.is_set()
+
+
+def test_a_supervisor_that_never_started_has_ended():
+    assert Supervisor([Part("worker", Factory())]).join(SECONDS)
 
 
 def test_deaths_are_forgotten_once_it_has_lived_for_a_minute(supervise):

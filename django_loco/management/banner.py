@@ -1,0 +1,110 @@
+"""What a command shows once it runs: one look at what is where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import django
+from django.conf import settings
+from django.db import connections
+from django.utils import timezone
+from django.utils.termcolors import make_style
+
+from .. import __version__, runtime, scheduler
+from ..compat import task_backends
+from ..conf import loco_settings
+from ..log import COLOURS
+from ..queues import queue_for
+from .parts import Choice, mode_of, queues_of, served
+
+Row = tuple[str, str]
+
+
+def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
+    """Return what to show: ``(name, what is to be said of it)`` each. ``remark`` goes with the URL."""
+    found = [("web", f"{url}{remark}")] if url else []
+    found += [("worker", text) for text in _workers(choice)]
+    if choice.scheduler:
+        found.append(("scheduler", _schedules()))
+    if choice.own_components and loco_settings().COMPONENTS:
+        found.append(("also", ", ".join(loco_settings().COMPONENTS)))
+    return [*found, ("stop", f"Ctrl-C; what runs then has {loco_settings().SHUTDOWN_TIMEOUT:g} s")]
+
+
+def render(found: list[Row], *, colour: bool = False) -> str:
+    """Return the lines of the banner."""
+    bold = make_style(opts=("bold",)) if colour else str
+    title = f"django-loco {__version__}, Django {django.get_version()}, settings {settings.SETTINGS_MODULE}"
+    lines = [_name(name, colour=colour) + text for name, text in found]
+    return "\n".join(["", bold(title), "", *lines, ""])
+
+
+def _name(name: str, *, colour: bool) -> str:
+    padded = f"  {name:<11}"
+    return make_style(**COLOURS[name])(padded) if colour and name in COLOURS else padded
+
+
+def _workers(choice: Choice) -> Iterator[str]:
+    aliases = runtime.loco_aliases()
+    running = set(served(choice))
+    for alias in aliases:
+        if choice.server or alias in running:
+            name = f"{alias}: " if len(aliases) > 1 else ""
+            yield name + (_worker(alias, choice) if alias in running else _elsewhere(alias))
+
+
+def _worker(alias: str, choice: Choice) -> str:
+    threads, coroutines = loco_settings().NUM_WORKERS, loco_settings().ASYNC_WORKERS
+    chosen = choice if alias in choice.backends else Choice()
+    if chosen.concurrency is not None:
+        threads = coroutines = chosen.concurrency
+    queues = queues_of(alias, chosen) or sorted(task_backends[alias].queues)
+    return "; ".join(
+        [
+            f"{mode_of(alias)}, {_place(alias)}",
+            f"{threads} threads, {coroutines} coroutines",
+            *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
+            *_limits(chosen),
+        ]
+    )
+
+
+def _limits(choice: Choice) -> Iterator[str]:
+    if choice.tags is not None:
+        yield f"only jobs tagged {' or '.join(choice.tags)}" if choice.tags else "only jobs without tags"
+    if choice.drain:
+        yield "ends when no job is left"
+    if choice.max_jobs is not None:
+        yield f"ends after {choice.max_jobs} jobs"
+
+
+def _elsewhere(alias: str) -> str:
+    if mode_of(alias) == "ForegroundBlocking":
+        return "ForegroundBlocking; jobs run inside enqueue()"
+    if not queue_for(alias).is_shared:
+        return f"none, so that no job ever runs: {_place(alias)} is not shared; add --worker"
+    return f"none here; jobs wait in {_place(alias)} for manage.py loco_worker, or add --worker"
+
+
+def _place(alias: str) -> str:
+    queue = queue_for(alias)
+    if queue.database is not None:
+        return connections[queue.database].display_name
+    return type(queue).__name__.removesuffix("Queue").lower()
+
+
+def _schedules() -> str:
+    found: list[Any] = scheduler.upcoming()
+    broken = len(scheduler.problems())
+    text = f"{len(found)} {'schedule' if len(found) == 1 else 'schedules'}" if found else "no schedules yet"
+    if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:
+        moment, name = min(due)
+        text += f"; next is {name} at {_clock(moment)}"
+    return text + (f"; {broken} more are off because they are wrong" if broken else "")
+
+
+def _clock(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return local.strftime("%H:%M:%S" if local.date() == timezone.localdate() else "%a %H:%M:%S")

@@ -1,0 +1,110 @@
+"""From the options of a command to what it is to run; senseless combinations are refused with what to type instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands.runserver import naiveip_re
+
+from ..conf import did_you_mean, loco_settings
+from ..runtime import loco_aliases
+from .parts import Choice, known_queues, mode_of, reachable, words
+
+Options = Mapping[str, Any]
+
+#: What ``--worker`` stands for without tags.
+EVERY_JOB = "*"
+#: Flags of ``runserver`` that mean nothing without a server, as they are typed, and their defaults.
+_OF_SERVER = {
+    "use_ipv6": ("--ipv6", False),
+    "use_threading": ("--nothreading", True),
+    "use_static_handler": ("--nostatic", True),
+    "insecure_serving": ("--insecure", False),
+}
+
+
+def start_choice(options: Options) -> tuple[Choice, str | None]:
+    """Return what ``loco_start`` is to run, and at which ``addr:port``. Raises ``CommandError``."""
+    worker, address = _worker_and_address(options)
+    tags = None if worker in (None, EVERY_JOB) else words("--worker", worker)
+    choice = Choice(
+        server=not options["no_server"],
+        worker=worker is not None or options["all"] or options["server_and_worker"],
+        scheduler=options["scheduler"] or options["all"],
+        own_components=True,
+        backends=tuple(loco_aliases()),
+        tags=tags,
+    )
+    _refuse_nonsense(choice, options, address)
+    return choice, address
+
+
+def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
+    """``--worker 8000`` means the port: ``--worker`` takes a word only where it is one, and no address."""
+    worker, address = options["worker"], options["addrport"]
+    if worker and address is None and re.match(naiveip_re, worker):
+        return EVERY_JOB, worker
+    return worker, address
+
+
+def _refuse_nonsense(choice: Choice, options: Options, address: str | None) -> None:
+    if not choice.server:
+        _refuse_server_options(options, address)
+        if not (choice.worker or choice.scheduler or loco_settings().COMPONENTS):
+            raise CommandError("--no-server leaves nothing to run. Add --worker or --scheduler, or both.")
+    if choice.worker and not choice.backends:
+        reachable(())
+    if choice.tags is not None:
+        _refuse_tags_in_memory(choice)
+
+
+def _refuse_server_options(options: Options, address: str | None) -> None:
+    if options["server"] or options["server_and_worker"]:
+        flag = "--server" if options["server"] else "--server-and-worker"
+        raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
+    given = [flag for name, (flag, default) in _OF_SERVER.items() if options.get(name, default) != default]
+    if address is not None or given:
+        what = address if address is not None else given[0]
+        raise CommandError(f"{what} is for the server, and --no-server takes that away. Leave one of them out.")
+
+
+def _refuse_tags_in_memory(choice: Choice) -> None:
+    for alias in choice.backends:
+        if mode_of(alias) == "BackgroundAsync":
+            raise CommandError(
+                f"The jobs of TASKS[{alias!r}] run only in the process that enqueues them (WORKER_MODE is "
+                "'BackgroundAsync'); those without the tags would wait for ever. Leave the tags out, or set "
+                'WORKER_MODE = "BackgroundQueue".'
+            )
+
+
+def worker_choice(options: Options) -> Choice:
+    """Return what ``loco_worker`` is to run. Raises ``CommandError``."""
+    if options["drain"] and options["scheduler"]:
+        raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
+    queues = words("--queues", options["queues"])
+    if queues == ():
+        raise CommandError("--queues names no queue. Leave it out for all queues.")
+    backends = known_queues(reachable(_backends(options["backend"])), queues)
+    return Choice(
+        worker=True,
+        scheduler=options["scheduler"],
+        backends=backends,
+        queues=queues,
+        tags=words("--tags", options["tags"]),
+        concurrency=options["concurrency"],
+        drain=options["drain"],
+        max_jobs=options["max_jobs"],
+    )
+
+
+def _backends(backend: str | None) -> tuple[str, ...]:
+    aliases = tuple(loco_aliases())
+    if backend is None:
+        return aliases
+    if backend not in aliases:
+        raise CommandError(f"No TASKS alias {backend!r} is django-loco's.{did_you_mean(backend, aliases)}")
+    return (backend,)

@@ -1,0 +1,191 @@
+"""Which parts a process is to have: from what was asked for to what a supervisor keeps running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.module_loading import import_string
+
+from .. import runtime
+from ..compat import task_backends
+from ..component import Component
+from ..conf import did_you_mean, loco_settings, worker_mode
+from ..exceptions import LocoConfigurationError
+from ..queues import queue_for
+from ..scheduler import Scheduler
+from ..servers.base import Server
+from ..servers.process import Process
+from ..shutdown import Shutdown
+from ..supervisor import Part, Supervisor
+
+APP = "django_loco"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The parts of a process, and how its workers are set (``None``: as ``LOCO`` and ``TASKS`` have it)."""
+
+    server: bool = False
+    worker: bool = False
+    scheduler: bool = False
+    own_components: bool = False
+    """Those in ``LOCO["COMPONENTS"]``."""
+
+    backends: tuple[str, ...] = ()
+    """The ``TASKS`` aliases whose jobs the workers run."""
+
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    concurrency: int | None = None
+    drain: bool = False
+    max_jobs: int | None = None
+
+
+def mode_of(alias: str) -> str:
+    """Return the mode of a ``TASKS`` alias."""
+    return worker_mode(task_backends[alias].options)
+
+
+def served(choice: Choice) -> Iterator[str]:
+    """Yield the aliases for which the process has a worker.
+
+    What runs in the process that enqueues it needs one in each process; then it is supervised like the others.
+    """
+    for alias in runtime.loco_aliases():
+        mode = mode_of(alias)
+        if mode == "BackgroundAsync" or (choice.worker and alias in choice.backends and mode == "BackgroundQueue"):
+            yield alias
+
+
+def parts_of(choice: Choice) -> list[Part]:
+    """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them."""
+    parts = [Part("scheduler", Scheduler)] if choice.scheduler else []
+    parts += own_components() if choice.own_components else []
+    aliases = list(served(choice))
+    for alias in aliases:
+        name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
+        may_end = alias in choice.backends and (choice.drain or choice.max_jobs is not None)
+        parts.append(Part(name, partial(make_worker, alias, choice), may_end=may_end))
+    return parts
+
+
+def make_worker(alias: str, choice: Choice) -> Component:
+    """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
+    try:
+        if problem := missing_tables(alias):
+            raise LocoConfigurationError(problem)
+        if alias not in choice.backends:  # it only runs what this process itself enqueues
+            return runtime.worker_for(alias)
+        return runtime.worker_for(
+            alias,
+            queues=queues_of(alias, choice),
+            tags=choice.tags,
+            threads=choice.concurrency,
+            coroutines=choice.concurrency,
+            drain=choice.drain,
+            max_jobs=choice.max_jobs,
+        )
+    finally:
+        connections.close_all()
+
+
+def queues_of(alias: str, choice: Choice) -> tuple[str, ...] | None:
+    """Return which queues of ``alias`` are chosen; ``None``: all."""
+    known = task_backends[alias].queues
+    return choice.queues and tuple(name for name in choice.queues if not known or name in known)
+
+
+def missing_tables(alias: str) -> str | None:
+    """Say which migrations are missing for the queue of ``alias``; ``None``: none, or the database is away for now."""
+    database = queue_for(alias).database
+    if database is None:
+        return None
+    try:
+        executor = MigrationExecutor(connections[database])
+        targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
+        missing = executor.migration_plan(targets)
+    except DatabaseError:
+        return None
+    where = "" if database == "default" else f" --database {database}"
+    return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None
+
+
+def own_components() -> list[Part]:
+    """Return the parts in ``LOCO["COMPONENTS"]``. Raises ``CommandError`` for what cannot be imported."""
+    parts = []
+    for path in loco_settings().COMPONENTS:
+        try:
+            made: Callable[[], Component] = import_string(path)
+        except ImportError as error:
+            raise CommandError(f"LOCO['COMPONENTS'] names {path!r}, which cannot be imported: {error}") from error
+        parts.append(Part(getattr(made, "name", path), made))
+    return parts
+
+
+def process_of(choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False) -> Process:
+    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown."""
+    shutdown = Shutdown(loco_settings().SHUTDOWN_TIMEOUT)
+    supervisor = Supervisor(parts_of(choice), lambda: shutdown.request("all jobs are done"))
+    return Process(
+        server,
+        supervisor,
+        shutdown,
+        announce=announce,
+        running=lambda: supervisor.components,
+        # What waits in memory is kept for the next process.
+        finish=lambda: runtime.stop(time.monotonic()),
+        reloads=reloads,
+    )
+
+
+def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of ``backends`` whose jobs a process that only works can get at.
+
+    Raises ``CommandError`` if there are none: nothing could ever reach that process.
+    """
+    found = tuple(a for a in backends if mode_of(a) == "BackgroundQueue" and queue_for(a).is_shared)
+    if found:
+        return found
+    if not backends:
+        raise CommandError(
+            "No backend in TASKS is django-loco's. Set "
+            'TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.'
+        )
+    reasons = " ".join(f"TASKS[{alias!r}] is in mode {mode_of(alias)!r}{_memory(alias)}." for alias in backends)
+    raise CommandError(
+        f"Nothing could ever reach this worker: its jobs never leave the process that enqueues them. {reasons} "
+        'Set WORKER_MODE = "BackgroundQueue" and a queue that processes share, which "database" is; '
+        "or run the jobs beside the site, with manage.py loco_start --worker."
+    )
+
+
+def _memory(alias: str) -> str:
+    return " with its queue in memory" if mode_of(alias) == "BackgroundQueue" else ""
+
+
+def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return those of ``backends`` that have one of ``queues``. Raises ``CommandError`` for one that none has."""
+    if queues is None:
+        return backends
+    known = {alias: task_backends[alias].queues for alias in backends}
+    every = sorted(set().union(*known.values()))
+    for name in queues:
+        if not any(not names or name in names for names in known.values()):
+            raise CommandError(f"There is no queue {name!r} in TASKS.{did_you_mean(name, every)}")
+    return tuple(alias for alias, names in known.items() if not names or names & set(queues))
+
+
+def words(option: str, text: str | None) -> tuple[str, ...] | None:
+    """Return the words of ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
+    if text is None:
+        return None
+    found = tuple(word.strip() for word in text.split(",")) if text.strip() else ()
+    if not all(found):
+        raise CommandError(f"{option} {text!r} has an empty word; it is like {option} a,b.")
+    return found

@@ -1,0 +1,151 @@
+"""The development server: whichever ``runserver`` the project has, with an end that waits for its requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from django.utils import autoreload
+
+from .base import Server
+
+#: Seconds between two looks of the server's loop at whether it should end.
+POLL = 0.1
+
+
+def project_runserver() -> BaseCommand:
+    """Return the project's ``runserver``: Django's own, that of ``staticfiles``, or another app's."""
+    app = get_commands()["runserver"]
+    return app if isinstance(app, BaseCommand) else load_command_class(app, "runserver")
+
+
+class InFlight:
+    """Counts the requests that are being answered."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.closing = False
+        """Whether connections are to be closed after the answer rather than kept for the next request."""
+
+        self._news = threading.Condition()
+
+    def change(self, by: int) -> None:
+        """Count a request in (1) or out (-1)."""
+        with self._news:
+            self.count += by
+            self._news.notify_all()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait up to ``timeout`` seconds until there is none; return whether there is none."""
+        with self._news:
+            return self._news.wait_for(lambda: self.count == 0, timeout)
+
+
+class CountedHandler:
+    """Mixed into the request handler: a request is in flight from its first line to the last byte of its answer."""
+
+    server: Any
+    close_connection: bool
+    _counted = False
+
+    def parse_request(self) -> bool:
+        """Read the headers; the first line has just been read."""
+        self._counted = True
+        self.server.in_flight.change(1)
+        return super().parse_request()  # type: ignore[misc,no-any-return]
+
+    def handle_one_request(self) -> None:
+        """Answer one request of a connection."""
+        try:
+            super().handle_one_request()  # type: ignore[misc]
+        finally:
+            if self._counted:
+                self._counted = False
+                self.close_connection = self.close_connection or self.server.in_flight.closing
+                self.server.in_flight.change(-1)
+
+
+class GracefulServer:
+    """Mixed into the server's class: counts requests, and closes the port as soon as it is told to stop."""
+
+    in_flight: InFlight
+    opened: Callable[[Any], None]
+    """Called with the server once it has its port."""
+
+    def __init__(self, address: Any, handler: type, **options: Any) -> None:
+        counted = type("Handler", (CountedHandler, handler), {})
+        super().__init__(address, counted, **options)  # type: ignore[call-arg]
+        self.opened(self)
+
+    def serve_forever(self, poll_interval: float = POLL) -> None:
+        """Accept requests until ``shutdown``; then refuse further ones, rather than let them wait for nothing."""
+        try:
+            super().serve_forever(poll_interval)  # type: ignore[misc]
+        finally:
+            self.server_close()  # type: ignore[attr-defined]
+
+
+class DevServer(Server):
+    """Runs a ``runserver`` command's server.
+
+    The command keeps its flags, checks and handler. What is changed on it: ``server_cls``, to wait for requests in
+    flight, as Django's threads for requests die with the process; and ``on_bind``, to call ``on_ready`` rather than
+    greet.
+    """
+
+    def __init__(self, runserver: Any, options: dict[str, Any]) -> None:
+        """``runserver`` has been through its ``handle``, so that it knows its address; ``options`` are its own."""
+        super().__init__()
+        self._runserver, self._options = runserver, options
+        self._in_flight = InFlight()
+        self._socket_server: Any = None
+        self._stopping = threading.Event()
+        runserver.on_bind = self._on_bind
+        runserver.server_cls = type(
+            "DevelopmentServer",
+            (GracefulServer, runserver.server_cls),
+            {"in_flight": self._in_flight, "opened": staticmethod(self._on_open)},
+        )
+
+    def serve(self) -> None:
+        """Check the project, open the port, serve. Ends the process with code 1 if the port cannot be had."""
+        # The reloader watches files that could not be imported if the error passes through here.
+        autoreload.check_errors(self._runserver.inner_run)(None, **self._options)
+
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end by themselves)
+        """Close the port. Requests in flight go on; each connection is closed after its answer."""
+        self._in_flight.closing = True
+        self._stopping.set()
+        if self._socket_server:
+            # It waits until the loop has ended, which without threads is when the present request is answered.
+            threading.Thread(target=self._socket_server.shutdown, name="loco-close-port", daemon=True).start()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds until no request is in flight; return whether none is."""
+        if not self.is_ready:
+            return True
+        until = None if timeout is None else time.monotonic() + timeout
+        self.thread.join(timeout)
+        return not self.is_alive and self._in_flight.wait(None if until is None else max(0.0, until - time.monotonic()))
+
+    def health(self) -> dict[str, Any]:
+        """Return ``alive`` and the number of requests ``in_flight``."""
+        return {"alive": self.is_alive, "in_flight": self._in_flight.count}
+
+    def _on_open(self, socket_server: Any) -> None:
+        self._socket_server = socket_server
+
+    def _on_bind(self, port: int) -> None:
+        if not self._stopping.is_set():
+            self.ready(url(self._runserver, port))
+
+
+def url(runserver: Any, port: int) -> str:
+    """Return where a ``runserver`` command that has the ``port`` can be reached."""
+    address = "0.0.0.0" if runserver.addr == "0" else runserver.addr  # noqa: S104 (as Django's command has it)
+    host = f"[{address}]" if ":" in address else address
+    return f"{runserver.protocol}://{host}:{port}/"

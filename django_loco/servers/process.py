@@ -1,0 +1,138 @@
+"""A process from its first to its last moment: a server, the components beside it, signals, reloads, the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+from django.core.management.base import CommandError
+
+from ..component import Component
+from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from .base import Server
+from .reload import RELOAD, FileWatch, Link
+from .signals import Signals
+
+#: Seconds that jobs and requests have to end when the code has changed.
+RELOAD_TIMEOUT = 5.0
+CHANGED = "the code has changed"
+
+logger = logging.getLogger(__name__)
+
+
+class Process:
+    """What runs in this process, and its end.
+
+    1. ``run`` starts the server. Once that is ready (the port is bound), the components start, and ``announce`` is
+       called with the URL. Nothing of that happens if the server cannot be started.
+    2. It waits for what ends the process: a signal, changed code, the server's end, the loss of the parent, or
+       whoever else calls ``shutdown.request``.
+    3. ``shutdown.run`` ends everything in its order, and ``run`` returns the exit code.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        components: Component,
+        shutdown: Shutdown,
+        *,
+        announce: Callable[[str], None] = lambda _: None,
+        running: Callable[[], Sequence[Component]] = lambda: (),
+        finish: Callable[[], None] | None = None,
+        reloads: bool = False,
+    ) -> None:
+        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``."""
+        self._server, self._components, self._shutdown = server, components, shutdown
+        self._announce, self._running, self._finish = announce, running, finish
+        self._file_watch = FileWatch(self._on_change) if reloads else None
+        self._own_signals = self._parents_signals = 0
+        self._error: BaseException | None = None
+        server.on_ready, server.on_end = self._on_ready, self._on_server_end
+
+    def run(self) -> int:
+        """Run to the end and return the exit code. Raises what made the server fail."""
+        with Signals(self._on_signal):
+            if link := Link.of_parent():
+                link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
+            self._server.start()
+            if self._file_watch:
+                self._file_watch.start(self._server.thread)
+            self._shutdown.requested.wait()
+            code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
+        if self._error:
+            raise self._error
+        return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
+
+    def _on_ready(self, url: str) -> None:
+        if not self._shutdown.requested.is_set():
+            self._announce(url)
+            self._components.start()
+
+    def _on_server_end(self, error: BaseException | None) -> None:
+        if self._shutdown.requested.is_set():
+            return
+        if self._file_watch and not self._server.is_ready:
+            _show(error)
+            return
+        self._error = error or CommandError("The server has ended by itself.")
+        self._shutdown.request("the server has ended")
+
+    def _on_change(self) -> None:
+        self._shutdown.request(CHANGED, timeout=min(RELOAD_TIMEOUT, self._shutdown.timeout))
+
+    def _on_signal(self, name: str) -> None:
+        self._own_signals += 1
+        self._obey(name)
+
+    def _on_parents_signal(self, name: str) -> None:
+        self._parents_signals += 1
+        self._obey(name)
+
+    @property
+    def _level(self) -> int:
+        """How many signals there were: one Ctrl-C reaches this process and its parent, and is one signal."""
+        return max(self._own_signals, self._parents_signals)
+
+    def _obey(self, name: str) -> None:
+        match self._level:
+            case 1:
+                self._shutdown.request(name, signal=name)
+            case 2:
+                self._shutdown.hurry()
+            case _:
+                os._exit(FORCED)
+
+
+def _show(error: BaseException | None) -> None:
+    """Show what kept a server from starting, the way a command does that ends."""
+    if isinstance(error, CommandError):
+        sys.stderr.write(f"{error}\n")
+    elif error:
+        traceback.print_exception(error)
+
+
+def leave(code: int) -> None:
+    """End the process with an exit code, whatever threads others have left behind in it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if code == FORCED:
+        # Jobs that were cut off may still run in their threads. The interpreter's own end would let them run on
+        # while modules are taken down around them.
+        logging.shutdown()
+        _exit(code)
+    watchdog = threading.Timer(TAIL, _exit, [code])
+    watchdog.daemon = True
+    watchdog.start()
+    if code != CLEAN:
+        sys.exit(code)
+
+
+def _exit(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

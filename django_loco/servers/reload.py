@@ -1,0 +1,206 @@
+"""Code reloads: a parent that starts the site anew, a child that is the site, and the link between them.
+
+How a reload goes
+-----------------
+The parent starts the same command again as its child, marked by Django's ``RUN_MAIN``. The child serves, and looks
+for changes by Django's own means. Finding one it ends, briefly but in good order, with exit code ``RELOAD``, and
+the parent starts the next child. A child whose code cannot even be imported ends before it can look for anything;
+then the parent looks.
+
+How signals go
+--------------
+Ctrl-C in a terminal reaches both, ``kill`` only one of them. The parent passes on what it gets, not as a signal but
+by a byte through the link, and the child takes the higher one of two counts: its own signals and its parent's. So a
+signal sent to both counts once. A link that ends tells the child that its parent is gone, however that died: a site
+that nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a
+quarter of a second after Ctrl-C.)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from django.apps import apps
+from django.utils import autoreload
+
+from ..shutdown import CLEAN, TAIL
+from .signals import Signals
+
+#: The exit code by which a child asks for the next one; Django's.
+RELOAD = 3
+#: Where a child finds the number of its end of the link.
+LINK_VARIABLE = "DJANGO_LOCO_LINK"
+LOADED = b"+"
+#: What a shell adds to the number of the signal that killed a process, for an exit code.
+KILLED = 128
+#: So many signals end a child on the spot.
+ENOUGH = 3
+
+logger = logging.getLogger(__name__)
+
+
+def is_child() -> bool:
+    """Whether this process is the site, rather than the parent that starts it."""
+    return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
+
+
+class Link:
+    """A child's end of the link."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    @classmethod
+    def of_parent(cls) -> Link | None:
+        """Return this child's link, if its parent made one; what the child starts in turn does not inherit it."""
+        number = os.environ.pop(LINK_VARIABLE, None)
+        if number is None:
+            return None
+        end = socket.socket(fileno=int(number))
+        end.set_inheritable(False)
+        return cls(end)
+
+    def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
+        """Tell the parent that the code could be loaded; from then on call back, in a thread."""
+        self._end.sendall(LOADED)
+        threading.Thread(target=self._run, args=(on_signal, on_loss), name="loco-link", daemon=True).start()
+
+    def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
+        while number := self._end.recv(1):
+            on_signal(signal.Signals(number[0]).name)
+        on_loss()
+
+
+class FileWatch:
+    """Looks for changed files, in a thread, and calls ``on_change`` once."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._reloader = autoreload.get_reloader()
+
+    def start(self, main: threading.Thread) -> None:
+        """Begin, once the apps are loaded, with the files of all modules. ``main`` is the thread that loads them."""
+        autoreload.ensure_echo_on()
+        self._begin(lambda: self._reloader.run(main))
+
+    def start_with_folders(self) -> None:
+        """Begin with the files of all modules, and those in the folders of the project's apps."""
+        for app in apps.get_app_configs():
+            if "site-packages" not in Path(app.path).parts:
+                self._reloader.watch_dir(app.path, "**/*.py")
+        self._begin(self._reloader.run_loop)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._reloader.stop()
+
+    def _begin(self, loop: Callable[[], None]) -> None:
+        threading.Thread(target=self._run, args=(loop,), name="loco-reload", daemon=True).start()
+
+    def _run(self, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except SystemExit:  # how the reloader says that something has changed
+            self._on_change()
+        except Exception:
+            logger.exception("Changed files are no longer noticed")
+
+
+class Parent:
+    """Starts the site, and starts it anew whenever its code has changed.
+
+    1. ``run`` starts a child and waits for its end.
+    2. A child that wants to be reloaded is followed by the next one; one that could not load its code, by the next
+       one after a change; with any other the parent ends, too, with the same exit code.
+    3. Signals are passed on. What a stopping child has not done in its time, or by the third signal, ends it.
+    """
+
+    def __init__(self, shutdown_timeout: float) -> None:
+        """``shutdown_timeout`` is how many seconds the child may take to end, but for what it does in its tail."""
+        self._patience = shutdown_timeout + 2 * TAIL
+        self._signals = 0
+        self._news = threading.Event()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+
+    def run(self) -> int:
+        """Return the exit code of the last child."""
+        with Signals(self._on_signal):
+            while not self._signals:
+                code, loaded = self._run_child()
+                if code == RELOAD:
+                    continue
+                if loaded:
+                    return code
+                if not self._signals:
+                    self._await_change()
+        return CLEAN
+
+    def _run_child(self) -> tuple[int, bool]:
+        """Return the exit code of a child (as a shell has it), and whether it could load its code."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with self._lock, theirs:
+                self._link, self._child = ours, self._start_child(theirs)
+                if self._signals:
+                    self._tell_child("SIGTERM")
+            code = self._child.wait()
+            with self._lock:
+                self._link = None
+            return code if code >= 0 else KILLED - code, _has_loaded(ours)
+
+    def _start_child(self, link: socket.socket) -> subprocess.Popen[bytes]:
+        link.set_inheritable(True)
+        variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true", LINK_VARIABLE: str(link.fileno())}
+        # Until the child has handlers of its own, a Ctrl-C is ours to pass on; to the child it would be but a
+        # KeyboardInterrupt amid its imports.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return subprocess.Popen(  # noqa: S603 (this very command)
+                autoreload.get_child_arguments(), env=os.environ | variables, close_fds=False
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_signal(self, name: str) -> None:
+        with self._lock:
+            self._signals += 1
+            self._tell_child(name)
+        self._news.set()
+
+    def _tell_child(self, name: str) -> None:
+        if self._child is None or self._link is None:
+            return
+        if self._signals >= ENOUGH or not _has_loaded(self._link):
+            self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
+            return
+        with suppress(OSError):  # it has just ended
+            self._link.send(bytes([signal.Signals[name]]))
+        killer = threading.Timer(self._patience, self._child.kill)
+        killer.daemon = True
+        killer.start()
+
+    def _await_change(self) -> None:
+        """Wait until a file changes, or for a signal."""
+        logger.error("The code could not be loaded. Waiting for a change.")
+        watch = FileWatch(self._news.set)
+        watch.start_with_folders()
+        self._news.wait()
+        watch.stop()
+        self._news.clear()
+
+
+def _has_loaded(link: socket.socket) -> bool:
+    try:
+        return link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == LOADED
+    except OSError:
+        return False
