@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core import checks
+from django.db.backends.signals import connection_created
+
+from .checks import check_deployment, check_queues, check_schedules, check_settings
+from .queues import sqlite
 
 
 class LocoConfig(AppConfig):
@@ -11,3 +16,10 @@ class LocoConfig(AppConfig):
     name = "django_loco"
     verbose_name = "Background jobs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect the checks, and the tuning of SQLite connections that a queue uses."""
+        connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
+        for check in (check_settings, check_queues, check_schedules):
+            checks.register(check, "loco")
+        checks.register(check_deployment, "loco", deploy=True)

@@ -18,12 +18,12 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import OperationalError, connections
 
+from . import scheduler
 from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError
 from .queues import build
 from .runtime import loco_aliases
-from .scheduler import registry
 
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
 #: the scheduler that may run beside it.
@@ -98,7 +98,7 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
 
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
     """Find schedules that are wrong; each is off, and the others run."""
-    return [Error(problem.message, hint=problem.hint, id="loco.E003") for problem in registry.problems()]
+    return [Error(problem.message, hint=problem.hint, id="loco.E003") for problem in scheduler.problems()]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:

@@ -18,6 +18,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 BASE_DIR = Path(os.environ.get("LOCO_TEST_FOLDER", tempfile.gettempdir()))
 SECRET_KEY = "for tests only"
@@ -36,6 +37,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE: list[str] = []
 
+DATABASES: dict[str, dict[str, Any]]
 if os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres":
     DATABASES = {
         "default": {
@@ -54,6 +56,9 @@ else:
         }
     }
 
+# Tests of transactions that span databases.
+DATABASES["second"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+
 # Jobs wait until a test runs them. Tests of the other modes override this.
 WORKER_MODE = "BackgroundQueue"
 TASKS = {
@@ -63,6 +68,6 @@ TASKS = {
         "OPTIONS": {"queue": "database"},
     }
 }
-LOCO: dict[str, object] = {}
+LOCO: dict[str, Any] = {}
 
 globals().update(json.loads(os.environ.get("LOCO_TEST_SETTINGS", "{}")))

@@ -1,0 +1,10 @@
+"""A Tasks backend that is not ours."""
+
+from typing import Any
+
+from django_loco.compat import BaseTaskBackend
+
+
+class OtherBackend(BaseTaskBackend):
+    def enqueue(self, task: Any, args: Any, kwargs: Any) -> Any:
+        raise NotImplementedError

@@ -1,0 +1,107 @@
+"""Jobs that tests enqueue."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from django_loco.tasks import task
+
+#: What ran, in this process: ``(name, arguments)`` in the order of their ends.
+ran: list[tuple[str, Any]] = []
+#: Held closed, it keeps ``blocked`` from ending.
+gate = threading.Event()
+
+
+@task
+def add(a: int, b: int) -> int:
+    ran.append(("add", (a, b)))
+    return a + b
+
+
+@task
+async def aadd(a: int, b: int) -> int:
+    await asyncio.sleep(0)
+    ran.append(("aadd", (a, b)))
+    return a + b
+
+
+@task
+def echo(*args: Any, **kwargs: Any) -> Any:
+    ran.append(("echo", (args, kwargs)))
+    return [list(args), kwargs]
+
+
+@task
+def fail(text: str = "boom") -> None:
+    ran.append(("fail", text))
+    raise ValueError(text)
+
+
+@task(max_attempts=3, backoff=0)
+def fail_twice(counter: str) -> int:
+    ran.append(("fail_twice", counter))
+    count = sum(1 for name, what in ran if (name, what) == ("fail_twice", counter))
+    if count < 3:
+        raise ConnectionError(f"attempt {count}")
+    return count
+
+
+@task(takes_context=True)
+def attempt(context: Any) -> int:
+    return int(context.attempt)
+
+
+@task
+def blocked() -> None:
+    gate.wait(30)
+
+
+@task
+def unencodable() -> Any:
+    return {1, 2}
+
+
+@task(queue_name="emails", priority=10, tags=["email"])
+def send(user_id: int) -> str:
+    ran.append(("send", user_id))
+    return f"sent to {user_id}"
+
+
+def note(line: str) -> None:
+    """Append a line to the file that tests of several processes read, by one ``write``."""
+    path = Path(os.environ["LOCO_TEST_FOLDER"], "notes")
+    with path.open("ab", buffering=0) as file:
+        file.write(f"{line}\n".encode())
+
+
+@task
+def step(number: int, seconds: float = 0.02) -> int:
+    """A job whose starts and ends can be counted from outside."""
+    note(f"start {number}")
+    time.sleep(seconds)
+    note(f"end {number}")
+    return number
+
+
+@task
+async def astep(number: int, seconds: float = 0.02) -> int:
+    note(f"start {number}")
+    await asyncio.sleep(seconds)
+    note(f"end {number}")
+    return number
+
+
+@task
+def poison(number: int) -> None:
+    """Takes its worker down with it."""
+    note(f"start {number}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+def tick() -> None:
+    note(f"tick {time.time():.0f}")
