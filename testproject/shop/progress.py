@@ -95,7 +95,7 @@ def _headline(run: Reindex, state: str, missing: int) -> str:
         case "waiting":
             return "No worker has taken a job yet. One runs with “manage.py loco_worker”."
         case "running":
-            return "At work\N{HORIZONTAL ELLIPSIS}"
+            return "At work…"
         case "done":
             return f"All {run.products:,} products are in the index."
         case _:

@@ -62,5 +62,5 @@ def refresh_prices() -> int:
 def fail_on_purpose(context: Any, times: int) -> str:
     """Fail the first ``times`` times. Four attempts are made, 1, 2 and 4 seconds apart."""
     if context.attempt <= times:
-        raise OnPurpose(f"attempt {context.attempt} fails, as it was asked to")
+        raise OnPurpose(f"attempt {context.attempt} fails")
     return f"done at attempt {context.attempt}"

@@ -43,6 +43,14 @@ function isBusy(data) {
   return data.run?.state === "running" || data.failures.some(failure => ["ready", "running"].includes(failure.status));
 }
 
+// When a re-index has ended, what is on the shelves may have changed.
+async function restock() {
+  const page = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+  document.getElementById("products").replaceWith(page.getElementById("products"));
+}
+
+let stateBefore = root.querySelector(".run").dataset.state;
+
 async function look() {
   let pause = CALM;
   if (!document.hidden) {
@@ -52,6 +60,9 @@ async function look() {
         const data = await response.json();
         show(data);
         if (isBusy(data)) pause = BUSY;
+        const state = data.run?.state ?? "";
+        if (state === "done" && stateBefore !== "done") await restock();
+        stateBefore = state;
       }
     } catch {
       // The site is restarting; the next look will tell.
