@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -37,7 +38,7 @@ def django_db_modify_db_settings(
 
     SQLite uses a file: its in-memory databases lock differently, and other processes cannot see them.
     """
-    database = settings.DATABASES["default"]
+    database: dict[str, Any] = settings.DATABASES["default"]
     if ON_POSTGRES:
         database["PORT"] = str(request.getfixturevalue("postgres").port)
     else:

@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -57,7 +59,7 @@ class Server:
     def start(self) -> None:
         if not (self._folder / "data").exists():
             self._initialise()
-        command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
+        command: list[str | Path] = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port)]
         for name, value in SETTINGS.items():
             command += ["-c", f"{name}={value}"]
         with self._log.open("ab") as log:
@@ -79,11 +81,11 @@ class Server:
 
     def create_database(self, name: str, template: str = "template0") -> None:
         with self.connect() as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # type: ignore[call-overload]
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
     def drop_database(self, name: str) -> None:
         with self.connect() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     @property
     def _log(self) -> Path:
@@ -91,7 +93,7 @@ class Server:
 
     def _initialise(self) -> None:
         options = ["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", f"--username={USER}"]
-        command = [self._binaries / "initdb", "-D", self._folder / "data", *options]
+        command: list[str | Path] = [self._binaries / "initdb", "-D", self._folder / "data", *options]
         process = self._popen(command, stdout=subprocess.PIPE)
         output, _ = process.communicate()
         assert process.returncode == 0, f"initdb failed:\n{output.decode()}"
@@ -109,11 +111,11 @@ class Server:
                     pytest.fail(f"PostgreSQL did not start:\n{self._log.read_text()}")
                 time.sleep(0.05)
 
-    def _popen(self, command: list[str | Path], **options: object) -> subprocess.Popen[bytes]:
+    def _popen(self, command: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
         if self._account is not None:
             options |= {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(
             command, stderr=subprocess.STDOUT, env=environment, cwd="/", start_new_session=True, **options
         )
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -114,7 +114,7 @@ class Process:
             self._news.notify_all()
 
     def _story(self, problem: str) -> str:
-        return f"{self._popen.args}: {problem}. Its output:\n" + "\n".join(self.lines)
+        return f"{self._popen.args!r}: {problem}. Its output:\n" + "\n".join(self.lines)
 
 
 class Site:
@@ -169,12 +169,9 @@ class Site:
         if os.environ.get("LOCO_TEST_DATABASE") == "postgres":
             port = int(os.environ["LOCO_TEST_POSTGRES_PORT"])
             with psycopg.connect(host="127.0.0.1", port=port, user="loco", dbname=self.database) as connection:
-                return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
-        connection = sqlite3.connect(self.database, timeout=SECONDS)
-        try:
-            return connection.execute(sql).fetchall()
-        finally:
-            connection.close()
+                return connection.execute(sql).fetchall()
+        with closing(sqlite3.connect(self.database, timeout=SECONDS)) as file:
+            return file.execute(sql).fetchall()
 
 
 def free_port() -> int:

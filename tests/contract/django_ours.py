@@ -7,7 +7,7 @@ does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import transaction
@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_loco.backend import LocoBackend
 from django_loco.compat import InvalidTask, TaskResultDoesNotExist, TaskResultStatus, task_backends
 
-from .django_adapters import run_what_waits
+from .django_adapters import RecordingBackend, run_what_waits
 
 UNKNOWN_QUEUE = "Queue 'unknown_queue' is not valid for backend"
 
@@ -38,8 +38,8 @@ class Ours(TransactionTestCase):
         return {name for name in dir(cls) if name.startswith("test_")}
 
     @property
-    def waits_in_database(self) -> bool:
-        return task_backends["default"].queue.database is not None
+    def backend(self) -> RecordingBackend:
+        return cast(RecordingBackend, task_backends["default"])
 
     def with_queues(self, *names: str) -> override_settings:
         return override_settings(TASKS={"default": self.config | {"QUEUES": list(names)}})
@@ -49,10 +49,9 @@ class Both(Ours):
     """What Django tests in the same words for both of its backends."""
 
     def test_using_correct_backend(self):
-        backend = task_backends["default"]
-        assert isinstance(backend, LocoBackend)
-        assert backend.alias == "default"
-        assert backend.options == self.config["OPTIONS"]
+        assert isinstance(task_backends["default"], LocoBackend)
+        assert self.backend.alias == "default"
+        assert self.backend.options == self.config["OPTIONS"]
 
     def test_validate_on_enqueue(self):
         task = self.tasks.noop_task.using(queue_name="unknown_queue")
@@ -84,23 +83,22 @@ class OursDummy(Both):
 class OursDummyTransaction(Ours):
     def test_doesnt_wait_until_transaction_commit_by_default(self):
         """A row of the caller's transaction is there at once; any other queue waits for the commit."""
-        backend = task_backends["default"]
+        is_row = self.backend.queue.database is not None
         with transaction.atomic():
             result = self.tasks.noop_task.enqueue()
             assert result.enqueued_at is not None
-            assert len(backend.results) == (1 if self.waits_in_database else 0)
-        assert len(backend.results) == 1
+            assert len(self.backend.results) == (1 if is_row else 0)
+        assert len(self.backend.results) == 1
 
 
 class OursForeground(Both):
     async def test_cannot_get_result(self):
         """Ours keeps results."""
-        backend = task_backends["default"]
         result = await self.tasks.calculate_meaning_of_life.aenqueue()
-        assert backend.get_result(result.id) == result
-        assert await backend.aget_result(result.id) == result
+        assert self.backend.get_result(result.id) == result
+        assert await self.backend.aget_result(result.id) == result
         with pytest.raises(TaskResultDoesNotExist):
-            await backend.aget_result("123")
+            await self.backend.aget_result("123")
 
     async def test_cannot_refresh_result(self):
         """Ours can."""
@@ -111,7 +109,7 @@ class OursForeground(Both):
 
     def test_cannot_pass_run_after(self):
         """Ours takes it."""
-        task_backends["default"].validate_task(self.tasks.noop_task.using(run_after=timezone.now()))
+        self.backend.validate_task(self.tasks.noop_task.using(run_after=timezone.now()))
 
 
 class OursImmediate(OursForeground):
@@ -149,5 +147,5 @@ class OursTask(Ours):
 
     def test_get_backend(self):
         task = self.tasks.noop_task
-        assert task.get_backend() is task_backends["default"]
+        assert task.get_backend() is self.backend
         assert task.using(backend="immediate").get_backend() is task_backends["immediate"]

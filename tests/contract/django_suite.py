@@ -22,11 +22,12 @@ from types import ModuleType
 import django
 
 CACHE = Path(__file__).parents[2] / ".cache" / "django-tests"
-#: What the backport 0.12 calls by another name than Django.
-BACKPORT_NAMES = {
+#: What the backport 0.12 says in other words than Django.
+BACKPORT_WORDS = {
     r"\bdjango\.tasks\b": "django_tasks",
     r"\bInvalidTask\b": "InvalidTaskError",
     r"\bInvalidTaskBackend\b": "InvalidTaskBackendError",
+    r"support async Tasks": "support async tasks",
 }
 
 
@@ -54,7 +55,7 @@ def _folder() -> Path:
     """Return the folder that has ``tasks``, downloading it the first time."""
     if django.VERSION >= (6, 0):
         return _cached(version("django"), f"django=={version('django')}", {})
-    return _cached(f"backport-{version('django-tasks')}", "django==6.0.*", BACKPORT_NAMES)
+    return _cached(f"backport-{version('django-tasks')}", "django==6.0.*", BACKPORT_WORDS)
 
 
 def _cached(name: str, requirement: str, renamed: dict[str, str]) -> Path:

@@ -23,12 +23,6 @@ DATABASE = "PostgreSQL" if os.environ.get("LOCO_TEST_DATABASE") == "postgres" el
 QUEUES = {DATABASE: {"queue": "database"}, "Memory": {"queue": "memory"}}
 
 
-@pytest.fixture(autouse=True)
-def _synchronous_looks(monkeypatch):
-    """Django's async tests look at ``default_task_backend.results`` and call ``refresh()``."""
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-
-
 def add(name: str, django_case: type[SimpleTestCase], our_case: type[ours.Ours], **aliases: dict[str, Any]) -> None:
     """Add a class to this module: ``django_case`` with ``TASKS=aliases``, but for what ``our_case`` replaces."""
     unknown = our_case.replaced() - set(dir(django_case))
