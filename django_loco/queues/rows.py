@@ -56,7 +56,7 @@ def row_of(job: Job) -> Row:
         job.priority,
         job.is_async,
         text_of_time(job.run_after),
-        text_of_time(job.enqueued_at),
+        stored_time(job.enqueued_at),
         text_of_tags(job.tags),
         text_of_options(job.options),
         job.key,
@@ -101,11 +101,14 @@ def job_of(row: Sequence[Any]) -> Job:
     )
 
 
-def text_of_time(moment: datetime | None) -> str | None:
+def stored_time(moment: datetime) -> str:
     """Return ``2026-11-21 05:42:00.000000``, in UTC: what Django writes to SQLite, but never without decimals."""
-    if moment is None:
-        return None
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def text_of_time(moment: datetime | None) -> str | None:
+    """Return ``stored_time``, or ``None`` for none."""
+    return None if moment is None else stored_time(moment)
 
 
 def time_of(stored: str | datetime | None) -> datetime | None:

@@ -1,0 +1,228 @@
+"""The durable queue: a table in SQLite or PostgreSQL.
+
+An enqueue is part of the transaction that is open on the calling thread's connection: the job is there when the
+data it works on is, and is not if that is rolled back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from weakref import WeakSet
+
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections, transaction
+from django.utils.connection import ConnectionDoesNotExist
+from django.utils.module_loading import import_string
+
+from ..compat import TaskResultStatus
+from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..job import Job, Outcome
+from .base import Claim, Queue
+from .rows import Row, job_of, time_of
+from .statements import CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE
+from .store import Store
+from .waiter import Waiter
+
+#: The engines by what Django calls their vendor: how they store and how they wait.
+ENGINES = {
+    "sqlite": ("django_loco.queues.sqlite.SQLiteStore", "django_loco.queues.sqlite_wait.SQLiteWaiter"),
+    "postgresql": ("django_loco.queues.postgres.PostgresStore", "django_loco.queues.postgres_wait.PostgresWaiter"),
+}
+#: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
+KEY_MEMORY = 3600.0
+#: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
+NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column")
+#: Parameters that are SQL rather than values.
+FRAGMENTS = ("wanted", "having")
+
+
+class DatabaseQueue(Queue):
+    """Jobs in the table of ``models.StoredJob``.
+
+    ``OPTIONS`` that it takes:
+
+    ``database``
+        the alias in ``DATABASES`` whose database has the table ("default").
+
+    Many processes and machines may use it at once. It handles only jobs enqueued through its own alias of
+    ``TASKS``, so that several may share the table.
+    """
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
+        super().__init__(alias, options)
+        self._database = str(options.get("database", "default"))
+        store, waiter = self._engine()
+        self._store: Store = store(alias, self._database)
+        self._waiter_class = waiter
+        self._local = threading.local()
+        self._waiters: WeakSet[Waiter] = WeakSet()
+        self._interrupts = 0
+
+    @property
+    def database(self) -> str:
+        """The alias in ``DATABASES``."""
+        return self._database
+
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs as part of the caller's transaction, if one is open."""
+        if not jobs:
+            return []
+        with self._reached():
+            stored = self._store.insert(jobs)
+        return [job for job in jobs if job.id in stored]
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first."""
+        with self._reached():
+            rows = self._store.claim(claim)
+        rows.sort(key=lambda row: (-row[5], row[-1], row[0]))
+        return [job_of(row) for row in rows]
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended; return the ids refused."""
+        with self._reached():
+            return {outcome.job.id for outcome in outcomes} - self._store.settle(outcomes)
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids no longer held."""
+        with self._reached():
+            return {job.id for job in jobs} - self._store.extend(jobs, lease)
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free jobs whose lease has run out."""
+        with self._reached():
+            if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
+                return []
+            with transaction.atomic(using=self._database, savepoint=False):
+                outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
+                freed = self._store.settle_expired(outcomes)
+        return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is there."""
+        try:
+            digits = UUID(job_id).hex
+        except ValueError:
+            return None
+        rows = self._run(GET, id=digits)
+        return job_of(rows[0]) if rows else None
+
+    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, the newest first."""
+        having = f"AND {self._store.names['status']} = '{status.value}'" if status else ""
+        return [job_of(row) for row in self._run(LIST, having=having, limit=limit)]
+
+    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status."""
+        return {(queue_name, TaskResultStatus(status)): count for queue_name, status, count in self._run(COUNTS)}
+
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due."""
+        wanted, parameters = self._store.wanted(Claim(worker_id="", lease=0, queues=queues))
+        rows = self._run(OLDEST_DUE, wanted=wanted, now=0, **parameters)
+        return time_of(min((first for (first,) in rows if first is not None), default=None))
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Delete finished jobs; one with a once-key stays for an hour at least, so that the key is remembered."""
+        keys_older_than = max(older_than, KEY_MEMORY)
+        return len(self._run(PRUNE, before=-older_than, keys_before=-keys_older_than, limit=limit))
+
+    def clear(self) -> None:
+        """Delete every job of this alias."""
+        self._run(CLEAR)
+
+    def wait(self, timeout: float) -> bool:
+        """Block until another process or thread has stored something; deferred jobs do not end it."""
+        waiter = self._waiter()
+        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
+        if interrupts != self._interrupts:
+            return False
+        try:
+            with self._explained():
+                return waiter.wait(timeout)
+        except QueueUnavailable:
+            waiter.close()
+            raise
+
+    def interrupt(self) -> None:
+        """End every ``wait``, and the next one of a thread that is about to."""
+        self._interrupts += 1
+        for waiter in tuple(self._waiters):
+            waiter.interrupt()
+
+    def close(self) -> None:
+        """Close the calling thread's connections to the database, unless it is in a transaction."""
+        if hasattr(self._local, "waiter"):
+            self._local.waiter.close()
+        connection = connections[self._database]
+        if not connection.in_atomic_block:
+            connection.close()
+
+    def _engine(self) -> tuple[type[Store], type[Waiter]]:
+        try:
+            vendor = connections[self._database].vendor
+        except ConnectionDoesNotExist as error:
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}]['OPTIONS']['database'] is {self._database!r}, which is not in DATABASES."
+            ) from error
+        if vendor not in ENGINES:
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}] keeps its jobs in DATABASES[{self._database!r}], whose engine is {vendor}; it "
+                "must be SQLite or PostgreSQL. Name such a database in OPTIONS['database'], or choose another "
+                "OPTIONS['queue']."
+            )
+        try:
+            store, waiter = (import_string(path) for path in ENGINES[vendor])
+        except ImportError as error:
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}] keeps its jobs in PostgreSQL, which needs psycopg 3 ({error}): "
+                'pip install "django-loco[postgres]".'
+            ) from error
+        return store, waiter
+
+    def _run(self, template: str, **given: Any) -> Sequence[Row]:
+        fragments = {name: given.pop(name) for name in FRAGMENTS if name in given}
+        with self._reached():
+            return self._store.execute(self._store.sql(template, **fragments), **given)
+
+    def _waiter(self) -> Waiter:
+        if not hasattr(self._local, "waiter"):
+            self._local.waiter = self._waiter_class(self.alias, self._database)
+            self._waiters.add(self._local.waiter)
+        waiter: Waiter = self._local.waiter
+        return waiter
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Leave the caller's transaction in a state that cannot be committed, should a statement in it fail."""
+        with self._explained(), transaction.mark_for_rollback_on_error(using=self._database):
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except transaction.TransactionManagementError:
+            raise  # The caller's transaction was broken before.
+        except (OperationalError, InterfaceError, ProgrammingError) as error:
+            self._drop_lost_connection()
+            raise QueueUnavailable(self._explanation(error)) from error
+
+    def _drop_lost_connection(self) -> None:
+        """Let the next call connect anew. A transaction that is open is its owner's to end."""
+        connection = connections[self._database]
+        if connection.autocommit and connection.errors_occurred and not connection.is_usable():
+            connection.close()
+
+    def _explanation(self, error: DatabaseError | InterfaceError) -> str:
+        where = f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self._database!r}], "
+        said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
+        if any(sign in said for sign in NO_TABLE):
+            option = "" if self._database == "default" else f" --database={self._database}"
+            return f"{where}which lacks their table: run manage.py migrate django_loco{option}."
+        return f"{where}which cannot be used now: {str(error).strip() or type(error).__name__}"

@@ -1,0 +1,149 @@
+"""The database queue on PostgreSQL.
+
+Several machines share it, so leases and due times are judged by its clock. A job to be run at once is due when it
+arrives or when the enqueuing machine says, whichever is earlier: one whose clock is ahead does not delay its jobs.
+
+Workers pass over rows that another one is about to take (``SKIP LOCKED``) instead of queueing up for them. Where
+several held jobs are written at once they are locked in the order of their ids, as a finish and a renewal that meet
+might otherwise each wait for the other.
+
+Enqueuing wakes workers with ``NOTIFY``, see ``postgres_wait``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from ..job import Job, utcnow
+from .base import Claim
+from .postgres_wait import Debounce, channel_of
+from .rows import COLUMNS, TIMES, Row, row_of
+from .store import Store, ids, is_due
+
+#: The types of fields that are not text.
+TYPES = {"id": "uuid", "priority": "smallint", "is_async": "boolean", "lost": "smallint"}
+
+INSERT = """
+    INSERT INTO {job} ({inserted}, {due_at})
+    SELECT {values},
+        coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp()))
+    FROM json_to_recordset(%(told)s::json) AS told ({typed})
+    ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
+    RETURNING {id}
+"""
+#: ``MATERIALIZED`` keeps the planner from choosing twice. The levels are joined first, in their order, because what
+#: is joined to them depends on them.
+CLAIM = """
+    WITH RECURSIVE levels (is_async, priority) AS ({levels}),
+    chosen AS MATERIALIZED (
+        SELECT best.chosen_id
+        FROM (VALUES (FALSE, %(threads)s), (TRUE, %(coroutines)s)) AS kinds (is_async, room)
+        CROSS JOIN LATERAL (
+            SELECT next.chosen_id
+            FROM levels
+            CROSS JOIN LATERAL (
+                SELECT {id} AS chosen_id FROM {job} WHERE {due_in_level} {wanted}
+                ORDER BY {due_at}, {id} LIMIT kinds.room
+                FOR UPDATE SKIP LOCKED
+            ) AS next
+            WHERE levels.is_async = kinds.is_async
+            LIMIT kinds.room
+        ) AS best
+    )
+    UPDATE {job} SET {claimed} FROM chosen WHERE {id} = chosen_id RETURNING {columns}
+"""
+HELD = """
+    SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
+    JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
+    ORDER BY mine.{id} FOR UPDATE OF mine
+"""
+NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, '')) FROM changed"
+NOTIFY = "SELECT pg_notify(%(channel)s, '')"
+
+
+class PostgresStore(Store):
+    """Statements for PostgreSQL 14 or later."""
+
+    random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
+    contains: ClassVar[str] = "strpos"
+    skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, alias: str, database: str) -> None:
+        """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
+        super().__init__(alias, database)
+        self._debounce = Debounce()
+        self._channel = channel_of(alias)
+
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
+        rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
+        return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), told=json.dumps(rows)))
+
+    def claim(self, claim: Claim) -> list[Row]:
+        """Take due jobs in one statement."""
+        wanted, parameters = self.wanted(claim)
+        return self.execute(
+            self.sql(CLAIM, wanted=wanted),
+            threads=claim.threads,
+            coroutines=claim.coroutines,
+            worker_id=claim.worker_id,
+            clock=utcnow(),
+            now=0,
+            until=claim.lease,
+            **parameters,
+        )
+
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
+        """Run a statement that returns ids, with a notification if it ``wakes`` workers and none is under way."""
+        if not wakes:
+            return self.execute(sql, **parameters)
+        # In a transaction PostgreSQL sends equal notifications once, at the commit, whose time we do not know.
+        if not self.connection.get_autocommit():
+            return self._notifying(sql, **parameters)
+        if self._debounce.begin():
+            try:
+                return self._notifying(sql, **parameters)
+            except BaseException:
+                self._debounce.forget()
+                raise
+        rows = self.execute(sql, **parameters)
+        if self._debounce.begin():  # The statement has outlasted the window of the notification that it relied on.
+            self.execute(NOTIFY, channel=self._channel)
+        return rows
+
+    def held(self, fields: Sequence[str]) -> str:
+        """Return the jobs in the list that are held under their tokens, locked."""
+        shown = ", ".join(f"{_value(field, 'told.')} AS {field}" for field in fields)
+        return self.sql(HELD, fields=shown, typed=_typed(fields))
+
+    def at(self, moment: str) -> str:
+        """Return the time by the database's clock, as of this statement rather than this transaction."""
+        return f"(statement_timestamp() + make_interval(secs => %({moment})s))"
+
+    def value(self, seconds: float) -> float:
+        """Return the distance from now."""
+        return seconds
+
+    def read(self, column: str, kind: str) -> str:
+        """Return times without a zone, in UTC; otherwise they would come in the zone of the connection."""
+        return f"{column} AT TIME ZONE 'UTC'" if kind == "DateTimeField" else column
+
+    @cached_property
+    def _insert(self) -> str:
+        inserted = ", ".join(self.names[column] for column in COLUMNS)
+        return self.sql(INSERT, inserted=inserted, values=", ".join(map(_value, COLUMNS)), typed=_typed(COLUMNS))
+
+    def _notifying(self, sql: str, **parameters: Any) -> list[Row]:
+        return self.execute(self.sql(NOTIFYING, sql=sql), channel=self._channel, **parameters)
+
+
+def _typed(fields: Sequence[str]) -> str:
+    times = (*TIMES, "due_at")
+    return ", ".join(f"{field} {'timestamp' if field in times else TYPES.get(field, 'text')}" for field in fields)
+
+
+def _value(field: str, source: str = "") -> str:
+    return f"{source}{field} AT TIME ZONE 'UTC'" if field in TIMES or field == "due_at" else f"{source}{field}"

@@ -1,0 +1,129 @@
+"""Waking workers on PostgreSQL: ``NOTIFY`` by whoever stores a job, ``LISTEN`` by whoever waits.
+
+A commit that notifies takes a lock that all such commits share, so that a busy site had better not notify for each
+job. Outside of transactions one notification per process covers a *window* of 50 ms: jobs stored within it are not
+announced. Who listens knows that, and takes a notification to mean "now, and once more when the window is over".
+
+Where notifications do not arrive (a connection pooler in transaction mode), jobs are found when the worker looks by
+itself, at the latest after a second.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+import weakref
+from contextlib import suppress
+from hashlib import blake2s
+from typing import Any
+
+import psycopg
+from django.db import connections
+from psycopg.sql import SQL, Identifier
+
+from .waiter import Waiter
+
+#: Seconds for which a notification stands.
+WINDOW = 0.05
+#: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
+MARGIN = 0.005
+#: What finds out that the other end is gone without a word: asked after 30 s of silence, given up after 30 more.
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
+def channel_of(alias: str) -> str:
+    """Return the channel of ``TASKS[alias]``. PostgreSQL allows 63 bytes, and the alias may be any text."""
+    return f"django_loco_{blake2s(alias.encode(), digest_size=8).hexdigest()}"
+
+
+class Debounce:
+    """Lets one in ``WINDOW`` pass; for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = float("-inf")
+
+    def begin(self) -> bool:
+        """Begin a new window, unless one is open; return whether it was begun."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last < WINDOW:
+                return False
+            self._last = now
+            return True
+
+    def forget(self) -> None:
+        """Close the window: its notification was not sent."""
+        with self._lock:
+            self._last = float("-inf")
+
+
+class PostgresWaiter(Waiter):
+    """Listens on a connection that is nobody else's, and on a socket through which other threads interrupt it."""
+
+    def __init__(self, alias: str, database: str) -> None:
+        """Connects to nothing yet."""
+        self._channel = channel_of(alias)
+        self._django = connections.create_connection(database)  # for its parameters; it never connects
+        self._connection: psycopg.Connection[Any] | None = None
+        self._again_at = float("inf")
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        for end in (self._ear, self._mouth):
+            weakref.finalize(self, end.close)
+
+    def wait(self, timeout: float) -> bool:
+        """Block until a notification comes or the window of the last one ends."""
+        deadline = time.monotonic() + timeout
+        with self._django.wrap_database_errors:
+            if self._connection is None:
+                self._connection = self._connect()
+                return self._is_news()  # what was stored before anybody listened, or will be in an open window
+            while not self._has_news(self._connection):
+                if time.monotonic() >= deadline or self._is_interrupted(self._connection, deadline):
+                    return False
+        return True
+
+    def interrupt(self) -> None:
+        """Make the socket readable."""
+        with suppress(BlockingIOError):  # full of interrupts that nobody has waited for since
+            self._mouth.send(b"!")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        parameters = {"connect_timeout": 10, **KEEPALIVES, **self._django.get_connection_params()}
+        connection = psycopg.connect(**parameters, autocommit=True)
+        connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
+        return connection
+
+    def _is_interrupted(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
+        """Sleep until there is something to look at; return whether it is an interrupt."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            selector.register(self._ear, selectors.EVENT_READ)
+            seconds = min(deadline, self._again_at) - time.monotonic()
+            ready = [key.fileobj for key, _ in selector.select(max(0.0, seconds))]
+        if connection in ready:
+            connection.pgconn.consume_input()
+        return self._ear in ready and bool(self._ear.recv(4096))
+
+    def _has_news(self, connection: psycopg.Connection[Any]) -> bool:
+        if connection.pgconn.notifies() is not None:
+            while connection.pgconn.notifies() is not None:
+                pass
+            return self._is_news()
+        if time.monotonic() >= self._again_at:
+            self._again_at = float("inf")
+            return True
+        return False
+
+    def _is_news(self) -> bool:
+        self._again_at = time.monotonic() + WINDOW + MARGIN
+        return True

@@ -1,0 +1,181 @@
+"""The database queue on SQLite, and how SQLite is set up for it.
+
+SQLite has one writer at a time. What keeps many processes from seeing "database is locked" is ``tune``:
+
+1. WAL: readers never wait for the writer, nor it for them.
+2. Transactions begin with ``BEGIN IMMEDIATE``. One that first reads and then writes cannot wait its turn in the middle:
+   what it has read may be outdated by then, so SQLite refuses at once, however long the time-out. Taking the turn at
+   the start, it waits.
+3. Who waits, does so for up to 20 seconds.
+
+A worker without work only reads. What it writes, it writes in transactions of well under a millisecond.
+
+Durability: an enqueue is as durable as the project's own writes (``PRAGMA synchronous``, by default FULL: it is on
+the disk before it returns). Claims and outcomes are written with NORMAL, which does not wait for the disk each time: a
+power cut may then take back the last of them, so that these jobs run once more, which "at least once" allows. None is
+lost, and the kill of a process takes back nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import transaction
+
+from ..compat import task_backends
+from ..conf import DEFAULT_MODE
+from ..job import Job, utcnow
+from . import BUILT_IN, DEFAULT
+from .base import Claim
+from .rows import COLUMNS, Row, row_of, stored_time
+from .store import Store
+
+BUSY_MILLISECONDS = 20_000
+NORMAL = 1
+
+INSERT = """
+    INSERT INTO {job} ({inserted}) VALUES ({marks})
+    ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
+"""
+DUE_LEVELS = """
+    WITH RECURSIVE levels (is_async, priority) AS ({levels})
+    SELECT is_async, priority FROM levels WHERE EXISTS (SELECT 1 FROM {job} WHERE {due_in_level} {wanted})
+"""
+CLAIM = """
+    UPDATE {job} SET {claimed} WHERE rowid IN (
+        SELECT rowid FROM {job}
+        WHERE {backend} = %(alias)s AND {is_async} = %(is_async)s AND {status} = 'READY'
+        AND {priority} = %(priority)s AND {due_at} <= {now} {wanted}
+        ORDER BY {due_at}, {id} LIMIT %(room)s)
+    RETURNING {columns}
+"""
+HELD = "SELECT {fields} FROM json_each(%(told)s)"
+
+logger = logging.getLogger(__name__)
+
+
+class SQLiteStore(Store):
+    """Statements for SQLite 3.35 or later. The clock is this machine's, which no other shares the file with."""
+
+    random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
+    contains: ClassVar[str] = "instr"
+
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs in one transaction."""
+        together = transaction.atomic(using=self.database, savepoint=False) if len(jobs) > 1 else nullcontext()
+        with together, self.connection.cursor() as cursor:
+            keyless = [job for job in jobs if job.key is None]
+            cursor.executemany(self._insert, [_new_row(job) for job in keyless])
+            stored = {job.id for job in keyless}
+            for job in jobs:
+                if job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
+                    stored.add(job.id)
+        return stored
+
+    def claim(self, claim: Claim) -> list[Row]:
+        """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
+        wanted, parameters = self.wanted(claim)
+        room = {False: claim.threads, True: claim.coroutines}
+        due = self.execute(self.sql(DUE_LEVELS, wanted=wanted), now=0, **parameters)
+        levels = [(bool(is_async), priority) for is_async, priority in due if room[bool(is_async)] > 0]
+        if not levels:
+            return []
+        sql = self.sql(CLAIM, wanted=wanted)
+        parameters |= {"worker_id": claim.worker_id, "clock": self.value(0)}
+        rows: list[Row] = []
+        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+            for is_async, priority in levels:
+                level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
+                taken = self.execute(sql, now=0, until=claim.lease, **level, **parameters)
+                room[is_async] -= len(taken)
+                rows += taken
+        return rows
+
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
+        """Write without waiting for the disk. Who waits for jobs sees any change of the file."""
+        with self._relaxed():
+            return self.execute(sql, **parameters)
+
+    def held(self, fields: Sequence[str]) -> str:
+        """Return a row for each object in the list."""
+        return HELD.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
+
+    def at(self, moment: str) -> str:
+        """Return the parameter itself."""
+        return f"%({moment})s"
+
+    def value(self, seconds: float) -> str:
+        """Return the time as it is stored, so that texts are compared."""
+        return stored_time(utcnow() + timedelta(seconds=seconds))
+
+    def read(self, column: str, kind: str) -> str:
+        """Return times as they are stored, past the converters that Django has installed."""
+        return f"CAST({column} AS TEXT)" if kind == "DateTimeField" else column
+
+    @cached_property
+    def _insert(self) -> str:
+        columns = (*COLUMNS, "due_at")
+        inserted = ", ".join(self.names[column] for column in columns)
+        return self.sql(INSERT, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
+
+    @contextmanager
+    def _relaxed(self) -> Iterator[None]:
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        (level,) = raw.execute("PRAGMA synchronous").fetchone()
+        if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            yield
+            return
+        raw.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            raw.execute(f"PRAGMA synchronous = {level}")
+
+
+def _new_row(job: Job) -> Row:
+    return (*row_of(job), stored_time(job.due_at))
+
+
+def tune(*, connection: Any, **kwargs: Any) -> None:
+    """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
+
+    What the project chose itself in ``DATABASES`` (``timeout``, ``transaction_mode``) stays.
+    """
+    if connection.vendor != "sqlite" or connection.alias not in served():
+        return
+    chosen = connection.settings_dict["OPTIONS"]
+    if "transaction_mode" not in chosen:
+        connection.transaction_mode = "IMMEDIATE"
+    if "timeout" not in chosen:
+        connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    if not connection.is_in_memory_db():
+        _switch_to_wal(connection)
+
+
+def served() -> set[str]:
+    """Return the aliases in ``DATABASES`` in which queues of this project keep their jobs."""
+    every = [(params["BACKEND"], params.get("OPTIONS", {})) for params in task_backends.settings.values()]
+    return {
+        options.get("database", "default")
+        for backend, options in every
+        if not backend.startswith(("django.", "django_tasks."))
+        and options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE)) == "BackgroundQueue"
+        and options.get("queue", DEFAULT) in ("database", BUILT_IN["database"])
+    }
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """The file remembers it, so this is done once in its life; it needs a moment in which nobody uses the file."""
+    try:
+        connection.connection.execute("PRAGMA journal_mode = WAL")
+    except connection.Database.OperationalError:
+        logger.warning(
+            "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
+        )

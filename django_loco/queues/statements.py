@@ -1,0 +1,83 @@
+"""The SQL that the engines of the database queue have in common.
+
+Names in braces are the table's, its columns', the first three texts below or fragments that differ by engine; the
+store fills them in. Values go in as parameters, a list of jobs as one JSON text.
+
+Which jobs are due
+------------------
+The index of ready jobs has them in the order in which they are to run. Walking down from its top is not enough: on
+the way are all those that are deferred, and a shop may have a million reminders waiting for next week. So each
+priority that occurs (a *level*) is looked at by itself, because there the due jobs come first; ``LEVELS`` finds the
+levels by hopping through the index ("loose index scan" in the PostgreSQL wiki).
+
+Who may write
+-------------
+``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show.
+"""
+
+LEVELS = """
+    SELECT kinds.is_async, (
+        SELECT {priority} FROM {job}
+        WHERE {backend} = %(alias)s AND {is_async} = kinds.is_async AND {status} = 'READY'
+        ORDER BY {priority} DESC LIMIT 1)
+    FROM (SELECT FALSE AS is_async UNION ALL SELECT TRUE) AS kinds
+    UNION ALL
+    SELECT levels.is_async, (
+        SELECT {priority} FROM {job}
+        WHERE {backend} = %(alias)s AND {is_async} = levels.is_async AND {status} = 'READY'
+        AND {priority} < levels.priority
+        ORDER BY {priority} DESC LIMIT 1)
+    FROM levels WHERE levels.priority IS NOT NULL
+"""
+DUE_IN_LEVEL = """
+    {backend} = %(alias)s AND {is_async} = levels.is_async AND {status} = 'READY'
+    AND {priority} = levels.priority AND {due_at} <= {now}
+"""
+CLAIMED = """
+    {status} = 'RUNNING', {token} = {random_text}, {worker_id} = %(worker_id)s, {lease_until} = {until},
+    {started_at} = coalesce({started_at}, %(clock)s), {last_attempted_at} = %(clock)s
+"""
+
+OLDEST_DUE = """
+    WITH RECURSIVE levels (is_async, priority) AS ({levels})
+    SELECT (SELECT {due_at_read} FROM {job} WHERE {due_in_level} {wanted} ORDER BY {due_at} LIMIT 1) FROM levels
+"""
+EXTEND = """
+    UPDATE {job} SET {lease_until} = {until} FROM ({held}) AS held
+    WHERE {job}.{id} = held.id AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'
+    RETURNING {job}.{id} AS id
+"""
+SETTLE = """
+    UPDATE {job} SET {status} = held.status, {run_after} = held.run_after, {finished_at} = held.finished_at,
+        {due_at} = coalesce(held.due_at, {job}.{due_at}), {worker_ids} = held.worker_ids, {errors} = held.errors,
+        {lost} = held.lost, {return_value} = held.return_value,
+        {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
+    FROM ({held}) AS held
+    WHERE {job}.{id} = held.id AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'
+    RETURNING {job}.{id} AS id
+"""
+EXPIRED = """
+    SELECT {columns} FROM {job}
+    WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {lease_until} <= {now}
+    ORDER BY {lease_until} LIMIT %(limit)s {skip_locked}
+"""
+#: To settle what ``EXPIRED`` found: not if the lease was renewed in between.
+SETTLE_EXPIRED = SETTLE.replace("= 'RUNNING'", "= 'RUNNING' AND {job}.{lease_until} <= {now}")
+
+GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
+LIST = """
+    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s {having}
+    ORDER BY {id} DESC LIMIT %(limit)s
+"""
+COUNTS = """
+    SELECT {queue_name}, {status}, count(*) FROM {job}
+    WHERE {backend} = %(alias)s GROUP BY {queue_name}, {status}
+"""
+PRUNE = """
+    DELETE FROM {job} WHERE {id} IN (
+        SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
+        AND ({key} IS NULL OR {finished_at} < {keys_before})
+        ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
+    RETURNING {id}
+"""
+CLEAR = "DELETE FROM {job} WHERE {backend} = %(alias)s"

@@ -1,0 +1,171 @@
+"""What the database queue asks of an engine: the road of a job, one statement a step."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..job import READY, Job, Outcome, utcnow
+from .base import Claim
+from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_words
+from .statements import CLAIMED, DUE_IN_LEVEL, EXPIRED, EXTEND, LEVELS, SETTLE, SETTLE_EXPIRED
+
+#: What a worker shows of a job that it holds, and what it stores of one that has ended.
+HELD = ("id", "token")
+SETTLED = (*HELD, "status", "run_after", "due_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
+#: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
+MOMENTS = frozenset({"now", "until", "before", "keys_before"})
+
+
+class Store(ABC):
+    """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
+
+    random_text: ClassVar[str]
+    """The SQL of a random text."""
+
+    contains: ClassVar[str]
+    """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
+
+    skip_locked: ClassVar[str] = ""
+
+    def __init__(self, alias: str, database: str) -> None:
+        """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
+        self.alias = alias
+        self.database = database
+        self._texts: dict[tuple[str, ...], str] = {}
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection."""
+        return connections[self.database]
+
+    @abstractmethod
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs, all or none; return the ids of those whose key was new."""
+
+    @abstractmethod
+    def claim(self, claim: Claim) -> list[Row]:
+        """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
+
+    @abstractmethod
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
+        """``execute`` a statement that changes jobs. ``wakes``: workers that wait should look for them at once."""
+
+    @abstractmethod
+    def held(self, fields: Sequence[str]) -> str:
+        """Return SQL that makes rows of ``fields`` out of the JSON list ``%(told)s``."""
+
+    @abstractmethod
+    def at(self, moment: str) -> str:
+        """Return the SQL of one of ``MOMENTS``."""
+
+    @abstractmethod
+    def value(self, seconds: float) -> Any:
+        """Return the parameter that stands for the moment ``seconds`` from now."""
+
+    @abstractmethod
+    def read(self, column: str, kind: str) -> str:
+        """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
+
+    def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
+        """Store how jobs ended; return the ids of those that were held under their tokens."""
+        told = json.dumps([_told(outcome) for outcome in outcomes])
+        wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
+        return ids(self.write(self.sql(statement, held=self.held(SETTLED)), wakes=wakes, told=told, now=0))
+
+    def settle_expired(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """``settle``, but only what nobody has renewed in the meantime."""
+        return self.settle(outcomes, SETTLE_EXPIRED)
+
+    def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids of the jobs that were held under their tokens."""
+        told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), told=told, until=lease))
+
+    def expired(self, limit: int) -> list[Row]:
+        """Return jobs whose lease has run out; if the engine can, no other process gets them in the meantime."""
+        return self.execute(self.sql(EXPIRED), now=0, limit=limit)
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement; return its rows, if it has any."""
+        values = {name: self.value(given) if name in MOMENTS else given for name, given in parameters.items()}
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, {"alias": self.alias, **values})
+            return cursor.fetchall() if cursor.description else []
+
+    def sql(self, template: str, **fragments: str) -> str:
+        """Return the text of a statement."""
+        key = (template, *fragments.values())
+        if key not in self._texts:
+            self._texts[key] = template.format(**self.names, **fragments)
+        return self._texts[key]
+
+    def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
+        """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
+        queues = {f"queue_{number}": name for number, name in enumerate(claim.queues or ())}
+        tags = {f"tag_{number}": needle_of_tag(tag) for number, tag in enumerate(claim.tags or ())}
+        conditions = []
+        if claim.queues is not None:
+            conditions.append(_any(f"{self.names['queue_name']} = %({name})s" for name in queues))
+        if claim.tags is not None:
+            found = (f"{self.contains}({self.names['tags']}, %({name})s) > 0" for name in tags)
+            conditions.append(_any(found) if claim.tags else f"{self.names['tags']} = '[]'")
+        return "".join(f" AND {condition}" for condition in conditions), queues | tags
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What stands for the names in braces. Made at first use, because models are not there any earlier."""
+        quote = self.connection.ops.quote_name
+        model = apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
+        kinds = {field.name: field.get_internal_type() for field in model.concrete_fields}
+        names = {field.name: quote(str(field.column)) for field in model.concrete_fields}
+        read = {name: self.read(column, kinds[name]) for name, column in names.items()}
+        names |= {moment: self.at(moment) for moment in MOMENTS}
+        names |= {
+            "job": quote(model.db_table),
+            "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
+            "due_at_read": read["due_at"],
+            "random_text": self.random_text,
+            "skip_locked": self.skip_locked,
+        }
+        shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED}
+        return names | {name: text.format(**names) for name, text in shared.items()}
+
+
+def is_due(run_after: Iterable[datetime | None]) -> bool:
+    """Whether one of these times has come; ``None`` always has."""
+    now = utcnow()
+    return any(moment is None or moment <= now for moment in run_after)
+
+
+def ids(rows: Iterable[Row]) -> set[str]:
+    """Return the job ids in the first column."""
+    return {row[0] if isinstance(row[0], str) else row[0].hex for row in rows}
+
+
+def _any(conditions: Iterable[str]) -> str:
+    return f"({' OR '.join(conditions) or 'FALSE'})"
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    job = outcome.applied()
+    return {
+        "id": job.id,
+        "token": outcome.job.token,
+        "status": job.status.value,
+        "run_after": text_of_time(job.run_after),
+        "due_at": text_of_time(outcome.run_after) if job.status == READY else None,
+        "finished_at": text_of_time(job.finished_at),
+        "worker_ids": text_of_words(job.worker_ids),
+        "errors": text_of_errors(job.errors),
+        "lost": job.lost,
+        "return_value": job.return_value,
+    }

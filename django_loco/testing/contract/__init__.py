@@ -1,0 +1,25 @@
+"""What every queue has to do, as tests: the suite that the built-in queues pass, and that yours should."""
+
+from .enqueueing import EnqueueContract
+from .fetching import FetchContract
+from .outcomes import OutcomeContract
+from .rescuing import RescueContract
+from .viewing import ViewContract
+from .waiting import WaitContract
+
+__all__ = ["QueueContract"]
+
+
+class QueueContract(EnqueueContract, FetchContract, OutcomeContract, RescueContract, ViewContract, WaitContract):
+    """Mix it into a test class for pytest or unittest and say how to make the queue.
+
+    ::
+
+        class TestMyQueue(QueueContract):
+            def make_queue(self):
+                return MyQueue("default", {"url": "..."})
+
+    Each test makes a queue and clears it. Threads call ``close`` when they are done with it, as workers do; a queue
+    in a Django database needs a test class that commits (``TransactionTestCase``, ``django_db(transaction=True)``).
+    Nothing waits for time to pass: leases that are to run out are given for 0 seconds.
+    """

@@ -1,0 +1,104 @@
+"""What the parts of the contract have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from ...compat import TaskError
+from ...job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...queues.base import Claim, Queue
+
+THREADS = 8
+#: Seconds after which something that should end at once has hung.
+PATIENCE = 20.0
+
+
+class ContractCase:
+    """A queue, empty, and short words for what is done with it."""
+
+    def make_queue(self) -> Queue:
+        """Return the queue under test."""
+        raise NotImplementedError("Say in make_queue() how to make the queue under test.")
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue of this test."""
+        queue = self.make_queue()
+        queue.clear()
+        return queue
+
+    def job(self, *, age: float = 0, **given: Any) -> Job:
+        """Return a new job that was enqueued ``age`` seconds ago."""
+        enqueued_at = utcnow() - timedelta(seconds=age)
+        fields: dict[str, Any] = {"task_path": "shop.tasks.send", "backend": self.queue.alias}
+        return Job(**fields | {"enqueued_at": enqueued_at} | given)
+
+    def enqueue(self, **given: Any) -> Job:
+        """Store one new job."""
+        [job] = self.queue.enqueue([self.job(**given)])
+        return job
+
+    def fetch(self, **given: Any) -> list[Job]:
+        """Fetch as a worker with much room."""
+        asked: dict[str, Any] = {
+            "worker_id": "worker-1",
+            "lease": 60.0,
+            "threads": 10_000,
+            "coroutines": 10_000,
+        } | given
+        return self.queue.fetch(Claim(**asked))
+
+    def held(self, **given: Any) -> Job:
+        """Store one new job and fetch it."""
+        job = self.enqueue(**given)
+        [held] = self.fetch()
+        assert held.id == job.id
+        return held
+
+    def stored(self, job: Job) -> Job:
+        """Return ``job`` as the queue has it now."""
+        found = self.queue.get(job.id)
+        assert found is not None
+        return found
+
+    def side_by_side(self, function: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
+        """Call ``function`` with 0, 1, ... in threads of their own; return what each returned."""
+
+        def call(number: int) -> Any:
+            try:
+                return function(number)
+            finally:
+                self.queue.close()
+
+        self.queue  # noqa: B018 - made before the threads need it
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(call, range(threads)))
+
+
+def done(job: Job, value: str = "null", **given: Any) -> Outcome:
+    """Return the outcome of a job that returned ``value`` (JSON)."""
+    return Outcome(job=job, status=SUCCESSFUL, return_value=value, **given)
+
+
+def failed(job: Job, text: str = "no", **given: Any) -> Outcome:
+    """Return the outcome of a job that has failed for good."""
+    return Outcome(job=job, status=FAILED, error=error_of(text), **given)
+
+
+def retry(job: Job, text: str = "not yet", **given: Any) -> Outcome:
+    """Return the outcome of a job that has failed and is to be tried again."""
+    return Outcome(job=job, status=READY, error=error_of(text), **given)
+
+
+def error_of(text: str) -> TaskError:
+    """Return an error with ``text`` in its traceback."""
+    return TaskError(exception_class_path="builtins.ValueError", traceback=f"Traceback:\nValueError: {text}\n")
+
+
+def in_seconds(seconds: float) -> Any:
+    """Return the time that many seconds from now."""
+    return utcnow() + timedelta(seconds=seconds)

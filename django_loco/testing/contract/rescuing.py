@@ -1,0 +1,95 @@
+"""The contract of ``rescue``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...exceptions import LostJob
+from ...job import FAILED, MAX_LOST, READY
+from .case import ContractCase, done, in_seconds, retry
+
+
+class RescueContract(ContractCase):
+    """What becomes of jobs whose worker has died."""
+
+    def test_a_valid_lease_is_left_alone(self) -> None:
+        held = self.held()
+        assert self.queue.rescue() == []
+        assert self.stored(held) == held
+
+    def test_a_job_whose_lease_ran_out_is_ready_again(self) -> None:
+        job = self.enqueue(age=5)
+        [held] = self.fetch(lease=0)
+        [freed] = self.queue.rescue()
+        assert freed == self.stored(job)
+        assert freed == replace(job, lost=1, started_at=held.started_at, last_attempted_at=held.last_attempted_at)
+        assert (freed.status, freed.attempt) == (READY, 1)
+        assert self.queue.rescue() == []
+        assert [again.id for again in self.fetch()] == [job.id]
+
+    def test_a_rescued_job_keeps_its_place(self) -> None:
+        first = self.enqueue(age=60)
+        self.fetch(lease=0)
+        second = self.enqueue(age=30)
+        self.queue.rescue()
+        assert [job.id for job in self.fetch()] == [first.id, second.id]
+
+    def test_a_job_that_kills_its_workers_fails_at_last(self) -> None:
+        job = self.enqueue()
+        for number in range(MAX_LOST):
+            assert [held.lost for held in self.fetch(lease=0, worker_id=f"worker-{number}")] == [number]
+            assert self.queue.rescue() == [self.stored(job)]
+        freed = self.stored(job)
+        assert (freed.status, freed.lost) == (FAILED, MAX_LOST)
+        assert freed.finished_at is not None
+        assert [error.exception_class_path.rpartition(".")[2] for error in freed.errors] == [LostJob.__name__]
+        assert self.fetch() == []
+        assert self.queue.rescue() == []
+
+    def test_attempts_between_do_not_forget_the_dead(self) -> None:
+        self.enqueue()
+        self.fetch(lease=0)
+        self.queue.rescue()
+        [held] = self.fetch()
+        self.queue.finish([retry(held, run_after=in_seconds(-1))])
+        assert [again.lost for again in self.fetch()] == [1]
+
+    def test_the_presumed_dead_are_refused(self) -> None:
+        self.enqueue()
+        [dead] = self.fetch(lease=0)
+        self.queue.rescue()
+        assert self.queue.finish([done(dead)]) == {dead.id}
+        assert self.queue.renew([dead], 60) == {dead.id}
+        [held] = self.fetch(worker_id="worker-2")
+        assert self.queue.finish([done(dead)]) == {dead.id}
+        assert self.stored(held) == held
+
+    def test_no_more_than_asked_for(self) -> None:
+        self.queue.enqueue([self.job() for _ in range(10)])
+        self.fetch(lease=0)
+        assert len(self.queue.rescue(limit=4)) == 4
+        assert len(self.queue.rescue(limit=4)) == 4
+        assert len(self.queue.rescue()) == 2
+
+    def test_rescuers_at_once_free_each_job_once(self) -> None:
+        self.queue.enqueue([self.job() for _ in range(300)])
+        lost = self.fetch(lease=0)
+        freed = [job.id for jobs in self.side_by_side(lambda _: self.queue.rescue(limit=60)) for job in jobs]
+        freed += [job.id for job in self.queue.rescue(limit=300)]
+        assert sorted(freed) == sorted(job.id for job in lost)
+        assert {job.lost for job in self.fetch()} == {1}
+
+    def test_rescuers_spare_what_is_renewed_at_once(self) -> None:
+        self.queue.enqueue([self.job() for _ in range(200)])
+        held = self.fetch(lease=0)
+
+        def act(number: int) -> set[str]:
+            if number % 2:
+                return {job.id for job in self.queue.rescue(limit=50)}
+            return {job.id for job in held} - self.queue.renew(held, 60)
+
+        results = self.side_by_side(act, threads=4)
+        freed = results[1] | results[3]
+        assert len(results[1]) + len(results[3]) == len(freed)
+        for job in held:
+            assert self.stored(job).lost == (job.id in freed)

@@ -1,0 +1,107 @@
+"""The contract of ``wait`` and ``interrupt``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...job import Outcome
+from .case import PATIENCE, ContractCase
+
+
+class WaitContract(ContractCase):
+    """That news arrives, and that nobody is kept waiting."""
+
+    def test_a_wait_ends_by_itself(self) -> None:
+        started = time.monotonic()
+        self.queue.wait(0.05)
+        self.queue.wait(0)
+        self.queue.close()
+        assert time.monotonic() - started < PATIENCE
+
+    def test_a_new_job_ends_it(self) -> None:
+        assert self._first_fetched_after(self.enqueue)
+
+    def test_a_job_handed_back_ends_it(self) -> None:
+        held = self.held()
+        assert self._first_fetched_after(lambda: self.queue.finish([Outcome.released(held)]))
+
+    def test_a_rescued_job_ends_it(self) -> None:
+        self.enqueue()
+        self.fetch(lease=0)
+        assert self._first_fetched_after(self.queue.rescue)
+
+    def test_many_jobs_one_after_the_other_are_all_noticed(self) -> None:
+        fetched: list[str] = []
+
+        def work() -> None:
+            while len(fetched) < 200:
+                self.queue.wait(PATIENCE)
+                fetched.extend(job.id for job in self.fetch())
+            self.queue.close()
+
+        self.queue  # noqa: B018 - made before the thread needs it
+        worker = threading.Thread(target=work)
+        worker.start()
+        stored = [self.enqueue().id for _ in range(200)]
+        worker.join(PATIENCE / 2)
+        if worker.is_alive():
+            fetched += [""] * 200  # let it go
+            self.queue.interrupt()
+            worker.join()
+        assert sorted(fetched) == sorted(stored)
+
+    def test_an_interrupt_ends_every_wait(self) -> None:
+        ended = threading.Event()
+
+        def wait(_: int) -> float:
+            started = time.monotonic()
+            while not ended.is_set():
+                self.queue.wait(PATIENCE)
+            return time.monotonic() - started
+
+        self.queue  # noqa: B018 - made before the threads need it
+
+        def end() -> None:
+            ended.set()
+            self.queue.interrupt()
+
+        timer = threading.Timer(0.1, end)
+        timer.start()
+        assert max(self.side_by_side(wait, threads=3)) < PATIENCE / 2
+        timer.join()
+
+    def test_an_interrupt_just_before_a_wait_is_not_lost(self) -> None:
+        self.queue.wait(0)
+        self.queue.interrupt()
+        started = time.monotonic()
+        self.queue.wait(PATIENCE)
+        self.queue.close()
+        assert time.monotonic() - started < PATIENCE / 2
+
+    def _first_fetched_after(self, act: Callable[[], Any]) -> bool:
+        """Wait and fetch in a thread, as a worker does; once it has nothing to do, ``act``."""
+        idle, fetched = threading.Event(), threading.Event()
+
+        def work() -> None:
+            self.queue.wait(0.2)  # what it may have to say about the past
+            while not fetched.is_set():
+                idle.set()
+                self.queue.wait(PATIENCE)
+                if self.fetch():
+                    fetched.set()
+            self.queue.close()
+
+        self.queue  # noqa: B018 - made before the thread needs it
+        worker = threading.Thread(target=work)
+        worker.start()
+        assert idle.wait(PATIENCE)
+        started = time.monotonic()
+        act()
+        in_time = fetched.wait(PATIENCE / 2)
+        fetched.set()
+        self.queue.interrupt()
+        worker.join()
+        return in_time and time.monotonic() - started < PATIENCE / 2
