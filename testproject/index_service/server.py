@@ -57,7 +57,7 @@ class Service:
         self.store = store
         self.latency = latency
         self.linger = linger
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
         self._done = asyncio.Event()
         self._ending: asyncio.TimerHandle | None = None
         self._saving: asyncio.TimerHandle | None = None
@@ -77,12 +77,19 @@ class Service:
         ready()
         await self._done.wait()
         server.close()
-        for writer in tuple(self._connections):
-            writer.close()
+        await self._hang_up()
         self.store.save()
 
+    async def _hang_up(self) -> None:
+        """Close all connections, each at the end of what it is about."""
+        conversations = [task for task in self._connections.values() if task]
+        for writer in self._connections:
+            writer.close()
+        if conversations:
+            await asyncio.wait(conversations)
+
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        self._connections[writer] = asyncio.current_task()
         if self._ending:
             self._ending.cancel()
         try:
@@ -93,7 +100,7 @@ class Service:
         except Refused as refusal:
             writer.write(response(str(refusal), {"error": str(refusal)}, close=True))
         finally:
-            self._connections.discard(writer)
+            del self._connections[writer]
             writer.close()
             self._end_soon()
 

@@ -80,7 +80,7 @@ async def acall(method: str, target: str, content: Any = None) -> Any:
             continue
     await asyncio.to_thread(ensure_running)
     try:
-        streams = await asyncio.open_connection(HOST, settings.SHOP_INDEX["PORT"])
+        streams = await asyncio.open_connection(HOST, settings.SHOP_INDEX_PORT)
         return await _exchange(pool, streams, method, target, content)
     except _LOST as error:
         raise ServiceUnavailable(f"The index service went away: {error!r}") from error

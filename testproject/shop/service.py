@@ -67,16 +67,16 @@ class Lifeline:
             found = ask(self.connection, "GET", "/status")["file"]
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
             found = "something that is no index service"
-        if found != str(settings.SHOP_INDEX["FILE"]):
+        if found != str(settings.SHOP_INDEX_FILE):
             self.close()
             raise ServiceUnavailable(
-                f"Port {settings.SHOP_INDEX['PORT']} is taken by another program ({found}). Set SHOP_INDEX_PORT."
+                f"Port {settings.SHOP_INDEX_PORT} is taken by another program ({found}). Set SHOP_INDEX_PORT."
             )
 
 
 def connect(timeout: float = TIMEOUT) -> http.client.HTTPConnection:
     """Return a new connection. Raises ``OSError`` if nobody listens."""
-    connection = http.client.HTTPConnection(HOST, settings.SHOP_INDEX["PORT"], timeout=timeout)
+    connection = http.client.HTTPConnection(HOST, settings.SHOP_INDEX_PORT, timeout=timeout)
     connection.connect()
     return connection
 
@@ -118,13 +118,13 @@ def _find_or_start() -> Lifeline:
     try:
         return Lifeline()
     except ConnectionRefusedError:
-        raise ServiceUnavailable(f"The index service did not start on port {settings.SHOP_INDEX['PORT']}.") from None
+        raise ServiceUnavailable(f"The index service did not start on port {settings.SHOP_INDEX_PORT}.") from None
 
 
 def _start() -> None:
     """Start the service and wait for its word: from then on it listens, or another one does."""
     global _process
-    port, file = settings.SHOP_INDEX["PORT"], settings.SHOP_INDEX["FILE"]
+    port, file = settings.SHOP_INDEX_PORT, settings.SHOP_INDEX_FILE
     _process = subprocess.Popen(  # noqa: S603 - a fixed command
         [sys.executable, "-m", "index_service", "--port", str(port), "--file", str(file)],
         cwd=settings.BASE_DIR,

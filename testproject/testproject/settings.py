@@ -79,4 +79,5 @@ TASKS = {
 LOCO = {"NUM_WORKERS": 40}  # calls to the index service wait, mostly; so many may wait at once
 
 # The shop's own: the index service, which starts with its first use. See shop/service.py.
-SHOP_INDEX = {"PORT": int(os.environ.get("SHOP_INDEX_PORT", "8123")), "FILE": DATA_DIR / "search-index.json"}
+SHOP_INDEX_PORT = int(os.environ.get("SHOP_INDEX_PORT", "8123"))
+SHOP_INDEX_FILE = DATA_DIR / "search-index.json"
