@@ -23,9 +23,9 @@ from ..compat import Task
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import utcnow
-from . import shorthand
 from .cron import Cron
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
+from .shorthand import daily_at, hourly_at, interval_of, monthly_on, weekly_on, zone_of
 from .triggers import Interval, Trigger
 
 logger = logging.getLogger("django_loco.scheduler")
@@ -92,7 +92,7 @@ class Registry:
         time of the day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        self._add("every", task, options, lambda: shorthand.interval(interval, units, phase))
+        self._add("every", task, options, lambda: interval_of(interval, units, phase))
 
     def every_minute(self, task: Task[..., Any], **options: Unpack[Options]) -> None:
         """Run ``task`` at the start of every minute."""
@@ -100,11 +100,11 @@ class Registry:
 
     def hourly(self, task: Task[..., Any], *, at: int = 0, **options: Unpack[ZonedOptions]) -> None:
         """Run ``task`` every hour, at minute ``at`` (0 to 59)."""
-        self._add_cron("hourly", task, options, lambda: shorthand.hourly(at))
+        self._add_cron("hourly", task, options, lambda: hourly_at(at))
 
     def daily(self, task: Task[..., Any], *, at: str | time = "00:00", **options: Unpack[ZonedOptions]) -> None:
         """Run ``task`` every day at the time ``at``: ``"04:00"``, or a ``datetime.time``."""
-        self._add_cron("daily", task, options, lambda: shorthand.daily(at))
+        self._add_cron("daily", task, options, lambda: daily_at(at))
 
     def weekly(
         self,
@@ -115,7 +115,7 @@ class Registry:
         **options: Unpack[ZonedOptions],
     ) -> None:
         """Run ``task`` every week on the weekday ``on``, or on each of several, at the time ``at``."""
-        self._add_cron("weekly", task, options, lambda: shorthand.weekly(on, at))
+        self._add_cron("weekly", task, options, lambda: weekly_on(on, at))
 
     def monthly(
         self,
@@ -129,7 +129,7 @@ class Registry:
 
         ``day`` is a number, and a month without such a day is left out; or ``"last"``, the last day of each month.
         """
-        self._add_cron("monthly", task, options, lambda: shorthand.monthly(day, at))
+        self._add_cron("monthly", task, options, lambda: monthly_on(day, at))
 
     def cron(self, expression: str, task: Task[..., Any], **options: Unpack[ZonedOptions]) -> None:
         """Run ``task`` by a cron expression: minute, hour, day of the month, month, day of the week."""
@@ -152,7 +152,7 @@ class Registry:
 
     def _add_cron(self, call: str, task: object, options: ZonedOptions, expression: Callable[[], str]) -> None:
         def trigger() -> Cron:
-            return Cron(expression(), shorthand.zone(options.get("timezone")))
+            return Cron(expression(), zone_of(options.get("timezone")))
 
         self._add(call, task, options, trigger, known=ZonedOptions.__optional_keys__)
 

@@ -149,7 +149,9 @@ class Scheduler(Component):
         self._latest = self._now()
         self._agenda = Agenda(entries, self._latest, _grace)
         self._broken = len(self._registry.problems())
-        logger.info("%d schedules, %d more are off because they are wrong", len(entries), self._broken)
+        logger.info("%d schedules", len(entries))
+        if self._broken:
+            logger.warning("%d more schedules are off because they are wrong: see manage.py check", self._broken)
 
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""

@@ -20,7 +20,7 @@ WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "s
 _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
-def interval(length: object, units: Mapping[str, object], phase: object) -> Interval:
+def interval_of(length: object, units: Mapping[str, object], phase: object) -> Interval:
     """Return the interval of ``length`` (a ``timedelta``) and ``units`` together, shifted by ``phase``."""
     if not isinstance(length, timedelta):
         raise LocoConfigurationError(f"the interval is {length!r}; it must be a timedelta, or say seconds=15.")
@@ -41,7 +41,7 @@ def _length(unit: str, count: object, field: str = "") -> timedelta:
     raise LocoConfigurationError(f"{field or unit} is {count!r}; it must be a number of {unit}.")
 
 
-def zone(value: object) -> tzinfo:
+def zone_of(value: object) -> tzinfo:
     """Return the time zone that ``value`` names; that of ``TIME_ZONE`` for ``None``."""
     if value is None:
         return timezone.get_default_timezone()
@@ -57,19 +57,19 @@ def zone(value: object) -> tzinfo:
     raise LocoConfigurationError(f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}')
 
 
-def hourly(at: int) -> str:
+def hourly_at(at: int) -> str:
     """Return the expression for minute ``at`` of every hour."""
     if not _within(at, 0, 59):
         raise LocoConfigurationError(f"at is {at!r}; it must be a minute, a whole number from 0 to 59.")
     return f"{at} * * * *"
 
 
-def daily(at: str | time) -> str:
+def daily_at(at: str | time) -> str:
     """Return the expression for the time ``at`` of every day."""
     return f"{_clock(at)} * * *"
 
 
-def weekly(on: str | Sequence[str], at: str | time) -> str:
+def weekly_on(on: str | Sequence[str], at: str | time) -> str:
     """Return the expression for the time ``at`` on the weekday ``on``, or on several."""
     days = [on] if isinstance(on, str) or not isinstance(on, Sequence) else on
     if not days:
@@ -77,7 +77,7 @@ def weekly(on: str | Sequence[str], at: str | time) -> str:
     return f"{_clock(at)} * * {','.join(_weekday(day) for day in days)}"
 
 
-def monthly(day: int | str, at: str | time) -> str:
+def monthly_on(day: int | str, at: str | time) -> str:
     """Return the expression for the time ``at`` on ``day`` of every month that has one, or on its ``"last"``."""
     if day != "last" and not _within(day, 1, 31):
         raise LocoConfigurationError(f'day is {day!r}; it must be a whole number from 1 to 31, or "last".')

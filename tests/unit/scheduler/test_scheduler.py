@@ -1,6 +1,5 @@
 """The scheduler on a clock that stands still until a test moves it."""
 
-import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -431,11 +430,11 @@ def test_health(registry, clock, store):
 
 
 def test_health_counts_what_is_off(caplog):
-    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
     registry = Registry()
     registry.hourly(tick, at=75)
     scheduler = Scheduler(registry)
     scheduler.plan()
+    assert "1 more schedules are off because they are wrong: see manage.py check" in caplog.text
     assert (scheduler.health()["schedules"], scheduler.health()["broken"]) == (0, 1)
 
 
