@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import croniter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron
 
+#: A machine may be busy: nothing here is about speed.
+any_time = settings(deadline=None)
 MINUTE = timedelta(minutes=1)
 NEW_YORK = ZoneInfo("America/New_York")
 LONDON = ZoneInfo("Europe/London")
@@ -73,6 +75,7 @@ def ticks(cron, start, end):
         yield start
 
 
+@any_time
 @given(expressions, moments)
 def test_without_changes_of_the_clocks_it_is_croniter(expression, moment):
     reference = croniter(expression, moment, ret_type=datetime, implement_cron_bug=True)
@@ -117,6 +120,7 @@ def counted_ticks(expression, zone, day):
     return sorted(found)
 
 
+@any_time
 @given(frequent, changes)
 def test_around_a_change_of_the_clocks_it_is_what_counting_minutes_gives(expression, change):
     zone, day = change
@@ -125,6 +129,7 @@ def test_around_a_change_of_the_clocks_it_is_what_counting_minutes_gives(express
     assert list(ticks(Cron(expression, zone), start, end)) == counted
 
 
+@any_time
 @given(
     expressions,
     changes,
@@ -141,6 +146,7 @@ def test_ticks_do_not_depend_on_when_they_are_asked_for(expression, change, begi
     assert (tick == following(other, later)) if later < tick else (following(other, later) > tick)
 
 
+@any_time
 @given(expressions, changes)
 def test_ticks_strictly_increase_and_are_whole_minutes(expression, change):
     zone, day = change
@@ -270,6 +276,7 @@ def test_a_wrong_expression_is_told_what_is_wrong(expression, problem):
     assert problem in str(caught.value)
 
 
+@any_time
 @given(st.text("0123456789*/-,#LWlwrhJANMONmon?@ .()", max_size=20))
 def test_whatever_is_written_is_understood_or_refused(expression):
     try:

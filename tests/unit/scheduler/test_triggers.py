@@ -1,13 +1,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
 from django_loco.scheduler.triggers import first_tick, last_tick
 
+#: A machine may be busy: nothing here is about speed.
+any_time = settings(deadline=None)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 moments = st.datetimes(
@@ -22,6 +24,7 @@ def intervals(draw):
     return Interval(period, draw(st.timedeltas(timedelta(0), period - timedelta.resolution)))
 
 
+@any_time
 @given(intervals(), moments)
 def test_ticks_of_an_interval_are_its_period_apart(interval, moment):
     first = interval.next_after(moment)
@@ -29,6 +32,7 @@ def test_ticks_of_an_interval_are_its_period_apart(interval, moment):
     assert interval.next_after(first) - first == interval.period
 
 
+@any_time
 @given(intervals(), moments, moments)
 def test_every_scheduler_computes_the_same_ticks_of_an_interval(interval, moment, other):
     same = Interval(interval.period, interval.phase)
@@ -75,6 +79,7 @@ def test_a_phase_is_within_the_interval(phase):
         Interval(timedelta(seconds=60), phase)
 
 
+@any_time
 @given(intervals(), moments, st.timedeltas(timedelta(0), timedelta(weeks=100)))
 def test_the_last_tick_of_an_interval(interval, after, length):
     until = after + length
