@@ -43,7 +43,9 @@ def is_open(port: int) -> bool:
 class Shop:
     """The project with data, ports and processes of its own."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, project: Path = PROJECT, **environment: str) -> None:
+        """``project`` is a copy of it, if its code is to be changed."""
+        self.project = project
         self.port, self.index_port = free_port(), free_port()
         self.processes: list[Process] = []
         self.environment = {
@@ -68,7 +70,7 @@ class Shop:
 
     def start(self, *arguments: str) -> Process:
         """Start ``manage.py`` with ``arguments``."""
-        process = Process([sys.executable, str(PROJECT / "manage.py"), *arguments], self.environment)
+        process = Process([sys.executable, str(self.project / "manage.py"), *arguments], self.environment)
         self.processes.append(process)
         return process
 
@@ -107,7 +109,10 @@ class Shop:
         seen: dict[str, Any] = {}
 
         def is_so() -> Any:
-            seen.update(self.live())
+            try:
+                seen.update(self.live())
+            except urllib.error.URLError:  # it restarts
+                return False
             return look(seen)
 
         try:
