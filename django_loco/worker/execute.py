@@ -136,10 +136,10 @@ def log_retry(attempt: Attempt, outcome: Outcome) -> None:
     """Log that an attempt failed and when the next one is due. A job that was handed back has had none."""
     if outcome.spent and outcome.error is not None and outcome.run_after is not None:
         logger.warning(
-            "%s: attempt %d of %d failed (%s); the next one is due in %.1f s",
+            "%s: attempt %d of %d failed; the next one is due in %.1f s",
             attempt.job.task_path,
             attempt.job.attempt,
             attempt.policy.max_attempts,
-            outcome.error.traceback.rstrip().rpartition("\n")[2],
             (outcome.run_after - utcnow()).total_seconds(),
+            exc_info=True,  # noqa: LOG014 - within the handler of the exception
         )

@@ -87,7 +87,6 @@ class Fetcher:
 
     def drain(self) -> None:
         """End when nothing is due and nothing runs."""
-        self._found_nothing = False
         self.draining = True
         self._finished.bell.set()
 
@@ -109,11 +108,10 @@ class Fetcher:
         try:
             while not self._is_over():
                 self._guarded_turn()
+            self._hand_back()
         except BaseException:
             logger.critical("The worker has died; its jobs will be found by others", exc_info=True)
         finally:
-            if self._outbox:
-                logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))
             for pool in self._pools:
                 pool.close()
             self.outage.let_go()
@@ -168,12 +166,23 @@ class Fetcher:
         if now >= self._ending.release_at:
             self._release(tuple(self._held.values()))
 
+    def _hand_back(self) -> None:
+        """At the very end: release what is left, which is something only if the deadline came too soon."""
+        self._collect()
+        self._release(tuple(self._held.values()))
+        try:
+            self._outbox.flush()
+        except Exception as error:  # noqa: BLE001 - logged by the outage
+            self.outage.met(error)
+            logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))  # noqa: TRY400
+
     def _exchange(self) -> Sequence[Job]:
         """Finish these, give me those: the two calls that a queue may be able to answer in one."""
         self._outbox.flush()
         claim = self._claim()
+        draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
         jobs = self._queue.fetch(claim) if claim else ()
-        self._found_nothing = claim is not None and not jobs
+        self._found_nothing = draining and claim is not None and not jobs
         if claim and len(jobs) < claim.threads + claim.coroutines:
             self.hungry.set()
         return jobs

@@ -30,8 +30,8 @@ class Waker(Role):
     def turn(self) -> float:
         """Wait once."""
         self._hungry.wait()
-        self._hungry.clear()
-        if not self.ended.is_set() and self.queue.wait(WAIT * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+        if self.queue.wait(WAIT * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+            self._hungry.clear()  # first: the fetcher, woken, may find that it still is
             self._bell.set()
         return 0.0
 

@@ -49,6 +49,7 @@ class EventLoopPool:
         self._abandoned: set[asyncio.Task[None]] = set()
         self._lanes = Lanes(lanes)
         self._beat = 0.0
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._context = Context()
@@ -76,6 +77,7 @@ class EventLoopPool:
 
     def close(self) -> None:
         """End the loop; what still runs on it is cancelled."""
+        self._closed = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -102,11 +104,13 @@ class EventLoopPool:
         task_backends[self._alias]  # made here, it is found in the context of each job
         self._context = copy_context()
         self._live(loop)
-        try:
-            loop.run_forever()
-        finally:
-            self._lanes.close()
-            _end(loop)
+        while not self._closed:
+            try:
+                loop.run_forever()
+            except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of any task through
+                logger.exception("A job's asyncio task tried to end the event loop; it goes on")
+        self._lanes.close()
+        _end(loop)
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beat = time.monotonic()

@@ -135,7 +135,12 @@ class ThreadPool:
         with self._lock:
             self._threads.remove(thread)
             self._abandoned = [*(other for other in self._abandoned if other.is_alive()), thread]
-        self._start_thread(partial(self._report_stuck, attempt, stack_of(thread)))
+        report = partial(self._report_stuck, attempt, stack_of(thread))
+        try:
+            self._start_thread(report)
+        except RuntimeError:  # the system gives no more threads
+            report()
+            raise
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Tell how a job that was given up has ended: the first thing that its thread's successor does."""

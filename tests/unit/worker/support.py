@@ -1,0 +1,83 @@
+"""Jobs, runs and queues for the tests of the worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django_loco.job import Job, Outcome, utcnow
+from django_loco.queues import Claim
+from django_loco.queues.memory import MemoryQueue
+from django_loco.serialization import encode
+from django_loco.worker.run import Run
+
+TASKS = "tests.unit.worker.tasks"
+
+
+def job(name: str, *args: Any, **fields: Any) -> Job:
+    """A job of the task ``name``, not enqueued. Async are those whose names say so."""
+    is_async = name.startswith("a") and name not in ("add", "a_set") or name in ("stubborn", "own_timeout", "cancelled_by_itself")
+    values: dict[str, Any] = {"is_async": is_async, "arguments": encode([args, {}]), **fields}
+    return Job(task_path=f"{TASKS}.{name}", backend="default", **values)
+
+
+def held(name: str, *args: Any, **fields: Any) -> Job:
+    """A job as a worker has fetched it."""
+    return job(name, *args, **fields).claimed(worker_id="w1", token="t1", at=utcnow())
+
+
+def run_of(name: str, *args: Any, **fields: Any) -> Run:
+    return Run(held(name, *args, **fields))
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    """For what sets no event."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        threading.Event().wait(0.002)
+
+
+class TroubledQueue(MemoryQueue):
+    """A memory queue whose calls raise on demand, and which counts them."""
+
+    def __init__(self) -> None:
+        super().__init__("default", {})
+        self.troubles: dict[str, Exception] = {}
+        self.calls: Counter[str] = Counter()
+        self.closed = threading.Event()
+
+    def _call(self, name: str) -> None:
+        self.calls[name] += 1
+        if name in self.troubles:
+            raise self.troubles[name]
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        self._call("fetch")
+        return super().fetch(claim)
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        self._call("finish")
+        return super().finish(outcomes)
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        self._call("renew")
+        return super().renew(jobs, lease)
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        self._call("rescue")
+        return super().rescue(limit)
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        self._call("prune")
+        return super().prune(older_than, limit)
+
+    def wait(self, timeout: float) -> bool:
+        self._call("wait")
+        return super().wait(timeout)
+
+    def close(self) -> None:
+        self.closed.set()

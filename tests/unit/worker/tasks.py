@@ -1,0 +1,247 @@
+"""Jobs for the tests of the worker. ``events`` are how a test and its jobs wait for each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import defaultdict
+from contextvars import ContextVar
+from typing import Any
+
+from django_loco.exceptions import JobTimeout
+from django_loco.tasks import task
+
+#: By a name that the test makes up.
+events: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+#: What jobs want to tell, in the order in which they told it.
+told: list[Any] = []
+#: Leaks from one job into the next, unless each has a context of its own.
+leaky: ContextVar[str] = ContextVar("leaky", default="clean")
+
+
+def patiently(event: threading.Event) -> None:
+    if not event.wait(20):
+        raise AssertionError("a test has forgotten one of its jobs")
+
+
+@task
+def nothing() -> None:
+    pass
+
+
+@task
+async def anothing() -> None:
+    pass
+
+
+@task
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@task
+async def aadd(a: int, b: int = 1) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+@task
+def tell(what: Any) -> Any:
+    told.append(what)
+    return what
+
+
+@task
+def fail(message: str = "boom") -> None:
+    raise ValueError(message)
+
+
+@task
+async def afail(message: str = "boom") -> None:
+    raise ValueError(message)
+
+
+@task(max_attempts=3, backoff=7)
+def fail_often() -> None:
+    raise ConnectionError("gone")
+
+
+@task(max_attempts=3, backoff=7)
+async def afail_often() -> None:
+    raise ConnectionError("gone")
+
+
+def no_number(error: BaseException, result: Any) -> Any:
+    raise RuntimeError("the backoff is broken")
+
+
+def for_ever(error: BaseException, result: Any) -> float:
+    return float("inf")
+
+
+@task(max_attempts=2, backoff=no_number)
+def bad_backoff() -> None:
+    raise ValueError
+
+
+@task(max_attempts=2, backoff=for_ever)
+def endless_backoff() -> None:
+    raise ValueError
+
+
+@task
+def a_set() -> Any:
+    return {1}
+
+
+@task
+def int_keys() -> Any:
+    return {1: (2, 3)}
+
+
+class End(BaseException):
+    """Something that only user code knows."""
+
+
+@task(max_attempts=3)
+def end(kind: str) -> None:
+    raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit, "End": End}[
+        kind
+    ]()
+
+
+@task(max_attempts=3)
+async def aend(kind: str) -> None:
+    end.func(kind)
+
+
+@task
+async def aend_in_a_task() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    await asyncio.gather(leave())
+
+
+@task
+async def cancelled_by_itself() -> None:
+    raise asyncio.CancelledError
+
+
+@task(takes_context=True)
+def look(context: Any) -> Any:
+    return {
+        "attempt": context.attempt,
+        "id": context.task_result.id,
+        "worker_ids": context.task_result.worker_ids,
+        "deadline": context.deadline,
+        "remaining": context.remaining(),
+        "stopping": context.stopping,
+    }
+
+
+@task(takes_context=True, timeout=100)
+def look_at_limit(context: Any) -> Any:
+    told.append(context)
+
+
+@task
+def leak() -> str:
+    found = leaky.get()
+    leaky.set("dirty")
+    return found
+
+
+@task
+async def aleak() -> str:
+    found = leaky.get()
+    leaky.set("dirty")
+    return found
+
+
+@task
+def wait_for(name: str) -> str:
+    events[f"{name} began"].set()
+    patiently(events[name])
+    return name
+
+
+@task
+async def await_for(name: str) -> str:
+    events[f"{name} began"].set()
+    for _ in range(20_000):
+        if events[name].is_set():
+            return name
+        await asyncio.sleep(0.001)
+    raise AssertionError("a test has forgotten one of its jobs")
+
+
+@task(takes_context=True)
+def until_stopped(context: Any, name: str) -> str:
+    events[f"{name} began"].set()
+    for _ in range(2_000):
+        if context.stopping:
+            return "stopped early"
+        threading.Event().wait(0.01)
+    raise AssertionError("never stopped")
+
+
+@task
+async def stubborn(name: str) -> None:
+    """Swallows every cancellation until the test lets it go."""
+    events[f"{name} began"].set()
+    while not events[name].is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.005)
+
+
+@task(timeout=0.05)
+def spin() -> None:
+    """Computes for ever: can be interrupted between any two instructions."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        pass
+
+
+@task(timeout=0.05)
+def spin_and_clean_up() -> str:
+    try:
+        spin.func()
+    except JobTimeout:
+        return "cleaned up"
+    return "never interrupted"
+
+
+@task(timeout=0.05)
+def deaf(name: str) -> str:
+    """Waits in C code, where nothing can interrupt it."""
+    events[f"{name} began"].set()
+    patiently(events[name])
+    events[f"{name} ended"].set()
+    return "too late"
+
+
+@task(timeout=0.05)
+async def asleep() -> None:
+    await asyncio.sleep(20)
+
+
+@task(timeout=0.05)
+async def asleep_and_clean_up() -> str:
+    try:
+        await asyncio.sleep(20)
+    except asyncio.CancelledError:
+        return "cleaned up"
+    return "never cancelled"
+
+
+@task(timeout=0.05)
+async def astubborn(name: str) -> None:
+    await stubborn.func(name)
+
+
+@task(timeout=5)
+async def own_timeout() -> None:
+    raise TimeoutError("of its own")
