@@ -50,7 +50,8 @@ class LocoBackend(BaseTaskBackend):
     def enqueue(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
         """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
 
-        Raises ``InvalidArguments``, ``InvalidTask``, or a ``QueueError``; then nothing is stored.
+        Raises ``InvalidTask``, a ``TypeError`` or ``ValueError`` that names the argument which is not JSON, or a
+        ``QueueError``; then nothing is stored.
         """
         return self.enqueue_many(task, [(args, kwargs)])[0]
 

@@ -2,7 +2,6 @@
 
     LocoError
     ├── LocoConfigurationError   a setting or option is wrong    (an ImproperlyConfigured too)
-    ├── InvalidArguments         what was enqueued is not JSON   (a TypeError and a ValueError too)
     ├── QueueError               the place where jobs wait
     │   ├── QueueUnavailable     it cannot be reached, or lacks its tables
     │   └── QueueFull            it takes no more for now
@@ -10,8 +9,9 @@
     ├── LostJob                  a job took its worker down with it, again and again
     └── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
 
-The errors of Django's own contract (``InvalidTask``, ``TaskResultDoesNotExist`` and so on) are raised as
-Django defines them; import them from ``django.tasks.exceptions``.
+The errors of Django's own contract are raised as Django defines them: ``InvalidTask``, ``TaskResultDoesNotExist``
+and so on (import them from ``django.tasks.exceptions``), and for what JSON does not have a ``TypeError`` or
+``ValueError``.
 """
 
 from django.core.exceptions import ImproperlyConfigured
@@ -23,14 +23,6 @@ class LocoError(Exception):
 
 class LocoConfigurationError(LocoError, ImproperlyConfigured):
     """A setting is wrong; the message names the setting and the remedy."""
-
-
-class InvalidArguments(LocoError, TypeError, ValueError):
-    """An argument or a return value cannot make the round trip through JSON.
-
-    Both a ``TypeError`` and a ``ValueError``, because Django's backends raise the one for a type and the
-    other for a value that JSON does not have.
-    """
 
 
 class QueueError(LocoError):

@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .exceptions import InvalidArguments
-
 
 def _plain(value: Any) -> Any:
     """Turn what Django's contract allows beyond JSON's own types into those: mappings, sequences, UTF-8 bytes."""
@@ -20,13 +18,13 @@ def _plain(value: Any) -> Any:
             try:
                 return value.decode()
             except UnicodeDecodeError:
-                raise InvalidArguments(f"Unsupported value: {type(value)} that is not UTF-8") from None
+                raise ValueError(f"Unsupported value: {type(value)} that is not UTF-8") from None
         case Mapping():
             return dict(value)
         case Sequence():
             return list(value)
         case _:
-            raise InvalidArguments(f"Unsupported type: {type(value)}")
+            raise TypeError(f"Unsupported type: {type(value)}")
 
 
 _encoder = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":"))
@@ -35,16 +33,12 @@ _encoder = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":
 def encode(value: Any) -> str:
     """Return ``value`` as JSON text (ASCII only, so that every store takes it).
 
-    Raises ``InvalidArguments`` for a type or value that JSON does not have (NaN, a set, a datetime).
+    Raises ``TypeError`` for a type that JSON does not have (a set, a datetime), ``ValueError`` for such a value (NaN).
     """
     try:
         return _encoder.encode(value)
-    except InvalidArguments:
-        raise
     except RecursionError:
-        raise InvalidArguments("Unsupported value: nested too deeply for JSON") from None
-    except (TypeError, ValueError) as error:
-        raise InvalidArguments(f"Unsupported value: {error}") from None
+        raise ValueError("Unsupported value: nested too deeply for JSON") from None
 
 
 decode: Callable[[str], Any] = json.loads
@@ -53,11 +47,11 @@ decode: Callable[[str], Any] = json.loads
 def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return the arguments of a call to ``function`` (named in errors) as JSON text ``[args, kwargs]``.
 
-    Raises ``InvalidArguments`` that names the first argument at fault.
+    Raises the ``TypeError`` or ``ValueError`` of ``encode``, naming the first argument at fault.
     """
     try:
         return encode([args, kwargs])
-    except InvalidArguments:
+    except (TypeError, ValueError):
         named = [
             *((f"argument {i}", value) for i, value in enumerate(args)),
             *((f"{k!r}", v) for k, v in kwargs.items()),
@@ -65,8 +59,8 @@ def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         for name, value in named:
             try:
                 encode(value)
-            except InvalidArguments as error:
-                raise InvalidArguments(
+            except (TypeError, ValueError) as error:
+                raise type(error)(
                     f"{function}: {name} cannot be stored as JSON. {error}. Pass an id or another plain value."
                 ) from None
         raise

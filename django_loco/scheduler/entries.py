@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from ..compat import Task
-from ..exceptions import InvalidArguments, LocoConfigurationError
+from ..exceptions import LocoConfigurationError
 from ..serialization import decode_call, encode_call
 from .triggers import Trigger
 
@@ -148,12 +148,13 @@ def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any]
     signature = inspect.signature(task.func)
     try:
         signature.bind(*((None,) if task.takes_context else ()), *args, **kwargs)
-        # What the caller does to a list or dict later must not change the schedule.
-        return decode_call(encode_call(task.module_path, args, kwargs))
-    except InvalidArguments as error:
-        raise LocoConfigurationError(str(error)) from error
     except TypeError as error:
         raise LocoConfigurationError(f"args and kwargs do not fit {task.module_path}{signature}: {error}.") from error
+    try:
+        # What the caller does to a list or dict later must not change the schedule.
+        return decode_call(encode_call(task.module_path, args, kwargs))
+    except (TypeError, ValueError) as error:
+        raise LocoConfigurationError(str(error)) from error
 
 
 def _name(name: object) -> str:

@@ -17,7 +17,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from ..compat import Task, TaskError, TaskResult
-from ..exceptions import InvalidArguments
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..results import load_task, policy_of, result_of
 from ..retry import Policy, exponential
@@ -58,7 +57,7 @@ def put_off(job: Job, error: BaseException) -> Outcome:
 
 def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
     def refuse(*args: Any, **kwargs: Any) -> None:
-        raise InvalidArguments(
+        raise ValueError(
             f"{run.job.task_path}: job {run.job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
         ) from error
 
@@ -123,11 +122,11 @@ class Attempt:
         )
 
     def succeeded(self, value: Any) -> Outcome:
-        """Return the outcome of a call that returned ``value``. Raises ``InvalidArguments`` if that is not JSON."""
+        """Return the outcome of a call that returned ``value``. Raises what ``encode`` does if that is not JSON."""
         try:
             return Outcome(job=self.job, status=SUCCESSFUL, return_value=encode(value))
-        except InvalidArguments as error:
-            raise InvalidArguments(
+        except (TypeError, ValueError) as error:
+            raise type(error)(
                 f"{self.job.task_path}: the return value cannot be stored as JSON. {error}. "
                 "Return an id, a string or another plain value."
             ) from None

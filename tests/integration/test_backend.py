@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_loco import runtime
 from django_loco.compat import InvalidTask, Task, TaskResultDoesNotExist, TaskResultStatus, task_backends, task_enqueued
-from django_loco.exceptions import InvalidArguments, LocoConfigurationError
+from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.tasks import LocoTask, enqueue_many
 from tests.app import tasks
@@ -87,7 +87,7 @@ def test_using_is_stronger_than_the_settings_and_those_than_the_decorator(mode):
 
 def test_a_return_value_that_is_not_json_fails_the_job(mode):
     result = finish(tasks.unencodable.enqueue(), mode)
-    assert result.errors[0].exception_class is InvalidArguments
+    assert result.errors[0].exception_class is TypeError
     assert "tests.app.tasks.unencodable" in result.errors[0].traceback
 
 
@@ -103,7 +103,7 @@ def test_many_in_one_call_in_order(mode):
 
 
 def test_many_are_stored_all_or_none():
-    with pytest.raises(InvalidArguments, match="argument 0"):
+    with pytest.raises(TypeError, match="argument 0"):
         enqueue_many(tasks.echo, [1, {2}.union])
     assert queue_for("default").counts() == {}
 
@@ -113,7 +113,7 @@ def test_none_are_many_as_well(mode):
 
 
 def test_what_is_not_json_is_refused_by_name(mode):
-    with pytest.raises(InvalidArguments, match=r"tests\.app\.tasks\.echo: 'when' cannot be stored as JSON"):
+    with pytest.raises(TypeError, match=r"tests\.app\.tasks\.echo: 'when' cannot be stored as JSON"):
         tasks.echo.enqueue(1, when=timezone.now())
 
 
