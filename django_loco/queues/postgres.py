@@ -34,8 +34,9 @@ INSERT = """
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
 """
-#: ``MATERIALIZED`` keeps the planner from choosing twice. The levels are joined first, in their order, because what
-#: is joined to them depends on them.
+#: ``MATERIALIZED`` keeps the planner from choosing twice, the array from reading the whole table to find what was
+#: chosen, and the inner limit, which the outer ones would make up for, from expecting millions of rows. The levels
+#: come first in the join, and in their order, because what is joined to them depends on them.
 CLAIM = """
     WITH RECURSIVE levels (is_async, priority) AS ({levels}),
     chosen AS MATERIALIZED (
@@ -46,14 +47,14 @@ CLAIM = """
             FROM levels
             CROSS JOIN LATERAL (
                 SELECT {id} AS chosen_id FROM {job} WHERE {due_in_level} {wanted}
-                ORDER BY {due_at}, {id} LIMIT kinds.room
+                ORDER BY {due_at}, {id} LIMIT %(room)s
                 FOR UPDATE SKIP LOCKED
             ) AS next
             WHERE levels.is_async = kinds.is_async
             LIMIT kinds.room
         ) AS best
     )
-    UPDATE {job} SET {claimed} FROM chosen WHERE {id} = chosen_id RETURNING {columns}
+    UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
 HELD = """
     SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
@@ -89,6 +90,7 @@ class PostgresStore(Store):
             self.sql(CLAIM, wanted=wanted),
             threads=claim.threads,
             coroutines=claim.coroutines,
+            room=max(claim.threads, claim.coroutines),
             worker_id=claim.worker_id,
             clock=utcnow(),
             now=0,

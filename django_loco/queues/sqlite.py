@@ -65,6 +65,7 @@ class SQLiteStore(Store):
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
+    fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one transaction."""

@@ -12,7 +12,8 @@ levels by hopping through the index ("loose index scan" in the PostgreSQL wiki).
 
 Who may write
 -------------
-``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show.
+``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show: an engine sees to that
+in ``held`` or in ``fence``.
 """
 
 LEVELS = """
@@ -44,7 +45,7 @@ OLDEST_DUE = """
 """
 EXTEND = """
     UPDATE {job} SET {lease_until} = {until} FROM ({held}) AS held
-    WHERE {job}.{id} = held.id AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'
+    WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
 SETTLE = """
@@ -53,7 +54,7 @@ SETTLE = """
         {lost} = held.lost, {return_value} = held.return_value,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
     FROM ({held}) AS held
-    WHERE {job}.{id} = held.id AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'
+    WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
 EXPIRED = """
@@ -62,7 +63,7 @@ EXPIRED = """
     ORDER BY {lease_until} LIMIT %(limit)s {skip_locked}
 """
 #: To settle what ``EXPIRED`` found: not if the lease was renewed in between.
-SETTLE_EXPIRED = SETTLE.replace("= 'RUNNING'", "= 'RUNNING' AND {job}.{lease_until} <= {now}")
+SETTLE_EXPIRED = SETTLE.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
 
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 LIST = """

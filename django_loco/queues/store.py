@@ -35,6 +35,8 @@ class Store(ABC):
     """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
 
     skip_locked: ClassVar[str] = ""
+    fence: ClassVar[str] = ""
+    """What lets only the holder of a job write it, unless ``held`` does."""
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -136,7 +138,7 @@ class Store(ABC):
             "random_text": self.random_text,
             "skip_locked": self.skip_locked,
         }
-        shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED}
+        shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED, "fence": self.fence}
         return names | {name: text.format(**names) for name, text in shared.items()}
 
 
