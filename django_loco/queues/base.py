@@ -141,7 +141,7 @@ class Queue(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End every ``wait`` in this process at once."""
+        """End every ``wait`` in this process at once, and that of a thread which is about to wait."""
 
     def close(self) -> None:  # noqa: B027 - a queue need not hold anything
         """Let go of what the calling thread holds open (a connection). The queue stays usable."""

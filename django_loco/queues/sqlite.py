@@ -141,7 +141,8 @@ class SQLiteStore(Store):
 
 
 def _new_row(job: Job) -> Row:
-    return (*row_of(job), stored_time(job.due_at))
+    # A clock that was set back meanwhile does not delay a job that is to run at once.
+    return (*row_of(job), stored_time(job.run_after or min(job.enqueued_at, utcnow())))
 
 
 def tune(*, connection: Any, **kwargs: Any) -> None:

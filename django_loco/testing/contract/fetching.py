@@ -59,6 +59,10 @@ class FetchContract(ContractCase):
         assert [job.id for job in self.fetch()] == [earlier.id]
         assert self.stored(later) == later
 
+    def test_a_clock_that_is_ahead_delays_nothing(self) -> None:
+        job = self.enqueue(age=-3600)
+        assert [held.id for held in self.fetch()] == [job.id]
+
     def test_what_is_not_due_hides_nothing(self) -> None:
         self.queue.enqueue([self.job(priority=priority, run_after=in_seconds(3600)) for priority in (0, 5, 100)])
         expected = [self.enqueue(priority=priority).id for priority in (5, 3, 0, -3)]
