@@ -1,6 +1,6 @@
 """Log lines that say which part of the process, and which run of which job, they come from.
 
-The commands of django-loco label what the console shows by themselves (``set_up_console``). For handlers of your
+The commands of django-loco label by themselves what the console shows. For handlers of your
 own, name the filter in ``LOGGING``; it gives each record the attributes that a format can then use::
 
     "filters": {"loco": {"()": "django_loco.log.LabelFilter"}},
@@ -14,16 +14,12 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.handlers
-import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from django.utils.log import AdminEmailHandler
 from django.utils.termcolors import make_style
 
 from .compat import TASKS_LOGGER
@@ -177,84 +173,3 @@ class JSONFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
-
-
-#: Where lines go that no console shows.
-_ELSEWHERE = (
-    logging.FileHandler,
-    logging.NullHandler,
-    logging.handlers.HTTPHandler,
-    logging.handlers.SMTPHandler,
-    logging.handlers.SocketHandler,
-    logging.handlers.SysLogHandler,
-    AdminEmailHandler,
-)
-
-
-def set_up_console(component: str, *, form: str = "text", colour: bool = True) -> None:
-    """Make the console of this process readable, whatever ``LOGGING`` says of it; for the commands.
-
-    1. Each handler that writes to stdout or stderr gets a formatter that puts the label in front of its own lines
-       (``form="text"``, in colour on a terminal unless ``NO_COLOR`` is set), or writes JSON (``form="json"``).
-    2. What django-loco and Django's tasks log from ``INFO`` on is shown, also where ``LOGGING`` would not (Django's
-       default shows it with ``DEBUG`` only) but never twice. A level set for these loggers is respected.
-
-    ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
-    """
-    for handler in _std_handlers():
-        _label(handler, component, form, colour=colour)
-    for name in ("django_loco", TASKS_LOGGER):
-        _show(logging.getLogger(name), component, form, colour=colour)
-
-
-def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
-    named = (item for item in logging.root.manager.loggerDict.values() if isinstance(item, logging.Logger))
-    handlers = [handler for logger in (logging.root, *named) for handler in logger.handlers]
-    for handler in (*handlers, logging.lastResort):
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
-            yield handler
-
-
-def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, colour: bool) -> None:
-    if isinstance(handler.formatter, LabelFormatter | JSONFormatter):
-        return
-    if form == "json":
-        handler.setFormatter(JSONFormatter(component))
-    else:
-        colour = colour and handler.stream.isatty() and "NO_COLOR" not in os.environ
-        handler.setFormatter(LabelFormatter(handler.formatter or PlainFormatter(), component, colour=colour))
-
-
-def _show(logger: logging.Logger, component: str, form: str, *, colour: bool) -> None:
-    if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
-        logger.setLevel(logging.INFO)
-    if not any(isinstance(handler, _OwnHandler) for handler in logger.handlers):
-        handler = _OwnHandler(logger)
-        _label(handler, component, form, colour=colour)
-        logger.addHandler(handler)
-
-
-class _OwnHandler(logging.StreamHandler[Any]):
-    """Shows on stderr what no other handler of its logger would show."""
-
-    def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(sys.stderr)
-        self.setLevel(logging.INFO)
-        self.logger = logger
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Refuse what is shown anyway."""
-        return not any(_takes(handler, record) for handler in self._others()) and bool(super().filter(record))
-
-    def _others(self) -> Iterator[logging.Handler]:
-        logger: logging.Logger | None = self.logger
-        while logger:
-            yield from (handler for handler in logger.handlers if handler is not self)
-            logger = logger.parent if logger.propagate else None
-
-
-def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    if isinstance(handler, logging.StreamHandler) and handler.stream not in (sys.stdout, sys.stderr):
-        return False
-    shown = not isinstance(handler, _ELSEWHERE) and record.levelno >= handler.level
-    return shown and bool(handler.filter(record))

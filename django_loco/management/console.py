@@ -1,67 +1,95 @@
-"""What the commands show, and to whom: a person at a terminal, or what collects log lines."""
+"""The console of a command: lines that say where they come from, whatever ``LOGGING`` says of them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import logging.handlers
+import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.utils.log import AdminEmailHandler
 
-from .. import log
-from ..conf import loco_settings
-from . import banner
-from .parts import Choice
+from ..compat import TASKS_LOGGER
+from ..log import JSONFormatter, LabelFormatter, PlainFormatter
 
-#: What ``runserver`` says that the banner says better.
-_NOISE = (
-    "Performing system checks",
-    "System check identified no issues",
-    "Starting ASGI/Daphne",
+#: Where lines go that no console shows.
+_ELSEWHERE = (
+    logging.FileHandler,
+    logging.NullHandler,
+    logging.handlers.HTTPHandler,
+    logging.handlers.SMTPHandler,
+    logging.handlers.SocketHandler,
+    logging.handlers.SysLogHandler,
+    AdminEmailHandler,
 )
 
-logger = logging.getLogger("django_loco.servers")
+
+def set_up_console(component: str, *, form: str = "text", colour: bool = True) -> None:
+    """Make the console of this process readable, whatever ``LOGGING`` says of it; for the commands.
+
+    1. Each handler that writes to stdout or stderr gets a formatter that puts the label in front of its own lines
+       (``form="text"``, in colour on a terminal unless ``NO_COLOR`` is set), or writes JSON (``form="json"``).
+    2. What django-loco and Django's tasks log from ``INFO`` on is shown, also where ``LOGGING`` would not (Django's
+       default shows it with ``DEBUG`` only) but never twice. A level set for these loggers is respected.
+
+    ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
+    """
+    for handler in _std_handlers():
+        _label(handler, component, form, colour=colour)
+    for name in ("django_loco", TASKS_LOGGER):
+        _show(logging.getLogger(name), component, form, colour=colour)
 
 
-def set_up(component: str, options: Mapping[str, Any]) -> None:
-    """Label what is logged from here on. ``options`` are the command's."""
-    log.set_up_console(component, form=loco_settings().LOG_FORMAT, colour=not options["no_color"])
+def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
+    named = (item for item in logging.root.manager.loggerDict.values() if isinstance(item, logging.Logger))
+    handlers = [handler for logger in (logging.root, *named) for handler in logger.handlers]
+    for handler in (*handlers, logging.lastResort):
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
+            yield handler
 
 
-def greeter(
-    command: BaseCommand, choice: Choice, options: Mapping[str, Any], remark: str = ""
-) -> Callable[[str], None]:
-    """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
-
-    def greet(url: str) -> None:
-        # A project's wsgi.py calls django.setup(), which makes all handlers anew.
-        set_up("web" if choice.server else "worker", options)
-        rows = banner.rows(choice, url, remark)
-        if loco_settings().LOG_FORMAT == "json":
-            logger.info("Started. %s", ". ".join(f"{name}: {text}" for name, text in rows))
-        else:
-            colour = command.style.SUCCESS("x") != "x"
-            command.stdout.write(banner.render(rows, colour=colour))
-            command.stdout.flush()
-
-    return greet
+def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, colour: bool) -> None:
+    if isinstance(handler.formatter, LabelFormatter | JSONFormatter):
+        return
+    if form == "json":
+        handler.setFormatter(JSONFormatter(component))
+    else:
+        colour = colour and handler.stream.isatty() and "NO_COLOR" not in os.environ
+        handler.setFormatter(LabelFormatter(handler.formatter or PlainFormatter(), component, colour=colour))
 
 
-class _Filter:
-    """A stream that leaves out what the banner says better."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        if not text.startswith(_NOISE):
-            self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+def _show(logger: logging.Logger, component: str, form: str, *, colour: bool) -> None:
+    if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, _OwnHandler) for handler in logger.handlers):
+        handler = _OwnHandler(logger)
+        _label(handler, component, form, colour=colour)
+        logger.addHandler(handler)
 
 
-def without_noise(output: OutputWrapper) -> OutputWrapper:
-    """Return ``output`` without what the banner says better."""
-    stream: Any = _Filter(output)
-    return OutputWrapper(stream)
+class _OwnHandler(logging.StreamHandler[Any]):
+    """Shows on stderr what no other handler of its logger would show."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(sys.stderr)
+        self.setLevel(logging.INFO)
+        self.logger = logger
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Refuse what is shown anyway."""
+        return not any(_takes(handler, record) for handler in self._others()) and bool(super().filter(record))
+
+    def _others(self) -> Iterator[logging.Handler]:
+        logger: logging.Logger | None = self.logger
+        while logger:
+            yield from (handler for handler in logger.handlers if handler is not self)
+            logger = logger.parent if logger.propagate else None
+
+
+def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    if isinstance(handler, logging.StreamHandler) and handler.stream not in (sys.stdout, sys.stderr):
+        return False
+    shown = not isinstance(handler, _ELSEWHERE) and record.levelno >= handler.level
+    return shown and bool(handler.filter(record))

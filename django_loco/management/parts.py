@@ -46,6 +46,13 @@ class Choice:
     drain: bool = False
     max_jobs: int | None = None
 
+    @property
+    def component(self) -> str:
+        """What a log line comes from that cannot be told otherwise."""
+        if self.server:
+            return "web"
+        return "worker" if self.worker or not self.scheduler else "scheduler"
+
 
 def mode_of(alias: str) -> str:
     """Return the mode of a ``TASKS`` alias."""

@@ -31,7 +31,7 @@ from pathlib import Path
 from django.apps import apps
 from django.utils import autoreload
 
-from ..shutdown import CLEAN, TAIL
+from ..shutdown import CLEAN, FORCED, TAIL
 from .signals import Signals
 
 #: The exit code by which a child asks for the next one; Django's.
@@ -74,9 +74,15 @@ class Link:
         threading.Thread(target=self._run, args=(on_signal, on_loss), name="loco-link", daemon=True).start()
 
     def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
-        while number := self._end.recv(1):
+        while number := self._receive():
             on_signal(signal.Signals(number[0]).name)
         on_loss()
+
+    def _receive(self) -> bytes:
+        try:
+            return self._end.recv(1)
+        except ConnectionResetError:  # a parent that is gone before it has read what we sent
+            return b""
 
 
 class FileWatch:
@@ -135,15 +141,18 @@ class Parent:
     def run(self) -> int:
         """Return the exit code of the last child."""
         with Signals(self._on_signal):
-            while not self._signals:
+            while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:
                     continue
                 if loaded:
-                    return code
-                if not self._signals:
+                    return FORCED if code and self._is_stopping() else code
+                if not self._is_stopping():
                     self._await_change()
         return CLEAN
+
+    def _is_stopping(self) -> bool:
+        return self._signals > 0
 
     def _run_child(self) -> tuple[int, bool]:
         """Return the exit code of a child (as a shell has it), and whether it could load its code."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import queue
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 logger = logging.getLogger(__name__)
 
@@ -20,41 +20,72 @@ logger = logging.getLogger(__name__)
 class Signals:
     """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
 
-    A handler runs in the main thread between any two instructions, also while that thread holds the lock of the very
-    event that the handler would set. So the handler does nothing but put the number into a queue that allows for
-    that (``SimpleQueue`` does, by its documentation), and a thread takes it out.
+    Python runs a handler in the main thread, between any two of its instructions: also while that thread holds the
+    lock of the very event that the handler would set; and only once that thread wakes up, which it need not do when
+    the system gives the signal to another thread. So the handlers here do nothing. What counts is the byte that
+    Python writes to the wakeup socket as soon as the signal is there; a thread reads it.
 
     Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
     def __init__(self, on_signal: Callable[[str], None]) -> None:
         self._on_signal = on_signal
-        self._arrived: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._before: dict[int, Any] = {}
+        self._before_socket = -1
+        self._read, self._write = socket.socketpair()
+        self._write.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="loco-signals", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         if threading.current_thread() is threading.main_thread():
-            for number in map(signal.Signals.__getitem__, NAMES):
-                # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may have been ignored
-                # only until there is a handler; see ``Parent``.
-                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
+            self._install()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._arrived.put(None)
+        self.uninstall()
+        self._write.close()
         self._thread.join()
+        self._read.close()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (Python passes both)
-        self._arrived.put(number)
+    def _install(self) -> None:
+        self._before_socket = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for number in ENDING:
+            # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
+            # there is a handler; see ``reload.Parent``.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, _nothing)
+        _installed.append(self)
+
+    def uninstall(self) -> None:
+        """Put back what was there before."""
+        if self in _installed:
+            _installed.remove(self)
+            signal.set_wakeup_fd(self._before_socket)
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
     def _run(self) -> None:
-        while (number := self._arrived.get()) is not None:
-            try:
-                self._on_signal(signal.Signals(number).name)
-            except Exception:  # the next signal must arrive all the same
-                logger.exception("%s was not dealt with", signal.Signals(number).name)
+        while number := self._read.recv(1):
+            if number[0] in ENDING:
+                name = signal.Signals(number[0]).name
+                try:
+                    self._on_signal(name)
+                except Exception:  # the next signal must arrive all the same
+                    logger.exception("%s was not dealt with", name)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Be a handler, as Python writes to the wakeup socket only for signals that have one."""
+
+
+_installed: list[Signals] = []
+
+
+def _after_fork() -> None:
+    """A forked copy (``multiprocessing``) has no such thread, and its signals are not this process's."""
+    for signals in tuple(_installed):
+        signals.uninstall()
+
+
+os.register_at_fork(after_in_child=_after_fork)

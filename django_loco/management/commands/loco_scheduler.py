@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from ... import scheduler
 from ...servers.base import NoServer
 from ...servers.process import leave
-from ..console import greeter, set_up
+from ..greeting import greeter, set_up
 from ..parts import Choice, process_of
 
 
@@ -19,8 +19,8 @@ class Command(BaseCommand):
         if options["list"]:
             self.list()
             return
-        set_up("scheduler", options)
         choice = Choice(scheduler=True)
+        set_up(choice, options)
         leave(process_of(choice, NoServer(), greeter(self, choice, options)).run())
 
     def list(self) -> None:

@@ -9,7 +9,7 @@ from ...servers.dev import DevServer, project_runserver
 from ...servers.process import leave
 from ...servers.reload import Parent, is_child
 from ..choices import EVERY_JOB, start_choice
-from ..console import greeter, set_up, without_noise
+from ..greeting import greeter, set_up, without_noise
 from ..parts import Choice, process_of
 
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice, options["addrport"] = start_choice(options)
-        set_up("web" if choice.server else "worker", options)
+        set_up(choice, options)
         if not choice.server:
             options["use_reloader"] = options["use_reloader"] and settings.DEBUG
             self.host(choice, NoServer(lambda: None if options["skip_checks"] else self.check()), options)

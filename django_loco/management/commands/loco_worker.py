@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...servers.base import NoServer
 from ...servers.process import leave
 from ..choices import worker_choice
-from ..console import greeter, set_up
+from ..greeting import greeter, set_up
 from ..parts import missing_tables, process_of
 
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = worker_choice(options)
-        set_up("worker", options)
+        set_up(choice, options)
         for alias in choice.backends:
             if problem := missing_tables(alias):
                 raise CommandError(problem)

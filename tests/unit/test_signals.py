@@ -1,0 +1,109 @@
+"""Signals reach their thread whatever the main thread does, and are no concern of forked copies."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+
+import pytest
+
+from django_loco.servers.signals import ENDING, Signals
+
+SECONDS = 10.0
+
+
+@pytest.fixture
+def arrived():
+    return queue.SimpleQueue()
+
+
+def test_each_signal_is_told_by_name_in_another_thread(arrived):
+    with Signals(lambda name: arrived.put((name, threading.current_thread()))):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+            name, thread = arrived.get(timeout=SECONDS)
+            assert name == number.name
+            assert thread is not threading.main_thread()
+
+
+def test_a_signal_arrives_while_the_main_thread_holds_every_lock_it_likes(arrived):
+    lock = threading.Lock()
+    with Signals(arrived.put), lock:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert arrived.get(timeout=SECONDS) == "SIGTERM"
+
+
+def test_a_signal_that_the_system_gives_to_another_thread_arrives(arrived):
+    go_on = threading.Event()
+    with Signals(arrived.put):
+        thread = threading.Thread(target=go_on.wait, args=(SECONDS,))
+        thread.start()
+        assert thread.ident
+        signal.pthread_kill(thread.ident, signal.SIGTERM)
+        assert arrived.get(timeout=SECONDS) == "SIGTERM"
+        go_on.set()
+        thread.join()
+
+
+def test_other_signals_are_not_told(arrived):
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    with Signals(arrived.put):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert arrived.get(timeout=SECONDS) == "SIGTERM"
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_fails_for_one_signal_does_not_keep_the_next_one_from_arriving(arrived, caplog):
+    def on_signal(name: str) -> None:
+        arrived.put(name)
+        raise ValueError("no")
+
+    with Signals(on_signal):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert arrived.get(timeout=SECONDS) == "SIGTERM"
+    assert "SIGTERM was not dealt with" in caplog.text
+
+
+def test_handlers_are_put_back():
+    before = [signal.getsignal(number) for number in ENDING]
+    with Signals(lambda _: None):
+        assert [signal.getsignal(number) for number in ENDING] != before
+    assert [signal.getsignal(number) for number in ENDING] == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_process_under_nohup_goes_on_ignoring_sighup(arrived):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Signals(arrived.put):
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_outside_of_the_main_thread_it_does_nothing():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def run() -> None:
+        with Signals(lambda _: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(SECONDS)
+    assert seen == [before]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_copy_has_its_own_signals(arrived):
+    with Signals(arrived.put):
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGINT)
+        assert arrived.get(timeout=SECONDS) == "SIGINT"
