@@ -22,8 +22,6 @@ from django.core.files import locks
 from ..job import Job, new_id
 from .rows import COLUMNS, job_of, row_of
 
-SUFFIX = ".jobs"
-
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +30,7 @@ def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
     if not jobs:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_prefix(alias)}{new_id()}{SUFFIX}"
+    path = folder / _name(new_id(), alias)
     unfinished = path.with_suffix(".unfinished")
     try:
         with unfinished.open("x", encoding="ascii") as file:
@@ -49,7 +47,7 @@ def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken.
     """
-    return sum(_read(path, take) for path in sorted(folder.glob(f"{_prefix(alias)}*{SUFFIX}")))
+    return sum(_read(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
 
 
 def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
@@ -87,5 +85,5 @@ def _job(path: Path, number: int, line: bytes) -> Job | None:
         return None
 
 
-def _prefix(alias: str) -> str:
-    return f"{quote(alias, safe='')}-"
+def _name(unique: str, alias: str) -> str:
+    return f"{unique}-{quote(alias, safe='')}.jobs"

@@ -1,0 +1,66 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_loco.compat import TaskError
+from django_loco.job import FAILED, Job
+from django_loco.queues.rows import COLUMNS, job_of, needle_of_tag, row_of, stored_time, text_of_tags, time_of
+
+JOB = Job(
+    task_path="shop.tasks.send",
+    backend="default",
+    run_after=datetime(2026, 11, 21, 5, 42, tzinfo=UTC),
+    tags=("a", "b"),
+    options={"backoff": [1, 2]},
+    key="k",
+    status=FAILED,
+    worker_ids=("w1", "w2"),
+    errors=(TaskError(exception_class_path="builtins.ValueError", traceback="\x00 \ud800"),),
+)
+
+
+def test_a_job_survives_the_round_trip():
+    assert job_of(row_of(JOB)) == JOB
+
+
+def test_a_row_has_a_place_for_each_field():
+    fields = set(Job.__dataclass_fields__)
+    assert set(COLUMNS) == fields
+    assert len(row_of(JOB)) == len(COLUMNS)
+
+
+def test_a_row_is_plain():
+    row = row_of(JOB)
+    assert json.loads(json.dumps(row)) == list(row)
+
+
+def test_what_a_database_makes_of_a_row_is_understood():
+    row = dict(zip(COLUMNS, row_of(JOB), strict=True))
+    row |= {"id": UUID(JOB.id), "is_async": 0, "run_after": datetime(2026, 11, 21, 5, 42)}  # noqa: DTZ001
+    assert job_of(list(row.values())) == JOB
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
+def test_times_are_stored_in_utc(zone):
+    moment = datetime(2026, 11, 21, 5, 42, tzinfo=UTC)
+    assert stored_time(moment.astimezone(zone)) == "2026-11-21 05:42:00.000000"
+    assert time_of(stored_time(moment.astimezone(zone))) == moment
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)), min_size=2))
+def test_stored_times_sort_as_times(moments):
+    assert sorted(map(stored_time, moments)) == [stored_time(moment) for moment in sorted(moments)]
+
+
+tags = st.text(st.sampled_from('ab"\\,[]\n 𝄞\x00'), max_size=4)
+
+
+@given(st.lists(tags, max_size=4), tags)
+def test_a_tag_is_found_if_it_is_there(present, wanted):
+    text = text_of_tags(present)
+    assert (needle_of_tag(wanted) in text) == (wanted in present)
+    assert json.loads(text) == present
