@@ -38,7 +38,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -152,6 +152,9 @@ class Shutdown:
         running = self._tell_to_stop(parts)
         self._run_hooks(during_server_shutdown, components, lambda: self.deadline)
         self._await(running)
+        if left := {name: count for part in parts for name, count in _unfinished(part.name, part.health())}:
+            self.code = FORCED
+            logger.warning("Handed back or cut off: %s", ", ".join(f"{left[name]} by the {name}" for name in left))
         for what, close in chain([("Finishing", finish)] if finish else [], closers()):
             self._limited(what, self._within(CLOSE, lambda: self.end), close)
         self._run_hooks(after_server_shutdown, components, lambda: self.end)
@@ -190,7 +193,6 @@ class Shutdown:
             return
         self.code = FORCED
         late = {call: part for call, part in running.items() if not call.ended}
-        logger.warning("Time is up: %s", "; ".join(f"{part.name} {part.health()}" for part in late.values()))
         for part in late.values():
             self._safely(part.stop, self._clock())
         hand_back = self._clock() + HAND_BACK
@@ -202,3 +204,12 @@ class Shutdown:
             function(*arguments)
         except Exception:
             logger.exception("%r failed", function)
+
+
+def _unfinished(name: str, health: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the name of each component that has begun what it could not end, and how much of that there is."""
+    count = health.get("running", 0) + health.get("handed_back", 0)
+    if count:
+        yield name, count
+    for part, its_health in health.get("components", {}).items():
+        yield from _unfinished(part, its_health)

@@ -133,8 +133,8 @@ class DevServer(Server):
         return not self.is_alive and self._in_flight.wait(None if until is None else max(0.0, until - time.monotonic()))
 
     def health(self) -> dict[str, Any]:
-        """Return ``alive`` and the number of requests ``in_flight``."""
-        return {"alive": self.is_alive, "in_flight": self._in_flight.count}
+        """Return ``alive`` and the number of requests that are ``running``."""
+        return {"alive": self.is_alive, "running": self._in_flight.count}
 
     def _on_open(self, socket_server: Any) -> None:
         self._socket_server = socket_server

@@ -174,13 +174,20 @@ def test_a_hook_without_a_timeout_ends_at_the_deadline_and_the_next_one_has_its_
     never.set()
 
 
-def test_what_is_late_is_asked_once_more_at_the_deadline(events, caplog):
+def test_what_is_late_is_asked_once_more_at_the_deadline(events):
     slow, quick = Noted("slow", events, slow=True), Noted("quick", events)
     assert Shutdown(0.01).run(slow, quick) == FORCED
     assert len(slow.deadlines) == 2
     assert len(quick.deadlines) == 1
-    assert "Time is up" in caplog.text
-    assert "slow" in caplog.text
+
+
+def test_what_has_ended_but_not_its_work_is_a_forced_end(events, caplog):
+    class Hasty(Noted):
+        def health(self):
+            return {"alive": False, "components": {"worker": {"running": 2}, "scheduler": {}}}
+
+    assert Shutdown(SECONDS).run(Hasty("hasty", events)) == FORCED
+    assert "Handed back or cut off: 2 by the worker" in caplog.text
 
 
 def test_what_never_ends_is_left_behind(events, caplog, monkeypatch):

@@ -1,15 +1,16 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from ... import scheduler
 from ...servers.base import NoServer
 from ...servers.process import leave
+from ..base import LocoCommand
 from ..greeting import greeter, set_up
 from ..parts import Choice, process_of
 
 
-class Command(BaseCommand):
+class Command(LocoCommand):
     help = "Enqueues the jobs of the schedules. Any number may run, on any number of machines: each tick is one job."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,19 +1,20 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from ...conf import loco_settings
 from ...servers.base import NoServer, Server
 from ...servers.dev import DevServer, project_runserver
 from ...servers.process import leave
 from ...servers.reload import Parent, is_child
+from ..base import LocoCommand
 from ..choices import EVERY_JOB, start_choice
 from ..greeting import greeter, set_up, without_noise
 from ..parts import Choice, process_of
 
 
-class Command(BaseCommand):
+class Command(LocoCommand):
     help = (
         "Runs the site and, in the same process, its background jobs and its schedules. By itself it runs the server "
         "alone; --worker and --scheduler add to that, --no-server takes the server away."

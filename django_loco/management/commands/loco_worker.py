@@ -1,10 +1,11 @@
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...servers.base import NoServer
 from ...servers.process import leave
+from ..base import LocoCommand
 from ..choices import worker_choice
 from ..greeting import greeter, set_up
 from ..parts import missing_tables, process_of
@@ -16,7 +17,7 @@ def whole(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(LocoCommand):
     help = (
         "Runs background jobs, and nothing else. Start as many as you like, on as many machines: they share the load."
     )

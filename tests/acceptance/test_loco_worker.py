@@ -1,0 +1,139 @@
+"""``loco_worker`` and ``loco_scheduler`` as processes of their own."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from django_loco.shutdown import CLEAN, FORCED
+
+
+def enqueue(project, *names: str, queue: str = "default") -> None:
+    code = f"from pages.tasks import work\nfor name in {names!r}: work.using(queue_name={queue!r}).enqueue(name)"
+    project.manage("shell", "--verbosity", "0", "--command", code)
+
+
+def start(project, *arguments: str):
+    process = project.start("loco_worker", *arguments)
+    process.wait_for(r"stop +Ctrl-C")
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_lets_jobs_end(project, number):
+    enqueue(project, "job")
+    process = start(project)
+    process.wait_for("job job begins")
+    process.signal(number)
+    process.wait_for(rf"Stopping \({number.name}\)")
+    project.open_gate("job")
+    assert process.wait() == CLEAN
+    assert "job job ends" in process.lines
+
+
+def test_a_second_signal_hands_jobs_back_to_other_workers(project):
+    enqueue(project, "job")
+    process, other = start(project), start(project, "--queues", "emails")
+    process.wait_for("job job begins")
+    process.signal(signal.SIGTERM)
+    process.wait_for("Stopping")
+    process.signal(signal.SIGTERM)
+    assert process.wait() == FORCED
+    other.terminate()
+    start(project).wait_for("job job begins")
+
+
+def test_what_is_not_done_at_the_deadline_goes_back(project):
+    project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 1}
+    enqueue(project, "job")
+    process = start(project)
+    process.wait_for("job job begins")
+    assert process.terminate() == FORCED
+    assert "Stopped by force" in process.output
+    assert "Handed back or cut off: 1 by the worker" in process.output
+    start(project).wait_for("job job begins")
+
+
+def test_drain_ends_it_when_no_job_is_left(project):
+    for name in ("one", "two"):
+        project.open_gate(name)
+    enqueue(project, "one", "two")
+    process = start(project, "--drain")
+    assert process.wait() == CLEAN
+    assert {"job one ends", "job two ends"} <= set(process.lines)
+
+
+def test_it_ends_after_so_many_jobs(project):
+    for name in ("one", "two"):
+        project.open_gate(name)
+    enqueue(project, "one", "two")
+    process = start(project, "--max-jobs", "1")
+    assert process.wait() == CLEAN
+    assert [line for line in process.lines if line.endswith("ends")] == ["job one ends"]
+
+
+def test_only_the_queues_it_is_told(project):
+    for name in ("one", "two"):
+        project.open_gate(name)
+    enqueue(project, "one")
+    enqueue(project, "two", queue="emails")
+    process = start(project, "--queues", "emails", "--drain")
+    assert process.wait() == CLEAN
+    assert [line for line in process.lines if line.endswith("ends")] == ["job two ends"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "said"),
+    [
+        ({"WORKER_MODE": "BackgroundAsync"}, (), "Nothing could ever reach this worker"),
+        ({"WORKER_MODE": "ForegroundBlocking"}, (), "Nothing could ever reach this worker"),
+        ({}, ("--queues", "email"), "There is no queue 'email' in TASKS. Did you mean 'emails'?"),
+        ({}, ("--queues", "a,,b"), "has an empty word"),
+        ({}, ("--backend", "defualt"), "Did you mean 'default'?"),
+        ({}, ("--drain", "--scheduler"), "Leave one of them out"),
+    ],
+)
+def test_nonsense_is_refused(project, settings, arguments, said):
+    project.settings |= settings
+    assert said in project.manage("loco_worker", *arguments, code=1)
+
+
+def test_numbers_are_from_one_on(project):
+    assert "not a whole number from 1 on" in project.manage("loco_worker", "--concurrency", "0", code=2)
+
+
+def test_missing_tables_are_named_with_the_remedy(project):
+    (project.folder / "db.sqlite3").unlink()
+    assert "run manage.py migrate django_loco" in project.manage("loco_worker", code=1)
+
+
+def test_a_database_that_is_away_for_now_is_waited_for(project):
+    away = project.folder / "away"
+    away.mkdir()
+    database = project.folder / "db.sqlite3"
+    database.rename(away / "db.sqlite3")
+    database.mkdir()  # sqlite3: unable to open database file
+    process = start(project)
+    database.rmdir()
+    (away / "db.sqlite3").rename(database)
+    enqueue(project, "job")
+    process.wait_for("job job begins")
+
+
+def test_the_scheduler_alone(project):
+    project.write(
+        "pages/schedules.py",
+        "from django_loco import scheduler\nfrom pages.tasks import work\n"
+        "scheduler.every(work, seconds=1, args=['tick'], name='ticking')\n",
+    )
+    project.open_gate("tick")
+    assert "ticking" in project.manage("loco_scheduler", "--list")
+    process = project.start("loco_scheduler")
+    process.wait_for("scheduler +1 schedule; next is ticking")
+    start(project).wait_for("job tick ends", count=2)
+    assert process.terminate() == CLEAN
+
+
+def test_a_project_without_schedules(project):
+    assert "There are no schedules." in project.manage("loco_scheduler", "--list")

@@ -1,0 +1,192 @@
+"""What the options of ``loco_start`` and ``loco_worker`` come to, and which of them are nonsense."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.core.management.base import CommandParser
+
+from django_loco.management.choices import start_choice, worker_choice
+from django_loco.management.commands import loco_start, loco_worker
+from django_loco.management.parts import parts_of, words
+
+BACKEND = "django_loco.backend.LocoBackend"
+IN_MEMORY = {"default": {"BACKEND": BACKEND, "OPTIONS": {"mode": "BackgroundAsync"}}}
+SHARED = {"default": {"BACKEND": BACKEND, "QUEUES": ["default", "emails"]}}
+SEVERAL = SHARED | {
+    "fast": {"BACKEND": BACKEND, "OPTIONS": {"mode": "BackgroundAsync"}},
+    "other": {"BACKEND": BACKEND, "QUEUES": ["reports"]},
+    "inline": {"BACKEND": BACKEND, "OPTIONS": {"mode": "ForegroundBlocking"}},
+}
+FOREIGN = {"default": {"BACKEND": "tests.app.backends.OtherBackend"}}
+
+
+def parse(command, arguments: str) -> dict:
+    parser: CommandParser = command.create_parser("manage.py", "command")
+    return vars(parser.parse_args(arguments.split(" ") if arguments else []))
+
+
+def start(arguments: str):
+    return start_choice(parse(loco_start.Command(), arguments))
+
+
+def worker(arguments: str):
+    return worker_choice(parse(loco_worker.Command(), arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "server", "works", "ticks"),
+    [
+        ("", True, False, False),
+        ("--server", True, False, False),
+        ("--worker", True, True, False),
+        ("--scheduler", True, False, True),
+        ("--worker --scheduler", True, True, True),
+        ("-a", True, True, True),
+        ("--all", True, True, True),
+        ("-s", True, True, False),
+        ("--server-and-worker --scheduler", True, True, True),
+        ("--server --worker --scheduler", True, True, True),
+        ("--no-server --worker", False, True, False),
+        ("--no-server --scheduler", False, False, True),
+        ("--no-server --all", False, True, True),
+    ],
+)
+def test_parts(arguments, server, works, ticks):
+    choice, _ = start(arguments)
+    assert (choice.server, choice.worker, choice.scheduler) == (server, works, ticks)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tags", "address"),
+    [
+        ("--worker", None, None),
+        ("--worker email", ("email",), None),
+        ("--worker=email,bulk", ("email", "bulk"), None),
+        ("--worker=", (), None),
+        ("--worker 8000", None, "8000"),
+        ("--worker 0.0.0.0:8000", None, "0.0.0.0:8000"),
+        ("--worker [::1]:8000", None, "[::1]:8000"),
+        ("--worker localhost:8000", None, "localhost:8000"),
+        ("--worker email 8000", ("email",), "8000"),
+        ("8000 --worker email", ("email",), "8000"),
+        ("-a --worker=email", ("email",), None),
+        ("8000", None, "8000"),
+    ],
+)
+def test_tags_and_address(arguments, tags, address):
+    choice, found = start(arguments)
+    assert (choice.tags, found) == (tags, address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--server --no-server", "--server and --no-server contradict each other"),
+        ("-s --no-server", "--server-and-worker and --no-server contradict each other"),
+        ("--no-server", "Add --worker or --scheduler"),
+        ("--no-server --worker 8000", "8000 is for the server"),
+        ("--no-server --worker --ipv6", "--ipv6 is for the server"),
+        ("--no-server --worker --nothreading", "--nothreading is for the server"),
+        ("--worker=a,,b", "has an empty word"),
+        ("--worker=,", "has an empty word"),
+    ],
+)
+def test_nonsense(arguments, said):
+    with pytest.raises(CommandError, match=said):
+        start(arguments)
+
+
+def test_tags_in_memory_are_nonsense(settings):
+    settings.TASKS = IN_MEMORY
+    with pytest.raises(CommandError, match="those without the tags would wait for ever"):
+        start("--worker=email")
+
+
+def test_a_worker_without_a_backend_of_ours_is_nonsense(settings):
+    settings.TASKS = FOREIGN
+    with pytest.raises(CommandError, match="No backend in TASKS is django-loco's"):
+        start("--worker")
+    with pytest.raises(CommandError, match="No backend in TASKS is django-loco's"):
+        worker("")
+    assert start("")[0].server
+
+
+def test_no_server_is_enough_with_components_of_ones_own(settings):
+    settings.LOCO = {"COMPONENTS": ["django_loco.scheduler.Scheduler"]}
+    choice, _ = start("--no-server")
+    assert [part.name for part in parts_of(choice)] == ["scheduler"]
+
+
+def test_a_component_that_cannot_be_imported(settings):
+    settings.LOCO = {"COMPONENTS": ["tests.app.Nothing"]}
+    with pytest.raises(CommandError, match=r"LOCO\['COMPONENTS'\] names 'tests.app.Nothing'"):
+        parts_of(start("")[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ("", ["worker"]),
+        ("--scheduler", ["scheduler", "worker"]),
+        ("--worker", ["worker of 'default'", "worker of 'fast'", "worker of 'other'"]),
+    ],
+)
+def test_what_runs_where_it_is_enqueued_has_a_worker_in_each_process(settings, arguments, names):
+    settings.TASKS = SEVERAL
+    assert [part.name for part in parts_of(start(arguments)[0])] == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backends"),
+    [
+        ("", ("default", "other")),
+        ("--queues reports", ("other",)),
+        ("--queues emails,reports", ("default", "other")),
+        ("--backend other", ("other",)),
+    ],
+)
+def test_whose_jobs_a_worker_runs(settings, arguments, backends):
+    settings.TASKS = SEVERAL
+    assert worker(arguments).backends == backends
+
+
+def test_only_the_workers_that_were_asked_for_may_end(settings):
+    settings.TASKS = SEVERAL
+    parts = parts_of(worker("--drain --backend default"))
+    assert {part.name: part.may_end for part in parts} == {"worker of 'default'": True, "worker of 'fast'": False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
+        ("--queues zzz", "There is no queue 'zzz' in TASKS. Known are: default, emails"),
+        ("--queues=", "--queues names no queue"),
+        ("--backend nothing", "No TASKS alias 'nothing' is django-loco's"),
+        ("--drain --scheduler", "Leave one of them out"),
+    ],
+)
+def test_nonsense_of_a_worker(settings, arguments, said):
+    settings.TASKS = SHARED
+    with pytest.raises(CommandError, match=said):
+        worker(arguments)
+
+
+@pytest.mark.parametrize("mode", ["BackgroundAsync", "ForegroundBlocking", "memory"])
+def test_a_worker_that_nothing_could_reach(settings, mode):
+    options = {"queue": "memory"} if mode == "memory" else {"mode": mode}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
+    with pytest.raises(CommandError, match="Nothing could ever reach this worker"):
+        worker("")
+
+
+def test_a_wrong_setting_is_told_in_a_sentence(settings):
+    settings.LOCO = {"NUM_WORKER": 1}
+    with pytest.raises(CommandError, match="Did you mean 'NUM_WORKERS'"):
+        call_command("loco_worker", skip_checks=True)
+
+
+@pytest.mark.parametrize(("text", "found"), [(None, None), ("", ()), (" ", ()), ("a", ("a",)), ("a, b", ("a", "b"))])
+def test_words(text, found):
+    assert words("--tags", text) == found
