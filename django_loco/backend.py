@@ -21,7 +21,7 @@ from .queues import Queue, queue_for
 from .results import load_task, result_of
 from .retry import stored
 from .serialization import encode_call
-from .tasks import LocoTask
+from .tasks import LocoTask, P, R
 
 #: Paths that have been found to lead to a task; in one process that does not change.
 _importable: set[str] = set()
@@ -47,7 +47,7 @@ class LocoBackend(BaseTaskBackend):
         if "." in task.func.__qualname__:
             raise InvalidTask("Task function must be defined at a module level.")
 
-    def enqueue(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
+    def enqueue(self, task: Task[P, R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[P, R]:
         """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
 
         Raises ``InvalidTask``, a ``TypeError`` or ``ValueError`` that names the argument which is not JSON, or a

@@ -61,7 +61,7 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
 
 
 def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
-    connection = connections[database]
+    connection: Any = connections[database]  # SQLite's has methods that its base class has not
     if connection.vendor == "postgresql":
         yield from _check_pool(alias, database, connection.settings_dict)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():

@@ -32,7 +32,7 @@ def _is_open(connection: BaseDatabaseWrapper) -> bool:
     return any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
 
 
-def after_commit(action: Callable[[], None], except_for: str | None = None) -> bool:
+def after_commit(action: Callable[[], object], except_for: str | None = None) -> bool:
     """Call ``action`` once no transaction is open but ``except_for``'s: now, or after the last commit.
 
     Returns whether that was now. If one of the transactions is rolled back, ``action`` is never called.
@@ -46,5 +46,5 @@ def after_commit(action: Callable[[], None], except_for: str | None = None) -> b
     return False
 
 
-def _again(action: Callable[[], None], except_for: str | None) -> None:
+def _again(action: Callable[[], object], except_for: str | None) -> None:
     after_commit(action, except_for)

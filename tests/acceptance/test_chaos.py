@@ -61,8 +61,10 @@ def test_kill_9_loses_no_job(site, task, capsys):
     assert len(ends) == JOBS
     twice = sum(1 for count in ends.values() if count > 1)
     with capsys.disabled():
-        print(f"\n{task}: {JOBS} jobs, kill -9: 0 lost, {twice} ran to the end twice, "
-              f"{sum(starts.values()) - JOBS} started again, all done {seconds:.1f} s later (lease {LEASE} s)")  # fmt: skip
+        print(
+            f"\n{task}: {JOBS} jobs, kill -9: 0 lost, {twice} ran to the end twice, "
+            f"{sum(starts.values()) - JOBS} started again, all done {seconds:.1f} s later (lease {LEASE} s)"
+        )
 
 
 @pytest.mark.parametrize("task", ["step", "astep"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -65,7 +66,7 @@ def test_a_failed_job_keeps_its_traceback(mode):
     result = finish(tasks.fail.enqueue("no such luck"), mode)
     assert result.status == TaskResultStatus.FAILED
     assert [error.exception_class for error in result.errors] == [ValueError]
-    assert 'raise ValueError(text)\nValueError: no such luck' in result.errors[0].traceback
+    assert "raise ValueError(text)\nValueError: no such luck" in result.errors[0].traceback
     with pytest.raises(ValueError, match="Task failed"):
         _ = result.return_value
 
@@ -134,7 +135,7 @@ def test_an_unknown_queue_is_refused():
 
 
 def test_a_task_that_no_worker_could_import_is_refused():
-    hidden = LocoTask(func=finish)
+    hidden: LocoTask[..., Any] = LocoTask(func=finish)
     with pytest.raises(InvalidTask, match="is no task but function"):
         hidden.enqueue()
 
@@ -158,7 +159,7 @@ def test_what_using_changed_is_seen_in_the_stored_result():
 
 
 def test_a_result_of_a_task_that_is_gone_is_still_shown():
-    backend = task_backends["default"]
+    backend: Any = task_backends["default"]
     job = backend._job(tasks.add, (1, 2), {})
     object.__setattr__(job, "task_path", "gone.tasks.add")
     queue_for("default").enqueue([job])
