@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, cast
 
 from django.core.checks import CheckMessage
 from django.utils import timezone
@@ -53,7 +53,7 @@ class LocoBackend(BaseTaskBackend):
         Raises ``InvalidTask``, a ``TypeError`` or ``ValueError`` that names the argument which is not JSON, or a
         ``QueueError``; then nothing is stored.
         """
-        return self.enqueue_many(task, [(args, kwargs)])[0]
+        return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 
     def enqueue_many(
         self, task: Task[..., Any], calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
