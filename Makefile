@@ -28,8 +28,10 @@ start: .venv/installed
 	$(MANAGE) migrate --verbosity 0
 	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
 
+# The pairs run side by side: these tests wait for processes far more than they compute.
 test: .venv/installed-dev
-	.venv/bin/tox run -e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
+	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
+		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
 check: lint types layers django wheel
 

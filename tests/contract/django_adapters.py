@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import connection, connections
 
 from django_loco import runtime
 from django_loco.backend import LocoBackend
-from django_loco.compat import Task, TaskResult, TaskResultDoesNotExist
+from django_loco.compat import Task, TaskResult
 from django_loco.results import result_of
 
 SECONDS = 30
@@ -36,14 +35,17 @@ class RecordingBackend(LocoBackend):
 
 
 class EagerBackend(RecordingBackend):
-    """In place of Django's immediate backend: ``enqueue`` returns when a worker has run the job to its end."""
+    """In place of Django's immediate backend: ``enqueue`` returns when a worker has run the job to its end.
+
+    Inside ``atomic()`` that cannot be: no worker sees the job before the commit.
+    """
 
     def enqueue(  # type: ignore[override]
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> TaskResult[..., Any]:
         result = super().enqueue(task, args, kwargs)
-        run_what_waits(self.alias)
-        with suppress(TaskResultDoesNotExist):  # in a transaction that it waits for
+        if not connection.in_atomic_block:
+            run_what_waits(self.alias)
             result.refresh()
         return result
 

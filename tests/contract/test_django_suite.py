@@ -19,8 +19,12 @@ RECORDING = "tests.contract.django_adapters.RecordingBackend"
 EAGER = "tests.contract.django_adapters.EagerBackend"
 FOREGROUND = "django_loco.backend.LocoBackend"
 
-DATABASE = "PostgreSQL" if os.environ.get("LOCO_TEST_DATABASE") == "postgres" else "SQLite"
-QUEUES = {DATABASE: {"queue": "database"}, "Memory": {"queue": "memory"}}
+#: What does not depend on the database runs once, beside SQLite.
+QUEUES = (
+    {"PostgreSQL": {"queue": "database"}}
+    if os.environ.get("LOCO_TEST_DATABASE") == "postgres"
+    else {"SQLite": {"queue": "database"}, "Memory": {"queue": "memory"}, "Foreground": {"mode": "ForegroundBlocking"}}
+)
 
 
 def add(name: str, django_case: type[SimpleTestCase], our_case: type[ours.Ours], **aliases: dict[str, Any]) -> None:
@@ -33,6 +37,10 @@ def add(name: str, django_case: type[SimpleTestCase], our_case: type[ours.Ours],
 
 def add_queue(name: str, options: dict[str, str]) -> None:
     recording: dict[str, Any] = {"BACKEND": RECORDING, "QUEUES": [], "OPTIONS": options}
+    if "mode" in options:
+        in_foreground = recording | {"BACKEND": FOREGROUND}
+        add_immediate(name, in_foreground, ours.OursForeground, ours.OursForegroundTransaction)
+        return
     add(f"{name}Dummy", SUITE.dummy.DummyBackendTestCase, ours.OursDummy, default=recording)
     add(
         f"{name}DummyTransaction",
@@ -59,13 +67,6 @@ def add_immediate(
     )
 
 
-def add_all() -> None:
-    for name, options in QUEUES.items():
-        add_queue(name, options)
-    foreground = {"BACKEND": FOREGROUND, "QUEUES": [], "OPTIONS": {"mode": "ForegroundBlocking"}}
-    add_immediate("Foreground", foreground, ours.OursForeground, ours.OursForegroundTransaction)
-
-
 try:
     SUITE = load()
 except NotAvailable as error:
@@ -74,4 +75,5 @@ except NotAvailable as error:
     def test_djangos_tests_are_available():
         pytest.fail(problem)
 else:
-    add_all()
+    for name, options in QUEUES.items():
+        add_queue(name, options)
