@@ -43,7 +43,7 @@ types: .venv/installed-dev
 	.venv/bin/mypy
 
 layers: .venv/installed-dev
-	.venv/bin/lint-imports --no-cache --no-timing
+	.venv/bin/lint-imports --no-cache --no-logo
 
 django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django makemigrations --check --dry-run
