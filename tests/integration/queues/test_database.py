@@ -1,0 +1,196 @@
+"""What a queue in a database owes to transactions, to lost connections and to those who have not migrated."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.utils import OperationalError
+
+from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
+from django_loco.job import SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.models import StoredJob
+from django_loco.queues.base import Claim
+from django_loco.queues.database import DatabaseQueue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def queue():
+    return DatabaseQueue("default", {})
+
+
+@pytest.fixture
+def no_table():
+    """The database as it is before the migrations of django_loco."""
+    table = StoredJob._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+        yield
+        cursor.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
+
+
+def job(alias="default", **given):
+    return Job(task_path="a.b", backend=alias, **given)
+
+
+def fetch(queue, **given):
+    return queue.fetch(Claim(worker_id="w", lease=30, threads=100, coroutines=100, **given))
+
+
+def test_a_job_is_part_of_the_transaction(queue):
+    with transaction.atomic():
+        queue.enqueue([job(), job()])
+        [single] = queue.enqueue([job()])
+    assert len(fetch(queue)) == 3
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        queue.enqueue([job(), job()])
+        raise ZeroDivisionError
+    assert fetch(queue) == []
+    assert single.id in {each.id for each in queue.list()}
+
+
+def test_a_job_is_part_of_a_savepoint(queue):
+    with transaction.atomic():
+        queue.enqueue([job(key="outer")])
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            queue.enqueue([job(key="inner")])
+            raise ZeroDivisionError
+    assert [each.key for each in fetch(queue)] == ["outer"]
+    assert len(queue.enqueue([job(key="inner")])) == 1
+
+
+def test_aliases_share_the_table_and_nothing_else(queue):
+    other = DatabaseQueue("other", {"database": "default"})
+    mine, [theirs] = queue.enqueue([job(key="k")])[0], other.enqueue([job("other", key="k")])
+    assert other.get(mine.id) is None
+    assert [each.id for each in other.list()] == [theirs.id]
+    assert sum(other.counts().values()) == 1
+    [held] = fetch(other, queues=("default",))
+    assert held.id == theirs.id
+    other.renew([held], 0)
+    assert queue.rescue() == []
+    assert queue.oldest_due() == mine.due_at
+    queue.clear()
+    assert len(other.rescue()) == 1
+
+
+def test_an_unknown_database_is_named():
+    with pytest.raises(LocoConfigurationError, match=r"TASKS\['fast'\]\['OPTIONS'\]\['database'\] is 'jobs'"):
+        DatabaseQueue("fast", {"database": "jobs"})
+
+
+def test_another_engine_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
+    with pytest.raises(LocoConfigurationError, match=r"DATABASES\['default'\], whose engine is oracle; .* OPTIONS"):
+        DatabaseQueue("default", {})
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    monkeypatch.setattr(
+        "django_loco.queues.database.ENGINES", {connection.vendor: ("psycopg_is_not_here.Store", "a.Waiter")}
+    )
+    with pytest.raises(LocoConfigurationError, match=r"needs psycopg 3 .*django-loco\[postgres\]"):
+        DatabaseQueue("default", {})
+
+
+def test_before_the_migration_everything_says_what_to_run(queue, no_table):
+    [waiting] = [job()]
+    for act in (
+        lambda: queue.enqueue([waiting]),
+        lambda: queue.enqueue([waiting, job()]),
+        lambda: fetch(queue),
+        lambda: queue.finish([Outcome(job=waiting, status=SUCCESSFUL)]),
+        lambda: queue.renew([waiting], 30),
+        queue.rescue,
+        queue.list,
+        queue.counts,
+        queue.oldest_due,
+        lambda: queue.get(waiting.id),
+        lambda: queue.prune(0),
+    ):
+        with pytest.raises(QueueUnavailable, match=r"run manage\.py migrate django_loco\.$"):
+            act()
+    User.objects.count()
+
+
+def test_another_database_is_named_in_the_remedy(queue):
+    queue._database = "jobs"
+    error = OperationalError("no such table: django_loco_job")
+    assert queue._explanation(error).endswith("run manage.py migrate django_loco --database=jobs.")
+
+
+def test_a_failure_in_a_transaction_cannot_be_committed(queue, no_table):
+    with pytest.raises(transaction.TransactionManagementError), transaction.atomic():
+        User.objects.create(username="lost")
+        with pytest.raises(QueueUnavailable):
+            queue.enqueue([job()])
+        User.objects.create(username="never")
+    assert User.objects.count() == 0
+
+
+def test_a_failure_in_a_savepoint_leaves_the_rest(queue, no_table):
+    with transaction.atomic():
+        User.objects.create(username="kept")
+        with pytest.raises(QueueUnavailable), transaction.atomic():
+            queue.enqueue([job()])
+    assert User.objects.count() == 1
+
+
+def test_a_transaction_that_is_broken_already_says_so_itself(queue):
+    with pytest.raises(transaction.TransactionManagementError), transaction.atomic():
+        User.objects.create(username="x")
+        with pytest.raises(IntegrityError):
+            User.objects.create(username="x")
+        queue.enqueue([job()])
+
+
+def test_a_batch_with_a_known_id_is_stored_not_even_in_part(queue):
+    known, new = job(), job()
+    queue.enqueue([known])
+    with pytest.raises(IntegrityError):
+        queue.enqueue([new, known])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        queue.enqueue([new, known])
+    assert [each.id for each in queue.list()] == [known.id]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+def test_times_are_right_without_time_zones(queue, settings, zone):
+    settings.USE_TZ, settings.TIME_ZONE = False, zone
+    connection.close()
+    now = utcnow()
+    due, later = job(run_after=now - timedelta(seconds=1)), job(run_after=now + timedelta(seconds=60))
+    queue.enqueue([due, later, immediate := job()])
+    held = fetch(queue)
+    assert [each.id for each in held] == [due.id, immediate.id]
+    assert [queue.get(each.id) for each in held] == held
+    assert queue.get(later.id) == later
+    assert queue.rescue() == []
+    outcome = Outcome(job=held[0], status=SUCCESSFUL, return_value="1", at=now - timedelta(seconds=60))
+    queue.finish([outcome])
+    assert queue.get(due.id) == outcome.applied()
+    assert (queue.prune(90), queue.prune(30)) == (0, 1)
+    queue.renew(held[1:], 0)
+    assert len(queue.rescue()) == 1
+    assert queue.oldest_due() == immediate.due_at
+
+
+def test_rows_can_be_read_through_the_model(queue):
+    [stored] = queue.enqueue([job(run_after=utcnow())])
+    row = StoredJob.objects.get(pk=stored.id)
+    assert (row.id, row.run_after, row.enqueued_at) == (stored.id, stored.run_after, stored.enqueued_at)
+    assert str(row) == f"a.b {stored.id}"
+    assert StoredJob.objects.filter(enqueued_at__lte=stored.enqueued_at, status="READY").count() == 1
+
+
+def test_closing_keeps_an_open_transaction(queue):
+    with transaction.atomic():
+        queue.enqueue([job()])
+        queue.close()
+        queue.enqueue([job()])
+    assert len(fetch(queue)) == 2
+    queue.close()
+    assert connections["default"].connection is None
+    assert len(queue.list()) == 2

@@ -1,0 +1,228 @@
+"""Waking workers by notifications, the database's clock, and connections that break."""
+
+import threading
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from django_loco.exceptions import QueueUnavailable
+from django_loco.job import Job, Outcome
+from django_loco.queues.base import Claim
+from django_loco.queues.database import DatabaseQueue
+
+from ...conftest import ON_POSTGRES
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL; runs when LOCO_TEST_DATABASE is postgres"),
+]
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def queue():
+    queue = DatabaseQueue("default", {})
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def listener(postgres, queue):
+    """A second connection that hears what the queue's listeners would."""
+    with postgres.connect(connection.settings_dict["NAME"]) as listener:
+        listener.execute(f"LISTEN {queue._store._channel}")
+        yield listener
+
+
+def heard(listener, timeout=0.0):
+    return len(list(listener.notifies(timeout=timeout)))
+
+
+def job(**given):
+    return Job(task_path="a.b", backend="default", **given)
+
+
+def fetch(queue, **given):
+    return queue.fetch(Claim(worker_id="w", lease=30, **{"threads": 100} | given))
+
+
+def settle(queue):
+    """Wait until the listener has nothing more to say about the past."""
+    while queue.wait(0.2):
+        pass
+
+
+def kill_connections():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_jobs_stored_in_quick_succession_are_announced_once(queue, listener):
+    for _ in range(20):
+        queue.enqueue([job()])
+    assert 1 <= heard(listener, 0.3) < 20
+
+
+def test_in_a_transaction_jobs_are_announced_when_it_commits(queue, listener):
+    queue.enqueue([job()])
+    assert heard(listener, 0.1) == 1
+    with transaction.atomic():
+        for _ in range(5):
+            queue.enqueue([job()])
+        assert heard(listener, 0.1) == 0
+    assert heard(listener, 0.1) == 1
+
+
+def test_what_is_rolled_back_is_not_announced(queue, listener):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        queue.enqueue([job()])
+        raise ZeroDivisionError
+    assert heard(listener, 0.1) == 0
+
+
+def test_what_is_not_due_or_not_new_is_not_announced(queue, listener):
+    queue.enqueue([job(key="k")])
+    queue._store._debounce.forget()
+    [held] = fetch(queue)
+    assert heard(listener, 0.1) == 1
+    queue.enqueue([job(key="k")])
+    queue._store._debounce.forget()
+    queue.enqueue([job(run_after=held.enqueued_at.replace(year=held.enqueued_at.year + 1))])
+    queue.renew([held], 30)
+    assert heard(listener, 0.1) == 0
+    queue.finish([Outcome.released(held)])
+    assert heard(listener, 0.1) == 1
+
+
+def test_a_skipped_announcement_that_takes_too_long_is_made_up_for(queue, listener, monkeypatch):
+    store = queue._store
+    answers = iter([False, True])  # the window is open before the statement and over after it
+    monkeypatch.setattr(store._debounce, "begin", lambda: next(answers))
+    queue.enqueue([job()])
+    assert heard(listener, 0.1) == 1
+
+
+def test_an_announcement_that_was_not_sent_opens_no_window(queue, listener):
+    with connection.execute_wrapper(_fail), pytest.raises(QueueUnavailable):
+        queue.enqueue([job()])
+    queue.enqueue([job()])
+    assert heard(listener, 0.1) == 1
+
+
+def _fail(execute, sql, params, many, context):
+    raise OperationalError("out of order")
+
+
+def test_a_notification_counts_twice(queue):
+    queue.wait(0)
+    settle(queue)
+    queue.enqueue([job()])
+    assert queue.wait(PATIENCE) is True
+    assert queue.wait(PATIENCE) is True  # the window of the first is over
+    assert queue.wait(0.1) is False
+
+
+def test_another_alias_wakes_nobody(queue):
+    queue.wait(0)
+    settle(queue)
+    DatabaseQueue("other", {}).enqueue([Job(task_path="a.b", backend="other")])
+    assert queue.wait(0.1) is False
+
+
+def test_a_lost_connection_is_replaced(queue, postgres):
+    queue.enqueue([job()])
+    with postgres.connect(connection.settings_dict["NAME"]) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+    with pytest.raises(QueueUnavailable, match=r"DATABASES\['default'\], which cannot be used now"):
+        fetch(queue)
+    assert len(fetch(queue)) == 1
+
+
+def test_a_lost_connection_in_a_transaction_is_its_owners_to_end(queue, postgres):
+    with pytest.raises(QueueUnavailable), transaction.atomic():
+        queue.enqueue([job()])
+        with postgres.connect(connection.settings_dict["NAME"]) as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        queue.enqueue([job()])
+    assert queue.list() == []
+
+
+def test_a_listener_that_lost_its_connection_makes_a_new_one(queue):
+    queue.wait(0)
+    settle(queue)
+    kill_connections()
+    with pytest.raises(QueueUnavailable):
+        queue.wait(PATIENCE)
+    assert queue.wait(PATIENCE) is True  # what may have been missed in the meantime
+    settle(queue)
+    queue.enqueue([job()])
+    assert queue.wait(PATIENCE) is True
+
+
+def test_a_server_that_is_away_is_unavailable_until_it_is_back(postgres):
+    queue = DatabaseQueue("default", {})
+    queue.enqueue([job()])
+    queue.wait(0)
+    postgres.stop()
+    try:
+        for act in (lambda: fetch(queue), lambda: fetch(queue), lambda: queue.wait(1), lambda: queue.wait(1)):
+            with pytest.raises(QueueUnavailable):
+                act()
+    finally:
+        postgres.start()
+    assert len(fetch(queue)) == 1
+    assert queue.wait(PATIENCE) is True
+    queue.close()
+
+
+def test_leases_follow_the_databases_clock(queue, monkeypatch):
+    queue.enqueue([job()])
+    long_ago = job().enqueued_at.replace(year=2000)
+    monkeypatch.setattr("django_loco.queues.postgres.utcnow", lambda: long_ago)
+    monkeypatch.setattr("django_loco.queues.store.utcnow", lambda: long_ago)
+    [held] = fetch(queue)
+    assert held.started_at == long_ago
+    assert queue.rescue() == []
+    queue.renew([held], 0)
+    assert len(queue.rescue()) == 1
+
+
+def test_nobody_waits_for_a_job_that_another_transaction_has_locked(queue):
+    queue.enqueue([job(priority=1), job()])
+    locked, checked = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            fetch(queue, threads=1)
+            locked.set()
+            checked.wait(PATIENCE)
+        queue.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(PATIENCE)
+    assert [each.priority for each in fetch(queue)] == [0]
+    checked.set()
+    holder.join()
+
+
+def test_server_side_binding_works_as_well(queue):
+    options = connection.settings_dict["OPTIONS"]
+    options["server_side_binding"] = True
+    connection.close()
+    try:
+        queue.enqueue([job(tags=("t",)), job(key="k")])
+        held = fetch(queue, tags=("t",)) + fetch(queue, queues=("default",))
+        assert len(held) == 2
+        assert queue.renew(held, 0) == set()
+        assert len(queue.rescue()) == 2
+        assert queue.finish([Outcome.released(each) for each in fetch(queue)]) == set()
+        assert queue.prune(0) == 0
+        assert queue.oldest_due() is not None
+        assert queue.get(held[0].id) is not None
+    finally:
+        options.clear()
+        connection.close()

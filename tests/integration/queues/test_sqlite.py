@@ -1,0 +1,226 @@
+"""How SQLite is set up, and that its lock is held no longer than it must be."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from django.db import connection, connections, transaction
+
+from django_loco.exceptions import QueueUnavailable
+from django_loco.job import SUCCESSFUL, Job, Outcome
+from django_loco.queues import sqlite
+from django_loco.queues.base import Claim
+from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.sqlite_wait import SQLiteWaiter
+
+from ...conftest import ON_POSTGRES
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(ON_POSTGRES, reason="about SQLite; runs when LOCO_TEST_DATABASE is sqlite"),
+]
+LOCO = "django_loco.backend.LocoBackend"
+
+
+@pytest.fixture
+def queue():
+    return DatabaseQueue("default", {})
+
+
+@pytest.fixture
+def writer():
+    """Another process that is in the middle of a transaction."""
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        other.execute("ROLLBACK")
+
+
+@pytest.fixture
+def impatient():
+    """Give up at once on a lock."""
+    connection.ensure_connection()
+    connection.connection.execute("PRAGMA busy_timeout = 0")
+    yield
+    connection.close()
+
+
+def job(**given):
+    return Job(task_path="a.b", backend="default", **given)
+
+
+def fetch(queue):
+    return queue.fetch(Claim(worker_id="w", lease=30, threads=100))
+
+
+def pragma(name):
+    connection.ensure_connection()
+    return connection.connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def transaction_mode():
+    return vars(connections["default"])["transaction_mode"]
+
+
+def reconnect():
+    connection.close()
+    connection.ensure_connection()
+
+
+def test_a_connection_to_a_queue_is_set_up():
+    reconnect()
+    assert (pragma("journal_mode"), pragma("busy_timeout"), transaction_mode()) == ("wal", 20_000, "IMMEDIATE")
+
+
+def test_a_connection_to_anything_else_is_left_alone(settings):
+    settings.WORKER_MODE = "BackgroundAsync"
+    reconnect()
+    assert (pragma("busy_timeout"), transaction_mode()) == (5_000, None)
+
+
+def test_what_the_project_chose_stays():
+    chosen = connection.settings_dict["OPTIONS"]
+    chosen |= {"timeout": 3, "transaction_mode": "DEFERRED"}
+    try:
+        reconnect()
+        assert (pragma("busy_timeout"), transaction_mode()) == (3_000, "DEFERRED")
+    finally:
+        chosen.clear()
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "databases"),
+    [
+        (LOCO, {}, {"default"}),
+        (LOCO, {"queue": "database", "database": "jobs"}, {"jobs"}),
+        (LOCO, {"queue": "django_loco.queues.database.DatabaseQueue"}, {"default"}),
+        (LOCO, {"queue": "memory"}, set()),
+        (LOCO, {"mode": "BackgroundAsync"}, set()),
+        ("django.tasks.backends.immediate.ImmediateBackend", {}, set()),
+        ("django_tasks.backends.immediate.ImmediateBackend", {}, set()),
+    ],
+)
+def test_whose_connections_are_set_up(settings, backend, options, databases):
+    settings.TASKS = {"default": {"BACKEND": backend, "OPTIONS": options}}
+    assert sqlite.served() == databases
+
+
+def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
+    path = tmp_path / "busy.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        busy = connections.create_connection("default")
+        busy.settings_dict = busy.settings_dict | {"NAME": str(path), "OPTIONS": {"timeout": 0}}
+        busy.connect()
+        assert f"{path} could not be switched to WAL" in caplog.text
+        busy.close()
+        other.execute("ROLLBACK")
+    busy.connect()
+    assert busy.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    busy.close()
+
+
+def test_a_worker_without_work_never_takes_the_lock(queue, writer, impatient):
+    assert fetch(queue) == []
+    assert queue.rescue() == []
+    assert queue.oldest_due() is None
+
+
+def test_jobs_that_one_has_no_room_for_are_no_work(queue, impatient):
+    queue.enqueue([job()])
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert queue.fetch(Claim(worker_id="w", lease=30, threads=0, coroutines=100)) == []
+        assert queue.fetch(Claim(worker_id="w", lease=30, threads=100, queues=("other",))) == []
+        assert queue.fetch(Claim(worker_id="w", lease=30, threads=100, tags=("other",))) == []
+        other.execute("ROLLBACK")
+
+
+def test_a_lock_that_outlasts_all_patience_is_unavailable(queue, writer, impatient):
+    for jobs in ([job()], [job(), job()]):
+        with pytest.raises(QueueUnavailable, match=r"DATABASES\['default'\].*database is locked"):
+            queue.enqueue(jobs)
+    assert queue.list() == []
+
+
+def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
+    levels = []
+    execute = queue._store.execute
+
+    def note(sql, **parameters):
+        levels.append(pragma("synchronous"))
+        return execute(sql, **parameters)
+
+    full, normal = 2, 1
+    queue.enqueue([job()])
+    monkeypatch.setattr(queue._store, "execute", note)
+    held = fetch(queue)
+    queue.renew(held, 30)
+    queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
+    assert levels == [full, normal, normal, normal]  # the look at what is due comes first
+    assert pragma("synchronous") == full
+    connection.connection.execute("PRAGMA synchronous = OFF")
+    queue.rescue()
+    queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
+    assert pragma("synchronous") == 0
+    connection.close()
+
+
+def test_within_a_transaction_durability_is_its_owners(queue):
+    queue.enqueue([job()])
+    with transaction.atomic():
+        held = fetch(queue)
+        queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
+        assert pragma("synchronous") == 2
+    assert queue.get(held[0].id).status == SUCCESSFUL
+
+
+def test_no_statement_of_the_hot_road_reads_the_whole_table(queue, monkeypatch):
+    plans = {}
+    execute = queue._store.execute
+
+    def explain(sql, **parameters):
+        plans[sql] = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {sql}", **parameters)]
+        return execute(sql, **parameters)
+
+    queue.enqueue([job() for _ in range(10)])
+    monkeypatch.setattr(queue._store, "execute", explain)
+    held = queue.fetch(Claim(worker_id="w", lease=0, threads=5, queues=("default",)))
+    queue.rescue()
+    queue.renew(held, 0)
+    queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in held])
+    queue.oldest_due()
+    queue.prune(0)
+    queue.get(held[0].id)
+    assert len(plans) >= 8
+    for sql, plan in plans.items():
+        assert not [step for step in plan if step.startswith("SCAN django_loco_job")], (sql, plan)
+    claiming = next(plan for sql, plan in plans.items() if "randomblob" in sql)
+    assert any(
+        "INDEX django_loco_ready (backend=? AND is_async=? AND priority=? AND due_at<?" in step for step in claiming
+    )
+    assert not any("TEMP B-TREE" in step for step in claiming)
+
+
+def test_a_database_in_memory_lets_time_pass(monkeypatch):
+    waiter = SQLiteWaiter("default", "default")
+    monkeypatch.setattr("django.db.backends.sqlite3.base.DatabaseWrapper.is_in_memory_db", lambda self: True)
+    assert waiter.wait(0) is False
+    waiter.interrupt()
+    assert waiter.wait(30) is False
+    monkeypatch.undo()
+    waiter.close()
+
+
+def test_looks_become_rarer_when_there_is_no_news(queue):
+    waiter = SQLiteWaiter("default", "default")
+    waiter.wait(0)
+    first = waiter._interval
+    waiter.wait(0.05)
+    assert waiter._interval > first
+    queue.enqueue([job()])
+    assert waiter.wait(5) is True
+    assert waiter._interval == first
+    waiter.close()
