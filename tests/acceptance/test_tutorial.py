@@ -1,0 +1,127 @@
+"""``docs/start/first-job.md``, done as it is written: its files, its commands, and what it says will be seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..processes import ROOT, Process, free_port
+from .shop import until
+
+PAGE = ROOT / "docs" / "start" / "first-job.md"
+
+
+def steps() -> Iterator[tuple[str, str]]:
+    """Yield ``(file, text)`` for each file to write and ``("$", command)`` for each command, in order."""
+    for match in re.finditer(r"^```(\w+)(?: title=\"(\S+)\")?\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
+        language, file, text = match.groups()
+        if file:
+            yield file, text
+        elif language == "console":
+            yield from (("$", line.removeprefix("$ ")) for line in text.splitlines())
+
+
+class Reader:
+    """Somebody who follows the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.site: Process | None = None
+        self.waiting = ""
+        self.processes: list[Process] = []
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.environment.pop("DJANGO_SETTINGS_MODULE", None)
+
+    def write(self, file: str, text: str) -> None:
+        with (self.folder / file).open("a" if file.endswith("settings.py") else "w") as opened:
+            opened.write(text)
+
+    def run(self, command: str) -> Process:
+        words = shlex.split(command.replace("django-admin", "python -m django"))
+        if "loco_start" in words:
+            self.stop_the_site()
+            words.append(f"127.0.0.1:{self.port}")
+        arguments = [sys.executable, *words[1:]]
+        code = f"import os; os.chdir({str(self.folder)!r}); os.execv({sys.executable!r}, {arguments!r})"
+        process = Process([sys.executable, "-c", code], self.environment)
+        self.processes.append(process)
+        if "loco_start" in words:
+            self.site = process
+            process.wait_for(rf"http://127\.0\.0\.1:{self.port}")
+        elif "loco_worker" not in words:
+            assert process.wait() == 0, process.output
+        return process
+
+    def stop_the_site(self) -> None:
+        if self.site:
+            self.site.signal(signal.SIGINT)
+            assert self.site.wait() == 0, self.site.output
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as response:
+            return json.load(response)
+
+    def is_greeted(self, path: str) -> bool:
+        return bool(self.get(path) == {"status": "SUCCESSFUL", "value": "Hello, Ada!"})
+
+    def see_a_job_run_beside_the_site(self, process: Process) -> None:
+        path = self.get("/greet/Ada")["look at"]
+        until(lambda: self.is_greeted(path))
+        process.wait_for(r"\[worker\].*greet.*successful")
+
+    def see_the_schedule_fire(self, process: Process) -> None:
+        process.wait_for(r"\[worker\].*greet.*successful", count=2)
+
+    def see_a_job_wait(self, process: Process) -> None:
+        self.waiting = self.get("/greet/Ada")["look at"]
+        assert self.get(self.waiting)["status"] == "READY", process.output
+
+    def see_the_worker_run_it(self, process: Process) -> None:
+        until(lambda: self.is_greeted(self.waiting))
+        assert process.terminate() == 0
+
+
+#: What the page promises after a command.
+SIGHTS = {
+    "python manage.py loco_start --worker": Reader.see_a_job_run_beside_the_site,
+    "python manage.py loco_start --worker --scheduler": Reader.see_the_schedule_fire,
+    "python manage.py loco_start": Reader.see_a_job_wait,
+    "python manage.py loco_worker": Reader.see_the_worker_run_it,
+}
+
+
+def test_the_first_job_is_as_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    try:
+        for file, text in steps():
+            if file != "$":
+                reader.write(file, text)
+                continue
+            process = reader.run(text)
+            if see := SIGHTS.get(text):
+                see(reader, process)
+        reader.stop_the_site()
+    finally:
+        for process in reader.processes:
+            process.close()
+
+
+def test_the_page_has_the_commands_that_are_followed() -> None:
+    commands = [text for file, text in steps() if file == "$"]
+    assert [command for command in commands if command in SIGHTS] == list(SIGHTS)
+
+
+@pytest.mark.parametrize("file", ["mysite/settings.py", "hello/tasks.py", "hello/views.py", "hello/schedules.py"])
+def test_the_page_shows_each_file(file: str) -> None:
+    assert file in [name for name, _ in steps()]

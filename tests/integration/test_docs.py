@@ -1,0 +1,152 @@
+"""What the documentation says is so: its code compiles, its names exist, its tables are complete."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import load_command_class
+
+from django_loco import checks, exceptions, scheduler
+from django_loco.conf import LocoSettings
+from django_loco.retry import TASK_OPTIONS
+from django_loco.scheduler.registry import Options, ZonedOptions
+from django_loco.tasks import LocoTask
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+#: Every command has these; Django documents them.
+OF_DJANGO = {"--help", "-h", "--version", "--verbosity", "-v", "--settings", "--pythonpath", "--traceback"} | {
+    "--no-color",
+    "--force-color",
+    "--skip-checks",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def blocks(language: str) -> list[Any]:
+    return list(_blocks(language))
+
+
+def _blocks(language: str) -> Iterator[Any]:
+    for page in PAGES:
+        for match in re.finditer(rf"^```{language}\b[^\n]*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+            line = page.read_text()[: match.start()].count("\n") + 1
+            yield pytest.param(match[1], id=f"{name_of(page)}:{line}")
+
+
+def rows(page: str, section: str = "") -> list[list[str]]:
+    """Return the cells of the first column's code words, row by row, of the tables in a section of a page."""
+    text = (DOCS / page).read_text()
+    if section:
+        text = re.split(r"^## ", text.partition(f"## {section}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    assert text, f"{page} has no section {section!r}"
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_compiles_and_imports_what_there_is(code: str) -> None:
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("django_loco"):
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_settings_and_options_in_examples_exist(code: str) -> None:
+    known = {field.name for field in fields(LocoSettings)}
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="LOCO")], value=ast.Dict(keys=keys)):
+                assert {key.value for key in keys if isinstance(key, ast.Constant)} <= known
+            case ast.Call(func=ast.Name(id="task"), keywords=options):
+                assert {option.arg for option in options} <= {field.name for field in fields(LocoTask)}
+            case ast.Call(func=ast.Attribute(attr="using"), keywords=options):
+                assert {option.arg for option in options} <= set(inspect.signature(LocoTask.using).parameters)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="scheduler"), attr=call), keywords=options):
+                parameters = {*inspect.signature(getattr(scheduler, call)).parameters, *ZonedOptions.__annotations__}
+                assert {option.arg for option in options} <= parameters | set(Options.__annotations__)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{name_of(page)} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_all_pages_are_in_the_table_of_contents() -> None:
+    contents = re.findall(r"- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(contents) == [str(path.relative_to(DOCS)) for path in sorted(DOCS.rglob("*.md"))]
+    index = (DOCS / "index.md").read_text()
+    assert [page for page in contents if page != "index.md" and f"]({page})" not in index] == []
+
+
+def test_the_reference_of_settings_is_complete() -> None:
+    told = {words(name)[0]: default for name, _, default, _ in rows("reference/settings.md", "`LOCO`")}
+    defaults = {field.name: getattr(LocoSettings(), field.name) for field in fields(LocoSettings)}
+    assert told == {name: "`{}`".format(f'"{v}"' if isinstance(v, str) else v) for name, v in defaults.items()}
+
+
+def test_the_reference_of_task_options_is_complete() -> None:
+    told = [words(row[0])[0] for row in rows("reference/tasks.md", "`@task`")]
+    assert told == ["priority", "queue_name", "backend", "takes_context", *TASK_OPTIONS]
+
+
+def test_the_reference_of_exceptions_is_complete() -> None:
+    page = (DOCS / "reference/tasks.md").read_text()
+    own = [e for e in vars(exceptions).values() if isinstance(e, type) and e.__module__ == exceptions.__name__]
+    assert [error.__name__ for error in own if f" {error.__name__} " not in page.replace("\n", " ")] == []
+
+
+def test_the_reference_of_schedules_is_complete() -> None:
+    told = [row[0] for row in rows("reference/schedules.md")]
+    calls = {words(row)[0].partition("(")[0]: row for row in told if "(" in row}
+    functions = {name for name in scheduler.__all__ if inspect.ismethod(getattr(scheduler, name))}
+    assert set(calls) == functions - {"problems", "upcoming"}
+    for call, row in calls.items():
+        parameters = [name for name in inspect.signature(getattr(scheduler, call)).parameters if name != "options"]
+        assert all(re.search(rf"\b{name}\b", row) for name in parameters), call
+    options = {word for row in told if "(" not in row for word in words(row)}
+    assert options == set(Options.__annotations__) | set(ZonedOptions.__annotations__)
+
+
+@pytest.mark.parametrize("command", ["loco_start", "loco_worker", "loco_scheduler"])
+def test_the_reference_of_commands_is_complete(command: str) -> None:
+    parser = load_command_class("django_loco", command).create_parser("manage.py", command)
+    actions: list[argparse.Action] = parser._actions
+    flags = {flag for action in actions for flag in action.option_strings or [action.dest]} - OF_DJANGO
+    told = {word.split()[0] for row in rows("reference/commands.md", f"`{command}`") for word in words(row[0])}
+    # Django's runserver has the flags of staticfiles only where that is installed, as the tests' site has it not.
+    assert told - {"--nostatic", "--insecure"} == flags - {"--nostatic", "--insecure"}
+
+
+def test_the_reference_of_checks_is_complete() -> None:
+    source = Path(inspect.getfile(checks)).read_text()
+    assert {words(row[0])[0] for row in rows("reference/checks.md")} == set(re.findall(r"loco\.[EW]\d{3}", source))
