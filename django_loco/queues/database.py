@@ -60,6 +60,7 @@ class DatabaseQueue(Queue):
         self._store: Store = store(alias, self._database)
         self._waiter_class = waiter
         self._local = threading.local()
+        self._lock = threading.Lock()
         self._waiters: WeakSet[Waiter] = WeakSet()
         self._interrupts = 0
 
@@ -151,9 +152,10 @@ class DatabaseQueue(Queue):
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
-        self._interrupts += 1
-        for waiter in tuple(self._waiters):
-            waiter.interrupt()
+        with self._lock:
+            self._interrupts += 1
+            for waiter in self._waiters:
+                waiter.interrupt()
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
@@ -193,7 +195,8 @@ class DatabaseQueue(Queue):
     def _waiter(self) -> Waiter:
         if not hasattr(self._local, "waiter"):
             self._local.waiter = self._waiter_class(self.alias, self._database)
-            self._waiters.add(self._local.waiter)
+            with self._lock:
+                self._waiters.add(self._local.waiter)
         waiter: Waiter = self._local.waiter
         return waiter
 
