@@ -17,6 +17,7 @@ import logging
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -33,6 +34,7 @@ FIELDS = ("component", "job_id", "task", "attempt")
 _COMPONENT_OF_LOGGER = {
     "django.server": "web",
     "django.request": "web",
+    "django.utils.autoreload": "loco",
     "django_loco.worker": "worker",
     "django_loco.queues": "worker",
     "django_loco.scheduler": "scheduler",
@@ -47,6 +49,8 @@ COLOURS: dict[str, dict[str, Any]] = {
     "worker": {"fg": "green"},
     "scheduler": {"fg": "magenta"},
 }
+
+_PACKAGE = str(Path(__file__).parent)
 
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
 
@@ -131,6 +135,14 @@ class PlainFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line. The record's cache is for the whole traceback, which other handlers want."""
+        cached, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = cached
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Return the line without its traceback."""
         LabelFilter().filter(record)
@@ -138,6 +150,14 @@ class PlainFormatter(logging.Formatter):
         message = _state(record) if job else ""
         record.message = " ".join(part for part in (job, level, message or record.message) if part)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        """Return the traceback, from the first frame that is not django-loco's."""
+        kind, error, frames = ei
+        theirs = frames
+        while theirs and theirs.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            theirs = theirs.tb_next
+        return super().formatException((kind, error, theirs or frames))
 
 
 def _state(record: logging.LogRecord) -> str:

@@ -30,7 +30,7 @@ def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
         found.append(("scheduler", _schedules()))
     if choice.own_components and loco_settings().COMPONENTS:
         found.append(("also", ", ".join(loco_settings().COMPONENTS)))
-    return [*found, ("stop", f"Ctrl-C; what runs then has {loco_settings().SHUTDOWN_TIMEOUT:g} s")]
+    return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
 
 
 def render(found: list[Row], *, colour: bool = False) -> str:

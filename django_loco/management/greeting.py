@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, OutputWrapper
 
 from ..conf import loco_settings
+from ..servers.reload import is_reloaded
 from . import banner
 from .console import set_up_console
 from .parts import Choice
@@ -36,6 +37,9 @@ def greeter(
     def greet(url: str) -> None:
         # A project's wsgi.py calls django.setup(), which makes all handlers anew.
         set_up(choice, options)
+        if is_reloaded():
+            logger.info("Running again%s", f" at {url}" if url else "")
+            return
         rows = banner.rows(choice, url, remark)
         if loco_settings().LOG_FORMAT == "json":
             logger.info("Started. %s", ". ".join(f"{name}: {text}" for name, text in rows))

@@ -52,13 +52,14 @@ class Process:
         self._file_watch = FileWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
         self._error: BaseException | None = None
+        self._link = Link.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
         with Signals(self._on_signal):
-            if link := Link.of_parent():
-                link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
+            if self._link:
+                self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
             self._server.start()
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
@@ -69,9 +70,15 @@ class Process:
         return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
 
     def _on_ready(self, url: str) -> None:
-        if not self._shutdown.requested.is_set():
+        if self._shutdown.requested.is_set():
+            return
+        try:
             self._announce(url)
-            self._components.start()
+        except Exception:  # a site is not kept from serving by what cannot be shown of it
+            logger.exception("What runs at %s cannot be shown", url)
+        self._components.start()
+        if self._link:
+            self._link.ready()
 
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():

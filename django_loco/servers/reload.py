@@ -38,7 +38,9 @@ from .signals import Signals
 RELOAD = 3
 #: Where a child finds the number of its end of the link.
 LINK_VARIABLE = "DJANGO_LOCO_LINK"
-LOADED = b"+"
+#: Set for every child after one that served.
+AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
+LOADED, READY = b"+", b"!"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
 #: So many signals end a child on the spot.
@@ -50,6 +52,11 @@ logger = logging.getLogger(__name__)
 def is_child() -> bool:
     """Whether this process is the site, rather than the parent that starts it."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
+
+
+def is_reloaded() -> bool:
+    """Whether the site has been served before, by an earlier child."""
+    return os.environ.get(AGAIN_VARIABLE) == "true"
 
 
 class Link:
@@ -67,6 +74,11 @@ class Link:
         end = socket.socket(fileno=int(number))
         end.set_inheritable(False)
         return cls(end)
+
+    def ready(self) -> None:
+        """Tell the parent that the site serves."""
+        with suppress(OSError):  # that it is gone we learn elsewhere
+            self._end.send(READY)
 
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         """Tell the parent that the code could be loaded; from then on call back, in a thread."""
@@ -133,6 +145,7 @@ class Parent:
         """``shutdown_timeout`` is how many seconds the child may take to end, but for what it does in its tail."""
         self._patience = shutdown_timeout + 2 * TAIL
         self._signals = 0
+        self._has_served = False
         self._news = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
@@ -165,11 +178,14 @@ class Parent:
             code = self._child.wait()
             with self._lock:
                 self._link = None
-            return code if code >= 0 else KILLED - code, _has_loaded(ours)
+            said = _said(ours)
+            self._has_served = self._has_served or READY in said
+            return code if code >= 0 else KILLED - code, LOADED in said
 
     def _start_child(self, link: socket.socket) -> subprocess.Popen[bytes]:
         link.set_inheritable(True)
         variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true", LINK_VARIABLE: str(link.fileno())}
+        variables |= {AGAIN_VARIABLE: "true"} if self._has_served else {}
         # Until the child has handlers of its own, a Ctrl-C is ours to pass on; to the child it would be but a
         # KeyboardInterrupt amid its imports.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -189,7 +205,7 @@ class Parent:
     def _tell_child(self, name: str) -> None:
         if self._child is None or self._link is None:
             return
-        if self._signals >= ENOUGH or not _has_loaded(self._link):
+        if self._signals >= ENOUGH or LOADED not in _said(self._link):
             self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
             return
         with suppress(OSError):  # it has just ended
@@ -208,8 +224,9 @@ class Parent:
         self._news.clear()
 
 
-def _has_loaded(link: socket.socket) -> bool:
+def _said(link: socket.socket) -> bytes:
+    """Return what the child has said so far."""
     try:
-        return link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == LOADED
+        return link.recv(len(LOADED + READY), socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
-        return False
+        return b""

@@ -179,18 +179,18 @@ class Project:
         assert before in text
         self.write(name, text.replace(before, after))
 
-    def touch_until(self, process: Process, pattern: str, name: str, count: int = 1) -> None:
+    def touch_until(self, process: Process, pattern: str, name: str) -> None:
         """Touch a file until ``process`` says ``pattern``: a reloader sees no change before its first look at all."""
         for minutes in range(5):
             later = time.time() + 60 * minutes
             os.utime(self.folder / name, (later, later))
             try:
-                process.wait_for(pattern, timeout=SECONDS / 4, count=count)
+                process.wait_for(pattern, timeout=SECONDS / 4)
                 return
             except AssertionError:
                 if not process.is_running:
                     raise
-        process.wait_for(pattern, timeout=0, count=count)
+        process.wait_for(pattern, timeout=0)
 
     def open_gate(self, name: str) -> None:
         """Let the job or request go on that waits for ``name``."""

@@ -8,10 +8,12 @@ import json
 import logging
 import sys
 import threading
+import time
 
 import pytest
 
 from django_loco import log
+from django_loco.calls import Calls
 from django_loco.compat import TASKS_LOGGER
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
@@ -103,6 +105,33 @@ def test_what_django_says_of_a_task_is_not_said_twice(job):
         TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
     )
     assert log.LabelFormatter(log.PlainFormatter()).format(entry).endswith("] send#9f3a01bc/2 successful")
+
+
+def fail() -> None:
+    raise ValueError("no")
+
+
+def test_a_traceback_begins_in_the_users_code():
+    calls = Calls()
+    entries: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = entries.append  # type: ignore[method-assign]
+    logging.getLogger("django_loco.shutdown").addHandler(handler)
+    assert calls.wait(calls.start("This", fail), until=lambda: time.monotonic() + 10)
+    logging.getLogger("django_loco.shutdown").removeHandler(handler)
+    shown = log.PlainFormatter().format(entries[0])
+    assert "in fail" in shown
+    assert "calls.py" not in shown
+    assert "calls.py" in logging.Formatter().format(entries[0])
+
+
+def test_a_traceback_of_django_loco_alone_is_whole():
+    try:
+        log.unbind(None)  # type: ignore[arg-type]
+    except TypeError as error:
+        entry = record()
+        entry.exc_info = (type(error), error, error.__traceback__.tb_next if error.__traceback__ else None)
+    assert "in unbind" in log.PlainFormatter().format(entry)
 
 
 def test_a_line_in_json(job):
