@@ -49,7 +49,8 @@ class DatabaseQueue(Queue):
         the alias in ``DATABASES`` whose database has the table ("default").
 
     Many processes and machines may use it at once. It handles only jobs enqueued through its own alias of
-    ``TASKS``, so that several may share the table.
+    ``TASKS``, so that several may share the table. A once-key is known as long as its job is, and that is for an hour
+    after its end at least, however soon results are pruned.
     """
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
@@ -129,7 +130,7 @@ class DatabaseQueue(Queue):
         return time_of(min((first for (first,) in rows if first is not None), default=None))
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete finished jobs; one with a once-key stays for an hour at least, so that the key is remembered."""
+        """Delete finished jobs, those with a once-key after an hour at the earliest."""
         keys_older_than = max(older_than, KEY_MEMORY)
         return len(self._run(PRUNE, before=-older_than, keys_before=-keys_older_than, limit=limit))
 

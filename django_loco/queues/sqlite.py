@@ -30,12 +30,15 @@ from django.db import transaction
 
 from ..compat import task_backends
 from ..conf import DEFAULT_MODE
+from ..exceptions import LocoConfigurationError
 from ..job import Job, utcnow
 from . import BUILT_IN, DEFAULT
 from .base import Claim
 from .rows import COLUMNS, Row, row_of, stored_time
 from .store import Store
 
+#: The first one with ``RETURNING``.
+OLDEST = (3, 35)
 BUSY_MILLISECONDS = 20_000
 NORMAL = 1
 
@@ -61,11 +64,21 @@ logger = logging.getLogger(__name__)
 
 
 class SQLiteStore(Store):
-    """Statements for SQLite 3.35 or later. The clock is this machine's, which no other shares the file with."""
+    """Statements for SQLite. The clock is this machine's, which no other one shares the file with."""
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
+
+    def __init__(self, alias: str, database: str) -> None:
+        """Raises ``LocoConfigurationError`` if Python was built with an older SQLite."""
+        super().__init__(alias, database)
+        found: Any = self.connection.Database
+        if found.sqlite_version_info < OLDEST:
+            raise LocoConfigurationError(
+                f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], for which SQLite {found.sqlite_version} "
+                "is too old; it must be 3.35 or later. Upgrade it, or use PostgreSQL."
+            )
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one transaction."""
@@ -148,22 +161,24 @@ def _new_row(job: Job) -> Row:
 def tune(*, connection: Any, **kwargs: Any) -> None:
     """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
 
-    What the project chose itself in ``DATABASES`` (``timeout``, ``transaction_mode``) stays.
+    What the project chose itself in ``DATABASES`` stays: ``timeout``, ``transaction_mode`` or a pragma in
+    ``init_command``.
     """
     if connection.vendor != "sqlite" or connection.alias not in served():
         return
     chosen = connection.settings_dict["OPTIONS"]
     if "transaction_mode" not in chosen:
         connection.transaction_mode = "IMMEDIATE"
-    if "timeout" not in chosen:
+    commands = str(chosen.get("init_command", "")).lower()
+    if "timeout" not in chosen and "busy_timeout" not in commands:
         connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    if not connection.is_in_memory_db():
+    if "journal_mode" not in commands and not connection.is_in_memory_db():
         _switch_to_wal(connection)
 
 
 def served() -> set[str]:
     """Return the aliases in ``DATABASES`` in which queues of this project keep their jobs."""
-    every = [(params["BACKEND"], params.get("OPTIONS", {})) for params in task_backends.settings.values()]
+    every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
     return {
         options.get("database", "default")
         for backend, options in every

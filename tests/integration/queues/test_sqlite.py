@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from django.db import connection, connections, transaction
 
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.job import SUCCESSFUL, Job, Outcome
 from django_loco.queues import sqlite
 from django_loco.queues.base import Claim
@@ -87,6 +87,24 @@ def test_what_the_project_chose_stays():
     finally:
         chosen.clear()
         connection.close()
+
+
+def test_pragmas_that_the_project_chose_stay():
+    chosen = connection.settings_dict["OPTIONS"]
+    chosen["init_command"] = "PRAGMA Journal_Mode = DELETE; PRAGMA busy_timeout = 7"
+    try:
+        reconnect()
+        assert (pragma("journal_mode"), pragma("busy_timeout")) == ("delete", 7)
+    finally:
+        chosen.clear()
+        reconnect()
+    assert pragma("journal_mode") == "wal"
+
+
+def test_an_old_sqlite_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr("sqlite3.dbapi2.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(LocoConfigurationError, match=r"DATABASES\['default'\], for which SQLite 3.* must be 3\.35"):
+        DatabaseQueue("default", {})
 
 
 @pytest.mark.parametrize(
