@@ -73,7 +73,8 @@ class SQLiteStore(Store):
     def __init__(self, alias: str, database: str) -> None:
         """Raises ``LocoConfigurationError`` if Python was built with an older SQLite."""
         super().__init__(alias, database)
-        found: Any = self.connection.Database
+        connection: Any = self.connection
+        found = connection.Database
         if found.sqlite_version_info < OLDEST:
             raise LocoConfigurationError(
                 f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], for which SQLite {found.sqlite_version} "
