@@ -105,3 +105,11 @@ def poison(number: int) -> None:
 @task
 def tick() -> None:
     note(f"tick {time.time():.0f}")
+
+
+@task
+def chain(number: int) -> None:
+    """Enqueues the next one down to 0."""
+    note(f"end {number}")
+    if number:
+        chain.enqueue(number - 1)

@@ -1,0 +1,79 @@
+"""Jobs in memory, through the ends of real processes: run in the time there is, or kept for the next process."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+ENQUEUE = "from django_loco.tasks import enqueue_many; from tests.app import tasks; enqueue_many(tasks.{}, {})\n"
+
+
+@pytest.fixture
+def site(site):
+    site.settings["WORKER_MODE"] = "BackgroundAsync"
+    return site
+
+
+def ended(site):
+    path = site.folder / "notes"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return Counter(int(line.split()[1]) for line in lines if line.startswith("end "))
+
+
+def kept(site):
+    return sum(len(path.read_text().splitlines()) for path in site.folder.rglob("*.jobs"))
+
+
+@pytest.mark.parametrize("task", ["step", "astep"])
+def test_a_command_that_has_come_to_its_end_runs_its_jobs_first(site, task):
+    site.shell(ENQUEUE.format(task, "range(50)"))
+    assert ended(site) == Counter(range(50))
+    assert kept(site) == 0
+
+
+def test_a_command_that_fails_does_so_too(site):
+    site.manage("shell", "--verbosity", "0", "-c", ENQUEUE.format("step", "range(50)") + "raise SystemExit(3)", code=3)
+    assert ended(site) == Counter(range(50))
+
+
+def test_what_there_is_no_time_for_is_kept_and_runs_in_the_next_process_once(site):
+    site.settings["LOCO"] = {"NUM_WORKERS": 2, "SHUTDOWN_TIMEOUT": 1}
+    site.shell(ENQUEUE.format("step", "[(number, 0.1) for number in range(60)]"))
+    done, waiting = sum(ended(site).values()), kept(site)
+    assert 0 < done < 60
+    assert done + waiting == 60
+
+    site.settings["LOCO"] = {"NUM_WORKERS": 10}
+    site.shell(ENQUEUE.format("step", "[1000]"))
+    assert ended(site) == Counter([*range(60), 1000])
+    assert kept(site) == 0
+
+
+def test_a_deferred_job_is_kept_with_its_time(site):
+    later = "from datetime import timedelta; from tests.app.tasks import step\n"
+    site.shell(later + "step.using(run_after=timedelta(seconds=2)).enqueue(7)")
+    assert (ended(site), kept(site)) == (Counter(), 1)
+    site.shell("import time; from tests.app.tasks import step; step.enqueue(8); time.sleep(2.5)")
+    assert ended(site) == Counter([7, 8])
+
+
+FORK = """
+import os
+from tests.app.tasks import step
+first = step.enqueue(1)
+child = os.fork()
+step.enqueue(2 if child else 3)
+if child:
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_forked_process_runs_its_own_jobs_and_not_its_parents(site):
+    site.shell("import warnings; warnings.simplefilter('ignore')\n" + FORK)
+    assert ended(site) == Counter([1, 2, 3])
+
+
+def test_a_job_may_enqueue_another(site):
+    site.shell("from tests.app.tasks import chain; chain.enqueue(5)")
+    assert ended(site) == Counter([5, 4, 3, 2, 1, 0])
