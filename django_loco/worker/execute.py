@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
@@ -111,19 +112,18 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
 
 
 async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
-    """``announce`` on an event loop: sync receivers run in a thread, where they may use the database.
+    """``announce`` on an event loop: receivers are called in a thread, where they may use the database.
 
-    Unless they are but Django's own, which only log: two changes of thread per job would be most of its cost.
+    Unless they are but Django's own, which only log: two changes of thread per job would be most of its cost. Not by
+    ``asend_robust``, which before Django 6.1 loses the exception that receivers look for.
     """
     if all(_only_logs(entry[1]) for entry in signal.receivers):
         announce(signal, result)
         return
     try:
-        await signal.asend_robust(sender=type(result.task.get_backend()), task_result=result)
+        await sync_to_async(announce)(signal, result)
     except asyncio.CancelledError:  # at a shutdown: what the run has come to stands
         logger.debug("The receivers of a task signal were cut off")
-    except BaseException:
-        logger.exception("A receiver of a task signal raised")
 
 
 def _only_logs(receiver: Any) -> bool:

@@ -28,6 +28,8 @@ logger = logging.getLogger("django_loco.worker")
 
 #: At the latest so many seconds after one fetch comes the next, give or take a fifth.
 POLL = 1.0
+#: Seconds that outcomes have to come in when the deadline has passed.
+LAST_MOMENT = 0.5
 
 
 class Fetcher:
@@ -134,8 +136,13 @@ class Fetcher:
         self.outage.over()
         self.last_turn = self._clock()
         if not found and not self._is_over():
-            self._finished.bell.wait(min(POLL * random.uniform(0.8, 1.2), self._ending.patience))  # noqa: S311
+            self._finished.bell.wait(self._patience)
         self._finished.bell.clear()
+
+    @property
+    def _patience(self) -> float:
+        poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return min(poll, self._ending.patience, self.threads.patience, self.coroutines.patience)
 
     def _turn(self) -> bool:
         self._collect()
@@ -167,11 +174,20 @@ class Fetcher:
             self._release(tuple(self._held.values()))
 
     def _hand_back(self) -> None:
-        """At the very end: release what is left, which is something only if the deadline came too soon."""
+        """At the very end: release what is left, which is something only if the deadline came too soon.
+
+        Jobs that have just ended, but whose outcomes are still on their way here, get a moment more.
+        """
+        until = self._clock() + LAST_MOMENT
         self._collect()
         self._release(tuple(self._held.values()))
         try:
             self._outbox.flush()
+            while self._held and self._clock() < until:
+                self._finished.bell.wait(until - self._clock())
+                self._finished.bell.clear()
+                self._collect()
+                self._outbox.flush()
         except Exception as error:  # noqa: BLE001 - logged by the outage
             self.outage.met(error)
             logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))  # noqa: TRY400

@@ -55,6 +55,13 @@ class Share:
         """How many of them have not begun."""
         return sum(_waits(run) for run in tuple(self._waiting))
 
+    @property
+    def patience(self) -> float:
+        """Seconds until one of them may have been waiting for too long; infinite if none waits."""
+        if not self._waiting:
+            return math.inf
+        return max(RATE_STEP, self._waiting[0].fetched_at + MAX_WAIT - self._clock())
+
     def hand(self, runs: Sequence[Run]) -> None:
         """Give ``runs`` to the pool."""
         self.held += len(runs)

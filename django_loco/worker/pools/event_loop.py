@@ -30,6 +30,8 @@ logger = logging.getLogger("django_loco.worker")
 
 #: Seconds between two signs of life of the loop.
 _BEAT = 1.0
+#: Seconds that tasks, cancelled, have at the end of the loop.
+_LAST_MOMENT = 0.1
 
 
 class EventLoopPool:
@@ -201,6 +203,6 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
     for task in left:
         task.cancel()
     if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_BEAT))
+        loop.run_until_complete(asyncio.wait(left, timeout=_LAST_MOMENT))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

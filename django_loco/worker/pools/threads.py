@@ -55,8 +55,9 @@ class ThreadPool:
         """Run ``runs`` when there is a thread for them; ``held`` is how many the pool has with them."""
         for run in runs:
             self._inbox.put(run)
-        while len(self._threads) < min(self.size, held):
-            self._start_thread()
+        with self._lock:
+            while len(self._threads) < min(self.size, held):
+                self._start_thread()
 
     def withdraw(self, limit: int) -> list[Run]:
         """Take back up to ``limit`` runs that no thread has begun with, those that wait longest first."""
@@ -83,10 +84,10 @@ class ThreadPool:
     def join(self, timeout: float) -> bool:
         """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""
         deadline = time.monotonic() + timeout
+        watch_ended = self._watch.join(timeout)  # first: it may be about to replace a thread
         for thread in self._threads:
             if not thread.busy:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        watch_ended = self._watch.join(max(0.0, deadline - time.monotonic()))
         return watch_ended and all(thread.busy or not thread.is_alive() for thread in self._threads)
 
     @property
@@ -120,11 +121,10 @@ class ThreadPool:
         return run
 
     def _start_thread(self, first: Callable[[], None] | None = None) -> None:
-        with self._lock:
-            self._started += 1
-            thread = JobThread(self, f"loco-worker-{self._started}", first)
-            thread.start()
-            self._threads.append(thread)
+        self._started += 1
+        thread = JobThread(self, f"loco-worker-{self._started}", first)
+        thread.start()
+        self._threads.append(thread)
 
     def _replace(self, alarm: Alarm) -> None:
         """Give up a thread that does not come back from its job; called by the watch."""
@@ -132,12 +132,12 @@ class ThreadPool:
         if not isinstance(thread, JobThread) or not attempt.run.settle():
             return
         thread.given_up = True
-        with self._lock:
-            self._threads.remove(thread)
-            self._abandoned = [*(other for other in self._abandoned if other.is_alive()), thread]
         report = partial(self._report_stuck, attempt, stack_of(thread))
         try:
-            self._start_thread(report)
+            with self._lock:
+                self._threads.remove(thread)
+                self._abandoned = [*(other for other in self._abandoned if other.is_alive()), thread]
+                self._start_thread(report)
         except RuntimeError:  # the system gives no more threads
             report()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,3 +47,12 @@ def start(queue: MemoryQueue) -> Iterator[Callable[..., Worker]]:
         worker.stop(time.monotonic() + 5)
     for worker in workers:
         assert worker.join(10)
+
+
+@pytest.fixture
+def nimble() -> Iterator[None]:
+    """Let threads change between almost any two instructions, rather than every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

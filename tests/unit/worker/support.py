@@ -19,7 +19,11 @@ TASKS = "tests.unit.worker.tasks"
 
 def job(name: str, *args: Any, **fields: Any) -> Job:
     """A job of the task ``name``, not enqueued. Async are those whose names say so."""
-    is_async = name.startswith("a") and name not in ("add", "a_set") or name in ("stubborn", "own_timeout", "cancelled_by_itself")
+    is_async = (name.startswith("a") and name not in ("add", "a_set")) or name in (
+        "stubborn",
+        "own_timeout",
+        "cancelled_by_itself",
+    )
     values: dict[str, Any] = {"is_async": is_async, "arguments": encode([args, {}]), **fields}
     return Job(task_path=f"{TASKS}.{name}", backend="default", **values)
 

@@ -107,9 +107,8 @@ class End(BaseException):
 
 @task(max_attempts=3)
 def end(kind: str) -> None:
-    raise {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit, "End": End}[
-        kind
-    ]()
+    known = {"SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "GeneratorExit": GeneratorExit}
+    raise known.get(kind, End)
 
 
 @task(max_attempts=3)
@@ -195,6 +194,13 @@ async def stubborn(name: str) -> None:
     while not events[name].is_set():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0.005)
+
+
+@task
+def busy(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
 
 
 @task(timeout=0.05)

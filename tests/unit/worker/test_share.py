@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -120,6 +121,16 @@ def test_what_has_waited_a_second_goes_back(share, pool, clock):
     clock.now += 0.2
     assert share.withdraw_stale() == old[4:]
     assert share.held == 4
+
+
+def test_it_says_when_to_look_again(share, pool, clock):
+    assert share.patience == math.inf
+    share.hand(runs(2, clock))
+    clock.now += 0.3
+    assert share.patience == pytest.approx(0.7)
+    pool.begin(2)
+    share.withdraw_stale()
+    assert share.patience == math.inf
 
 
 def test_what_came_later_stays(share, pool, clock):
