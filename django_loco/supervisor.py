@@ -144,7 +144,8 @@ class Watch:
 
     def _watch(self, component: Component) -> bool:
         while not self._told_to_stop.wait(self._look_every):
-            if not component.is_alive:
+            # In this order: what ends because it was told to stop between the two questions has not died.
+            if not component.is_alive and not self._told_to_stop.is_set():
                 return self._bury(component)
         component.join()
         return True

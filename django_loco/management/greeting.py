@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,11 +15,9 @@ from . import banner
 from .console import set_up_console
 from .parts import Choice
 
-#: What ``runserver`` says that the banner says better.
-_NOISE = (
-    "Performing system checks",
-    "System check identified no issues",
-    "Starting ASGI/Daphne",
+#: What a ``runserver`` says that the banner says better.
+_NOISE = re.compile(
+    r"Performing system checks|System check identified no issues|Django version |\w+ \d\d, \d{4} - [\d:]+( [AP]M)?\s*$"
 )
 
 logger = logging.getLogger("django_loco.servers")
@@ -58,7 +57,7 @@ class _Filter:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        if not text.startswith(_NOISE):
+        if not _NOISE.match(text):
             self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -44,9 +44,10 @@ class Server(Component):
         """Prepare, call ``ready``, and serve until ``stop``."""
 
     def ready(self, url: str) -> None:
-        """Let the process know that requests are accepted."""
-        self.is_ready = True
-        self.on_ready(url)
+        """Let the process know that requests are accepted; once, however many addresses there are."""
+        if not self.is_ready:
+            self.is_ready = True
+            self.on_ready(url)
 
     def _run(self) -> None:
         error: BaseException | None = None

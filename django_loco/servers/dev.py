@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from socketserver import BaseServer
 from typing import Any
 
 from django.core.management import get_commands, load_command_class
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.core.management.commands.runserver import Command as DjangoRunserver
 from django.utils import autoreload
 
 from .base import Server
+from .daphne import GracefulDaphne
+from .in_flight import InFlight
 
 #: Seconds between two looks of the server's loop at whether it should end.
 POLL = 0.1
@@ -21,28 +26,6 @@ def project_runserver() -> BaseCommand:
     """Return the project's ``runserver``: Django's own, that of ``staticfiles``, or another app's."""
     app = get_commands()["runserver"]
     return app if isinstance(app, BaseCommand) else load_command_class(app, "runserver")
-
-
-class InFlight:
-    """Counts the requests that are being answered."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.closing = False
-        """Whether connections are to be closed after the answer rather than kept for the next request."""
-
-        self._news = threading.Condition()
-
-    def change(self, by: int) -> None:
-        """Count a request in (1) or out (-1)."""
-        with self._news:
-            self.count += by
-            self._news.notify_all()
-
-    def wait(self, timeout: float | None) -> bool:
-        """Wait up to ``timeout`` seconds until there is none; return whether there is none."""
-        with self._news:
-            return self._news.wait_for(lambda: self.count == 0, timeout)
 
 
 class CountedHandler:
@@ -104,12 +87,16 @@ class DevServer(Server):
         self._in_flight = InFlight()
         self._socket_server: Any = None
         self._stopping = threading.Event()
+        own = {
+            "in_flight": self._in_flight,
+            "opened": staticmethod(self._on_open),
+            "bound": staticmethod(self._on_bind),
+        }
+        if options.get("use_asgi") is False:  # Daphne's --noasgi; its command would put back the class it knows
+            runserver.server_cls = DjangoRunserver.server_cls
+            runserver.inner_run = partial(DjangoRunserver.inner_run, runserver)
         runserver.on_bind = self._on_bind
-        runserver.server_cls = type(
-            "DevelopmentServer",
-            (GracefulServer, runserver.server_cls),
-            {"in_flight": self._in_flight, "opened": staticmethod(self._on_open)},
-        )
+        runserver.server_cls = type("DevelopmentServer", (_mixin(runserver.server_cls), runserver.server_cls), own)
 
     def serve(self) -> None:
         """Check the project, open the port, serve. Ends the process with code 1 if the port cannot be had."""
@@ -142,6 +129,19 @@ class DevServer(Server):
     def _on_bind(self, port: int) -> None:
         if not self._stopping.is_set():
             self.ready(url(self._runserver, port))
+
+
+def _mixin(server_class: type) -> type:
+    """Return what makes a server of this class wait for its requests. Raises ``CommandError`` if it is not known."""
+    if issubclass(server_class, BaseServer):
+        return GracefulServer
+    if hasattr(server_class, "listen_success"):
+        return GracefulDaphne
+    raise CommandError(
+        f"loco_start does not know how to end the server of this project's runserver, "
+        f"{server_class.__module__}.{server_class.__qualname__}. Run it as ever, and beside it: "
+        "manage.py loco_start --no-server --worker --scheduler."
+    )
 
 
 def url(runserver: Any, port: int) -> str:

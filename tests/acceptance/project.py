@@ -38,12 +38,12 @@ globals().update(json.loads(os.environ.get("SITE_SETTINGS", "{}")))
 """,
     "pages/__init__.py": "",
     "pages/steps.py": """
-import time
+import os, time
 from pathlib import Path
 FOLDER = Path(__file__).parents[1]
 
 def say(text):
-    print(text, flush=True)
+    os.write(1, f"{text}\\n".encode())  # at once, whatever other threads write
 
 def wait_for_file(name):
     until = time.monotonic() + 60

@@ -1,0 +1,44 @@
+"""Counts the requests that a server is answering."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class InFlight:
+    """How many requests there are, for threads that wait until there is none."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.closing = False
+        """Whether connections are to be closed after the answer rather than kept for the next request."""
+
+        self._news = threading.Condition()
+
+    def change(self, by: int) -> None:
+        """Count a request in (1) or out (-1)."""
+        with self._news:
+            self.count += by
+            self._news.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds until there is none; return whether there is none."""
+        with self._news:
+            return self._news.wait_for(lambda: self.count == 0, timeout)
+
+    def counted(self, application: Application) -> Application:
+        """Return an ASGI application that counts the HTTP requests of this one."""
+
+        async def count(scope: Any, receive: Any, send: Any) -> None:
+            is_request = scope["type"] == "http"
+            self.change(is_request)
+            try:
+                await application(scope, receive, send)
+            finally:
+                self.change(-is_request)
+
+        return count
