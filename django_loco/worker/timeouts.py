@@ -98,7 +98,11 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     def call(self, attempt: Attempt) -> Any:
-        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``."""
+        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
+
+        An interrupted job often ends with another error than that, such as one of the database for a transaction
+        that was cut in two. It has failed by its timeout all the same, unless it says ``raise Another from error``.
+        """
         timeout = attempt.policy.timeout
         if timeout is None:
             return attempt.call()
@@ -106,10 +110,10 @@ class Watch:
         self._add(alarm)
         try:
             return alarm.call()
-        except JobTimeout as error:
+        except Exception as error:
             alarm.disarm()
-            if alarm.fired and not error.args:
-                error.args = (too_long(timeout),)
+            if alarm.fired:
+                _explain(error, timeout)
             raise
         finally:
             self._alarms.discard(alarm)
@@ -171,3 +175,20 @@ class Watch:
             logger.exception("A job that is stuck could not be replaced")
         finally:
             alarm.gate.release()
+
+
+def _explain(error: Exception, timeout: float) -> None:
+    """Say of ``error`` what interrupted the job, if it is, or came of, the interruption. May raise ``JobTimeout``."""
+    if isinstance(error, JobTimeout):
+        error.args = error.args or (too_long(timeout),)
+    elif _came_of_interruption(error):
+        raise JobTimeout(too_long(timeout)) from error
+
+
+def _came_of_interruption(error: BaseException) -> bool:
+    if isinstance(error.__cause__, JobTimeout):
+        return False
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, JobTimeout):
+        link = link.__cause__ if link.__cause__ is not None else link.__context__
+    return link is not None

@@ -87,6 +87,7 @@ class EventLoopPool:
         """Wait for the thread, ``timeout`` seconds at most; return whether it has ended or a job holds it up."""
         if self._thread is not None:
             self._thread.join(timeout)
+            self._lanes.join(min(timeout, _BEAT))
         return self._thread is None or not self._thread.is_alive() or bool(self._tasks)
 
     @property

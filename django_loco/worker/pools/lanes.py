@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import SimpleQueue
@@ -102,6 +103,12 @@ class Lanes:
         """End all lanes as soon as they have nothing to do."""
         for lane in self._lanes:
             lane.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait ``timeout`` seconds at most for all lanes; one may be stuck in a job for longer."""
+        deadline = time.monotonic() + timeout
+        for lane in self._lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
 
 
 class JobLane(Executor):

@@ -189,8 +189,8 @@ def lanes() -> Iterator[Lanes]:
     lanes = Lanes(2)
     yield lanes
     lanes.close()
-    for lane in lanes._lanes:
-        lane.join(5)
+    lanes.join(5)
+    assert not any(lane.is_alive() for lane in lanes._lanes)
 
 
 def test_a_free_lane_is_used_again(lanes):

@@ -97,7 +97,27 @@ def test_a_job_may_catch_it_and_clean_up(watch, stuck):
     assert stuck == []
 
 
-def test_an_error_of_its_own_at_the_limit_is_kept_with_it(watch):
+def test_an_error_that_the_interruption_causes_is_the_interruption(watch):
+    """As when Django rolls back a transaction in whose midst it was interrupted."""
+
+    def roll_back() -> None:
+        try:
+            raise OSError("a command is in progress")
+        except OSError as error:
+            raise ValueError("cannot roll back") from error
+
+    def job() -> None:
+        try:
+            spin()
+        finally:
+            roll_back()
+
+    with pytest.raises(JobTimeout, match="longer than its timeout") as caught:
+        watch.call(call_of(0.05, job))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_an_error_of_its_own_that_it_chooses_at_the_limit(watch):
     def job() -> None:
         try:
             spin()

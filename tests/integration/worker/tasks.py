@@ -1,0 +1,91 @@
+"""Jobs that use the database. ``ContentType`` stands for any model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, reset_queries, transaction
+
+from django_loco.tasks import task
+
+events: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+#: Connections that jobs have used.
+used: list[Any] = []
+
+
+def note() -> None:
+    connection.ensure_connection()
+    used.append((threading.current_thread().name, connection.connection))
+
+
+@task
+def count() -> int:
+    note()
+    return ContentType.objects.count()
+
+
+@task
+def create(name: str) -> None:
+    ContentType.objects.create(app_label="made", model=name)
+
+
+@task
+async def acount() -> int:
+    await sync_to_async(note)()
+    return await ContentType.objects.acount()
+
+
+@task
+async def acreate(name: str) -> None:
+    await ContentType.objects.acreate(app_label="made", model=name)
+    await ContentType.objects.aget(app_label="made", model=name)
+
+
+@task
+async def aslow_sync(seconds: float) -> str:
+    await sync_to_async(time.sleep)(seconds)
+    return threading.current_thread().name
+
+
+@task
+def leave_a_transaction_open(name: str) -> None:
+    transaction.atomic().__enter__()
+    ContentType.objects.create(app_label="made", model=name)
+
+
+@task
+def turn_autocommit_off(name: str) -> None:
+    transaction.set_autocommit(False)
+    ContentType.objects.create(app_label="made", model=name)
+
+
+@task
+def break_the_connection() -> None:
+    connection.ensure_connection()
+    connection.connection.close()
+    # What Django notes when a query fails, and finds out when it looks again (not on SQLite, whose file is always there).
+    connection.errors_occurred = True
+    connection.is_usable = lambda: False
+
+
+@task
+def queries_of_earlier_jobs() -> int:
+    before = len(connection.queries_log)
+    ContentType.objects.count()
+    return before
+
+
+@task(timeout=0.1)
+def query_for_ever() -> None:
+    """Is interrupted somewhere in the database layer, or in one of its transactions."""
+    note()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with transaction.atomic():
+            ContentType.objects.count()
+        reset_queries()
