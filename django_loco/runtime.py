@@ -32,6 +32,7 @@ from .exceptions import LocoConfigurationError
 from .job import Job
 from .queues import Queue, queue_for
 from .queues.memory import MemoryQueue
+from .shutdown import HAND_BACK
 from .tasks import LocoTask
 from .worker import Worker, run_inline
 
@@ -177,7 +178,8 @@ def _at_exit() -> None:
         worker.drain()
     for worker in tuple(_workers.values()):
         worker.join(max(0.0, deadline - time.monotonic()))
-    stop(deadline)
+    # Only what has been handed back by then can be kept.
+    stop(time.monotonic() + HAND_BACK)
 
 
 # Before the interpreter forbids new work to executors (which async jobs with sync_to_async need), which is
