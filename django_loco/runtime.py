@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -37,6 +38,10 @@ from .tasks import LocoTask
 from .worker import Worker, run_inline
 
 logger = logging.getLogger("django_loco.runtime")
+
+#: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
+#: (python/cpython#113964).
+_NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
@@ -102,6 +107,8 @@ def ensure_started(alias: str) -> None:
         worker = worker_for(alias)
         _supervised.discard(alias)
         worker.start()
+        if _NO_LATE_THREADS:
+            worker.warm_up()
         _workers[alias] = worker
 
 

@@ -13,7 +13,7 @@ from ..exceptions import LostJob
 from ..job import FAILED, Job
 from ..queues import Queue
 from ..results import result_of
-from . import connections
+from .connections import tidy
 from .execute import announce, label
 from .role import Role
 
@@ -74,4 +74,4 @@ def tell_of_loss(job: Job) -> None:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:
         announce(task_finished, result_of(job))
-    connections.tidy()
+    tidy()

@@ -100,6 +100,11 @@ class Worker(Component):
             role.start()
         self._loop.start()
 
+    def warm_up(self) -> None:
+        """Start the pools' threads, which otherwise come with the first jobs that need them."""
+        for pool in (self._threads, self._event_loop):
+            pool.warm_up()
+
     def quiet(self) -> None:
         """Fetch no more; jobs that have not begun go back to the queue at once."""
         self._fetcher.quiet()

@@ -65,6 +65,11 @@ class EventLoopPool:
             self._thread.start()
         self._loop.call_soon_threadsafe(self._fill)
 
+    def warm_up(self) -> None:
+        """Start all threads, jobs or no jobs."""
+        self.submit((), 0)
+        self._lanes.warm_up()
+
     def withdraw(self, limit: int) -> list[Run]:
         """Take back up to ``limit`` runs that have not begun, those that wait longest first."""
         taken: list[Run] = []

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ...log import bind
-from .. import connections
+from ..connections import drop_all, tidy
 
 T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[[], Any]]
@@ -55,7 +55,7 @@ class Lane(threading.Thread):
             _make(*work)
             self._answered += 1
             del work
-        connections.drop_all()
+        drop_all()
 
 
 def _make(future: Future[Any], call: Callable[[], Any]) -> None:
@@ -88,16 +88,25 @@ class Lanes:
         """Return the lane with the least to do."""
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
         if lane is None or (lane.load and len(self._lanes) < self._size):
-            lane = Lane(f"loco-worker-lane-{len(self._lanes) + 1}")
-            self._lanes.append(lane)
+            lane = self._add()
         lane.jobs += 1
-        lane.submit(connections.tidy)
+        lane.submit(tidy)
         return lane
 
     def give_back(self, lane: Lane) -> None:
         """Return a lane after its job has ended."""
         lane.jobs -= 1
-        lane.submit(connections.tidy)
+        lane.submit(tidy)
+
+    def warm_up(self) -> None:
+        """Start all lanes, jobs or no jobs."""
+        while len(self._lanes) < self._size:
+            self._add()
+
+    def _add(self) -> Lane:
+        lane = Lane(f"loco-worker-lane-{len(self._lanes) + 1}")
+        self._lanes.append(lane)
+        return lane
 
     def close(self) -> None:
         """End all lanes as soon as they have nothing to do."""

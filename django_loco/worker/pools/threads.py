@@ -16,8 +16,8 @@ from ...compat import task_backends
 from ...exceptions import JobTimeout
 from ...job import Outcome
 from ...log import bind
-from .. import connections
 from ..attempt import Attempt, put_off
+from ..connections import drop_all, tidy
 from ..execute import execute, give_up
 from ..limits import GRACE, unstoppable
 from ..run import Run
@@ -45,7 +45,7 @@ class ThreadPool:
         self._alias = alias
         self._report = report
         self._inbox: SimpleQueue[Run | None] = SimpleQueue()
-        self._watch = Watch(self._replace, connections.drop_all, grace)
+        self._watch = Watch(self._replace, drop_all, grace)
         self._threads: list[JobThread] = []
         self._abandoned: list[JobThread] = []
         self._lock = threading.Lock()
@@ -57,6 +57,12 @@ class ThreadPool:
             self._inbox.put(run)
         with self._lock:
             while len(self._threads) < min(self.size, held):
+                self._start_thread()
+
+    def warm_up(self) -> None:
+        """Start all threads, jobs or no jobs."""
+        with self._lock:
+            while len(self._threads) < self.size:
                 self._start_thread()
 
     def withdraw(self, limit: int) -> list[Run]:
@@ -98,17 +104,17 @@ class ThreadPool:
     def attend(self, run: Run) -> None:
         """Run a job in the calling thread and report its outcome."""
         run.started = True
-        connections.tidy()
+        tidy()
         try:
             outcome = copy_context().run(execute, run, self._watch.call)
         except BaseException as error:
             logger.exception("Job %s could not be run", run.job.id)
             outcome = put_off(run.job, error) if run.settle() else None
-        connections.tidy()
+        tidy()
         if outcome is not None:
             self._report(run, outcome)
 
-    def warm_up(self) -> None:
+    def settle_in(self) -> None:
         """Make the Tasks backend in the calling thread's context; each job's own context then finds it there."""
         bind(component="worker")
         task_backends[self._alias]
@@ -163,14 +169,14 @@ class JobThread(threading.Thread):
 
     def run(self) -> None:
         """Work until there is no more to do."""
-        self._pool.warm_up()
+        self._pool.settle_in()
         if self._first is not None:
             self._first()
         while not self.given_up and (run := self._pool.next_run()) is not None:
             self.busy = True
             self._pool.attend(run)
             self.busy = False
-        connections.drop_all()
+        drop_all()
 
 
 def stack_of(thread: threading.Thread) -> str:
