@@ -58,7 +58,7 @@ def refresh_prices() -> int:
     return len(products)
 
 
-@task(takes_context=True, max_attempts=4, backoff=[1, 2, 4])
+@task(takes_context=True, priority=10, max_attempts=4, backoff=[1, 2, 4])
 def fail_on_purpose(context: Any, times: int) -> str:
     """Fail the first ``times`` times. Four attempts are made, 1, 2 and 4 seconds apart."""
     if context.attempt <= times:
