@@ -84,6 +84,11 @@ def stopping() -> bool:
     return _stopping.is_set()
 
 
+def forget() -> None:
+    """Take back that the process was asked to end: a command called from Python has ended, the process goes on."""
+    _stopping.clear()
+
+
 before_server_shutdown = Phase("before_server_shutdown")
 during_server_shutdown = Phase("during_server_shutdown")
 after_server_shutdown = Phase("after_server_shutdown")
@@ -106,6 +111,7 @@ class Shutdown:
         self.requested = threading.Event()
         self._clock = clock
         self._deadline: float | None = None
+        self._hurried = False
         self._lock = threading.Lock()
         self._calls = Calls(clock)
 
@@ -123,10 +129,12 @@ class Shutdown:
     def hurry(self) -> None:
         """Wait for nothing any more."""
         self.request("hurry")
-        logger.warning("Waiting no longer")
         with self._lock:
+            hurried, self._hurried = self._hurried, True
             self._deadline = min(self.deadline, self._clock())
-        self._calls.wake()
+        if not hurried:
+            logger.warning("Waiting no longer")
+            self._calls.wake()
 
     @property
     def deadline(self) -> float:

@@ -64,11 +64,15 @@ def _worker(alias: str, choice: Choice) -> str:
     return "; ".join(
         [
             f"{mode_of(alias)}, {_place(alias)}",
-            f"{threads} threads, {coroutines} coroutines",
+            f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
             *_limits(chosen),
         ]
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _limits(choice: Choice) -> Iterator[str]:
@@ -77,7 +81,7 @@ def _limits(choice: Choice) -> Iterator[str]:
     if choice.drain:
         yield "ends when no job is left"
     if choice.max_jobs is not None:
-        yield f"ends after {choice.max_jobs} jobs"
+        yield f"ends after {_count(choice.max_jobs, 'job')}"
 
 
 def _elsewhere(alias: str) -> str:
@@ -98,7 +102,7 @@ def _place(alias: str) -> str:
 def _schedules() -> str:
     found: list[Any] = scheduler.upcoming()
     broken = len(scheduler.problems())
-    text = f"{len(found)} {'schedule' if len(found) == 1 else 'schedules'}" if found else "no schedules yet"
+    text = _count(len(found), "schedule") if found else "no schedules yet"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:
         moment, name = min(due)
         text += f"; next is {name} at {_clock(moment)}"

@@ -7,12 +7,17 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: The same signal once more within so many seconds is no second one: ``timeout`` and some process managers send it to
+#: a process and then to its whole group. No hand is as quick.
+ONE_SIGNAL = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +33,8 @@ class Signals:
     Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
-    def __init__(self, on_signal: Callable[[str], None]) -> None:
-        self._on_signal = on_signal
+    def __init__(self, on_signal: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_signal, self._clock = on_signal, clock
         self._before: dict[int, Any] = {}
         self._before_socket = -1
         self._read, self._write = socket.socketpair()
@@ -66,13 +71,18 @@ class Signals:
                 signal.signal(number, handler)
 
     def _run(self) -> None:
+        last, at = b"", 0.0
         while number := self._read.recv(1):
-            if number[0] in ENDING:
-                name = signal.Signals(number[0]).name
-                try:
-                    self._on_signal(name)
-                except Exception:  # the next signal must arrive all the same
-                    logger.exception("%s was not dealt with", name)
+            now = self._clock()
+            if number[0] in ENDING and (number != last or now - at > ONE_SIGNAL):
+                self._tell(signal.Signals(number[0]).name)
+            last, at = number, now
+
+    def _tell(self, name: str) -> None:
+        try:
+            self._on_signal(name)
+        except Exception:  # the next signal must arrive all the same
+            logger.exception("%s was not dealt with", name)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

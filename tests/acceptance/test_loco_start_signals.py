@@ -82,7 +82,7 @@ def test_a_second_signal_hands_jobs_back(project, arguments):
     process.wait_for("job job begins")
     process.signal(INT)
     process.wait_for("Stopping")
-    process.signal(INT)
+    process.signal(TERM)
     assert process.wait() == FORCED
     assert "Stopped by force" in process.output
     project.open_gate("job")
@@ -90,15 +90,49 @@ def test_a_second_signal_hands_jobs_back(project, arguments):
 
 
 @pytest.mark.parametrize("arguments", [(), ("--noreload",)])
+def test_a_signal_sent_to_the_parent_and_then_to_the_group_is_one(project, arguments):
+    process = project.serve("--worker", *arguments)
+    project.enqueue("job")
+    process.wait_for("job job begins")
+    process.signal(TERM)
+    to_group(process, TERM)
+    process.wait_for("Stopping")
+    project.open_gate("job")
+    assert process.wait() == CLEAN
+
+
+@pytest.mark.parametrize("arguments", [(), ("--noreload",)])
 def test_a_third_signal_ends_it_at_once(project, arguments):
     process = project.serve("--worker", *arguments, SITE_STUCK_HOOK="1")
     process.signal(INT)
     process.wait_for("hook stuck")
-    process.signal(INT)
+    process.signal(TERM)
     process.wait_for("Waiting no longer")
     process.signal(INT)
     assert process.wait() == FORCED
     assert "left behind" not in process.output
+
+
+def test_what_is_in_flight_at_the_deadline_is_cut_off(project):
+    project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 1}
+    process = project.serve("--noreload")
+    project.ask_slowly(process, "request")
+    process.signal(TERM)
+    assert process.wait() == FORCED
+    assert "Handed back or cut off: 1 by the server" in process.output
+
+
+def test_threads_that_others_leave_behind_do_not_hold_up_the_end(project):
+    project.change(
+        "pages/tasks.py", "def work(name):", "def work(name):\n    threading.Timer(300, say, ['late']).start()"
+    )
+    project.change("pages/tasks.py", "from pages", "import threading\nfrom pages")
+    process = project.serve("--worker", "--noreload")
+    project.open_gate("job")
+    project.enqueue("job")
+    process.wait_for("job job ends")
+    process.signal(TERM)
+    assert process.wait() == CLEAN
 
 
 def test_what_waits_in_memory_outlives_a_stop(project):

@@ -38,7 +38,7 @@ def test_a_second_signal_hands_jobs_back_to_other_workers(project):
     process.wait_for("job job begins")
     process.signal(signal.SIGTERM)
     process.wait_for("Stopping")
-    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGINT)
     assert process.wait() == FORCED
     other.terminate()
     start(project).wait_for("job job begins")

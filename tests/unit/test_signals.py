@@ -62,10 +62,27 @@ def test_what_fails_for_one_signal_does_not_keep_the_next_one_from_arriving(arri
         raise ValueError("no")
 
     with Signals(on_signal):
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert arrived.get(timeout=SECONDS) == "SIGTERM"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            assert arrived.get(timeout=SECONDS) == number.name
     assert "SIGTERM was not dealt with" in caplog.text
+
+
+def test_a_signal_sent_to_the_process_and_its_group_is_one(arrived):
+    now = [100.0]
+    with Signals(arrived.put, clock=lambda: now[0]):
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            wait_for_handler()
+        assert [arrived.get(timeout=SECONDS) for _ in range(2)] == ["SIGTERM", "SIGINT"]
+        now[0] += 1
+        os.kill(os.getpid(), signal.SIGINT)
+        assert arrived.get(timeout=SECONDS) == "SIGINT"
+
+
+def wait_for_handler() -> None:
+    """Let Python run the handlers of what has arrived: two signals at one moment are one to the system."""
+    threading.Event().wait(0.01)
 
 
 def test_handlers_are_put_back():

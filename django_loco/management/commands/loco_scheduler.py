@@ -4,7 +4,6 @@ from django.core.management.base import CommandParser
 
 from ... import scheduler
 from ...servers.base import NoServer
-from ...servers.process import leave
 from ..base import LocoCommand
 from ..greeting import greeter, set_up
 from ..parts import Choice, process_of
@@ -22,7 +21,7 @@ class Command(LocoCommand):
             return
         choice = Choice(scheduler=True)
         set_up(choice, options)
-        leave(process_of(choice, NoServer(), greeter(self, choice, options)).run())
+        self.end(process_of(choice, NoServer(), greeter(self, choice, options)).run())
 
     def list(self) -> None:
         found = scheduler.upcoming()

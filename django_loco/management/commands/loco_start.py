@@ -6,7 +6,6 @@ from django.core.management.base import CommandParser
 from ...conf import loco_settings
 from ...servers.base import NoServer, Server
 from ...servers.dev import DevServer, project_runserver
-from ...servers.process import leave
 from ...servers.reload import Parent, is_child
 from ..base import LocoCommand
 from ..choices import EVERY_JOB, start_choice
@@ -57,7 +56,7 @@ class Command(LocoCommand):
     def host(self, choice: Choice, server: Server, options: dict[str, Any]) -> None:
         reloads = options["use_reloader"]
         if reloads and not is_child():
-            leave(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
+            self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
             return
         remark = "   development server" + (", reloads when code changes" if reloads else "")
-        leave(process_of(choice, server, greeter(self, choice, options, remark), reloads=reloads).run())
+        self.end(process_of(choice, server, greeter(self, choice, options, remark), reloads=reloads).run())

@@ -4,7 +4,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...servers.base import NoServer
-from ...servers.process import leave
 from ..base import LocoCommand
 from ..choices import worker_choice
 from ..greeting import greeter, set_up
@@ -43,4 +42,4 @@ class Command(LocoCommand):
         for alias in choice.backends:
             if problem := missing_tables(alias):
                 raise CommandError(problem)
-        leave(process_of(choice, NoServer(), greeter(self, choice, options)).run())
+        self.end(process_of(choice, NoServer(), greeter(self, choice, options)).run())
