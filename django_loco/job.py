@@ -156,21 +156,23 @@ class Outcome:
 
     def applied(self) -> Job:
         """The job after this outcome, held by nobody."""
+        return replace(self.job, **self.changes())
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of the job that this outcome sets."""
         job = self.job
-        finished = self.status != READY
         errors = () if self.error is None or self._is_repeated() else (self.error,)
-        return replace(
-            job,
-            status=self.status,
-            token=None,
-            worker_id=None,
-            run_after=self.run_after or job.run_after,
-            finished_at=self.at if finished else None,
-            worker_ids=(*job.worker_ids, job.worker_id or "") if self.spent else job.worker_ids,
-            errors=(*job.errors, *errors),
-            lost=job.lost + self.lost,
-            return_value=self.return_value,
-        )
+        return {
+            "status": self.status,
+            "token": None,
+            "worker_id": None,
+            "run_after": self.run_after or job.run_after,
+            "finished_at": self.at if self.status != READY else None,
+            "worker_ids": (*job.worker_ids, job.worker_id or "") if self.spent else job.worker_ids,
+            "errors": (*job.errors, *errors),
+            "lost": job.lost + self.lost,
+            "return_value": self.return_value,
+        }
 
     def _is_repeated(self) -> bool:
         """A job that is handed back again and again for one reason says so once."""

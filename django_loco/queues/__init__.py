@@ -21,6 +21,7 @@ __all__ = ["Claim", "Queue", "queue_for"]
 BUILT_IN = {
     "memory": "django_loco.queues.memory.MemoryQueue",
     "database": "django_loco.queues.database.DatabaseQueue",
+    "redis": "django_loco.queues.redis.RedisQueue",
 }
 DEFAULT = "database"
 
@@ -67,7 +68,7 @@ def forget() -> None:
 
 @receiver(setting_changed)
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
-    if setting in ("TASKS", "WORKER_MODE"):
+    if setting in ("TASKS", "WORKER_MODE", "CACHES"):
         forget()
 
 

@@ -22,7 +22,7 @@ it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -95,6 +95,14 @@ class Queue(ABC):
 
         Returns the ids refused because the job is no longer held under the outcome's token; those are unchanged.
         """
+
+    def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
+        """``finish`` these and ``fetch`` those: what a busy worker asks again and again, and some queues do in one call.
+
+        ``stored`` is called with the ids refused as soon as the outcomes are stored. They stay so if the fetch raises.
+        """
+        stored(self.finish(outcomes))
+        return self.fetch(claim)
 
     @abstractmethod
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:

@@ -38,7 +38,7 @@ class Fetcher:
     Each turn it
 
     1. collects the outcomes that have come in, all that gathered during the last turn;
-    2. stores them and asks for as many jobs as there is room for, one call to the queue each;
+    2. stores them and asks for as many jobs as there is room for, in one call if the queue can;
     3. hands those to the pools;
     4. and if there were none, waits until the bell rings: an outcome, a new job, a stop; or until it is time to look.
 
@@ -193,13 +193,16 @@ class Fetcher:
             logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))  # noqa: TRY400
 
     def _exchange(self) -> Sequence[Job]:
-        """Finish these, give me those: the two calls that a queue may be able to answer in one."""
-        self._outbox.flush()
+        """Finish these, give me those."""
         claim = self._claim()
+        if claim is None:
+            self._outbox.flush()
+            self._found_nothing = False
+            return ()
         draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
-        jobs = self._queue.fetch(claim) if claim else ()
-        self._found_nothing = draining and claim is not None and not jobs
-        if claim and len(jobs) < claim.threads + claim.coroutines:
+        jobs = self._outbox.exchange(claim)
+        self._found_nothing = draining and not jobs
+        if len(jobs) < claim.threads + claim.coroutines:
             self.hungry.set()
         return jobs
 

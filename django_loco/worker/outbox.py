@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..exceptions import QueueUnavailable
-from ..job import Outcome
-from ..queues import Queue
+from ..job import Job, Outcome
+from ..queues import Claim, Queue
 from .run import Run
 
 logger = logging.getLogger("django_loco.worker")
@@ -49,9 +50,24 @@ class Outbox:
         elif self._waiting:
             self._flush_together()
 
+    def exchange(self, claim: Claim) -> Sequence[Job]:
+        """``flush`` and fetch, in one call to the queue. Raises as ``flush`` does."""
+        parcels = self._waiting
+        if self._one_by_one or not parcels:
+            self.flush()
+            return self._queue.fetch(claim)
+        with self._suspicion():
+            outcomes = [parcel.outcome for parcel in parcels]
+            return self._queue.exchange(outcomes, claim, lambda refused: self._stored(parcels, refused))
+
     def _flush_together(self) -> None:
-        try:
+        with self._suspicion():
             self._store(self._waiting)
+
+    @contextmanager
+    def _suspicion(self) -> Iterator[None]:
+        try:
+            yield
         except QueueUnavailable:
             raise
         except Exception:
@@ -78,7 +94,9 @@ class Outbox:
         return None
 
     def _store(self, parcels: Sequence[Parcel]) -> None:
-        refused = self._queue.finish([parcel.outcome for parcel in parcels])
+        self._stored(parcels, self._queue.finish([parcel.outcome for parcel in parcels]))
+
+    def _stored(self, parcels: Sequence[Parcel], refused: set[str]) -> None:
         for parcel in parcels if refused else ():
             if parcel.run.job.id in refused:
                 logger.warning("The outcome of %s came too late: its claim was lost meanwhile", parcel.name)

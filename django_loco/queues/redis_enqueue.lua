@@ -1,0 +1,50 @@
+-- Stores new jobs, all or none. Run once more with the same jobs it changes nothing.
+--
+-- Keys: see the first line; the bells to ring follow.
+-- Arguments: how many marks to leave in the bells; the jobs, six lines each: id, the job, its state or nothing, its
+-- place, the time before which it may not run or nothing, its once-key or nothing; `again` if the reply to the same
+-- arguments was lost.
+-- Returns the ids of those that were not stored because their once-key is known.
+local jobs, states, index, ready, deferred, once, counts = unpack(KEYS)
+
+local told, ids = lines(ARGV[2]), {}
+for row = 1, #told, 6 do
+  ids[#ids + 1] = told[row]
+end
+
+local known, now = pick(jobs, ids), micros()
+local texts, kept, named, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}
+for number, id in ipairs(ids) do
+  local _, job, state, place, after, key = unpack(told, 6 * number - 5, 6 * number)
+  if known[number] and (key == '' or ARGV[3] == 'again') then
+    -- An earlier try has stored it.
+  elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
+    refused[#refused + 1] = id
+  else
+    add(texts, id, job)
+    add(named, 0, id)
+    if state ~= '' then
+      add(kept, id, state)
+    end
+    if after == '' or tonumber(after) <= now then
+      add(due, 0, place)
+    else
+      add(later, after, place)
+    end
+    local queue = queue_of(place)
+    arrived[queue] = (arrived[queue] or 0) + 1
+  end
+end
+
+send('HSET', jobs, texts)
+send('HSET', states, kept)
+send('ZADD', index, named)
+send('ZADD', ready, due)
+send('ZADD', deferred, later)
+for queue, number in pairs(arrived) do
+  count(counts, queue, 'READY', number)
+end
+if tonumber(ARGV[1]) > 0 and #texts > 0 then
+  ring(8, tonumber(ARGV[1]))
+end
+return table.concat(refused, '\n')

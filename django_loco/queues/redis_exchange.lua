@@ -1,0 +1,36 @@
+-- Finish these, give me those. Either half may be empty. Run once more with the same arguments it changes nothing and
+-- returns the same.
+--
+-- Keys: see the first lines; the bells to ring follow.
+-- Arguments: the outcomes (see `finish`); 1 if only those with expired leases are to be taken; how many marks to leave
+-- in the bells; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags.
+-- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
+-- due, or -1 if there is none.
+local keys = {
+  jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], deferred = KEYS[4], held = KEYS[5], leases = KEYS[6],
+  finished = KEYS[7], once = KEYS[8], counts = KEYS[9], answer = KEYS[10],
+}
+if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
+  return { '', '', -1 }  -- An idle worker asks every second; it shall cost next to nothing.
+end
+local now = micros()
+
+local refused = {}
+if ARGV[1] ~= '' then
+  refused = finish(ARGV[1], keys, now, ARGV[2] == '1')
+  if tonumber(ARGV[3]) > 0 then
+    ring(11, tonumber(ARGV[3]))
+  end
+end
+
+local ids = {}
+if ARGV[4] then
+  ids = fetch({
+    nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 1,
+    threads = tonumber(ARGV[7]), coroutines = tonumber(ARGV[8]), queues = words(ARGV[9]), tags = words(ARGV[10]),
+  }, keys, now)
+end
+
+local next_due = redis.call('ZRANGE', keys.deferred, 0, 0, 'WITHSCORES')[2]
+local rows = show(ids, keys.jobs, keys.states, keys.held)
+return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1 }

@@ -1,0 +1,54 @@
+-- Half of `exchange`: stores how runs ended.
+
+-- `told` has six lines per outcome: id, token, the job's new state, its queue and status with a tab between; then, if it
+-- is READY, its place and the time before which it may not run or nothing, else its once-key or nothing and the time
+-- when it ended.
+-- Returns the ids of those refused: held by nobody, or under another token. With `only_expired` also those whose lease
+-- is still valid. An outcome that is already stored, word for word, is taken once more: its first reply was lost.
+local function finish(told, keys, now, only_expired)
+  local rows, ids = lines(told), {}
+  for row = 1, #rows, 6 do
+    ids[#ids + 1] = rows[row]
+  end
+
+  local held = pick(keys.held, ids)
+  local gone, states, new, due, later, ended, refused, moved = {}, {}, {}, {}, {}, {}, {}, {}
+  for number, id in ipairs(ids) do
+    local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
+    local holder = not new[id] and held[number]
+    if holder and only_expired and tonumber(redis.call('ZSCORE', keys.leases, id)) > now then
+      refused[#refused + 1] = id
+    elseif holder and holder:find(token .. '\t', 1, true) == 1 then
+      new[id] = state
+      gone[#gone + 1] = id
+      add(states, id, state)
+      moved[kind] = (moved[kind] or 0) + 1
+      if not kind:find('\tREADY', 1, true) then
+        add(ended, time, id .. '\t' .. kind)
+        if name ~= '' then
+          redis.call('ZADD', keys.once, 'XX', time, name)
+        end
+      elseif time == '' or tonumber(time) <= now then
+        add(due, 0, name)
+      else
+        add(later, time, name)
+      end
+    elseif only_expired or (new[id] or redis.call('HGET', keys.states, id)) ~= state then
+      refused[#refused + 1] = id
+    end
+  end
+
+  -- What frees memory comes first: a server that is full then lets the script go on.
+  send('HDEL', keys.held, gone)
+  send('ZREM', keys.leases, gone)
+  send('HSET', keys.states, states)
+  send('ZADD', keys.finished, ended)
+  send('ZADD', keys.ready, due)
+  send('ZADD', keys.deferred, later)
+  for kind, number in pairs(moved) do
+    local queue, status = kind:match('^(.*)\t(.*)$')
+    count(keys.counts, queue, 'RUNNING', -number)
+    count(keys.counts, queue, status, number)
+  end
+  return refused
+end

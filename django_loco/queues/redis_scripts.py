@@ -1,0 +1,31 @@
+"""The Lua scripts. Each state change is one of them, and so happens as a whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+class Script:
+    """The text of files put together, its name in Redis, and the keys that it declares."""
+
+    def __init__(self, keys: str, *files: str) -> None:
+        """``keys``: names with blanks between; ``files``: without prefix and suffix."""
+        self.keys = tuple(keys.split())
+        self.text = "\n".join((FOLDER / f"redis_{name}.lua").read_text("utf-8") for name in ("common", *files))
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+ENQUEUE = Script("jobs states index ready deferred once counts", "enqueue")
+EXCHANGE = Script(
+    "jobs states ready deferred held leases finished once counts", "ready", "finish", "fetch", "show", "exchange"
+)
+RENEW = Script("held leases", "renew")
+ROWS = Script("jobs states held leases", "show", "rows")
+OLDEST = Script("ready deferred", "ready", "oldest")
+PRUNE = Script("jobs states index finished once counts", "prune")
+
+#: All keys but bells and answers, of which there are as many as there are queues and workers.
+KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE) for key in script.keys})

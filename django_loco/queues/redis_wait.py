@@ -1,0 +1,190 @@
+"""Waking workers on Redis: marks in *bells*, sorted sets of which a blocking pop takes one.
+
+A mark wakes one worker, the one that has waited longest, so that a job that arrives does not set all of them running.
+It must then be one that can run the job. There is a bell for each kind (sync or async) and queue; a worker listens to
+those for which it has room at the moment (its *ears*). Workers that take jobs of every queue, or only of some tags,
+have bells of their own.
+
+A mark that came too late for its worker is put back for the next one. Should one be lost with a connection, the job is
+found when a worker looks by itself, at the latest after a second.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import TimeoutError as TimedOut
+
+from ..job import Job
+from .base import Claim
+from .redis_server import TIMEOUT, RedisServer
+from .redis_text import word
+
+INTERRUPT, CHANGE = b"!", b"~"
+#: Seconds that a blocking pop lasts at least: to Redis 0 means without end.
+SHORTEST = 0.001
+#: What rings for every job.
+ALL = frozenset(("bell:0*", "bell:1*"))
+#: Seconds for which a worker's last fetch counts; it looks at least every second.
+MEMORY = 2.5
+#: Seconds by which two answers may differ about the same due time.
+MARGIN = 0.005
+#: What is listened to when there is no room for anything: a bell that does not ring.
+NOBODY = ("bell:",)
+
+
+def bells_for(jobs: Iterable[Job]) -> set[str]:
+    """Return the bells to ring when ``jobs`` arrive."""
+    return set(chain.from_iterable(_bells(*kind) for kind in {(job.is_async, job.queue_name, job.tags) for job in jobs}))
+
+
+@lru_cache(4096)
+def _bells(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    kind = f"bell:{is_async:d}"
+    return f"{kind}*", f"{kind}{word(queue_name)}", *(f"{kind}#{word(tag)}" for tag in tags or ("",))
+
+
+def ears_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
+    """Return the bells to listen to with so much room left after ``claim`` was answered."""
+    kinds = [f"bell:{kind}" for kind, room in enumerate((threads, coroutines)) if room > 0]
+    if claim.tags is not None:
+        names = [f"#{word(tag)}" for tag in claim.tags or ("",)]
+    else:
+        names = ["*"] if claim.queues is None else [word(name) for name in claim.queues]
+    return frozenset(kind + name for kind in kinds for name in names)
+
+
+class Hunger:
+    """What the workers of this process want: the bells to listen to, and when a deferred job becomes due.
+
+    Each fetch tells. A worker that has not fetched for a while has no room, or is no more.
+    """
+
+    def __init__(self) -> None:
+        self.next_due = math.inf
+        """By ``time.monotonic()``."""
+        self._wanted: dict[str, tuple[float, frozenset[str]]] = {}
+        self._lock = threading.Lock()
+
+    def ears(self) -> frozenset[str]:
+        """Return the bells to listen to; before the first fetch, those that always ring."""
+        with self._lock:
+            return frozenset().union(*(ears for _, ears in self._wanted.values())) if self._wanted else ALL
+
+    def note(self, worker_id: str, ears: frozenset[str], next_due: float) -> bool:
+        """Take note of a fetch; return whether those who wait have to be told."""
+        known, now = self.ears(), time.monotonic()
+        is_earlier = next_due < self.next_due - MARGIN
+        self.next_due = next_due
+        with self._lock:
+            self._wanted = {worker: wanted for worker, wanted in self._wanted.items() if wanted[0] > now - MEMORY}
+            self._wanted[worker_id] = (now, ears)
+        return is_earlier or not ears <= known
+
+
+class RedisWaiter:
+    """The ear of one thread, with a connection of its own, and a socket through which other threads reach it.
+
+    ``wait`` has a blocking pop under way. It leaves none behind, lest that take marks for nobody.
+    """
+
+    def __init__(self, server: RedisServer, ears: Callable[[], Iterable[str]]) -> None:
+        """``ears`` tells which bells to listen to now. Connects to nothing yet."""
+        self._server = server
+        self._ears = ears
+        self._node: Any = None
+        self._connection: Any = None
+        self._client_id = 0
+        self._ear, self._mouth = socket.socketpair()
+        for end in (self._ear, self._mouth):
+            end.setblocking(False)
+            weakref.finalize(self, end.close)
+
+    def wait(self, until: Callable[[], float]) -> bool:
+        """Block until a bell rings, at most until that time (``time.monotonic()``); return whether one did.
+
+        Raises what redis-py raises.
+        """
+        while True:
+            if INTERRUPT in self._heard():
+                return False
+            ears, seconds = tuple(self._ears()), until() - time.monotonic()
+            if seconds <= 0:
+                return False
+            connection = self._ask(ears, seconds)
+            said = self._listen(connection, seconds + TIMEOUT)
+            if INTERRUPT in said:
+                self.close()
+                return False
+            if CHANGE in said:
+                self._unblock()
+            rung = connection.read_response(disable_decoding=True)
+            if rung and self._is_meant(*rung):
+                return True
+
+    def interrupt(self) -> None:
+        """End the present ``wait`` at once, or else the next one."""
+        self._say(INTERRUPT)
+
+    def change(self) -> None:
+        """Let a ``wait`` under way heed new ears or a new end."""
+        self._say(CHANGE)
+
+    def close(self) -> None:
+        """Let go of the connection; the next ``wait`` gets a new one."""
+        if self._connection is not None:
+            self._connection.disconnect()
+            self._node.connection_pool.release(self._connection)
+            self._connection = None
+
+    def _ask(self, ears: Sequence[str], seconds: float) -> Any:
+        if self._connection is None:
+            self._node = self._server.node
+            self._connection = self._node.connection_pool.get_connection()
+            self._connection.send_command("CLIENT", "ID")
+            self._client_id = self._connection.read_response()
+        bells = [self._server.key(bell) for bell in ears or NOBODY]
+        self._connection.send_command("BZPOPMIN", *bells, max(seconds, SHORTEST))
+        return self._connection
+
+    def _listen(self, connection: Any, seconds: float) -> bytes:
+        """Sleep until there is an answer or somebody says something; return what."""
+        if connection._sock is None:  # noqa: SLF001 - there is no public way to wait for two things at once
+            raise ConnectionLost("The connection was closed.")
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection._sock, selectors.EVENT_READ)  # noqa: SLF001
+            selector.register(self._ear, selectors.EVENT_READ)
+            if not selector.select(seconds):
+                raise TimedOut("Timeout reading from socket")
+        return self._heard()
+
+    def _heard(self) -> bytes:
+        with suppress(BlockingIOError):
+            return self._ear.recv(4096)
+        return b""
+
+    def _say(self, what: bytes) -> None:
+        with suppress(BlockingIOError):  # full of what nobody has listened to
+            self._mouth.send(what)
+
+    def _unblock(self) -> None:
+        """End the pop that is under way, so that its answer comes now."""
+        self._node.client_unblock(self._client_id)
+
+    def _is_meant(self, bell: bytes, mark: bytes, _: object) -> bool:
+        """Whether a mark is for us; if not any more, it is put back for the next one."""
+        if bell in {self._server.key(ear).encode() for ear in self._ears()}:
+            return True
+        self._server.ask("ZADD", bell, 0, mark)
+        return False

@@ -1,0 +1,108 @@
+"""Storing outcomes and fetching in one call."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.exceptions import QueueUnavailable
+from django_loco.job import SUCCESSFUL, Outcome
+from django_loco.queues import Claim
+from django_loco.worker.outbox import Outbox
+from django_loco.worker.run import Run
+
+from .support import TroubledQueue, job, run_of
+
+CLAIM = Claim(worker_id="w1", lease=30, threads=10)
+
+
+class Exchanging(TroubledQueue):
+    """Counts exchanges; one of them may find that the queue is away."""
+
+    def exchange(self, outcomes, claim, stored):
+        self._call("exchange")
+        return super().exchange(outcomes, claim, stored)
+
+
+@pytest.fixture
+def queue() -> Exchanging:
+    return Exchanging()
+
+
+@pytest.fixture
+def gone() -> list[Run]:
+    return []
+
+
+@pytest.fixture
+def outbox(queue, gone) -> Outbox:
+    return Outbox(queue, lambda run, outcome: gone.append(run))
+
+
+def done(run: Run) -> tuple[Run, Outcome]:
+    return run, Outcome(job=run.job, status=SUCCESSFUL, return_value="1")
+
+
+def held(queue: Exchanging, count: int) -> list[Run]:
+    queue.enqueue([job("nothing") for _ in range(count)])
+    return [Run(one) for one in queue.fetch(CLAIM)]
+
+
+def test_outcomes_are_stored_and_jobs_fetched(outbox, queue, gone):
+    runs = held(queue, 3)
+    for run in runs:
+        outbox.add(*done(run))
+    [waiting] = queue.enqueue([job("nothing")])
+    assert [one.id for one in outbox.exchange(CLAIM)] == [waiting.id]
+    assert queue.calls["exchange"] == 1
+    assert gone == runs
+    assert not outbox
+
+
+def test_without_outcomes_jobs_are_only_fetched(outbox, queue):
+    [waiting] = queue.enqueue([job("nothing")])
+    assert [one.id for one in outbox.exchange(CLAIM)] == [waiting.id]
+    assert queue.calls["exchange"] == 0
+
+
+def test_while_the_queue_is_away_outcomes_are_kept(outbox, queue, gone):
+    [run] = held(queue, 1)
+    outbox.add(*done(run))
+    queue.troubles["exchange"] = QueueUnavailable("gone")
+    with pytest.raises(QueueUnavailable):
+        outbox.exchange(CLAIM)
+    assert (len(outbox), gone) == (1, [])
+    queue.troubles.clear()
+    assert outbox.exchange(CLAIM) == []
+    assert gone == [run]
+
+
+def test_what_is_stored_stays_so_if_the_fetch_fails(outbox, queue, gone, caplog):
+    [run] = held(queue, 1)
+    outbox.add(*done(run))
+    queue.troubles["fetch"] = QueueUnavailable("gone")
+    with pytest.raises(QueueUnavailable):
+        outbox.exchange(CLAIM)
+    assert (len(outbox), gone) == (0, [run])
+    queue.troubles.clear()
+    outbox.exchange(CLAIM)
+    assert caplog.text == "", "nothing is offered, and refused, a second time"
+
+
+def test_what_is_refused_is_logged_by_name(outbox, gone, caplog):
+    run = run_of("nothing")  # the queue does not even know it
+    outbox.add(*done(run))
+    outbox.exchange(CLAIM)
+    assert gone == [run]
+    assert f"The outcome of job {run.job.id}" in caplog.text
+
+
+def test_one_that_cannot_be_stored_holds_up_no_other(outbox, queue, gone):
+    runs = held(queue, 2)
+    for run in runs:
+        outbox.add(*done(run))
+    queue.troubles["exchange"] = ValueError("a NUL in the text")
+    with pytest.raises(ValueError, match="NUL"):
+        outbox.exchange(CLAIM)
+    assert gone == []
+    assert outbox.exchange(CLAIM) == []
+    assert gone == runs
