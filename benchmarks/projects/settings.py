@@ -1,0 +1,46 @@
+"""The Django site of every system that needs one. ``BENCH_SETTINGS`` (JSON) adds what the system asks for.
+
+All get the same database connections: kept open, and SQLite set up as Django's documentation has it for several
+writers. That is what systems on the ORM recommend, or what is fastest for them. None writes log lines for jobs that end
+well, unless ``BENCH_LOG_LEVEL`` is ``INFO``.
+"""
+
+import json
+import os
+from typing import Any
+
+SECRET_KEY = "for measurements only"
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS: list[str] = []
+#: Those that would tell of every job.
+LOGGERS = ("django.tasks", "django_loco", "django_ox", "django_vtasks", "procrastinate")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {name: {"level": os.environ["BENCH_LOG_LEVEL"]} for name in LOGGERS},
+}
+
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": os.environ.get("BENCH_FILE", ":memory:"),
+    "CONN_MAX_AGE": None,
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+    },
+}
+POSTGRES = {
+    "ENGINE": "django.db.backends.postgresql",
+    "NAME": os.environ.get("BENCH_DATABASE"),
+    "USER": "loco",
+    "HOST": "127.0.0.1",
+    "PORT": os.environ.get("BENCH_PORT"),
+    "CONN_MAX_AGE": None,
+}
+DATABASES: dict[str, Any] = {"default": POSTGRES if os.environ["BENCH_STORE"] == "postgres" else SQLITE}
+
+globals().update(json.loads(os.environ["BENCH_SETTINGS"].replace("{url}", os.environ.get("BENCH_URL", ""))))
