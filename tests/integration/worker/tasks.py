@@ -68,9 +68,9 @@ def turn_autocommit_off(name: str) -> None:
 def break_the_connection() -> None:
     connection.ensure_connection()
     connection.connection.close()
-    # What Django notes when a query fails, and finds out when it looks again (not on SQLite, whose file is always there).
+    # What Django notes when a query fails, and finds out when it looks again; a file is always there, for SQLite.
     connection.errors_occurred = True
-    connection.is_usable = lambda: False
+    connection.is_usable = lambda: False  # type: ignore[method-assign]
 
 
 @task
