@@ -9,7 +9,6 @@ import re
 import socket
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -111,7 +110,7 @@ class Shop:
         def is_so() -> Any:
             try:
                 seen.update(self.live())
-            except urllib.error.URLError:  # it restarts
+            except OSError:  # it restarts
                 return False
             return look(seen)
 
