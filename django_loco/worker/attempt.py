@@ -35,9 +35,12 @@ def prepare(run: Run) -> Attempt | Outcome:
     """Find the task of ``run`` and all that its call needs.
 
     Returns an ``Outcome`` instead if this process does not have the task: the job goes back, to wait for a worker
-    that does. A job that cannot be read as it is stored gets an attempt that fails, with the reason.
+    that does. So does one whose claim was lost before it began, for others may be running it. A job that cannot be
+    read as it is stored gets an attempt that fails, with the reason.
     """
     job = run.job
+    if run.lost:
+        return Outcome.released(job)
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported

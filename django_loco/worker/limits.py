@@ -7,6 +7,11 @@ A sync job gets ``JobTimeout`` raised between two of its bytecode instructions. 
 ``sleep``, a read without a timeout of its own, a long regular expression) is not interrupted; the exception is
 raised when that returns.
 
+The exception may strike anywhere, also in the libraries that the job uses: between the taking of a lock and the
+``try`` that would give it back, say. Prefer the limits that those libraries offer (a ``timeout`` of the HTTP client,
+the database's ``statement_timeout``) and let this one be the last resort. What a job may have broken most easily is
+cared for: the connections of its thread are closed.
+
 Either may catch what it gets and clean up, for ``GRACE`` seconds. One that has not ended by then is given up: the
 attempt has failed with ``JobTimeout``, its place is filled anew, and what still runs there is left alone, since
 Python cannot end it. Its result will not count. Health counts such jobs as ``abandoned``.

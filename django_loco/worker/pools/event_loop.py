@@ -182,7 +182,7 @@ class EventLoopPool:
 
     def _cancel_all(self) -> None:
         for run, task in tuple(self._tasks.items()):
-            if not run.is_settled:
+            if not (run.cancelled or run.is_settled):  # once: what it awaits after that is its cleaning up
                 run.cancelled = True
                 task.cancel()
 

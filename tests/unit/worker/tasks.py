@@ -188,6 +188,17 @@ def until_stopped(context: Any, name: str) -> str:
 
 
 @task
+async def aclean_up(name: str) -> None:
+    events[f"{name} began"].set()
+    try:
+        await asyncio.sleep(20)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0.05)
+        told.append("cleaned up")
+        raise
+
+
+@task
 async def stubborn(name: str) -> None:
     """Swallows every cancellation until the test lets it go."""
     events[f"{name} began"].set()

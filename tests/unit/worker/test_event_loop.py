@@ -128,6 +128,17 @@ def test_cancelled_jobs_go_back(pool, finished):
     assert all(run.stopping for run in runs)
 
 
+def test_a_cancelled_job_may_clean_up(pool, finished):
+    run = run_of("aclean_up", "a")
+    submit(pool, [run])
+    tasks.patiently(tasks.events["a began"])
+    for _ in range(3):
+        pool.cancel()
+        time.sleep(0.005)
+    assert outcomes(finished, 1) == {run: READY}
+    assert tasks.told == ["cleaned up"]
+
+
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_no_job_ends_the_loop(pool, finished, name):
     submit(pool, [run_of("aend", name)])

@@ -24,6 +24,7 @@ from django_loco.worker.execute import aexecute, execute
 from django_loco.worker.run import Run
 
 from .support import held, run_of
+from .tasks import told
 
 Execute = Callable[[Run], Outcome | None]
 
@@ -328,6 +329,16 @@ def test_a_run_that_is_settled_already_has_no_outcome_here(kind, name, finished)
     run.settle()
     assert (on_a_thread(run) if kind == "sync" else on_a_loop(run)) is None
     assert finished.statuses == []
+
+
+@pytest.mark.parametrize("name", ["tell", "no_such_task"])
+def test_a_job_that_was_lost_before_it_began_is_not_begun(name, started):
+    run = run_of(name, "it ran")
+    run.lost = True
+    outcome = on_a_thread(run)
+    assert (outcome.status, outcome.spent, outcome.run_after) == (READY, False, None)
+    assert started.statuses == []
+    assert told == []
 
 
 # Log
