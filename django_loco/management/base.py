@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from .. import shutdown
+from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
+from ..servers.reload import is_reloaded
+from . import banner
+from .console import set_up_console
+from .parts import Choice
+
+logger = logging.getLogger("django_loco.servers")
 
 
 class LocoCommand(BaseCommand):
-    """Tells of a wrong setting in a sentence, not by a traceback."""
+    """A command that runs until it is told to stop.
+
+    Called by ``call_command``, from a script or a test, it leaves the process as it finds it: it changes no logging,
+    and returns when it has ended.
+    """
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command."""
+        """Run the command; a wrong setting is told in a sentence rather than by a traceback."""
         try:
+            loco_settings()
             return super().execute(*args, **options)
         except LocoConfigurationError as error:
             raise CommandError(str(error)) from error
 
+    @property
+    def owns_process(self) -> bool:
+        """Whether the process is there for this command alone."""
+        return getattr(self, "_called_from_command_line", False)
+
+    def set_up(self, choice: Choice, options: Mapping[str, Any]) -> None:
+        """Label what is logged from here on."""
+        if self.owns_process:
+            set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=not options["no_color"])
+
+    def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
+        """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
+
+        def greet(url: str) -> None:
+            # A project's wsgi.py calls django.setup(), which makes all handlers anew.
+            self.set_up(choice, options)
+            if is_reloaded():
+                logger.info("Running again%s", f" at {url}" if url else "")
+            elif loco_settings().LOG_FORMAT == "json":
+                logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(choice, url, remark)))
+            else:
+                colour = self.style.SUCCESS("x") != "x"
+                self.stdout.write(banner.render(banner.rows(choice, url, remark), colour=colour))
+                self.stdout.flush()
+
+        return greet
+
     def end(self, code: int) -> None:
-        """End the process with an exit code; after ``call_command``, only the command."""
-        if getattr(self, "_called_from_command_line", False):
+        """End the process with an exit code, or only the command."""
+        if self.owns_process:
             leave(code)
             return
         shutdown.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from socketserver import BaseServer
 from typing import Any
 
 from django.core.management import get_commands, load_command_class
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoRunserver
 from django.utils import autoreload
 
@@ -18,6 +19,10 @@ from .base import Server
 from .daphne import GracefulDaphne
 from .in_flight import InFlight
 
+#: What a ``runserver`` says that the banner says better.
+_NOISE = re.compile(
+    r"Performing system checks|System check identified no issues|Django version |\w+ \d\d, \d{4} - [\d:]+( [AP]M)?\s*$"
+)
 #: Seconds between two looks of the server's loop at whether it should end.
 POLL = 0.1
 
@@ -149,3 +154,23 @@ def url(runserver: Any, port: int) -> str:
     address = "0.0.0.0" if runserver.addr == "0" else runserver.addr  # noqa: S104 (as Django's command has it)
     host = f"[{address}]" if ":" in address else address
     return f"{runserver.protocol}://{host}:{port}/"
+
+
+class _Filter:
+    """A stream that leaves out what the banner says better."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        if not _NOISE.match(text):
+            self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def without_noise(output: OutputWrapper) -> OutputWrapper:
+    """Return ``output`` without what the banner says better."""
+    stream: Any = _Filter(output)
+    return OutputWrapper(stream)

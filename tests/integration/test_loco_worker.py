@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 
 import pytest
@@ -30,3 +31,11 @@ def test_what_is_wrong_is_raised(settings):
     settings.WORKER_MODE = "BackgroundAsync"
     with pytest.raises(CommandError, match="Nothing could ever reach this worker"):
         call_command("loco_worker")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_logging_is_left_alone(capsys):
+    logger = logging.getLogger("django_loco")
+    before = (logger.handlers[:], logger.level)
+    call_command("loco_worker", drain=True)
+    assert (logger.handlers, logger.level) == before

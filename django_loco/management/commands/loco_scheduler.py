@@ -5,7 +5,6 @@ from django.core.management.base import CommandParser
 from ... import scheduler
 from ...servers.base import NoServer
 from ..base import LocoCommand
-from ..greeting import greeter, set_up
 from ..parts import Choice, process_of
 
 
@@ -20,8 +19,8 @@ class Command(LocoCommand):
             self.list()
             return
         choice = Choice(scheduler=True)
-        set_up(choice, options)
-        self.end(process_of(choice, NoServer(), greeter(self, choice, options)).run())
+        self.set_up(choice, options)
+        self.end(process_of(choice, NoServer(), self.greeter(choice, options)).run())
 
     def list(self) -> None:
         found = scheduler.upcoming()

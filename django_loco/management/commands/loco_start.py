@@ -5,11 +5,10 @@ from django.core.management.base import CommandParser
 
 from ...conf import loco_settings
 from ...servers.base import NoServer, Server
-from ...servers.dev import DevServer, project_runserver
+from ...servers.dev import DevServer, project_runserver, without_noise
 from ...servers.reload import Parent, is_child
 from ..base import LocoCommand
 from ..choices import EVERY_JOB, start_choice
-from ..greeting import greeter, set_up, without_noise
 from ..parts import Choice, process_of
 
 
@@ -43,7 +42,7 @@ class Command(LocoCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice, options["addrport"] = start_choice(options)
-        set_up(choice, options)
+        self.set_up(choice, options)
         if not choice.server:
             options["use_reloader"] = options["use_reloader"] and settings.DEBUG
             self.host(choice, NoServer(lambda: None if options["skip_checks"] else self.check()), options)
@@ -59,4 +58,4 @@ class Command(LocoCommand):
             self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
             return
         remark = "   development server" + (", reloads when code changes" if reloads else "")
-        self.end(process_of(choice, server, greeter(self, choice, options, remark), reloads=reloads).run())
+        self.end(process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run())

@@ -6,7 +6,6 @@ from django.core.management.base import CommandError, CommandParser
 from ...servers.base import NoServer
 from ..base import LocoCommand
 from ..choices import worker_choice
-from ..greeting import greeter, set_up
 from ..parts import missing_tables, process_of
 
 
@@ -38,8 +37,8 @@ class Command(LocoCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice = worker_choice(options)
-        set_up(choice, options)
+        self.set_up(choice, options)
         for alias in choice.backends:
             if problem := missing_tables(alias):
                 raise CommandError(problem)
-        self.end(process_of(choice, NoServer(), greeter(self, choice, options)).run())
+        self.end(process_of(choice, NoServer(), self.greeter(choice, options)).run())
