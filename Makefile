@@ -56,7 +56,7 @@ format: .venv/installed-dev
 	.venv/bin/ruff format .
 
 coverage: .venv/installed-dev
-	.venv/bin/pytest --cov $(PYTEST_ARGS)
+	.venv/bin/tox run -e coverage -- $(PYTEST_ARGS)
 
 # What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
 wheel: .venv/installed-dev

@@ -78,6 +78,7 @@ def test_the_log_of_queries_does_not_grow(run):
 
 
 @pytest.mark.usefixtures("persistent")
+@pytest.mark.interrupts
 def test_an_interrupted_job_leaves_no_connection_in_an_unknown_state(run, opened):
     jobs = run(("query_for_ever",), ("create", "kept"), ("count",), threads=1)
     assert [job.status for job in jobs] == [FAILED, SUCCESSFUL, SUCCESSFUL]

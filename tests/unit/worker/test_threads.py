@@ -131,6 +131,7 @@ def test_the_backend_is_made_once_per_thread(pool, finished, monkeypatch):
     assert made == ["default"]
 
 
+@pytest.mark.interrupts
 def test_a_computing_job_is_interrupted(pool, finished):
     run = run_of("spin")
     submit(pool, [run])

@@ -18,6 +18,8 @@ from django_loco.worker.timeouts import Alarm, Watch
 
 from .support import wait_until
 
+pytestmark = pytest.mark.interrupts
+
 
 class Call:
     """What the watch needs of an attempt."""

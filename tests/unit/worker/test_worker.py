@@ -496,6 +496,7 @@ def test_a_stop_races_with_fetches(queue, start):
         queue.calls.clear()
 
 
+@pytest.mark.interrupts
 def test_timeouts_race_with_completion(queue, start, nimble):
     """Each job ends once, as it should, and every thread lives to run the next one."""
     worker = start(threads=3)
