@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 
@@ -117,7 +117,7 @@ def missing_tables(alias: str) -> str | None:
         executor = MigrationExecutor(connections[database])
         targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
         missing = executor.migration_plan(targets)
-    except DatabaseError:
+    except Error:
         return None
     where = "" if database == "default" else f" --database {database}"
     return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None

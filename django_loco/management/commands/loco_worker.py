@@ -2,6 +2,7 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from ...servers.base import NoServer
 from ..base import LocoCommand
@@ -41,4 +42,6 @@ class Command(LocoCommand):
         for alias in choice.backends:
             if problem := missing_tables(alias):
                 raise CommandError(problem)
+        if self.owns_process:
+            connections.close_all()  # this thread needs none from here on
         self.end(process_of(choice, NoServer(), self.greeter(choice, options)).run())
