@@ -130,12 +130,10 @@ def idle(trial: Trial, jobs: int) -> Figures:  # noqa: ARG001
     with trial.worker(THREADS) as process:
         _prime(trial)
         time.sleep(CALM)
-        cpu, commands = process.cpu_seconds(), trial.store.commands()
-        time.sleep(WATCHED)
-        figures = {"cpu": [(process.cpu_seconds() - cpu) / WATCHED * 100]}
-        if commands is not None:
-            figures["commands"] = [((trial.store.commands() or 0) - commands) / WATCHED]
-        return figures
+        before = process.cpu_seconds()
+        commands = trial.store.watch(WATCHED)
+        cpu = (process.cpu_seconds() - before) / WATCHED * 100
+        return {"cpu": [cpu], "commands": [] if commands is None else [commands]}
 
 
 def memory(trial: Trial, jobs: int) -> Figures:  # noqa: ARG001

@@ -43,8 +43,9 @@ class Store(ABC):
     def fresh(self, system: System, prepare: Prepare) -> dict[str, str]:
         """Return environment variables that lead to an empty place for the jobs of ``system``."""
 
-    def commands(self) -> int | None:
-        """Return how many commands or statements it has answered so far; ``None`` if it cannot tell."""
+    def watch(self, seconds: float) -> float | None:
+        """Wait for so many seconds; return how many commands per second came from clients, if it can tell."""
+        time.sleep(seconds)
         return None
 
     @property
@@ -91,6 +92,7 @@ class Postgres(Store):
 
     def start(self) -> None:
         self._server.start()
+        self._server.configure("log_line_prefix", "%d ")
 
     def close(self) -> None:
         self._server.close()
@@ -105,8 +107,13 @@ class Postgres(Store):
         self._server.create_database("trial", template)
         return self._leading_to("trial")
 
-    def commands(self) -> int:
-        return self._server.statements()
+    def watch(self, seconds: float) -> float:
+        self._server.configure("log_statement", "all")
+        before = self._server.statements("trial")
+        time.sleep(seconds)
+        seen = self._server.statements("trial") - before
+        self._server.configure("log_statement", "none")
+        return seen / seconds
 
     @property
     def version(self) -> str:
@@ -122,11 +129,16 @@ class Postgres(Store):
 class Server(postgres.Server):
     """The tests' server, which can also count what it is asked."""
 
-    def statements(self) -> int:
-        """Return how many statements the database ``trial`` has answered since this was first called for it."""
+    def configure(self, name: str, value: str) -> None:
+        """Change a setting for all connections, also those that are open."""
         with self.connect() as connection:
-            connection.execute("ALTER DATABASE trial SET log_statement = 'all'")
-        return len(re.findall(r"LOG:  (?:statement|execute [^:]*): ", self._log.read_text(errors="replace")))
+            connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            connection.execute("SELECT pg_reload_conf()")
+
+    def statements(self, database: str) -> int:
+        """Return how many statements its log has of a database."""
+        log = self._log.read_text(errors="replace")
+        return len(re.findall(rf"^{database} LOG:  (?:statement|execute [^:]*): ", log, re.MULTILINE))
 
 
 class Redis(Store):
@@ -162,8 +174,15 @@ class Redis(Store):
         self._client.script_flush()
         return {"BENCH_URL": f"redis://127.0.0.1:{self._port}/0"}
 
-    def commands(self) -> int:
-        return int(self._client.info("stats")["total_commands_processed"])
+    def watch(self, seconds: float) -> float:
+        """Count what clients send, not what scripts do with it."""
+        with socket.create_connection(("127.0.0.1", self._port)) as line:
+            line.sendall(b"MONITOR\r\n")
+            time.sleep(seconds)
+            line.sendall(b"QUIT\r\n")
+            told = b"".join(iter(lambda: line.recv(65536), b""))
+        commands = [entry for entry in told.split(b"\r\n") if entry[:2] == b"+1" and b" lua] " not in entry]
+        return len(commands) / seconds
 
     @property
     def version(self) -> str:

@@ -14,6 +14,6 @@ SYSTEMS = (
             "TASKS": {"default": {"BACKEND": "threadmill.backends.redis.RedisTaskBackend", "REDIS_URL": "{url}"}},
         },
         environ=DJANGO,
-        remark="logs two lines per job, which cannot be turned off; async jobs would get a thread and an event loop each",
+        remark="logs two lines per job, always; async jobs would get a thread and an event loop each",
     ),
 )
