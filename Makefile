@@ -3,6 +3,8 @@
 PORT ?= 8000
 # What of the tests to run, and how: PYTEST_ARGS="tests/unit -k retry" make test
 PYTEST_ARGS ?=
+# What of the measurements to take, and how long: BENCH_ARGS="--help" make bench
+BENCH_ARGS ?=
 # tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
 PYENV_ROOT ?= $(HOME)/.pyenv
 space := $(subst ,, )
@@ -14,7 +16,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test check lint types layers django wheel format coverage clean
+.PHONY: help start test check lint types layers django wheel format coverage bench clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -22,6 +24,7 @@ help:
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
+	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
 	@echo "make clean     remove everything that these commands have made"
 
 start: .venv/installed
@@ -57,6 +60,9 @@ format: .venv/installed-dev
 
 coverage: .venv/installed-dev
 	.venv/bin/tox run -e coverage -- $(PYTEST_ARGS)
+
+bench: .venv/installed-dev
+	.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 # What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
 wheel: .venv/installed-dev
