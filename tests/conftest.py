@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the private PostgreSQL server, the test database, and sites that run as processes."""
+"""Fixtures for all tests: the private PostgreSQL and Redis servers, the test database, and sites that run as processes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from django.conf import settings
 
 from .postgres import Server
 from .processes import Site
+from .redis_server import RedisServer
 
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
 UNIT_TESTS = Path(__file__).parent / "unit"
+#: Fixtures with which a test does not depend on the database.
+BRING_THEIR_OWN = frozenset(("project", "redis_server", "redis_site"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_no_database(item: pytest.Item) -> bool:
-    return UNIT_TESTS in item.path.parents or "project" in getattr(item, "fixturenames", ())
+    return UNIT_TESTS in item.path.parents or not BRING_THEIR_OWN.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -58,6 +61,8 @@ def django_db_modify_db_settings(
     SQLite uses a file: its in-memory databases lock differently, and other processes cannot see them.
     """
     database: dict[str, Any] = settings.DATABASES["default"]
+    # Unlike one in memory, a file is closed between tests.
+    settings.DATABASES["second"]["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "second.sqlite3")
     if ON_POSTGRES:
         database["PORT"] = str(request.getfixturevalue("postgres").port)
     else:
@@ -90,3 +95,10 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Itera
         copy = shutil.copy(migrated, tmp_path / "site.sqlite3")
         with Site(str(copy), tmp_path) as site:
             yield site
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """The private Redis of this run, in memory, started by the first test that asks for it."""
+    with RedisServer() as server:
+        yield server

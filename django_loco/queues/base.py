@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.core.checks import CheckMessage
+
 from ..compat import TaskResultStatus
 from ..job import Job, Outcome
 
@@ -97,7 +99,7 @@ class Queue(ABC):
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
-        """``finish`` these and ``fetch`` those: what a busy worker asks again and again, and some queues do in one call.
+        """``finish`` these and ``fetch`` those, in one call to the store if the queue can do that.
 
         ``stored`` is called with the ids refused as soon as the outcomes are stored. They stay so if the fetch raises.
         """
@@ -150,6 +152,10 @@ class Queue(ABC):
     @abstractmethod
     def interrupt(self) -> None:
         """End every ``wait`` in this process at once, and that of a thread which is about to wait."""
+
+    def check(self) -> Sequence[CheckMessage]:
+        """Return what ``manage.py check`` should say of the store. That it cannot be reached is no error there."""
+        return ()
 
     def close(self) -> None:  # noqa: B027 - a queue need not hold anything
         """Let go of what the calling thread holds open (a connection). The queue stays usable."""

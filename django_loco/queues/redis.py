@@ -6,7 +6,7 @@ What is where
     hashes by job id: what never changes of a job, what its last run made of it, and who holds it (``redis_text``).
 ``ready``, ``deferred``
     sorted sets of the places at which jobs wait (``redis_common.lua``): those that are due in the order in which they
-    are to run, the others in the order in which they become due. A fetch moves what has become due from one to the other.
+    are to run, the others in the order in which they become due. A fetch moves what has become due.
 ``leases``, ``finished``
     sorted sets: until when jobs are held, when they ended.
 ``index``, ``counts``, ``once``
@@ -37,10 +37,13 @@ from itertools import chain, islice
 from typing import Any
 from weakref import WeakSet
 
+from django.core.checks import CheckMessage
+
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import READY, RUNNING, Job, Outcome, utcnow
 from .base import Claim, Queue
+from .redis_check import check
 from .redis_scripts import ENQUEUE, EXCHANGE, KEYS, OLDEST, PRUNE, RENEW, ROWS
 from .redis_server import RedisServer
 from .redis_text import jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
@@ -78,7 +81,8 @@ class RedisQueue(Queue):
         self._max_results = options.get("max_results", MAX_RESULTS)
         if not isinstance(self._max_results, int) or isinstance(self._max_results, bool) or self._max_results < 0:
             raise LocoConfigurationError(
-                f"TASKS[{alias!r}]['OPTIONS']['max_results'] is {self._max_results!r}; it must be a whole number, 0 or more."
+                f"TASKS[{alias!r}]['OPTIONS']['max_results'] is {self._max_results!r}; it must be a whole number, "
+                "0 or more."
             )
         self.server = RedisServer(alias, options)
         self._hunger = Hunger()
@@ -98,7 +102,7 @@ class RedisQueue(Queue):
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
-        return self._exchange((), claim)[1]
+        return [*self._exchange((), claim)[1]]
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused. An outcome that is stored already is not refused."""
@@ -108,7 +112,7 @@ class RedisQueue(Queue):
         """Finish these and fetch those in one round trip."""
         refused, jobs = self._exchange(outcomes, claim)
         stored(refused)
-        return jobs
+        return [*jobs]
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
@@ -172,7 +176,7 @@ class RedisQueue(Queue):
         waiter = self._waiter()
         try:
             with self.server.explained():
-                rung = waiter.wait(lambda: min(deadline, self._hunger.next_due))
+                rung = waiter.wait(deadline, lambda: self._hunger.next_due)
         except QueueUnavailable:
             waiter.close()
             raise
@@ -184,6 +188,10 @@ class RedisQueue(Queue):
         for waiter in self._all_waiters():
             waiter.interrupt()
 
+    def check(self) -> Sequence[CheckMessage]:
+        """Return what is wrong with how the server is set up for keeping jobs."""
+        return check(self.server)
+
     def close(self) -> None:
         """Let go of the connection on which the calling thread waits."""
         if hasattr(self._local, "waiter"):
@@ -191,7 +199,7 @@ class RedisQueue(Queue):
 
     def _exchange(
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
-    ) -> tuple[set[str], list[Job]]:
+    ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
         told = lines(chain.from_iterable(map(told_of_outcome, outcomes)))
         claimed = self._told_of_claim(claim) if claim else ()
@@ -221,7 +229,7 @@ class RedisQueue(Queue):
             for waiter in self._all_waiters():
                 waiter.change()
 
-    def _shown(self, ids: str, limit: int = 0) -> list[Job]:
+    def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
         return jobs_of(self.alias, self.server.run(ROWS, (ids, limit)).decode())
 
     def _newest(self) -> Iterator[Job]:

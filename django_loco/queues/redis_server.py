@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any, cast
 
-from django.conf import settings
-from django.core.cache import InvalidCacheBackendError, caches
-from django_redis import get_redis_connection
-from redis import ConnectionPool, Redis
+from redis import exceptions
 from redis.cluster import RedisCluster
-from redis.exceptions import (
-    ConnectionError as ConnectionLost,
-    NoPermissionError,
-    NoScriptError,
-    ReadOnlyError,
-    RedisError,
-)
 
-from ..conf import did_you_mean
-from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..exceptions import QueueUnavailable
+from .redis_client import address_of
 from .redis_scripts import Script
 
-logger = logging.getLogger("django_loco.queues")
-
 OLDEST_VERSION = (6, 2)
-#: Seconds after which a server that says nothing is given up, unless the project sets another limit.
-TIMEOUT = 5.0
 #: What Redis says when it refuses, and what that calls for. It says some of it only inside of a longer text.
 REMEDIES = {
     "OOM": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
@@ -47,25 +33,29 @@ REMEDIES = {
 
 
 class RedisServer:
-    """The Redis of one alias of ``TASKS``: that of a cache, or one with a URL. Connects when it is first used."""
+    """The Redis of one alias of ``TASKS``. Connects when it is first used."""
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError``."""
         self._alias = alias
-        self._setting = f"TASKS[{alias!r}]['OPTIONS']"
-        if "url" in options and "cache" in options:
-            raise LocoConfigurationError(f"{self._setting} has both 'cache' and 'url'; name one of them.")
-        if "url" in options:
-            self.name = f"{self._setting}['url']"
-            self.client = self._client_of_url(options["url"])
-            prefix = ""
-        else:
-            cache = options.get("cache", "default")
-            self.name = f"CACHES[{cache!r}]"
-            self.client = self._client_of_cache(cache)
-            prefix = str(settings.CACHES[cache].get("KEY_PREFIX", ""))
-        self._prefix = "django-loco:{%s}:" % ":".join(filter(None, (options.get("prefix", prefix), alias)))  # noqa: UP031
+        self._address = address_of(alias, options)
+        self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._is_known = False
+
+    @property
+    def name(self) -> str:
+        """The setting that says where it is."""
+        return self._address.name
+
+    @cached_property
+    def client(self) -> Any:
+        """The redis-py client."""
+        return self._address.connect()
+
+    @cached_property
+    def is_cluster(self) -> bool:
+        """Whether the keys are on one server of several."""
+        return isinstance(self.client, RedisCluster)
 
     def key(self, name: str) -> str:
         """Return the full key. What is in braces is the same in all, so that a Cluster keeps them together."""
@@ -82,11 +72,11 @@ class RedisServer:
         """
         keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
         with self.explained():
-            self._get_to_know()
+            self._check_version()
             try:
                 return self._evaluate(script, keys, arguments)
-            except ConnectionLost as error:
-                if type(error) is not ConnectionLost:  # it was not lost, but refused
+            except exceptions.ConnectionError as error:
+                if type(error) is not exceptions.ConnectionError:  # a refusal of some kind
                     raise
                 return self._evaluate(script, keys, (*arguments, *again))
 
@@ -95,10 +85,27 @@ class RedisServer:
         with self.explained():
             return self.client.execute_command(*command, NEVER_DECODE=True)
 
+    def get_to_know(self) -> None:
+        """Connect. Raises ``QueueUnavailable`` if that fails, or the server is too old."""
+        with self.explained():
+            self._check_version()
+
+    def told(self, section: str) -> Mapping[str, Any]:
+        """Return what the server says of itself (INFO); nothing if it must not. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.NoPermissionError):
+            return cast("Mapping[str, Any]", self.node.info(section))
+        return {}
+
+    def configured(self, name: str) -> str | None:
+        """Return a setting of the server; ``None`` if it must not say. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.ResponseError):  # managed servers do not know CONFIG
+            return cast("str | None", self.node.config_get(name).get(name))
+        return None
+
     @property
     def node(self) -> Any:
         """The client of the one server that has our keys, which in a Cluster is one of many."""
-        if isinstance(self.client, RedisCluster):
+        if self.is_cluster:
             return self.client.get_redis_connection(self.client.get_node_from_key(self._prefix))
         return self.client
 
@@ -107,8 +114,8 @@ class RedisServer:
         """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy."""
         try:
             yield
-        except (RedisError, OSError) as error:
-            if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
+        except (exceptions.RedisError, OSError) as error:
+            if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in str(error):
                 self._look_again()
             raise QueueUnavailable(self._explanation(error)) from error
 
@@ -116,20 +123,16 @@ class RedisServer:
         rest = (len(keys), *keys, *arguments)
         try:
             return self.client.execute_command("EVALSHA", script.sha, *rest, NEVER_DECODE=True)
-        except NoScriptError:
+        except exceptions.NoScriptError:
             return self.client.execute_command("EVAL", script.text, *rest, NEVER_DECODE=True)
 
-    def _get_to_know(self) -> None:
-        """Refuse a server that is too old, at first use."""
-        if self._is_known:
-            return
-        try:
-            version = str(self.node.info("server")["redis_version"])
-        except NoPermissionError:  # then it is at least one that has permissions: 6.0
-            version = "6.2"
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
-            raise RedisError(f"it is Redis {version}, and django-loco needs 6.2 or later.")
-        self._is_known = True
+    def _check_version(self) -> None:
+        """Refuse a server that is too old, once."""
+        if not self._is_known:
+            version = str(self.told("server").get("redis_version", "6.2"))
+            if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
+                raise exceptions.RedisError(f"it is Redis {version}, and django-loco needs 6.2 or later.")
+            self._is_known = True
 
     def _look_again(self) -> None:
         """Drop the connections to a server that is not the primary any more."""
@@ -138,33 +141,5 @@ class RedisServer:
     def _explanation(self, error: Exception) -> str:
         said = str(error).strip() or type(error).__name__
         remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "")
-        return f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), which cannot be used now: {said}{remedy}"
-
-    def _client_of_url(self, url: Any) -> Any:
-        try:
-            pool = ConnectionPool.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise LocoConfigurationError(
-                f"{self.name} is no URL of a Redis: {error} It looks like redis://user:password@host:6379/0, "
-                "with rediss:// for TLS or unix:// for a socket."
-            ) from error
-        return Redis(connection_pool=pool)
-
-    def _client_of_cache(self, cache: Any) -> Any:
-        try:
-            client: Any = get_redis_connection(cache)
-        except InvalidCacheBackendError as error:
-            if cache in settings.CACHES:
-                raise LocoConfigurationError(f"{self.name} cannot be used: {error}") from error
-            raise LocoConfigurationError(
-                f"{self._setting}['cache'] is {cache!r}, which is not in CACHES.{did_you_mean(str(cache), [*settings.CACHES])}"
-            ) from error
-        except NotImplementedError as error:
-            raise LocoConfigurationError(
-                f"{self._setting} keeps jobs in {self.name}, whose backend is {settings.CACHES[cache]['BACKEND']}; it "
-                "must be django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
-            ) from error
-        if not isinstance(client, RedisCluster):
-            # Older versions of redis-py wait for ever for a server that has gone silent.
-            client.connection_pool.connection_kwargs.setdefault("socket_timeout", TIMEOUT)
-        return client
+        where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
+        return f"{where}which cannot be used now: {said}{remedy}"

@@ -23,12 +23,12 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import TimeoutError as TimedOut
+from redis import exceptions
 
 from ..job import Job
 from .base import Claim
-from .redis_server import TIMEOUT, RedisServer
+from .redis_client import TIMEOUT
+from .redis_server import RedisServer
 from .redis_text import word
 
 INTERRUPT, CHANGE = b"!", b"~"
@@ -46,7 +46,8 @@ NOBODY = ("bell:",)
 
 def bells_for(jobs: Iterable[Job]) -> set[str]:
     """Return the bells to ring when ``jobs`` arrive."""
-    return set(chain.from_iterable(_bells(*kind) for kind in {(job.is_async, job.queue_name, job.tags) for job in jobs}))
+    kinds = {(job.is_async, job.queue_name, job.tags) for job in jobs}
+    return set(chain.from_iterable(_bells(*kind) for kind in kinds))
 
 
 @lru_cache(4096)
@@ -111,27 +112,23 @@ class RedisWaiter:
             end.setblocking(False)
             weakref.finalize(self, end.close)
 
-    def wait(self, until: Callable[[], float]) -> bool:
-        """Block until a bell rings, at most until that time (``time.monotonic()``); return whether one did.
+    def wait(self, deadline: float, due: Callable[[], float]) -> bool:
+        """Block until a bell rings; return whether one did. Ends at the latest at the ``deadline`` or what is ``due``.
 
-        Raises what redis-py raises.
+        Both are times of ``time.monotonic()``. Raises what redis-py raises.
         """
-        while True:
-            if INTERRUPT in self._heard():
-                return False
-            ears, seconds = tuple(self._ears()), until() - time.monotonic()
-            if seconds <= 0:
-                return False
-            connection = self._ask(ears, seconds)
-            said = self._listen(connection, seconds + TIMEOUT)
+        while INTERRUPT not in self._heard() and time.monotonic() < min(deadline, due()):
+            connection = self._ask(tuple(self._ears()), deadline - time.monotonic())
+            said = self._listen(connection, deadline + TIMEOUT, due)
             if INTERRUPT in said:
                 self.close()
-                return False
-            if CHANGE in said:
+                break
+            if CHANGE in said or time.monotonic() >= due():
                 self._unblock()
             rung = connection.read_response(disable_decoding=True)
             if rung and self._is_meant(*rung):
                 return True
+        return False
 
     def interrupt(self) -> None:
         """End the present ``wait`` at once, or else the next one."""
@@ -158,15 +155,16 @@ class RedisWaiter:
         self._connection.send_command("BZPOPMIN", *bells, max(seconds, SHORTEST))
         return self._connection
 
-    def _listen(self, connection: Any, seconds: float) -> bytes:
-        """Sleep until there is an answer or somebody says something; return what."""
+    def _listen(self, connection: Any, deadline: float, due: Callable[[], float]) -> bytes:
+        """Sleep until there is an answer, something is due, or somebody says something; return what."""
         if connection._sock is None:  # noqa: SLF001 - there is no public way to wait for two things at once
-            raise ConnectionLost("The connection was closed.")
+            raise exceptions.ConnectionError("The connection was closed.")
         with selectors.DefaultSelector() as selector:
             selector.register(connection._sock, selectors.EVENT_READ)  # noqa: SLF001
             selector.register(self._ear, selectors.EVENT_READ)
-            if not selector.select(seconds):
-                raise TimedOut("Timeout reading from socket")
+            seconds = min(deadline, due()) - time.monotonic()
+            if not selector.select(max(0.0, seconds)) and time.monotonic() < due():
+                raise exceptions.TimeoutError("Timeout reading from socket")
         return self._heard()
 
     def _heard(self) -> bytes:
@@ -179,7 +177,7 @@ class RedisWaiter:
             self._mouth.send(what)
 
     def _unblock(self) -> None:
-        """End the pop that is under way, so that its answer comes now."""
+        """End the pop that is under way now. The server by itself is up to 100 ms late."""
         self._node.client_unblock(self._client_id)
 
     def _is_meant(self, bell: bytes, mark: bytes, _: object) -> bool:

@@ -23,8 +23,20 @@ FOREGROUND = "django_loco.backend.LocoBackend"
 QUEUES = (
     {"PostgreSQL": {"queue": "database"}}
     if os.environ.get("LOCO_TEST_DATABASE") == "postgres"
-    else {"SQLite": {"queue": "database"}, "Memory": {"queue": "memory"}, "Foreground": {"mode": "ForegroundBlocking"}}
+    else {
+        "SQLite": {"queue": "database"},
+        "Memory": {"queue": "memory"},
+        "Redis": {"queue": "redis"},
+        "Foreground": {"mode": "ForegroundBlocking"},
+    }
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def url_of_redis(request):
+    """Say where Redis is; the settings that the classes have been given were made before it was started."""
+    if "Redis" in QUEUES:
+        QUEUES["Redis"]["url"] = request.getfixturevalue("redis_server").url
 
 
 def add(name: str, django_case: type[SimpleTestCase], our_case: type[ours.Ours], **aliases: dict[str, Any]) -> None:

