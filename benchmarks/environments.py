@@ -26,6 +26,7 @@ class Environment:
 
     def __init__(self, system: System) -> None:
         self._packages = system.packages
+        self._source = system.source
         self._name = system.name
         self.folder = FOLDER / system.name
 
@@ -33,12 +34,12 @@ class Environment:
         """Make it, unless it is there. Raises ``NotInstalled``."""
         stamp = self.folder / "installed.json"
         wanted = json.dumps([sys.version, *self._packages])
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        self._run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(self.folder))
-        pip = (sys.executable, "-m", "pip", "--python", self.program("python"))
-        self._run(*pip, "install", "--quiet", "--disable-pip-version-check", *self._packages)
-        stamp.write_text(wanted)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            self._run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(self.folder))
+            self._install()
+            stamp.write_text(wanted)
+        elif self._source is not None:
+            self._install()
 
     def program(self, name: str) -> str:
         """Return the path of a program in it, or ``name`` itself if it has no such program."""
@@ -47,9 +48,15 @@ class Environment:
 
     @property
     def version(self) -> str:
-        """The version of the system in it."""
-        command = [self.program("python"), "-c", VERSION, self._name]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        """The version of the system in it; if it comes from a repository, the commit, too."""
+        version = _output(self.program("python"), "-c", VERSION, self._name)
+        if self._source is None:
+            return version
+        return f"{version} ({_output('git', '-C', str(self._source), 'describe', '--always', '--dirty')})"
+
+    def _install(self) -> None:
+        pip = (sys.executable, "-m", "pip", "--python", self.program("python"))
+        self._run(*pip, "install", "--quiet", "--disable-pip-version-check", *self._packages)
 
     def _run(self, *command: str) -> None:
         done = subprocess.run(
@@ -58,3 +65,7 @@ class Environment:
         if done.returncode:
             lines = [line for line in done.stdout.splitlines() if "WARNING" not in line]
             raise NotInstalled(lines[-1] if lines else f"{command} ended with {done.returncode}")
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -53,7 +53,7 @@ class Report:
             for part in (
                 "\n".join([*_machine(), f"- {', '.join(stores)}", *(f"- {note}" for note in self.notes), *absent]),
                 *tables,
-                "### How they were set up\n\n" + "\n".join(remarks),
+                "### How they were set up\n\n" + "\n".join(remarks) if remarks else "",
             )
             if part
         )

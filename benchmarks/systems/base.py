@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +18,9 @@ class System:
 
     packages: tuple[str, ...]
     """What pip is to install, the distribution called ``name`` among it."""
+
+    source: Path | None = None
+    """A folder among the packages: it is installed as it is at the start of each run."""
 
     jobs: str
     """The module in ``projects`` that has its jobs and enqueues them."""

@@ -30,7 +30,8 @@ def _system(store: str, settings: dict[str, Any], **more: Any) -> System:
     return System(
         name="django-loco",
         store=store,
-        packages=("--editable", f"{ROOT}[postgres]", "hiredis"),
+        packages=(f"{ROOT}[postgres]", "hiredis"),
+        source=ROOT,
         jobs="loco_jobs",
         settings=settings,
         environ=DJANGO,
