@@ -91,10 +91,10 @@ class ThreadPool:
         """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""
         deadline = time.monotonic() + timeout
         watch_ended = self._watch.join(timeout)  # first: it may be about to replace a thread
-        for thread in self._threads:
-            if not thread.busy:
-                thread.join(max(0.0, deadline - time.monotonic()))
-        return watch_ended and all(thread.busy or not thread.is_alive() for thread in self._threads)
+        free = [thread for thread in self._threads if not thread.busy]
+        for thread in free:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return watch_ended and not any(thread.is_alive() for thread in free)
 
     @property
     def abandoned(self) -> int:

@@ -24,7 +24,6 @@ from . import tasks
 @pytest.fixture(params=[MemoryQueue, DatabaseQueue], ids=["memory", "database"])
 def queue(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Queue]:
     tasks.used.clear()
-    tasks.events.clear()
     queue = request.param("default", {})
     yield queue
     queue.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -13,7 +12,6 @@ from django.db import connection, reset_queries, transaction
 
 from django_loco.tasks import task
 
-events: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 #: Connections that jobs have used.
 used: list[Any] = []
 

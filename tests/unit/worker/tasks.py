@@ -6,15 +6,21 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import defaultdict
 from contextvars import ContextVar
 from typing import Any
 
 from django_loco.exceptions import JobTimeout
 from django_loco.tasks import task
 
-#: By a name that the test makes up.
-events: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+
+class Events(dict[str, threading.Event]):
+    """By a name that the test makes up. Not a ``defaultdict``: two threads would each get their own first one."""
+
+    def __missing__(self, name: str) -> threading.Event:
+        return self.setdefault(name, threading.Event())
+
+
+events = Events()
 #: What jobs want to tell, in the order in which they told it.
 told: list[Any] = []
 #: Leaks from one job into the next, unless each has a context of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Iterator, Sequence
@@ -113,6 +114,18 @@ def test_a_join_does_not_wait_for_what_cannot_be_ended(pool, finished):
     submit(pool, [run_of("wait_for", "a")])
     tasks.patiently(tasks.events["a began"])
     pool.close()
+    assert pool.join(0.01)
+
+
+def test_nor_for_a_thread_that_leaves_its_job_just_then(finished):
+    class Leaving(JobThread):
+        busy = property(lambda thread: next(thread.answers), lambda thread, value: None)
+
+    pool = ThreadPool(1, "default", finished.add)
+    thread = Leaving(pool, "loco-worker-1", None)
+    thread.answers = itertools.chain([True], itertools.repeat(False))
+    thread.is_alive = lambda: True
+    pool._threads.append(thread)
     assert pool.join(0.01)
 
 
