@@ -50,7 +50,7 @@ def expected(waiting, claim):
     return taken
 
 
-@given(st.lists(jobs, max_size=30), st.lists(claims, max_size=5))
+@given(st.lists(jobs, max_size=12), st.lists(claims, max_size=4))
 def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
     waiting = Waiting()
     for job in given_jobs:
@@ -63,7 +63,7 @@ def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
         assert sorted(job.id for job in waiting) == sorted(job.id for job in left)
 
 
-@given(st.lists(jobs, max_size=30))
+@given(st.lists(jobs, max_size=12))
 def test_deferred_jobs_line_up_when_they_are_due(given_jobs):
     waiting = Waiting()
     for job in given_jobs:
