@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the private PostgreSQL and Redis servers, the test database, and sites that run as processes."""
+"""Fixtures for all tests: private servers, the test database, and sites that run as processes."""
 
 from __future__ import annotations
 

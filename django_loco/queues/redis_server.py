@@ -15,20 +15,22 @@ from .redis_client import address_of
 from .redis_scripts import Script
 
 OLDEST_VERSION = (6, 2)
-#: What Redis says when it refuses, and what that calls for. It says some of it only inside of a longer text.
+REPLICA = "read only replica"
+#: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
 REMEDIES = {
-    "OOM": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
-    "READONLY": "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
+    "'maxmemory'": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
+    REPLICA: "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
     "loading the dataset": "It is reading its data from disk and will answer when that is done.",
-    "BUSY": "Another script holds it up; redis-cli SCRIPT KILL ends that one.",
-    "SCRIPT KILL": "Somebody ended our script; it had changed nothing and will be run again.",
+    "busy running a script": "Another script holds it up; redis-cli SCRIPT KILL ends that one.",
+    "killed by user": "Somebody ended our script (SCRIPT KILL); it had changed nothing.",
     "MISCONF": "It cannot save its data to disk; its log says why.",
-    "NOAUTH": "It wants a password.",
+    "HELLO must be called": "It wants a password.",
+    "Authentication required": "It wants a password.",
     "invalid username-password": "It does not know this user or password.",
     "no permissions": "Its ACL must allow this user scripts (@scripting) and the commands that they use.",
     "max number of clients": "It has no room for more connections: raise its maxclients.",
-    "unknown command": "django-loco needs Redis 6.2 or later.",
     "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
+    "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
 }
 
 
@@ -115,7 +117,7 @@ class RedisServer:
         try:
             yield
         except (exceptions.RedisError, OSError) as error:
-            if isinstance(error, exceptions.ReadOnlyError) or "READONLY" in str(error):
+            if REPLICA in str(error):
                 self._look_again()
             raise QueueUnavailable(self._explanation(error)) from error
 

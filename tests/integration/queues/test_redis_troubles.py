@@ -1,0 +1,293 @@
+"""What a Redis says when it cannot, and what a project has set up wrongly: each error names setting and remedy."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
+from django_loco.job import SUCCESSFUL, Job, Outcome
+from django_loco.queues import Claim, queue_for
+from django_loco.queues.redis import RedisQueue
+from tests.processes import free_port
+from tests.redis_server import RedisServer
+
+CLAIM = Claim(worker_id="w1", lease=60, threads=10)
+REDIS = "django_redis.cache.RedisCache"
+
+
+def job(**given) -> Job:
+    return Job(**{"task_path": "shop.tasks.send", "backend": "default"} | given)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server that these tests may spoil."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def queue(server) -> RedisQueue:
+    queue = RedisQueue("default", {"url": server.url})
+    queue.clear()
+    return queue
+
+
+def unavailable(words):
+    return pytest.raises(QueueUnavailable, match=rf"TASKS\['default'\].*OPTIONS'\]\['url'\].*{words}")
+
+
+def test_a_server_that_is_not_there():
+    queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{free_port()}"})
+    started = time.monotonic()
+    for call in (queue.counts, lambda: queue.enqueue([job()]), lambda: queue.fetch(CLAIM), lambda: queue.wait(1)):
+        with unavailable("Connection refused"):
+            call()
+    queue.close()
+    assert time.monotonic() - started < 3
+
+
+def test_a_server_that_comes_back(queue, server):
+    queue.enqueue([job()])
+    waited = threading.Thread(target=lambda: queue.wait(0.01))
+    waited.start()
+    waited.join()
+    server.kill()
+    with unavailable("Connection"):
+        queue.enqueue([job()])
+    server.start()
+    queue.enqueue([job()])
+    assert len(queue.fetch(CLAIM)) == 1
+    assert queue.wait(0.01) in (True, False)
+    queue.close()
+
+
+def test_a_full_server_takes_no_jobs_but_outcomes(queue, client):
+    queue.enqueue([job()])
+    [held] = queue.fetch(CLAIM)
+    client.config_set("maxmemory", "1")
+    try:
+        with unavailable("used memory.*It is full"):
+            queue.enqueue([job()])
+        assert queue.finish([Outcome(job=held, status=SUCCESSFUL, return_value='"big"')]) == set()
+    finally:
+        client.config_set("maxmemory", "0")
+    assert queue.get(held.id).status == SUCCESSFUL
+    assert queue.fetch(CLAIM) == []
+
+
+def test_a_replica(queue, client):
+    client.replicaof("127.0.0.1", free_port())
+    try:
+        with unavailable("read only.*It is a replica"):
+            queue.enqueue([job()])
+    finally:
+        client.replicaof("no", "one")
+    queue.enqueue([job()])
+
+
+def test_a_server_that_cannot_write_to_its_disk(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    with RedisServer("--dir", str(data), "--save", "1 1") as server:
+        queue = RedisQueue("default", {"url": server.url})
+        data.rmdir()
+        with unavailable("MISCONF.*its log says why"):
+            for _ in range(1_000):
+                queue.enqueue([job()])
+                time.sleep(0.02)
+
+
+def test_a_server_that_is_busy_with_a_script(queue, client, server):
+    client.config_set("lua-time-limit", "10")
+
+    def hold_up():
+        with server.client() as other, pytest.raises(Exception, match="SCRIPT KILL"):
+            other.eval("while true do end", 0)
+
+    script = threading.Thread(target=hold_up)
+    queue.counts()
+    script.start()
+    try:
+        with unavailable("SCRIPT KILL ends that one"):
+            while True:
+                queue.fetch(CLAIM)
+    finally:
+        client.script_kill()
+        script.join()
+    assert queue.enqueue([job()]) != []
+
+
+def test_a_script_that_is_killed(queue, monkeypatch, server, client):
+    client.config_set("lua-time-limit", "10")
+    queue.enqueue([job()])
+    monkeypatch.setattr("django_loco.queues.redis.EXCHANGE.text", "while true do end")
+    monkeypatch.setattr("django_loco.queues.redis.EXCHANGE.sha", "0" * 40)
+    ended = threading.Event()
+
+    def kill():
+        while not ended.wait(0.05):
+            with server.client() as other:
+                try:
+                    other.script_kill()
+                except Exception as error:  # noqa: BLE001
+                    assert "NOTBUSY" in str(error)  # noqa: PT017
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with unavailable("SCRIPT KILL.*it had changed nothing"):
+            queue.fetch(CLAIM)
+    finally:
+        ended.set()
+        killer.join()
+    monkeypatch.undo()
+    assert len(queue.fetch(CLAIM)) == 1
+
+
+@pytest.mark.parametrize("user", ["", "shop:wrong@"])
+def test_passwords(user):
+    with RedisServer() as server, server.client() as client:
+        client.config_set("requirepass", "secret")
+        queue = RedisQueue("default", {"url": server.url.replace("://", f"://{user}")})
+        with pytest.raises(QueueUnavailable, match=r"It wants a password|does not know this user") as caught:
+            queue.enqueue([job()])
+        assert "wrong" not in str(caught.value)
+        assert RedisQueue("default", {"url": server.url.replace("://", "://:secret@")}).enqueue([job()])
+
+
+def test_a_user_who_may_not(client, server):
+    client.acl_setuser("shop", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all", "-evalsha", "-info"])
+    try:
+        queue = RedisQueue("default", {"url": server.url.replace("://", "://shop:p@")})
+        with unavailable("no permissions.*Its ACL must allow"):
+            queue.enqueue([job()])
+    finally:
+        client.acl_deluser("shop")
+
+
+def test_a_user_who_may_only_what_is_needed(client, server):
+    commands = ["+@read", "+@write", "+@fast", "+@scripting", "+@blocking", "+@connection", "-@dangerous", "-@admin"]
+    client.acl_setuser("shop", enabled=True, passwords=["+p"], keys=["django-loco:*"], commands=commands)
+    try:
+        queue = RedisQueue("default", {"url": server.url.replace("://", "://shop:p@")})
+        queue.enqueue([job()])
+        assert queue.wait(1)
+        assert len(queue.fetch(CLAIM)) == 1
+        assert list(queue.check()) == []
+        queue.close()
+    finally:
+        client.acl_deluser("shop")
+
+
+def test_an_old_server(queue, monkeypatch):
+    monkeypatch.setattr(queue.server.client, "info", lambda section: {"redis_version": "6.0.16"})
+    queue.server._is_known = False
+    with unavailable("it is Redis 6.0.16, and django-loco needs 6.2 or later"):
+        queue.enqueue([job()])
+
+
+def test_keys_that_are_somebody_elses(queue, client):
+    client.set("django-loco:{default}:ready", "a text")
+    with unavailable("WRONGTYPE.*Something else uses our keys"):
+        queue.enqueue([job()])
+    queue.clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cache": "jobs"}, r"\['cache'\] is 'jobs', which is not in CACHES.*Did you mean 'job'"),
+        ({"cache": "memory"}, "CACHES\\['memory'\\], whose backend is .*LocMemCache; it must be django_redis"),
+        ({"cache": "django"}, "CACHES\\['django'\\], whose backend is .*django.core.cache.backends.redis.RedisCache"),
+        ({"cache": "broken"}, "CACHES\\['broken'\\].*no_such_module"),
+        ({}, r"CACHES\['default'\], whose backend"),
+        ({"url": "localhost:6379"}, r"\['url'\] is no URL of a Redis.*redis://user:password@host"),
+        ({"url": "redis://localhost:port"}, r"\['url'\] is no URL of a Redis"),
+        ({"url": None}, r"\['url'\] is no URL of a Redis"),
+        ({"url": "redis://localhost", "cache": "job"}, "has both 'cache' and 'url'"),
+        ({"cache": "job", "max_results": "many"}, r"\['max_results'\] is 'many'"),
+    ],
+)
+def test_wrong_options(options, words, settings):
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+        "job": {"BACKEND": REDIS, "LOCATION": "redis://localhost"},
+        "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "django": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"},
+        "broken": {"BACKEND": "no_such_module.Cache"},
+    }
+    with pytest.raises(LocoConfigurationError, match=f"TASKS\\['shop'\\].*{words}"):
+        RedisQueue("shop", options)
+
+
+def test_a_wrong_url_does_not_give_its_password_away():
+    with pytest.raises(LocoConfigurationError) as caught:
+        RedisQueue("default", {"url": "reddis://user:secret@host"})
+    assert "secret" not in str(caught.value)
+
+
+def test_sites_with_prefixes_of_their_own_share_a_server(server, settings):
+    settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": server.url, "KEY_PREFIX": "shop"}}
+    queues = [RedisQueue("default", options) for options in ({}, {"prefix": "blog"}, {"url": server.url})]
+    for queue in queues:
+        queue.clear()
+        queue.enqueue([job()])
+    assert [len(queue.fetch(CLAIM)) for queue in queues] == [1, 1, 1]
+
+
+def test_other_settings_make_another_queue(server, settings):
+    settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": server.url}}
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "redis"}}}
+    first = queue_for("default")
+    assert isinstance(first, RedisQueue)
+    assert first.database is None
+    settings.CACHES = {"default": {"BACKEND": REDIS, "LOCATION": server.url, "KEY_PREFIX": "other"}}
+    assert queue_for("default") is not first
+
+
+class TestCheck:
+    """``manage.py check``."""
+
+    @pytest.fixture(autouse=True)
+    def restored(self, client):
+        before = {name: client.config_get(name)[name] for name in ("maxmemory-policy", "appendonly", "save")}
+        yield
+        for name, value in before.items():
+            client.config_set(name, value)
+
+    def ids(self, queue):
+        return [message.id for message in queue.check()]
+
+    def test_a_server_set_up_for_jobs(self, queue, client):
+        client.config_set("appendonly", "yes")
+        assert self.ids(queue) == []
+
+    def test_snapshots_are_persistence_too(self, queue, client):
+        client.config_set("save", "3600 1")
+        assert self.ids(queue) == []
+
+    def test_a_server_in_memory(self, queue):
+        assert self.ids(queue) == ["loco.I001"]
+
+    def test_a_server_that_evicts(self, queue, client):
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        [message, _] = queue.check()
+        assert message.id == "loco.W006"
+        assert "'allkeys-lru'" in message.msg
+        assert "noeviction" in message.hint
+
+    def test_a_server_that_is_not_there(self):
+        queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{free_port()}"})
+        [message] = queue.check()
+        assert message.id == "loco.W005"
+        assert "Connection refused" in message.msg
