@@ -1,9 +1,11 @@
+import time
 import unittest
 
 import pytest
 
 from django_loco.queues.redis import RedisQueue
 from django_loco.testing.contract import QueueContract
+from tests.redis_server import IN_MEMORY, RedisServer
 
 
 class TestRedisQueue(QueueContract):
@@ -36,3 +38,23 @@ class TestRedisQueueOfACache(TestRedisQueue):
 
     def make_queue(self):
         return RedisQueue("default", {"cache": "jobs"})
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with RedisServer("--cluster-enabled", "yes", *IN_MEMORY) as server, server.client() as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        while client.cluster("INFO")["cluster_state"] != "ok":
+            time.sleep(0.02)
+        yield server
+
+
+class TestRedisQueueInACluster(TestRedisQueue):
+    """A cluster of one refuses what would touch several of its members, and a client that asks the wrong one."""
+
+    @pytest.fixture(autouse=True)
+    def server(self, cluster):
+        self.url = cluster.url
+
+    def make_queue(self):
+        return RedisQueue("default", {"url": self.url, "cluster": True})
