@@ -216,7 +216,7 @@ class Shutdown:
 
 def _unfinished(name: str, health: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield the name of each component that has begun what it could not end, and how much of that there is."""
-    count = health.get("handed_back", health.get("running", 0))
+    count = health.get("handed_back", 0) or health.get("running", 0)
     if count:
         yield name, count
     for part, its_health in health.get("components", {}).items():

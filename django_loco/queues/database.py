@@ -7,6 +7,7 @@ data it works on is, and is not if that is rolled back.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,15 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakSet
 
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+    transaction,
+)
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
@@ -34,6 +43,9 @@ ENGINES = {
 }
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
+#: Seconds that a rescue may wait for its turn to write. One that waited longer leaves the next turn to the heartbeats
+#: of live workers: they waited as long, and what seems expired may be theirs.
+HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column")
 #: Parameters that are SQL rather than values.
@@ -100,7 +112,10 @@ class DatabaseQueue(Queue):
         with self._reached():
             if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
+            began = time.monotonic()
             with transaction.atomic(using=self._database, savepoint=False):
+                if time.monotonic() - began > HELD_UP:
+                    return []
                 outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
                 freed = self._store.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
@@ -213,7 +228,7 @@ class DatabaseQueue(Queue):
             yield
         except transaction.TransactionManagementError:
             raise  # The caller's transaction was broken before.
-        except (OperationalError, InterfaceError, ProgrammingError) as error:
+        except (OperationalError, InterfaceError, ProgrammingError, InternalError) as error:
             self._drop_lost_connection()
             raise QueueUnavailable(self._explanation(error)) from error
 

@@ -63,6 +63,8 @@ class Fetcher:
         """When the queue last answered, or had not to be asked, by ``clock``."""
         self.counts: Counter[TaskResultStatus] = Counter()
         """How many attempts ended, by what they made of the job."""
+        self.handed_back = 0
+        """How many jobs that had begun were handed back at the end."""
         self.hungry = threading.Event()
         """Set while there is room for more jobs than the queue had."""
         self.stopping = threading.Event()
@@ -245,5 +247,6 @@ class Fetcher:
     def _gone(self, run: Run, outcome: Outcome) -> None:
         if self._held.get(run.job.id) is run:
             del self._held[run.job.id]
+        self.handed_back += run.started and run.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1

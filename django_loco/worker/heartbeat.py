@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -36,6 +37,7 @@ class Heartbeat(Role):
         super().__init__(queue)
         self.last_beat = clock()
         """When it last worked, by ``clock``."""
+        self._steady_since = -math.inf
         self._held = held
         self._lease = lease
         self._clock = clock
@@ -45,10 +47,25 @@ class Heartbeat(Role):
         runs = self._held.copy()
         before = self._clock()
         gone = self.queue.renew([run.job for run in runs.values()], MARGIN * self._lease) if runs else ()
+        if before - self.last_beat > self._lease / 2:
+            self._steady_since = self._clock()
         self.last_beat = before
-        for job_id in gone:
-            self._lose(runs[job_id])
+        for job_id, run in runs.items():
+            if job_id in gone:
+                self._lose(run)
+            elif self._held.get(job_id) is run:
+                run.lost = False  # It was in doubt, and nobody has taken it.
         return self._lease / 3
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether renewals have worked for long enough that those of other live workers must have worked, too.
+
+        After an outage, or a time for which this process was suspended, every lease may have run out though nobody
+        died; whoever rescued at once would take the jobs of the living.
+        """
+        now = self._clock()
+        return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
 
     def failed(self, error: Exception) -> None:  # noqa: ARG002
         """Give up the claims that must have run out."""

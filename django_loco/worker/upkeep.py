@@ -33,10 +33,16 @@ class Upkeep(Role):
     duty: ClassVar[str] = "look after the queue"
 
     def __init__(
-        self, queue: Queue, lease: float, result_ttl: float, clock: Callable[[], float] = time.monotonic
+        self,
+        queue: Queue,
+        lease: float,
+        result_ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+        may_rescue: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds."""
+        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds. ``may_rescue`` is asked each time."""
         super().__init__(queue)
+        self._may_rescue = may_rescue
         self._lease = lease
         self._result_ttl = result_ttl
         self._clock = clock
@@ -44,7 +50,8 @@ class Upkeep(Role):
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
-        self._rescue()
+        if self._may_rescue():
+            self._rescue()
         if self._clock() >= self._next_prune:
             self._prune()
             self._next_prune = self._clock() + PRUNE_EVERY

@@ -85,7 +85,7 @@ class Worker(Component):
         self._heartbeat = Heartbeat(queue, self._held, lease)
         self._roles = (
             self._heartbeat,
-            Upkeep(queue, lease, result_ttl),
+            Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady),
             Waker(queue, self._fetcher.hungry, finished.bell),
         )
         self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
@@ -150,6 +150,8 @@ class Worker(Component):
             jobs that have begun, that have not, and that have ended but are not stored yet.
         ``abandoned``
             jobs that were given up at their timeout and still take up a thread.
+        ``handed_back``
+            jobs that had begun and were handed back because the worker had to end.
         ``loop_lag``
             seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``
@@ -170,6 +172,7 @@ class Worker(Component):
             "buffered": buffered,
             "unstored": fetcher.unstored,
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,
+            "handed_back": fetcher.handed_back,
             "loop_lag": round(self._event_loop.lag, 3),
             "done": fetcher.counts[SUCCESSFUL],
             "failed": fetcher.counts[FAILED],
