@@ -70,11 +70,12 @@ def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
 
 def record_of(error: BaseException) -> TaskError:
     """Return ``error`` as it is kept with the job, with its full traceback."""
-    kind = type(error)
-    return TaskError(
-        exception_class_path=f"{kind.__module__}.{kind.__qualname__}",
-        traceback="".join(traceback.format_exception(error)),
-    )
+    path = f"{type(error).__module__}.{type(error).__qualname__}"
+    try:
+        story = "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - it may be broken in any way; what it raises when formatted is, too
+        story = f"{path}: it has no traceback, for it cannot be formatted.\n"
+    return TaskError(exception_class_path=path, traceback=story)
 
 
 class Attempt:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextvars import copy_context
-from dataclasses import replace
 from typing import Any
 
-from ..job import READY, Job
-from ..queues import Claim, Queue
+from ..job import READY, Job, Outcome
+from ..queues.memory import MemoryQueue
 from .attempt import Attempt
 from .execute import execute
 from .run import Run
@@ -18,26 +17,27 @@ WORKER_ID = "foreground"
 LEASE = 86_400.0
 
 
-def run_inline(queue: Queue, job: Job) -> None:
-    """Run ``job``, just enqueued, to its end in the calling thread: retries and all, without waiting in between.
+def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
+    """Run a new ``job`` to its end in the calling thread: at once, with all its retries, without waiting in between.
 
-    A job with a ``run_after`` in the future waits, and runs with the first one of its queue that is enqueued when it
-    is due. ``KeyboardInterrupt`` fails the job and is raised again, for it was not meant for the job.
+    Returns the job as it ended, or ``None`` if the queue has seen its ``key``. ``KeyboardInterrupt`` fails the job and
+    is raised again, for it was not meant for the job.
     """
-    claim = Claim(
-        worker_id=WORKER_ID,
-        lease=LEASE,
-        threads=int(not job.is_async),
-        coroutines=int(job.is_async),
-        queues=(job.queue_name,),
-    )
-    ended: set[str] = set()
-    while job.id not in ended and (held := queue.fetch(claim)):
-        ended.update(one.id for one in held if _run(queue, one))
+    held = queue.hold(job, WORKER_ID, LEASE)
+    while held is not None:
+        outcome, interrupts = _run(held)
+        ended = outcome.applied()
+        if outcome.status != READY or not outcome.spent:
+            queue.finish([outcome])
+            if interrupts:
+                raise interrupts[0]
+            return ended
+        held = queue.hold(ended, WORKER_ID, LEASE)
+    return None
 
 
-def _run(queue: Queue, job: Job) -> bool:
-    """Run one attempt; return whether there will be no other."""
+def _run(job: Job) -> tuple[Outcome, list[KeyboardInterrupt]]:
+    """Run one attempt; return its outcome, and what it was interrupted by."""
     interrupts: list[KeyboardInterrupt] = []
     watch = Watch(on_stuck=_leave)
 
@@ -51,11 +51,7 @@ def _run(queue: Queue, job: Job) -> bool:
     outcome = copy_context().run(execute, Run(job), call)
     watch.close()
     assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
-    again = outcome.status == READY and outcome.spent
-    queue.finish([replace(outcome, run_after=None) if again else outcome])
-    if interrupts:
-        raise interrupts[0]
-    return not again
+    return outcome, interrupts
 
 
 def _leave(alarm: Alarm) -> None:

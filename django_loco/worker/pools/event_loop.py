@@ -18,6 +18,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from ...compat import task_backends
 from ...exceptions import JobTimeout
+from ...job import Outcome
 from ...log import bind
 from ..attempt import Attempt, put_off
 from ..execute import aexecute, give_up
@@ -59,11 +60,21 @@ class EventLoopPool:
     def submit(self, runs: Sequence[Run], held: int) -> None:  # noqa: ARG002 - one thread serves any number
         """Run ``runs`` as soon as there is a place for them. Called by one thread only."""
         self._waiting.extend(runs)
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run, args=(self._loop,), name="loco-worker-loop", daemon=True)
-            self._thread.start()
-        self._loop.call_soon_threadsafe(self._fill)
+        loop = self._loop or self._start_loop()
+        if loop is not None:
+            loop.call_soon_threadsafe(self._fill)
+
+    def _start_loop(self) -> asyncio.AbstractEventLoop | None:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._run, args=(loop,), name="loco-worker-loop", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # The system has no more threads. What does not begin is handed back in a second.
+            logger.exception("The event loop for jobs could not be started")
+            loop.close()
+            return None
+        self._loop, self._thread = loop, thread
+        return loop
 
     def warm_up(self) -> None:
         """Start all threads, jobs or no jobs."""
@@ -98,7 +109,7 @@ class EventLoopPool:
     @property
     def abandoned(self) -> int:
         """How many jobs were given up and still run."""
-        return len(self._abandoned)
+        return len(self._abandoned) + self._lanes.abandoned
 
     @property
     def lag(self) -> float:
@@ -135,6 +146,16 @@ class EventLoopPool:
             run.started = True
             task = asyncio.get_running_loop().create_task(self._attend(run), context=self._context.copy())
             self._tasks[run] = task
+            task.add_done_callback(partial(self._check_attended, run))
+
+    def _check_attended(self, run: Run, task: asyncio.Task[None]) -> None:
+        """Hand back a job whose task another job cancelled before its first step."""
+        if self._tasks.get(run) is not task:
+            return
+        del self._tasks[run]
+        if run.settle():
+            self._report(run, Outcome.released(run.job))
+        self._fill()
 
     async def _attend(self, run: Run) -> None:
         lane = JobLane(self._lanes)

@@ -83,6 +83,7 @@ class Lanes:
         """No thread is started until one is needed."""
         self._size = size
         self._lanes: list[Lane] = []
+        self._retired: list[Lane] = []
 
     def take(self) -> Lane:
         """Return the lane with the least to do."""
@@ -93,10 +94,20 @@ class Lanes:
         lane.submit(tidy)
         return lane
 
-    def give_back(self, lane: Lane) -> None:
-        """Return a lane after its job has ended."""
+    def give_back(self, lane: Lane, *, blocked: bool = False) -> None:
+        """Return a lane after its job has ended. ``blocked``: a call of the job still runs; another lane takes over."""
         lane.jobs -= 1
         lane.submit(tidy)
+        if blocked and lane in self._lanes:
+            self._lanes.remove(lane)
+            self._retired = [*(other for other in self._retired if other.is_alive()), lane]
+        if not lane.jobs and lane not in self._lanes:
+            lane.close()
+
+    @property
+    def abandoned(self) -> int:
+        """How many lanes are blocked by calls whose jobs have ended."""
+        return sum(lane.is_alive() for lane in self._retired)
 
     def warm_up(self) -> None:
         """Start all lanes, jobs or no jobs."""
@@ -127,15 +138,18 @@ class JobLane(Executor):
         """Costs next to nothing, for the jobs that never need one."""
         self._lanes = lanes
         self._lane: Lane | None = None
+        self._latest: Future[Any] | None = None
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have ``fn`` called in the job's lane."""
         if self._lane is None:
             self._lane = self._lanes.take()
-        return self._lane.submit(lambda: fn(*args, **kwargs))
+        self._latest = self._lane.submit(lambda: fn(*args, **kwargs))
+        return self._latest
 
     def release(self) -> None:
         """Give the lane back, if there is one."""
         if self._lane is not None:
-            self._lanes.give_back(self._lane)
+            blocked = self._latest is not None and not self._latest.done()
+            self._lanes.give_back(self._lane, blocked=blocked)
             self._lane = None

@@ -55,9 +55,12 @@ class ThreadPool:
         """Run ``runs`` when there is a thread for them; ``held`` is how many the pool has with them."""
         for run in runs:
             self._inbox.put(run)
-        with self._lock:
-            while len(self._threads) < min(self.size, held):
-                self._start_thread()
+        try:
+            with self._lock:
+                while len(self._threads) < min(self.size, held):
+                    self._start_thread()
+        except RuntimeError:  # The system has no more threads. What nobody begins with is handed back in a second.
+            logger.exception("Of %d threads for jobs only %d could be started", self.size, len(self._threads))
 
     def warm_up(self) -> None:
         """Start all threads, jobs or no jobs."""
