@@ -30,7 +30,7 @@ from django.dispatch import receiver
 from .compat import task_backends
 from .conf import loco_settings, worker_mode
 from .exceptions import LocoConfigurationError
-from .job import Job
+from .job import READY, Job
 from .queues import Queue, queue_for
 from .queues.memory import MemoryQueue
 from .shutdown import HAND_BACK
@@ -49,6 +49,8 @@ _workers: dict[str, Worker] = {}
 _supervised: set[str] = set()
 #: Aliases whose kept jobs this process has taken up.
 _loaded: set[str] = set()
+#: Whether this process has come to its end.
+_closing = False
 
 
 def loco_aliases() -> list[str]:
@@ -77,12 +79,11 @@ def worker_for(
             raise LocoConfigurationError(
                 f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(known))}."
             )
+    loco = loco_settings()
     with _lock:
-        _supervised.add(alias)
-        loco = loco_settings()
         queue = queue_for(alias)
         take_up(alias, queue)
-        return Worker(
+        worker = Worker(
             queue,
             threads=loco.NUM_WORKERS if threads is None else threads,
             coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
@@ -93,12 +94,14 @@ def worker_for(
             drain=drain,
             max_jobs=max_jobs,
         )
+        _supervised.add(alias)
+        return worker
 
 
 def ensure_started(alias: str) -> None:
     """Start the in-process worker of ``alias``, unless it runs or a supervisor looks after it."""
     worker = _workers.get(alias)
-    if alias in _supervised or (worker is not None and worker.is_alive):
+    if alias in _supervised or _closing or (worker is not None and worker.is_alive):
         return
     with _lock:
         worker = _workers.get(alias)
@@ -112,10 +115,11 @@ def ensure_started(alias: str) -> None:
         _workers[alias] = worker
 
 
-def run_in_foreground(queue: Queue, jobs: Sequence[Job]) -> None:
-    """Run jobs just enqueued to their end in the calling thread, retries and all, without waiting in between."""
-    for job in jobs:
-        run_inline(queue, job)
+def run_in_foreground(alias: str, job: Job) -> Job | None:
+    """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
+    queue = queue_for(alias)
+    assert isinstance(queue, MemoryQueue)  # noqa: S101 - ``queues.build`` makes no other in ForegroundBlocking
+    return run_inline(queue, job)
 
 
 def stop(deadline: float) -> None:
@@ -128,6 +132,9 @@ def stop(deadline: float) -> None:
         _workers.clear()
         for alias in tuple(_loaded):
             keep(alias, queue_for(alias))
+        if not _closing:  # What comes next in this process begins anew.
+            _loaded.clear()
+            _supervised.clear()
 
 
 def take_up(alias: str, queue: Queue) -> None:
@@ -150,7 +157,8 @@ def keep(alias: str, queue: Queue) -> None:
     try:
         count = queue.save(folder)
     except OSError:
-        logger.exception("Jobs that wait in memory could not be kept in %s", folder)
+        waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
+        logger.exception("%d jobs that wait in memory could not be kept in %s and are lost", waiting, folder)
         return
     if count:
         logger.info("%d jobs that were waiting are kept in %s for the next start", count, folder)
@@ -179,25 +187,36 @@ def _default_spool() -> Path:
     return Path(tempfile.gettempdir()) / f"django-loco-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
-def _at_exit() -> None:
-    deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
-    for worker in tuple(_workers.values()):
-        worker.drain()
-    for worker in tuple(_workers.values()):
-        worker.join(max(0.0, deadline - time.monotonic()))
+def _drain_at_exit() -> None:
+    """Go on with the jobs for as long as there is time, then stop; what is enqueued from now on only waits."""
+    global _closing
+    if _workers:
+        deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
+        for worker in tuple(_workers.values()):
+            worker.drain()
+        for worker in tuple(_workers.values()):
+            worker.join(max(0.0, deadline - time.monotonic()))
+    _closing = True
     # Only what has been handed back by then can be kept.
     stop(time.monotonic() + HAND_BACK)
 
 
-# Before the interpreter forbids new work to executors (which async jobs with sync_to_async need), which is
+def _keep_at_exit() -> None:
+    """Keep what other threads and ``atexit`` functions enqueued while the process was ending."""
+    if _closing:
+        stop(time.monotonic())
+
+
+# Jobs go on before the interpreter forbids new work to executors (which async jobs with sync_to_async need). That is
 # earlier than atexit; there is no public name for that moment.
-getattr(threading, "_register_atexit", atexit.register)(_at_exit)
+atexit.register(_keep_at_exit)
+getattr(threading, "_register_atexit", atexit.register)(_drain_at_exit)
 
 
 def _after_fork() -> None:
     """A forked copy has none of its parent's threads, and its parent's jobs are not its own."""
-    global _lock
-    _lock = threading.RLock()
+    global _lock, _closing
+    _lock, _closing = threading.RLock(), False
     for registry in (_workers, _supervised, _loaded):
         registry.clear()
 
@@ -210,7 +229,6 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     """``override_settings`` in a test: workers of the old settings go, and the next job starts new ones."""
     if setting in ("TASKS", "WORKER_MODE", "LOCO"):
         stop(time.monotonic())
-        _supervised.clear()
 
 
 def is_background_async(alias: str) -> bool:

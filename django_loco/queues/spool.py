@@ -1,9 +1,8 @@
 """Files of waiting jobs: where the jobs of a memory queue outlive their process.
 
 Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
-full. Each start takes every file it finds: locks it, hands the jobs over, deletes it. The lock ends with the
-process that holds it, so of several that start at once one gets the file, and if that one dies half-way the next
-start gets it again: a job is handed over at least once.
+full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. Of several that
+start at once one gets the lock, and with it the file. A file that this process may not read or delete stays.
 """
 
 from __future__ import annotations
@@ -47,7 +46,15 @@ def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken.
     """
-    return sum(_read(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
+    return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
+
+
+def _tried(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+    try:
+        return _read(path, take)
+    except OSError:
+        logger.exception("The jobs in %s are left there: this process may not read or delete the file", path)
+        return 0
 
 
 def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
@@ -55,11 +62,12 @@ def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
         if lines is None:
             return 0
         jobs = [job for number, line in enumerate(lines, 1) if (job := _job(path, number, line)) is not None]
-        take(jobs)
+        # First: a file that cannot be deleted is for a process that can, or each would run its jobs.
         if len(jobs) == len(lines):
             path.unlink()
         else:
             path.replace(path.with_suffix(".damaged"))
+        take(jobs)
         return len(jobs)
 
 
@@ -79,6 +87,8 @@ def _locked(path: Path) -> Iterator[list[bytes] | None]:
 def _job(path: Path, number: int, line: bytes) -> Job | None:
     try:
         document = json.loads(line)
+        if not isinstance(document["priority"], int):
+            raise TypeError("priority is no number")
         return job_of([document[column] for column in COLUMNS])
     except (ValueError, LookupError, TypeError, AttributeError):
         logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)

@@ -1,0 +1,51 @@
+"""How processes end: jobs enqueued in their last moments are run or kept, and the exit code tells the truth."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from django_loco.shutdown import FORCED
+
+LATE = {
+    "a thread that outlives the main thread": "threading.Thread(target=lambda: (time.sleep(1), late())).start()",
+    "an executor's thread": "ThreadPoolExecutor(1).submit(lambda: (time.sleep(1), late()))",
+    "atexit": "atexit.register(late)",
+}
+
+
+@pytest.mark.parametrize("how", LATE.values(), ids=LATE)
+def test_jobs_enqueued_while_the_process_ends_are_run_or_kept(project, how):
+    project.settings["WORKER_MODE"] = "BackgroundAsync"
+    names = [f"late{number}" for number in range(5)]
+    for name in ("early", *names):
+        project.open_gate(name)
+    code = f"""
+import atexit, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pages.tasks import work
+def late():
+    for name in {names!r}: work.enqueue(name)
+work.enqueue("early")
+{how}
+"""
+    output = project.manage("shell", "--verbosity", "0", "--command", code)
+    files = (project.folder / ".django-loco").rglob("*.jobs")
+    kept = [json.loads(json.loads(line)["arguments"])[0][0] for file in files for line in file.read_text().splitlines()]
+    ran = [name for name in names if f"job {name} ends" in output]
+    assert sorted(ran + kept) == names
+
+
+def test_an_async_job_that_was_cancelled_and_handed_back_makes_the_end_a_forced_one(project):
+    project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 2}
+    project.write(
+        "pages/slow.py",
+        "import asyncio\nfrom django_loco.tasks import task\nfrom pages.steps import say\n"
+        "@task\nasync def sleep():\n    say('job begins')\n    await asyncio.sleep(60)\n",
+    )
+    project.manage("shell", "--verbosity", "0", "--command", "from pages.slow import sleep; sleep.enqueue()")
+    process = project.start("loco_worker")
+    process.wait_for("job begins")
+    assert process.terminate() == FORCED
+    assert "Handed back or cut off: 1 by the worker" in process.output
