@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
 from typing import Any, cast
 
@@ -64,13 +64,9 @@ class LocoBackend(BaseTaskBackend):
         jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
         if not jobs:
             return []
-        stored_now = True
-        if loco_settings().ENQUEUE_ON_COMMIT:
-            stored_now = after_commit(lambda: self._store(task, jobs), except_for=self.queue.database)
-        else:
-            self._store(task, jobs)
-        if stored_now and worker_mode(self.options) == "ForegroundBlocking":
-            return [self.get_result(job.id) for job in jobs]
+        if worker_mode(self.options) == "ForegroundBlocking":
+            return self._run(task, jobs)
+        self._after_commit(lambda: self._store(task, jobs))
         return [result_of(job, task) for job in jobs]
 
     def enqueue_tick(
@@ -78,6 +74,9 @@ class LocoBackend(BaseTaskBackend):
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
         job = replace(self._job(task, args, kwargs), key=key, run_after=tick)
+        if worker_mode(self.options) == "ForegroundBlocking":
+            ended = self._run_now(task, [job])
+            return result_of(ended[0], task) if ended else None
         return result_of(job, task) if self._store(task, [job]) else None
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
@@ -110,7 +109,6 @@ class LocoBackend(BaseTaskBackend):
         _importable.add(path)
 
     def _job(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-        overrides = getattr(task, "overrides", ())
         now = utcnow()
         delay = getattr(task, "delay", None)
         return Job(
@@ -120,10 +118,10 @@ class LocoBackend(BaseTaskBackend):
             queue_name=task.queue_name,
             priority=int(task.priority),
             is_async=iscoroutinefunction(task.func),
-            run_after=now + delay if delay else _aware(task.run_after),
+            run_after=_later(now, delay) if delay else _aware(task.run_after),
             enqueued_at=now,
             tags=self._tags(task),
-            options={name: stored(name, getattr(task, name)) for name in overrides if name != "tags"},
+            options=_stored_options(task),
         )
 
     def _tags(self, task: Task[..., Any]) -> tuple[str, ...]:
@@ -132,16 +130,53 @@ class LocoBackend(BaseTaskBackend):
             return tuple(declared)
         return tuple(loco_settings().TASKS.get(task.module_path, {}).get("tags", declared))
 
+    def _after_commit(self, action: Callable[[], object]) -> bool:
+        """Return whether ``action`` was called at once."""
+        if loco_settings().ENQUEUE_ON_COMMIT:
+            return after_commit(action, except_for=self.queue.database)
+        action()
+        return True
+
     def _store(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
-        mode = worker_mode(self.options)
-        if mode == "BackgroundAsync":
+        if worker_mode(self.options) == "BackgroundAsync":
             runtime.ensure_started(self.alias)
         added = self.queue.enqueue(jobs)
-        for job in added:
-            task_enqueued.send_robust(sender=type(self), task_result=result_of(job, task))
-        if mode == "ForegroundBlocking":
-            runtime.run_in_foreground(self.queue, added)
+        self._announce(task, added)
         return added
+
+    def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
+        ended: list[Job] = []
+        self._after_commit(lambda: ended.extend(self._run_now(task, jobs)))
+        return [result_of(job, task) for job in ended or jobs]
+
+    def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
+        """Run jobs one after the other in this thread, each to its end; return those that the queue had not seen."""
+        ended = []
+        for job in jobs:
+            self._announce(task, [job])
+            if (end := runtime.run_in_foreground(self.alias, job)) is not None:
+                ended.append(end)
+        return ended
+
+    def _announce(self, task: Task[..., Any], jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            task_enqueued.send_robust(sender=type(self), task_result=result_of(job, task))
+
+
+def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
+    """Return what ``using()`` changed. Tags travel by themselves, for a queue chooses by them."""
+    names = [name for name in getattr(task, "overrides", ()) if name != "tags"]
+    try:
+        return {name: stored(name, getattr(task, name)) for name in names}
+    except ValueError as error:
+        raise InvalidTask(f"{task.module_path}: {error}") from None
+
+
+def _later(now: datetime, delay: timedelta) -> datetime:
+    try:
+        return now + delay
+    except OverflowError:
+        raise InvalidTask(f"run_after is {delay!r}, which from now on lies beyond the calendar.") from None
 
 
 def _aware(moment: datetime | None) -> datetime | None:

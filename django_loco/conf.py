@@ -125,6 +125,8 @@ def _loco_problems(given: Any) -> list[str]:
     if not isinstance(given, Mapping):
         return [f"LOCO must be a dict, not {given!r}."]
     known = [field.name for field in fields(LocoSettings)]
+    if given.get("NUM_WORKERS", 1) == given.get("ASYNC_WORKERS", 1) == 0:
+        return ["LOCO['NUM_WORKERS'] and LOCO['ASYNC_WORKERS'] are both 0; no job would ever run. Raise one of them."]
     found = [f"LOCO[{name!r}] is unknown.{did_you_mean(str(name), known)}" for name in given if name not in known]
     for name, value in given.items():
         if name in _RULES and not _RULES[name][0](value):

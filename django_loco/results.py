@@ -103,7 +103,7 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     }
     changes = {name: value for name, value in stored.items() if getattr(task, name) != value}
     if job.options:
-        changes |= {name: _tupled(revive(name, value)) for name, value in job.options.items()}
+        changes |= {name: _shown_option(name, value) for name, value in job.options.items()}
         changes["overrides"] = tuple(job.options)
     if not changes:
         return task
@@ -112,7 +112,12 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     return copy
 
 
-def _tupled(value: Any) -> Any:
+def _shown_option(name: str, value: Any) -> Any:
+    """A job stays readable when what one of its options names has been renamed or removed."""
+    try:
+        value = revive(name, value)
+    except (ImportError, ValueError):
+        return value
     return tuple(value) if isinstance(value, list) else value
 
 

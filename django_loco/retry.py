@@ -71,21 +71,40 @@ class Policy:
 
 
 def revive(name: str, value: Any) -> Any:
-    """Turn an option's stored form (dotted paths, lists) into what ``Policy`` takes."""
+    """Turn an option's stored form (dotted paths, lists) into what ``Policy`` takes.
+
+    Raises ``ImportError`` for a path that leads nowhere, ``ValueError`` for one that leads to something else.
+    """
     if name in ("retry_on", "no_retry_on"):
-        return tuple(import_string(item) if isinstance(item, str) else item for item in value)
-    if name == "backoff" and isinstance(value, str):
-        return import_string(value)
+        value = tuple(import_string(item) if isinstance(item, str) else item for item in value)
+    elif name == "backoff" and isinstance(value, str):
+        value = import_string(value)
+    if problem := option_problem(name, value):
+        raise ValueError(problem)
     return value
 
 
 def stored(name: str, value: Any) -> Any:
-    """Turn an option into JSON values; exception types and functions become dotted paths."""
+    """Turn an option into JSON values; exception types and functions become dotted paths.
+
+    Raises ``ValueError`` for a function or type that a worker could not import by its path.
+    """
     if name in ("retry_on", "no_retry_on"):
-        return [f"{item.__module__}.{item.__qualname__}" for item in value]
-    if name == "backoff" and callable(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        return [_path(name, item) for item in value]
+    if name == "backoff" and (callable(value) or isinstance(value, str)):
+        return _path(name, value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _path(name: str, item: Any) -> str:
+    path = item if isinstance(item, str) else f"{item.__module__}.{getattr(item, '__qualname__', '')}"
+    try:
+        found = import_string(path)
+    except ImportError:
+        found = None
+    if found is None or (found is not item and item != path):
+        raise ValueError(f"{name}: a worker cannot import {item!r}. Define it by name at the top level of a module.")
+    return path
 
 
 def option_problem(name: str, value: Any) -> str | None:

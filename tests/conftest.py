@@ -62,7 +62,8 @@ def django_db_modify_db_settings(
     """
     database: dict[str, Any] = settings.DATABASES["default"]
     # Unlike one in memory, a file is closed between tests.
-    settings.DATABASES["second"]["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "second.sqlite3")
+    second: dict[str, Any] = settings.DATABASES["second"]
+    second["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "second.sqlite3")
     if ON_POSTGRES:
         database["PORT"] = str(request.getfixturevalue("postgres").port)
     else:

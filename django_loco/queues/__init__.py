@@ -46,9 +46,9 @@ def queue_for(alias: str) -> Queue:
 def build(alias: str, options: dict[str, Any]) -> Queue:
     """Make the queue that ``options`` (``TASKS[alias]["OPTIONS"]``) ask for."""
     name = options.get("queue", DEFAULT) if worker_mode(options) == "BackgroundQueue" else "memory"
-    if "." not in name and name not in BUILT_IN:
+    if not isinstance(name, str) or ("." not in name and name not in BUILT_IN):
         raise LocoConfigurationError(
-            f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}.{did_you_mean(name, tuple(BUILT_IN))} "
+            f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}.{did_you_mean(str(name), tuple(BUILT_IN))} "
             "A queue of your own is named by its dotted path."
         )
     path = BUILT_IN.get(name, name)

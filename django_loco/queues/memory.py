@@ -87,6 +87,20 @@ class MemoryQueue(Queue):
             self._held.update((job.id, Hold(job, until)) for job in jobs)
             return jobs
 
+    def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
+        """Take in a job that is run at once by the caller, without letting it wait; ``None`` if its key is known.
+
+        Done again with a job that is held, it makes that the next attempt.
+        """
+        with self._changed:
+            if job.id not in self._held and not list(self._unknown([job])):
+                return None
+            if job.key is not None:
+                self._keys[job.key] = None
+            held = job.claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+            self._held[job.id] = Hold(held, time.monotonic() + lease)
+            return held
+
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._changed:
@@ -187,14 +201,13 @@ class MemoryQueue(Queue):
     def load(self, folder: Path) -> int:
         """Enqueue the jobs that ``save`` left in ``folder``, in this process or another; return how many.
 
-        They are there at least once: a process that dies between loading a file and deleting it leaves the file to
-        the next. ``max_waiting`` does not apply.
+        ``max_waiting`` does not apply, nor do once-keys: these jobs were taken before.
         """
         return spool.read(folder, self.alias, self._restore)
 
     def _restore(self, jobs: Sequence[Job]) -> None:
         with self._changed:
-            self._add(list(self._unknown(jobs)))
+            self._add(jobs)
 
     def _limit(self, name: str, default: int | None) -> int | None:
         value = self.options.get(name, default)

@@ -32,8 +32,8 @@ from .redis_server import RedisServer
 from .redis_text import word
 
 INTERRUPT, CHANGE = b"!", b"~"
-#: Seconds that a blocking pop lasts at least: to Redis 0 means without end.
-SHORTEST = 0.001
+#: Seconds that a blocking pop lasts at least: Redis 6 rounds to milliseconds, and takes 0 to mean without end.
+SHORTEST = 0.01
 #: What rings for every job.
 ALL = frozenset(("bell:0*", "bell:1*"))
 #: Seconds for which a worker's last fetch counts; it looks at least every second.
@@ -106,7 +106,7 @@ class RedisWaiter:
         self._ears = ears
         self._node: Any = None
         self._connection: Any = None
-        self._client_id = 0
+        self._client_id: int | None = None
         self._ear, self._mouth = socket.socketpair()
         for end in (self._ear, self._mouth):
             end.setblocking(False)
@@ -118,14 +118,14 @@ class RedisWaiter:
         Both are times of ``time.monotonic()``. Raises what redis-py raises.
         """
         while INTERRUPT not in self._heard() and time.monotonic() < min(deadline, due()):
-            connection = self._ask(tuple(self._ears()), deadline - time.monotonic())
-            said = self._listen(connection, deadline + TIMEOUT, due)
+            self._ask(tuple(self._ears()), deadline - time.monotonic())
+            said = self._listen(deadline + TIMEOUT, due)
             if INTERRUPT in said:
                 self.close()
                 break
             if CHANGE in said or time.monotonic() >= due():
                 self._unblock()
-            rung = connection.read_response(disable_decoding=True)
+            rung = self._answer()
             if rung and self._is_meant(*rung):
                 return True
         return False
@@ -145,27 +145,37 @@ class RedisWaiter:
             self._node.connection_pool.release(self._connection)
             self._connection = None
 
-    def _ask(self, ears: Sequence[str], seconds: float) -> Any:
+    def _ask(self, ears: Sequence[str], seconds: float) -> None:
         if self._connection is None:
             self._node = self._server.node
             self._connection = self._node.connection_pool.get_connection()
-            self._connection.send_command("CLIENT", "ID")
-            self._client_id = self._connection.read_response()
+            self._client_id = self._own_id()
         bells = [self._server.key(bell) for bell in ears or NOBODY]
         self._connection.send_command("BZPOPMIN", *bells, max(seconds, SHORTEST))
-        return self._connection
 
-    def _listen(self, connection: Any, deadline: float, due: Callable[[], float]) -> bytes:
+    def _own_id(self) -> int | None:
+        self._connection.send_command("CLIENT", "ID")
+        try:
+            return int(self._connection.read_response())
+        except exceptions.NoPermissionError:
+            return None
+
+    def _listen(self, deadline: float, due: Callable[[], float]) -> bytes:
         """Sleep until there is an answer, something is due, or somebody says something; return what."""
-        if connection._sock is None:  # noqa: SLF001 - there is no public way to wait for two things at once
+        there = self._connection._sock  # noqa: SLF001 - there is no public way to wait for two things at once
+        if there is None:
             raise exceptions.ConnectionError("The connection was closed.")
         with selectors.DefaultSelector() as selector:
-            selector.register(connection._sock, selectors.EVENT_READ)  # noqa: SLF001
+            selector.register(there, selectors.EVENT_READ)
             selector.register(self._ear, selectors.EVENT_READ)
             seconds = min(deadline, due()) - time.monotonic()
             if not selector.select(max(0.0, seconds)) and time.monotonic() < due():
                 raise exceptions.TimeoutError("Timeout reading from socket")
         return self._heard()
+
+    def _answer(self) -> Any:
+        """Return the bell that rang and its mark, or ``None``."""
+        return None if self._connection is None else self._connection.read_response(disable_decoding=True)
 
     def _heard(self) -> bytes:
         with suppress(BlockingIOError):
@@ -178,7 +188,13 @@ class RedisWaiter:
 
     def _unblock(self) -> None:
         """End the pop that is under way now. The server by itself is up to 100 ms late."""
-        self._node.client_unblock(self._client_id)
+        try:
+            if self._client_id is not None:
+                self._node.client_unblock(self._client_id)
+                return
+        except exceptions.NoPermissionError:
+            self._client_id = None
+        self.close()
 
     def _is_meant(self, bell: bytes, mark: bytes, _: object) -> bool:
         """Whether a mark is for us; if not any more, it is put back for the next one."""

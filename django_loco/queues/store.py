@@ -116,7 +116,8 @@ class Store(ABC):
         tags = {f"tag_{number}": needle_of_tag(tag) for number, tag in enumerate(claim.tags or ())}
         conditions = []
         if claim.queues is not None:
-            conditions.append(_any(f"{self.names['queue_name']} = %({name})s" for name in queues))
+            names = ", ".join(f"%({name})s" for name in queues)
+            conditions.append(f"{self.names['queue_name']} IN ({names})" if queues else "FALSE")
         if claim.tags is not None:
             found = (f"{self.contains}({self.names['tags']}, %({name})s) > 0" for name in tags)
             conditions.append(_any(found) if claim.tags else f"{self.names['tags']} = '[]'")
