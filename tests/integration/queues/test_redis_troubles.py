@@ -98,8 +98,9 @@ def test_a_replica(queue, client):
 def test_a_server_that_cannot_write_to_its_disk(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    with RedisServer("--dir", str(data), "--save", "1 1") as server:
+    with RedisServer("--dir", str(data)) as server, server.client() as client:
         queue = RedisQueue("default", {"url": server.url})
+        client.config_set("save", "1 1")
         data.rmdir()
         with unavailable("MISCONF.*its log says why"):
             for _ in range(1_000):
