@@ -104,7 +104,6 @@ def test_a_job_that_fails_is_tried_again_and_tells_its_story(open_shop: OpenShop
     assert "failed after 4 attempts" in shop.get()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_schedule_changes_prices(open_shop: OpenShop) -> None:
     shop = open_shop()
