@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
+from ..exceptions import LocoConfigurationError
 from ..job import Job, Outcome
 
 
@@ -76,6 +77,15 @@ class Queue(ABC):
     def database(self) -> str | None:
         """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
         return None
+
+    def limit(self, name: str, default: int | None = None) -> int | None:
+        """Return the option ``name``: a whole number, or ``None`` for no limit. Raises ``LocoConfigurationError``."""
+        value = self.options.get(name, default)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
+            )
+        return value
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ..compat import TaskResultStatus
-from ..exceptions import LocoConfigurationError, QueueFull
+from ..exceptions import QueueFull
 from ..job import READY, Job, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue
@@ -51,8 +51,8 @@ class MemoryQueue(Queue):
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if a limit is no number."""
         super().__init__(alias, options)
-        self._max_results = self._limit("max_results", MAX_RESULTS)
-        self._max_waiting = self._limit("max_waiting", None)
+        self._max_results = self.limit("max_results", MAX_RESULTS)
+        self._max_waiting = self.limit("max_waiting", None)
         self._changed = threading.Condition(threading.Lock())
         self._waiting = Waiting()
         self._held: dict[str, Hold] = {}
@@ -208,14 +208,6 @@ class MemoryQueue(Queue):
     def _restore(self, jobs: Sequence[Job]) -> None:
         with self._changed:
             self._add(jobs)
-
-    def _limit(self, name: str, default: int | None) -> int | None:
-        value = self.options.get(name, default)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-            raise LocoConfigurationError(
-                f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
-            )
-        return value
 
     def _all(self) -> Iterator[Job]:
         held = (hold.job for hold in self._held.values())
