@@ -16,11 +16,12 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test check lint types layers django wheel format coverage bench clean
+.PHONY: help start test chaos check lint types layers django wheel format coverage bench clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
+	@echo "make chaos     more of the tests that kill workers and schedulers, on SQLite and PostgreSQL: minutes"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
@@ -35,6 +36,10 @@ start: .venv/installed
 test: .venv/installed-dev
 	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
+
+chaos: .venv/installed-dev
+	LOCO_CHAOS=6 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=6 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 
 check: lint types layers django wheel
 
