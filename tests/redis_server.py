@@ -25,6 +25,8 @@ from redis.retry import Retry
 from .processes import free_port
 
 START_SECONDS = 30
+#: In a cluster a server has another port, 10,000 higher.
+HIGHEST_PORT = 55_535
 IN_MEMORY = ("--save", "", "--appendonly", "no")
 #: To be followed by ``always`` (what was answered is on the disk) or ``everysec`` (after a second it is).
 ON_DISK = ("--save", "", "--appendonly", "yes", "--appendfsync")
@@ -43,7 +45,7 @@ class RedisServer:
     """
 
     def __init__(self, *options: str) -> None:
-        self.port = free_port()
+        self.port = next(port for port in iter(free_port, None) if port <= HIGHEST_PORT)
         self._options = options or IN_MEMORY
         self._folder = Path(tempfile.mkdtemp(prefix="loco-redis-"))
         self._program = find_program(self._folder)
@@ -51,7 +53,11 @@ class RedisServer:
         self._pid = 0
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -9,8 +9,8 @@ What is where
     are to run, the others in the order in which they become due. A fetch moves what has become due.
 ``leases``, ``finished``
     sorted sets: until when jobs are held, when they ended.
-``index``, ``counts``, ``once``
-    all ids in order; how many jobs there are per queue and status; the once-keys.
+``index``, ``failed``, ``counts``, ``once``
+    all ids in order, and those of jobs that have failed; how many jobs there are per queue and status; the once-keys.
 ``bell...``, ``answer...``
     what wakes workers (``redis_wait``); what each was last given (``redis_fetch.lua``).
 
@@ -41,10 +41,10 @@ from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
-from ..job import READY, RUNNING, Job, Outcome, utcnow
+from ..job import FAILED, READY, Job, Outcome, utcnow
 from .base import Claim, Queue
 from .redis_check import check
-from .redis_scripts import ENQUEUE, EXCHANGE, KEYS, OLDEST, PRUNE, RENEW, ROWS
+from .redis_scripts import ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS
 from .redis_server import RedisServer
 from .redis_text import jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
@@ -55,8 +55,8 @@ KEY_MEMORY = 3600.0
 MAX_RESULTS = 1_000_000
 #: Jobs that become due within so many seconds are announced: who waits then knows when.
 SOON = timedelta(seconds=1)
-#: How many jobs ``list`` looks at in one step.
-STEP = 500
+#: How many jobs ``list`` looks at in one step, so that others have their turn in between.
+STEP = 2_000
 
 
 class RedisQueue(Queue):
@@ -138,13 +138,9 @@ class RedisQueue(Queue):
 
     def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
-        if status == RUNNING:
-            ids = sorted((key.decode() for key in self._ask("HKEYS", "held")), reverse=True)
-            return [job for job in self._shown(lines(ids[:limit])) if job.status == RUNNING]
-        if status is not None:
+        if status is not None:  # a look that can stop when it has them all
             limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
-        found = (job for job in self._newest() if status is None or job.status == status)
-        return list(islice(found, limit))
+        return list(islice(self._newest(status, limit), limit))
 
     def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status."""
@@ -232,11 +228,13 @@ class RedisQueue(Queue):
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
         return jobs_of(self.alias, self.server.run(ROWS, (ids, limit)).decode())
 
-    def _newest(self) -> Iterator[Job]:
-        last = "+"
-        while ids := self._ask("ZRANGE", "index", last, "-", "BYLEX", "REV", "LIMIT", 0, STEP):
-            yield from self._shown(lines(job_id.decode() for job_id in ids))
-            last = b"(" + ids[-1]
+    def _newest(self, status: TaskResultStatus | None, limit: int) -> Iterator[Job]:
+        index, last, name = "failed" if status == FAILED else "index", "", status.value if status else ""
+        while limit > 0:
+            rows, last = (answer.decode() for answer in self.server.run(FIND, (last, name, limit, STEP), (index,)))
+            yield from jobs_of(self.alias, rows)
+            if not last:
+                break
 
     def _ask(self, command: str, key: str, *arguments: Any) -> Any:
         return self.server.ask(command, self.server.key(key), *arguments)

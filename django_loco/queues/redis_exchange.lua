@@ -8,7 +8,7 @@
 -- due, or -1 if there is none.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], deferred = KEYS[4], held = KEYS[5], leases = KEYS[6],
-  finished = KEYS[7], once = KEYS[8], counts = KEYS[9], answer = KEYS[10],
+  finished = KEYS[7], failed = KEYS[8], once = KEYS[9], counts = KEYS[10], answer = KEYS[11],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second; it shall cost next to nothing.
@@ -19,7 +19,7 @@ local refused = {}
 if ARGV[1] ~= '' then
   refused = finish(ARGV[1], keys, now, ARGV[2] == '1')
   if tonumber(ARGV[3]) > 0 then
-    ring(11, tonumber(ARGV[3]))
+    ring(12, tonumber(ARGV[3]))
   end
 end
 

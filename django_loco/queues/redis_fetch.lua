@@ -1,27 +1,49 @@
 -- The other half of `exchange`: hands over jobs that are due.
 
--- Returns the places of the best jobs of one kind, best first: of each line its first ones, and the best of those.
+-- Returns the places of the best jobs of one kind, best first.
+--
+-- If they stand in several lines, we look at the first of each; then at more of those lines alone of which the last
+-- place that we know is better than the worst of the best.
 local function best(ready, kind, room, claim)
-  local found, rank, many = {}, {}, 0
-  each_line(ready, kind, claim.queues, claim.tags, function(line)
-    local places = redis.call('ZRANGEBYLEX', ready, '[' .. line .. '\r', '(' .. line .. '\14', 'LIMIT', 0, room)
-    many = many + 1
-    if many == 1 then
-      found = places
-    else
-      for _, place in ipairs(places) do
-        found[#found + 1] = place
-      end
-    end
-  end)
-  if many > 1 then
-    for _, place in ipairs(found) do
-      rank[place] = place:match('\r.*')
-    end
+  local found, rank, last = {}, {}, {}
+
+  local function see(place)
+    found[#found + 1] = place
+    rank[place] = place:match('\r.*')
+  end
+
+  local function sort()
     table.sort(found, function(one, other) return rank[one] < rank[other] end)
     for number = #found, room + 1, -1 do
       found[number] = nil
     end
+  end
+
+  each_line(ready, kind, claim.queues, claim.tags, function(line, place)
+    see(place)
+    last[line] = place
+  end)
+  if #found == 1 then  -- the usual case is worth a shorter way
+    local line = next(last)
+    return redis.call('ZRANGEBYLEX', ready, '[' .. line .. '\r', '(' .. line .. '\14', 'LIMIT', 0, room)
+  end
+
+  local step = 4
+  sort()
+  while next(last) do
+    local worst = found[room] and rank[found[room]]
+    for line, place in pairs(last) do
+      local places = {}
+      if not worst or rank[place] < worst then
+        places = redis.call('ZRANGEBYLEX', ready, '(' .. place, '(' .. line .. '\14', 'LIMIT', 0, step)
+      end
+      for _, next_place in ipairs(places) do
+        see(next_place)
+      end
+      last[line] = places[step]
+    end
+    step = step * 2
+    sort()
   end
   return found
 end

@@ -12,7 +12,7 @@ local function finish(told, keys, now, only_expired)
   end
 
   local held = pick(keys.held, ids)
-  local gone, states, new, due, later, ended, refused, moved = {}, {}, {}, {}, {}, {}, {}, {}
+  local gone, states, new, due, later, ended, failed, refused, moved = {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
     local holder = not new[id] and held[number]
@@ -25,6 +25,9 @@ local function finish(told, keys, now, only_expired)
       moved[kind] = (moved[kind] or 0) + 1
       if not kind:find('\tREADY', 1, true) then
         add(ended, time, id .. '\t' .. kind)
+        if kind:find('\tFAILED', 1, true) then
+          add(failed, 0, id)
+        end
         if name ~= '' then
           redis.call('ZADD', keys.once, 'XX', time, name)
         end
@@ -43,6 +46,7 @@ local function finish(told, keys, now, only_expired)
   send('ZREM', keys.leases, gone)
   send('HSET', keys.states, states)
   send('ZADD', keys.finished, ended)
+  send('ZADD', keys.failed, failed)
   send('ZADD', keys.ready, due)
   send('ZADD', keys.deferred, later)
   for kind, number in pairs(moved) do

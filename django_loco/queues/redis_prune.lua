@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, once, counts = unpack(KEYS)
+local jobs, states, index, finished, failed, once, counts = unpack(KEYS)
 local now = micros()
 
 local function before(age)
@@ -27,6 +27,7 @@ send('ZREM', finished, members)
 send('HDEL', jobs, ids)
 send('HDEL', states, ids)
 send('ZREM', index, ids)
+send('ZREM', failed, ids)
 for kind, deleted in pairs(gone) do
   local queue, status = kind:match('^(.*)\t(.*)$')
   count(counts, queue, status, -deleted)

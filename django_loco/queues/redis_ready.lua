@@ -11,8 +11,8 @@ local function promote(deferred, ready, now)
   send('ZREM', deferred, places)
 end
 
--- Calls `visit` with every line of one kind (0 sync, 1 async) that has jobs and is wanted. `queues` and `tags` are
--- lists of JSON words, or nil: whatever they are. No tags wanted means: only jobs without.
+-- Calls `visit` with every line of one kind (0 sync, 1 async) that has jobs and is wanted, and its first place. `queues`
+-- and `tags` are lists of JSON words, or nil: whatever they are. An empty list of tags means: only jobs without.
 local function each_line(ready, kind, queues, tags, visit)
   local function is_wanted(line)
     local has = line:match('\t.*')
@@ -35,7 +35,7 @@ local function each_line(ready, kind, queues, tags, visit)
       end
       local line = place:match('^[^\r]*')
       if is_wanted(line) then
-        visit(line)
+        visit(line, place)
       end
       from = '(' .. line .. '\14'
     end

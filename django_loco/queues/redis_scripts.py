@@ -20,12 +20,14 @@ class Script:
 
 ENQUEUE = Script("jobs states index ready deferred once counts", "enqueue")
 EXCHANGE = Script(
-    "jobs states ready deferred held leases finished once counts", "ready", "finish", "fetch", "show", "exchange"
+    "jobs states ready deferred held leases finished failed once counts",
+    *("ready", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
 ROWS = Script("jobs states held leases", "show", "rows")
+FIND = Script("jobs states held", "show", "find")
 OLDEST = Script("ready deferred", "ready", "oldest")
-PRUNE = Script("jobs states index finished once counts", "prune")
+PRUNE = Script("jobs states index finished failed once counts", "prune")
 
 #: All keys but bells and answers, of which there are as many as there are queues and workers.
 KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE) for key in script.keys})
