@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from typing import Any
 
 import psycopg
 import pytest
+
+from .processes import free_port
 
 USER = "loco"
 START_SECONDS = 30
@@ -48,7 +49,7 @@ class Server:
     """
 
     def __init__(self) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._account = _account()
         self._folder = Path(tempfile.mkdtemp(prefix="loco-postgres-"))
         if self._account is not None:
@@ -168,9 +169,3 @@ def _account() -> pwd.struct_passwd | None:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     return next(known[name] for name in UNPRIVILEGED if name in known)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
