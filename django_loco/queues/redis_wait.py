@@ -40,6 +40,8 @@ ALL = frozenset(("bell:0*", "bell:1*"))
 MEMORY = 2.5
 #: Seconds by which two answers may differ about the same due time.
 MARGIN = 0.005
+#: Seconds between two tries to end a pop.
+PATIENCE = 0.005
 #: What is listened to when there is no room for anything: a bell that does not ring.
 NOBODY = ("bell:",)
 
@@ -168,10 +170,12 @@ class RedisWaiter:
         with selectors.DefaultSelector() as selector:
             selector.register(there, selectors.EVENT_READ)
             selector.register(self._ear, selectors.EVENT_READ)
-            seconds = min(deadline, due()) - time.monotonic()
-            if not selector.select(max(0.0, seconds)) and time.monotonic() < due():
-                raise exceptions.TimeoutError("Timeout reading from socket")
-        return self._heard()
+            while (seconds := min(deadline, due()) - time.monotonic()) > 0:  # what is due may be put off meanwhile
+                if selector.select(seconds):
+                    return self._heard()
+        if time.monotonic() >= deadline:
+            raise exceptions.TimeoutError("Timeout reading from socket")
+        return b""
 
     def _answer(self) -> Any:
         """Return the bell that rang and its mark, or ``None``."""
@@ -190,7 +194,9 @@ class RedisWaiter:
         """End the pop that is under way now. The server by itself is up to 100 ms late."""
         try:
             if self._client_id is not None:
-                self._node.client_unblock(self._client_id)
+                # On its other connection the server may not have come to the pop yet.
+                while not self._node.client_unblock(self._client_id) and not self._connection.can_read(PATIENCE):
+                    pass
                 return
         except exceptions.NoPermissionError:
             self._client_id = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import replace
@@ -186,6 +187,31 @@ def test_a_wait_under_way_learns_of_an_earlier_due_time(queue, waiting):
     assert worker.ended.wait(PATIENCE)
     assert worker.join() is True
     assert abs((utcnow() - due_at).total_seconds()) < 0.3
+
+
+def test_a_due_time_that_is_put_off_is_no_trouble(queue):
+    """As when another worker of the process has fetched the job in the meantime."""
+    queue.fetch(CLAIM)
+    queue._hunger.next_due = time.monotonic() + 0.05
+    timer = threading.Timer(0.02, setattr, (queue._hunger, "next_due", math.inf))
+    timer.start()
+    assert queue.wait(0.2) is False
+    timer.join()
+    queue.close()
+
+
+def test_a_pop_that_the_server_has_not_come_to_yet_is_ended(queue, monkeypatch):
+    queue.fetch(CLAIM)
+    queue.wait(0.01)
+    [waiter] = queue._waiters
+    answers = iter([0, 0])
+    unblock = waiter._node.client_unblock
+    monkeypatch.setattr(waiter._node, "client_unblock", lambda client: next(answers, None) or unblock(client))
+    queue._hunger.next_due = time.monotonic() + 0.05
+    started = time.monotonic()
+    assert queue.wait(PATIENCE) is True
+    assert time.monotonic() - started < 1
+    queue.close()
 
 
 def test_a_job_handed_back_for_later_wakes_nobody(queue, waiting):
