@@ -13,7 +13,7 @@ from .chaos import JOBS, LEASE, SCALE, enqueue, errors, keys, notes, statuses, s
 
 @pytest.mark.parametrize("task", ["step", "astep"])
 def test_kill_9_loses_no_job(any_site, task, capsys):
-    any_site.settings["LOCO"] = {"LEASE": LEASE, "ASYNC_WORKERS": 10}
+    any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 5, "ASYNC_WORKERS": 5}
     enqueue(any_site, task)
     first = any_site.start("loco_worker")
     wait_until(lambda: len(notes(any_site, "end")) > JOBS // 5)
@@ -32,6 +32,7 @@ def test_kill_9_loses_no_job(any_site, task, capsys):
 
 @pytest.mark.parametrize("task", ["step", "astep"])
 def test_sigterm_loses_no_job_and_runs_none_twice(any_site, task):
+    any_site.settings["LOCO"] = {"NUM_WORKERS": 5, "ASYNC_WORKERS": 5}
     enqueue(any_site, task)
     first = any_site.start("loco_worker")
     wait_until(lambda: len(notes(any_site, "end")) > JOBS // 5)
