@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPResponse
@@ -235,10 +236,18 @@ class Project:
         return answer
 
 
-def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=SECONDS) as response:  # noqa: S310 (the test's own URL)
-        assert isinstance(response, HTTPResponse)
-        return response.read().decode()
+def get(url: str, patience: float = SECONDS) -> str:
+    """Read a page; by default through a reload, for which the port is closed for a moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=SECONDS) as response:  # noqa: S310 (the test's own URL)
+                assert isinstance(response, HTTPResponse)
+                return response.read().decode()
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def child_of(process: Process) -> int:

@@ -67,7 +67,7 @@ def test_the_port_is_closed_while_jobs_end(project):
 
 def refuses(project: Project) -> bool:
     try:
-        get(project.url())
+        get(project.url(), patience=0)
     except urllib.error.URLError as error:
         return isinstance(error.reason, ConnectionRefusedError)
     except ConnectionError:
