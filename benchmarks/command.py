@@ -18,7 +18,7 @@ from .measures import Measure
 from .report import Report
 from .stores import Stores
 from .systems import System
-from .trial import Trial
+from .trial import Choices, Trial
 
 #: A trial lasts about so many seconds, within the number of jobs that ``--jobs`` allows.
 TRIAL_SECONDS = 2.0
@@ -59,7 +59,7 @@ class Run:
         self.measures: list[Measure] = options.measures
         self._rounds: int = options.rounds
         self._jobs: int = options.jobs
-        self._log_level: str = options.log_level
+        self._choices = Choices(log_level=options.log_level, synchronous=options.synchronous)
         self._deadline = time.monotonic() + options.minutes * 60
         self._counts: dict[tuple[str, str], int] = {}
         self._begun = datetime.now(UTC)
@@ -120,7 +120,7 @@ class Run:
         _say(f"{measure.name} {number + 1} {system.key}: {shown} ({trial.count} jobs, {marks.lost(trial.count)} lost)")
 
     def _trial(self, measure: Measure, system: System, stores: Stores) -> Trial:
-        return Trial(system, stores[system.store], measure.name, self._log_level)
+        return Trial(system, stores[system.store], measure.name, self._choices)
 
     def _count(self, measure: Measure, system: System, stores: Stores) -> int:
         """Return how many jobs a trial takes; a first, small one, which does not count, tells how fast they go."""
@@ -151,6 +151,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--minutes", type=float, help=f"Begin no trial after so many minutes ({MINUTES:.0f}).")
     add("--quick", action="store_true", help="One small round, in less than three minutes: does everything work?")
     add("--log-level", default="WARNING", help="INFO: log lines for every job, where a system has them (WARNING).")
+    add("--synchronous", default="NORMAL", choices=["NORMAL", "FULL"], help="SQLite: FULL waits for the disk (NORMAL).")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.jobs = options.jobs or (QUICK_JOBS if options.quick else JOBS)

@@ -58,20 +58,31 @@ class Marks:
         return sum(times > 1 for times in Counter(number for _, number in self.entries).values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What is the same for all systems."""
+
+    log_level: str = "WARNING"
+    """``INFO``: those on Django that can do so log lines for every job."""
+
+    synchronous: str = "NORMAL"
+    """SQLite's pragma. ``FULL``: the disk is waited for at each commit."""
+
+
 class Trial:
     """Enqueues jobs through a system, runs its worker, and reads their marks.
 
     Numbers of jobs begin at 0 and go on from one ``enqueue`` to the next.
     """
 
-    def __init__(self, system: System, store: Store, label: str, log_level: str = "WARNING") -> None:
+    def __init__(self, system: System, store: Store, label: str, choices: Choices) -> None:
         """``label`` names the log of its processes."""
         self.system = system
         self.store = store
         self.count = 0
         """How many jobs have been enqueued."""
         self._environment = Environment(system)
-        self._log_level = log_level
+        self._choices = choices
         logs = FOLDER / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         self._log = logs / f"{label}-{system.name}-{system.store}.log"
@@ -150,7 +161,8 @@ class Trial:
             "BENCH_STORE": self.system.store,
             "BENCH_WIDTH": str(width),
             "BENCH_SETTINGS": json.dumps(self.system.settings),
-            "BENCH_LOG_LEVEL": self._log_level,
+            "BENCH_LOG_LEVEL": self._choices.log_level,
+            "BENCH_SYNCHRONOUS": self._choices.synchronous,
             **self.system.environ,
             **(self._place if place is None else place),
         }

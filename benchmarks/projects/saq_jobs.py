@@ -1,5 +1,6 @@
-"""SAQ on Redis or PostgreSQL. Its jobs get a context first, and arguments by name."""
+"""SAQ on Redis or PostgreSQL. Its jobs get a context first, and arguments by name. As a program: make tables."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -43,3 +44,12 @@ async def enqueue(kind: str, number: int) -> None:
 
 async def close() -> None:
     await queue.disconnect()
+
+
+async def make_tables() -> None:
+    await open_()
+    await close()
+
+
+if __name__ == "__main__":
+    asyncio.run(make_tables())

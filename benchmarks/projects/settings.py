@@ -30,7 +30,7 @@ SQLITE = {
     "OPTIONS": {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+        "init_command": f"PRAGMA journal_mode = WAL; PRAGMA synchronous = {os.environ['BENCH_SYNCHRONOUS']}",
     },
 }
 POSTGRES = {
