@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import json
 import os
 import random
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +25,8 @@ import psycopg
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 20.0
+BLOCKS = range(15_000, 22_700, 100)
+_taken: list[socket.socket] = []
 
 
 class Process:
@@ -177,13 +182,24 @@ class Site:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now.
+    """Return a loopback port that nobody listens on now, and that no other test run picks.
 
     It lies below those that the system gives to clients: there a server that is stopped for a while could find its port
-    taken when it comes back, or a client be answered by itself.
+    taken when it comes back, or a client be answered by itself. So does the port 10,000 higher, which a Redis takes
+    when it is part of a cluster.
     """
     while True:
-        port = random.randrange(15_000, 30_000)
+        port = next(_own_ports())
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+@functools.cache
+def _own_ports() -> Iterator[int]:
+    """Take a block of ports: it belongs to the process that listens on its first one."""
+    for first in random.sample(BLOCKS, len(BLOCKS)):
+        with contextlib.suppress(OSError):
+            _taken.append(socket.create_server(("127.0.0.1", first)))
+            return itertools.cycle(range(first + 1, first + BLOCKS.step))
+    raise RuntimeError("Every block of ports is taken.")

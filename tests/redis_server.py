@@ -25,8 +25,6 @@ from redis.retry import Retry
 from .processes import free_port
 
 START_SECONDS = 30
-#: In a cluster a server has another port, 10,000 higher.
-HIGHEST_PORT = 55_535
 IN_MEMORY = ("--save", "", "--appendonly", "no")
 #: To be followed by ``always`` (what was answered is on the disk) or ``everysec`` (after a second it is).
 ON_DISK = ("--save", "", "--appendonly", "yes", "--appendfsync")
@@ -45,7 +43,7 @@ class RedisServer:
     """
 
     def __init__(self, *options: str) -> None:
-        self.port = next(port for port in iter(free_port, None) if port <= HIGHEST_PORT)
+        self.port = free_port()
         self._options = options or IN_MEMORY
         self._folder = Path(tempfile.mkdtemp(prefix="loco-redis-"))
         self._program = find_program(self._folder)

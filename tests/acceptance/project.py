@@ -202,6 +202,8 @@ class Project:
         variables = {
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            # Compiled code counts as up to date while size and second of the last change are the same.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "SITE_SETTINGS": json.dumps(self.settings),
         }
         process = Process(
