@@ -15,7 +15,8 @@ from django.core.management.base import CommandError
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
 from .base import Server
-from .reload import RELOAD, FileWatch, Link
+from .link import Link
+from .reload import RELOAD, FileWatch
 from .signals import Signals
 
 #: Seconds that jobs and requests have to end when the code has changed.

@@ -1,4 +1,4 @@
-"""Code reloads: a parent that starts the site anew, a child that is the site, and the link between them.
+"""Code reloads: a parent that starts the site anew, and a child that is the site.
 
 How a reload goes
 -----------------
@@ -9,11 +9,9 @@ then the parent looks.
 
 How signals go
 --------------
-Ctrl-C in a terminal reaches both, ``kill`` only one of them. The parent passes on what it gets, not as a signal but
-by a byte through the link, and the child takes the higher one of two counts: its own signals and its parent's. So a
-signal sent to both counts once. A link that ends tells the child that its parent is gone, however that died: a site
-that nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a
-quarter of a second after Ctrl-C.)
+The parent passes on what it gets through the ``link`` between them. A child whose parent is gone ends: a site that
+nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a quarter of
+a second after Ctrl-C.)
 """
 
 from __future__ import annotations
@@ -25,22 +23,19 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from django.apps import apps
 from django.utils import autoreload
 
 from ..shutdown import CLEAN, FORCED, TAIL
+from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
 
 #: The exit code by which a child asks for the next one; Django's.
 RELOAD = 3
-#: Where a child finds the number of its end of the link.
-LINK_VARIABLE = "DJANGO_LOCO_LINK"
 #: Set for every child after one that served.
 AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
-LOADED, READY = b"+", b"!"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
 #: So many signals end a child on the spot.
@@ -57,44 +52,6 @@ def is_child() -> bool:
 def is_reloaded() -> bool:
     """Whether the site has been served before, by an earlier child."""
     return os.environ.get(AGAIN_VARIABLE) == "true"
-
-
-class Link:
-    """A child's end of the link."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-
-    @classmethod
-    def of_parent(cls) -> Link | None:
-        """Return this child's link, if its parent made one; what the child starts in turn does not inherit it."""
-        number = os.environ.pop(LINK_VARIABLE, None)
-        if number is None:
-            return None
-        end = socket.socket(fileno=int(number))
-        end.set_inheritable(False)
-        return cls(end)
-
-    def ready(self) -> None:
-        """Tell the parent that the site serves."""
-        with suppress(OSError):  # that it is gone we learn elsewhere
-            self._end.send(READY)
-
-    def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
-        """Tell the parent that the code could be loaded; from then on call back, in a thread."""
-        self._end.sendall(LOADED)
-        threading.Thread(target=self._run, args=(on_signal, on_loss), name="loco-link", daemon=True).start()
-
-    def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
-        while number := self._receive():
-            on_signal(signal.Signals(number[0]).name)
-        on_loss()
-
-    def _receive(self) -> bytes:
-        try:
-            return self._end.recv(1)
-        except ConnectionResetError:  # a parent that is gone before it has read what we sent
-            return b""
 
 
 class FileWatch:
@@ -178,9 +135,9 @@ class Parent:
             code = self._child.wait()
             with self._lock:
                 self._link = None
-            said = _said(ours)
-            self._has_served = self._has_served or READY in said
-            return code if code >= 0 else KILLED - code, LOADED in said
+            words = said(ours)
+            self._has_served = self._has_served or READY in words
+            return code if code >= 0 else KILLED - code, LOADED in words
 
     def _start_child(self, link: socket.socket) -> subprocess.Popen[bytes]:
         link.set_inheritable(True)
@@ -205,11 +162,10 @@ class Parent:
     def _tell_child(self, name: str) -> None:
         if self._child is None or self._link is None:
             return
-        if self._signals >= ENOUGH or LOADED not in _said(self._link):
+        if self._signals >= ENOUGH or LOADED not in said(self._link):
             self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
             return
-        with suppress(OSError):  # it has just ended
-            self._link.send(bytes([signal.Signals[name]]))
+        pass_on(self._link, name)
         killer = threading.Timer(self._patience, self._child.kill)
         killer.daemon = True
         killer.start()
@@ -222,11 +178,3 @@ class Parent:
         self._news.wait()
         watch.stop()
         self._news.clear()
-
-
-def _said(link: socket.socket) -> bytes:
-    """Return what the child has said so far."""
-    try:
-        return link.recv(len(LOADED + READY), socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return b""
