@@ -68,10 +68,17 @@ class Call(threading.Thread):
         """Call, log what is raised, let go of the thread's database connections."""
         try:
             call(self._function, *self._arguments)
-        except Exception:
+        except SystemExit as error:
+            logger.exception("%s called sys.exit(%r), which ends nothing but the call", self.what, error.code)
+        except BaseException:
             logger.exception("%s failed", self.what)
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
             connections.close_all()
+        finally:
             with self._news:
                 self.ended = True
                 self._news.notify_all()

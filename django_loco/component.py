@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
+
+from django.db import close_old_connections, connections
+
+from .log import bind
+
+logger = logging.getLogger(__name__)
 
 
 class Component(ABC):
@@ -16,10 +25,11 @@ class Component(ABC):
     4. ``join`` waits for that.
 
     All four may be called from any thread, more than once, and in a signal handler's wake; only ``join`` blocks.
+    A component runs once: whoever wants it again makes another. See ``Loop`` for one that has all but its work.
     """
 
     name: ClassVar[str]
-    """The word for it in logs, on the banner and in health: ``"worker"``."""
+    """The word for it in logs, on the banner, in health and after ``--component``: ``"worker"``."""
 
     @abstractmethod
     def start(self) -> None:
@@ -43,5 +53,117 @@ class Component(ABC):
         """Whether it does its work: a component that was started, was not stopped and is not alive has died."""
 
     def health(self) -> dict[str, Any]:
-        """Return what tells progress, as JSON values; at least ``{"alive": bool}``."""
+        """Return what tells progress, as JSON values; at least ``{"alive": bool}``.
+
+        ``"stuck": True`` says that it gets nowhere although it is alive. Whoever can reach ``/_health`` can read this.
+        """
         return {"alive": self.is_alive}
+
+
+class Loop(Component):
+    """A component with one thread, which takes one turn after the other. Fill in ``turn``, perhaps ``open``, ``close``.
+
+    1. The thread calls ``open``, then ``turn`` over and over.
+    2. An exception from either ends the thread: the component has died, and the supervisor starts another one.
+    3. After ``quiet`` there are no more turns. After ``stop``, or an exception, the thread calls ``close`` and ends.
+
+    ::
+
+        class PriceFeed(Loop):
+            name = "price-feed"
+
+            def open(self):
+                self.stream = connect(timeout=1)
+
+            def turn(self):
+                for price in self.stream.read():
+                    change_price.enqueue(price.sku, price.amount)
+
+            def close(self):
+                self.stream.close()
+    """
+
+    every: ClassVar[float] = 1.0
+    """Seconds between the end of one turn and the next, unless ``turn`` says otherwise."""
+
+    stuck_after: ClassVar[float] = 60.0
+    """Seconds without the end of a turn after which health calls it stuck."""
+
+    def __init__(self) -> None:
+        self._quiet, self._stopped = threading.Event(), threading.Event()
+        self._last_turn = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"loco-{self.name}", daemon=True)
+
+    def open(self) -> None:
+        """Get what the turns need; in the thread."""
+
+    @abstractmethod
+    def turn(self) -> float | None:
+        """Do it once; return the seconds until the next turn, or ``None`` for ``every``.
+
+        It should wait for nothing longer than a few seconds, or look at ``stopping`` while it waits.
+        """
+
+    def close(self) -> None:
+        """Let go of what ``open`` got, also if that failed midway; in the thread, at its end."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a turn should come to its end."""
+        return self._quiet.is_set()
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        if self._thread.ident is None:
+            self._last_turn = time.monotonic()
+            self._thread.start()
+
+    def quiet(self) -> None:
+        """Take no more turns."""
+        self._quiet.set()
+
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 - a turn cannot be cut off
+        """End after the present turn."""
+        self._quiet.set()
+        self._stopped.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def health(self) -> dict[str, Any]:
+        """Return ``alive``, ``last_turn_age`` (seconds since a turn came to its end) and ``stuck``."""
+        age = time.monotonic() - self._last_turn
+        return {"alive": self.is_alive, "last_turn_age": round(age, 3), "stuck": age > self.stuck_after}
+
+    def _run(self) -> None:
+        bind(component=self.name)
+        try:
+            self.open()
+            while not self._stopped.wait(self._take_turn()):
+                pass
+        except BaseException:
+            logger.exception("The %s ends because of an error", self.name)
+        finally:
+            self._leave()
+
+    def _take_turn(self) -> float:
+        pause = None if self._quiet.is_set() else self.turn()
+        self._last_turn = time.monotonic()
+        close_old_connections()
+        return self.every if pause is None else pause
+
+    def _leave(self) -> None:
+        try:
+            self.close()
+        except BaseException:
+            logger.exception("The %s could not close what it had opened", self.name)
+        finally:
+            connections.close_all()

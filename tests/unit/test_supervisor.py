@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
+from django_loco import supervisor as supervisor_module
+from django_loco import watch
 from django_loco.component import Component
 from django_loco.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
+from django_loco.watch import KEEPS_DYING
 
 SECONDS = 10.0
 FAST = {"backoff": lambda deaths: 0.0, "look_every": 0.001}
@@ -245,9 +249,8 @@ def test_a_component_that_raises_when_told_does_not_spare_the_next_one(supervise
     fake = other.nth(1)
     wait_for(lambda: state(supervisor, 1) is State.RUNNING)
     supervisor.quiet()
-    assert "The stubborn could not quiet" in caplog.text
+    assert "The quiet() of the stubborn failed" in caplog.text
     assert fake.told == ["quiet"]
-    stubborn.ended.set()
     other.made[0].ended.set()
 
 
@@ -258,3 +261,88 @@ def test_pauses_double_with_jitter(deaths, jitter, seconds):
 
 def test_pauses_have_an_end():
     assert backoff(1000, lambda: 0.5) == MAX_DELAY
+
+
+def test_a_component_that_calls_sys_exit_is_started_again(supervise):
+    def leave() -> None:
+        sys.exit(3)
+
+    factory = Factory(leave)
+    supervisor = supervise(Part("worker", factory))
+    factory.nth(2)
+    wait_for(lambda: state(supervisor) is State.RUNNING)
+    assert supervisor.health()["components"]["worker"]["problem"] == "SystemExit"
+
+
+def test_what_started_only_in_part_is_stopped_before_the_next_start(supervise):
+    factory = Factory(fail)
+    supervise(Part("worker", factory))
+    factory.nth(2)
+    assert factory.made[0].told == ["stop"]
+
+
+def test_one_that_keeps_dying_is_shown_as_failed_until_it_has_lived_for_a_minute(supervise):
+    now = [0.0]
+    factory = Factory(*[fail] * KEEPS_DYING)
+    supervisor = supervise(Part("worker", factory), clock=lambda: now[0])
+    factory.nth(KEEPS_DYING + 1)
+    wait_for(lambda: supervisor.health()["components"]["worker"]["alive"])
+    assert state(supervisor) is State.FAILED
+    now[0] += 61
+    assert state(supervisor) is State.RUNNING
+
+
+def test_a_second_start_does_nothing(supervise):
+    factory = Factory()
+    supervisor = supervise(Part("worker", factory))
+    factory.nth(1)
+    supervisor.start()
+    wait_for(lambda: state(supervisor) is State.RUNNING)
+    assert len(factory.made) == 1
+
+
+class Hanging(Fake):
+    """Hangs in whatever ``method`` is called, until the test lets go."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+        setattr(self, method, lambda *arguments: self.let_go.wait(SECONDS))
+
+
+@pytest.mark.parametrize("verb", ["quiet", "stop"])
+def test_one_that_does_not_listen_does_not_keep_the_others_from_being_told(supervise, monkeypatch, caplog, verb):
+    monkeypatch.setattr(supervisor_module, "PATIENCE", 0.01)
+    hanging, other = Hanging(verb), Factory()
+    supervisor = supervise(Part("hanging", lambda: hanging), Part("other", other))
+    assert hanging.started.wait(SECONDS)
+    fake = other.nth(1)
+    wait_for(lambda: state(supervisor, 0) is state(supervisor, 1) is State.RUNNING)
+    supervisor.stop(time.monotonic())
+    assert fake.told == ["quiet", "stop"]
+    assert "The stop() of the hanging takes too long" in caplog.text
+    assert not supervisor.join(0.01)
+    hanging.ended.set()
+    hanging.let_go.set()
+
+
+@pytest.mark.parametrize("how", ["hangs", "raises"])
+def test_one_that_does_not_say_how_it_fares_is_stuck_and_the_others_are_not(supervise, monkeypatch, how):
+    monkeypatch.setattr(watch, "PATIENCE", 0.01)
+    hanging, other = Hanging("health"), Factory()
+    if how == "raises":
+        monkeypatch.setattr(hanging, "health", fail)
+    supervisor = supervise(Part("hanging", lambda: hanging), Part("other", other))
+    assert hanging.started.wait(SECONDS)
+    other.nth(1)
+    wait_for(lambda: state(supervisor, 0) is state(supervisor, 1) is State.RUNNING)
+    parts = supervisor.health()["components"]
+    assert (parts["hanging"]["stuck"], parts["hanging"]["state"]) == (True, "running")
+    assert parts["other"]["alive"]
+    hanging.let_go.set()
+
+
+def test_the_text_of_an_error_is_not_part_of_health(supervise):
+    supervisor = supervise(Part("bad", Factory(*[fail] * 1000)))
+    wait_for(lambda: state(supervisor) is State.FAILED)
+    assert supervisor.health()["components"]["bad"]["problem"] == "OSError"
