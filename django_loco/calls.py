@@ -54,12 +54,12 @@ class Calls:
 
 
 class Call(threading.Thread):
-    """One call, and whether it has ended."""
+    """One call, whether it has ended, and whether it has raised."""
 
     def __init__(self, news: threading.Condition, what: str, function: Callable[..., Any], *arguments: Any) -> None:
         super().__init__(name=f"loco {what}", daemon=True)
         self.what = what
-        self.ended = False
+        self.ended = self.failed = False
         self._news = news
         self._function, self._arguments = function, arguments
         self.start()
@@ -67,7 +67,9 @@ class Call(threading.Thread):
     def run(self) -> None:
         """Call, log what is raised, let go of the thread's database connections."""
         try:
+            self.failed = True
             call(self._function, *self._arguments)
+            self.failed = False
         except SystemExit as error:
             logger.exception("%s called sys.exit(%r), which ends nothing but the call", self.what, error.code)
         except BaseException:

@@ -50,8 +50,10 @@ HookType = TypeVar("HookType", bound=Hook)
 class Phase:
     """A decorator that adds a hook; the hooks of one part of the shutdown."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, share: float = 1.0) -> None:
+        """``share``: the part of the time left that hooks without a ``timeout`` have, all together."""
         self.name = name
+        self.share = share
         self._hooks: list[tuple[int, float, Hook]] = []
 
     @overload
@@ -64,6 +66,7 @@ class Phase:
         """Add ``function``, sync or async, which takes the ``Context``.
 
         Lower ``order`` runs first. ``timeout`` is in seconds; whatever it is, the deadline holds as well.
+        Without it, ``before_server_shutdown`` hooks have a quarter of the time together, the others up to the deadline.
         Raises ``TypeError`` for a function that cannot be called with one argument.
         """
         add = partial(self._add, order=order, timeout=timeout)

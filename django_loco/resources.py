@@ -6,7 +6,8 @@ import logging
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple, TypeVar
 
 from .calls import call
 
@@ -19,6 +20,17 @@ Resource = TypeVar("Resource")
 Close = Callable[[], Any]
 
 _tracked: list[tuple[Any, Close]] = []
+
+
+class Closing(NamedTuple):
+    """How one resource is closed."""
+
+    what: str
+    """For the log."""
+
+    close: Close
+    cut_off: Callable[[], None]
+    """What is left to do if ``close`` takes too long."""
 
 
 def track(resource: Resource, close: Close | str | None = None) -> Resource:
@@ -50,17 +62,25 @@ def tracked(resource: Resource, close: Close | str | None = None) -> Iterator[Re
             call(entry[1])
 
 
-def closers() -> Iterator[tuple[str, Close]]:
-    """Yield what each resource is and how to close it, the last one first, and forget it."""
+def closers() -> Iterator[Closing]:
+    """Yield how to close each resource, the last one first, and forget it."""
     while _tracked:
         resource, close = _tracked.pop()
-        yield f"Closing {resource!r}", close
+        yield Closing(f"Closing {resource!r}", close, resource.kill if _is_child(resource) else _nothing)
+
+
+def _nothing() -> None:
+    """There is no harder way."""
+
+
+def _is_child(resource: object) -> bool:
+    return isinstance(resource, subprocess.Popen | BaseProcess)
 
 
 def _closer(resource: Any, close: Close | str | None) -> Close:
     if callable(close):
         return close
-    if close is None and isinstance(resource, subprocess.Popen):
+    if close is None and _is_child(resource):
         return lambda: _end(resource)
     for name in ("close", "terminate") if close is None else (close,):
         if callable(method := getattr(resource, name, None)):
@@ -69,11 +89,21 @@ def _closer(resource: Any, close: Close | str | None) -> Close:
     raise TypeError(f"track() cannot close {resource!r}, which has no {wanted}; tell it how with close=.")
 
 
-def _end(child: subprocess.Popen[Any]) -> None:
+def _end(child: subprocess.Popen[Any] | BaseProcess) -> None:
     child.terminate()
-    try:
-        child.wait(KILL_AFTER)
-    except subprocess.TimeoutExpired:
-        logger.warning("%s is still there %g s after SIGTERM and is killed", child.args, KILL_AFTER)
+    if not _has_ended(child, KILL_AFTER):
+        logger.warning("%r is still there %g s after SIGTERM and is killed", child, KILL_AFTER)
         child.kill()
-        child.wait()
+        _has_ended(child)
+
+
+def _has_ended(child: subprocess.Popen[Any] | BaseProcess, timeout: float | None = None) -> bool:
+    """Wait up to ``timeout`` seconds."""
+    if isinstance(child, BaseProcess):
+        child.join(timeout)
+        return child.exitcode is not None
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

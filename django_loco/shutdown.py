@@ -28,22 +28,26 @@ The order, the same under every server and command
 5. Tracked resources are closed, the last one first.
 6. The ``after_server_shutdown`` hooks run.
 
-The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Whatever happened, handing back and
-steps 5 and 6 have ``TAIL`` seconds more, together. A hook that raises or takes too long is logged and left
-behind, and the next one runs. A second signal moves the deadline to now; a third ends the process on the spot.
+The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Of these, step 1 has ``BEFORE_SHARE``, so
+that a hook that hangs there leaves the rest to what runs; a hook with a ``timeout`` of its own has that. Whatever
+happened, handing back and steps 5 and 6 have ``TAIL`` seconds more, together. A hook that raises, takes too long or
+calls ``sys.exit`` is logged and left behind, and the next one runs. A second signal moves the deadline to now; a third
+ends the process on the spot. Last of all the log names what is left: resources that did not close, child processes,
+and threads that are no daemons.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from django.conf import settings
 
+from . import leaks
 from .calls import Call, Calls
 from .component import Component
 from .hooks import Context, Phase
@@ -66,6 +70,8 @@ __all__ = [
 #: Exit codes: everything came to its own end; or something was handed back or cut off.
 CLEAN, FORCED = 0, 1
 
+#: The part of the time that ``before_server_shutdown`` hooks without a timeout have, together.
+BEFORE_SHARE = 0.25
 #: Seconds after the deadline for handing back, closing resources and the last hooks.
 TAIL = 3.0
 #: Seconds of these for handing back.
@@ -89,7 +95,7 @@ def forget() -> None:
     _stopping.clear()
 
 
-before_server_shutdown = Phase("before_server_shutdown")
+before_server_shutdown = Phase("before_server_shutdown", BEFORE_SHARE)
 during_server_shutdown = Phase("during_server_shutdown")
 after_server_shutdown = Phase("after_server_shutdown")
 
@@ -163,15 +169,28 @@ class Shutdown:
         if left := {name: count for part in parts for name, count in _unfinished(part.name, part.health())}:
             self.code = FORCED
             logger.warning("Handed back or cut off: %s", ", ".join(f"{left[name]} by the {name}" for name in left))
-        for what, close in chain([("Finishing", finish)] if finish else [], closers()):
-            self._limited(what, self._within(CLOSE, lambda: self.end), close)
+        unclosed = list(self._close(finish))
         self._run_hooks(after_server_shutdown, components, lambda: self.end)
+        if leaked := [*unclosed, *leaks.left()]:
+            logger.warning("Left at the end: %s. See shutdown.track()", "; ".join(leaked))
         logger.info("Stopped" if self.code == CLEAN else "Stopped by force")
         return self.code
 
+    def _close(self, finish: Callable[[], Any] | None) -> Iterator[str]:
+        """Close all there is to close; yield what could not be."""
+        if finish:
+            self._limited("Finishing", self._within(CLOSE, lambda: self.end), finish)
+        for what, close, cut_off in closers():
+            call = self._limited(what, self._within(CLOSE, lambda: self.end), close)
+            if not call.ended:
+                self._safely(cut_off)
+            if call.failed:
+                yield what.removeprefix("Closing ")
+
     def _run_hooks(self, phase: Phase, components: Sequence[Component], limit: Callable[[], float]) -> None:
+        share_ends = self._clock() + phase.share * (self.deadline - self._clock()) if phase.share < 1 else math.inf
         for _, timeout, hook in phase.hooks():
-            until = self._within(timeout, limit)
+            until = self._within(timeout, limit if timeout < math.inf else lambda: min(limit(), share_ends))
             context = Context(
                 reason=self.reason, signal=self.signal, components=tuple(components), settings=settings, until=until
             )
@@ -182,11 +201,12 @@ class Shutdown:
         now = self._clock()
         return lambda: min(now + seconds, max(limit(), now + AT_LEAST), self.end)
 
-    def _limited(self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any) -> None:
+    def _limited(self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any) -> Call:
         call = self._calls.start(what, function, *arguments)
         if not self._calls.wait(call, until=until):
             logger.error("%s took too long and is left behind", what)
             self.code = FORCED
+        return call
 
     def _tell_to_stop(self, parts: Sequence[Component]) -> dict[Call, Component]:
         for part in parts:
@@ -205,13 +225,20 @@ class Shutdown:
             self._safely(part.stop, self._clock())
         hand_back = self._clock() + HAND_BACK
         if not self._calls.wait(*late, until=lambda: hand_back):
-            logger.error("Left behind: %s", ", ".join(part.name for call, part in late.items() if not call.ended))
+            names = [_late(part) for call, part in late.items() if not call.ended]
+            logger.error("Left behind: %s", ", ".join(names))
 
     def _safely(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
             function(*arguments)
         except Exception:
             logger.exception("%r failed", function)
+
+
+def _late(part: Component) -> str:
+    """Name what has not ended: of several components under one supervisor, those."""
+    states = {name: health.get("state") for name, health in part.health().get("components", {}).items()}
+    return ", ".join(name for name, state in states.items() if state != "stopped") or part.name
 
 
 def _unfinished(name: str, health: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
+import time
+from typing import Any
 
 import pytest
 
@@ -143,3 +147,51 @@ def test_a_child_process_that_ignores_it_is_killed(monkeypatch):
     popen = shutdown.track(child(code))
     assert end() == CLEAN
     assert popen.returncode == -9
+
+
+def test_a_child_process_that_there_is_no_time_for_is_killed(monkeypatch):
+    monkeypatch.setattr(shutdown, "CLOSE", 0.05)
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    popen = shutdown.track(child(code))
+    assert end() == FORCED
+    assert popen.wait(SECONDS) == -9
+
+
+@pytest.mark.parametrize("ignores", [False, True])
+def test_a_process_of_multiprocessing_is_terminated_or_killed(monkeypatch, ignores):
+    monkeypatch.setattr(resources, "KILL_AFTER", 0.05 if ignores else SECONDS)
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=wait, args=[ready, ignores])
+    process.start()
+    assert ready.wait(SECONDS)
+    shutdown.track(process)
+    assert end() == CLEAN
+    assert process.exitcode == (-9 if ignores else -15)
+
+
+def wait(ready: Any, ignores: bool) -> None:
+    if ignores:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready.set()
+    time.sleep(60)
+
+
+def test_what_could_not_be_closed_is_named_at_the_end(caplog):
+    def fail() -> None:
+        raise OSError("cannot be closed")
+
+    shutdown.track("the stream", fail)
+    shutdown.track("the file", lambda: None)
+    end()
+    (line,) = [record.getMessage() for record in caplog.records if "Left at the end" in record.getMessage()]
+    assert "'the stream'" in line
+    assert "'the file'" not in line
+
+
+def test_resources_are_closed_last_in_first_out():
+    closed = []
+    for name in ("connection", "file", "child"):
+        shutdown.track(name, lambda name=name: closed.append(name))
+    end()
+    assert closed == ["child", "file", "connection"]

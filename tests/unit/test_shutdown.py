@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
@@ -92,7 +96,7 @@ def test_the_order(events):
 
 def test_what_a_hook_is_told(events):
     contexts: list[shutdown.Context] = []
-    shutdown.before_server_shutdown(contexts.append)
+    shutdown.during_server_shutdown(contexts.append)
     worker = Noted("worker", events)
     stop = Shutdown(SECONDS)
     stop.request("SIGTERM", signal="SIGTERM")
@@ -150,6 +154,62 @@ def test_a_hook_that_raises_is_logged_and_the_next_one_runs(hook, events, caplog
     assert Shutdown(SECONDS).run() == CLEAN
     assert events == ["next"]
     assert "broken hook" in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["sync", "async"])
+def test_a_hook_that_calls_sys_exit_ends_nothing(hook, events, caplog):
+    def leave(context):
+        sys.exit(3)
+
+    async def aleave(context):
+        sys.exit(3)
+
+    shutdown.before_server_shutdown(leave if hook == "sync" else aleave)
+    shutdown.before_server_shutdown(lambda context: events.append("next"))
+    assert Shutdown(SECONDS).run() == CLEAN
+    assert events == ["next"]
+    assert "called sys.exit(3), which ends nothing but the call" in caplog.text
+
+
+def test_an_async_hook_that_hangs_is_left_behind_and_the_next_one_runs(events):
+    @shutdown.before_server_shutdown(timeout=0.01)
+    async def hang(context):
+        await asyncio.sleep(SECONDS)
+
+    shutdown.before_server_shutdown(lambda context: events.append("next"))
+    assert Shutdown(SECONDS).run() == FORCED
+    assert events == ["next"]
+
+
+def test_hooks_before_the_end_have_a_quarter_of_the_time_unless_they_ask_for_more(events):
+    contexts: dict[str, float] = {}
+    now = [0.0]
+    for name, phase in (("before", shutdown.before_server_shutdown), ("during", shutdown.during_server_shutdown)):
+        phase(lambda context, name=name: contexts.setdefault(name, context.deadline))
+        phase(timeout=15)(lambda context, name=name: contexts.setdefault(f"{name}, 15 s", context.deadline))
+    Shutdown(20, clock=lambda: now[0]).run()
+    assert contexts == {"before": 5, "before, 15 s": 15, "during": 20, "during, 15 s": 15}
+
+
+def test_what_is_left_at_the_end_is_named(caplog):
+    let_go = threading.Event()
+    thread = threading.Thread(target=let_go.wait, name="feed", args=[SECONDS])
+    thread.start()
+    with ThreadPoolExecutor(1) as pool, subprocess.Popen(["sleep", "60"]) as child:
+        pool.submit(int).result()
+        Shutdown(SECONDS).run()
+        child.kill()
+        let_go.set()
+    thread.join()
+    (line,) = [record.getMessage() for record in caplog.records if "Left at the end" in record.getMessage()]
+    assert "thread 'feed'" in line
+    assert f"child process {child.pid} (sleep)" in line
+    assert "ThreadPoolExecutor" not in line  # it has nothing to do
+
+
+def test_nothing_left_is_not_worth_a_line(caplog):
+    Shutdown(SECONDS).run()
+    assert "Left at the end" not in caplog.text
 
 
 def test_a_hook_that_takes_too_long_is_left_behind_and_the_next_one_runs(events, caplog):
@@ -253,3 +313,14 @@ def test_loops_can_ask_whether_the_process_is_stopping():
     assert not shutdown.stopping()
     Shutdown(SECONDS).request("SIGTERM")
     assert shutdown.stopping()
+
+
+def test_what_never_ends_under_a_supervisor_is_named(events, caplog, monkeypatch):
+    monkeypatch.setattr(shutdown, "HAND_BACK", 0.01)
+
+    class Several(Stuck):
+        def health(self):
+            return {"alive": True, "components": {"feed": {"state": "stopping"}, "worker": {"state": "stopped"}}}
+
+    assert Shutdown(0.01).run(Several("supervisor", events)) == FORCED
+    assert "Left behind: feed" in caplog.text

@@ -1,0 +1,45 @@
+"""What a process leaves behind that it should have ended: child processes, and threads that are no daemons."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import thread as executor
+from contextlib import suppress
+from pathlib import Path
+
+#: Processes of Python's own, which end with the one that started them.
+_PYTHONS_OWN = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
+_TASKS = Path("/proc/self/task")
+
+
+def left() -> Iterator[str]:
+    """Yield what each is: ``thread 'feed'``, ``child process 4711 (ffmpeg)``. No arguments, which may hold secrets."""
+    frames = sys._current_frames()  # noqa: SLF001 (Python's documented way)
+    for thread in threading.enumerate():
+        if not (thread.daemon or thread in (threading.main_thread(), threading.current_thread())):
+            frame = frames.get(thread.ident or 0)
+            # An executor's thread that waits for work ends when the interpreter does.
+            if frame is None or frame.f_code.co_filename != executor.__file__:
+                yield f"thread {thread.name!r}"
+    yield from _children()
+
+
+def _children() -> Iterator[str]:
+    if not _TASKS.exists():  # no Linux; then Python knows of its own kind only
+        yield from (f"child process {child.pid} ({child.name})" for child in multiprocessing.active_children())
+        return
+    for task in _TASKS.iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            for pid in (task / "children").read_text().split():
+                yield from _child(Path("/proc") / pid)
+
+
+def _child(process: Path) -> Iterator[str]:
+    with suppress(OSError):  # a process that has just ended
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        command = (process / "cmdline").read_bytes()
+        if state != "Z" and not any(own in command for own in _PYTHONS_OWN):
+            yield f"child process {process.name} ({(process / 'comm').read_text().strip()})"
