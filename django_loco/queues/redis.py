@@ -4,9 +4,10 @@ What is where
 -------------
 ``jobs``, ``states``, ``held``
     hashes by job id: what never changes of a job, what its last run made of it, and who holds it (``redis_text``).
-``ready``, ``deferred``
+``ready``, ``tagged``, ``deferred``
     sorted sets of the places at which jobs wait (``redis_common.lua``): those that are due in the order in which they
-    are to run, the others in the order in which they become due. A fetch moves what has become due.
+    are to run, and once more by each of their tags; the others in the order in which they become due. A fetch moves
+    what has become due.
 ``leases``, ``finished``
     sorted sets: until when jobs are held, when they ended.
 ``index``, ``failed``, ``counts``, ``once``
@@ -28,6 +29,7 @@ for which it gets the same jobs again. So a worker loses no jobs between the ser
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -46,8 +48,10 @@ from .base import Claim, Queue
 from .redis_check import check
 from .redis_scripts import ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS
 from .redis_server import RedisServer
-from .redis_text import jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
+from .redis_text import UNREADABLE, jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
+
+logger = logging.getLogger("django_loco.queues")
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
@@ -202,13 +206,23 @@ class RedisQueue(Queue):
         more_keys = (f"answer:{claim.worker_id if claim else ''}", *sorted(bells_for(ready)))
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
-        jobs = jobs_of(self.alias, rows.decode())
+        jobs = self._without_unreadable(jobs_of(self.alias, _decoded(rows)))
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
         if claim:
             self._local.nonce = None
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
         return _ids(refused), jobs
+
+    def _without_unreadable(self, jobs: list[Job]) -> list[Job]:
+        """Let those fail that nobody can run. The fetch that brought them does not count as answered until they have."""
+        if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
+            for job in unreadable:
+                logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())
+            failed = [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
+            self._exchange(failed, None)
+            return [job for job in jobs if job.task_path != UNREADABLE]
+        return jobs
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.
@@ -226,12 +240,12 @@ class RedisQueue(Queue):
                 waiter.change()
 
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
-        return jobs_of(self.alias, self.server.run(ROWS, (ids, limit)).decode())
+        return jobs_of(self.alias, _decoded(self.server.run(ROWS, (ids, limit))))
 
     def _newest(self, status: TaskResultStatus | None, limit: int) -> Iterator[Job]:
         index, last, name = "failed" if status == FAILED else "index", "", status.value if status else ""
         while limit > 0:
-            rows, last = (answer.decode() for answer in self.server.run(FIND, (last, name, limit, STEP), (index,)))
+            rows, last = (_decoded(answer) for answer in self.server.run(FIND, (last, name, limit, STEP), (index,)))
             yield from jobs_of(self.alias, rows)
             if not last:
                 break
@@ -254,6 +268,10 @@ class RedisQueue(Queue):
 
 def _is_soon(run_after: datetime | None) -> bool:
     return run_after is None or run_after <= utcnow() + SOON
+
+
+def _decoded(answer: bytes) -> str:
+    return answer.decode(errors="replace")  # what is stored may be somebody else's
 
 
 def _micros(seconds: float) -> int:

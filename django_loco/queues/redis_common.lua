@@ -4,9 +4,13 @@
 -- no bare line breaks, so that none needs escaping. Times are whole microseconds since 1970, on the server's clock.
 --
 -- Where a job waits is a *place*, a text that sorts as jobs are to run:
---     <0 sync, 1 async><queue> TAB <tag> TAB <tag> ... CR <priority, 3 digits><due time, 16 digits><id>
--- What precedes the CR (queue and tags as JSON words) is its *line*: all places of one line are neighbours in `ready`,
--- and one line after the other can be found by hopping, so that jobs nobody asked for are never looked at.
+--     <0 sync, 1 async><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
+-- Names are JSON words. What precedes the CR is its *line*, with a TAB at its end if the job has tags: all places of one
+-- line are neighbours in `ready`, and one line after the other can be found by hopping, so that jobs nobody asked for are
+-- never looked at. A job with tags is in `tagged` as well, once for each, as
+--     <tag> TAB <place>
+-- so that there are lines per tag, too, for those who want these alone. However many tags there are, nobody else has to
+-- hop over them.
 
 local CHUNK = 4000  -- Lua can hand over some 8,000 values in one call.
 
@@ -56,9 +60,30 @@ local function add(list, first, second)
   list[length + 2] = second
 end
 
--- Changes counts: how many jobs there are per queue and status.
+-- Calls `visit` with what stands in `tagged` for `place`: nothing if it has no tags.
+local function each_tag(place, visit)
+  local tags = place:match('\r[^\t]*(\t.*)')
+  for tag in (tags or ''):gmatch('\t([^\t]*)') do
+    visit(tag .. '\t' .. place)
+  end
+end
+
+-- Lets jobs that are due wait at `places`, which is a list of scores and places.
+local function line_up(ready, tagged, places)
+  local more = {}
+  for number = 2, #places, 2 do
+    each_tag(places[number], function(entry) add(more, 0, entry) end)
+  end
+  send('ZADD', ready, places)
+  send('ZADD', tagged, more)
+end
+
+-- Changes counts: how many jobs there are per queue and status. Those that there are none of are not kept.
 local function count(counts, queue, status, number)
-  redis.call('HINCRBY', counts, queue .. '\t' .. status, number)
+  local field = queue .. '\t' .. status
+  if redis.call('HINCRBY', counts, field, number) == 0 then
+    redis.call('HDEL', counts, field)
+  end
 end
 
 local function queue_of(line)
@@ -66,13 +91,16 @@ local function queue_of(line)
 end
 
 -- Leaves `number` marks in each bell, KEYS[first] and on. Who waits takes one (BZPOPMIN) and looks for jobs. The marks
--- have names, so that they do not pile up while nobody waits.
+-- have names, so that they do not pile up while nobody waits, and bells that nobody listens to are gone after a while:
+-- there may be one for each customer. Who comes later looks for jobs before it listens.
 local function ring(first, number)
   local marks = {}
   for mark = 1, math.min(number, 16) do
     add(marks, 0, mark)
   end
   for bell = first, #KEYS do
-    redis.call('ZADD', KEYS[bell], unpack(marks))
+    if redis.call('ZADD', KEYS[bell], unpack(marks)) > 0 then
+      redis.call('PEXPIRE', KEYS[bell], 10000)
+    end
   end
 end

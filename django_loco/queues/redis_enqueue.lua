@@ -5,7 +5,7 @@
 -- place, the time before which it may not run or nothing, its once-key or nothing; `again` if the reply to the same
 -- arguments was lost.
 -- Returns the ids of those that were not stored because their once-key is known.
-local jobs, states, index, ready, deferred, once, counts = unpack(KEYS)
+local jobs, states, index, ready, tagged, deferred, once, counts = unpack(KEYS, 1, 8)
 
 local told, ids = lines(ARGV[2]), {}
 for row = 1, #told, 6 do
@@ -39,12 +39,12 @@ end
 send('HSET', jobs, texts)
 send('HSET', states, kept)
 send('ZADD', index, named)
-send('ZADD', ready, due)
+line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #texts > 0 then
-  ring(8, tonumber(ARGV[1]))
+  ring(9, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

@@ -7,8 +7,8 @@
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or -1 if there is none.
 local keys = {
-  jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], deferred = KEYS[4], held = KEYS[5], leases = KEYS[6],
-  finished = KEYS[7], failed = KEYS[8], once = KEYS[9], counts = KEYS[10], answer = KEYS[11],
+  jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
+  leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], answer = KEYS[12],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second; it shall cost next to nothing.
@@ -19,14 +19,14 @@ local refused = {}
 if ARGV[1] ~= '' then
   refused = finish(ARGV[1], keys, now, ARGV[2] == '1')
   if tonumber(ARGV[3]) > 0 then
-    ring(12, tonumber(ARGV[3]))
+    ring(13, tonumber(ARGV[3]))
   end
 end
 
 local ids = {}
 if ARGV[4] then
   ids = fetch({
-    nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 1,
+    nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 60000,
     threads = tonumber(ARGV[7]), coroutines = tonumber(ARGV[8]), queues = words(ARGV[9]), tags = words(ARGV[10]),
   }, keys, now)
 end

@@ -12,11 +12,11 @@ local function finish(told, keys, now, only_expired)
   end
 
   local held = pick(keys.held, ids)
-  local gone, states, new, due, later, ended, failed, refused, moved = {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local gone, states, new, due, later, ended, failed, refused, moved, known = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
     local holder = not new[id] and held[number]
-    if holder and only_expired and tonumber(redis.call('ZSCORE', keys.leases, id)) > now then
+    if holder and only_expired and tonumber(redis.call('ZSCORE', keys.leases, id) or 0) > now then
       refused[#refused + 1] = id
     elseif holder and holder:find(token .. '\t', 1, true) == 1 then
       new[id] = state
@@ -29,7 +29,7 @@ local function finish(told, keys, now, only_expired)
           add(failed, 0, id)
         end
         if name ~= '' then
-          redis.call('ZADD', keys.once, 'XX', time, name)
+          add(known, time, name)
         end
       elseif time == '' or tonumber(time) <= now then
         add(due, 0, name)
@@ -47,8 +47,11 @@ local function finish(told, keys, now, only_expired)
   send('HSET', keys.states, states)
   send('ZADD', keys.finished, ended)
   send('ZADD', keys.failed, failed)
-  send('ZADD', keys.ready, due)
+  line_up(keys.ready, keys.tagged, due)
   send('ZADD', keys.deferred, later)
+  for number = 1, #known, 2 do
+    redis.call('ZADD', keys.once, 'XX', known[number], known[number + 1])
+  end
   for kind, number in pairs(moved) do
     local queue, status = kind:match('^(.*)\t(.*)$')
     count(keys.counts, queue, 'RUNNING', -number)

@@ -3,12 +3,12 @@
 -- Keys: see the first line.
 -- Arguments: the queues, a line each, or '*' for all.
 -- Returns the time, or nothing if no job is due.
-local ready, deferred = unpack(KEYS)
+local ready, tagged, deferred = unpack(KEYS)
 
-promote(deferred, ready, micros())
+promote(deferred, ready, tagged, micros())
 local oldest = nil
 for kind = 0, 1 do
-  each_line(ready, kind, words(ARGV[1]), nil, function(line)
+  each_line(ready, tagged, kind, words(ARGV[1]), nil, function(line)
     -- The first of each priority is the oldest of it.
     local from, to = '[' .. line .. '\r', '(' .. line .. '\14'
     while true do

@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, failed, once, counts = unpack(KEYS)
+local jobs, states, index, finished, failed, once, counts = unpack(KEYS, 1, 7)
 local now = micros()
 
 local function before(age)

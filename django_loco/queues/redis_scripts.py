@@ -18,15 +18,15 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-ENQUEUE = Script("jobs states index ready deferred once counts", "enqueue")
+ENQUEUE = Script("jobs states index ready tagged deferred once counts", "enqueue")
 EXCHANGE = Script(
-    "jobs states ready deferred held leases finished failed once counts",
+    "jobs states ready tagged deferred held leases finished failed once counts",
     *("ready", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
 ROWS = Script("jobs states held leases", "show", "rows")
 FIND = Script("jobs states held", "show", "find")
-OLDEST = Script("ready deferred", "ready", "oldest")
+OLDEST = Script("ready tagged deferred", "ready", "oldest")
 PRUNE = Script("jobs states index finished failed once counts", "prune")
 
 #: All keys but bells and answers, of which there are as many as there are queues and workers.

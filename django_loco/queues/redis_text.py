@@ -7,33 +7,41 @@ text says which. To the scripts all three are words without a meaning.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from json import JSONDecoder
+from json.encoder import encode_basestring_ascii as quote
+from types import NoneType
 from typing import Any
 
 from ..compat import TaskError, TaskResultStatus
 from ..job import READY, RUNNING, Job, Outcome
+from ..serialization import encode
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 #: A place has three digits for the priority, which Django keeps between -100 and 100, turned round.
 HIGHEST = 500
+#: It has sixteen for the time: what is due before 1970 or after 2286 waits with what is due then.
+LATEST = 10**16 - 1
 
-#: The history of a job that has none.
-NEW: Mapping[str, Any] = {
-    "status": READY,
-    "started_at": None,
-    "last_attempted_at": None,
-    "finished_at": None,
-    "worker_ids": (),
-    "errors": (),
-    "lost": 0,
-    "return_value": None,
-}
+#: What a job has behind it, and nothing is stored of as long as it is new.
+HISTORY = ("status", "started_at", "last_attempted_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
+NEW = Job(task_path="", backend="")
+
+#: The types of what is stored: of what never changes of a job, and of its state.
+_NUMBER, _TEXT = (int, NoneType), (str, NoneType)
+FIXED = (str, str, str, int, bool, _NUMBER, int, list, dict, _TEXT)
+STATE = (str, _NUMBER, _NUMBER, _NUMBER, _NUMBER, list, list, int, _TEXT, _TEXT)
+#: What may go wrong with a text that is not ours.
+NOT_OURS = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+#: The path of the task of a job whose text cannot be read.
+UNREADABLE = "(unreadable)"
 
 _statuses = {status.value: status for status in TaskResultStatus}
+_read = JSONDecoder().decode
 
 
 def micros(moment: datetime) -> int:
@@ -49,19 +57,21 @@ def moment_of(number: int) -> datetime:
 @lru_cache(4096)
 def word(text: str) -> str:
     """Return a name as a JSON word: in it are no line breaks or tabs."""
-    return json.dumps(text)
+    return quote(text)
 
 
 @lru_cache(4096)
-def line_of(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> str:
-    """Return the line in which such jobs wait, see ``redis_common.lua``."""
-    return f"{is_async:d}" + "\t".join(map(word, (queue_name, *tags)))
+def _line_and_tags(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, str]:
+    line = f"{is_async:d}{word(queue_name)}" + "\t" * bool(tags)
+    return line, "".join(f"\t{word(tag)}" for tag in dict.fromkeys(tags))
 
 
 def place_of(job: Job, due_at: datetime) -> str:
     """Return the place at which ``job`` waits, see ``redis_common.lua``."""
-    line = line_of(job.is_async, job.queue_name, job.tags)
-    return f"{line}\r{HIGHEST - job.priority:03d}{micros(due_at):016d}{job.id}"
+    line, tags = _line_and_tags(job.is_async, job.queue_name, job.tags)
+    priority = min(max(HIGHEST - job.priority, 0), 999)
+    due = min(max(micros(due_at), 0), LATEST)
+    return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
 
 
 def lines(values: Iterable[object]) -> str:
@@ -71,8 +81,8 @@ def lines(values: Iterable[object]) -> str:
 
 def told_of_job(job: Job) -> tuple[object, ...]:
     """Return what ``redis_enqueue.lua`` is told of a job."""
-    history = {name: getattr(job, name) for name in NEW}
-    state = "" if history == NEW else _state(job, {**history, "run_after": job.run_after}, None)
+    is_new = all(getattr(job, name) == getattr(NEW, name) for name in HISTORY)
+    state = "" if is_new else _state(job, {name: getattr(job, name) for name in ("run_after", *HISTORY)}, None)
     return job.id, _fixed(job), state, place_of(job, job.due_at), _text(job.run_after), _once(job)
 
 
@@ -94,22 +104,54 @@ def jobs_of(alias: str, rows: str) -> list[Job]:
     return [_job(alias, *four) for four in zip(shown, shown, shown, shown, strict=True)]
 
 
+# These lists are put together by hand: to have json do so takes three times as long, and this is done for every job.
+
+
 def _fixed(job: Job) -> str:
-    call = (job.task_path, job.arguments, job.queue_name, job.priority, job.is_async)
-    times = (_number(job.run_after), micros(job.enqueued_at))
-    return json.dumps((*call, *times, job.tags, job.options, job.key))
+    call = f"{word(job.task_path)},{quote(job.arguments)},{word(job.queue_name)},{job.priority}"
+    kind = "true" if job.is_async else "false"
+    more = f"{_list(job.tags)},{encode(job.options) if job.options else '{}'},{_quoted(job.key)}"
+    return f"[{call},{kind},{_number(job.run_after)},{micros(job.enqueued_at)},{more}]"
 
 
 def _state(job: Job, after: Mapping[str, Any], token: str | None) -> str:
     times = (after["run_after"], job.started_at, job.last_attempted_at, after["finished_at"])
-    errors = [(error.exception_class_path, error.traceback) for error in after["errors"]]
-    ended = (after["worker_ids"], errors, after["lost"], after["return_value"])
-    return json.dumps((after["status"].value, *map(_number, times), *ended, token))
+    errors = _errors(after["errors"])
+    ended = f"{_list(after['worker_ids'])},{errors},{after['lost']},{_quoted(after['return_value'])}"
+    return f'["{after["status"].value}",{",".join(map(_number, times))},{ended},{_quoted(token)}]'
+
+
+def _errors(errors: Sequence[TaskError]) -> str:
+    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
+
+
+def _list(words: Iterable[str]) -> str:
+    return f"[{','.join(map(word, words))}]"
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else quote(text)
+
+
+def _number(moment: datetime | None) -> str:
+    return "null" if moment is None else str(micros(moment))
 
 
 def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
-    path, arguments, queue_name, priority, is_async, run_after, enqueued_at, tags, options, key = json.loads(fixed)
-    past = {**NEW, "run_after": _moment(run_after)} if state == "" else _past(state)
+    try:
+        return _readable(alias, job_id, fixed, state, held)
+    except NOT_OURS as error:
+        return _unreadable(alias, job_id, state, held, error)
+
+
+def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
+    values = _values(fixed, FIXED)
+    path, arguments, queue_name, priority, is_async, run_after, enqueued_at, tags, options, key = values
+    if tags and not all(isinstance(tag, str) for tag in tags):
+        raise TypeError(f"its tags are {tags}")
+    past = _past(state) if state else {"run_after": _moment(run_after)}
+    if held:
+        past |= _claim(past.get("started_at"), held)
     return Job(
         id=job_id,
         task_path=path,
@@ -122,12 +164,35 @@ def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
         tags=tuple(tags),
         options=options,
         key=key,
-        **(_claimed(past, held) if held else past),
+        **past,
     )
 
 
+def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception) -> Job:
+    """Return what can be told of a job whose text is not ours. Nobody can run it."""
+    reason = f"{type(error).__name__}: the job cannot be read as it is stored in Redis: {error}\n"
+    story = TaskError(exception_class_path=f"{type(error).__module__}.{type(error).__qualname__}", traceback=reason)
+    try:
+        past = _past(state)
+    except NOT_OURS:
+        past = {"status": READY, "errors": ()}
+    if past["status"] == READY:
+        past["errors"] = (*past["errors"], story)
+    if held:
+        past |= _claim(past.get("started_at"), held)
+        past["queue_name"] = _read(held.rpartition("\t")[2])
+    return replace(Job(id=job_id, task_path=UNREADABLE, backend=alias, enqueued_at=EPOCH), **past)
+
+
+def _values(text: str, types: Sequence[Any]) -> Sequence[Any]:
+    values: Sequence[Any] = _read(text)
+    if len(values) != len(types) or not all(map(isinstance, values, types)):
+        raise TypeError(f"it is {text[:200]!r}")
+    return values
+
+
 def _past(state: str) -> dict[str, Any]:
-    status, run_after, started_at, last, finished_at, worker_ids, errors, lost, return_value, _ = json.loads(state)
+    status, run_after, started_at, last, finished_at, worker_ids, errors, lost, return_value, _ = _values(state, STATE)
     return {
         "status": _statuses[status],
         "run_after": _moment(run_after),
@@ -141,28 +206,23 @@ def _past(state: str) -> dict[str, Any]:
     }
 
 
-def _claimed(past: dict[str, Any], held: str) -> dict[str, Any]:
+def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
     token, _, claim = held.partition("\t")
     worker_id, at = _worker_and_time(claim)
-    started_at = past["started_at"] or at
-    now = {"status": RUNNING, "started_at": started_at, "last_attempted_at": at}
-    return past | now | {"token": token, "worker_id": worker_id}
+    now = {"status": RUNNING, "started_at": started_at or at, "last_attempted_at": at}
+    return now | {"token": token, "worker_id": worker_id}
 
 
 @lru_cache(256)
 def _worker_and_time(claim: str) -> tuple[str, datetime]:
-    """All jobs of one fetch have the same."""
-    worker_id, at = claim.split("\t")
-    return json.loads(worker_id), moment_of(int(at))
+    """All jobs of one fetch have the same, but for their queue."""
+    worker_id, at, _ = claim.split("\t")
+    return _read(worker_id), moment_of(int(at))
 
 
 @lru_cache(4096)
 def _kind(queue_name: str, status: TaskResultStatus) -> str:
     return f"{word(queue_name)}\t{status.value}"
-
-
-def _number(moment: datetime | None) -> int | None:
-    return None if moment is None else micros(moment)
 
 
 def _moment(number: int | None) -> datetime | None:

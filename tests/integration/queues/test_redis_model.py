@@ -111,11 +111,13 @@ class Twins:
             totals[status.value] += number
         sizes = {
             name: (client.hlen if name in ("jobs", "states", "held") else client.zcard)(self.redis.server.key(name))
-            for name in ("jobs", "index", "held", "leases", "ready", "deferred", "finished", "failed")
+            for name in ("jobs", "index", "held", "leases", "ready", "tagged", "deferred", "finished", "failed")
         }
         assert sizes["jobs"] == sizes["index"] == totals.total()
         assert sizes["held"] == sizes["leases"] == totals["RUNNING"]
         assert sizes["ready"] + sizes["deferred"] == totals["READY"]
+        ready = client.zrange(self.redis.server.key("ready"), 0, -1)
+        assert sizes["tagged"] == sum(place.partition(b"\r")[2].count(b"\t") for place in ready)
         assert sizes["finished"] == totals["SUCCESSFUL"] + totals["FAILED"]
         assert sizes["failed"] == totals["FAILED"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job, Outcome
+from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
 from tests.processes import free_port
@@ -40,6 +41,13 @@ def queue(server) -> RedisQueue:
     queue = RedisQueue("default", {"url": server.url})
     queue.clear()
     return queue
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
 
 
 def unavailable(words):
@@ -83,6 +91,26 @@ def test_a_full_server_takes_no_jobs_but_outcomes(queue, client):
         client.config_set("maxmemory", "0")
     assert queue.get(held.id).status == SUCCESSFUL
     assert queue.fetch(CLAIM) == []
+
+
+def test_a_full_server_lets_workers_do_all_that_they_have_to(queue, client):
+    soon = utcnow() + timedelta(seconds=0.05)
+    queue.enqueue([job(key="tick"), job(key="other tick"), job(run_after=soon, tags=("x",))])
+    done, lost = queue.fetch(CLAIM)
+    client.config_set("maxmemory", "1")
+    try:
+        assert queue.renew([done, lost], 60) == set()
+        assert queue.finish([Outcome(job=done, status=SUCCESSFUL, return_value="1")]) == set()
+        assert queue.renew([lost], 0) == set()
+        assert [one.id for one in queue.rescue()] == [lost.id]
+        until(lambda: utcnow() > soon)
+        assert len(queue.fetch(CLAIM)) == 2
+        queue._local.nonce = queue.list(status=RUNNING)[0].token.partition(".")[0]  # the reply was lost
+        assert len(queue.fetch(CLAIM)) == 2
+        assert queue.prune(older_than=-1) == 1
+    finally:
+        client.config_set("maxmemory", "0")
+    assert {status: count for (_, status), count in queue.counts().items()} == {RUNNING: 2}
 
 
 def test_a_replica(queue, client):
