@@ -215,7 +215,7 @@ class RedisQueue(Queue):
         return _ids(refused), jobs
 
     def _without_unreadable(self, jobs: list[Job]) -> list[Job]:
-        """Let those fail that nobody can run. The fetch that brought them does not count as answered until they have."""
+        """Let those fail that nobody can run. Until they have, their fetch does not count as answered."""
         if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
             for job in unreadable:
                 logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())

@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from django_loco.queues.redis import RedisQueue
 from django_loco.results import result_of
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10, coroutines=10)
-OURS = ["tests.app.tasks.add", "[[],{}]", "default", 0, False, None, 0, [], {}, None]
-STATE = ["READY", None, None, None, None, [], [], 0, None, None]
+OURS: list[Any] = ["tests.app.tasks.add", "[[],{}]", "default", 0, False, None, 0, [], {}, None]
+STATE: list[Any] = ["READY", None, None, None, None, [], [], 0, None, None]
 
 
 @pytest.fixture
@@ -56,10 +57,11 @@ def write(queue, key, one, text):
         queue.server.client.hset(name, one.id, text)
 
 
+WRONG: list[Any] = [None, [], 1, "high", "yes", "now", 10**30, 0, [], 1]
 NOT_OURS = [
     *[("jobs", None), ("jobs", ""), ("jobs", "no JSON"), ("jobs", b"\xff\xfe"), ("jobs", "{}"), ("jobs", "[]")],
-    *[("jobs", "7"), ("jobs", "[" * 100_000), ("jobs", json.dumps(OURS + [None])), ("jobs", "a\nb\nc")],
-    *[("jobs", spoilt(at, value)) for at, value in enumerate((None, [], 1, "high", "yes", "now", 10**30, 0, [], 1))],
+    *[("jobs", "7"), ("jobs", "[" * 100_000), ("jobs", json.dumps([*OURS, None])), ("jobs", "a\nb\nc")],
+    *[("jobs", spoilt(at, value)) for at, value in enumerate(WRONG)],
     *[("jobs", spoilt(7, [["a"]])), ("states", "no JSON"), ("states", "[]")],
     *[("states", spoilt(at, value, STATE)) for at, value in ((0, "GONE"), (1, "now"), (5, 0), (6, [1]), (7, "0"))],
 ]
