@@ -66,8 +66,9 @@ class LocoBackend(BaseTaskBackend):
             return []
         if worker_mode(self.options) == "ForegroundBlocking":
             return self._run(task, jobs)
-        self._after_commit(lambda: self._store(task, jobs))
-        return [result_of(job, task) for job in jobs]
+        results = [result_of(job, task) for job in jobs]
+        self._after_commit(lambda: self._store(jobs, results))
+        return results
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
@@ -77,7 +78,8 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.options) == "ForegroundBlocking":
             ended = self._run_now(task, [job])
             return result_of(ended[0], task) if ended else None
-        return result_of(job, task) if self._store(task, [job]) else None
+        result = result_of(job, task)
+        return result if self._store([job], [result]) else None
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
         """Return a job's present state. Raises ``TaskResultDoesNotExist``."""
@@ -137,11 +139,12 @@ class LocoBackend(BaseTaskBackend):
         action()
         return True
 
-    def _store(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
+    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]]) -> list[Job]:
         if worker_mode(self.options) == "BackgroundAsync":
             runtime.ensure_started(self.alias)
         added = self.queue.enqueue(jobs)
-        self._announce(task, added)
+        ids = {job.id for job in added}
+        self._announce(result for result in results if result.id in ids)
         return added
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
@@ -153,14 +156,14 @@ class LocoBackend(BaseTaskBackend):
         """Run jobs one after the other in this thread, each to its end; return those that the queue had not seen."""
         ended = []
         for job in jobs:
-            self._announce(task, [job])
+            self._announce([result_of(job, task)])
             if (end := runtime.run_in_foreground(self.alias, job)) is not None:
                 ended.append(end)
         return ended
 
-    def _announce(self, task: Task[..., Any], jobs: Iterable[Job]) -> None:
-        for job in jobs:
-            task_enqueued.send_robust(sender=type(self), task_result=result_of(job, task))
+    def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
+        for result in results:
+            task_enqueued.send_robust(sender=type(self), task_result=result)
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The two values that travel the whole way: a ``Job`` down to where it runs, an ``Outcome`` back.
 
-Both are frozen and do no I/O. A change is a new value; only a queue stores one.
+Both are values and do no I/O. A change is a new value; only a queue stores one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
 from .compat import TaskError, TaskResultStatus
 from .exceptions import LostJob
@@ -35,7 +35,20 @@ def new_id() -> str:
     return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def value(cls: type[Value]) -> type[Value]:
+    """Make ``cls`` a dataclass whose fields, as the type checker sees to, nobody sets again.
+
+    To be ``frozen`` at run time as well would take six times as long for each instance, and with two of them a fifth of
+    the time that is spent on a job.
+    """
+    return dataclass(slots=True, kw_only=True)(cls)
+
+
+@value
 class Job:
     """One call of a task that waits, runs or has run.
 
@@ -117,7 +130,7 @@ class Job:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Outcome:
     """How a run ended. ``job`` is the job as it was fetched, token and all."""
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from .compat import Task, TaskResult
-from .conf import loco_settings
+from .compat import BaseTaskBackend, Task, TaskResult, task_backends
+from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
 from .retry import TASK_OPTIONS, Policy, revive
@@ -49,8 +52,34 @@ def stand_in(path: str, backend: str) -> Task[..., Any]:
 def policy_of(task: Task[..., Any], job: Job) -> Policy:
     """Return what holds for ``job``: ``LOCO``'s defaults, the task's, ``LOCO["TASKS"]``, what ``using()`` gave."""
     loco = loco_settings()
-    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in job.options}
-    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(job.task_path, {}), job.options)
+    if job.options:
+        return _merged(task, job.task_path, loco, job.options)
+    known_task, known_loco, policy = _policies.get(job.task_path, (None, None, None))
+    if policy is None or known_task is not task or known_loco is not loco:
+        policy = _merged(task, job.task_path, loco, {})
+        _policies[job.task_path] = task, loco, policy
+    return policy
+
+
+#: The policies of jobs without options of their own, by task path, and what they were made of.
+_policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
+
+
+def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
+    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in options}
+    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(path, {}), options)
+
+
+@cache
+def backend_class(alias: str) -> type[BaseTaskBackend]:
+    """Return the class of the backend behind an alias of ``TASKS``: the sender of its signals."""
+    return type(task_backends[alias])
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "TASKS":
+        backend_class.cache_clear()
 
 
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
@@ -95,18 +124,13 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     Not by ``using()``: that validates against today's settings, and a stored job must be readable whatever they
     say now. It is slow as well, and this happens for every job.
     """
-    stored = {
-        "priority": job.priority,
-        "queue_name": job.queue_name,
-        "backend": job.backend,
-        "run_after": _shown(job.run_after),
-    }
-    changes = {name: value for name, value in stored.items() if getattr(task, name) != value}
+    stored = (job.priority, job.queue_name, job.backend, _shown(job.run_after))
+    if not job.options and stored == (task.priority, task.queue_name, task.backend, task.run_after):
+        return task
+    changes: dict[str, Any] = dict(zip(("priority", "queue_name", "backend", "run_after"), stored, strict=True))
     if job.options:
         changes |= {name: _shown_option(name, value) for name, value in job.options.items()}
         changes["overrides"] = tuple(job.options)
-    if not changes:
-        return task
     copy: Task[..., Any] = object.__new__(type(task))
     _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
     return copy

@@ -35,13 +35,15 @@ def encode(value: Any) -> str:
 
     Raises ``TypeError`` for a type that JSON does not have (a set, a datetime), ``ValueError`` for such a value (NaN).
     """
+    if value is None:  # what most jobs return
+        return "null"
     try:
         return _encoder.encode(value)
     except RecursionError:
         raise ValueError("Unsupported value: nested too deeply for JSON") from None
 
 
-decode: Callable[[str], Any] = json.loads
+decode: Callable[[str], Any] = json.JSONDecoder().decode
 
 
 def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from inspect import iscoroutine
 from typing import Any
 
@@ -153,12 +154,11 @@ class Attempt:
 
     def conclude(self, outcome: Outcome) -> None:
         """Make the result what it is after ``outcome``, which is the end of the job."""
-        at = outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at)
-        changes: dict[str, Any] = {"status": outcome.status, "finished_at": at}
-        if outcome.error is not None:
-            changes["errors"] = [*self.result.errors, outcome.error]
-        if outcome.return_value not in (None, "null"):
-            changes["_return_value"] = decode(outcome.return_value)
         # Django's own backends change their frozen results in this way, too; there is no other.
-        for name, value in changes.items():
-            object.__setattr__(self.result, name, value)
+        change = partial(object.__setattr__, self.result)
+        change("status", outcome.status)
+        change("finished_at", outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at))
+        if outcome.error is not None:
+            change("errors", [*self.result.errors, outcome.error])
+        if outcome.return_value not in (None, "null"):
+            change("_return_value", decode(outcome.return_value))

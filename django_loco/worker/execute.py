@@ -23,6 +23,7 @@ from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from ..exceptions import JobTimeout
 from ..job import READY, Job, Outcome, utcnow
 from ..log import bind
+from ..results import backend_class
 from .attempt import Attempt, prepare
 from .run import Run
 
@@ -80,7 +81,7 @@ def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``; a receiver that raises is logged and changes nothing."""
     try:
-        signal.send_robust(sender=type(result.task.get_backend()), task_result=result)
+        signal.send_robust(sender=backend_class(result.task.backend), task_result=result)
     except BaseException:
         logger.exception("A receiver of a task signal raised")
 

@@ -107,7 +107,6 @@ class ThreadPool:
     def attend(self, run: Run) -> None:
         """Run a job in the calling thread and report its outcome."""
         run.started = True
-        tidy()
         try:
             outcome = copy_context().run(execute, run, self._watch.call)
         except BaseException as error:
@@ -123,8 +122,15 @@ class ThreadPool:
         task_backends[self._alias]
 
     def next_run(self) -> Run | None:
-        """Wait for a run to attend to; ``None``: the pool is closed."""
-        run = self._inbox.get()
+        """Wait for a run to attend to; ``None``: the pool is closed.
+
+        Connections are tidied after each job. Only those that have been idle since can have grown old.
+        """
+        try:
+            run = self._inbox.get_nowait()
+        except Empty:
+            run = self._inbox.get()
+            tidy()
         if run is None:
             self._inbox.put(None)
         return run
