@@ -30,23 +30,35 @@ class Probe(Generic[Answer]):
         self._is_asking = False
         self._answer: Callable[[], Answer] = _none_yet
 
+    def begin(self) -> None:
+        """Put the question, unless somebody has or its answer is still good."""
+        with self._news:
+            if self._is_old:
+                self._put_once()
+
     def ask(self, patience: float) -> Answer:
         """Return the answer, or raise what the question raised.
 
         Raises ``TimeoutError`` if there is none ``patience`` seconds after the question was put, by whomever.
         """
         with self._news:
-            now = self._clock()
-            if not self._answers or self._is_asking or now >= self._answered_at + self._fresh:
-                self._await(now, patience)
+            if self._is_old:
+                self._put_once()
+                self._await(patience)
             return self._answer()
 
-    def _await(self, now: float, patience: float) -> None:
-        before = self._answers
+    @property
+    def _is_old(self) -> bool:
+        return not self._answers or self._is_asking or self._clock() >= self._answered_at + self._fresh
+
+    def _put_once(self) -> None:
         if not self._is_asking:
-            self._is_asking, self._asked_at = True, now
+            self._is_asking, self._asked_at = True, self._clock()
             threading.Thread(target=self._put, name="loco-probe", daemon=True).start()
-        rest = max(0.0, self._asked_at + patience - now)
+
+    def _await(self, patience: float) -> None:
+        before = self._answers
+        rest = max(0.0, self._asked_at + patience - self._clock())
         if not self._news.wait_for(lambda: self._answers > before, rest):
             raise TimeoutError(f"no answer for {self._clock() - self._asked_at:.1f} s")
 

@@ -115,6 +115,11 @@ def ensure_started(alias: str) -> None:
         _workers[alias] = worker
 
 
+def started() -> dict[str, Worker]:
+    """Return the workers that ``ensure_started`` started, by alias."""
+    return dict(_workers)
+
+
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
     queue = queue_for(alias)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from . import health
 from .calls import Calls
 from .component import Component
 from .watch import MAX_DELAY, PATIENCE, Part, State, Watch, backoff
@@ -32,7 +33,8 @@ class Supervisor(Component):
         self.watches = [Watch(part, self._ended, **options) for part in parts]
 
     def start(self) -> None:
-        """Start all; one that cannot start is tried again later."""
+        """Start all; one that cannot start is tried again later. From now on ``/_health`` tells of them."""
+        health.watch(self)
         for watch in self.watches:
             watch.start()
 

@@ -45,6 +45,8 @@ logger = logging.getLogger("django_loco.scheduler")
 
 #: Seconds of the longest wait.
 LONGEST_WAIT = 1.0
+#: Seconds after which a thread that has not looked at its agenda hangs.
+HUNG = 15.0
 #: A tick that was missed by less at the start is fired.
 GRACE = timedelta(seconds=60)
 #: After a pause up to this every tick is made up for, after a longer one the last of each schedule.
@@ -91,6 +93,7 @@ class Scheduler(Component):
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._latest = now()
+        self._began = time.monotonic()
         self._last_pass: float | None = None
         self._last_tick: float | None = None
 
@@ -102,6 +105,7 @@ class Scheduler(Component):
             self._quiet.clear()
             self._stopped.clear()
             self.plan()
+            self._began = time.monotonic()
             thread = threading.Thread(target=self._run, name="loco-scheduler", daemon=True)
             thread.start()
             self._thread = thread
@@ -131,8 +135,10 @@ class Scheduler(Component):
 
         ``schedules`` and ``broken`` are counts; ``last_pass_age`` and ``last_tick_age`` seconds since the thread last
         looked at its agenda and last fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue
-        tick is late, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing.
+        tick is late, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether the thread
+        has not come round for ``HUNG`` seconds.
         """
+        since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
             "schedules": len(self._agenda.entries),
@@ -141,6 +147,7 @@ class Scheduler(Component):
             "last_tick_age": _age(self._last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
             "unreachable": sorted(self._outages),
+            "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }
 
     def plan(self) -> None:

@@ -61,6 +61,8 @@ class Fetcher:
         self.outage = Outage("fetch and finish jobs", queue)
         self.last_turn = clock()
         """When the queue last answered, or had not to be asked, by ``clock``."""
+        self.last_try = clock()
+        """When it last began to ask."""
         self.counts: Counter[TaskResultStatus] = Counter()
         """How many attempts ended, by what they made of the job."""
         self.handed_back = 0
@@ -129,6 +131,7 @@ class Fetcher:
         return self.draining and (self._found_nothing or self._quiet)
 
     def _guarded_turn(self) -> None:
+        self.last_try = self._clock()
         try:
             found = self._turn()
         except Exception as error:  # noqa: BLE001 - logged by the outage

@@ -23,6 +23,10 @@ from .waker import Waker
 
 #: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
 LANES = 10
+#: Seconds after which a fetcher that neither gets an answer nor tries again hangs.
+HUNG = 15.0
+#: Seconds of trying in vain after which a new process may fare better than this one.
+LONG_LOST = 300.0
 
 
 class Worker(Component):
@@ -144,6 +148,8 @@ class Worker(Component):
         ``last_poll_age``
             seconds since the queue last answered the fetcher, or need not be asked because the pools are full. A
             healthy worker is below 2.
+        ``last_try_age``
+            seconds since it last began to ask the queue; also below 2, and below 10 while the queue is away.
         ``last_heartbeat_age``
             seconds since the claims were last renewed, or there were none. Healthy is below ``LEASE``.
         ``running``, ``buffered``, ``unstored``
@@ -158,16 +164,21 @@ class Worker(Component):
             attempts since the start, by how they ended.
         ``trouble``
             what is wrong with the queue at the moment; empty if nothing is.
+        ``stuck``
+            whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
         fetcher, now = self._fetcher, time.monotonic()
         shares = (fetcher.threads, fetcher.coroutines)
         buffered = sum(share.waiting for share in shares)
+        poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
+        last_try = now - fetcher.last_try
         return {
             "alive": self.is_alive,
             "worker_id": self.worker_id,
             "stopping": fetcher.stopping.is_set(),
-            "last_poll_age": round(now - fetcher.last_turn, 3),
-            "last_heartbeat_age": round(now - self._heartbeat.last_beat, 3),
+            "last_poll_age": round(poll, 3),
+            "last_try_age": round(last_try, 3),
+            "last_heartbeat_age": round(beat, 3),
             "running": sum(share.held for share in shares) - buffered,
             "buffered": buffered,
             "unstored": fetcher.unstored,
@@ -178,6 +189,7 @@ class Worker(Component):
             "failed": fetcher.counts[FAILED],
             "retried": fetcher.counts[READY],
             "trouble": fetcher.outage.reason or self._heartbeat.outage.reason,
+            "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
         }
 
     def _run(self) -> None:

@@ -419,6 +419,7 @@ def test_health(registry, clock, store):
         "last_tick_age": None,
         "late_by": 0.0,
         "unreachable": [],
+        "stuck": False,
     }
     scheduler.plan()
     clock.now += 13 * SECOND

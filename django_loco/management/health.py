@@ -1,0 +1,40 @@
+"""The option ``--health-port`` of commands that have no web server."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..servers.health import HealthServer
+
+LOOPBACK = "127.0.0.1"
+
+
+def add_health_port(parser: ArgumentParser) -> None:
+    """Add the option."""
+    parser.add_argument(
+        "--health-port",
+        type=address,
+        metavar="[ADDR:]PORT",
+        help="Serve /_ping, /_health and /_readiness there; by default at 127.0.0.1, for all at 0.0.0.0:PORT.",
+    )
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return the host and port of ``8001``, ``0.0.0.0:8001`` or ``[::]:8001``. Raises ``ArgumentTypeError``."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16 or (":" in host and not host.startswith("[")):
+        raise ArgumentTypeError(f"{text!r} is no PORT, ADDR:PORT or [IPV6]:PORT.")
+    return host.strip("[]") or LOOPBACK, int(port)
+
+
+@contextmanager
+def health_served(options: Mapping[str, Any]) -> Iterator[None]:
+    """Serve health meanwhile, if the option is given. Raises ``LocoConfigurationError`` for a port that is taken."""
+    if options.get("health_port") is None:
+        yield
+        return
+    with HealthServer(*options["health_port"]):
+        yield

@@ -1,0 +1,1 @@
+"""URLs to include in a project's own."""

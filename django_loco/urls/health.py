@@ -1,0 +1,35 @@
+"""``path("", include("django_loco.urls.health"))`` gives ``/_ping``, ``/_health`` and ``/_readiness``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from ..health import ANSWERS, Answer
+
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+def view_of(answer: Callable[[], Answer]) -> View:
+    """Return a view that gives an answer: to anyone, and without a transaction, as the database may be away."""
+
+    @non_atomic_requests
+    @never_cache
+    @require_safe
+    def view(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 (Django's signature)
+        status, body = answer()
+        return JsonResponse(body, status=status, json_dumps_params={"default": str})
+
+    view.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware
+    return view
+
+
+urlpatterns = [
+    path(where.removeprefix("/"), view_of(answer), name=f"loco{where.removeprefix('/')}")
+    for where, answer in ANSWERS.items()
+]

@@ -1,0 +1,140 @@
+"""The three pages of health in a site, with a database, a queue and a cache that answer, fail or hang."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.db import OperationalError, connections
+from django.test import AsyncClient, Client
+from django.urls import include, path
+
+from django_loco import health, runtime, shutdown
+from django_loco.exceptions import QueueUnavailable
+from django_loco.job import Job, utcnow
+from django_loco.queues import queue_for
+from tests.app.tasks import add
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
+urlpatterns = [path("", include("django_loco.urls.health"))]
+
+SECONDS = 10.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    monkeypatch.setattr(shutdown, "_stopping", threading.Event())
+    health.forget()
+    yield
+    health.forget()
+
+
+def get(path: str, **headers: str):
+    return Client(headers=headers).get(path)
+
+
+@pytest.mark.parametrize("path", ["/_ping", "/_health", "/_readiness"])
+def test_all_is_well(path):
+    response = get(path)
+    assert (response.status_code, response.json()["status"]) == (200, "ok")
+    assert "no-store" in response.headers["Cache-Control"]
+    assert Client().post(path).status_code == 405
+
+
+def test_what_readiness_looks_at():
+    assert get("/_readiness").json() == {
+        "status": "ok",
+        "checks": {"database": {"status": "ok"}, "cache": {"status": "ok"}, "queue default": {"status": "ok"}},
+    }
+
+
+def test_under_asgi():
+    assert async_to_sync(AsyncClient().get)("/_readiness").status_code == 200
+
+
+def test_no_login_is_needed_and_no_transaction_begun(settings, monkeypatch):
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(connections["default"], "cursor", away)
+    monkeypatch.setattr(connections["default"], "set_autocommit", away)
+    assert get("/_ping").status_code == get("/_health").status_code == 200
+
+
+def away(*arguments, **options):
+    raise OperationalError("password authentication failed for postgres://user:secret@host")
+
+
+def test_the_oldest_job_that_is_due_tells_progress():
+    queue_for("default").enqueue(
+        [Job(task_path=add.module_path, backend="default", enqueued_at=utcnow() - timedelta(seconds=60))]
+    )
+    assert 60 <= get("/_health").json()["queues"]["default"]["oldest_waiting_age"] < 60 + SECONDS
+
+
+def test_a_queue_that_is_away_makes_it_not_ready_and_is_no_failure_of_the_process(monkeypatch):
+    def away(queues=None):
+        raise QueueUnavailable("redis://user:secret@host is away")
+
+    monkeypatch.setattr(queue_for("default"), "oldest_due", away)
+    response = get("/_readiness")
+    assert (response.status_code, response.json()["status"]) == (503, "away")
+    assert response.json()["checks"]["queue default"] == {"status": "away", "reason": "QueueUnavailable"}
+    assert response.json()["checks"]["database"] == {"status": "ok"}
+    assert b"secret" not in response.content
+    response = get("/_health")
+    assert (response.status_code, response.json()["queues"]) == (200, {"default": {"oldest_waiting_age": None}})
+
+
+@pytest.mark.parametrize("what", ["database", "cache"])
+def test_another_dependency_that_is_away(monkeypatch, what):
+    monkeypatch.setattr(health, f"_ask_{what}", away)
+    response = get("/_readiness")
+    assert response.status_code == 503
+    assert response.json()["checks"][what] == {"status": "away", "reason": "OperationalError"}
+    assert b"secret" not in response.content
+
+
+def test_a_database_that_hangs_hangs_nothing_here(monkeypatch):
+    gate, threads = threading.Event(), []
+
+    def hang(*arguments):
+        threads.append(threading.current_thread())
+        gate.wait(SECONDS)
+
+    monkeypatch.setattr(health, "_ask_database", hang)
+    monkeypatch.setattr(queue_for("default"), "oldest_due", hang)
+    began = time.monotonic()
+    for _ in range(5):
+        response = get("/_readiness")
+        assert response.status_code == 503
+        assert response.json()["checks"]["database"] == {"status": "away", "reason": "no answer"}
+        assert get("/_health").status_code == get("/_ping").status_code == 200
+    gate.set()
+    assert time.monotonic() - began < 3 * health.PATIENCE
+    assert len(threads) == 2
+    for thread in threads:
+        thread.join(SECONDS)
+
+
+def test_dependencies_are_asked_once_a_second_however_many_ask(monkeypatch):
+    asked = []
+    monkeypatch.setattr(health, "_ask_database", lambda: asked.append(1))
+    monkeypatch.setattr(health, "FRESH", 60.0)
+    for _ in range(20):
+        get("/_readiness")
+    assert len(asked) == 1
+
+
+def test_a_worker_that_the_first_job_started_is_shown(settings):
+    settings.WORKER_MODE = "BackgroundAsync"
+    add.enqueue(1, 2)
+    worker = get("/_health").json()["components"]["worker"]
+    assert (worker["status"], worker["state"], worker["stuck"]) == ("ok", "running", False)
+    runtime.stop(time.monotonic())
