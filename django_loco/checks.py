@@ -3,10 +3,13 @@
 loco.E001  LOCO or WORKER_MODE is wrong
 loco.E002  a queue cannot be made of a TASKS alias
 loco.E003  a schedule is wrong (only that one is off)
+loco.E004  a component cannot be run
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
 loco.W004  jobs wait in memory, in production (--deploy)
+
+A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import OperationalError, connections
 
-from . import scheduler
+from . import components, scheduler
 from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError
@@ -58,6 +61,7 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
         return
     if queue.database is not None:
         yield from _check_database(alias, queue.database)
+    yield from queue.check()
 
 
 def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
@@ -99,6 +103,17 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
     """Find schedules that are wrong; each is off, and the others run."""
     return [Error(problem.message, hint=problem.hint, id="loco.E003") for problem in scheduler.problems()]
+
+
+def check_components(**kwargs: Any) -> list[CheckMessage]:
+    """Find components that cannot be imported, are none, or share a name."""
+    if problems():
+        return []
+    try:
+        components.known()
+    except LocoConfigurationError as error:
+        return [Error(str(error), id="loco.E004")]
+    return []
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:

@@ -206,7 +206,10 @@ class RedisQueue(Queue):
         more_keys = (f"answer:{claim.worker_id if claim else ''}", *sorted(bells_for(ready)))
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
-        jobs = self._without_unreadable(jobs_of(self.alias, _decoded(rows)))
+        jobs = jobs_of(self.alias, _decoded(rows))
+        if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
+            self._fail(unreadable)
+            jobs = [job for job in jobs if job.task_path != UNREADABLE]
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
         if claim:
@@ -214,15 +217,11 @@ class RedisQueue(Queue):
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
         return _ids(refused), jobs
 
-    def _without_unreadable(self, jobs: list[Job]) -> list[Job]:
+    def _fail(self, unreadable: Sequence[Job]) -> None:
         """Let those fail that nobody can run. Until they have, their fetch does not count as answered."""
-        if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
-            for job in unreadable:
-                logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())
-            failed = [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
-            self._exchange(failed, None)
-            return [job for job in jobs if job.task_path != UNREADABLE]
-        return jobs
+        for job in unreadable:
+            logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())
+        self._exchange([Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable], None)
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.

@@ -11,6 +11,7 @@ found when a worker looks by itself, at the latest after a second.
 
 from __future__ import annotations
 
+import logging
 import math
 import selectors
 import socket
@@ -30,6 +31,8 @@ from .base import Claim
 from .redis_client import TIMEOUT
 from .redis_server import RedisServer
 from .redis_text import word
+
+logger = logging.getLogger("django_loco.queues")
 
 INTERRUPT, CHANGE = b"!", b"~"
 #: Seconds that a blocking pop lasts at least: Redis 6 rounds to milliseconds, and takes 0 to mean without end.
@@ -144,16 +147,20 @@ class RedisWaiter:
         """Let go of the connection; the next ``wait`` gets a new one."""
         if self._connection is not None:
             self._connection.disconnect()
-            self._node.connection_pool.release(self._connection)
             self._connection = None
 
     def _ask(self, ears: Sequence[str], seconds: float) -> None:
         if self._connection is None:
-            self._node = self._server.node
-            self._connection = self._node.connection_pool.get_connection()
-            self._client_id = self._own_id()
+            self._connect()
         bells = [self._server.key(bell) for bell in ears or NOBODY]
         self._connection.send_command("BZPOPMIN", *bells, max(seconds, SHORTEST))
+
+    def _connect(self) -> None:
+        """Make a connection beside those of the pool: it is held all the time, and a pool may have few."""
+        self._node = self._server.node
+        pool = self._node.connection_pool
+        self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._client_id = self._own_id()
 
     def _own_id(self) -> int | None:
         self._connection.send_command("CLIENT", "ID")
@@ -200,6 +207,8 @@ class RedisWaiter:
                 return
         except exceptions.NoPermissionError:
             self._client_id = None
+        except exceptions.ConnectionError as error:  # there is none for it: the pool is exhausted, or the server gone
+            logger.debug("Ending a wait without CLIENT UNBLOCK: %s", error)
         self.close()
 
     def _is_meant(self, bell: bytes, mark: bytes, _: object) -> bool:

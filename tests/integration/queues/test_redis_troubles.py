@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.core.checks import run_checks
 
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
@@ -314,6 +315,11 @@ class TestCheck:
         assert message.id == "loco.W006"
         assert "'allkeys-lru'" in message.msg
         assert "noeviction" in message.hint
+
+    def test_manage_py_check_asks_the_queue(self, server, client, settings):
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        settings.TASKS = server.setting()
+        assert {"loco.W006", "loco.I001"} <= {message.id for message in run_checks(tags=["loco"])}
 
     def test_a_server_that_is_not_there(self):
         queue = RedisQueue("default", {"url": f"redis://127.0.0.1:{free_port()}"})

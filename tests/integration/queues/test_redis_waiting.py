@@ -250,6 +250,29 @@ def test_a_wait_leaves_nothing_behind_that_takes_marks(queue, waiting):
     queue.close()
 
 
+def test_who_waits_takes_no_connection_from_the_pool(redis_server, queue):
+    small = RedisQueue("default", {"url": redis_server.url + "?max_connections=1"})
+    small.fetch(CLAIM)
+    woken = threading.Event()
+    waiter = threading.Thread(target=lambda: (small.wait(PATIENCE), small.close(), woken.set()))
+    waiter.start()
+    until(lambda: blocked(queue) == 1)
+    small.enqueue([job()])
+    assert woken.wait(PATIENCE)
+    waiter.join()
+    assert len(small.fetch(CLAIM)) == 1
+
+
+def test_a_wait_ends_when_a_job_is_due_though_the_pool_is_exhausted(redis_server, queue):
+    small = RedisQueue("default", {"url": redis_server.url + "?max_connections=1"})
+    small.fetch(CLAIM)
+    small._hunger.next_due = time.monotonic() + 0.05
+    taken = small.server.client.connection_pool.get_connection()
+    assert small.wait(PATIENCE) is True
+    small.server.client.connection_pool.release(taken)
+    small.close()
+
+
 def test_an_interrupt_reaches_a_wait_for_a_server_that_hangs():
     with RedisServer() as server:
         queue = RedisQueue("default", {"url": server.url})
