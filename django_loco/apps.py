@@ -6,7 +6,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 
-from .checks import check_deployment, check_queues, check_schedules, check_settings
+from .checks import check_components, check_deployment, check_queues, check_schedules, check_settings
 from .queues import sqlite
 
 
@@ -20,6 +20,6 @@ class LocoConfig(AppConfig):
     def ready(self) -> None:
         """Connect the checks, and the tuning of SQLite connections that a queue uses."""
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
-        for check in (check_settings, check_queues, check_schedules):
+        for check in (check_settings, check_queues, check_schedules, check_components):
             checks.register(check, "loco")
         checks.register(check_deployment, "loco", deploy=True)

@@ -29,7 +29,12 @@ class Component(ABC):
     """
 
     name: ClassVar[str]
-    """The word for it in logs, on the banner, in health and after ``--component``: ``"worker"``."""
+    """The word for it in logs, on the banner, in health and after ``--component``; by default the name of the class."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
 
     @abstractmethod
     def start(self) -> None:

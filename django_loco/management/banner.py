@@ -28,8 +28,8 @@ def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
     found += [("worker", text) for text in _workers(choice)]
     if choice.scheduler:
         found.append(("scheduler", _schedules()))
-    if choice.own_components and loco_settings().COMPONENTS:
-        found.append(("also", ", ".join(loco_settings().COMPONENTS)))
+    if choice.components:
+        found.append(("also", ", ".join(choice.components)))
     return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands.runserver import naiveip_re
 
-from ..conf import did_you_mean, loco_settings
+from .. import components
+from ..conf import did_you_mean
 from ..runtime import loco_aliases
 from .parts import Choice, known_queues, mode_of, reachable, words
 
@@ -34,7 +35,7 @@ def start_choice(options: Options) -> tuple[Choice, str | None]:
         server=not options["no_server"],
         worker=worker is not None or options["all"] or options["server_and_worker"],
         scheduler=options["scheduler"] or options["all"],
-        own_components=True,
+        components=tuple(components.known()) if options["all"] else components.named(options["component"]),
         backends=tuple(loco_aliases()),
         tags=tags,
     )
@@ -53,8 +54,8 @@ def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
 def _refuse_nonsense(choice: Choice, options: Options, address: str | None) -> None:
     if not choice.server:
         _refuse_server_options(options, address)
-        if not (choice.worker or choice.scheduler or loco_settings().COMPONENTS):
-            raise CommandError("--no-server leaves nothing to run. Add --worker or --scheduler, or both.")
+        if not (choice.worker or choice.scheduler or choice.components):
+            raise CommandError("--no-server leaves nothing to run. Add --worker, --scheduler or --component.")
     if choice.worker and not choice.backends:
         reachable(())
     if choice.tags is not None:

@@ -10,9 +10,8 @@ from functools import partial
 from django.core.management.base import CommandError
 from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
-from django.utils.module_loading import import_string
 
-from .. import runtime
+from .. import components, runtime
 from ..compat import task_backends
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
@@ -34,8 +33,8 @@ class Choice:
     server: bool = False
     worker: bool = False
     scheduler: bool = False
-    own_components: bool = False
-    """Those in ``LOCO["COMPONENTS"]``."""
+    components: tuple[str, ...] = ()
+    """The names of those in ``LOCO["COMPONENTS"]`` that run."""
 
     backends: tuple[str, ...] = ()
     """The ``TASKS`` aliases whose jobs the workers run."""
@@ -73,7 +72,7 @@ def served(choice: Choice) -> Iterator[str]:
 def parts_of(choice: Choice) -> list[Part]:
     """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them."""
     parts = [Part("scheduler", Scheduler)] if choice.scheduler else []
-    parts += own_components() if choice.own_components else []
+    parts += components.parts(choice.components)
     aliases = list(served(choice))
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
@@ -121,18 +120,6 @@ def missing_tables(alias: str) -> str | None:
         return None
     where = "" if database == "default" else f" --database {database}"
     return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None
-
-
-def own_components() -> list[Part]:
-    """Return the parts in ``LOCO["COMPONENTS"]``. Raises ``CommandError`` for what cannot be imported."""
-    parts = []
-    for path in loco_settings().COMPONENTS:
-        try:
-            made: Callable[[], Component] = import_string(path)
-        except ImportError as error:
-            raise CommandError(f"LOCO['COMPONENTS'] names {path!r}, which cannot be imported: {error}") from error
-        parts.append(Part(getattr(made, "name", path), made))
-    return parts
 
 
 def process_of(choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False) -> Process:

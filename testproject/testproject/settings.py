@@ -76,7 +76,10 @@ TASKS = {
         "OPTIONS": {"queue": "database", "max_results": 5000, "spool": DATA_DIR / ".django-loco"},
     }
 }
-LOCO = {"NUM_WORKERS": 40}  # calls to the index service wait, mostly; so many may wait at once
+LOCO = {
+    "NUM_WORKERS": 40,  # calls to the index service wait, mostly; so many may wait at once
+    "COMPONENTS": ["shop.consumers.PriceFeed"],  # run by loco_start --all
+}
 
 # The shop's own: the index service, which starts with its first use. See shop/service.py.
 SHOP_INDEX_PORT = int(os.environ.get("SHOP_INDEX_PORT", "8123"))

@@ -81,7 +81,7 @@ def test_a_port_in_use_ends_it_before_anything_starts(project, arguments):
 
 def test_a_component_that_keeps_failing_leaves_the_site_alone(project):
     project.settings["LOCO"] = {"COMPONENTS": ["pages.components.Failing"]}
-    process = project.serve("--worker", "--noreload")
+    process = project.serve("--worker", "--component", "failing", "--noreload")
     process.wait_for("The failing failed: OSError")
     process.wait_for("The failing is started again", count=2)
     assert process.output.count("Traceback") == 1

@@ -52,3 +52,7 @@ def test_the_app_without_its_backend():
 
 def test_jobs_in_memory_in_production():
     assert "kill -9 loses them" in found(WORKER_MODE="BackgroundAsync")["loco.W004"]
+
+
+def test_a_component_that_cannot_be_imported():
+    assert "cannot be imported" in found(LOCO={"COMPONENTS": ["shop.consumers.Feed"]})["loco.E004"]

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
+from django_loco.exceptions import LocoConfigurationError
 from django_loco.management.choices import start_choice, worker_choice
 from django_loco.management.commands import loco_start, loco_worker
 from django_loco.management.parts import parts_of, words
@@ -84,7 +85,7 @@ def test_tags_and_address(arguments, tags, address):
     [
         ("--server --no-server", "--server and --no-server contradict each other"),
         ("-s --no-server", "--server-and-worker and --no-server contradict each other"),
-        ("--no-server", "Add --worker or --scheduler"),
+        ("--no-server", "Add --worker, --scheduler or --component"),
         ("--no-server --worker 8000", "8000 is for the server"),
         ("--no-server --worker --ipv6", "--ipv6 is for the server"),
         ("--no-server --worker --nothreading", "--nothreading is for the server"),
@@ -113,15 +114,57 @@ def test_a_worker_without_a_backend_of_ours_is_nonsense(settings):
 
 
 def test_no_server_is_enough_with_components_of_ones_own(settings):
-    settings.LOCO = {"COMPONENTS": ["django_loco.scheduler.Scheduler"]}
-    choice, _ = start("--no-server")
-    assert [part.name for part in parts_of(choice)] == ["scheduler"]
+    settings.LOCO = {"COMPONENTS": ["tests.app.components.Feed"]}
+    choice, _ = start("--no-server --component feed")
+    assert [part.name for part in parts_of(choice)] == ["feed"]
+    with pytest.raises(CommandError, match="leaves nothing to run"):
+        start("--no-server")
 
 
-def test_a_component_that_cannot_be_imported(settings):
-    settings.LOCO = {"COMPONENTS": ["tests.app.Nothing"]}
-    with pytest.raises(CommandError, match=r"LOCO\['COMPONENTS'\] names 'tests.app.Nothing'"):
-        parts_of(start("")[0])
+@pytest.mark.parametrize(
+    ("arguments", "components"),
+    [
+        ("", ()),
+        ("--worker --scheduler", ()),
+        ("--all", ("feed", "Other")),
+        ("--component feed", ("feed",)),
+        ("--component Feed --component tests.app.components.Feed --component feed", ("feed",)),
+        ("--component Other --component feed", ("Other", "feed")),
+    ],
+)
+def test_which_components_run(settings, arguments, components):
+    settings.LOCO = {"COMPONENTS": ["tests.app.components.Feed", "tests.app.components.Other"]}
+    assert start(arguments)[0].components == components
+
+
+@pytest.mark.parametrize(
+    ("known", "word", "told"),
+    [
+        (["tests.app.components.Feed"], "fed", "There is no component 'fed'.*Did you mean 'feed'"),
+        (["tests.app.components.Feed"], "xyz", "Known are: feed"),
+        ([], "feed", r"LOCO\['COMPONENTS'\] is empty"),
+    ],
+)
+def test_a_component_that_there_is_not(settings, known, word, told):
+    settings.LOCO = {"COMPONENTS": known}
+    with pytest.raises(LocoConfigurationError, match=told):
+        start(f"--component {word}")
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (["tests.app.Nothing"], r"names 'tests.app.Nothing', which cannot be imported"),
+        (["tests.app.components.NOTHING"], "is no component: make it a subclass"),
+        (["tests.app.components.Unrelated"], "is no component: make it a subclass"),
+        (["tests.app.components.Feed", "tests.app.components.Feed"], "'feed', and so is that of another"),
+        (["django_loco.scheduler.Scheduler"], "'scheduler', and so is that of another"),
+    ],
+)
+def test_components_that_cannot_be_run(settings, paths, told):
+    settings.LOCO = {"COMPONENTS": paths}
+    with pytest.raises(LocoConfigurationError, match=told):
+        start("--all")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,16 @@ class Command(LocoCommand):
             "A word that looks like a port or addr:port is taken for that.",
         )
         parser.add_argument("--scheduler", action="store_true", help="Enqueue the jobs of the schedules, too.")
-        parser.add_argument("-a", "--all", action="store_true", help="The same as --worker --scheduler.")
+        parser.add_argument(
+            "--component",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help='Run this component of LOCO["COMPONENTS"], too; may be given more than once.',
+        )
+        parser.add_argument(
+            "-a", "--all", action="store_true", help="The same as --worker --scheduler and each --component there is."
+        )
         parser.add_argument("-s", "--server-and-worker", action="store_true", help="The same as --worker.")
         parser.add_argument("--http", choices=["runserver"], default="runserver", help="Which server to run.")
 
