@@ -20,6 +20,7 @@ PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
+	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers and schedulers, on SQLite and PostgreSQL: minutes"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
@@ -39,6 +40,7 @@ test: .venv/installed-dev
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=6 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=6 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 
 check: lint types layers django wheel

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from django_loco.compat import TaskResult, TaskResultDoesNotExist, TaskResultStatus
 from django_loco.conf import loco_settings, worker_mode
+from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.serialization import decode_call
 
@@ -25,26 +26,36 @@ SHOWN = 5
 NOTHING_YET = "\N{EN DASH}"
 MODES = {
     "BackgroundAsync": "Jobs run in this process, beside the requests, and wait in its memory.",
-    "BackgroundQueue": "Jobs wait in the database and run in any worker, in this process or another.",
+    "BackgroundQueue": "Jobs wait in {} and run in any worker, in this process or another.",
     "ForegroundBlocking": "Jobs run inside the request that enqueues them.",
 }
+PLACES = {"database": "the database", "redis": "Redis"}
 
 
 def setup() -> dict[str, Any]:
     """Return how jobs are run here; that changes only with the settings."""
     backend = index_product.get_backend()
     mode = worker_mode(backend.options)
+    queue = type(queue_for(backend.alias)).__name__.removesuffix("Queue").lower()
     return {
         "mode": mode,
-        "meaning": MODES[mode],
-        "queue": type(queue_for(backend.alias)).__name__.removesuffix("Queue").lower(),
+        "meaning": MODES[mode].format(PLACES.get(queue, queue)),
+        "queue": queue,
         "threads": loco_settings().NUM_WORKERS,
         "coroutines": loco_settings().ASYNC_WORKERS,
     }
 
 
 def snapshot() -> dict[str, Any]:
-    """Return all that changes by itself."""
+    """Return all that changes by itself. While the queue is away, the page says so and the shop goes on."""
+    try:
+        return _snapshot()
+    except QueueUnavailable as error:
+        empty: dict[str, Any] = {"documents": NOTHING_YET, "run": None, "failures": []}
+        return empty | {"problem": str(error), "prices": _prices()}
+
+
+def _snapshot() -> dict[str, Any]:
     run = Reindex.objects.order_by("-created_at").first()
     unfinished = reindex.unfinished()  # before the index is asked, or jobs that end in between would seem lost
     try:

@@ -68,18 +68,28 @@ if url := os.environ.get("DATABASE_URL"):
     }
 
 # django-loco, 2 to 4. Nothing else changes from development on one machine to workers on ten.
-WORKER_MODE = os.environ.get("WORKER_MODE", "BackgroundAsync")
+# LOCO_QUEUE=redis (or database) keeps jobs there, for as many workers as you start; without it they wait in memory.
+QUEUE = os.environ.get("LOCO_QUEUE", "")
+WORKER_MODE = os.environ.get("WORKER_MODE", "BackgroundQueue" if QUEUE else "BackgroundAsync")
 TASKS = {
     "default": {
         "BACKEND": "django_loco.backend.LocoBackend",
         "QUEUES": ["default", "index"],
-        "OPTIONS": {"queue": "database", "max_results": 5000, "spool": DATA_DIR / ".django-loco"},
+        "OPTIONS": {"queue": QUEUE or "database", "max_results": 5000, "spool": DATA_DIR / ".django-loco"},
     }
 }
 LOCO = {
     "NUM_WORKERS": 40,  # calls to the index service wait, mostly; so many may wait at once
     "COMPONENTS": ["shop.consumers.PriceFeed"],  # run by loco_start --all
 }
+if QUEUE == "redis":
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"),
+            "KEY_PREFIX": "shop",
+        }
+    }
 
 # The shop's own: the index service, which starts with its first use. See shop/service.py.
 SHOP_INDEX_PORT = int(os.environ.get("SHOP_INDEX_PORT", "8123"))
