@@ -52,12 +52,21 @@ COLOURS: dict[str, dict[str, Any]] = {
 
 _PACKAGE = str(Path(__file__).parent)
 
+#: What the component of each line ends in.
+_place = ""
+
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
 
 
 def bind(**fields: Any) -> Token[Fields]:
     """Add ``fields`` (some of ``FIELDS``) to each line logged from here on in this thread or asyncio task."""
     return _bound.set({**_bound.get(), **fields})
+
+
+def number_process(number: int) -> None:
+    """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
+    global _place
+    _place = f".{number}"
 
 
 def unbind(token: Token[Fields]) -> None:
@@ -69,7 +78,7 @@ def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
     """Return what ``FIELDS`` are for ``record`` in the calling thread; ``default`` is the component of last resort."""
     bound = _bound.get()
     component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
-    return {**dict.fromkeys(FIELDS, ""), **bound, "component": component}
+    return {**dict.fromkeys(FIELDS, ""), **bound, "component": f"{component}{_place}" if component else ""}
 
 
 def _by_logger(name: str) -> str:
@@ -126,7 +135,9 @@ class LabelFormatter(logging.Formatter):
     def _component(self, record: logging.LogRecord) -> str:
         name = record.__dict__["component"]
         text = f"{f'[{name}]':<{WIDTH}}" if name else ""
-        return make_style(**COLOURS.get(name, {"fg": "yellow"}))(text) if text and self.colour else text
+        return (
+            make_style(**COLOURS.get(name.partition(".")[0], {"fg": "yellow"}))(text) if text and self.colour else text
+        )
 
 
 class PlainFormatter(logging.Formatter):

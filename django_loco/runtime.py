@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ def worker_for(
     coroutines: int | None = None,
     drain: bool = False,
     max_jobs: int | None = None,
+    worker_id: str | None = None,
+    dead: Collection[str] = (),
 ) -> Worker:
     """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
 
@@ -93,6 +95,8 @@ def worker_for(
             tags=None if tags is None else tuple(tags),
             drain=drain,
             max_jobs=max_jobs,
+            worker_id=worker_id,
+            dead=dead,
         )
         _supervised.add(alias)
         return worker

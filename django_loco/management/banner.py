@@ -66,6 +66,7 @@ def _worker(alias: str, choice: Choice) -> str:
             f"{mode_of(alias)}, {_place(alias)}",
             f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
+            *([f"{chosen.processes} processes of these"] if chosen.processes > 1 else []),
             *_limits(chosen),
         ]
     )
@@ -82,6 +83,8 @@ def _limits(choice: Choice) -> Iterator[str]:
         yield "ends when no job is left"
     if choice.max_jobs is not None:
         yield f"ends after {_count(choice.max_jobs, 'job')}"
+    if choice.max_memory is not None:
+        yield f"ends above {choice.max_memory} MB"
 
 
 def _elsewhere(alias: str) -> str:

@@ -12,6 +12,8 @@ from django.core.management.commands.runserver import naiveip_re
 from .. import components
 from ..conf import did_you_mean
 from ..runtime import loco_aliases
+from ..servers.place import Place
+from ..worker.memory import resident
 from .parts import Choice, known_queues, mode_of, reachable, words
 
 Options = Mapping[str, Any]
@@ -67,9 +69,7 @@ def _refuse_server_options(options: Options, address: str | None) -> None:
         flag = "--server" if options["server"] else "--server-and-worker"
         raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
     given = [flag for name, (flag, default) in _OF_SERVER.items() if options.get(name, default) != default]
-    if address is not None or given:
-        what = address if address is not None else given[0]
-        raise CommandError(f"{what} is for the server, and --no-server takes that away. Leave one of them out.")
+    return given if address is None else [address, *given]
 
 
 def _refuse_tags_in_memory(choice: Choice) -> None:
@@ -82,8 +82,8 @@ def _refuse_tags_in_memory(choice: Choice) -> None:
             )
 
 
-def worker_choice(options: Options) -> Choice:
-    """Return what ``loco_worker`` is to run. Raises ``CommandError``."""
+def worker_choice(options: Options, place: Place | None = None) -> Choice:
+    """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
     if options["drain"] and options["scheduler"]:
         raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
     queues = words("--queues", options["queues"])
@@ -92,7 +92,8 @@ def worker_choice(options: Options) -> Choice:
     backends = known_queues(reachable(_backends(options["backend"])), queues)
     return Choice(
         worker=True,
-        scheduler=options["scheduler"],
+        # One is enough, and its successor has it again. The parent has none: it would need a connection for it.
+        scheduler=options["scheduler"] and (place is None or place.number == 1),
         backends=backends,
         queues=queues,
         tags=words("--tags", options["tags"]),
@@ -109,3 +110,15 @@ def _backends(backend: str | None) -> tuple[str, ...]:
     if backend not in aliases:
         raise CommandError(f"No TASKS alias {backend!r} is django-loco's.{did_you_mean(backend, aliases)}")
     return (backend,)
+        max_memory=_more_than_at_start(options["max_memory"]),
+        processes=options["processes"] or 1,
+        place=place,
+def _more_than_at_start(megabytes: int | None) -> int | None:
+    if megabytes is not None and megabytes <= resident():
+        raise CommandError(
+            f"--max-memory {megabytes} is less than the {resident():.0f} MB that this process takes up before its "
+            "first job. Raise it."
+        )
+    return megabytes
+
+

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,11 +21,19 @@ from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
 from ..scheduler import Scheduler
 from ..servers.base import Server
+from ..servers.place import Place
 from ..servers.process import Process
+from ..servers.stacks import log_stacks
 from ..shutdown import Shutdown
 from ..supervisor import Part, Supervisor
+from ..worker import Worker
+from ..worker.memory import MemoryLimit
 
 APP = "django_loco"
+#: Why a process ends that has run as many jobs, or takes up as much memory, as it may.
+SPENT = "it has done its share"
+
+logger = logging.getLogger("django_loco.servers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,17 @@ class Choice:
     concurrency: int | None = None
     drain: bool = False
     max_jobs: int | None = None
+    max_memory: int | None = None
+    """Megabytes."""
+
+    processes: int = 1
+    place: Place | None = None
+    """Which of several processes this is."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the workers end by themselves."""
+        return self.drain or self.max_jobs is not None or self.max_memory is not None
 
     @property
     def component(self) -> str:
@@ -69,15 +90,20 @@ def served(choice: Choice) -> Iterator[str]:
             yield alias
 
 
-def parts_of(choice: Choice) -> list[Part]:
-    """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them."""
+def parts_of(choice: Choice, retire: Callable[[], None] = lambda: None) -> list[Part]:
+    """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them.
+
+    ``retire`` is called when the process takes up too much memory.
+    """
     parts = [Part("scheduler", Scheduler)] if choice.scheduler else []
     parts += components.parts(choice.components)
     aliases = list(served(choice))
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
-        may_end = alias in choice.backends and (choice.drain or choice.max_jobs is not None)
+        may_end = alias in choice.backends and choice.may_end
         parts.append(Part(name, partial(make_worker, alias, choice), may_end=may_end))
+    if choice.max_memory is not None:
+        parts.append(Part("memory limit", partial(MemoryLimit, choice.max_memory, retire)))
     return parts
 
 
@@ -96,6 +122,8 @@ def make_worker(alias: str, choice: Choice) -> Component:
             coroutines=choice.concurrency,
             drain=choice.drain,
             max_jobs=choice.max_jobs,
+            worker_id=choice.place.worker_id if choice.place else None,
+            dead=choice.place.dead if choice.place else (),
         )
     finally:
         connections.close_all()
@@ -125,7 +153,18 @@ def missing_tables(alias: str) -> str | None:
 def process_of(choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False) -> Process:
     """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown."""
     shutdown = Shutdown(loco_settings().SHUTDOWN_TIMEOUT)
-    supervisor = Supervisor(parts_of(choice), lambda: shutdown.request("all jobs are done"))
+
+    def workers() -> list[Worker]:
+        return [component for component in supervisor.components if isinstance(component, Worker)]
+
+    def retire() -> None:
+        for worker in workers():
+            worker.retire()
+
+    def on_drained() -> None:
+        shutdown.request(SPENT if any(worker.is_spent for worker in workers()) else "all jobs are done")
+
+    supervisor = Supervisor(parts_of(choice, retire), on_drained)
     return Process(
         server,
         supervisor,
@@ -135,7 +174,19 @@ def process_of(choice: Choice, server: Server, announce: Callable[[str], None], 
         # What waits in memory is kept for the next process.
         finish=lambda: runtime.stop(time.monotonic()),
         reloads=reloads,
+        others=_other_signals(choice, supervisor),
     )
+
+
+def _other_signals(choice: Choice, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
+    """Return what further signals do. Where there is a server, Ctrl-Z in its terminal suspends it as it always did."""
+    found: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
+    return found if choice.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
+
+
+def _quiet(supervisor: Supervisor) -> None:
+    logger.info("Quiet: nothing new is begun from now on. SIGTERM ends the process")
+    supervisor.quiet()
 
 
 def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from django.core.management.base import CommandError
 
@@ -46,19 +47,24 @@ class Process:
         running: Callable[[], Sequence[Component]] = lambda: (),
         finish: Callable[[], None] | None = None,
         reloads: bool = False,
+        others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
     ) -> None:
-        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``."""
+        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
+
+        ``others`` are further signals, and what each of them does.
+        """
         self._server, self._components, self._shutdown = server, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
         self._file_watch = FileWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
+        self._others = others
         self._error: BaseException | None = None
         self._link = Link.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
-        with Signals(self._on_signal):
+        with Signals(self._on_signal, self._others):
             if self._link:
                 self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
             self._server.start()
@@ -69,6 +75,11 @@ class Process:
         if self._error:
             raise self._error
         return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
+
+    @property
+    def reason(self) -> str:
+        """Why it ends, once it does."""
+        return self._shutdown.reason
 
     def _on_ready(self, url: str) -> None:
         if self._shutdown.requested.is_set():
@@ -98,6 +109,9 @@ class Process:
         self._obey(name)
 
     def _on_parents_signal(self, name: str) -> None:
+        if other := self._others.get(signal.Signals[name]):
+            other()
+            return
         self._parents_signals += 1
         self._obey(name)
 

@@ -8,8 +8,9 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import FrameType, MappingProxyType
 from typing import Any, Self
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 class Signals:
     """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
 
+    Other signals can be given functions of their own, which are called in that thread, too.
+
     Python runs a handler in the main thread, between any two of its instructions: also while that thread holds the
     lock of the very event that the handler would set; and only once that thread wakes up, which it need not do when
     the system gives the signal to another thread. So the handlers here do nothing. What counts is the byte that
@@ -33,8 +36,14 @@ class Signals:
     Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
-    def __init__(self, on_signal: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._on_signal, self._clock = on_signal, clock
+    def __init__(
+        self,
+        on_signal: Callable[[str], None],
+        others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_signal, self._others, self._clock = on_signal, others, clock
         self._before: dict[int, Any] = {}
         self._before_socket = -1
         self._read, self._write = socket.socketpair()
@@ -55,11 +64,13 @@ class Signals:
 
     def _install(self) -> None:
         self._before_socket = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        for number in ENDING:
+        for number in (*ENDING, *self._others):
             # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
             # there is a handler; see ``reload.Parent``.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, _nothing)
+        # Whoever started this process may have held signals back until now; see ``child``.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
         _installed.append(self)
 
     def uninstall(self) -> None:
@@ -75,14 +86,17 @@ class Signals:
         while number := self._read.recv(1):
             now = self._clock()
             if number[0] in ENDING and (number != last or now - at > ONE_SIGNAL):
-                self._tell(signal.Signals(number[0]).name)
-            last, at = number, now
+                self._call(number[0], partial(self._on_signal, signal.Signals(number[0]).name))
+            if number[0] in ENDING:
+                last, at = number, now
+            elif number[0] in self._others:
+                self._call(number[0], self._others[signal.Signals(number[0])])
 
-    def _tell(self, name: str) -> None:
+    def _call(self, number: int, function: Callable[[], object]) -> None:
         try:
-            self._on_signal(name)
+            function()
         except Exception:  # the next signal must arrive all the same
-            logger.exception("%s was not dealt with", name)
+            logger.exception("%s was not dealt with", signal.Signals(number).name)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

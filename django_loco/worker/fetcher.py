@@ -82,7 +82,7 @@ class Fetcher:
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
         self._clock = clock
-        self._quiet = False
+        self._quiet = self._is_retired = False
         self._found_nothing = False
         self._hurry = threading.Event()
 
@@ -95,6 +95,17 @@ class Fetcher:
         """End when nothing is due and nothing runs."""
         self.draining = True
         self._finished.bell.set()
+
+    def retire(self) -> None:
+        """End when what has begun has ended."""
+        self._is_retired = True
+        self.drain()
+        self.quiet()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it ends, or has ended, though there may be jobs left."""
+        return self._is_retired or self._jobs_left() == 0
 
     def stop(self, deadline: float) -> None:
         """End by ``deadline`` (``time.monotonic()``, seconds)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextvars import copy_context
 from typing import ClassVar
 
 from ..compat import task_finished
 from ..exceptions import LostJob
-from ..job import FAILED, Job
+from ..job import FAILED, RUNNING, Job, Outcome
 from ..queues import Queue
 from ..results import result_of
 from .connections import tidy
@@ -21,6 +21,8 @@ logger = logging.getLogger("django_loco.worker")
 
 PRUNE_EVERY = 60.0  # seconds
 RESCUE_BATCH, PRUNE_BATCH = 100, 1_000
+#: How many jobs that run are looked through for those of workers that are known to have died.
+RUNNING_BATCH = 10_000
 
 
 class Upkeep(Role):
@@ -39,17 +41,26 @@ class Upkeep(Role):
         result_ttl: float,
         clock: Callable[[], float] = time.monotonic,
         may_rescue: Callable[[], bool] = lambda: True,
+        *,
+        dead: Collection[str] = (),
     ) -> None:
-        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds. ``may_rescue`` is asked each time."""
+        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds. ``may_rescue`` is asked each time.
+
+        ``dead``: see ``Worker``.
+        """
         super().__init__(queue)
         self._may_rescue = may_rescue
         self._lease = lease
         self._result_ttl = result_ttl
         self._clock = clock
         self._next_prune = clock()
+        self._dead = frozenset(dead)
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
+        if self._dead:
+            self._free(self._dead)
+            self._dead = frozenset()
         if self._may_rescue():
             self._rescue()
         if self._clock() >= self._next_prune:
@@ -62,15 +73,28 @@ class Upkeep(Role):
         while full and not self.ended.is_set():
             jobs = self.queue.rescue(RESCUE_BATCH)
             full = len(jobs) >= RESCUE_BATCH
-            if jobs:
-                logger.warning("%d jobs of workers that died were found", len(jobs))
-            for job in jobs:
-                if job.status == FAILED:
-                    copy_context().run(tell_of_loss, job)
+            tell_of_rescue(jobs)
+
+    def _free(self, dead: Collection[str]) -> None:
+        """Free the jobs of workers that are not presumed but known to be dead: no lease has to run out for that."""
+        running = self.queue.list(status=RUNNING, limit=RUNNING_BATCH)
+        theirs = [job for job in running if (job.worker_id or "").rpartition(":")[2] in dead]
+        outcomes = [Outcome.of_dead_worker(job) for job in theirs]
+        refused = self.queue.finish(outcomes)
+        tell_of_rescue([outcome.applied() for outcome in outcomes if outcome.job.id not in refused])
 
     def _prune(self) -> None:
         while not self.ended.is_set() and self.queue.prune(self._result_ttl, PRUNE_BATCH) >= PRUNE_BATCH:
             pass
+
+
+def tell_of_rescue(jobs: Sequence[Job]) -> None:
+    """Log that ``jobs`` were freed, and tell of those that have failed for good."""
+    if jobs:
+        logger.warning("%d jobs of workers that died were found", len(jobs))
+    for job in jobs:
+        if job.status == FAILED:
+            copy_context().run(tell_of_loss, job)
 
 
 def tell_of_loss(job: Job) -> None:

@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from ..component import Component
@@ -59,6 +60,7 @@ class Worker(Component):
         tags: tuple[str, ...] | None = None,
         drain: bool = False,
         max_jobs: int | None = None,
+        dead: Collection[str] = (),
     ) -> None:
         """Nothing starts here.
 
@@ -73,6 +75,7 @@ class Worker(Component):
             tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
             drain: whether to end when nothing is due and nothing runs.
             max_jobs: after how many attempts to end; ``None``: never.
+            dead: what the ids of workers end in that are known to have died: their jobs are freed at once.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue = queue
@@ -89,7 +92,7 @@ class Worker(Component):
         self._heartbeat = Heartbeat(queue, self._held, lease)
         self._roles = (
             self._heartbeat,
-            Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady),
+            Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead),
             Waker(queue, self._fetcher.hungry, finished.bell),
         )
         self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
@@ -116,6 +119,15 @@ class Worker(Component):
     def drain(self) -> None:
         """End when nothing is due and nothing runs."""
         self._fetcher.drain()
+
+    def retire(self) -> None:
+        """End when what has begun has ended; fetch no more."""
+        self._fetcher.retire()
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has run ``max_jobs``, or was retired."""
+        return self._fetcher.is_spent
 
     def stop(self, deadline: float) -> None:
         """End when what runs has ended; hand back what has not by ``deadline`` (``time.monotonic()``, seconds).

@@ -124,3 +124,28 @@ def test_a_forked_copy_has_its_own_signals(arrived):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
         os.kill(os.getpid(), signal.SIGINT)
         assert arrived.get(timeout=SECONDS) == "SIGINT"
+
+
+def test_further_signals_have_functions_of_their_own(arrived):
+    others = {signal.SIGUSR1: lambda: arrived.put("other"), signal.SIGCHLD: lambda: arrived.put("child")}
+    with Signals(arrived.put, others):
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGCHLD):
+            os.kill(os.getpid(), number)
+            assert arrived.get(timeout=SECONDS) in ("other", number.name, "child")
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_a_signal_between_does_not_make_one_signal_two(arrived):
+    with Signals(arrived.put, {signal.SIGCHLD: lambda: arrived.put("child")}, clock=lambda: 100.0):
+        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            os.kill(os.getpid(), number)
+            wait_for_handler()
+        assert [arrived.get(timeout=SECONDS) for _ in range(3)] == ["SIGTERM", "child", "SIGINT"]
+
+
+def test_signals_that_were_held_back_until_now_arrive(arrived):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    os.kill(os.getpid(), signal.SIGINT)
+    with Signals(arrived.put):
+        assert arrived.get(timeout=SECONDS) == "SIGINT"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

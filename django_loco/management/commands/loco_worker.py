@@ -1,13 +1,21 @@
 from argparse import ArgumentTypeError
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from ...conf import loco_settings
+from ...log import number_process
 from ...servers.base import NoServer
+from ...servers.place import Place
+from ...servers.processes import Processes
+from ...servers.reload import RELOAD
+from ...shutdown import CLEAN
 from ..base import LocoCommand
 from ..choices import worker_choice
-from ..parts import missing_tables, process_of
+from ..health import add_health_port, health_served
+from ..parts import SPENT, Choice, missing_tables, process_of
 
 
 def whole(text: str) -> int:
@@ -21,6 +29,10 @@ class Command(LocoCommand):
         "Runs background jobs, and nothing else. Start as many as you like, on as many machines: they share the load."
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.place = Place.of_process()
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queues", metavar="A,B", help="Only jobs of these queues.")
         parser.add_argument("--tags", metavar="A,B", help='Only jobs with one of these tags; --tags "": without tags.')
@@ -31,17 +43,55 @@ class Command(LocoCommand):
             help="How many sync jobs (threads) and how many async jobs (coroutines) run at once; by default "
             'LOCO["NUM_WORKERS"] and LOCO["ASYNC_WORKERS"].',
         )
+        parser.add_argument(
+            "--processes",
+            type=whole,
+            metavar="N",
+            help="Run so many processes, each with that concurrency, and replace those that end.",
+        )
         parser.add_argument("--scheduler", action="store_true", help="Enqueue the jobs of the schedules, too.")
         parser.add_argument("--drain", action="store_true", help="End when no job is left.")
-        parser.add_argument("--max-jobs", type=whole, metavar="N", help="End after so many jobs.")
+        parser.add_argument("--max-jobs", type=whole, metavar="N", help="End (each process) after so many jobs.")
+        parser.add_argument(
+            "--max-memory", type=whole, metavar="MB", help="End (each process) between jobs when it takes up more."
+        )
         parser.add_argument("--backend", metavar="ALIAS", help="Only jobs of this alias in TASKS.")
+        add_health_port(parser)
+
+    def is_parent(self, options: Any) -> bool:
+        return bool(options["processes"]) and self.place is None
+
+    def get_check_kwargs(self, options: Any) -> Any:
+        """Check nothing in a parent: its children do, and it is to load no more than it needs."""
+        return {"tags": set()} if self.is_parent(options) else super().get_check_kwargs(options)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        choice = worker_choice(options)
+        if self.is_parent(options):
+            self.start_processes(options)
+            return
+        choice = worker_choice(options, self.place)
         self.set_up(choice, options)
-        for alias in choice.backends:
-            if problem := missing_tables(alias):
-                raise CommandError(problem)
-        if self.owns_process:
-            connections.close_all()  # this thread needs none from here on
-        self.end(process_of(choice, NoServer(), self.greeter(choice, options)).run())
+        with health_served(options, self.place):
+            for alias in choice.backends:
+                if problem := missing_tables(alias):
+                    raise CommandError(problem)
+            if self.owns_process:
+                connections.close_all()  # this thread needs none from here on
+            process = process_of(choice, NoServer(), self.announcer(choice, options))
+            code = process.run()
+        is_spent = self.place is not None and code == CLEAN and process.reason == SPENT
+        self.end(RELOAD if is_spent else code)
+
+    def start_processes(self, options: Any) -> None:
+        if not self.owns_process:
+            raise CommandError("Processes can be started from a command line only: manage.py loco_worker --processes.")
+        if options["health_port"]:
+            raise CommandError("Several processes cannot share one --health-port. Leave out that or --processes.")
+        self.set_up(Choice(), options)
+        self.end(Processes(options["processes"], loco_settings().SHUTDOWN_TIMEOUT, drain=options["drain"]).run())
+
+    def announcer(self, choice: Choice, options: Any) -> Callable[[str], None]:
+        if self.place is None:
+            return self.greeter(choice, options)
+        number_process(self.place.number)
+        return self.greeter(choice, options) if self.place.is_first else lambda url: None  # noqa: ARG005

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...exceptions import LostJob
-from ...job import FAILED, MAX_LOST, READY
+from ...job import FAILED, MAX_LOST, READY, RUNNING, Outcome
 from .case import ContractCase, done, in_seconds, retry
 
 
@@ -63,6 +63,14 @@ class RescueContract(ContractCase):
         [held] = self.fetch(worker_id="worker-2")
         assert self.queue.finish([done(dead)]) == {dead.id}
         assert self.stored(held) == held
+
+    def test_the_known_dead_need_not_be_waited_for(self) -> None:
+        held = self.held()
+        [found] = self.queue.list(status=RUNNING)
+        assert self.queue.finish([Outcome.of_dead_worker(found)]) == set()
+        assert (self.stored(held).status, self.stored(held).lost) == (READY, 1)
+        assert self.queue.finish([done(held)]) == {held.id}
+        assert [again.id for again in self.fetch()] == [held.id]
 
     def test_no_more_than_asked_for(self) -> None:
         self.queue.enqueue([self.job() for _ in range(10)])

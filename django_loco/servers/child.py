@@ -1,0 +1,97 @@
+"""A process that this one has started, by the same command with the same arguments."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+
+from django.utils import autoreload
+
+from .link import LINK_VARIABLE, LOADED, READY, pass_on
+from .notify import VARIABLES
+from .place import Place
+
+#: Signals that wait until a child has handlers of its own: before that, a Ctrl-C would be but a KeyboardInterrupt amid
+#: its imports. What this process gets meanwhile, its other threads get.
+HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
+
+
+class Child:
+    """One process, as its parent knows it."""
+
+    def __init__(self, place: Place, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self.place = place
+        self.link = link
+        self.began = self.heard = time.monotonic()
+        """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
+        self.is_loaded = self.is_ready = self.is_silent = False
+        """Whether its code is loaded, whether it serves, whether it will say no more."""
+        self.kill_at = math.inf
+        """When its patience with it ends, in ``time.monotonic()`` seconds."""
+        self.is_expendable = False
+        """Whether it was killed because nothing could be lost."""
+        self._popen = popen
+
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._popen.pid
+
+    def hear(self) -> None:
+        """Take in what it has said."""
+        try:
+            words = self.link.recv(256, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        self.is_silent = not words
+        self.heard = time.monotonic()
+        self.is_loaded |= LOADED in words
+        self.is_ready |= READY in words
+
+    def tell(self, name: str) -> None:
+        """Pass a signal on."""
+        pass_on(self.link, name)
+
+    def kill(self) -> None:
+        """End it on the spot."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # ``Popen`` would first look, and take note of, whether it has ended
+
+    def ended(self, code: int) -> None:
+        """Note that it has ended, of which our caller has learnt by ``waitpid``."""
+        self._popen.returncode = code
+        self.link.close()
+
+
+def start(place: Place) -> Child:
+    """Start this very command as a new process, in ``place``. Call it in the main thread."""
+    ours, theirs = socket.socketpair()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        with theirs:
+            inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+            popen = subprocess.Popen(  # noqa: S603 (this very command)
+                autoreload.get_child_arguments(),
+                env=inherited | place.variable | {LINK_VARIABLE: str(theirs.fileno())},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return Child(place, popen, ours)
+
+
+def open_standard_streams() -> None:
+    """Put ``/dev/null`` where stdin, stdout or stderr were closed: or else sockets would take their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

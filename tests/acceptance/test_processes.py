@@ -1,0 +1,243 @@
+"""``loco_worker --processes``: a parent, its children, and what becomes of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from django_loco.shutdown import CLEAN, FORCED
+
+from .project import is_running, wait_until
+
+MORE_TASKS = """
+import os, subprocess
+from django_loco.tasks import task
+from pages.steps import say, wait_for_file
+
+@task
+def where(name):
+    say(f"job {name} runs in {os.getpid()}")
+
+@task
+def eat(megabytes):
+    say(f"job eats in {os.getpid()}")
+    eaten.append(b"x" * megabytes * 1024 * 1024)
+
+@task
+def leave_an_orphan(name):
+    # The shell ends first, so that sleep gets another parent.
+    say("orphan " + subprocess.check_output("sleep 0.2 >/dev/null & echo $!", shell=True, text=True).strip())
+
+eaten = []
+"""
+#: Makes a process adopt the orphans among its descendants, as the first process of a container does.
+ADOPTING = """
+if "DJANGO_LOCO_PLACE" not in os.environ:
+    import ctypes
+    ctypes.CDLL(None).prctl(36, 1)
+    os.close(0)
+"""
+
+
+@pytest.fixture
+def project(project):
+    project.write("pages/more.py", MORE_TASKS)
+    return project
+
+
+def enqueue(project, *names: str, task: str = "work") -> None:
+    calls = "\n".join(f"{task}.enqueue({name!r})" for name in names)
+    project.manage(
+        "shell", "--verbosity", "0", "--command", f"from pages.tasks import *\nfrom pages.more import *\n{calls}"
+    )
+
+
+def start(project, *arguments: str, count: int = 2, **environment: str):
+    process = project.start("loco_worker", "--processes", str(count), *arguments, **environment)
+    process.wait_for("Process . runs", count=count)
+    return process
+
+
+def child(process, number: int) -> int:
+    """Return the id of the child that was the last to take this place."""
+    return int(re.findall(rf"Process {number} runs \(pid (\d+)\)", process.output)[-1])
+
+
+def test_each_process_runs_jobs_and_all_end_in_order(project):
+    process = start(project, "--concurrency", "1")
+    enqueue(project, "one", "two")
+    process.wait_for("job .* begins", count=2)
+    process.signal(signal.SIGTERM)
+    process.wait_for(r"Stopping \(SIGTERM\)", count=3)
+    for name in ("one", "two"):
+        project.open_gate(name)
+    assert process.wait() == CLEAN
+    assert {"job one ends", "job two ends"} <= set(process.lines)
+    for label in ("[loco]", "[loco.1]", "[loco.2]", "[worker.1]", "[worker.2]"):
+        assert label in process.output
+    assert len([line for line in process.lines if "stop " in line]) == 1  # one banner for all
+
+
+def test_a_second_signal_hands_jobs_back_and_a_third_one_ends_all(project):
+    process = start(project)
+    enqueue(project, "one")
+    process.wait_for("job one begins")
+    process.signal(signal.SIGINT)
+    process.wait_for("Stopping", count=3)
+    process.signal(signal.SIGTERM)
+    assert process.wait() == FORCED
+    assert "Handed back or cut off: 1 by the worker" in process.output
+
+
+def test_a_third_signal_waits_for_nothing(project):
+    process = start(project, count=1, SITE_STUCK_HOOK="1")
+    process.signal(signal.SIGTERM)
+    process.wait_for("hook stuck")
+    process.signal(signal.SIGINT)
+    process.signal(signal.SIGHUP)
+    assert process.wait() == FORCED
+    assert "took too long" not in process.output
+
+
+def test_a_killed_process_is_replaced_and_its_jobs_are_back_long_before_their_leases_run_out(project):
+    project.settings["LOCO"] = {"LEASE": 600}
+    process = start(project, "--concurrency", "1")
+    enqueue(project, "one", "two")
+    process.wait_for("job .* begins", count=2)
+    other = child(process, 2)
+    os.kill(child(process, 1), signal.SIGKILL)
+    process.wait_for(r"Process 1 \(pid \d+\) was killed by signal 9")
+    process.wait_for("1 jobs of workers that died were found")
+    process.wait_for("job .* begins", count=3)
+    assert child(process, 2) == other
+    for name in ("one", "two"):
+        project.open_gate(name)
+    process.wait_for("job .* ends", count=2)
+    assert process.terminate() == CLEAN
+
+
+def test_children_whose_parent_is_killed_end_in_order(project):
+    process = start(project)
+    enqueue(project, "one")
+    process.wait_for("job one begins")
+    children = [child(process, 1), child(process, 2)]
+    process.signal(signal.SIGKILL)
+    process.wait_for(r"Stopping \(the parent process is gone\)", count=2)
+    project.open_gate("one")
+    process.wait_for("job one ends")
+    process.wait_for("Stopped$", count=2)
+    for pid in children:
+        wait_until(lambda pid=pid: not is_running(pid), "end of the children")
+
+
+def test_hangup_replaces_one_after_the_other_and_loads_new_code(project):
+    process = start(project)
+    before = [child(process, 1), child(process, 2)]
+    project.change("pages/more.py", "runs in", "runs by new code in")
+    process.signal(signal.SIGHUP)
+    process.wait_for("Process . runs", count=4)
+    process.wait_for("Stopped$", count=2)
+    story = re.findall(r"Process (\d) runs|(Stopped)$", process.output, re.MULTILINE)
+    assert [a or b for a, b in story[2:]] == ["1", "Stopped", "2", "Stopped"]
+    assert not set(before) & {child(process, 1), child(process, 2)}
+    enqueue(project, "new", task="where")
+    process.wait_for("job new runs by new code")
+    project.write("pages/apps.py", "1 / 0")
+    process.signal(signal.SIGHUP)
+    process.wait_for("The new process 1 does not come up")
+    assert is_running(child(process, 1))
+    assert process.terminate() == CLEAN
+
+
+def test_quiet_processes_take_no_jobs_until_they_are_replaced(project):
+    process = start(project)
+    process.signal(signal.SIGTSTP)
+    process.wait_for("Quiet: nothing new", count=2)
+    enqueue(project, "one")
+    project.open_gate("one")
+    process.signal(signal.SIGTTIN)
+    process.wait_for("What every thread and asyncio task is at", count=3)
+    process.wait_for("Thread loco-worker-heartbeat", count=2)
+    assert "job one begins" not in process.lines
+    process.signal(signal.SIGHUP)
+    process.wait_for("job one ends")
+    assert process.terminate() == CLEAN
+
+
+def test_all_end_when_no_job_is_left_though_each_may_run_few(project):
+    enqueue(project, *"abcdef", task="where")
+    process = project.start("loco_worker", "--processes", "2", "--concurrency", "1", "--drain", "--max-jobs", "2")
+    assert process.wait() == CLEAN
+    ran = re.findall(r"job (.) runs in (\d+)", process.output)
+    assert sorted(name for name, _ in ran) == list("abcdef")
+    assert max(sum(pid == other for _, other in ran) for _, pid in ran) <= 2
+
+
+def test_a_process_that_takes_up_too_much_memory_ends_between_jobs_and_is_replaced(project):
+    process = start(project, "--max-memory", "150", count=1)
+    first = child(process, 1)
+    enqueue(project, "one")
+    process.wait_for("job one begins")
+    enqueue(project, 150, task="eat")
+    process.wait_for("more than --max-memory 150: it ends")
+    enqueue(project, "two", task="where")
+    assert child(process, 1) == first  # the other job is still at work
+    assert "job two runs" not in process.output
+    project.open_gate("one")
+    process.wait_for("job one ends")
+    process.wait_for("job two runs in")
+    assert child(process, 1) != first
+    assert process.terminate() == CLEAN
+
+
+def test_a_single_process_that_takes_up_too_much_memory_ends(project):
+    enqueue(project, 150, task="eat")
+    process = project.start("loco_worker", "--max-memory", "150")
+    assert process.wait() == CLEAN
+    assert "Stopping (it has done its share)" in process.output
+
+
+def test_the_scheduler_is_in_one_of_them(project):
+    project.write(
+        "pages/schedules.py",
+        "from django_loco import scheduler\nfrom pages.more import where\n"
+        "scheduler.every(where, seconds=1, args=['tick'], name='ticking')\n",
+    )
+    process = start(project, "--scheduler")
+    process.wait_for("job tick runs")
+    process.signal(signal.SIGTTIN)
+    process.wait_for("What every thread", count=3)
+    assert process.terminate() == CLEAN
+    assert process.output.count("Thread loco-scheduler") == 1
+
+
+def test_orphans_are_buried_and_a_closed_stdin_is_no_trouble(project):
+    project.change("manage.py", "os.environ[", f"{ADOPTING}os.environ[")
+    process = start(project, count=1)
+    enqueue(project, "one", task="leave_an_orphan")
+    orphan = int(process.wait_for(r"orphan (\d+)")[1])
+    wait_until(lambda: not Path(f"/proc/{orphan}").exists(), "end of the zombie")
+    assert process.terminate() == CLEAN
+
+
+def test_one_health_port_is_not_for_several(project):
+    output = project.manage("loco_worker", "--processes", "2", "--health-port", "8001", code=1)
+    assert "Several processes cannot share one --health-port" in output
+
+
+@pytest.mark.parametrize("count", ["0", "x", "-1"])
+def test_numbers_are_from_one_on(project, count):
+    assert "is not a whole number from 1 on" in project.manage("loco_worker", f"--processes={count}", code=2)
+
+
+def test_a_project_that_is_broken_is_tried_once(project):
+    output = project.manage("loco_worker", "--processes", "3", "--queues", "email", code=1)
+    assert output.count("There is no queue 'email' in TASKS") == 1
+
+
+def test_too_little_memory_is_refused(project):
+    assert "takes up before its first job" in project.manage("loco_worker", "--max-memory", "5", code=1)
