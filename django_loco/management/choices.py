@@ -45,6 +45,16 @@ def start_choice(options: Options) -> tuple[Choice, str | None]:
     return choice, address
 
 
+def beside_choice(options: Options) -> Choice:
+    """Return what is to run beside a server that is started by its own command. Raises ``CommandError``."""
+    given = ["--http"] if options["http"] != "runserver" else []
+    if given := [*given, *_given_of_server(options, options["addrport"])]:
+        raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
+    if options["no_server"]:
+        raise CommandError("--no-server is for loco_start; here the server runs already. Leave it out.")
+    return start_choice(options)[0]
+
+
 def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
     """``--worker 8000`` means the port: ``--worker`` takes a word only where it is one, and no address."""
     worker, address = options["worker"], options["addrport"]
@@ -68,6 +78,12 @@ def _refuse_server_options(options: Options, address: str | None) -> None:
     if options["server"] or options["server_and_worker"]:
         flag = "--server" if options["server"] else "--server-and-worker"
         raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
+    if given := _given_of_server(options, address):
+        raise CommandError(f"{given[0]} is for the server, and --no-server takes that away. Leave one of them out.")
+
+
+def _given_of_server(options: Options, address: str | None) -> list[str]:
+    """Return what was typed that is for the server."""
     given = [flag for name, (flag, default) in _OF_SERVER.items() if options.get(name, default) != default]
     return given if address is None else [address, *given]
 
@@ -100,19 +116,12 @@ def worker_choice(options: Options, place: Place | None = None) -> Choice:
         concurrency=options["concurrency"],
         drain=options["drain"],
         max_jobs=options["max_jobs"],
-    )
-
-
-def _backends(backend: str | None) -> tuple[str, ...]:
-    aliases = tuple(loco_aliases())
-    if backend is None:
-        return aliases
-    if backend not in aliases:
-        raise CommandError(f"No TASKS alias {backend!r} is django-loco's.{did_you_mean(backend, aliases)}")
-    return (backend,)
         max_memory=_more_than_at_start(options["max_memory"]),
         processes=options["processes"] or 1,
         place=place,
+    )
+
+
 def _more_than_at_start(megabytes: int | None) -> int | None:
     if megabytes is not None and megabytes <= resident():
         raise CommandError(
@@ -122,3 +131,10 @@ def _more_than_at_start(megabytes: int | None) -> int | None:
     return megabytes
 
 
+def _backends(backend: str | None) -> tuple[str, ...]:
+    aliases = tuple(loco_aliases())
+    if backend is None:
+        return aliases
+    if backend not in aliases:
+        raise CommandError(f"No TASKS alias {backend!r} is django-loco's.{did_you_mean(backend, aliases)}")
+    return (backend,)
