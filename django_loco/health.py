@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from django.core.cache import caches
 from django.core.signals import setting_changed
@@ -34,11 +34,18 @@ FRESH = 1.0
 OK, DEGRADED, FAILING, AWAY, DRAINING = "ok", "degraded", "failing", "away", "draining"
 _ENDING = ("quiet", "stopping", "stopped")
 
-_watched: Component | None = None
+_watched: HasHealth | None = None
 _probes: dict[str, Probe[float]] = {}
 
 
-def watch(supervisor: Component) -> None:
+class HasHealth(Protocol):
+    """A supervisor, or what stands for one."""
+
+    def health(self) -> dict[str, Any]:
+        """Return ``{"components": {name: its health and "state"}}``, and never hang."""
+
+
+def watch(supervisor: HasHealth) -> None:
     """Tell of the components of ``supervisor``, rather than of one that ran before."""
     global _watched
     _watched = supervisor

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .. import health
 from ..servers.health import HealthServer
 
 LOOPBACK = "127.0.0.1"
+#: Seconds that a process has for all that comes before its components (to look whether its tables are there).
+STUCK_AFTER = 60.0
 
 
 def add_health_port(parser: ArgumentParser) -> None:
@@ -31,10 +35,26 @@ def address(text: str) -> tuple[str, int]:
 
 
 @contextmanager
-def health_served(options: Mapping[str, Any]) -> Iterator[None]:
-    """Serve health meanwhile, if the option is given. Raises ``LocoConfigurationError`` for a port that is taken."""
-    if options.get("health_port") is None:
+def health_served(options: Mapping[str, Any], place: object = None) -> Iterator[None]:
+    """Serve health meanwhile, if the option is given, and not by a process that has its ``place`` among several alike.
+
+    Raises ``LocoConfigurationError`` for a port that is taken.
+    """
+    if options.get("health_port") is None or place is not None:
         yield
         return
     with HealthServer(*options["health_port"]):
+        health.watch(Starting())
         yield
+
+
+class Starting:
+    """Stands where the supervisor will, so that health tells of a process that never gets as far as that."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def health(self) -> dict[str, Any]:
+        """Return what is to be said of the process meanwhile."""
+        stuck = time.monotonic() - self._since > STUCK_AFTER
+        return {"components": {"process": {"alive": True, "state": "starting", "stuck": stuck}}}

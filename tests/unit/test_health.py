@@ -14,6 +14,7 @@ import pytest
 from django_loco import health, shutdown
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
+from django_loco.management import health as management_health
 from django_loco.management.health import address, health_served
 from django_loco.servers.health import HealthServer
 
@@ -168,3 +169,11 @@ def test_where_it_listens(text, where):
 def test_what_is_no_address(text):
     with pytest.raises(ArgumentTypeError, match="is no PORT"):
         address(text)
+
+
+def test_a_process_that_never_gets_as_far_as_its_components_fails(monkeypatch):
+    with health_served({"health_port": ("127.0.0.1", free_port())}):
+        assert health.health()[0] == 200
+        assert health.health()[1]["components"]["process"]["state"] == "starting"
+        monkeypatch.setattr(management_health, "STUCK_AFTER", -1.0)
+        assert health.health()[0] == 503

@@ -5,6 +5,7 @@ from django.core.management.base import CommandParser
 from ... import scheduler
 from ...servers.base import NoServer
 from ..base import LocoCommand
+from ..health import add_health_port, health_served
 from ..parts import Choice, process_of
 
 
@@ -13,6 +14,7 @@ class Command(LocoCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--list", action="store_true", help="Show the schedules and when they are next, and end.")
+        add_health_port(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["list"]:
@@ -20,7 +22,9 @@ class Command(LocoCommand):
             return
         choice = Choice(scheduler=True)
         self.set_up(choice, options)
-        self.end(process_of(choice, NoServer(), self.greeter(choice, options)).run())
+        with health_served(options):
+            code = process_of(choice, NoServer(), self.greeter(choice, options)).run()
+        self.end(code)
 
     def list(self) -> None:
         found = scheduler.upcoming()
