@@ -17,6 +17,7 @@ from django.core.management import load_command_class
 
 from django_loco import checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
+from django_loco.queues import redis_check
 from django_loco.retry import TASK_OPTIONS
 from django_loco.scheduler.registry import Options, ZonedOptions
 from django_loco.tasks import LocoTask
@@ -148,5 +149,5 @@ def test_the_reference_of_commands_is_complete(command: str) -> None:
 
 
 def test_the_reference_of_checks_is_complete() -> None:
-    source = Path(inspect.getfile(checks)).read_text()
-    assert {words(row[0])[0] for row in rows("reference/checks.md")} == set(re.findall(r"loco\.[EW]\d{3}", source))
+    source = "".join(Path(inspect.getfile(module)).read_text() for module in (checks, redis_check))
+    assert {words(row[0])[0] for row in rows("reference/checks.md")} == set(re.findall(r"loco\.[EWI]\d{3}", source))
