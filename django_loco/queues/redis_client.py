@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
+from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
@@ -63,19 +64,22 @@ def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
 
 
 def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
-    try:
-        has_client = hasattr(caches[cache], "client")
-    except InvalidCacheBackendError as error:
-        if cache in settings.CACHES:
-            raise LocoConfigurationError(f"{setting} keeps jobs in CACHES[{cache!r}]: {error}") from error
+    if cache not in tuple(settings.CACHES):
         known = did_you_mean(str(cache), tuple(settings.CACHES))
-        raise LocoConfigurationError(f"{setting}['cache'] is {cache!r}, which is not in CACHES.{known}") from error
-    if not has_client:
-        raise LocoConfigurationError(
-            f"{setting} keeps jobs in CACHES[{cache!r}], whose backend is {settings.CACHES[cache]['BACKEND']}; it must "
-            "be django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
-        )
-    return lambda: _patient(get_redis_connection(cache))
+        raise LocoConfigurationError(f"{setting}['cache'] is {cache!r}, which is not in CACHES.{known}")
+    where = f"{setting} keeps jobs in CACHES[{cache!r}]"
+    try:
+        if not hasattr(caches[cache], "client"):
+            raise LocoConfigurationError(
+                f"{where}, whose backend is {settings.CACHES[cache]['BACKEND']}; it must be "
+                "django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
+            )
+        client = get_redis_connection(cache)  # connects to nothing yet
+    except NotImplementedError as error:
+        raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
+    except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
+        raise LocoConfigurationError(f"{where}: {error}") from error
+    return lambda: _patient(client)
 
 
 def _patient(client: Any) -> Any:

@@ -116,7 +116,7 @@ class RedisServer:
         """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy."""
         try:
             yield
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
             if REPLICA in str(error):
                 self._look_again()
             raise QueueUnavailable(self._explanation(error)) from error

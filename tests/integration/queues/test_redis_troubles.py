@@ -14,7 +14,7 @@ from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
 from tests.processes import free_port
-from tests.redis_server import RedisServer
+from tests.redis_server import IN_MEMORY, RedisServer
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10)
 REDIS = "django_redis.cache.RedisCache"
@@ -233,6 +233,25 @@ def test_keys_that_are_somebody_elses(queue, client):
     queue.clear()
 
 
+def test_a_cluster_that_goes_away():
+    with RedisServer("--cluster-enabled", "yes", *IN_MEMORY) as server:
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            until(lambda: client.cluster("INFO")["cluster_state"] == "ok")
+        queue = RedisQueue("default", {"url": server.url, "cluster": True})
+        queue.enqueue([job()])
+        server.kill()
+        for call in (lambda: queue.enqueue([job()]), lambda: queue.fetch(CLAIM), lambda: queue.wait(0.1), queue.counts):
+            with unavailable(""):
+                call()
+        with unavailable(""):
+            RedisQueue("default", {"url": server.url, "cluster": True}).counts()
+
+
+def redis_cache(location, **options):
+    return {"BACKEND": REDIS, "LOCATION": location, "OPTIONS": options}
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -240,6 +259,12 @@ def test_keys_that_are_somebody_elses(queue, client):
         ({"cache": "memory"}, "CACHES\\['memory'\\], whose backend is .*LocMemCache; it must be django_redis"),
         ({"cache": "django"}, "CACHES\\['django'\\], whose backend is .*django.core.cache.backends.redis.RedisCache"),
         ({"cache": "broken"}, "CACHES\\['broken'\\].*no_such_module"),
+        ({"cache": 5}, r"\['cache'\] is 5, which is not in CACHES"),
+        ({"cache": "nowhere"}, "CACHES\\['nowhere'\\]: Missing connections string"),
+        ({"cache": "bare"}, "CACHES\\['bare'\\]: Redis URL must specify"),
+        ({"cache": "sentinel"}, "CACHES\\['sentinel'\\]: .*CONNECTION_POOL_CLASS is not configured correctly"),
+        ({"cache": "shards"}, "CACHES\\['shards'\\], which spreads keys over several servers"),
+        ({"cache": "typo"}, "CACHES\\['typo'\\]: .*NoSuchClient"),
         ({}, r"CACHES\['default'\], whose backend"),
         ({"url": "localhost:6379"}, r"\['url'\] is no URL of a Redis.*redis://user:password@host"),
         ({"url": "redis://localhost:port"}, r"\['url'\] is no URL of a Redis"),
@@ -255,6 +280,11 @@ def test_wrong_options(options, words, settings):
         "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "django": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://localhost"},
         "broken": {"BACKEND": "no_such_module.Cache"},
+        "nowhere": {"BACKEND": REDIS},
+        "bare": {"BACKEND": REDIS, "LOCATION": "localhost:6379"},
+        "sentinel": redis_cache("redis://main/0", CLIENT_CLASS="django_redis.client.SentinelClient"),
+        "shards": redis_cache(["redis://a", "redis://b"], CLIENT_CLASS="django_redis.client.ShardClient"),
+        "typo": redis_cache("redis://localhost", CLIENT_CLASS="django_redis.client.NoSuchClient"),
     }
     with pytest.raises(LocoConfigurationError, match=f"TASKS\\['shop'\\].*{words}"):
         RedisQueue("shop", options)
