@@ -1,0 +1,83 @@
+"""gunicorn's configuration: a worker and a scheduler inside each of its processes, under its own signals.
+
+::
+
+    LOCO_START="--worker --scheduler" gunicorn -c python:django_loco.servers.gunicorn mysite.wsgi
+
+``LOCO_START`` has flags of ``manage.py loco_start``; without it only hooks run, and what belongs to every process.
+Any option of gunicorn may follow. A configuration file of your own begins with ``from django_loco.servers.gunicorn
+import *``; a hook of your own in it calls the one of the same name here.
+
+What happens where
+------------------
+gunicorn's first process, the master, knows nothing of Django unless ``preload_app`` makes it. The processes that it
+forks load the site, and then begin: nothing that was made before a fork (thread, connection, lock) is used after it.
+Each ends in the order that ``shutdown`` describes. gunicorn kills what is left ``graceful_timeout`` seconds after the
+signal, so the deadline is never later than that.
+
+After ``max_requests`` gunicorn starts the next process only when this one has ended. So jobs are handed back then
+rather than waited for.
+"""
+
+# Whatever has the name of a setting in here is one: gunicorn reads this module's namespace.
+
+from __future__ import annotations
+
+import mmap
+import sys
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+
+from ..shutdown import FORCED
+from .gunicorn_worker import Tenant
+
+__all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_exit"]
+
+#: Shared by all processes: whether one of them had to hand something back when gunicorn was stopped.
+_forced = mmap.mmap(-1, 1)
+_tenant: Tenant | None = None
+
+
+def on_starting(server: Any) -> None:
+    """Refuse what cannot work, and let Ctrl-C end requests and jobs like any other signal."""
+    if "gevent" in server.cfg.worker_class_str:
+        raise RuntimeError(
+            "django-loco does not run in gunicorn's gevent workers: there all threads are one, and a job would hold "
+            "up every request of its process. Take --worker-class gthread (or asgi), or leave django-loco's "
+            "configuration out and run manage.py loco_worker beside gunicorn."
+        )
+    server.handle_term = server.handle_int = server.handle_quit = _end
+
+
+def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's signature)
+    """Close the connections that a preloaded site has opened: its copies must not share them."""
+    if apps.ready:
+        connections.close_all()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Begin, in a process that has loaded the site."""
+    global _tenant
+    _tenant = Tenant(worker)
+    _tenant.start()
+
+
+def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Wait for what runs. gunicorn calls this in the master, too, for a process that is gone."""
+    if _tenant and _tenant.lives_in(worker) and _tenant.end() == FORCED:
+        _forced[0] = _tenant.was_asked
+        _tenant.leave()
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001
+    """Give gunicorn the exit code of its processes."""
+    if _forced[0]:
+        sys.exit(FORCED)
+
+
+def _end() -> None:
+    """End gunicorn in order, on whichever signal; a second one, of the keyboard, ends the wait."""
+    _forced[0] = 0
+    raise StopIteration

@@ -1,0 +1,201 @@
+"""Components in a process that belongs to a server which is not ours: a worker of gunicorn, uvicorn, hypercorn.
+
+Whose turn it is
+----------------
+The server has the main thread and decides when the process ends; the components have threads of their own, and one
+more goes through the order of the shutdown. Signals come to that thread first (``relay``). It runs the hooks, tells
+the components to take nothing new, then lets the server have the signal, and waits for both. The server says when its
+last request is answered, and is kept from ending the process until the rest is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from signal import SIGINT, SIGQUIT, SIGTERM, Signals
+from typing import Any
+
+from ..component import Component
+from ..shutdown import CLEAN, FORCED, Shutdown
+from .relay import Relay
+from .signals import ONE_SIGNAL
+
+#: Seconds that jobs have when it is the server that ends its process, as gunicorn does after ``max_requests``: it
+#: starts no other before this one has ended, and on the port nobody answers.
+RECYCLE = 1.0
+#: Seconds between two looks at whether the server ends its process by itself.
+LOOK_EVERY = 0.25
+#: Seconds between two signs of life while a process waits for its jobs.
+BEAT_EVERY = 1.0
+#: What makes a ``Hosted``. Named rather than imported: gunicorn's master and ``asgi.py`` import this module before
+#: Django is set up, and that is not possible for what knows of models.
+FURNISH = "django_loco.management.beside.furnish"
+ENDS = "the server ends its process"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What there is to know of the server."""
+
+    is_ending: Callable[[], bool] = lambda: False
+    """Whether it has decided by itself to end the process."""
+
+    stop_signal: Signals | None = None
+    """What makes it answer its last requests, whatever signal came; ``None``: that one."""
+
+    cut_signal: Signals | None = None
+    """What makes it leave its requests; ``None``: it has a limit of its own for them."""
+
+    beat: Callable[[], object] = lambda: None
+    """Called now and then while the process waits for its jobs."""
+
+
+class HostServer(Component):
+    """The server as a shutdown sees it."""
+
+    name = "server"
+
+    def __init__(self, stop: Callable[[], object], cut: Callable[[], object]) -> None:
+        """``stop`` makes it accept nothing more, ``cut`` leave what it has accepted."""
+        self._stop, self._cut = stop, cut
+        self._told = False
+        self.served = threading.Event()
+
+    def start(self) -> None:
+        """Do nothing: it runs."""
+
+    def quiet(self) -> None:
+        """Do nothing: a server takes requests until it stops."""
+
+    def stop(self, deadline: float) -> None:
+        """Let it accept nothing more; when told so again at the ``deadline``, leave the requests in flight."""
+        if self.served.is_set():
+            return
+        told, self._told = self._told, True
+        if not told:
+            self._stop()
+        elif deadline <= time.monotonic():
+            self._cut()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds for its last answer; return whether it was given."""
+        return self.served.wait(timeout)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not given its last answer."""
+        return not self.served.is_set()
+
+    def health(self) -> dict[str, Any]:
+        """Return ``alive``, and as ``running`` 1 if it was told to stop and still answers."""
+        return {"alive": self.is_alive, "running": int(self._told and self.is_alive)}
+
+
+class Hosted:
+    """Components beside the server of this process, and their end.
+
+    1. ``start``, in the main thread when the server has its handlers for signals, starts the components and a thread
+       that waits for what ends them: a signal, or the server that ends by itself.
+    2. The thread goes through ``shutdown.run``; the server is one of its parts.
+    3. ``end``, in the main thread when the last request is answered, waits for that thread.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        components: Component,
+        shutdown: Shutdown,
+        *,
+        running: Callable[[], Sequence[Component]] = lambda: (),
+        finish: Callable[[], None] | None = None,
+    ) -> None:
+        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``."""
+        self._host, self._components, self._shutdown = host, components, shutdown
+        self._running, self._finish = running, finish
+        self._server = HostServer(self._stop_server, self._cut_server)
+        self._relay = Relay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
+        self._signals: Counter[str] = Counter()
+        self._level, self._last = 0, -math.inf
+        self._code = CLEAN
+        self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether it was a signal that asked for the end."""
+        return self._level > 0
+
+    def start(self) -> None:
+        """Start the components. Outside of the main thread no signal is seen, only the server's end."""
+        if threading.current_thread() is threading.main_thread():
+            self._relay.install()
+        self._components.start()
+        self._thread.start()
+
+    def end(self) -> int:
+        """Say that the last request is answered, wait for all the rest, and return the exit code."""
+        if threading.current_thread() is threading.main_thread():
+            self._relay.install()  # asyncio takes handlers away with its loop
+        self._server.served.set()
+        self._shutdown.request(ENDS, timeout=min(RECYCLE, self._shutdown.timeout))
+        while self._thread.is_alive():
+            self._thread.join(BEAT_EVERY)
+            self._host.beat()
+        return self._code
+
+    def _run(self) -> None:
+        while not self._shutdown.requested.wait(LOOK_EVERY):
+            if self._host.is_ending():
+                self._shutdown.request(ENDS, timeout=min(RECYCLE, self._shutdown.timeout))
+        self._code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
+        if self._host.cut_signal is None and self._level > 1:
+            self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
+
+    def _on_signal(self, name: str) -> None:
+        """Obey. A terminal's Ctrl-C, and what a parent process makes of it for its children, are one signal."""
+        before = max(self._signals["SIGINT"], self._signals["SIGQUIT"])
+        self._signals[name] += 1
+        is_by_hand = max(self._signals["SIGINT"], self._signals["SIGQUIT"]) > before
+        if self._level == 0 or (is_by_hand and time.monotonic() - self._last > ONE_SIGNAL):
+            self._level += 1
+            self._last = time.monotonic()
+            self._obey(name)
+
+    def _obey(self, name: str) -> None:
+        match self._level:
+            case 1:
+                self._shutdown.request(name, signal=name)
+            case 2:
+                self._shutdown.hurry()
+            case _:
+                os._exit(FORCED)
+
+    def _stop_server(self) -> None:
+        if self._shutdown.signal and not self._host.is_ending():
+            self._relay.hand_on(self._host.stop_signal or Signals[self._shutdown.signal])
+
+    def _cut_server(self) -> None:
+        if self._host.cut_signal:
+            self._relay.hand_on(self._host.cut_signal)
+
+
+_owner: int | None = None
+
+
+def claim() -> bool:
+    """Say that somebody looks after the components of this process; return whether nobody did before."""
+    global _owner
+    before, _owner = _owner, os.getpid()
+    return before != _owner
+
+
+def is_claimed() -> bool:
+    """Whether somebody looks after the components of this process."""
+    return _owner == os.getpid()
