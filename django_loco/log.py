@@ -7,7 +7,9 @@ own, name the filter in ``LOGGING``; it gives each record the attributes that a 
     "formatters": {"loco": {"format": "%(asctime)s %(levelname)s %(label)s %(message)s"}},
 
 ``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its
-id and the number of the attempt. One by one they are ``component``, ``task``, ``job_id`` and ``attempt``.
+id and the number of the attempt. In a request it is ``[web] request#5f0c77de``, if ``MIDDLEWARE`` names
+``django_loco.middleware.request_id``. One by one they are ``component``, ``task``, ``job_id``, ``attempt`` and
+``request_id``.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from .compat import TASKS_LOGGER
 Fields = Mapping[str, Any]
 
 #: What a label is made of, in the order of the JSON form.
-FIELDS = ("component", "job_id", "task", "attempt")
+FIELDS = ("component", "job_id", "task", "attempt", "request_id")
 
 #: The component of a line that nothing else tells, by the logger it came through.
 _COMPONENT_OF_LOGGER = {
@@ -74,6 +76,11 @@ def unbind(token: Token[Fields]) -> None:
     _bound.reset(token)
 
 
+def drop(*names: str) -> None:
+    """Take back ``fields`` by their names, whoever bound them."""
+    _bound.set({name: value for name, value in _bound.get().items() if name not in names})
+
+
 def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
     """Return what ``FIELDS`` are for ``record`` in the calling thread; ``default`` is the component of last resort."""
     bound = _bound.get()
@@ -86,7 +93,7 @@ def _by_logger(name: str) -> str:
 
 
 class LabelFilter(logging.Filter):
-    """Lets every record pass and gives it ``label``, ``component``, ``job_id``, ``task`` and ``attempt``."""
+    """Lets every record pass and gives it ``label`` and what ``FIELDS`` names."""
 
     def __init__(self, component: str = "") -> None:
         """``component`` is named where a line's own is not known."""
@@ -104,16 +111,16 @@ class LabelFilter(logging.Filter):
 def label(record: logging.LogRecord) -> str:
     """Return ``[worker] send#9f3a01bc/2`` from a filtered record's attributes, less what is not known of it."""
     component = record.__dict__["component"]
-    return f"{f'[{component}]' if component else ''} {job_label(record)}".strip()
+    return f"{f'[{component}]' if component else ''} {place_label(record)}".strip()
 
 
-def job_label(record: logging.LogRecord) -> str:
-    """Return ``send#9f3a01bc/2`` from a filtered record's attributes, or nothing outside of jobs."""
+def place_label(record: logging.LogRecord) -> str:
+    """Return ``send#9f3a01bc/2`` in a job, ``request#5f0c77de`` in a request, else nothing."""
     fields = record.__dict__
-    if not fields["job_id"]:
-        return ""
     # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
-    return f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
+    if fields["job_id"]:
+        return f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
+    return f"request#{fields['request_id'][-8:]}" if fields["request_id"] else ""
 
 
 class LabelFormatter(logging.Formatter):
@@ -129,8 +136,8 @@ class LabelFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; a traceback's further lines carry no label."""
         self.filter(record)
-        job = "" if isinstance(self.inner, PlainFormatter) else job_label(record)
-        return " ".join(part for part in (self._component(record), job, self.inner.format(record)) if part)
+        place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
+        return " ".join(part for part in (self._component(record), place, self.inner.format(record)) if part)
 
     def _component(self, record: logging.LogRecord) -> str:
         name = record.__dict__["component"]
@@ -157,9 +164,9 @@ class PlainFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Return the line without its traceback."""
         LabelFilter().filter(record)
-        job, level = job_label(record), f"{record.levelname}:" if record.levelno >= logging.WARNING else ""
-        message = _state(record) if job else ""
-        record.message = " ".join(part for part in (job, level, message or record.message) if part)
+        place, level = place_label(record), f"{record.levelname}:" if record.levelno >= logging.WARNING else ""
+        message = _state(record) if record.__dict__["job_id"] else ""
+        record.message = " ".join(part for part in (place, level, message or record.message) if part)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
@@ -182,7 +189,7 @@ class JSONFormatter(logging.Formatter):
     """One JSON object per line.
 
     ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, and what is known of ``component``, ``job_id``,
-    ``task``, ``attempt``, ``status_code`` and ``exception`` (the traceback).
+    ``task``, ``attempt``, ``request_id``, ``status_code``, ``exception`` (the traceback) and ``stack``.
     """
 
     def __init__(self, component: str = "") -> None:
@@ -194,13 +201,23 @@ class JSONFormatter(logging.Formatter):
         """Return the line."""
         self.filter(record)
         known = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
+        known |= {
+            "exception": self.formatException(record.exc_info) if record.exc_info else "",
+            "stack": record.stack_info or "",
+        }
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             **{name: value for name, value in known.items() if value != ""},
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the message; one whose arguments do not fit must not end up as a line that is no JSON."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - arguments may be anything
+        return f"{record.msg} ({type(error).__name__}: its arguments do not fit)"

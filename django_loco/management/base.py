@@ -15,7 +15,7 @@ from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
 from ..servers.reload import is_reloaded
 from . import banner
-from .console import set_up_console
+from .console import set_up_console, wants_colour
 from .parts import Choice
 
 logger = logging.getLogger("django_loco.servers")
@@ -44,7 +44,7 @@ class LocoCommand(BaseCommand):
     def set_up(self, choice: Choice, options: Mapping[str, Any]) -> None:
         """Label what is logged from here on."""
         if self.owns_process:
-            set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=not options["no_color"])
+            set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
 
     def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
         """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
@@ -57,7 +57,7 @@ class LocoCommand(BaseCommand):
             elif loco_settings().LOG_FORMAT == "json":
                 logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(choice, url, remark)))
             else:
-                colour = self.style.SUCCESS("x") != "x"
+                colour = wants_colour(self.stdout, colour_wish(options))
                 self.stdout.write(banner.render(banner.rows(choice, url, remark), colour=colour))
                 self.stdout.flush()
 
@@ -71,3 +71,8 @@ class LocoCommand(BaseCommand):
         shutdown.forget()
         if code != shutdown.CLEAN:
             sys.exit(code)
+
+
+def colour_wish(options: Mapping[str, Any]) -> bool | None:
+    """Return what ``--no-color`` or ``--force-color`` says; ``None``: neither."""
+    return False if options["no_color"] else True if options["force_color"] else None

@@ -6,6 +6,7 @@ import logging
 import logging.handlers
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,19 +27,26 @@ _ELSEWHERE = (
 )
 
 
-def set_up_console(component: str, *, form: str = "text", colour: bool = True) -> None:
+def set_up_console(component: str, *, form: str = "text", colour: bool | None = None) -> None:
     """Make the console of this process readable, whatever ``LOGGING`` says of it; for the commands.
 
     1. Each handler that writes to stdout or stderr gets a formatter that puts the label in front of its own lines
-       (``form="text"``, in colour on a terminal unless ``NO_COLOR`` is set), or writes JSON (``form="json"``).
+       (``form="text"``, in colour as ``wants_colour`` says), or writes JSON (``form="json"``).
     2. What django-loco and Django's tasks log from ``INFO`` on is shown, also where ``LOGGING`` would not (Django's
        default shows it with ``DEBUG`` only) but never twice. A level set for these loggers is respected.
 
+    3. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
+
     ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
     """
+    names = ["django_loco", TASKS_LOGGER]
+    if form == "json":
+        logging.captureWarnings(capture=True)
+        threading.excepthook = _log_end_of_thread
+        names.append("py.warnings")
     for handler in _std_handlers():
         _label(handler, component, form, colour=colour)
-    for name in ("django_loco", TASKS_LOGGER):
+    for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)
 
 
@@ -50,17 +58,34 @@ def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
             yield handler
 
 
-def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, colour: bool) -> None:
+def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, colour: bool | None) -> None:
     if isinstance(handler.formatter, LabelFormatter | JSONFormatter):
         return
     if form == "json":
         handler.setFormatter(JSONFormatter(component))
     else:
-        colour = colour and handler.stream.isatty() and "NO_COLOR" not in os.environ
-        handler.setFormatter(LabelFormatter(handler.formatter or PlainFormatter(), component, colour=colour))
+        inner = handler.formatter or PlainFormatter()
+        handler.setFormatter(LabelFormatter(inner, component, colour=wants_colour(handler.stream, colour)))
 
 
-def _show(logger: logging.Logger, component: str, form: str, *, colour: bool) -> None:
+def wants_colour(stream: Any, wish: bool | None = None) -> bool:
+    """Return whether to write in colour to ``stream``: as its user wishes, else if it is a terminal.
+
+    ``wish`` is that of the command line. After it comes ``NO_COLOR``, then ``FORCE_COLOR``; empty ones do not count.
+    """
+    if wish is not None:
+        return wish
+    return not os.environ.get("NO_COLOR") and bool(os.environ.get("FORCE_COLOR") or stream.isatty())
+
+
+def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    if end.exc_type is not SystemExit:
+        name = end.thread.name if end.thread else "?"
+        error = (end.exc_type, end.exc_value or end.exc_type(), end.exc_traceback)
+        logging.getLogger("django_loco").error("The thread %r has ended with an error", name, exc_info=error)
+
+
+def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | None) -> None:
     if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
     if not any(isinstance(handler, _OwnHandler) for handler in logger.handlers):

@@ -6,13 +6,15 @@ import json
 import logging
 import logging.config
 import sys
+import threading
+import warnings
 
 import pytest
 from django.test import override_settings
 from django.utils.log import DEFAULT_LOGGING
 
 from django_loco.compat import TASKS_LOGGER
-from django_loco.management.console import set_up_console
+from django_loco.management.console import set_up_console, wants_colour
 
 
 class Console:
@@ -32,8 +34,10 @@ class Console:
 @pytest.fixture
 def console(capsys, monkeypatch):
     """A clean logging tree; what the test finds there is put back afterwards."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    names = ("", "django", "django.server", "django_loco", TASKS_LOGGER, "shop")
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    names = ("", "django", "django.server", "django_loco", TASKS_LOGGER, "shop", "py.warnings")
     loggers = {name: logging.getLogger(name) for name in names}
     before = {name: (logger.handlers[:], logger.level, logger.propagate) for name, logger in loggers.items()}
     for name, logger in loggers.items():
@@ -44,6 +48,7 @@ def console(capsys, monkeypatch):
         loggers[name].handlers[:] = handlers
         loggers[name].setLevel(level)
         loggers[name].propagate = propagate
+    logging.captureWarnings(capture=False)
     if logging.lastResort:
         logging.lastResort.setFormatter(None)
 
@@ -151,9 +156,48 @@ def test_no_colour_against_the_users_wish(console, monkeypatch, wish):
     if wish == "NO_COLOR":
         monkeypatch.setenv("NO_COLOR", "1")
     configure()
-    set_up_console("worker", colour=wish != "argument")
+    set_up_console("worker", colour=False if wish == "argument" else None)
     logging.getLogger("django_loco").info("hello")
     assert console.lines[0].startswith("[worker]")
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "argument", "colour"),
+    [
+        ({}, False, None, False),
+        ({"FORCE_COLOR": "1"}, False, None, True),
+        ({"FORCE_COLOR": ""}, False, None, False),
+        ({"NO_COLOR": ""}, True, None, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, None, False),
+        ({"NO_COLOR": "1"}, False, True, True),
+        ({"FORCE_COLOR": "1"}, True, False, False),
+    ],
+)
+def test_who_decides_on_colour(console, monkeypatch, variables, terminal, argument, colour):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert wants_colour(sys.stderr, argument) is colour
+
+
+def test_in_json_what_python_itself_would_write_is_a_line_too(console):
+    def fail() -> None:
+        raise ValueError("no")
+
+    configure()
+    set_up_console("worker", form="json")
+    thread = threading.Thread(target=fail, name="feed")
+    thread.start()
+    thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    lines = [json.loads(line) for line in console.lines]
+    assert lines[0]["message"] == "The thread 'feed' has ended with an error"
+    assert lines[0]["exception"].endswith("ValueError: no")
+    assert "DeprecationWarning: old" in lines[1]["message"]
 
 
 def test_files_are_left_alone(console, tmp_path):

@@ -17,6 +17,7 @@ from django_loco.calls import Calls
 from django_loco.compat import TASKS_LOGGER
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
+REQUEST = {"component": "web", "request_id": "0198f3a1c2d37e4f8a1b2c3d5f0c77de"}
 
 
 def record(name: str = "shop", level: int = logging.INFO, message: str = "hello") -> logging.LogRecord:
@@ -38,7 +39,31 @@ def labelled(entry: logging.LogRecord, component: str = "") -> str:
 def test_a_line_of_a_job(job):
     entry = record()
     assert labelled(entry) == "[worker] send#9f3a01bc/2"
-    assert {name: entry.__dict__[name] for name in log.FIELDS} == JOB
+    assert {name: entry.__dict__[name] for name in log.FIELDS} == JOB | {"request_id": ""}
+
+
+@pytest.fixture
+def request_():
+    token = log.bind(**REQUEST)
+    yield
+    log.unbind(token)
+
+
+def test_a_line_of_a_request(request_):
+    assert labelled(record()) == "[web] request#5f0c77de"
+    assert log.LabelFormatter(log.PlainFormatter()).format(record()).endswith("] request#5f0c77de hello")
+    assert json.loads(log.JSONFormatter().format(record()))["request_id"] == REQUEST["request_id"]
+
+
+def test_a_job_inside_of_a_request_is_labelled_as_a_job_and_has_both_ids_in_json(request_, job):
+    assert labelled(record()) == "[worker] send#9f3a01bc/2"
+    fields = json.loads(log.JSONFormatter().format(record()))
+    assert (fields["request_id"], fields["job_id"]) == (REQUEST["request_id"], JOB["job_id"])
+
+
+def test_what_is_dropped_is_gone_whoever_bound_it(request_):
+    log.drop("request_id")
+    assert labelled(record()) == "[web]"
 
 
 def test_what_is_bound_is_bound_to_one_thread_and_taken_back(job):
@@ -150,3 +175,15 @@ def test_a_line_in_json(job):
 
 def test_a_line_in_json_leaves_out_what_is_not_known():
     assert set(json.loads(log.JSONFormatter().format(record()))) == {"time", "level", "logger", "message"}
+
+
+def test_a_line_in_json_that_cannot_be_formatted_is_a_line_all_the_same():
+    entry = logging.LogRecord("shop", logging.INFO, __file__, 1, "%d jobs", ("three",), None)
+    assert json.loads(log.JSONFormatter().format(entry))["message"] == "%d jobs (TypeError: its arguments do not fit)"
+
+
+def test_a_line_in_json_carries_the_stack_if_there_is_one():
+    entry = logging.LogRecord(
+        "shop", logging.INFO, __file__, 1, "here", (), None, sinfo="Stack (most recent call last)"
+    )
+    assert json.loads(log.JSONFormatter().format(entry))["stack"] == "Stack (most recent call last)"
