@@ -31,6 +31,9 @@ class Component(ABC):
     name: ClassVar[str]
     """The word for it in logs, on the banner, in health and after ``--component``; by default the name of the class."""
 
+    error: BaseException | None = None
+    """What made it die, if it knows: for the log."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not hasattr(cls, "name"):
@@ -69,7 +72,7 @@ class Loop(Component):
     """A component with one thread, which takes one turn after the other. Fill in ``turn``, perhaps ``open``, ``close``.
 
     1. The thread calls ``open``, then ``turn`` over and over.
-    2. An exception from either ends the thread: the component has died, and the supervisor starts another one.
+    2. An exception from either ends the thread: the component has died, and the supervisor logs it and starts another.
     3. After ``quiet`` there are no more turns. After ``stop``, or an exception, the thread calls ``close`` and ends.
 
     ::
@@ -154,8 +157,8 @@ class Loop(Component):
             self.open()
             while not self._stopped.wait(self._take_turn()):
                 pass
-        except BaseException:
-            logger.exception("The %s ends because of an error", self.name)
+        except BaseException as error:  # noqa: BLE001 (whoever watches over it logs it)
+            self.error = error
         finally:
             self._leave()
 

@@ -165,9 +165,8 @@ class Watch:
             self._phase = State.RUNNING
             self._pass_on()
             return self._watch(self.component)
-        except BaseException as error:
-            repeated, self.problem = self.problem == repr(error), repr(error)
-            logger.exception("The %s failed: %s", self.part.name, self.problem, exc_info=not repeated)
+        except BaseException as error:  # noqa: BLE001 (it is logged)
+            self._log("failed", error)
             self._clear_up()
             return False
 
@@ -186,15 +185,23 @@ class Watch:
             if not component.is_alive and not self._told_to_stop.is_set():
                 return self._bury(component)
         component.join()
+        if component.error:
+            self._log("ended with an error", component.error)
         return True
 
     def _bury(self, component: Component) -> bool:
         if self.part.may_end and component.join(CLEAR_UP):
             return True
-        self.problem = "died"
-        logger.error("The %s has died", self.part.name)
+        self._log("has died", component.error)
         self._clear_up()
         return False
+
+    def _log(self, how: str, error: BaseException | None) -> None:
+        """Tell of an error; of one that is repeated without its traceback."""
+        problem = repr(error) if error else "died"
+        news = error if problem != self.problem else None
+        self.problem = problem
+        logger.error("The %s %s%s", self.part.name, how, f": {problem}" if error else "", exc_info=news)
 
     def _clear_up(self) -> None:
         """Let a component that died, or started only in part, let go of what it holds."""

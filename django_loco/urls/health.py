@@ -23,7 +23,10 @@ def view_of(answer: Callable[[], Answer]) -> View:
     @require_safe
     def view(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 (Django's signature)
         status, body = answer()
-        return JsonResponse(body, status=status, json_dumps_params={"default": str})
+        response = JsonResponse(body, status=status, json_dumps_params={"default": str})
+        # Or Django would log each 503 as an error, and mail it to the admins: once a second, if a probe asks as often.
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return response
 
     view.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware
     return view

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from django_loco.component import Loop
+from django_loco.supervisor import Part, Supervisor
 
 SECONDS = 10.0
 
@@ -93,16 +94,45 @@ def test_a_turn_says_when_the_next_one_is(run):
     assert loop.events.count("turn") == 1
 
 
-def test_a_turn_that_raises_ends_it_and_closes_what_is_open(run, caplog):
-    def fail() -> None:
-        raise OSError("no network")
+def fail() -> None:
+    raise OSError("no network")
 
+
+def test_a_turn_that_raises_ends_it_and_closes_what_is_open(run):
     loop = run(fail)
     assert loop.join(SECONDS)
     assert not loop.is_alive
     assert loop.events == ["open", "turn", "close"]
-    assert "The turns ends because of an error" in caplog.text
-    assert caplog.records[0].exc_info
+    assert repr(loop.error) == "OSError('no network')"
+
+
+def test_its_supervisor_tells_once_in_full_what_ended_it(caplog):
+    supervisor = Supervisor([Part("turns", lambda: Turns(fail))], backoff=lambda deaths: 0.0, look_every=0.001)
+    supervisor.start()
+    while supervisor.watches[0].deaths < 3:
+        threading.Event().wait(0.001)
+    supervisor.stop(0.0)
+    assert supervisor.join(SECONDS)
+    assert supervisor.health()["components"]["turns"]["problem"] == "OSError"
+    told = [record for record in caplog.records if "has died: OSError('no network')" in record.getMessage()]
+    assert [bool(record.exc_info) for record in told][:2] == [True, False]
+
+
+def test_an_error_at_the_end_is_told_too(caplog):
+    turning, go_on = threading.Event(), threading.Event()
+
+    def fail_late() -> None:
+        turning.set()
+        assert go_on.wait(SECONDS)
+        raise OSError("no network")
+
+    supervisor = Supervisor([Part("turns", lambda: Turns(fail_late))], look_every=0.001)
+    supervisor.start()
+    assert turning.wait(SECONDS)
+    supervisor.stop(0.0)
+    go_on.set()
+    assert supervisor.join(SECONDS)
+    assert "The turns ended with an error: OSError('no network')" in caplog.text
 
 
 def test_one_that_never_started_has_ended():
