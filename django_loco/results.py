@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -85,23 +85,32 @@ def _forget(*, setting: str, **kwargs: Any) -> None:
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
     """Return ``job`` as Django shows it. ``task``: the one it is a job of, if the caller has it at hand."""
     args, kwargs = decode_call(job.arguments)
-    result: TaskResult[..., Any] = TaskResult(
-        task=_as_enqueued(task or _known(job), job),
-        id=job.id,
-        status=job.status,
-        enqueued_at=_shown(job.enqueued_at),
-        started_at=_shown(job.started_at),
-        finished_at=_shown(job.finished_at),
-        last_attempted_at=_shown(job.last_attempted_at),
-        args=args,
-        kwargs=kwargs,
-        backend=job.backend,
-        errors=list(job.errors),
-        worker_ids=[*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
+    result: TaskResult[..., Any] = object.__new__(TaskResult)
+    # Not by its constructor: that looks through all arguments for what is not JSON, and these were just that.
+    _fill(
+        result,
+        {
+            **_DEFAULTS,
+            "task": _as_enqueued(task or _known(job), job),
+            "id": job.id,
+            "status": job.status,
+            "enqueued_at": _shown(job.enqueued_at),
+            "started_at": _shown(job.started_at),
+            "finished_at": _shown(job.finished_at),
+            "last_attempted_at": _shown(job.last_attempted_at),
+            "args": args,
+            "kwargs": kwargs,
+            "backend": job.backend,
+            "errors": list(job.errors),
+            "worker_ids": [*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
+            "_return_value": decode(job.return_value or "null") if job.status == SUCCESSFUL else None,
+        },
     )
-    if job.status == SUCCESSFUL and job.return_value is not None:
-        object.__setattr__(result, "_return_value", decode(job.return_value))
     return result
+
+
+#: For fields that ``TaskResult`` may get one day.
+_DEFAULTS = {field.name: field.default for field in fields(TaskResult) if field.default is not MISSING}
 
 
 def _known(job: Job) -> Task[..., Any]:
@@ -145,7 +154,7 @@ def _shown_option(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _fill(task: Task[..., Any], values: dict[str, Any]) -> None:
+def _fill(frozen: Task[..., Any] | TaskResult[..., Any], values: dict[str, Any]) -> None:
     setter: Callable[[object, str, Any], None] = object.__setattr__
     for name, value in values.items():
-        setter(task, name, value)
+        setter(frozen, name, value)

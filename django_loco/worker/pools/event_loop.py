@@ -122,7 +122,8 @@ class EventLoopPool:
         bind(component="worker")
         task_backends[self._alias]  # made here, it is found in the context of each job
         self._context = copy_context()
-        self._live(loop)
+        self._beat = time.monotonic()
+        loop.call_soon(self._live, loop)
         while not self._closed:
             try:
                 loop.run_forever()
@@ -133,6 +134,7 @@ class EventLoopPool:
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beat = time.monotonic()
+        self._sweep()
         loop.call_later(_BEAT, self._live, loop)
 
     def _next(self) -> Run | None:
@@ -144,17 +146,15 @@ class EventLoopPool:
     def _fill(self) -> None:
         while len(self._tasks) < self.size and (run := self._next()) is not None:
             run.started = True
-            task = asyncio.get_running_loop().create_task(self._attend(run), context=self._context.copy())
-            self._tasks[run] = task
-            task.add_done_callback(partial(self._check_attended, run))
+            loop = asyncio.get_running_loop()
+            self._tasks[run] = loop.create_task(self._attend(run), context=self._context.copy())
 
-    def _check_attended(self, run: Run, task: asyncio.Task[None]) -> None:
-        """Hand back a job whose task another job cancelled before its first step."""
-        if self._tasks.get(run) is not task:
-            return
-        del self._tasks[run]
-        if run.settle():
-            self._report(run, Outcome.released(run.job))
+    def _sweep(self) -> None:
+        """Hand back jobs whose tasks other jobs cancelled before their first step."""
+        for run in [run for run, task in self._tasks.items() if task.done()]:
+            del self._tasks[run]
+            if run.settle():
+                self._report(run, Outcome.released(run.job))
         self._fill()
 
     async def _attend(self, run: Run) -> None:
