@@ -160,6 +160,7 @@ class RedisWaiter:
         self._node = self._server.node
         pool = self._node.connection_pool
         self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._connection.connect()  # the first command would, too, but without asking a Sentinel where
         self._client_id = self._own_id()
 
     def _own_id(self) -> int | None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from redis import Redis
+from redis.sentinel import SentinelConnectionPool
 
 from django_loco.exceptions import QueueUnavailable
 from django_loco.job import Job, Outcome, utcnow
@@ -261,6 +263,25 @@ def test_who_waits_takes_no_connection_from_the_pool(redis_server, queue):
     assert woken.wait(PATIENCE)
     waiter.join()
     assert len(small.fetch(CLAIM)) == 1
+
+
+class Sentinel:
+    """Says where the primary is, which by its name alone nobody would find."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def discover_master(self, name: str) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+
+def test_who_waits_asks_a_sentinel_where(redis_server, queue):
+    pool = SentinelConnectionPool("no-such-host.invalid", Sentinel(redis_server.port))
+    queue.server.client = Redis(connection_pool=pool)
+    queue.fetch(CLAIM)
+    queue.enqueue([job()])
+    assert queue.wait(PATIENCE) is True
+    queue.close()
 
 
 def test_a_wait_ends_when_a_job_is_due_though_the_pool_is_exhausted(redis_server, queue):
