@@ -7,7 +7,8 @@
     │   └── QueueFull            it takes no more for now
     ├── UnknownTask              a stored job names a task that this process does not have
     ├── LostJob                  a job took its worker down with it, again and again
-    └── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
+    ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
+    └── Interrupted              a job ends early, to be gone on with; raised by the job itself
 
 The errors of Django's own contract are raised as Django defines them: ``InvalidTask``, ``TaskResultDoesNotExist``
 and so on (import them from ``django.tasks.exceptions``), and for what JSON does not have a ``TypeError`` or
@@ -47,3 +48,7 @@ class LostJob(LocoError):
 
 class JobTimeout(LocoError, TimeoutError):
     """The job ran longer than its ``timeout`` in seconds."""
+
+
+class Interrupted(LocoError):
+    """Raised by a job that ends early because its worker is about to. It is handed back, and spends no attempt."""

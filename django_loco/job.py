@@ -102,6 +102,9 @@ class Job:
     return_value: str | None = None
     """JSON text, once ``SUCCESSFUL``."""
 
+    checkpoint: str | None = None
+    """JSON text: how far a run has come, by its own account; until the job has succeeded."""
+
     token: str | None = None
     """The fencing token of the claim it is held under, while ``RUNNING``."""
 
@@ -185,6 +188,7 @@ class Outcome:
             "errors": (*job.errors, *errors),
             "lost": job.lost + self.lost,
             "return_value": self.return_value,
+            "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
         }
 
     def _is_repeated(self) -> bool:

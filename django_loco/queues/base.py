@@ -121,6 +121,14 @@ class Queue(ABC):
         """Make the leases of held ``jobs`` valid for ``lease`` seconds from now; return the ids no longer held."""
 
     @abstractmethod
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store ``text`` (JSON) with a held ``job`` as its ``checkpoint``; return whether it is still held.
+
+        It stays with the job, whatever becomes of the run, until an outcome is ``SUCCESSFUL``. An outcome does not
+        bring one: that of its ``job`` may be older than the one that is stored.
+        """
+
+    @abstractmethod
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free up to ``limit`` jobs whose lease has run out, by ``Outcome.of_dead_worker``; return them as freed.
 

@@ -32,7 +32,7 @@ from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue
 from .rows import Row, job_of, time_of
-from .statements import CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE
+from .statements import CHECKPOINT, CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE
 from .store import Store
 from .waiter import Waiter
 
@@ -106,6 +106,12 @@ class DatabaseQueue(Queue):
         """Renew leases; return the ids no longer held."""
         with self._reached():
             return {job.id for job in jobs} - self._store.extend(jobs, lease)
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        with self._reached():
+            sql = self._store.sql(CHECKPOINT)
+            return bool(self._store.write(sql, id=job.id, token=job.token, text=text))
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""

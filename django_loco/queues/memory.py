@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 from pathlib import Path
@@ -97,7 +98,7 @@ class MemoryQueue(Queue):
                 return None
             if job.key is not None:
                 self._keys[job.key] = None
-            held = job.claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+            held = self._with_checkpoint(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
             self._held[job.id] = Hold(held, time.monotonic() + lease)
             return held
 
@@ -123,6 +124,15 @@ class MemoryQueue(Queue):
             expired = (hold.job for hold in self._held.values() if hold.until <= now)
             freed = self._settle([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
             return list(freed)
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        with self._changed:
+            if not self._is_held(job):
+                return False
+            hold = self._held[job.id]
+            self._held[job.id] = hold._replace(job=replace(hold.job, checkpoint=text))
+            return True
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is still known."""
@@ -239,8 +249,13 @@ class MemoryQueue(Queue):
         hold = self._held.get(job.id)
         return hold is not None and hold.job.token == job.token
 
+    def _with_checkpoint(self, job: Job) -> Job:
+        """Return ``job`` with the checkpoint that it has by now."""
+        hold = self._held.get(job.id)
+        return job if hold is None or hold.job.checkpoint is None else replace(job, checkpoint=hold.job.checkpoint)
+
     def _settle(self, outcomes: Iterable[Outcome]) -> Sequence[Job]:
-        jobs = [outcome.applied() for outcome in outcomes]
+        jobs = [replace(outcome, job=self._with_checkpoint(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self._held[job.id]
             if job.status != READY:

@@ -46,7 +46,7 @@ from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import FAILED, READY, Job, Outcome, utcnow
 from .base import Claim, Queue
 from .redis_check import check
-from .redis_scripts import ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS
+from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS
 from .redis_server import RedisServer
 from .redis_text import UNREADABLE, jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
@@ -124,6 +124,10 @@ class RedisQueue(Queue):
             return set()
         told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
         return _ids(self.server.run(RENEW, (_micros(lease), told)))
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        return bool(self.server.run(CHECKPOINT, (job.id, job.token or "", text)))
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""

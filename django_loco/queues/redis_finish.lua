@@ -4,14 +4,15 @@
 -- is READY, its place and the time before which it may not run or nothing, else its once-key or nothing and the time
 -- when it ended.
 -- Returns the ids of those refused: held by nobody, or under another token. With `only_expired` also those whose lease
--- is still valid. An outcome that is already stored, word for word, is taken once more: its first reply was lost.
+-- is still valid. An outcome that is already stored, word for word, is taken once more: its first reply was lost. What
+-- follows the state behind a tab is the job's checkpoint; it stays until the job has succeeded.
 local function finish(told, keys, now, only_expired)
   local rows, ids = lines(told), {}
   for row = 1, #rows, 6 do
     ids[#ids + 1] = rows[row]
   end
 
-  local held = pick(keys.held, ids)
+  local held, before = pick(keys.held, ids), pick(keys.states, ids)
   local gone, states, new, due, later, ended, failed, refused, moved, known = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
@@ -21,7 +22,8 @@ local function finish(told, keys, now, only_expired)
     elseif holder and holder:find(token .. '\t', 1, true) == 1 then
       new[id] = state
       gone[#gone + 1] = id
-      add(states, id, state)
+      local checkpoint = before[number] and before[number]:match('\t.*')
+      add(states, id, checkpoint and not kind:find('\tSUCCESSFUL', 1, true) and state .. checkpoint or state)
       moved[kind] = (moved[kind] or 0) + 1
       if not kind:find('\tREADY', 1, true) then
         add(ended, time, id .. '\t' .. kind)
@@ -36,7 +38,7 @@ local function finish(told, keys, now, only_expired)
       else
         add(later, time, name)
       end
-    elseif only_expired or (new[id] or redis.call('HGET', keys.states, id)) ~= state then
+    elseif only_expired or (new[id] or before[number] or ''):match('^[^\t]*') ~= state then
       refused[#refused + 1] = id
     end
   end

@@ -83,6 +83,8 @@ def told_of_job(job: Job) -> tuple[object, ...]:
     """Return what ``redis_enqueue.lua`` is told of a job."""
     is_new = all(getattr(job, name) == getattr(NEW, name) for name in HISTORY)
     state = "" if is_new else _state(job, {name: getattr(job, name) for name in ("run_after", *HISTORY)}, None)
+    if job.checkpoint is not None:
+        state += f"\t{job.checkpoint}"
     return job.id, _fixed(job), state, place_of(job, job.due_at), _text(job.run_after), _once(job)
 
 
@@ -149,7 +151,10 @@ def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job
     path, arguments, queue_name, priority, is_async, run_after, enqueued_at, tags, options, key = values
     if tags and not all(isinstance(tag, str) for tag in tags):
         raise TypeError(f"its tags are {tags}")
-    past = _past(state) if state else {"run_after": _moment(run_after)}
+    state, _, checkpoint = state.partition("\t")
+    past: dict[str, Any] = _past(state) if state else {"run_after": _moment(run_after)}
+    if checkpoint:
+        past["checkpoint"] = checkpoint
     if held:
         past |= _claim(past.get("started_at"), held)
     return Job(
@@ -173,7 +178,7 @@ def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception
     reason = f"{type(error).__name__}: the job cannot be read as it is stored in Redis: {error}\n"
     story = TaskError(exception_class_path=f"{type(error).__module__}.{type(error).__qualname__}", traceback=reason)
     try:
-        past = _past(state)
+        past = _past(state.partition("\t")[0])
     except NOT_OURS:
         past = {"status": READY, "errors": ()}
     if past["status"] == READY:

@@ -39,6 +39,7 @@ COLUMNS = (
     "return_value",
     "token",
     "worker_id",
+    "checkpoint",
 )
 TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
 
@@ -70,6 +71,7 @@ def row_of(job: Job) -> Row:
         job.return_value,
         job.token,
         job.worker_id,
+        job.checkpoint,
     )
 
 
@@ -98,6 +100,7 @@ def job_of(row: Sequence[Any]) -> Job:
         return_value=row[19],
         token=row[20],
         worker_id=row[21],
+        checkpoint=row[22],
     )
 
 

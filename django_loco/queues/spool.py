@@ -89,7 +89,7 @@ def _job(path: Path, number: int, line: bytes) -> Job | None:
         document = json.loads(line)
         if not isinstance(document["priority"], int):
             raise TypeError("priority is no number")
-        return job_of([document[column] for column in COLUMNS])
+        return job_of([{"checkpoint": None, **document}[column] for column in COLUMNS])
     except (ValueError, LookupError, TypeError, AttributeError):
         logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
         return None

@@ -12,8 +12,8 @@ levels by hopping through the index ("loose index scan" in the PostgreSQL wiki).
 
 Who may write
 -------------
-``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show: an engine sees to that
-in ``held`` or in ``fence``.
+``CHECKPOINT``, ``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show; for the
+last two an engine sees to that in ``held`` or in ``fence``.
 """
 
 LEVELS = """
@@ -48,10 +48,16 @@ EXTEND = """
     WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
+CHECKPOINT = """
+    UPDATE {job} SET {checkpoint} = %(text)s
+    WHERE {backend} = %(alias)s AND {id} = %(id)s AND {token} = %(token)s AND {status} = 'RUNNING'
+    RETURNING {id}
+"""
 SETTLE = """
     UPDATE {job} SET {status} = held.status, {run_after} = held.run_after, {finished_at} = held.finished_at,
         {due_at} = coalesce(held.due_at, {job}.{due_at}), {worker_ids} = held.worker_ids, {errors} = held.errors,
         {lost} = held.lost, {return_value} = held.return_value,
+        {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
     FROM ({held}) AS held
     WHERE {job}.{id} = held.id {fence}

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ..compat import Task, TaskError, TaskResult
+from ..exceptions import Interrupted
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..results import load_task, policy_of, result_of
 from ..retry import Policy, exponential
@@ -30,6 +31,8 @@ logger = logging.getLogger("django_loco.worker")
 
 #: Seconds until a job that cannot be run here is offered again, here or to a worker that can.
 UNKNOWN_TASK_DELAY = 60.0
+#: When a job is gone on with that was interrupted by nobody but itself.
+INTERRUPTION = timedelta(seconds=1)
 
 
 def prepare(run: Run) -> Attempt | Outcome:
@@ -140,10 +143,16 @@ class Attempt:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
         if self.run.cancelled and isinstance(error, asyncio.CancelledError):
             return Outcome.released(self.job)
+        if isinstance(error, Interrupted):
+            return self._interrupted()
         record = record_of(error)
         if self.policy.wants_retry(error, self.job.attempt):
             return Outcome(job=self.job, status=READY, error=record, run_after=self._next_attempt_at(error))
         return Outcome(job=self.job, status=FAILED, error=record)
+
+    def _interrupted(self) -> Outcome:
+        """Return the outcome of a job that ended early; not to be begun anew at once, if there was no reason to."""
+        return Outcome.released(self.job, run_after=None if self.run.stopping else utcnow() + INTERRUPTION)
 
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:

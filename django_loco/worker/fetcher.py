@@ -237,7 +237,7 @@ class Fetcher:
 
     def _hand_over(self, jobs: Sequence[Job]) -> None:
         most = self._jobs_left()
-        runs = [Run(job, self.stopping) for job in jobs]
+        runs = [Run(job, self.stopping, self._queue.checkpoint) for job in jobs]
         for run in runs:
             if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
                 self._held[run.job.id].lost = True

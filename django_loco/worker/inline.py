@@ -25,7 +25,7 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     """
     held = queue.hold(job, WORKER_ID, LEASE)
     while held is not None:
-        outcome, interrupts = _run(held)
+        outcome, interrupts = _run(Run(held, save=queue.checkpoint))
         ended = outcome.applied()
         if outcome.status != READY or not outcome.spent:
             queue.finish([outcome])
@@ -36,7 +36,7 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     return None
 
 
-def _run(job: Job) -> tuple[Outcome, list[KeyboardInterrupt]]:
+def _run(run: Run) -> tuple[Outcome, list[KeyboardInterrupt]]:
     """Run one attempt; return its outcome, and what it was interrupted by."""
     interrupts: list[KeyboardInterrupt] = []
     watch = Watch(on_stuck=_leave)
@@ -48,7 +48,7 @@ def _run(job: Job) -> tuple[Outcome, list[KeyboardInterrupt]]:
             interrupts.append(interrupt)
             raise
 
-    outcome = copy_context().run(execute, Run(job), call)
+    outcome = copy_context().run(execute, run, call)
     watch.close()
     assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
     return outcome, interrupts

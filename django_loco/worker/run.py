@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from ..job import Job
 
@@ -15,11 +16,27 @@ class Run:
     same moment, to decide how the run ends, goes through ``settle``.
     """
 
-    __slots__ = ("_decided", "_stop", "cancelled", "fetched_at", "job", "lost", "started")
+    __slots__ = (
+        "_decided",
+        "_stop",
+        "cancelled",
+        "checkpoint",
+        "fetched_at",
+        "job",
+        "lost",
+        "refused",
+        "save",
+        "started",
+    )
 
-    def __init__(self, job: Job, stop: threading.Event | None = None) -> None:
-        """``stop`` is set once the worker wants to end."""
+    def __init__(
+        self, job: Job, stop: threading.Event | None = None, save: Callable[[Job, str], bool] = lambda *_: True
+    ) -> None:
+        """``stop`` is set once the worker wants to end; ``save`` is ``Queue.checkpoint``."""
         self.job = job
+        self.save = save
+        self.checkpoint = job.checkpoint
+        """The last one that was stored, as JSON text."""
         self.fetched_at = time.monotonic()
         self.started = False
         """Whether a pool has begun with it."""
@@ -27,6 +44,8 @@ class Run:
         """Whether the worker has given up waiting for it: it goes back to the queue."""
         self.lost = False
         """Whether the claim is, or may be, somebody else's by now."""
+        self.refused = False
+        """Whether a checkpoint was refused, because the claim is somebody else's."""
         self._stop = stop
         # A lock that is taken once and never given back: the cheapest question that only one thread gets a yes to.
         self._decided = threading.Lock()
@@ -43,4 +62,4 @@ class Run:
     @property
     def stopping(self) -> bool:
         """Whether the job had better end soon: the worker is stopping, or the job is no longer this worker's."""
-        return self.lost or self.cancelled or (self._stop is not None and self._stop.is_set())
+        return self.lost or self.cancelled or self.refused or (self._stop is not None and self._stop.is_set())

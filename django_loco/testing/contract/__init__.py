@@ -1,5 +1,6 @@
 """What every queue has to do, as tests: the suite that the built-in queues pass, and that yours should."""
 
+from .checkpoints import CheckpointContract
 from .enqueueing import EnqueueContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
@@ -10,7 +11,9 @@ from .waiting import WaitContract
 __all__ = ["QueueContract"]
 
 
-class QueueContract(EnqueueContract, FetchContract, OutcomeContract, RescueContract, ViewContract, WaitContract):
+class QueueContract(
+    EnqueueContract, FetchContract, OutcomeContract, CheckpointContract, RescueContract, ViewContract, WaitContract
+):
     """Mix it into a test class for pytest or unittest and say how to make the queue.
 
     ::
