@@ -15,7 +15,7 @@ from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
 from ..servers.reload import is_reloaded
 from . import banner
-from .console import set_up_console, wants_colour
+from .console import open_standard_streams, set_up_console, wants_colour
 from .parts import Choice
 
 logger = logging.getLogger("django_loco.servers")
@@ -27,6 +27,10 @@ class LocoCommand(BaseCommand):
     Called by ``call_command``, from a script or a test, it leaves the process as it finds it: it changes no logging,
     and returns when it has ended.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        open_standard_streams()
+        super().__init__(*args, **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command; a wrong setting is told in a sentence rather than by a traceback."""

@@ -68,6 +68,15 @@ def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, co
         handler.setFormatter(LabelFormatter(inner, component, colour=wants_colour(handler.stream, colour)))
 
 
+def open_standard_streams() -> None:
+    """Put ``/dev/null`` where stdin, stdout or stderr were closed: or else files take their numbers, and Django fails."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is the stream's own
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
+
+
 def wants_colour(stream: Any, wish: bool | None = None) -> bool:
     """Return whether to write in colour to ``stream``: as its user wishes, else if it is a terminal.
 

@@ -1,0 +1,46 @@
+"""Processes that were started without stdin, stdout and stderr, as some process managers do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from django_loco.shutdown import CLEAN
+from tests.acceptance.project import FILES, get, wait_until
+from tests.processes import free_port
+
+CLOSE = """
+import os, sys
+if numbers := os.environ.pop("CLOSE", ""):
+    for number in numbers:
+        os.close(int(number))
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+"""
+
+
+@pytest.mark.parametrize("streams", ["0", "012"])
+@pytest.mark.parametrize(
+    "arguments", [["loco_worker", "--health-port"], ["loco_start", "--all"]], ids=["worker", "start"]
+)
+def test_it_runs_and_ends_as_ever(project, streams, arguments):
+    project.write("manage.py", CLOSE + FILES["manage.py"])
+    project.write(
+        "pages/urls.py",
+        "from django.urls import include, path\nurlpatterns = [path('', include('django_loco.urls.health'))]\n",
+    )
+    port = free_port()
+    process = project.start(*arguments, str(port), CLOSE=streams)
+    wait_until(lambda: not process.is_running or answers(port), "answer")
+    if "worker" in arguments[0]:
+        open_files = Path(f"/proc/{process.pid}/fd")
+        assert [str((open_files / number).readlink()) for number in streams] == ["/dev/null"] * len(streams)
+    assert process.terminate() == CLEAN
+    assert "Traceback" not in process.output
+
+
+def answers(port: int) -> bool:
+    try:
+        return "ok" in get(f"http://127.0.0.1:{port}/_ping", patience=0)
+    except OSError:
+        return False

@@ -1,0 +1,62 @@
+"""Starting and stopping all there is in one process, again and again, leaves no thread and no file open."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from django_loco import health, shutdown
+from django_loco.component import Loop
+from django_loco.scheduler import Registry, Scheduler
+from django_loco.servers.health import HealthServer
+from django_loco.shutdown import CLEAN, Shutdown
+from django_loco.supervisor import Part, Supervisor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CYCLES = 50
+
+
+class Idle(Loop):
+    every = 60.0
+
+    def turn(self) -> None:
+        """Nothing to do."""
+
+
+def cycle() -> None:
+    supervisor = Supervisor([Part("idle", Idle), Part("scheduler", lambda: Scheduler(Registry()))])
+    supervisor.start()
+    assert health.readiness()[0] == 200
+    assert Shutdown(10.0).run(supervisor) == CLEAN
+    shutdown.forget()
+
+
+def serve() -> None:
+    with HealthServer("127.0.0.1", 0):
+        cycle()
+
+
+def threads() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate())
+
+
+def files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_threads_and_files(monkeypatch):
+    monkeypatch.setattr(health, "FRESH", 0.0)
+    serve()
+    before = threads(), files()
+    for _ in range(CYCLES):
+        cycle()
+    serve()
+    until = time.monotonic() + 10.0
+    while threads() != before[0] and time.monotonic() < until:
+        threading.Event().wait(0.01)  # the last threads are about to end
+    assert threads() == before[0]
+    assert files() <= before[1] + 2  # SQLite closes a file later if another connection to it is in use
+    health.forget()
