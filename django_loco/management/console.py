@@ -69,7 +69,7 @@ def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, co
 
 
 def open_standard_streams() -> None:
-    """Put ``/dev/null`` where stdin, stdout or stderr were closed: or else files take their numbers, and Django fails."""
+    """Put ``/dev/null`` where stdin, stdout or stderr were closed: files would take their numbers, and Django fails."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is the stream's own
