@@ -21,6 +21,7 @@ from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
 from ..scheduler import Scheduler
 from ..servers.base import Server
+from ..servers.notify import Notifier
 from ..servers.place import Place
 from ..servers.process import Process
 from ..servers.stacks import log_stacks
@@ -165,6 +166,7 @@ def process_of(choice: Choice, server: Server, announce: Callable[[str], None], 
         shutdown.request(SPENT if any(worker.is_spent for worker in workers()) else "all jobs are done")
 
     supervisor = Supervisor(parts_of(choice, retire), on_drained)
+    notifier = Notifier.of_process()
     return Process(
         server,
         supervisor,
@@ -175,6 +177,9 @@ def process_of(choice: Choice, server: Server, announce: Callable[[str], None], 
         finish=lambda: runtime.stop(time.monotonic()),
         reloads=reloads,
         others=_other_signals(choice, supervisor),
+        notifier=notifier,
+        pulse=choice.place.pulse if choice.place else notifier.watchdog / 3,
+        is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
     )
 
 

@@ -86,12 +86,3 @@ def start(place: Place) -> Child:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Child(place, popen, ours)
-
-
-def open_standard_streams() -> None:
-    """Put ``/dev/null`` where stdin, stdout or stderr were closed: or else sockets would take their numbers."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

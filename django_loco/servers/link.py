@@ -17,8 +17,8 @@ from contextlib import suppress
 
 #: Where a child finds the number of its end of the link.
 LINK_VARIABLE = "DJANGO_LOCO_LINK"
-#: What a child says: its code is loaded, and it serves.
-LOADED, READY = b"+", b"!"
+#: What a child says: its code is loaded, it serves, and, if its parent wants to know, that it makes progress.
+LOADED, READY, ALIVE = b"+", b"!", b"."
 
 
 class Link:

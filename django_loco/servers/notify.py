@@ -41,7 +41,8 @@ class Notifier:
 
     def alive(self) -> None:
         """The service makes progress."""
-        self._tell("WATCHDOG=1")
+        if self.watchdog:
+            self._tell("WATCHDOG=1")
 
     def _tell(self, state: str) -> None:
         if not self._address:

@@ -51,7 +51,11 @@ class Process:
     ) -> None:
         """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
 
-        ``others`` are further signals, and what each of them does.
+        notifier: Notifier = Notifier(),  # noqa: B008 - one that tells nobody
+        pulse: float = 0.0,
+        is_well: Callable[[], bool] = lambda: True,
+        ``others`` are further signals, and what each of them does. Every ``pulse`` seconds, unless that is 0, who
+        started this process is told that it makes progress, if ``is_well`` says so.
         """
         self._server, self._components, self._shutdown = server, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
@@ -61,6 +65,8 @@ class Process:
         self._error: BaseException | None = None
         self._link = Link.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
+        self._notifier = notifier
+        self._pulse = Pulse(pulse, is_well, self._give_sign)
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
@@ -71,11 +77,14 @@ class Process:
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
             self._shutdown.requested.wait()
+            self._pulse.start()
             code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
         if self._error:
             raise self._error
         return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
+            self._notifier.stopping()
 
+            self._pulse.stop()
     @property
     def reason(self) -> str:
         """Why it ends, once it does."""
@@ -95,6 +104,12 @@ class Process:
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():
             return
+        self._notifier.ready()
+
+    def _give_sign(self) -> None:
+        self._notifier.alive()
+        if self._link and not self._file_watch:  # the parent of a site that reloads does not listen
+            self._link.say(ALIVE)
         if self._file_watch and not self._server.is_ready:
             _show(error)
             return

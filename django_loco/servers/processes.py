@@ -36,7 +36,7 @@ from functools import partial
 from typing import Any
 
 from ..shutdown import CLEAN, FORCED, TAIL
-from .child import Child, open_standard_streams, start
+from .child import Child, start
 from .inbox import Inbox
 from .notify import Notifier
 from .place import Place
@@ -105,7 +105,6 @@ class Processes:
 
     def run(self) -> int:
         """Run to the end; return the exit code."""
-        open_standard_streams()
         with Inbox() as inbox:
 
             def tell(name: str) -> None:
@@ -275,9 +274,9 @@ class Processes:
 
     @property
     def _is_well(self) -> bool:
-        """Whether all that serve have been heard of lately."""
+        """Whether all have come up once, and those that serve have been heard of lately."""
         since = self._clock() - self._notifier.watchdog
-        return all(child.heard >= since for child in self.children if child.is_ready)
+        return self._is_complete and all(child.heard >= since for child in self.children if child.is_ready)
 
 
 def _has_terminal() -> bool:

@@ -36,10 +36,12 @@ eaten = []
 """
 #: Makes a process adopt the orphans among its descendants, as the first process of a container does.
 ADOPTING = """
-if "DJANGO_LOCO_PLACE" not in os.environ:
+if not os.environ.get("ADOPTING"):
     import ctypes
     ctypes.CDLL(None).prctl(36, 1)
     os.close(0)
+    os.environ["ADOPTING"] = "yes"
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 """
 
 
