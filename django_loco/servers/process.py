@@ -16,7 +16,10 @@ from django.core.management.base import CommandError
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
 from .base import Server
-from .link import Link
+from .hosted import claim
+from .link import ALIVE, Link
+from .notify import Notifier
+from .pulse import Pulse
 from .reload import RELOAD, FileWatch
 from .signals import Signals
 
@@ -48,12 +51,12 @@ class Process:
         finish: Callable[[], None] | None = None,
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
-    ) -> None:
-        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
-
         notifier: Notifier = Notifier(),  # noqa: B008 - one that tells nobody
         pulse: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
+
         ``others`` are further signals, and what each of them does. Every ``pulse`` seconds, unless that is 0, who
         started this process is told that it makes progress, if ``is_well`` says so.
         """
@@ -62,29 +65,30 @@ class Process:
         self._file_watch = FileWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
         self._others = others
+        self._notifier = notifier
+        self._pulse = Pulse(pulse, is_well, self._give_sign)
         self._error: BaseException | None = None
         self._link = Link.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
-        self._notifier = notifier
-        self._pulse = Pulse(pulse, is_well, self._give_sign)
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
+        claim()
         with Signals(self._on_signal, self._others):
             if self._link:
                 self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
+            self._pulse.start()
             self._server.start()
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
             self._shutdown.requested.wait()
-            self._pulse.start()
+            self._notifier.stopping()
             code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
+            self._pulse.stop()
         if self._error:
             raise self._error
         return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
-            self._notifier.stopping()
 
-            self._pulse.stop()
     @property
     def reason(self) -> str:
         """Why it ends, once it does."""
@@ -100,16 +104,16 @@ class Process:
         self._components.start()
         if self._link:
             self._link.ready()
-
-    def _on_server_end(self, error: BaseException | None) -> None:
-        if self._shutdown.requested.is_set():
-            return
         self._notifier.ready()
 
     def _give_sign(self) -> None:
         self._notifier.alive()
         if self._link and not self._file_watch:  # the parent of a site that reloads does not listen
             self._link.say(ALIVE)
+
+    def _on_server_end(self, error: BaseException | None) -> None:
+        if self._shutdown.requested.is_set():
+            return
         if self._file_watch and not self._server.is_ready:
             _show(error)
             return
