@@ -85,7 +85,7 @@ class RedisServer:
     def ask(self, *command: Any) -> Any:
         """Run a single command; return its answer, texts as bytes. Raises ``QueueUnavailable``."""
         with self.explained():
-            return self.client.execute_command(*command, NEVER_DECODE=True)
+            return self._send(*command)
 
     def get_to_know(self) -> None:
         """Connect. Raises ``QueueUnavailable`` if that fails, or the server is too old."""
@@ -124,9 +124,16 @@ class RedisServer:
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         rest = (len(keys), *keys, *arguments)
         try:
-            return self.client.execute_command("EVALSHA", script.sha, *rest, NEVER_DECODE=True)
+            return self._send("EVALSHA", script.sha, *rest)
         except exceptions.NoScriptError:
-            return self.client.execute_command("EVAL", script.text, *rest, NEVER_DECODE=True)
+            return self._send("EVAL", script.text, *rest)
+
+    def _send(self, *command: Any) -> Any:
+        try:
+            return self.client.execute_command(*command, NEVER_DECODE=True)
+        except (AttributeError, ValueError) as error:
+            # What redis-py stumbles over when another thread closes the pool, as DJANGO_REDIS_CLOSE_CONNECTION does.
+            raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error
 
     def _check_version(self) -> None:
         """Refuse a server that is too old, once."""

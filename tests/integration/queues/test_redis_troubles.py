@@ -80,6 +80,33 @@ def test_a_server_that_comes_back(queue, server):
     queue.close()
 
 
+def test_a_pool_that_other_threads_close_all_the_time(queue):
+    ended = threading.Event()
+
+    def close_the_pool():
+        while not ended.wait(0.001):
+            queue.server.client.connection_pool.disconnect()
+
+    closer = threading.Thread(target=close_the_pool)
+    closer.start()
+    try:
+        stored = [one for _ in range(300) for one in enqueue_in_spite_of_all(queue)]
+    finally:
+        ended.set()
+        closer.join()
+    fetched = queue.fetch(Claim(worker_id="w1", lease=60, threads=1_000))
+    assert [one.id for one in fetched] == [one.id for one in stored]
+
+
+def enqueue_in_spite_of_all(queue):
+    one = job()
+    while True:
+        try:
+            return queue.enqueue([one])
+        except QueueUnavailable:
+            pass
+
+
 def test_a_full_server_takes_no_jobs_but_outcomes(queue, client):
     queue.enqueue([job()])
     [held] = queue.fetch(CLAIM)
