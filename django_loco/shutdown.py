@@ -90,6 +90,11 @@ def stopping() -> bool:
     return _stopping.is_set()
 
 
+def remember() -> None:
+    """Note that the process was asked to end: for one that does so without a ``Shutdown``, as it has nothing to end."""
+    _stopping.set()
+
+
 def forget() -> None:
     """Take back that the process was asked to end: a command called from Python has ended, the process goes on."""
     _stopping.clear()
@@ -128,7 +133,7 @@ class Shutdown:
                 return False
             self.reason, self.signal = reason, signal
             self._deadline = self._clock() + (self.timeout if timeout is None else timeout)
-            _stopping.set()
+            remember()
             self.requested.set()
             return True
 

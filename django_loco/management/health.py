@@ -35,16 +35,16 @@ def address(text: str) -> tuple[str, int]:
 
 
 @contextmanager
-def health_served(options: Mapping[str, Any], place: object = None) -> Iterator[None]:
-    """Serve health meanwhile, if the option is given, and not by a process that has its ``place`` among several alike.
+def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None) -> Iterator[None]:
+    """Serve health meanwhile, if the option is given: that ``of`` something, else of the supervisor that is to come.
 
     Raises ``LocoConfigurationError`` for a port that is taken.
     """
-    if options.get("health_port") is None or place is not None:
+    if options.get("health_port") is None:
         yield
         return
     with HealthServer(*options["health_port"]):
-        health.watch(Starting())
+        health.watch(of or Starting())
         yield
 
 

@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from ..shutdown import CLEAN, FORCED, TAIL
+from ..shutdown import CLEAN, FORCED, TAIL, remember
 from .child import Child, start
 from .inbox import Inbox
 from .notify import Notifier
@@ -78,6 +78,7 @@ class Processes:
         timeout: float,
         *,
         drain: bool = False,
+        pulse: float = 0.0,
         start: Callable[[Place], Child] = start,
         ended: Callable[[], Iterable[tuple[int, int]]] = ended,
         notifier: Notifier | None = None,
@@ -86,10 +87,11 @@ class Processes:
     ) -> None:
         """``timeout`` is ``SHUTDOWN_TIMEOUT`` in seconds; with ``drain`` those who end in good order have no successor.
 
+        Each is to give a sign of its progress every ``pulse`` seconds, or as often as systemd wants to know; 0: never.
         ``options`` are those of ``Seat``.
         """
         self._notifier = notifier or Notifier.of_process()
-        pulse = self._notifier.watchdog / 3
+        pulse = self._notifier.watchdog / 3 or pulse
         self.seats = [Seat(number, start, clock=clock, pulse=pulse, **options) for number in range(1, count + 1)]
         self.code: int | None = None
         """The exit code, once that is known."""
@@ -237,6 +239,7 @@ class Processes:
         if not self._signals:
             logger.info("Stopping (%s): a second signal ends the wait", name)
             self._notifier.stopping()
+            remember()
         self._signals += 1
         self._is_changing = False
         for child in self.children:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import urllib.error
@@ -132,3 +133,15 @@ def test_a_database_that_hangs_hangs_no_probe(project, port):
             code, body = ask("health", port)
             assert (code, body["components"]["process"]["state"]) == (200, "starting")
             assert body["queues"] == {"default": {"oldest_waiting_age": None}}
+
+
+def test_the_parent_of_several_processes_tells_of_each(project, port):
+    process = project.start("loco_worker", "--processes", "2", "--health-port", str(port))
+    wait_until(lambda: component("process 2", port).get("state") == "running", "second process")
+    first = component("process 1", port)
+    wait_until(lambda: component("process 1", port)["last_sign_age"] < first["last_sign_age"] + 1, "sign of progress")
+    assert (status("health", port), status("readiness", port), first["pid"] != process.pid) == (200, 200, True)
+    os.kill(first["pid"], signal.SIGKILL)
+    wait_until(lambda: component("process 1", port)["pid"] not in (None, first["pid"]), "successor")
+    assert component("process 1", port)["deaths"] == 1
+    assert process.terminate() == CLEAN

@@ -226,11 +226,6 @@ def test_orphans_are_buried_and_a_closed_stdin_is_no_trouble(project):
     assert process.terminate() == CLEAN
 
 
-def test_one_health_port_is_not_for_several(project):
-    output = project.manage("loco_worker", "--processes", "2", "--health-port", "8001", code=1)
-    assert "Several processes cannot share one --health-port" in output
-
-
 @pytest.mark.parametrize("count", ["0", "x", "-1"])
 def test_numbers_are_from_one_on(project, count):
     assert "is not a whole number from 1 on" in project.manage("loco_worker", f"--processes={count}", code=2)

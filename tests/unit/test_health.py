@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from argparse import ArgumentTypeError
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.management import health as management_health
 from django_loco.management.health import address, health_served
+from django_loco.management.several import Several
 from django_loco.servers.health import HealthServer
 
 SECONDS = 10.0
@@ -177,3 +179,30 @@ def test_a_process_that_never_gets_as_far_as_its_components_fails(monkeypatch):
         assert health.health()[1]["components"]["process"]["state"] == "starting"
         monkeypatch.setattr(management_health, "STUCK_AFTER", -1.0)
         assert health.health()[0] == 503
+
+
+class Child:
+    """As much of a child process as matters here."""
+
+    pid = 4712
+
+    def __init__(self, *, is_ready: bool, began: float = 0.0, heard: float = 0.0) -> None:
+        self.is_ready, self.began, self.heard = is_ready, began, heard
+
+
+@pytest.mark.parametrize(
+    ("child", "deaths", "state", "verdict"),
+    [
+        (Child(is_ready=True, heard=99.0), 0, "running", "ok"),
+        (Child(is_ready=True, heard=80.0), 0, "running", "failing"),
+        (Child(is_ready=False, began=90.0), 0, "starting", "ok"),
+        (Child(is_ready=False, began=0.0), 0, "starting", "failing"),
+        (None, 1, "starting", "ok"),
+        (None, 3, "failed", "failing"),
+    ],
+)
+def test_what_a_parent_says_of_its_processes(child, deaths, state, verdict):
+    seat = SimpleNamespace(number=2, present=child, deaths=deaths)
+    several = Several(SimpleNamespace(seats=[seat]), lambda: 100.0)  # type: ignore[arg-type]
+    part = several.health()["components"]["process 2"]
+    assert (part["state"], health.verdict(part)) == (state, verdict)

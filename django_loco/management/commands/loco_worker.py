@@ -16,6 +16,7 @@ from ..base import LocoCommand
 from ..choices import worker_choice
 from ..health import add_health_port, health_served
 from ..parts import SPENT, Choice, missing_tables, process_of
+from ..several import PULSE, Several
 
 
 def whole(text: str) -> int:
@@ -71,7 +72,7 @@ class Command(LocoCommand):
             return
         choice = worker_choice(options, self.place)
         self.set_up(choice, options)
-        with health_served(options, self.place):
+        with health_served(options if self.place is None else {}):
             for alias in choice.backends:
                 if problem := missing_tables(alias):
                     raise CommandError(problem)
@@ -85,10 +86,13 @@ class Command(LocoCommand):
     def start_processes(self, options: Any) -> None:
         if not self.owns_process:
             raise CommandError("Processes can be started from a command line only: manage.py loco_worker --processes.")
-        if options["health_port"]:
-            raise CommandError("Several processes cannot share one --health-port. Leave out that or --processes.")
         self.set_up(Choice(), options)
-        self.end(Processes(options["processes"], loco_settings().SHUTDOWN_TIMEOUT, drain=options["drain"]).run())
+        pulse = PULSE if options["health_port"] else 0.0
+        timeout = loco_settings().SHUTDOWN_TIMEOUT
+        processes = Processes(options["processes"], timeout, drain=options["drain"], pulse=pulse)
+        with health_served(options, of=Several(processes)):
+            code = processes.run()
+        self.end(code)
 
     def announcer(self, choice: Choice, options: Any) -> Callable[[str], None]:
         if self.place is None:
