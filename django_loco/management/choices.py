@@ -68,6 +68,11 @@ def _refuse_nonsense(choice: Choice, options: Options, address: str | None) -> N
         _refuse_server_options(options, address)
         if not (choice.worker or choice.scheduler or choice.components):
             raise CommandError("--no-server leaves nothing to run. Add --worker, --scheduler or --component.")
+    elif options["health_port"]:
+        raise CommandError(
+            "--health-port is for processes without a server; where there is one, "
+            'put path("", include("django_loco.urls.health")) into the site\'s URLs.'
+        )
     if choice.worker and not choice.backends:
         reachable(())
     if choice.tags is not None:

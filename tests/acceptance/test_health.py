@@ -89,6 +89,13 @@ def test_a_scheduler_has_health_too_and_gives_its_port_back(project, port):
         assert process.terminate() == CLEAN
 
 
+def test_a_component_alone_has_health_too(project, port):
+    project.settings["LOCO"] = {"COMPONENTS": ["pages.components.Failing"]}
+    start(project, "loco_start", "--no-server", "--noreload", "--component", "failing", "--health-port", str(port))
+    wait_until(lambda: component("failing", port).get("state") == "failed", "failure")
+    assert (status("health", port), status("ping", port)) == (503, 200)
+
+
 def test_a_port_that_is_taken_ends_the_worker_before_it_runs(project, port):
     with socket.create_server(("127.0.0.1", port)):
         process = project.start("loco_worker", "--health-port", str(port))

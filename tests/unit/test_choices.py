@@ -91,6 +91,7 @@ def test_tags_and_address(arguments, tags, address):
         ("--no-server --worker --nothreading", "--nothreading is for the server"),
         ("--worker=a,,b", "has an empty word"),
         ("--worker=,", "has an empty word"),
+        ("--worker --health-port 8001", "--health-port is for processes without a server"),
     ],
 )
 def test_nonsense(arguments, said):

@@ -9,6 +9,7 @@ from ...servers.dev import DevServer, project_runserver, without_noise
 from ...servers.reload import Parent, is_child
 from ..base import LocoCommand
 from ..choices import EVERY_JOB, start_choice
+from ..health import add_health_port, health_served
 from ..parts import Choice, process_of
 
 
@@ -44,6 +45,7 @@ class Command(LocoCommand):
         )
         parser.add_argument("-s", "--server-and-worker", action="store_true", help="The same as --worker.")
         parser.add_argument("--http", choices=["runserver"], default="runserver", help="Which server to run.")
+        add_health_port(parser)
 
     def get_check_kwargs(self, options: Any) -> Any:  # noqa: ARG002 (Django's signature)
         """Check nothing yet: the project is checked where it is served, after each reload."""
@@ -67,4 +69,6 @@ class Command(LocoCommand):
             self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
             return
         remark = "   development server" + (", reloads when code changes" if reloads else "")
-        self.end(process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run())
+        with health_served(options):
+            code = process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run()
+        self.end(code)
