@@ -22,7 +22,7 @@ help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
-	@echo "make chaos     more of the tests that kill workers and schedulers, on SQLite and PostgreSQL: minutes"
+	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"

@@ -5,9 +5,9 @@
 --
 -- Where a job waits is a *place*, a text that sorts as jobs are to run:
 --     <0 sync, 1 async><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
--- Names are JSON words. What precedes the CR is its *line*, with a TAB at its end if the job has tags: all places of one
--- line are neighbours in `ready`, and one line after the other can be found by hopping, so that jobs nobody asked for are
--- never looked at. A job with tags is in `tagged` as well, once for each, as
+-- Names are JSON words. What precedes the CR is its *line*, with a TAB at its end if the job has tags: all places of
+-- one line are neighbours in `ready`, and one line after the other can be found by hopping, so that jobs nobody asked
+-- for are never looked at. A job with tags is in `tagged` as well, once for each, as
 --     <tag> TAB <place>
 -- so that there are lines per tag, too, for those who want these alone. However many tags there are, nobody else has to
 -- hop over them.

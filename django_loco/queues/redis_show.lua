@@ -3,8 +3,8 @@ local function flat(text)
   return text and (text:find('\n', 1, true) and text:gsub('\n', ' ') or text) or ''
 end
 
--- Returns four lines per job that there is: id, the job, its state or nothing, by whom it is held or nothing. A job whose
--- text is gone is shown as well, for it has to be let go of.
+-- Returns four lines per job that there is: id, the job, its state or nothing, by whom it is held or nothing. A job
+-- whose text is gone is shown as well, for it has to be let go of.
 local function show(ids, jobs, states, held)
   local rows, length = {}, 0
   local state, holder = pick(states, ids), pick(held, ids)
