@@ -12,7 +12,8 @@ import pytest
 
 from django_loco.shutdown import CLEAN
 
-from .project import wait_until
+from .project import get, wait_until
+from .servers import ServedProject
 
 
 class Systemd(threading.Thread):
@@ -97,3 +98,24 @@ def test_a_process_that_hangs_is_no_progress(project, systemd):
     os.kill(child, signal.SIGCONT)
     systemd.wait_for("WATCHDOG=1", count=systemd.said.count("WATCHDOG=1") + 1)
     assert process.terminate() == CLEAN
+
+
+#: Passes a socket on as systemd does: as file descriptor 3, to the process whose id is in LISTEN_PID.
+ACTIVATE = """
+import os, socket, sys
+port = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(port.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *sys.argv[2:]])
+"""
+
+
+def test_gunicorn_takes_the_port_from_systemd(tmp_path, systemd):
+    with ServedProject(tmp_path) as project:
+        options = ("-c", "python:django_loco.servers.gunicorn", "--no-control-socket", "site_wsgi")
+        process = project.command("python", "-c", ACTIVATE, str(project.port), *options, **systemd.environment)
+        systemd.wait_for("READY=1")
+        assert get(project.url()) == "version 1"
+        assert process.terminate() == CLEAN
+        assert "[Errno" not in process.output
