@@ -95,11 +95,12 @@ class Loop(Component):
     """Seconds between the end of one turn and the next, unless ``turn`` says otherwise."""
 
     stuck_after: ClassVar[float] = 60.0
-    """Seconds without the end of a turn after which health calls it stuck."""
+    """Seconds that a turn, or ``open``, may take before health calls it stuck."""
 
     def __init__(self) -> None:
         self._quiet, self._stopped = threading.Event(), threading.Event()
         self._last_turn = time.monotonic()
+        self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"loco-{self.name}", daemon=True)
 
     def open(self) -> None:
@@ -148,12 +149,14 @@ class Loop(Component):
 
     def health(self) -> dict[str, Any]:
         """Return ``alive``, ``last_turn_age`` (seconds since a turn came to its end) and ``stuck``."""
-        age = time.monotonic() - self._last_turn
-        return {"alive": self.is_alive, "last_turn_age": round(age, 3), "stuck": age > self.stuck_after}
+        now, busy_since = time.monotonic(), self._busy_since
+        stuck = busy_since is not None and now - busy_since > self.stuck_after
+        return {"alive": self.is_alive, "last_turn_age": round(now - self._last_turn, 3), "stuck": stuck}
 
     def _run(self) -> None:
         bind(component=self.name)
         try:
+            self._busy_since = time.monotonic()
             self.open()
             while not self._stopped.wait(self._take_turn()):
                 pass
@@ -163,8 +166,9 @@ class Loop(Component):
             self._leave()
 
     def _take_turn(self) -> float:
+        self._busy_since = time.monotonic()
         pause = None if self._quiet.is_set() else self.turn()
-        self._last_turn = time.monotonic()
+        self._last_turn, self._busy_since = time.monotonic(), None
         close_old_connections()
         return self.every if pause is None else pause
 
