@@ -20,7 +20,7 @@
 
 The order, the same under every server and command
 --------------------------------------------------
-1. The ``before_server_shutdown`` hooks run; requests and jobs go on as ever.
+1. ``/_readiness`` says 503. The ``before_server_shutdown`` hooks run; requests and jobs go on as ever.
 2. The scheduler stops ticking and workers take no more jobs.
 3. The server accepts no more requests; those in flight and the jobs that run come to their end side by side.
    Meanwhile the ``during_server_shutdown`` hooks run.
