@@ -1,4 +1,8 @@
-"""``MIDDLEWARE = ["django_loco.middleware.request_id", ...]``: log lines that say which request they come from."""
+"""``MIDDLEWARE = ["django_loco.middleware.health", "django_loco.middleware.request_id", ...]``.
+
+``health`` answers probes before anything else can refuse them; ``request_id`` lets log lines say which request they
+come from.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.signals import request_finished
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from . import log
+from .health import ANSWERS
+from .urls.health import response_of
 
 HEADER = "X-Request-ID"
 #: What a client's own id may be made of: it goes into the log.
@@ -21,6 +27,30 @@ _STRANGE = re.compile(r"[^\w\-@]", re.ASCII)
 LONGEST = 255
 
 GetResponse = Callable[[HttpRequest], Any]
+
+
+@sync_and_async_middleware
+def health(get_response: GetResponse) -> GetResponse:
+    """Answer ``/_ping``, ``/_health`` and ``/_readiness``, in place of ``include("django_loco.urls.health")``.
+
+    As the first middleware it does so whatever ``ALLOWED_HOSTS``, a redirect to HTTPS or a login would say: a probe
+    asks a pod by its address.
+    """
+    if iscoroutinefunction(get_response):
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            answer = ANSWERS.get(request.path_info)
+            own: HttpResponseBase = await (sync_to_async(response_of)(answer) if answer else get_response(request))
+            return own
+
+        return amiddleware
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        answer = ANSWERS.get(request.path_info)
+        own: HttpResponseBase = response_of(answer) if answer else get_response(request)
+        return own
+
+    return middleware
 
 
 @sync_and_async_middleware

@@ -15,6 +15,15 @@ from ..health import ANSWERS, Answer
 View = Callable[[HttpRequest], HttpResponseBase]
 
 
+def response_of(answer: Callable[[], Answer]) -> JsonResponse:
+    """Return an answer as Django sends it."""
+    status, body = answer()
+    response = JsonResponse(body, status=status, json_dumps_params={"default": str})
+    # Or Django would log each 503 as an error, and mail it to the admins: once a second, if a probe asks as often.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return response
+
+
 def view_of(answer: Callable[[], Answer]) -> View:
     """Return a view that gives an answer: to anyone, and without a transaction, as the database may be away."""
 
@@ -22,11 +31,7 @@ def view_of(answer: Callable[[], Answer]) -> View:
     @never_cache
     @require_safe
     def view(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 (Django's signature)
-        status, body = answer()
-        response = JsonResponse(body, status=status, json_dumps_params={"default": str})
-        # Or Django would log each 503 as an error, and mail it to the admins: once a second, if a probe asks as often.
-        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
-        return response
+        return response_of(answer)
 
     view.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware
     return view

@@ -133,6 +133,20 @@ def test_dependencies_are_asked_once_a_second_however_many_ask(monkeypatch):
     assert len(asked) == 1
 
 
+STRICT = ["django_loco.middleware.health", "django.middleware.security.SecurityMiddleware"]
+
+
+@pytest.mark.parametrize(("middleware", "code"), [(STRICT, 200), (STRICT[1:], 301)], ids=["with", "without"])
+@pytest.mark.parametrize("path", ["/_ping", "/_health", "/_readiness"])
+def test_as_middleware_it_answers_whatever_the_others_would_say(settings, middleware, code, path):
+    settings.MIDDLEWARE, settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = middleware, True, ["testserver"]
+    assert Client().get(path, headers={"Host": "testserver"}).status_code == code
+    if code == 200:
+        assert Client().get(path, headers={"Host": "10.1.2.3:8000"}).status_code == code
+        assert async_to_sync(AsyncClient().get)(path, headers={"Host": "10.1.2.3:8000"}).status_code == code
+        assert Client().get("/", headers={"Host": "testserver"}).status_code == 301
+
+
 def test_a_worker_that_the_first_job_started_is_shown(settings):
     settings.WORKER_MODE = "BackgroundAsync"
     add.enqueue(1, 2)
