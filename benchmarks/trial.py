@@ -69,6 +69,10 @@ class Choices:
     """SQLite's pragma. ``FULL``: the disk is waited for at each commit."""
 
 
+class WorkerGone(Exception):
+    """The worker process has ended by itself and has run nothing."""
+
+
 class Trial:
     """Enqueues jobs through a system, runs its worker, and reads their marks.
 
@@ -112,11 +116,14 @@ class Trial:
     def worker(self, width: int) -> Iterator[Process]:
         """Run a worker process that takes ``width`` jobs at once."""
         command = self._command(self.system.worker or NO_WORKER, width=width)
-        with Process(command, self._environ(width), self._log, self.store.folder) as process:
-            yield process
+        with Process(command, self._environ(width), self._log, self.store.folder) as self._worker:
+            yield self._worker
 
     def wait(self, count: int | None = None, seconds: float = DRAIN_SECONDS) -> Marks:
-        """Wait until ``count`` jobs (else: all that were enqueued) have run, or until no more do; return the marks."""
+        """Wait until ``count`` jobs (else: all that were enqueued) have run, or until no more do; return the marks.
+
+        Raises ``WorkerGone`` if none has, and none will.
+        """
         wanted = self.count if count is None else count
         deadline = time.monotonic() + seconds
         seen, since = -1, time.monotonic()
@@ -125,6 +132,8 @@ class Trial:
             if size != seen:
                 seen, since = size, time.monotonic()
             time.sleep(0.02)
+        if seen == 0 and wanted and not self._worker.is_running:
+            raise WorkerGone(f"its worker has ended; why is in {self._log}")
         return self.marks()
 
     def marks(self) -> Marks:
