@@ -159,16 +159,16 @@ def _any(conditions: Iterable[str]) -> str:
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
-    job = outcome.applied()
+    job, after = outcome.job, outcome.changes()
     return {
         "id": job.id,
-        "token": outcome.job.token,
-        "status": job.status.value,
-        "run_after": text_of_time(job.run_after),
-        "due_at": text_of_time(outcome.run_after) if job.status == READY else None,
-        "finished_at": text_of_time(job.finished_at),
-        "worker_ids": text_of_words(job.worker_ids),
-        "errors": text_of_errors(job.errors),
-        "lost": job.lost,
-        "return_value": job.return_value,
+        "token": job.token,
+        "status": outcome.status.value,
+        "run_after": text_of_time(after["run_after"]),
+        "due_at": text_of_time(outcome.run_after) if outcome.status == READY else None,
+        "finished_at": text_of_time(after["finished_at"]),
+        "worker_ids": text_of_words(after["worker_ids"]),
+        "errors": text_of_errors(after["errors"]),
+        "lost": after["lost"],
+        "return_value": outcome.return_value,
     }
