@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ class Lifespan:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self._hosted:
-            await asyncio.to_thread(self._hosted.end)
+            await _ended(self._hosted)
         await send({"type": "lifespan.shutdown.complete"})
 
     def _begin(self) -> None:
@@ -95,3 +96,15 @@ class Lifespan:
                 "shutdown hooks run in its process. uvicorn, hypercorn and gunicorn's asgi workers speak it; or run "
                 "manage.py loco_worker --scheduler beside it."
             )
+
+
+async def _ended(hosted: Hosted) -> None:
+    """Wait for the end in a thread of our own: one of the loop's executor would count as left behind."""
+    loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def end() -> None:
+        hosted.end()
+        loop.call_soon_threadsafe(has_ended.set)
+
+    threading.Thread(target=end, name="loco-lifespan", daemon=True).start()
+    await has_ended.wait()

@@ -12,49 +12,42 @@ from typing import Any
 
 from django.core.management import load_command_class
 from django.core.management.base import CommandError
-from django.core.management.color import supports_color
 
-from .. import health, runtime
+from .. import runtime
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
-from ..servers.hosted import Host, Hosted
+from ..servers.hosted import FLAGS, STARTED, Host, Hosted
 from ..shutdown import TAIL, Shutdown
 from ..supervisor import Supervisor
 from . import banner
 from .choices import beside_choice
-from .console import set_up_console
+from .console import set_up_console, wants_colour
 from .parts import Choice, parts_of
-
-#: Flags of ``loco_start`` for what runs beside a server that is started by its own command.
-VARIABLE = "LOCO_START"
-
-#: Set where it is ``loco_start`` that has started the server.
-STARTED = "DJANGO_LOCO_STARTED"
 
 logger = logging.getLogger("django_loco.servers")
 
 
-def furnish(host: Host, *, url: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)) -> Hosted:
+def furnish(
+    host: Host, *, url: str = "", remark: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)
+) -> Hosted:
     """Return what is to run in this process beside its server, as ``LOCO_START`` has it.
 
-    ``shows`` is whether to say what that is; ``grace`` names the server's setting, and its value in seconds, by which
-    it kills the process. Raises ``CommandError`` for what is set wrongly.
+    ``url`` and ``remark`` are to be shown, if ``shows``; ``grace`` names the server's setting, and its value in
+    seconds, by which it kills the process. Raises ``CommandError`` for what is set wrongly.
     """
     try:
-        choice = chosen(os.environ.get(VARIABLE, ""))
+        choice = chosen(os.environ.get(FLAGS, ""))
         loco = loco_settings()
         set_up_console(choice.component, form=loco.LOG_FORMAT)
         timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
         supervisor = Supervisor(parts_of(choice))
-        health.watch(supervisor)
-        if shows:
-            _show(choice, url)
     except LocoConfigurationError as error:
         raise CommandError(str(error)) from error
     return Hosted(
         host,
         supervisor,
         Shutdown(timeout),
+        announce=lambda: _show(choice, url, remark) if shows else None,
         running=lambda: supervisor.components,
         finish=lambda: runtime.stop(time.monotonic()),
     )
@@ -64,9 +57,9 @@ def chosen(flags: str) -> Choice:
     """Return what ``flags`` of ``loco_start`` choose. Raises ``CommandError`` that names the variable."""
     command: Any = load_command_class("django_loco", "loco_start")
     try:
-        return beside_choice(vars(command.create_parser("", VARIABLE).parse_args(shlex.split(flags))))
+        return beside_choice(vars(command.create_parser("", FLAGS).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:
-        raise CommandError(f"{VARIABLE}={flags!r}: {error}") from error
+        raise CommandError(f"{FLAGS}={flags!r}: {error}") from error
 
 
 def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float:
@@ -87,11 +80,17 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
     return timeout
 
 
-def _show(choice: Choice, url: str) -> None:
+def _show(choice: Choice, url: str, remark: str) -> None:
     """Say what runs: as the banner if ``loco_start`` has started the server, else in a line of the log."""
-    rows = banner.rows(choice, url)
+    try:
+        _write(banner.rows(choice, url, remark))
+    except Exception:  # a site is not kept from serving by what cannot be shown of it
+        logger.exception("What runs cannot be shown")
+
+
+def _write(rows: list[banner.Row]) -> None:
     if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
-        sys.stdout.write(banner.render(rows, colour=supports_color()) + "\n")
+        sys.stdout.write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
         sys.stdout.flush()
     else:
         logger.info("Started. %s", ". ".join(": ".join(row) for row in rows))

@@ -48,7 +48,7 @@ def start_choice(options: Options) -> tuple[Choice, str | None]:
 def beside_choice(options: Options) -> Choice:
     """Return what is to run beside a server that is started by its own command. Raises ``CommandError``."""
     given = ["--http"] if options["http"] != "runserver" else []
-    if given := [*given, *_given_of_server(options, options["addrport"])]:
+    if given := [*given, *given_of_server(options, options["addrport"])]:
         raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
     if options["no_server"]:
         raise CommandError("--no-server is for loco_start; here the server runs already. Leave it out.")
@@ -83,11 +83,11 @@ def _refuse_server_options(options: Options, address: str | None) -> None:
     if options["server"] or options["server_and_worker"]:
         flag = "--server" if options["server"] else "--server-and-worker"
         raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
-    if given := _given_of_server(options, address):
+    if given := given_of_server(options, address):
         raise CommandError(f"{given[0]} is for the server, and --no-server takes that away. Leave one of them out.")
 
 
-def _given_of_server(options: Options, address: str | None) -> list[str]:
+def given_of_server(options: Options, address: str | None) -> list[str]:
     """Return what was typed that is for the server."""
     given = [flag for name, (flag, default) in _OF_SERVER.items() if options.get(name, default) != default]
     return given if address is None else [address, *given]

@@ -5,8 +5,8 @@
     LOCO_START="--worker --scheduler" gunicorn -c python:django_loco.servers.gunicorn mysite.wsgi
 
 ``LOCO_START`` has flags of ``manage.py loco_start``; without it only hooks run, and what belongs to every process.
-Any option of gunicorn may follow. A configuration file of your own begins with ``from django_loco.servers.gunicorn
-import *``; a hook of your own in it calls the one of the same name here.
+Any option of gunicorn may follow. A configuration file of your own imports what is in ``__all__`` here; a hook of your
+own in it calls the one of the same name.
 
 What happens where
 ------------------
@@ -60,8 +60,9 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sign
 def post_worker_init(worker: Any) -> None:
     """Begin, in a process that has loaded the site."""
     global _tenant
-    _tenant = Tenant(worker)
-    _tenant.start()
+    if _tenant is None:  # a configuration file may call this by itself
+        _tenant = Tenant(worker)
+        _tenant.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001

@@ -17,6 +17,9 @@ from django.utils.module_loading import import_string
 from ..shutdown import CLEAN, FORCED
 from .hosted import FURNISH, Host, Hosted, claim
 
+#: Seconds that jobs have when gunicorn recycles a process (``max_requests``): it starts no other before this one has
+#: ended, and meanwhile there is one less to answer requests, or none.
+RECYCLE = 1.0
 #: gunicorn's exit code of a process that could not begin; it gives up then.
 BOOT_ERROR = 3
 
@@ -50,13 +53,23 @@ class Tenant:
     def start(self) -> None:
         """Begin. What is set wrongly ends the process in such a way that gunicorn gives up."""
         worker = self._worker
-        host = Host(is_ending=lambda: not worker.alive, stop_signal=SIGTERM, cut_signal=SIGQUIT, beat=self._beat)
+        host = Host(
+            is_ending=lambda: not worker.alive,
+            stop_signal=SIGTERM,
+            cut_signal=SIGQUIT,
+            patience=RECYCLE,
+            beat=self._beat,
+        )
         try:
             if not apps.ready:
                 raise CommandError("The application that gunicorn has loaded does not set Django up.")
             furnish: Callable[..., Hosted] = import_string(FURNISH)
             self._hosted = furnish(
-                host, url=_url(worker), shows=worker.age == 1, grace=("graceful_timeout", worker.cfg.graceful_timeout)
+                host,
+                url=", ".join(str(socket) for socket in worker.sockets),
+                remark=f"   gunicorn {worker.cfg.worker_class_str}, {worker.cfg.workers} of these processes",
+                shows=worker.age == 1,
+                grace=("graceful_timeout", worker.cfg.graceful_timeout),
             )
         except CommandError as error:
             sys.stderr.write(f"CommandError: {error}\n")
@@ -78,7 +91,3 @@ class Tenant:
     def _beat(self) -> None:
         now = time.monotonic()
         os.utime(self._sign_of_life, (now, now))
-
-
-def _url(worker: Any) -> str:
-    return ", ".join(str(socket) for socket in worker.sockets)

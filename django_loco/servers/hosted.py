@@ -15,7 +15,6 @@ import math
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from signal import SIGINT, SIGQUIT, SIGTERM, Signals
@@ -24,11 +23,8 @@ from typing import Any
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, Shutdown
 from .relay import Relay
-from .signals import ONE_SIGNAL
+from .urgency import Urgency
 
-#: Seconds that jobs have when it is the server that ends its process, as gunicorn does after ``max_requests``: it
-#: starts no other before this one has ended, and on the port nobody answers.
-RECYCLE = 1.0
 #: Seconds between two looks at whether the server ends its process by itself.
 LOOK_EVERY = 0.25
 #: Seconds between two signs of life while a process waits for its jobs.
@@ -36,6 +32,10 @@ BEAT_EVERY = 1.0
 #: What makes a ``Hosted``. Named rather than imported: gunicorn's master and ``asgi.py`` import this module before
 #: Django is set up, and that is not possible for what knows of models.
 FURNISH = "django_loco.management.beside.furnish"
+#: The environment variable with flags of ``loco_start`` for what runs beside a server of its own.
+FLAGS = "LOCO_START"
+#: Set where it is ``loco_start`` that has started the server.
+STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,9 @@ class Host:
 
     cut_signal: Signals | None = None
     """What makes it leave its requests; ``None``: it has a limit of its own for them."""
+
+    patience: float = math.inf
+    """Seconds that jobs have when it is the server that ends the process."""
 
     beat: Callable[[], object] = lambda: None
     """Called now and then while the process waits for its jobs."""
@@ -114,37 +117,40 @@ class Hosted:
         components: Component,
         shutdown: Shutdown,
         *,
+        announce: Callable[[], None] = lambda: None,
         running: Callable[[], Sequence[Component]] = lambda: (),
         finish: Callable[[], None] | None = None,
     ) -> None:
-        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``."""
+        """``components`` starts and stops them all; ``announce`` is called when they run; the rest is for the end."""
         self._host, self._components, self._shutdown = host, components, shutdown
-        self._running, self._finish = running, finish
+        self._announce, self._running, self._finish = announce, running, finish
         self._server = HostServer(self._stop_server, self._cut_server)
         self._relay = Relay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
-        self._signals: Counter[str] = Counter()
-        self._level, self._last = 0, -math.inf
+        self._urgency = Urgency()
         self._code = CLEAN
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
 
     @property
     def was_asked(self) -> bool:
         """Whether it was a signal that asked for the end."""
-        return self._level > 0
+        return self._urgency.level > 0
 
     def start(self) -> None:
         """Start the components. Outside of the main thread no signal is seen, only the server's end."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()
-        self._components.start()
         self._thread.start()
+        if not self._host.is_ending():  # by a signal that came first
+            self._components.start()
+            self._announce()
 
     def end(self) -> int:
         """Say that the last request is answered, wait for all the rest, and return the exit code."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()  # asyncio takes handlers away with its loop
         self._server.served.set()
-        self._shutdown.request(ENDS, timeout=min(RECYCLE, self._shutdown.timeout))
+        self._on_servers_end()
         while self._thread.is_alive():
             self._thread.join(BEAT_EVERY)
             self._host.beat()
@@ -153,23 +159,23 @@ class Hosted:
     def _run(self) -> None:
         while not self._shutdown.requested.wait(LOOK_EVERY):
             if self._host.is_ending():
-                self._shutdown.request(ENDS, timeout=min(RECYCLE, self._shutdown.timeout))
+                self._on_servers_end()
         self._code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
-        if self._host.cut_signal is None and self._level > 1:
+        self._has_ended = True
+        if self._host.cut_signal is None and self._urgency.level > 1:
             self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
 
+    def _on_servers_end(self) -> None:
+        self._shutdown.request(ENDS, timeout=min(self._host.patience, self._shutdown.timeout))
+
     def _on_signal(self, name: str) -> None:
-        """Obey. A terminal's Ctrl-C, and what a parent process makes of it for its children, are one signal."""
-        before = max(self._signals["SIGINT"], self._signals["SIGQUIT"])
-        self._signals[name] += 1
-        is_by_hand = max(self._signals["SIGINT"], self._signals["SIGQUIT"]) > before
-        if self._level == 0 or (is_by_hand and time.monotonic() - self._last > ONE_SIGNAL):
-            self._level += 1
-            self._last = time.monotonic()
+        if self._has_ended:  # it is between the server and its requests
+            self._relay.hand_on(Signals[name])
+        elif self._urgency.hear(name):
             self._obey(name)
 
     def _obey(self, name: str) -> None:
-        match self._level:
+        match self._urgency.level:
             case 1:
                 self._shutdown.request(name, signal=name)
             case 2:

@@ -110,7 +110,7 @@ def test_missing_tables_keep_the_worker_waiting_and_the_site_serving(project):
         (("--no-server",), "leaves nothing to run"),
         (("--no-server", "--worker", "8000"), "8000 is for the server"),
         (("no-port",), "not a valid port number"),
-        (("--http", "gunicorn"), "invalid choice"),
+        (("--http", "nginx"), "invalid choice"),
     ],
 )
 def test_nonsense_is_refused(project, arguments, said):

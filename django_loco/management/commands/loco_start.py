@@ -1,19 +1,28 @@
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 
 from ...conf import loco_settings
 from ...servers.base import NoServer, Server
 from ...servers.dev import DevServer, project_runserver, without_noise
+from ...servers.gunicorn_application import become
 from ...servers.reload import Parent, is_child
-from ..base import LocoCommand
+from ..base import LocoCommand, colour_wish
 from ..choices import EVERY_JOB, start_choice
+from ..console import wants_colour
 from ..health import add_health_port, health_served
+from ..http import HTTP, flags_of, gunicorn_arguments, refuse_nonsense, split, uvicorn_server
 from ..parts import Choice, process_of
+from .loco_worker import whole
 
 
 class Command(LocoCommand):
+    #: What comes after ``--``.
+    server_options: Sequence[str] = ()
     help = (
         "Runs the site and, in the same process, its background jobs and its schedules. By itself it runs the server "
         "alone; --worker and --scheduler add to that, --no-server takes the server away."
@@ -44,8 +53,18 @@ class Command(LocoCommand):
             "-a", "--all", action="store_true", help="The same as --worker --scheduler and each --component there is."
         )
         parser.add_argument("-s", "--server-and-worker", action="store_true", help="The same as --worker.")
-        parser.add_argument("--http", choices=["runserver"], default="runserver", help="Which server to run.")
+        parser.add_argument("--http", choices=HTTP, default="runserver", help="Which server to run.")
+        parser.add_argument(
+            "--http-workers",
+            type=whole,
+            metavar="N",
+            help="How many processes gunicorn has, each with all that is chosen. Its other options come after a --.",
+        )
         add_health_port(parser)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        own, self.server_options = split(argv)
+        super().run_from_argv(own)
 
     def get_check_kwargs(self, options: Any) -> Any:  # noqa: ARG002 (Django's signature)
         """Check nothing yet: the project is checked where it is served, after each reload."""
@@ -53,11 +72,36 @@ class Command(LocoCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice, options["addrport"] = start_choice(options)
+        refuse_nonsense(options, self.server_options)
         self.set_up(choice, options)
-        if not choice.server:
+        if choice.server and options["http"] == "runserver":
+            self.host_runserver(choice, options)
+        elif choice.server and options["http"] == "gunicorn":
+            self.become_gunicorn(choice, options)
+        else:
             options["use_reloader"] = options["use_reloader"] and settings.DEBUG
-            self.host(choice, NoServer(lambda: None if options["skip_checks"] else self.check()), options)
-            return
+            check = partial(self.check_all, options)
+            self.host(choice, uvicorn_server(options, check) if choice.server else NoServer(check), options)
+
+    def check_all(self, options: dict[str, Any]) -> None:
+        if not options["skip_checks"]:
+            self.check()
+
+    def become_gunicorn(self, choice: Choice, options: dict[str, Any]) -> None:
+        if not self.owns_process:
+            raise CommandError("--http gunicorn takes the place of the process; start it from a command line.")
+        self.check_all(options)
+        arguments = gunicorn_arguments(options, self.server_options)
+        connections.close_all()
+        become(
+            arguments,
+            flags_of(choice),
+            shutdown_timeout=loco_settings().SHUTDOWN_TIMEOUT,
+            form=loco_settings().LOG_FORMAT,
+            colour=wants_colour(self.stderr, colour_wish(options)),
+        )
+
+    def host_runserver(self, choice: Choice, options: dict[str, Any]) -> None:
         runserver = self.runserver
         runserver.stdout, runserver.stderr, runserver.style = without_noise(self.stdout), self.stderr, self.style
         runserver.run = lambda **options: self.host(choice, DevServer(runserver, options), options)
@@ -68,7 +112,8 @@ class Command(LocoCommand):
         if reloads and not is_child():
             self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
             return
-        remark = "   development server" + (", reloads when code changes" if reloads else "")
+        name = "development server" if options["http"] == "runserver" else options["http"]
+        remark = f"   {name}" + (", reloads when code changes" if reloads else "")
         with health_served(options):
             code = process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run()
         self.end(code)

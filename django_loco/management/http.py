@@ -1,0 +1,94 @@
+"""Which server ``loco_start --http`` runs, where, and with which options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands.runserver import naiveip_re
+from django.utils.module_loading import import_string
+
+from ..servers.application import application
+from ..servers.base import Server
+from ..servers.port import listen
+from .choices import given_of_server
+from .parts import Choice
+
+Options = Mapping[str, Any]
+
+HTTP = ("runserver", "gunicorn", "uvicorn")
+PORT = 8000
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what is before the first ``--`` and what is after it."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return list(arguments[:at]), list(arguments[at + 1 :])
+
+
+def refuse_nonsense(options: Options, server_options: Sequence[str]) -> None:
+    """Refuse options of one server with another. Raises ``CommandError``."""
+    http = options["http"]
+    if http != "gunicorn" and (server_options or options["http_workers"]):
+        what = "Options after -- are" if server_options else "--http-workers is"
+        raise CommandError(f"{what} for --http gunicorn. {_REMEDIES[http]}")
+    if http == "runserver":
+        return
+    if options["no_server"]:
+        raise CommandError(f"--http {http} and --no-server contradict each other. Leave one of them out.")
+    if given := [flag for flag in given_of_server(options, None) if flag != "--ipv6"]:
+        raise CommandError(f"{given[0]} is of runserver, not of {http}. Leave it out.")
+
+
+_REMEDIES = {
+    "runserver": "Add that, or leave them out.",
+    "uvicorn": "Several processes that serve ASGI are: loco_start --http gunicorn -- --worker-class asgi.",
+}
+
+
+def address_of(options: Options) -> tuple[str, int] | None:
+    """Return host and port as typed; ``None``: neither. Raises ``CommandError`` for what is no address."""
+    default = "::1" if options["use_ipv6"] else "127.0.0.1"
+    if not (typed := options["addrport"]):
+        return (default, PORT) if options["use_ipv6"] else None
+    match = re.match(naiveip_re, typed)
+    if match is None:
+        raise CommandError(f"{typed!r} is not a valid port number or address:port pair.")
+    return (match["addr"] or default).strip("[]"), int(match["port"])
+
+
+def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[str]:
+    """Return the arguments for gunicorn's own parser. Raises ``CommandError`` if there is nothing it could serve."""
+    application("asgi" if _has_asgi(server_options) else "wsgi")
+    arguments = []
+    if address := address_of(options):
+        host, port = address
+        listen(host, port).close()  # gunicorn would try for seconds
+        arguments += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    if options["http_workers"]:
+        arguments += ["--workers", str(options["http_workers"])]
+    return [*arguments, *server_options]
+
+
+def _has_asgi(server_options: Sequence[str]) -> bool:
+    return bool(re.search(r"(-k|--worker-class)[ =]?asgi\b", " ".join(server_options)))
+
+
+def flags_of(choice: Choice) -> list[str]:
+    """Return the flags by which each of several processes makes the same ``choice``."""
+    worker = "--worker" if choice.tags is None else f"--worker={','.join(choice.tags)}"
+    flags = [(choice.worker, worker), (choice.scheduler, "--scheduler")]
+    return [flag for is_set, flag in flags if is_set] + [f"--component={name}" for name in choice.components]
+
+
+def uvicorn_server(options: Options, check: Any) -> Server:
+    """Return uvicorn, not started. Raises ``CommandError`` if it is not installed."""
+    try:
+        server = import_string("django_loco.servers.uvicorn.UvicornServer")
+    except ModuleNotFoundError as error:
+        if error.name != "uvicorn":
+            raise
+        raise CommandError('--http uvicorn needs uvicorn: pip install "django-loco[uvicorn]".') from error
+    return server(*(address_of(options) or ("127.0.0.1", PORT)), check)  # type: ignore[no-any-return]

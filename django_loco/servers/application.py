@@ -1,0 +1,47 @@
+"""The site's WSGI or ASGI application, as the settings name it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.management.base import CommandError
+from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
+
+Kind = Literal["wsgi", "asgi"]
+
+
+def application(kind: Kind) -> Any:
+    """Return the application. Raises ``CommandError`` if a setting names one that cannot be imported."""
+    setting, path = _named(kind)
+    if path is None:
+        return get_asgi_application() if kind == "asgi" else get_wsgi_application()
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise CommandError(f"{setting} is {path!r}, which cannot be imported: {error}. Set it right.") from error
+
+
+def _named(kind: Kind) -> tuple[str, str | None]:
+    """Return the setting that names the application, and its path; ``None``: Django's own will do.
+
+    Not every project has ``ASGI_APPLICATION``. A new one has ``asgi.py`` beside the ``wsgi.py`` that it does name.
+    """
+    wsgi = getattr(settings, "WSGI_APPLICATION", None)
+    if kind == "wsgi":
+        return "WSGI_APPLICATION", wsgi
+    if path := getattr(settings, "ASGI_APPLICATION", None):
+        return "ASGI_APPLICATION", path
+    module = str(wsgi).removesuffix("wsgi.application") + "asgi"
+    has_asgi = module != f"{wsgi}asgi" and _exists(module)
+    return "ASGI_APPLICATION", f"{module}.application" if has_asgi else None
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # not even the package that would have it
+        return False

@@ -1,0 +1,19 @@
+"""A port of this machine."""
+
+from __future__ import annotations
+
+import socket
+
+from django.core.management.base import CommandError
+
+#: Connections that may wait to be accepted.
+BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises ``CommandError`` if the port cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise CommandError(f"{host}:{port} cannot be had: {error.strerror or error}.") from error
