@@ -33,6 +33,8 @@ class Child:
         """Whether its code is loaded, whether it serves, whether it will say no more."""
         self.kill_at = math.inf
         """When its patience with it ends, in ``time.monotonic()`` seconds."""
+        self.ends = 0
+        """How often it was told to end."""
         self.is_expendable = False
         """Whether it was killed because nothing could be lost."""
         self._popen = popen

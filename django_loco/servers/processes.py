@@ -243,9 +243,11 @@ class Processes:
         self._signals += 1
         self._is_changing = False
         for child in self.children:
-            self._tell_to_end(child, name)
+            if child.ends < self._signals:  # for one that leaves anyway, the first signal is no second one
+                self._tell_to_end(child, name)
 
     def _tell_to_end(self, child: Child, name: str) -> None:
+        child.ends += 1
         if self._signals >= ENOUGH:
             self._kill(child)
         elif not child.is_loaded:  # nothing can be lost

@@ -31,7 +31,8 @@ def stacks() -> Iterator[str]:
 
 def tasks() -> list[asyncio.Task[Any]]:
     """Return the asyncio tasks of all threads: ``asyncio.all_tasks`` knows only those of one event loop."""
-    return [found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()]
+    # Not ``isinstance``, which asks lazy objects for their class, and so makes them.
+    return [found for found in gc.get_objects() if issubclass(type(found), asyncio.Task) and not found.done()]
 
 
 def _story(task: asyncio.Task[Any]) -> str:

@@ -25,6 +25,7 @@ class Child:
         self.began = self.heard = now
         self.is_loaded = self.is_up = self.is_ready = self.is_silent = self.is_expendable = False
         self.kill_at = math.inf
+        self.ends = 0
         self.told: list[str] = []
         self.code: int | None = None
 
@@ -231,6 +232,15 @@ def test_all_are_replaced_one_after_the_other(world):
     assert world.notifier.said.index("reloading") < len(world.notifier.said) - world.notifier.said[::-1].index("ready")
     world.later(100)
     assert len(world.children) == 6
+
+
+def test_the_first_signal_does_not_hurry_who_is_leaving_anyway(world):
+    world.signal("SIGHUP")
+    world.serve(world.children[-1])
+    world.signal("SIGTERM")
+    assert [child.told for child in world.children] == [["SIGTERM"]] * 4
+    world.signal("SIGINT")
+    assert [child.told for child in world.children] == [["SIGTERM", "SIGINT"]] * 4
 
 
 def test_if_a_new_one_does_not_come_up_the_old_ones_stay(world, caplog):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from django_loco.servers.stacks import log_stacks
+from django.utils.functional import SimpleLazyObject
+
+from django_loco.servers.stacks import log_stacks, tasks
 
 
 def wait_here(event: threading.Event) -> None:
@@ -18,6 +20,14 @@ async def outer(event: asyncio.Event) -> None:
 
 async def inner(event: asyncio.Event) -> None:
     await event.wait()
+
+
+def test_lazy_objects_stay_lazy():
+    made = []
+    lazy = SimpleLazyObject(lambda: made.append("made"))
+    assert tasks() == []
+    assert made == []
+    assert lazy is not None
 
 
 def test_threads_and_tasks_tell_where_they_are(caplog):
