@@ -94,13 +94,13 @@ class RedisServer:
 
     def told(self, section: str) -> Mapping[str, Any]:
         """Return what the server says of itself (INFO); nothing if it must not. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.NoPermissionError):
+        with self.explained(), suppress(exceptions.NoPermissionError), _told_of_closing():
             return cast("Mapping[str, Any]", self.node.info(section))
         return {}
 
     def configured(self, name: str) -> str | None:
         """Return a setting of the server; ``None`` if it must not say. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.ResponseError):  # managed servers do not know CONFIG
+        with self.explained(), suppress(exceptions.ResponseError), _told_of_closing():  # managed ones know no CONFIG
             return cast("str | None", self.node.config_get(name).get(name))
         return None
 
@@ -129,11 +129,8 @@ class RedisServer:
             return self._send("EVAL", script.text, *rest)
 
     def _send(self, *command: Any) -> Any:
-        try:
+        with _told_of_closing():
             return self.client.execute_command(*command, NEVER_DECODE=True)
-        except (AttributeError, ValueError) as error:
-            # What redis-py stumbles over when another thread closes the pool, as DJANGO_REDIS_CLOSE_CONNECTION does.
-            raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error
 
     def _check_version(self) -> None:
         """Refuse a server that is too old, once."""
@@ -152,3 +149,12 @@ class RedisServer:
         remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "")
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
         return f"{where}which cannot be used now: {said}.{remedy}"
+
+
+@contextmanager
+def _told_of_closing() -> Iterator[None]:
+    """Name what redis-py stumbles over when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
+    try:
+        yield
+    except (AttributeError, ValueError) as error:
+        raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error

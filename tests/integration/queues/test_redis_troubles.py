@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from datetime import timedelta
@@ -80,6 +81,7 @@ def test_a_server_that_comes_back(queue, server):
     queue.close()
 
 
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_a_pool_that_other_threads_close_all_the_time(queue):
     ended = threading.Event()
 
@@ -96,6 +98,16 @@ def test_a_pool_that_other_threads_close_all_the_time(queue):
         closer.join()
     fetched = queue.fetch(Claim(worker_id="w1", lease=60, threads=1_000))
     assert [one.id for one in fetched] == [one.id for one in stored]
+    gc.collect()  # Here: redis-py may forget a socket that is closed while it is being opened.
+
+
+def test_a_pool_that_is_closed_while_the_server_is_asked_what_it_is(queue, monkeypatch):
+    def info(_):
+        raise ValueError("I/O operation on closed file.")
+
+    monkeypatch.setattr(queue.server.client, "info", info)
+    with unavailable("closed meanwhile"):
+        queue.enqueue([job()])
 
 
 def enqueue_in_spite_of_all(queue):
