@@ -32,14 +32,15 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
 
     1. Each handler that writes to stdout or stderr gets a formatter that puts the label in front of its own lines
        (``form="text"``, in colour as ``wants_colour`` says), or writes JSON (``form="json"``).
-    2. What django-loco and Django's tasks log from ``INFO`` on is shown, also where ``LOGGING`` would not (Django's
-       default shows it with ``DEBUG`` only) but never twice. A level set for these loggers is respected.
+    2. What django-loco and Django's tasks log from ``INFO`` on, and uvicorn of requests, is shown, also where
+       ``LOGGING`` would not (Django's default shows it with ``DEBUG`` only) but never twice. A level set for these
+       loggers is respected.
 
     3. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
 
     ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
     """
-    names = ["django_loco", TASKS_LOGGER]
+    names = ["django_loco", TASKS_LOGGER, "uvicorn.access"]
     if form == "json":
         logging.captureWarnings(capture=True)
         threading.excepthook = _log_end_of_thread

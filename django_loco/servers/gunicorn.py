@@ -33,7 +33,7 @@ from django.db import connections
 from ..shutdown import FORCED
 from .gunicorn_worker import Tenant
 
-__all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_exit"]
+__all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
 #: Shared by all processes: whether one of them had to hand something back when gunicorn was stopped.
 _forced = mmap.mmap(-1, 1)
@@ -63,6 +63,12 @@ def post_worker_init(worker: Any) -> None:
     if _tenant is None:  # a configuration file may call this by itself
         _tenant = Tenant(worker)
         _tenant.start()
+
+
+def worker_abort(worker: Any) -> None:
+    """Save the jobs of a process in which a request hangs: gunicorn has lost its patience and kills it soon."""
+    if _tenant and _tenant.lives_in(worker):
+        _tenant.end()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001

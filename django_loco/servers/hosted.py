@@ -28,7 +28,9 @@ from .urgency import Urgency
 #: Seconds between two looks at whether the server ends its process by itself.
 LOOK_EVERY = 0.25
 #: Seconds between two signs of life while a process waits for its jobs.
-BEAT_EVERY = 1.0
+BEAT_EVERY = 0.25
+#: Seconds after which a shutdown that should be over is waited for no longer.
+SPARE = 1.0
 #: What makes a ``Hosted``. Named rather than imported: gunicorn's master and ``asgi.py`` import this module before
 #: Django is set up, and that is not possible for what knows of models.
 FURNISH = "django_loco.management.beside.furnish"
@@ -151,10 +153,10 @@ class Hosted:
             self._relay.install()  # asyncio takes handlers away with its loop
         self._server.served.set()
         self._on_servers_end()
-        while self._thread.is_alive():
-            self._thread.join(BEAT_EVERY)
+        while self._thread.is_alive() and time.monotonic() < self._shutdown.end + SPARE:
             self._host.beat()
-        return self._code
+            self._thread.join(BEAT_EVERY)
+        return self._code if self._has_ended else FORCED
 
     def _run(self) -> None:
         while not self._shutdown.requested.wait(LOOK_EVERY):

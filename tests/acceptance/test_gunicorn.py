@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+from urllib.error import HTTPError
 
 import pytest
 
@@ -25,9 +26,8 @@ THREADS = ("--threads", "4")
     [
         (to_first, TERM, "site_wsgi", ()),
         (to_all, INT, "site_wsgi", THREADS),
-        (to_first, QUIT, "site_wsgi", ("--preload",)),
         (to_all, TERM, "site_asgi", ("-k", "asgi")),
-        (to_first, INT, "site_lifespan", ("-k", "asgi")),
+        (to_first, QUIT, "site_lifespan", ("-k", "asgi")),
     ],
 )
 def test_one_signal_lets_jobs_and_requests_end(served, send, number, app, options):
@@ -62,8 +62,7 @@ def test_requests_are_accepted_until_the_first_hooks_have_run(served):
     assert process.wait() == CLEAN
 
 
-@pytest.mark.parametrize("options", [(), THREADS])
-def test_a_second_ctrl_c_hands_jobs_back_and_leaves_requests(served, options):
+def test_a_second_ctrl_c_hands_jobs_back_and_leaves_requests(served):
     process = served.gunicorn(*THREADS)
     served.begin(process)
     served.ask_slowly(process, "request")
@@ -143,9 +142,8 @@ def test_a_killed_process_is_replaced_and_its_jobs_run_again(served):
     assert process.terminate() == CLEAN
 
 
-@pytest.mark.parametrize("options", [(), THREADS])
-def test_a_process_that_is_recycled_hands_its_jobs_back(served, options):
-    process = served.gunicorn(*options, "--max-requests", "2")
+def test_a_process_that_is_recycled_hands_its_jobs_back(served):
+    process = served.gunicorn("--max-requests", "2")
     served.begin(process)
     assert get(served.url()) == "version 1"
     process.wait_for(r"Stopping \(the server ends its process\)")
@@ -164,9 +162,11 @@ def test_a_component_that_raises_does_not_touch_the_site(served):
     assert process.terminate() == CLEAN
 
 
-def test_several_processes_share_the_jobs(served):
-    process = served.gunicorn("-w", "2")
+def test_several_copies_of_a_preloaded_site_share_nothing_but_the_jobs(served):
+    served.write("site_wsgi.py", (served.folder / "site_wsgi.py").read_text() + PRELOADED)
+    process = served.gunicorn("--preload", "-w", "2")
     process.wait_for("[0-9] schedules", count=2)
+    assert set(said(process, "before a fork")) == {"before a fork the connection is closed"}
     served.begin(process, "first")
     served.begin(process, "second")
     process.signal(TERM)
@@ -182,31 +182,20 @@ def test_several_processes_share_the_jobs(served):
     ]
 
 
-def test_connections_that_were_opened_before_the_fork_are_not_used_after_it(served):
-    served.write("site_wsgi.py", (served.folder / "site_wsgi.py").read_text() + PRELOADED)
-    process = served.gunicorn("--preload", "-w", "2")
-    assert get(served.url("enqueue/job")) == "enqueued"
-    process.wait_for("job job begins")
-    assert "connection opened before: closed" in process.output
-    served.open_gate("job")
-    process.wait_for("job job ends")
-    assert process.terminate() == CLEAN
-
-
 PRELOADED = """
 from django.db import connection
 from django.dispatch import receiver
 from pages.steps import say
 connection.ensure_connection()
-os.register_at_fork(before=lambda: say(f"connection opened before: {'open' if connection.connection else 'closed'}"))
+os.register_at_fork(
+    before=lambda: say(f"before a fork the connection is {'open' if connection.connection else 'closed'}")
+)
 """
 
 
 @pytest.mark.parametrize(
     ("flags", "loco", "told"),
     [
-        ("--no-server", {}, "LOCO_START='--no-server': --no-server is for loco_start"),
-        ("8000", {}, "LOCO_START='8000': 8000 is for a server that loco_start starts itself"),
         ("--workers", {}, "LOCO_START='--workers': Error: unrecognized arguments: --workers"),
         ("--worker", {"NUM_WORKER": 1}, "Did you mean 'NUM_WORKERS'"),
     ],
@@ -217,6 +206,37 @@ def test_what_is_set_wrongly_is_told(served, flags, loco, told):
     assert process.wait() == BOOT_ERROR
     assert told in process.output
     assert "Traceback" not in process.output
+
+
+def test_a_request_that_hangs_costs_no_job(served):
+    process = served.gunicorn("--timeout", "1")
+    served.begin(process)
+    answer = served.ask_slowly(process, "request")
+    process.wait_for("WORKER TIMEOUT")
+    process.wait_for("job job begins", count=2)
+    served.open_gate("job")
+    process.wait_for("job job ends")
+    assert process.terminate() == CLEAN
+    error = answer.body()
+    assert isinstance(error, OSError)
+    if isinstance(error, HTTPError):
+        error.close()
+
+
+def test_jobs_in_memory_outlive_a_restart(served):
+    served.settings |= {"WORKER_MODE": "BackgroundAsync", "LOCO": {"NUM_WORKERS": 1}}
+    process = served.gunicorn(LOCO_START="")
+    served.begin(process, "first")
+    served.enqueue("second")
+    process.signal(TERM)
+    process.wait_for("Stopping")
+    served.open_gate("first")
+    assert process.wait() == CLEAN
+    assert said(process, "job") == ["job first begins", "job first ends"]
+    served.open_gate("second")
+    process = served.gunicorn(LOCO_START="")
+    process.wait_for("job second ends")
+    assert process.terminate() == CLEAN
 
 
 def children(process: Process) -> list[str]:

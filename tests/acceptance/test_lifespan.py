@@ -36,7 +36,6 @@ def gunicorn(served: ServedProject, *options: str, **environment: str) -> Proces
     ("serve", "options", "send", "number"),
     [
         (uvicorn, (), to_first, TERM),
-        (uvicorn, (), to_all, INT),
         (uvicorn, ("--workers", "2"), to_all, INT),
         (gunicorn, (), to_first, TERM),
     ],
@@ -117,14 +116,6 @@ def test_what_is_set_wrongly_keeps_the_server_from_starting(served):
     process = uvicorn(served, LOCO_START="--wrker")
     assert process.wait() != 0
     assert "LOCO_START='--wrker': Error: unrecognized arguments: --wrker" in process.output
-
-
-def test_a_component_that_raises_does_not_touch_the_site(served):
-    served.settings["LOCO"] = {"COMPONENTS": ["pages.components.Failing"]}
-    process = uvicorn(served, LOCO_START="--all")
-    process.wait_for("The failing failed: OSError")
-    assert get(served.url()) == "version 1"
-    process.terminate()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from django.core.management.base import CommandError
 from gunicorn.config import Config
 
-from django_loco.management.http import address_of, flags_of, split
+from django_loco.management.beside import chosen
+from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
 from django_loco.management.parts import Choice
 from django_loco.servers import gunicorn
 from django_loco.servers.application import application
@@ -45,7 +46,7 @@ def test_a_worker_exit_in_the_master_does_nothing():
         (None, True, ("::1", 8000)),
         ("9000", False, ("127.0.0.1", 9000)),
         ("9000", True, ("::1", 9000)),
-        ("0.0.0.0:9000", False, ("0.0.0.0", 9000)),
+        ("10.0.0.1:9000", False, ("10.0.0.1", 9000)),
         ("[::]:9000", False, ("::", 9000)),
         ("example.com:9000", False, ("example.com", 9000)),
     ],
@@ -60,6 +61,41 @@ def test_options_of_the_server_come_after_two_dashes():
         ["-k", "asgi", "--", "x"],
     )
     assert split(["loco_start"]) == (["loco_start"], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "after_dashes", "said"),
+    [
+        ({"http": "gunicorn", "no_server": True}, (), "contradict each other"),
+        ({"http": "gunicorn", "use_threading": False}, (), "--nothreading is of runserver, not of gunicorn"),
+        ({"http": "runserver", "http_workers": 2}, (), "--http-workers is for --http gunicorn"),
+        ({"http": "uvicorn", "http_workers": 2}, (), "--worker-class asgi"),
+        ({"http": "uvicorn"}, ("--lifespan", "on"), "Options after -- are for --http gunicorn"),
+    ],
+)
+def test_options_of_another_server_are_refused(options, after_dashes, said):
+    with pytest.raises(CommandError, match=said):
+        refuse_nonsense({"http_workers": None, "no_server": False} | options, after_dashes)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--no-server", "LOCO_START='--no-server': --no-server is for loco_start"),
+        ("8000", "LOCO_START='8000': 8000 is for a server that loco_start starts itself"),
+        ("--http gunicorn", "--http is for a server that loco_start starts itself"),
+        ("--workers", "LOCO_START='--workers': Error: unrecognized arguments: --workers"),
+        ("--worker '", "No closing quotation"),
+    ],
+)
+def test_flags_in_the_environment_that_make_no_sense_are_refused(flags, said):
+    with pytest.raises(CommandError, match=said):
+        chosen(flags)
+
+
+def test_flags_in_the_environment():
+    assert chosen("--worker --scheduler") == Choice(server=True, worker=True, scheduler=True, backends=("default",))
+    assert not chosen("").worker
 
 
 def test_flags_choose_the_same_again():
