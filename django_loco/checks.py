@@ -8,6 +8,7 @@ loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
 loco.W004  jobs wait in memory, in production (--deploy)
+loco.W007  a module of tasks, which may declare schedules, cannot be imported
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -102,7 +103,12 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
 
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
     """Find schedules that are wrong; each is off, and the others run."""
-    return [Error(problem.message, hint=problem.hint, id="loco.E003") for problem in scheduler.problems()]
+    return [
+        Error(problem.message, hint=problem.hint, id="loco.E003")
+        if problem.is_certain
+        else checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
+        for problem in scheduler.problems()
+    ]
 
 
 def check_components(**kwargs: Any) -> list[CheckMessage]:

@@ -7,6 +7,14 @@
     scheduler.weekly(newsletter, on="monday", at="09:30")
     scheduler.monthly(invoices, day=1, at="06:00")
     scheduler.cron("*/5 9-17 * * mon-fri", sync, args=["eu"], name="sync-eu")
+    scheduler.when("7pm every Thursday", newsletter)
+    scheduler.once(launch, at="2026-12-24 18:00")
+
+or above a task, in ``tasks.py``::
+
+    @scheduler.cron("0 3 * * *")
+    @task
+    def cleanup(): ...
 
 Each tick enqueues a job with the key (schedule, tick), which the queue takes once: any number of schedulers may
 run, on any number of machines, and each tick is one job.
@@ -25,6 +33,8 @@ daily = default.daily
 weekly = default.weekly
 monthly = default.monthly
 cron = default.cron
+when = default.when
+once = default.once
 problems = default.problems
 upcoming = default.upcoming
 
@@ -43,7 +53,9 @@ __all__ = [
     "every_minute",
     "hourly",
     "monthly",
+    "once",
     "problems",
     "upcoming",
     "weekly",
+    "when",
 ]

@@ -1,7 +1,6 @@
 """Cron expressions on the wall clock of a zone, and what they mean when that clock is changed.
 
-croniter (version 7) parses an expression and is asked for wall clock times only. Given a zone it would fire a time
-of the day that comes twice both times.
+croniter is asked for wall clock times only. Given a zone it would fire a time of the day that comes twice both times.
 
 When the clocks change
 ----------------------
@@ -16,8 +15,6 @@ With a change of an hour as the example:
 
 from __future__ import annotations
 
-import copy
-import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,13 +22,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from croniter import croniter
-from croniter.croniter import CroniterBadDateError
 
-from ..exceptions import LocoConfigurationError
-from .triggers import EPOCH, SECOND
-
-#: A wall clock's time has no zone.
-_WALL_EPOCH = EPOCH.replace(tzinfo=None)
+from .expression import fields_of, next_wall, parse
+from .triggers import SECOND
+from .words import words_of
 
 
 class _Change(NamedTuple):
@@ -49,10 +43,11 @@ class _Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression of five fields (or ``@daily`` and its like) on the wall clock of ``zone``.
+    """A cron expression of five fields, six or seven (or ``@daily`` and its like) on the wall clock of ``zone``.
 
-    Fields as in crontab(5), also that days of the month and of the week are alternatives unless one of the
-    fields starts with ``*``; beyond it croniter's ``L`` (last), ``#`` (nth weekday) and ``W`` (nearest weekday).
+    With six the first is the second, with seven the last is the year. Fields as in crontab(5), also that days of the
+    month and of the week are alternatives unless one of the fields starts with ``*``; beyond it croniter's ``L``
+    (last), ``#`` (nth weekday) and ``W`` (nearest weekday).
     Raises ``LocoConfigurationError`` for an expression that cannot be parsed, or never fires.
     """
 
@@ -61,17 +56,21 @@ class Cron:
     _parsed: croniter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_parsed", _parse(self.expression))
-        if self._wall_after(_WALL_EPOCH) is None:
-            raise LocoConfigurationError(
-                f"the cron expression {self.expression!r} never fires: no such day exists in these months."
-            )
+        object.__setattr__(self, "_parsed", parse(self.expression))
 
     def __str__(self) -> str:
         return self.expression
 
+    @property
+    def words(self) -> str:
+        """The expression in English."""
+        return words_of(fields_of(self._parsed))
+
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first tick after ``moment``, in UTC; ``None`` if there is none within 50 years."""
+        """Return the first tick after ``moment``, in UTC; ``None`` if there is none within 50 years.
+
+        With a year in the expression: if there is none any more.
+        """
         tick = self._next_in_order(moment)
         if tick is None:
             return None
@@ -80,10 +79,13 @@ class Cron:
 
     def _next_in_order(self, moment: datetime) -> datetime | None:
         """The first tick after ``moment`` of those times that the wall clock does not show before ``moment``."""
-        for wall in self._walls(self._wall(moment)):
-            for tick in self._ticks(wall):
+        wall = self._wall_after(self._wall(moment))
+        while wall is not None:
+            ticks = self._ticks(wall)
+            for tick in ticks:
                 if tick > moment:
                     return tick
+            wall = self._wall_after(wall if ticks else self._end_of_skipped(wall))
         return None
 
     def _next_repeated(self, moment: datetime, end: datetime, put_back: timedelta) -> datetime | None:
@@ -98,7 +100,7 @@ class Cron:
 
     def _ticks(self, wall: datetime) -> tuple[datetime, ...]:
         """When to run for a time of the expression: once as a rule, twice or not at all for a rhythm."""
-        before, after = (_offset(wall.replace(tzinfo=self.zone, fold=fold)) for fold in (0, 1))
+        before, after = self._offsets(wall)
         first, second = ((wall - offset).replace(tzinfo=UTC) for offset in (before, after))
         if before == after:
             return (first,)
@@ -107,6 +109,16 @@ class Cron:
         if self._is_rhythm(change):
             return (first, second) if comes_twice else ()
         return (first,) if comes_twice else (change.at,)
+
+    def _end_of_skipped(self, wall: datetime) -> datetime:
+        """The last wall clock time that is skipped together with ``wall``."""
+        change = self._change(wall, *self._offsets(wall))
+        return change.start + change.length - timedelta.resolution
+
+    def _offsets(self, wall: datetime) -> tuple[timedelta, timedelta]:
+        """Before and after the change that skips or repeats ``wall``; the same without such a change."""
+        first, second = (_offset(wall.replace(tzinfo=self.zone, fold=fold)) for fold in (0, 1))
+        return first, second
 
     def _change(self, wall: datetime, before: timedelta, after: timedelta) -> _Change:
         """The change of the clocks that skips or repeats ``wall``."""
@@ -133,12 +145,7 @@ class Cron:
 
     def _wall_after(self, wall: datetime) -> datetime | None:
         """The next wall clock time of the expression, as if no clock were ever changed."""
-        # A search leaves traces in the object: each gets one of its own, also for the sake of other threads.
-        search = copy.copy(self._parsed)
-        try:
-            return search.get_next(datetime, start_time=wall)  # type: ignore[no-any-return]
-        except CroniterBadDateError:
-            return None
+        return next_wall(self._parsed, wall)
 
     def _wall(self, moment: datetime) -> datetime:
         return moment.astimezone(self.zone).replace(tzinfo=None, fold=0)
@@ -149,30 +156,3 @@ class Cron:
 
 def _offset(moment: datetime) -> timedelta:
     return moment.utcoffset() or timedelta(0)
-
-
-#: Jenkins' "some time, the same every day" and croniter's "any time, another one at each start".
-_BY_CHANCE = re.compile(r"[hr](\(.*\))?(/.*)?", re.IGNORECASE)
-
-
-def _parse(expression: object) -> croniter:
-    if not isinstance(expression, str):
-        raise LocoConfigurationError(f'the cron expression is {expression!r}; it must be text, such as "*/5 * * * *".')
-    fields = expression.split()
-    if len(fields) != 5 and not expression.startswith("@"):  # noqa: PLR2004
-        raise LocoConfigurationError(
-            f"the cron expression {expression!r} has {len(fields)} fields; it must have five: "
-            "minute, hour, day of the month, month, day of the week."
-        )
-    if any(_BY_CHANCE.fullmatch(item) for item in fields):
-        raise LocoConfigurationError(
-            f"the cron expression {expression!r} leaves the time to chance; give one, since every scheduler has to "
-            "come to the same."
-        )
-    try:
-        return croniter(expression, _WALL_EPOCH, ret_type=datetime, implement_cron_bug=True)
-    except ValueError as error:
-        raise LocoConfigurationError(
-            f"the cron expression {expression!r} cannot be understood: {error}. It must be five fields such as "
-            '"*/5 * * * *", "0 4 * * mon-fri" or "30 6 1,15 * *".'
-        ) from error

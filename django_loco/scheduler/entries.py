@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.utils import timezone
@@ -13,7 +13,8 @@ from django.utils import timezone
 from ..compat import Task
 from ..exceptions import LocoConfigurationError
 from ..serialization import decode_call, encode_call
-from .triggers import Trigger
+from .shorthand import length_of, moment_of
+from .triggers import Trigger, Within, delay_of
 
 LONGEST_NAME = 200
 
@@ -49,6 +50,9 @@ class Entry:
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    jitter: timedelta = timedelta(0)
+    """By up to which a run is put off."""
+
     place: Place
     """Where it was declared."""
 
@@ -56,13 +60,20 @@ class Entry:
         """Return what is unique in the store for this schedule's ``tick``: the same in every scheduler."""
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
+    def run_at(self, tick: datetime) -> datetime:
+        """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
+        return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
+
 
 class Upcoming(NamedTuple):
     """A schedule as it is listed."""
 
     name: str
     schedule: str
-    """When, in words or as a cron expression."""
+    """When: a cron expression, or words where there is none."""
+
+    words: str
+    """When, in English."""
 
     zone: str
     """Whose wall clock that is; ``""`` for an interval, which goes by none."""
@@ -82,13 +93,14 @@ def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
         tick = entry.trigger.next_after(ticks[-1] if ticks else after)
         if tick is None:
             break
-        ticks.append(tick.astimezone(zone))
+        ticks.append(tick)
     return Upcoming(
         name=entry.name,
         schedule=str(entry.trigger),
+        words=entry.trigger.words,
         zone=str(entry.trigger.zone or ""),
         task=entry.task.module_path,
-        next_runs=tuple(ticks),
+        next_runs=tuple(entry.run_at(tick).astimezone(zone) for tick in ticks),
         tags=entry.tags,
     )
 
@@ -111,6 +123,9 @@ def entry_of(
     args: object = (),
     kwargs: object = None,
     tags: object = (),
+    start: object = None,
+    end: object = None,
+    jitter: object = 0,
 ) -> Entry:
     """Return a schedule. Raises ``LocoConfigurationError`` that names the field at fault and what it may be."""
     checked = _task(task)
@@ -118,12 +133,21 @@ def entry_of(
     return Entry(
         name=checked.module_path if name is None else _name(name),
         task=checked,
-        trigger=trigger(),
+        trigger=_limited(trigger(), start, end),
         args=arguments,
         kwargs=keywords,
         tags=_tags(tags),
+        jitter=length_of("jitter", jitter),
         place=place,
     )
+
+
+def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
+    if start is None and end is None:
+        return trigger
+    zone = trigger.zone or timezone.get_default_timezone()
+    limits = (("start", start), ("end", end))
+    return Within(trigger, *(None if value is None else moment_of(field, value, zone) for field, value in limits))
 
 
 def _task(task: object) -> Task[..., Any]:

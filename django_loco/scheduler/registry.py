@@ -10,43 +10,24 @@ import inspect
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, time, timedelta, tzinfo
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from importlib import import_module
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 
-from ..compat import Task
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import utcnow
-from .cron import Cron
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
-from .shorthand import daily_at, hourly_at, interval_of, monthly_on, weekly_on, zone_of
-from .triggers import Interval, Trigger
+from .fluent import LATER, Decorator, Fluent, T
+from .triggers import Trigger
 
 logger = logging.getLogger("django_loco.scheduler")
-
-
-class Options(TypedDict, total=False):
-    """What every kind of schedule takes."""
-
-    name: str
-    """By default the path of the task. Two schedules of one task need names."""
-
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    tags: Sequence[str]
-
-
-class ZonedOptions(Options, total=False):
-    """What a schedule on a wall clock takes."""
-
-    timezone: str | tzinfo
-    """Whose wall clock: ``"Europe/Berlin"``. By default ``TIME_ZONE``."""
 
 
 class Problem(NamedTuple):
@@ -57,12 +38,16 @@ class Problem(NamedTuple):
     schedule: str
     """The name of the schedule, or of the module."""
 
+    is_certain: bool = True
+    """Whether a schedule is off for it: a module of tasks that cannot be imported may have none."""
 
-class Registry:
+
+class Registry(Fluent):
     """Schedules by name, in the order in which they were declared.
 
     With ``strict`` a wrong call raises ``LocoConfigurationError``. With ``autodiscover`` the ``schedules`` modules
-    of the installed apps are imported when the schedules are first asked for.
+    of the installed apps, and their ``tasks`` for the decorators there, are imported when the schedules are first
+    asked for.
     """
 
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
@@ -71,69 +56,6 @@ class Registry:
         self._discovering = threading.RLock()
         self._entries: dict[str, Entry] = {}
         self._problems: list[Problem] = []
-
-    def every(
-        self,
-        task: Task[..., Any],
-        interval: timedelta = timedelta(0),
-        *,
-        weeks: float = 0,
-        days: float = 0,
-        hours: float = 0,
-        minutes: float = 0,
-        seconds: float = 0,
-        phase: float | timedelta = 0,
-        **options: Unpack[Options],
-    ) -> None:
-        """Run ``task`` at a fixed interval, the sum of what is given: ``every(tick, minutes=1, seconds=30)``.
-
-        Intervals are counted from the start of 1970 in UTC, whenever the scheduler was started, so that ``hours=1``
-        is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval knows no wall clock: for a
-        time of the day use ``daily``.
-        """
-        units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        self._add("every", task, options, lambda: interval_of(interval, units, phase))
-
-    def every_minute(self, task: Task[..., Any], **options: Unpack[Options]) -> None:
-        """Run ``task`` at the start of every minute."""
-        self._add("every_minute", task, options, lambda: Interval(timedelta(minutes=1)))
-
-    def hourly(self, task: Task[..., Any], *, at: int = 0, **options: Unpack[ZonedOptions]) -> None:
-        """Run ``task`` every hour, at minute ``at`` (0 to 59)."""
-        self._add_cron("hourly", task, options, lambda: hourly_at(at))
-
-    def daily(self, task: Task[..., Any], *, at: str | time = "00:00", **options: Unpack[ZonedOptions]) -> None:
-        """Run ``task`` every day at the time ``at``: ``"04:00"``, or a ``datetime.time``."""
-        self._add_cron("daily", task, options, lambda: daily_at(at))
-
-    def weekly(
-        self,
-        task: Task[..., Any],
-        *,
-        on: str | Sequence[str] = "monday",
-        at: str | time = "00:00",
-        **options: Unpack[ZonedOptions],
-    ) -> None:
-        """Run ``task`` every week on the weekday ``on``, or on each of several, at the time ``at``."""
-        self._add_cron("weekly", task, options, lambda: weekly_on(on, at))
-
-    def monthly(
-        self,
-        task: Task[..., Any],
-        *,
-        day: int | str = 1,
-        at: str | time = "00:00",
-        **options: Unpack[ZonedOptions],
-    ) -> None:
-        """Run ``task`` every month on ``day`` at the time ``at``.
-
-        ``day`` is a number, and a month without such a day is left out; or ``"last"``, the last day of each month.
-        """
-        self._add_cron("monthly", task, options, lambda: monthly_on(day, at))
-
-    def cron(self, expression: str, task: Task[..., Any], **options: Unpack[ZonedOptions]) -> None:
-        """Run ``task`` by a cron expression: minute, hour, day of the month, month, day of the week."""
-        self._add_cron("cron", task, options, lambda: expression)
 
     def entries(self) -> list[Entry]:
         """Return the schedules that can run."""
@@ -150,28 +72,26 @@ class Registry:
         start = after or utcnow()
         return [upcoming_of(entry, runs, start) for entry in sorted(self.entries(), key=lambda entry: entry.name)]
 
-    def _add_cron(self, call: str, task: object, options: ZonedOptions, expression: Callable[[], str]) -> None:
-        def trigger() -> Cron:
-            return Cron(expression(), zone_of(options.get("timezone")))
-
-        self._add(call, task, options, trigger, known=ZonedOptions.__optional_keys__)
-
     def _add(
-        self,
-        call: str,
-        task: object,
-        options: Mapping[str, Any],
-        trigger: Callable[[], Trigger],
-        known: frozenset[str] = Options.__optional_keys__,
-    ) -> None:
-        place = Place.of_caller()
-        name = options.get("name", name_of(task))
-        try:
-            self._refuse_unknown(call, options, known)
-            common = {option: value for option, value in options.items() if option != "timezone"}
-            self._claim(entry_of(task, trigger, place, **common))
-        except ImproperlyConfigured as error:
+        self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
+    ) -> Decorator:
+        def declare(task: T, /) -> T:
+            place = Place.of_caller()
             hint = f"Correct scheduler.{call}() at {place}. Until then this schedule is off; the others run."
+            with self._noting(options.get("name", name_of(task)), hint):
+                self._refuse_unknown(call, options, known)
+                common = {option: value for option, value in options.items() if option != "timezone"}
+                self._claim(entry_of(task, trigger, place, **common))
+            return task
+
+        return declare if task is LATER else declare(task)  # type: ignore[return-value]
+
+    @contextmanager
+    def _noting(self, name: object, hint: str) -> Iterator[None]:
+        """Turn off only the schedule ``name`` if what is done with it finds it wrong."""
+        try:
+            yield
+        except ImproperlyConfigured as error:
             self._note(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
 
     def _refuse_unknown(self, call: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -197,10 +117,10 @@ class Registry:
         logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:
-        """Import the ``schedules`` modules, once. A module that declares meanwhile does not wait for the lock."""
+        """Import the modules that may declare schedules, once. One that declares does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
-                found = modules_named("schedules")
+                found = [*modules_named("schedules"), *modules_named("tasks")]
                 self._undiscovered = False
                 for module in found:
                     self._import(module)
@@ -213,7 +133,8 @@ class Registry:
             for name in [entry.name for entry in self._entries.values() if entry.place.module == module]:
                 del self._entries[name]
             hint = f"Correct {module}. Until then its schedules are off; those of the other apps run."
-            self._problems.append(Problem(f"{module} cannot be imported: {_told(error)}", hint, module))
+            message = f"{module} cannot be imported: {_told(error)}"
+            self._problems.append(Problem(message, hint, module, is_certain=not module.endswith(".tasks")))
 
 
 def modules_named(name: str) -> list[str]:

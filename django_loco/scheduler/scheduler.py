@@ -216,7 +216,9 @@ class Scheduler(Component):
 
     def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
         backend: Any = entry.task.get_backend()
-        result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=entry.key(tick), tick=tick)
+        result = backend.enqueue_tick(
+            entry.task, entry.args, entry.kwargs, key=entry.key(tick), tick=entry.run_at(tick)
+        )
         if result is None:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
         elif now - tick > LATE:

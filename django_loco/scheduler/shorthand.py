@@ -1,4 +1,4 @@
-"""What a schedule is written with in Python: intervals, times of the day, weekdays, zones.
+"""What a schedule is written with: intervals, times of the day, weekdays, moments, zones, text.
 
 Each function raises ``LocoConfigurationError`` that names the field and what it may be.
 """
@@ -9,14 +9,18 @@ import difflib
 import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from datetime import time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from django.utils import timezone
 
+from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
-from .triggers import Interval
+from .cron import Cron
+from .english import read
+from .expression import looks_like_cron
+from .triggers import Interval, Trigger
+from .words import WEEKDAYS
 
-WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
@@ -39,6 +43,59 @@ def _length(unit: str, count: object, field: str = "") -> timedelta:
     except (OverflowError, ValueError):  # more than timedelta holds; not a number
         pass
     raise LocoConfigurationError(f"{field or unit} is {count!r}; it must be a number of {unit}.")
+
+
+def length_of(field: str, value: object) -> timedelta:
+    """Return ``value``, seconds or a ``timedelta``, which must not be negative."""
+    length = value if isinstance(value, timedelta) else _length("seconds", value, field)
+    if length < timedelta(0):
+        raise LocoConfigurationError(f"{field} is {length.total_seconds():g} s; it must be 0 s or more.")
+    return length
+
+
+def written_trigger(text: object, zone: tzinfo) -> Trigger:
+    """Return what ``text`` says: a cron expression or English; or units of an interval, ``{"minutes": 5}``."""
+    if isinstance(text, Mapping):
+        return _interval_of_units(text)
+    if not isinstance(text, str):
+        raise LocoConfigurationError(
+            f'the schedule is {text!r}; it must be text such as "every 15 minutes" or "*/15 * * * *", or a dict such '
+            'as {"minutes": 15}.'
+        )
+    meant = text if looks_like_cron(text) else read(text)
+    return Cron(meant, zone) if isinstance(meant, str) else meant
+
+
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+
+
+def _interval_of_units(units: Mapping[object, object]) -> Interval:
+    for unit in units:
+        if unit not in (*_UNITS, "phase"):
+            raise LocoConfigurationError(
+                f"the schedule has the unknown unit {unit!r}.{did_you_mean(str(unit), (*_UNITS, 'phase'))}"
+            )
+    lengths = {str(unit): count for unit, count in units.items() if unit != "phase"}
+    return interval_of(timedelta(0), lengths, units.get("phase", 0))
+
+
+def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
+    """Return the moment ``value``, in UTC; without an offset of its own it is on the wall clock of ``zone``."""
+    moment = _parsed_moment(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(), zone)
+    if not isinstance(moment, datetime):
+        raise LocoConfigurationError(
+            f'{field} is {value!r}; it must be a datetime, or text such as "2026-12-24 18:00" or "2026-12-24".'
+        )
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _parsed_moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def zone_of(value: object) -> tzinfo:

@@ -6,6 +6,7 @@ So all schedulers, on however many machines, compute the same ones; that is what
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
@@ -16,6 +17,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 #: The shortest interval; two ticks of one schedule are never closer.
 SHORTEST = SECOND
+#: The longest: beyond it the calendar ends.
+LONGEST = timedelta(days=36_525)
 
 _UNITS = (
     ("week", timedelta(weeks=1)),
@@ -27,11 +30,15 @@ _UNITS = (
 
 
 class Trigger(Protocol):
-    """Tells when a schedule is due. ``str()`` of it is how it is shown."""
+    """Tells when a schedule is due. ``str()`` of it is a cron expression where there is one, else ``words``."""
 
     @property
     def zone(self) -> tzinfo | None:
         """Whose wall clock it goes by; ``None``: by none."""
+
+    @property
+    def words(self) -> str:
+        """When, in English."""
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first tick after ``moment`` (aware), in UTC; ``None`` if there is none any more."""
@@ -74,7 +81,8 @@ def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime 
 class Interval:
     """Every ``period``, counted from the start of 1970 in UTC and shifted by ``phase``.
 
-    Raises ``LocoConfigurationError`` for a period of less than a second, or a phase that is not within it.
+    Raises ``LocoConfigurationError`` for a period of less than a second or more than 100 years, or a phase that is not
+    within it.
     """
 
     period: timedelta
@@ -85,6 +93,8 @@ class Interval:
             raise LocoConfigurationError(
                 f"the interval is {_seconds(self.period)} s; it must be a second or more, such as seconds=15."
             )
+        if self.period > LONGEST:
+            raise LocoConfigurationError(f"the interval is {self}; it must be at most {LONGEST.days} days.")
         if not timedelta(0) <= self.phase < self.period:
             raise LocoConfigurationError(
                 f"phase is {_seconds(self.phase)} s; it must be from 0 s to less than the interval, "
@@ -96,6 +106,11 @@ class Interval:
         """None: an interval goes by no wall clock."""
         return
 
+    @property
+    def words(self) -> str:
+        """The interval in English."""
+        return str(self)
+
     def next_after(self, moment: datetime) -> datetime:
         """Return the first tick after ``moment``, in UTC."""
         start = EPOCH + self.phase
@@ -106,6 +121,76 @@ class Interval:
         count = _seconds(self.period / size.total_seconds())
         text = f"every {unit}" if count == "1" else f"every {count} {unit}s"
         return f"{text}, {_seconds(self.phase)} s later" if self.phase else text
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """One run, ``at`` a moment; shown on the wall clock of ``zone``."""
+
+    at: datetime
+    zone: tzinfo
+
+    @property
+    def words(self) -> str:
+        """The moment."""
+        return str(self)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the moment, in UTC; ``None`` if it is past."""
+        return self.at.astimezone(UTC) if self.at > moment else None
+
+    def __str__(self) -> str:
+        return f"once at {_told(self.at, self.zone)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no such limit).
+
+    Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``.
+    """
+
+    trigger: Trigger
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.next_after(self.start - SECOND) is None:
+            raise LocoConfigurationError(
+                f"{self.trigger} never fires from start, {self.start}, to end, {self.end}; "
+                "end must be later than start, with a tick between them."
+            )
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """That of ``trigger``."""
+        return self.trigger.zone
+
+    @property
+    def words(self) -> str:
+        """Those of ``trigger``, and the limits."""
+        limits = (("from", self.start), ("until", self.end))
+        told = [f"{word} {_told(moment, self.zone or UTC)}" for word, moment in limits if moment is not None]
+        return ", ".join([self.trigger.words, *told])
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first tick after ``moment`` within the limits, in UTC; ``None`` if there is none any more."""
+        begin = moment if self.start is None else max(moment, self.start - timedelta.resolution)
+        tick = self.trigger.next_after(begin)
+        return None if tick is None or (self.end is not None and tick > self.end) else tick
+
+    def __str__(self) -> str:
+        return str(self.trigger)
+
+
+def delay_of(key: str, jitter: timedelta) -> timedelta:
+    """Return the part of ``jitter`` by which the tick with this ``key`` is put off: by chance, but for all the same."""
+    chance = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=6).digest()) / 2**48
+    return jitter * chance
+
+
+def _told(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
 
 
 def _seconds(length: timedelta) -> str:

@@ -6,6 +6,8 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from django_loco.scheduler import Problem
+
 LOCO = "django_loco.backend.LocoBackend"
 
 
@@ -56,3 +58,15 @@ def test_jobs_in_memory_in_production():
 
 def test_a_component_that_cannot_be_imported():
     assert "cannot be imported" in found(LOCO={"COMPONENTS": ["shop.consumers.Feed"]})["loco.E004"]
+
+
+def test_a_schedule_that_is_wrong_and_a_module_of_tasks_that_may_have_some(monkeypatch):
+    problems = [
+        Problem("Schedule 'digest': at is 75.", "Correct it.", "digest"),
+        Problem("shop.tasks cannot be imported.", "Correct it.", "shop.tasks", is_certain=False),
+    ]
+    monkeypatch.setattr("django_loco.scheduler.problems", lambda: problems)
+    assert found() == {
+        "loco.E003": "Schedule 'digest': at is 75. Correct it.",
+        "loco.W007": "shop.tasks cannot be imported. Correct it.",
+    }

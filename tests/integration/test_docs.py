@@ -19,7 +19,7 @@ from django_loco import checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
 from django_loco.queues import redis_check
 from django_loco.retry import TASK_OPTIONS
-from django_loco.scheduler.registry import Options, ZonedOptions
+from django_loco.scheduler.fluent import Options, ZonedOptions
 from django_loco.tasks import LocoTask
 
 ROOT = Path(__file__).parents[2]

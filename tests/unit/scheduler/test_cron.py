@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron
+from django_loco.scheduler.expression import next_wall
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -240,12 +242,52 @@ def around_the_missing_day():
         ("0 0 29 2 *", "2028-02-29T00:00"),
         ("0 0 13 * 5", "2026-11-27T00:00"),  # the 13th, and every Friday
         ("0 0 */2 * 5", "2026-11-27T00:00"),  # Fridays with an odd date, as in crontab(5)
+        ("0 9 * * 5L", "2026-11-27T09:00"),
+        ("0 9 * * L5", "2026-11-27T09:00"),
+        ("0 9 15W 8 *", "2027-08-16T09:00"),  # the 15th is a Sunday
+        ("0 9 ? * MON-FRI", "2026-11-23T09:00"),
+        ("0 0 1-10/3 jan *", "2027-01-01T00:00"),
         ("@hourly", "2026-11-21T06:00"),
+        ("@daily", "2026-11-22T00:00"),
+        ("@midnight", "2026-11-22T00:00"),
+        ("@weekly", "2026-11-22T00:00"),
+        ("@monthly", "2026-12-01T00:00"),
+        ("@yearly", "2027-01-01T00:00"),
+        ("@annually", "2027-01-01T00:00"),
+        ("*/20 * * * * *", "2026-11-21T05:30:20"),
+        ("15 30 9 * * mon", "2026-11-23T09:30:15"),
+        ("0 0 9 * * 5L", "2026-11-27T09:00"),
+        ("0 0 4 1 1 ? 2030", "2030-01-01T04:00"),
+        ("0 0 4 1 1 * 2031,2090", "2031-01-01T04:00"),
+        ("0 0 4 1 1 * 2090", "2090-01-01T04:00"),
     ],
 )
 def test_what_an_expression_means(expression, expected):
     moment = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
     assert Cron(expression, UTC).next_after(moment) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+def test_a_year_that_is_past_does_not_come_again():
+    cron = Cron("0 0 4 1 1 * 2025,2027", UTC)
+    first = cron.next_after(datetime(2026, 11, 21, tzinfo=UTC))
+    assert first == datetime(2027, 1, 1, 4, tzinfo=UTC)
+    assert cron.next_after(first) is None
+
+
+def test_a_rhythm_of_seconds_goes_through_a_change_of_the_clocks_and_fast():
+    cron, start = Cron("*/15 * * * * *", NEW_YORK), datetime(2026, 3, 8, 6, 59, 40, tzinfo=UTC)
+    assert list(ticks(cron, start, start + timedelta(minutes=1))) == [
+        start + timedelta(seconds=count) for count in (5, 20, 35, 50)
+    ]
+    with patch("django_loco.scheduler.cron.next_wall", wraps=next_wall) as searched:
+        assert cron.next_after(datetime(2026, 3, 8, 6, 59, 59, tzinfo=UTC)).second == 0
+    assert searched.call_count < 10  # and not once for each second that is skipped
+
+
+def test_a_time_with_seconds_that_is_skipped_runs_once():
+    start = datetime(2026, 3, 8, tzinfo=UTC)
+    found = list(ticks(Cron("15 30 2 * * *", NEW_YORK), start, start + timedelta(days=2)))
+    assert [f"{tick.astimezone(NEW_YORK):%d %H:%M:%S}" for tick in found] == ["08 03:00:00", "09 02:30:15"]
 
 
 def test_a_moment_may_be_in_another_zone():
@@ -259,7 +301,11 @@ def test_a_moment_may_be_in_another_zone():
         (5, 'the cron expression is 5; it must be text, such as "*/5 * * * *"'),
         ("", "the cron expression '' has 0 fields; it must have five"),
         ("* * * *", "'* * * *' has 4 fields; it must have five: minute, hour, day of the month, month"),
-        ("0 * * * * *", "has 6 fields"),
+        ("0 0 * * * * * *", "has 8 fields; it must have five"),
+        ("99 * * * * *", "'99 * * * * *' cannot be understood"),
+        ("0 0 0 1 1 * 1850", "cannot be understood"),
+        ("0 0 0 31 2 * *", "never fires"),
+        ("0 0 0 29 2 * 2027", "never fires"),
         ("61 * * * *", "'61 * * * *' cannot be understood: "),
         ("* * * * funday", "cannot be understood"),
         ("*/0 * * * *", "cannot be understood"),

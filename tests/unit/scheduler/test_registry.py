@@ -1,6 +1,6 @@
 import logging
 import sys
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +11,7 @@ from django_loco.compat import BaseTaskBackend
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval, Registry
 from django_loco.scheduler.registry import default
+from django_loco.scheduler.triggers import Once
 
 from . import tasks
 from .tasks import fetch, plain, report, send, tick, tock
@@ -98,6 +99,74 @@ def test_or_that_of_timezone(registry, zone):
     assert trigger(registry) == Cron("0 4 * * *", BERLIN)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("7pm every Thursday", "0 19 * * 4"), ("every 7 minutes", "every 7 minutes"), ("*/5 * * * *", "*/5 * * * *")],
+)
+def test_when(registry, text, shown):
+    registry.when(text, tick, timezone=BERLIN)
+    assert str(trigger(registry)) == shown
+
+
+@pytest.mark.parametrize(
+    ("at", "moment"),
+    [
+        ("2026-12-24 18:00", "2026-12-24T17:00+00:00"),
+        ("2026-12-24", "2026-12-23T23:00+00:00"),
+        ("2026-12-24T18:00Z", "2026-12-24T18:00+00:00"),
+        (datetime(2026, 12, 24, 18, tzinfo=UTC), "2026-12-24T18:00+00:00"),
+        (datetime.fromisoformat("2026-12-24T18:00"), "2026-12-24T17:00+00:00"),
+        (date(2026, 12, 24), "2026-12-23T23:00+00:00"),
+    ],
+)
+def test_once(registry, at, moment):
+    registry.once(tick, at=at, timezone="Europe/Berlin")
+    assert trigger(registry) == Once(datetime.fromisoformat(moment), BERLIN)
+
+
+def test_limits_are_on_the_wall_clock_of_the_schedule(registry):
+    registry.daily(tick, at="04:00", timezone="Europe/Berlin", start="2026-12-01", end="2026-12-24 04:00")
+    found = trigger(registry)
+    assert found.next_after(datetime(2026, 11, 21, tzinfo=UTC)) == datetime(2026, 12, 1, 3, tzinfo=UTC)
+    assert found.next_after(datetime(2026, 12, 23, 12, tzinfo=UTC)) == datetime(2026, 12, 24, 3, tzinfo=UTC)
+    assert found.next_after(datetime(2026, 12, 24, 3, tzinfo=UTC)) is None
+
+
+def test_limits_of_an_interval_are_on_that_of_the_project(registry):
+    with override_settings(TIME_ZONE="Europe/Berlin"):
+        registry.every(tick, hours=1, start="2026-12-01")
+    assert trigger(registry).start == datetime(2026, 11, 30, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("jitter", [90, timedelta(seconds=90)])
+def test_a_run_is_put_off_by_the_same_in_every_scheduler(registry, jitter):
+    registry.hourly(tick, jitter=jitter)
+    (entry,) = registry.entries()
+    other = Registry(strict=True)
+    other.hourly(tick, jitter=jitter)
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert noon < entry.run_at(noon) < noon + timedelta(seconds=90)
+    assert entry.run_at(noon) == other.entries()[0].run_at(noon.astimezone(BERLIN))
+    assert [row.next_runs[0] for row in registry.upcoming(after=noon)] == [entry.run_at(noon + timedelta(hours=1))]
+
+
+def test_without_jitter_a_run_is_at_its_tick(registry):
+    registry.hourly(tick)
+    (entry,) = registry.entries()
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert entry.run_at(noon) is noon
+
+
+def test_the_decorator_declares_the_task_and_returns_it(registry):
+    assert registry.cron("0 3 * * *", name="nightly")(tick) is tick
+    assert registry.hourly(at=15)(tick) is tick
+    assert registry.daily(tock) is tock
+    nightly, hourly, daily = registry.entries()
+    assert (nightly.name, str(nightly.trigger), nightly.task) == ("nightly", "0 3 * * *", tick)
+    assert (str(hourly.trigger), str(daily.trigger)) == ("15 * * * *", "0 0 * * *")
+    assert nightly.place.file == __file__
+
+
 def test_an_entry_has_what_the_job_needs(registry):
     ids = [5]
     registry.every(send, hours=1, args=ids, kwargs={"template": "fancy"}, tags=["mail"], name="fancy mail")
@@ -161,6 +230,15 @@ WRONG = [
     (lambda r: r.daily(tick, timezone=2), "timezone is 2;"),
     (lambda r: r.cron("61 * * * *", tick), "the cron expression '61 * * * *' cannot be understood"),
     (lambda r: r.cron("0 0 31 2 *", tick), "never fires"),
+    (lambda r: r.when("evry 5 mins", tick), "Did you mean 'every 5 minutes'?"),
+    (lambda r: r.when(5, tick), "the schedule is 5; it must be text"),
+    (lambda r: r.once(tick, at="tomorrow"), "at is 'tomorrow'; it must be a datetime, or text such as"),
+    (lambda r: r.once(tick, at=5), "at is 5; it must be a datetime"),
+    (lambda r: r.hourly(tick, start="soon"), "start is 'soon'; it must be a datetime"),
+    (lambda r: r.hourly(tick, start="2026-12-02", end="2026-12-01"), "end must be later than start"),
+    (lambda r: r.hourly(tick, jitter=-1), "jitter is -1 s; it must be 0 s or more."),
+    (lambda r: r.hourly(tick, jitter="x"), "jitter is 'x'; it must be a number of seconds."),
+    (lambda r: r.hourly()(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),
     (lambda r: r.cron(tick, "* * * * *"), "'* * * * *' is not a task"),
     (lambda r: r.every_minute(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),
     (lambda r: r.every_minute("shop.tasks.sync"), "'shop.tasks.sync' is not a task."),
@@ -272,7 +350,19 @@ def test_what_is_coming_starts_now(registry):
 
 
 def test_the_public_names_are_the_projects_schedules():
-    names = ["every", "every_minute", "hourly", "daily", "weekly", "monthly", "cron", "problems", "upcoming"]
+    names = [
+        "every",
+        "every_minute",
+        "hourly",
+        "daily",
+        "weekly",
+        "monthly",
+        "cron",
+        "when",
+        "once",
+        "problems",
+        "upcoming",
+    ]
     assert {getattr(scheduler, name).__self__ for name in names} == {default}
     assert scheduler.registry.problems == default.problems
 
@@ -285,8 +375,10 @@ def app(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(tasks, "registry", Registry(autodiscover=True))
     made = []
 
-    def make(name, schedules):
+    def make(name, schedules, tasks=None):
         (tmp_path / name).mkdir()
+        if tasks is not None:
+            (tmp_path / name / "tasks.py").write_text(f"from tests.unit.scheduler.tasks import *\n{tasks}\n")
         (tmp_path / name / "__init__.py").write_text("")
         if schedules is not None:
             (tmp_path / name / "schedules.py").write_text(f"from tests.unit.scheduler.tasks import *\n{schedules}\n")
@@ -318,6 +410,23 @@ def test_schedules_are_looked_for_once_and_not_before_they_are_asked_for(app):
         del sys.modules["lazy_app.schedules"]
         assert [entry.name for entry in tasks.registry.entries()] == ["lazy"]
         assert tasks.registry.problems() == []
+
+
+def test_schedules_above_tasks_are_found_in_every_app(app):
+    declared = "@registry.cron('0 3 * * *', name='nightly')\n@task\ndef sweep(): pass"
+    app("first_app", None, f"from django_loco.tasks import task\n{declared}")
+    app("second_app", "registry.every_minute(tick, name='second')")
+    assert discovered("first_app", "second_app") == ["second", "nightly"]
+    with override_settings(INSTALLED_APPS=["first_app"]):
+        assert {entry.task.module_path for entry in tasks.registry.entries()} >= {"first_app.tasks.sweep"}
+    assert tasks.registry.problems() == []
+
+
+def test_a_module_of_tasks_that_cannot_be_imported_need_not_have_schedules(app):
+    app("first_app", "registry.every_minute(tick, name='first')", "import missing_module")
+    assert discovered("first_app") == ["first"]
+    (problem,) = tasks.registry.problems()
+    assert (problem.schedule, problem.is_certain) == ("first_app.tasks", False)
 
 
 @pytest.mark.parametrize("fault", ["import missing_module", "1 / 0", "def broken(:"])

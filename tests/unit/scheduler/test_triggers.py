@@ -1,4 +1,6 @@
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -6,10 +8,12 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.triggers import first_tick, last_tick
+from django_loco.scheduler.triggers import Once, Within, delay_of, first_tick, last_tick
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
+NEW_YORK = ZoneInfo("America/New_York")
+HOUR = timedelta(hours=1)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 moments = st.datetimes(
@@ -65,6 +69,11 @@ def test_a_moment_may_be_in_any_zone():
 )
 def test_an_interval_in_words(interval, text):
     assert str(interval) == text
+
+
+def test_an_interval_ends_before_the_calendar_does():
+    with pytest.raises(LocoConfigurationError, match="it must be at most 36525 days"):
+        Interval(timedelta(days=40_000))
 
 
 @pytest.mark.parametrize("period", [timedelta(0), timedelta(seconds=-5), timedelta(milliseconds=999)])
@@ -138,3 +147,59 @@ def test_a_start_fires_only_the_last_of_what_was_just_missed():
     every_second = Interval(timedelta(seconds=1))
     assert first_tick(every_second, NOON + timedelta(seconds=0.4), MINUTE) == NOON
     assert first_tick(every_second, NOON + timedelta(seconds=0.6), MINUTE) == NOON + timedelta(seconds=1)
+
+
+def test_one_run_comes_once():
+    once = Once(NOON, NEW_YORK)
+    assert once.next_after(NOON - MINUTE) == NOON
+    assert once.next_after(NOON) is None
+    assert str(once) == once.words == "once at 2026-11-21 07:00"
+
+
+def test_limits():
+    trigger = Within(Interval(MINUTE), NOON, NOON + 2 * MINUTE)
+    assert trigger.next_after(NOON - timedelta(days=1)) == NOON
+    assert trigger.next_after(NOON) == NOON + MINUTE
+    assert trigger.next_after(NOON + MINUTE) == NOON + 2 * MINUTE
+    assert trigger.next_after(NOON + 2 * MINUTE) is None
+    assert str(trigger) == "every minute"
+    assert trigger.words == "every minute, from 2026-11-21 12:00, until 2026-11-21 12:02"
+    assert trigger.zone is None
+
+
+def test_one_limit_is_enough():
+    assert Within(Interval(MINUTE), start=NOON).next_after(NOON + MINUTE) == NOON + 2 * MINUTE
+    assert Within(Interval(MINUTE), start=NOON).next_after(NOON - MINUTE) == NOON
+    assert Within(Interval(MINUTE), end=NOON).next_after(NOON - MINUTE) == NOON
+    assert Within(Interval(MINUTE), end=NOON).next_after(NOON) is None
+
+
+def test_limits_are_on_the_wall_clock_of_what_they_limit():
+    assert Within(Cron("0 4 * * *", NEW_YORK), end=NOON).words == "every day at 04:00, until 2026-11-21 07:00"
+
+
+@pytest.mark.parametrize("end", [NOON - MINUTE, NOON + timedelta(seconds=30)])
+def test_limits_that_leave_nothing(end):
+    with pytest.raises(LocoConfigurationError, match=r"never fires from start, .*; end must be later than start"):
+        Within(Interval(MINUTE), NOON + timedelta(seconds=10), end)
+
+
+def test_what_was_just_missed_is_looked_for_within_the_limits():
+    assert first_tick(Within(Interval(HOUR), start=NOON), NOON + timedelta(seconds=30), MINUTE) == NOON
+    assert first_tick(Within(Interval(HOUR), end=NOON), NOON + timedelta(seconds=30), MINUTE) == NOON
+    assert first_tick(Once(NOON, UTC), NOON + timedelta(seconds=30), MINUTE) == NOON
+    assert first_tick(Once(NOON, UTC), NOON + timedelta(seconds=61), MINUTE) is None
+
+
+@any_time
+@given(st.text(), st.timedeltas(timedelta(0), timedelta(days=3)))
+def test_a_delay_is_within_the_jitter_and_the_same_everywhere(key, jitter):
+    assert timedelta(0) <= delay_of(key, jitter) <= jitter
+    assert delay_of(key, jitter) == delay_of(key, jitter)
+
+
+def test_delays_are_spread_over_the_jitter():
+    delays = [delay_of(f"mail@{number}", MINUTE).total_seconds() for number in range(1000)]
+    tenths = Counter(int(delay // 6) for delay in delays)
+    assert set(tenths) == set(range(10))
+    assert min(tenths.values()) > 60
