@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from django.utils import autoreload
@@ -85,6 +86,21 @@ def start(place: Place) -> Child:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
+    except BaseException:
+        ours.close()
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Child(place, popen, ours)
+
+
+def ended() -> Iterator[tuple[int, int]]:
+    """Yield id and exit code of each process that has ended. The first one in a container gets those of others, too."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)

@@ -46,6 +46,7 @@ class Place:
         if text is None:
             return None
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # which ``child`` has held back
         return cls(**json.loads(text))
 
     @property

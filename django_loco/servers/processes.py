@@ -31,12 +31,12 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from ..shutdown import CLEAN, FORCED, TAIL, remember
-from .child import Child, start
+from .child import Child, ended, start
 from .inbox import Inbox
 from .notify import Notifier
 from .place import Place
@@ -49,18 +49,6 @@ from .stacks import log_stacks
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
 logger = logging.getLogger(__name__)
-
-
-def ended() -> Iterator[tuple[int, int]]:
-    """Yield id and exit code of each process that has ended. As the first one in a container we get those of others."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        yield pid, os.waitstatus_to_exitcode(status)
 
 
 class Processes:
@@ -135,7 +123,8 @@ class Processes:
 
     def open(self) -> None:
         """Start the first child."""
-        self.seats[0].fill(is_first=True)
+        if not self.seats[0].fill(is_first=True):
+            self.code = FORCED
 
     def on_signal(self, name: str) -> None:
         """Do what a signal asks for."""
@@ -230,8 +219,9 @@ class Processes:
         while self._to_change:
             seat = self._to_change.popleft()
             if seat.present and seat.present.began < self._change_began:
-                seat.renew()
-                return
+                if seat.renew():
+                    return
+                self._to_change.clear()
         self._is_changing = False
         self._notifier.ready()
 

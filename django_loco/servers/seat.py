@@ -71,16 +71,18 @@ class Seat:
         """Whether there are two, one of them new."""
         return self.heir is not None or self.leaving is not None
 
-    def fill(self, *, is_first: bool = False) -> Child:
-        """Start a process."""
-        self.fill_at = math.inf
+    def fill(self, *, is_first: bool = False) -> bool:
+        """Start a process; return whether that was possible. If not, it is tried again after a pause."""
         self.present = self._make(is_first=is_first)
-        return self.present
+        if self.present is None:
+            self.deaths += 1
+        self.fill_at = math.inf if self.present else self._clock() + self._backoff(self.deaths)
+        return self.present is not None
 
-    def renew(self) -> Child:
-        """Start a process that is to take the present one's place."""
+    def renew(self) -> bool:
+        """Start a process that is to take the present one's place; return whether that was possible."""
         self.heir = self._make()
-        return self.heir
+        return self.heir is not None
 
     def promote(self) -> Child | None:
         """Let the heir be the present one; return who is to leave, if it is still there."""
@@ -93,7 +95,8 @@ class Seat:
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
             self._dead = (*self._dead, child.place.key)[-REMEMBERED:]
-            self.deaths = 1 if self._clock() - child.began > SETTLED else self.deaths + 1
+            if child is not self.leaving:  # what its successor makes of it is another story
+                self.deaths = 1 if self._clock() - child.began > SETTLED else self.deaths + 1
             pause = self._backoff(self.deaths)
         if child is self.leaving:
             self.leaving = None
@@ -103,9 +106,14 @@ class Seat:
             self.present, self.heir = self.heir, None  # With an heir, its successor is on the way.
             self.fill_at = math.inf if self.present else self._clock() + pause
 
-    def _make(self, *, is_first: bool = False) -> Child:
+    def _make(self, *, is_first: bool = False) -> Child | None:
         key = secrets.token_hex(4)
-        return self._start(Place(number=self.number, key=key, dead=self._dead, is_first=is_first, pulse=self._pulse))
+        place = Place(number=self.number, key=key, dead=self._dead, is_first=is_first, pulse=self._pulse)
+        try:
+            return self._start(place)
+        except (OSError, RuntimeError) as error:  # no room for one more; or the command has been moved away
+            logger.error("Process %d cannot be started: %s", self.number, error)  # noqa: TRY400
+            return None
 
 
 def how_it_ended(code: int) -> str:

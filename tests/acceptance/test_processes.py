@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 from pathlib import Path
@@ -224,6 +225,26 @@ def test_orphans_are_buried_and_a_closed_stdin_is_no_trouble(project):
     orphan = int(process.wait_for(r"orphan (\d+)")[1])
     wait_until(lambda: not Path(f"/proc/{orphan}").exists(), "end of the zombie")
     assert process.terminate() == CLEAN
+
+
+#: Takes the terminal that is named for its own, and becomes what follows.
+IN_TERMINAL = """
+import os, sys
+if sys.argv[1] == "in_terminal":
+    os.open(sys.argv[2], os.O_RDWR)
+    os.execv(sys.executable, [sys.executable, sys.argv[0], *sys.argv[3:]])
+"""
+
+
+def test_a_terminal_that_closes_ends_all(project):
+    terminal, its_end = pty.openpty()
+    project.change("manage.py", "import os, sys", IN_TERMINAL)
+    process = project.start("in_terminal", os.ttyname(its_end), "loco_worker", "--processes", "1")
+    process.wait_for("Process 1 runs")
+    os.close(its_end)
+    os.close(terminal)
+    process.wait_for(r"Stopping \(SIGHUP\)", count=2)
+    assert process.wait() == CLEAN
 
 
 @pytest.mark.parametrize("count", ["0", "x", "-1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -58,6 +59,7 @@ class World:
         self.now = 1000.0
         self.children: list[Child] = []
         self.ends: list[tuple[int, int]] = []
+        self.is_full = False
         self.notifier = Notifier()
         self.parent: Any = Processes(
             count,
@@ -72,6 +74,8 @@ class World:
         self.parent.open()
 
     def start(self, place: Place) -> Child:
+        if self.is_full:
+            raise OSError("no room")
         self.children.append(Child(place, len(self.children) + 1, self.now))
         return self.children[-1]
 
@@ -323,6 +327,37 @@ def test_systemd_is_told_of_progress_while_all_make_some(world):
     world.later(21)
     assert world.notifier.said == ["alive"]
     assert world.parent.patience <= 10
+
+
+def test_what_cannot_be_started_is_tried_again(world, caplog):
+    world.is_full = True
+    world.end(world.children[0], RELOAD)
+    assert "Process 1 cannot be started: no room" in caplog.text
+    assert world.parent.patience == 2
+    world.later(2)
+    assert world.parent.patience == 4
+    world.is_full = False
+    world.later(4)
+    assert world.numbers == [1, 2, 3, 1]
+
+
+def test_if_no_new_one_can_be_started_the_old_ones_stay(world):
+    world.is_full = True
+    world.signal("SIGHUP")
+    assert not any(child.told for child in world.children)
+    assert world.notifier.said[-2:] == ["ready", "alive"]
+
+
+def test_if_not_even_the_first_one_can_be_started_that_is_the_end(monkeypatch):
+    monkeypatch.setattr(World, "start", lambda self, place: Path("/nowhere").read_text())
+    assert World(2).parent.code == FORCED
+
+
+def test_one_that_is_cut_off_in_a_change_is_no_reason_to_wait(world):
+    world.signal("SIGHUP")
+    world.serve(world.children[-1])
+    world.end(world.children[0], FORCED)
+    assert world.parent.seats[0].deaths == 0
 
 
 def test_orphans_are_nobodys_end(world):
