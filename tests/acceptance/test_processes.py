@@ -74,8 +74,8 @@ def test_each_process_runs_jobs_and_all_end_in_order(project):
     process = start(project, "--concurrency", "1")
     enqueue(project, "one", "two")
     process.wait_for("job .* begins", count=2)
-    process.signal(signal.SIGTERM)
-    process.wait_for(r"Stopping \(SIGTERM\)", count=3)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: it reaches the parent and its children, and is one signal
+    process.wait_for(r"Stopping \(SIGINT\)", count=3)
     for name in ("one", "two"):
         project.open_gate(name)
     assert process.wait() == CLEAN
