@@ -172,12 +172,12 @@ def test_quiet_processes_take_no_jobs_until_they_are_replaced(project):
 
 
 def test_all_end_when_no_job_is_left_though_each_may_run_few(project):
-    enqueue(project, *"abcdef", task="where")
-    process = project.start("loco_worker", "--processes", "2", "--concurrency", "1", "--drain", "--max-jobs", "2")
+    enqueue(project, *"abcd", task="where")
+    process = project.start("loco_worker", "--processes", "2", "--concurrency", "1", "--drain", "--max-jobs", "1")
     assert process.wait() == CLEAN
     ran = re.findall(r"job (.) runs in (\d+)", process.output)
-    assert sorted(name for name, _ in ran) == list("abcdef")
-    assert max(sum(pid == other for _, other in ran) for _, pid in ran) <= 2
+    assert sorted(name for name, _ in ran) == list("abcd")
+    assert max(sum(pid == other for _, other in ran) for _, pid in ran) == 1
 
 
 def test_a_process_that_takes_up_too_much_memory_ends_between_jobs_and_is_replaced(project):
@@ -247,9 +247,8 @@ def test_a_terminal_that_closes_ends_all(project):
     assert process.wait() == CLEAN
 
 
-@pytest.mark.parametrize("count", ["0", "x", "-1"])
-def test_numbers_are_from_one_on(project, count):
-    assert "is not a whole number from 1 on" in project.manage("loco_worker", f"--processes={count}", code=2)
+def test_numbers_are_from_one_on(project):
+    assert "is not a whole number from 1 on" in project.manage("loco_worker", "--processes", "0", code=2)
 
 
 def test_a_project_that_is_broken_is_tried_once(project):

@@ -60,7 +60,6 @@ def systemd(tmp_path_factory):
         ("loco_worker",),
         ("loco_scheduler",),
         ("loco_start", "--noreload", "--worker"),
-        ("loco_worker", "--processes", "2"),
     ],
     ids=" ".join,
 )

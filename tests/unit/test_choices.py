@@ -10,6 +10,7 @@ from django_loco.exceptions import LocoConfigurationError
 from django_loco.management.choices import start_choice, worker_choice
 from django_loco.management.commands import loco_start, loco_worker
 from django_loco.management.parts import parts_of, words
+from django_loco.servers.place import Place
 
 BACKEND = "django_loco.backend.LocoBackend"
 IN_MEMORY = {"default": {"BACKEND": BACKEND, "OPTIONS": {"mode": "BackgroundAsync"}}}
@@ -193,6 +194,19 @@ def test_what_runs_where_it_is_enqueued_has_a_worker_in_each_process(settings, a
 def test_whose_jobs_a_worker_runs(settings, arguments, backends):
     settings.TASKS = SEVERAL
     assert worker(arguments).backends == backends
+
+
+@pytest.mark.parametrize("option", ["--processes", "--max-memory", "--max-jobs", "--concurrency"])
+@pytest.mark.parametrize("number", ["0", "x", "-1", "1.5", ""])
+def test_numbers_of_a_worker_are_from_one_on(option, number):
+    with pytest.raises(CommandError, match="is not a whole number from 1 on"):
+        worker(f"{option}={number}")
+
+
+def test_one_of_several_processes_has_the_scheduler():
+    options = parse(loco_worker.Command(), "--scheduler --processes 3")
+    places = [Place(number=number, key="k") for number in (1, 2, 3)]
+    assert [worker_choice(options, place).scheduler for place in places] == [True, False, False]
 
 
 def test_only_the_workers_that_were_asked_for_may_end(settings):
