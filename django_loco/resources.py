@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ Resource = TypeVar("Resource")
 Close = Callable[[], Any]
 
 _tracked: list[tuple[Any, Close]] = []
+# What a process has opened is not a forked copy's to close: it would take it away from that process and all others.
+os.register_at_fork(after_in_child=_tracked.clear)
 
 
 class Closing(NamedTuple):

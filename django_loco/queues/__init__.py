@@ -72,4 +72,11 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
         forget()
 
 
-os.register_at_fork(after_in_child=forget)
+def _after_fork() -> None:
+    """A forked copy has neither the connections of its parent's queues nor whoever may hold the lock."""
+    global _lock
+    _lock = threading.Lock()
+    forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

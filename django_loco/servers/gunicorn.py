@@ -25,12 +25,16 @@ from __future__ import annotations
 
 import mmap
 import sys
+import time
+from functools import partial
 from typing import Any
 
 from django.apps import apps
 from django.db import connections
 
-from ..shutdown import FORCED
+from ..calls import Calls
+from ..resources import closers
+from ..shutdown import CLOSE, FORCED
 from .gunicorn_worker import Tenant
 
 __all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
@@ -79,7 +83,11 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
-    """Give gunicorn the exit code of its processes."""
+    """Close what a preloaded site has opened in the master, and give gunicorn the exit code of its processes."""
+    calls = Calls()
+    for what, close, cut_off in closers():
+        if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE)):
+            cut_off()
     if _forced[0]:
         sys.exit(FORCED)
 

@@ -174,6 +174,7 @@ def test_several_copies_of_a_preloaded_site_share_nothing_but_the_jobs(served):
     served.open_gate("first")
     served.open_gate("second")
     assert process.wait() == CLEAN
+    assert said(process, "closed by") == [f"closed by {process.pid}"]
     assert sorted(said(process, "job")) == [
         "job first begins",
         "job first ends",
@@ -184,8 +185,9 @@ def test_several_copies_of_a_preloaded_site_share_nothing_but_the_jobs(served):
 
 PRELOADED = """
 from django.db import connection
-from django.dispatch import receiver
+from django_loco import shutdown
 from pages.steps import say
+shutdown.track("master's", lambda: say(f"closed by {os.getpid()}"))
 connection.ensure_connection()
 os.register_at_fork(
     before=lambda: say(f"before a fork the connection is {'open' if connection.connection else 'closed'}")
