@@ -1,7 +1,7 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
-The tests wait for processes far more than they compute. What SQLite's run says is shown as it comes, PostgreSQL's
-after that.
+The tests wait for processes far more than they compute. The longest part, the acceptance tests on SQLite, is one by
+itself unless it is said what to run. What the first part says is shown as it comes, the others' words after that.
 """
 
 from __future__ import annotations
@@ -11,19 +11,35 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import IO
+
+ACCEPTANCE = "tests/acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit code of the first that has failed, or 0."""
+    """Return the exit code of the first part that has failed, or 0."""
+    parts = [("sqlite", arguments), ("postgres", arguments)]
+    if not arguments:
+        parts = [("sqlite", ["--ignore", ACCEPTANCE]), ("sqlite", [ACCEPTANCE]), ("postgres", [])]
+    with ExitStack() as stack:
+        outputs: list[IO[bytes] | None] = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in parts[1:])]
+        running = [stack.enter_context(start(*part, output)) for part, output in zip(parts, outputs, strict=True)]
+        codes = []
+        for process, output in zip(running, outputs, strict=True):
+            codes.append(process.wait())
+            if output is not None:
+                output.seek(0)
+                sys.stdout.buffer.write(output.read())
+                sys.stdout.flush()
+    return next(filter(None, codes), 0)
+
+
+def start(database: str, arguments: Sequence[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start a part. ``output`` is where its words go, if not to ours."""
+    environment = {**os.environ, "LOCO_TEST_DATABASE": database}
     command = [sys.executable, "-m", "pytest", *arguments]
-    with tempfile.TemporaryFile() as output:
-        environment = {**os.environ, "LOCO_TEST_DATABASE": "postgres"}
-        with subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT) as other:
-            code = subprocess.run(command, env={**os.environ, "LOCO_TEST_DATABASE": "sqlite"}, check=False).returncode
-        output.seek(0)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(output.read())
-    return code or other.returncode
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ SCALE = int(os.environ.get("LOCO_CHAOS", "1"))
 JOBS = 500 * SCALE
 LEASE = 3
 ENQUEUE = "from django_loco.tasks import enqueue_many; from tests.app import tasks; enqueue_many(tasks.{}, range({}))"
+BOTH = """
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
+enqueue_many(tasks.step, range(0, {0}, 2))
+enqueue_many(tasks.astep, range(1, {0}, 2))
+"""
 
 
 def notes(site, word):
@@ -33,6 +39,11 @@ def wait_until(condition, seconds=60.0):
 
 def enqueue(site, task="step", count=JOBS):
     site.shell(ENQUEUE.format(task, count))
+
+
+def enqueue_both(site, count=JOBS):
+    """Enqueue ``count`` jobs, sync and async ones in turn."""
+    site.shell(BOTH.format(count))
 
 
 def statuses(site):

@@ -6,15 +6,12 @@ import signal
 import time
 from datetime import datetime
 
-import pytest
-
-from .chaos import JOBS, LEASE, SCALE, enqueue, errors, keys, notes, statuses, story, wait_until
+from .chaos import JOBS, LEASE, SCALE, enqueue, enqueue_both, errors, keys, notes, statuses, story, wait_until
 
 
-@pytest.mark.parametrize("task", ["step", "astep"])
-def test_kill_9_loses_no_job(any_site, task, capsys):
+def test_kill_9_loses_no_job(any_site, capsys):
     any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 5, "ASYNC_WORKERS": 5}
-    enqueue(any_site, task)
+    enqueue_both(any_site)
     first = any_site.start("loco_worker")
     wait_until(lambda: len(notes(any_site, "end")) > JOBS // 5)
     first.signal(signal.SIGKILL)
@@ -27,13 +24,12 @@ def test_kill_9_loses_no_job(any_site, task, capsys):
     seconds = time.monotonic() - killed_at
     assert second.terminate() == 0
     with capsys.disabled():
-        print(f"\n{task}, kill -9: {story(any_site, JOBS)}, all done {seconds:.1f} s later (lease {LEASE} s)")
+        print(f"\nkill -9: {story(any_site, JOBS)}, all done {seconds:.1f} s later (lease {LEASE} s)")
 
 
-@pytest.mark.parametrize("task", ["step", "astep"])
-def test_sigterm_loses_no_job_and_runs_none_twice(any_site, task):
+def test_sigterm_loses_no_job_and_runs_none_twice(any_site):
     any_site.settings["LOCO"] = {"NUM_WORKERS": 5, "ASYNC_WORKERS": 5}
-    enqueue(any_site, task)
+    enqueue_both(any_site)
     first = any_site.start("loco_worker")
     wait_until(lambda: len(notes(any_site, "end")) > JOBS // 5)
     assert first.terminate() == 0
