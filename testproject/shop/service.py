@@ -28,7 +28,6 @@ GREETING = 2.0  # seconds in which the service says who it is
 
 _lock = threading.Lock()
 _lifeline: Lifeline | None = None
-_process: subprocess.Popen[str] | None = None  # kept, so that it is reaped
 
 
 class ServiceUnavailable(Exception):
@@ -122,17 +121,19 @@ def _find_or_start() -> Lifeline:
 
 
 def _start() -> None:
-    """Start the service and wait for its word: from then on it listens, or another one does."""
-    global _process
+    """Start the service and wait for its word: from then on it listens, or another one does.
+
+    It is no child of ours, which we would have to end with us, but of a shell that ends at once.
+    """
     port, file = settings.SHOP_INDEX_PORT, settings.SHOP_INDEX_FILE
-    _process = subprocess.Popen(  # noqa: S603 - a fixed command
-        [sys.executable, "-m", "index_service", "--port", str(port), "--file", str(file)],
+    command = [sys.executable, "-m", "index_service", "--port", str(port), "--file", str(file)]
+    with subprocess.Popen(  # noqa: S603 - a fixed command
+        ["/bin/sh", "-c", '"$@" &', "sh", *command],
         cwd=settings.BASE_DIR,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert _process.stdout is not None  # noqa: S101 - for the type checker
-    with _process.stdout as output:
-        output.readline()
+    ) as shell:
+        assert shell.stdout is not None  # noqa: S101 - for the type checker
+        shell.stdout.readline()

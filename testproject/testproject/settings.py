@@ -21,6 +21,8 @@ INSTALLED_APPS = [
     "shop",
 ]
 MIDDLEWARE = [
+    "django_loco.middleware.health",
+    "django_loco.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
