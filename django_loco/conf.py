@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from django.conf import settings
@@ -54,6 +55,15 @@ class LocoSettings:
     SCHEDULE: Mapping[str, Any] = None  # type: ignore[assignment]
     """Schedules by name, beside those of the ``schedules`` modules."""
 
+    SCHEDULE_FILE: str | Path | None = None
+    """A YAML or TOML file of further schedules; relative to ``BASE_DIR``."""
+
+    ALLOW_SHELL: bool = False
+    """Whether schedules may run commands of the shell."""
+
+    RELEASE: str = ""
+    """The name of this deploy, for what runs once per deploy; by default it is told by the code."""
+
     COMPONENTS: Sequence[str] = ()
     """Dotted paths of further components that run beside server, worker and scheduler."""
 
@@ -95,6 +105,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),
+    "SCHEDULE_FILE": (lambda value: value is None or isinstance(value, str | Path), "the path of a file, or None"),
+    "ALLOW_SHELL": (lambda value: isinstance(value, bool), "True or False"),
+    "RELEASE": (lambda value: isinstance(value, str), "text, such as the commit"),
     "COMPONENTS": (_names, "a list of dotted paths"),
     "REDACT": (_names, "a list of argument names"),
     "LOG_FORMAT": (lambda value: value in ("text", "json"), '"text" or "json"'),

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from ..compat import Task
+from ..compat import InvalidTask, Task
 from ..exceptions import LocoConfigurationError
 from ..serialization import decode_call, encode_call
 from .shorthand import length_of, moment_of
-from .triggers import Trigger, Within, delay_of
+from .triggers import Once, Trigger, Within, delay_of
 
 LONGEST_NAME = 200
 
 
 class Place(NamedTuple):
-    """A line of code."""
+    """A line of code, or (``line`` 0) what else schedules stand in."""
 
     module: str
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     @classmethod
     def of_caller(cls) -> Place:
@@ -53,16 +53,28 @@ class Entry:
     jitter: timedelta = timedelta(0)
     """By up to which a run is put off."""
 
+    run_on_start: bool = False
+    """Whether it also runs once per deploy."""
+
+    release: str = ""
+    """The deploy whose one run this is, instead of ticks."""
+
     place: Place
     """Where it was declared."""
 
     def key(self, tick: datetime) -> str:
         """Return what is unique in the store for this schedule's ``tick``: the same in every scheduler."""
+        if self.release:
+            return f"{self.name}@release {self.release}"
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
     def run_at(self, tick: datetime) -> datetime:
         """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
+
+    def at_start(self, moment: datetime, release: str) -> Entry:
+        """Return the run on start: one at ``moment``, or whenever the first scheduler of ``release`` had it."""
+        return replace(self, trigger=Once(moment, UTC), release=release)
 
 
 class Upcoming(NamedTuple):
@@ -83,6 +95,8 @@ class Upcoming(NamedTuple):
     """In ``zone``; in ``TIME_ZONE`` for an interval."""
 
     tags: tuple[str, ...]
+    source: str
+    """Where it was declared: a file and its line, or a setting."""
 
 
 def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
@@ -102,6 +116,7 @@ def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
         task=entry.task.module_path,
         next_runs=tuple(entry.run_at(tick).astimezone(zone) for tick in ticks),
         tags=entry.tags,
+        source=str(entry.place),
     )
 
 
@@ -126,9 +141,14 @@ def entry_of(
     start: object = None,
     end: object = None,
     jitter: object = 0,
+    run_on_start: object = False,
+    **changes: object,
 ) -> Entry:
-    """Return a schedule. Raises ``LocoConfigurationError`` that names the field at fault and what it may be."""
-    checked = _task(task)
+    """Return a schedule; ``changes`` are what its jobs have other than their task.
+
+    Raises ``LocoConfigurationError`` that names the field at fault and what it may be.
+    """
+    checked = _task(task, changes)
     arguments, keywords = _call(checked, args, {} if kwargs is None else kwargs)
     return Entry(
         name=checked.module_path if name is None else _name(name),
@@ -138,6 +158,7 @@ def entry_of(
         kwargs=keywords,
         tags=_tags(tags),
         jitter=length_of("jitter", jitter),
+        run_on_start=_yes_or_no("run_on_start", run_on_start),
         place=place,
     )
 
@@ -150,10 +171,17 @@ def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
     return Within(trigger, *(None if value is None else moment_of(field, value, zone) for field, value in limits))
 
 
-def _task(task: object) -> Task[..., Any]:
+def _yes_or_no(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise LocoConfigurationError(f"{field} is {value!r}; it must be True or False.")
+    return value
+
+
+def _task(task: object, changes: Mapping[str, Any]) -> Task[..., Any]:
     if not isinstance(task, Task):
         remedy = "a plain function; decorate it with @task" if inspect.isroutine(task) else "not a task"
         raise LocoConfigurationError(f"{name_of(task)} is {remedy}.")
+    task = _changed(task, changes) if changes else task
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_tick"):
         raise LocoConfigurationError(
@@ -161,6 +189,15 @@ def _task(task: object) -> Task[..., Any]:
             f"is {type(backend).__module__}.{type(backend).__qualname__}."
         )
     return task
+
+
+def _changed(task: Task[..., Any], changes: Mapping[str, Any]) -> Task[..., Any]:
+    options = {"queue_name" if field == "queue" else field: value for field, value in changes.items()}
+    try:
+        return task.using(**options)
+    except (InvalidTask, TypeError, ValueError) as error:
+        told = ", ".join(f"{field} is {value!r}" for field, value in changes.items())
+        raise LocoConfigurationError(f"{told}: {error}") from error
 
 
 def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any], dict[str, Any]]:

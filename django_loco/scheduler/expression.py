@@ -27,6 +27,8 @@ _BY_CHANCE = re.compile(r"[hr](\(.*\))?(/.*)?", re.IGNORECASE)
 _NUMBERS = re.compile(r"[\d*?/,\-]+")
 #: The last Friday as Quartz has it; croniter's is L5.
 _LAST_WEEKDAY = re.compile(r"([0-7])L", re.IGNORECASE)
+#: A range of one, 10-10, is the one: croniter goes all the way round.
+_RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
 
 
 def looks_like_cron(text: str) -> bool:
@@ -55,10 +57,9 @@ def _parse(expression: str) -> croniter:
     fields = expression.split()
     if not expression.startswith("@"):
         _check(expression, fields)
-        if len(fields) > _PLAIN:
-            fields[5] = _LAST_WEEKDAY.sub(r"L\1", fields[5])
-        else:
-            fields[4] = _LAST_WEEKDAY.sub(r"L\1", fields[4])
+        fields = [_RANGE_OF_ONE.sub(r"\1", item) for item in fields]
+        weekday = 4 if len(fields) == _PLAIN else 5
+        fields[weekday] = _LAST_WEEKDAY.sub(r"L\1", fields[weekday])
     return _checked(expression, _made(expression, fields))
 
 

@@ -45,6 +45,17 @@ class Options(TypedDict, total=False):
     jitter: float | timedelta
     """Seconds by up to which a run is put off: by chance, but by the same in every scheduler."""
 
+    run_on_start: bool
+    """Whether it also runs once per deploy, when its first scheduler starts."""
+
+    queue: str
+    """One of ``TASKS[backend]["QUEUES"]``; this and what follows by default as the task has it."""
+
+    priority: int
+    backend: str
+    max_attempts: int
+    timeout: float
+
 
 class ZonedOptions(Options, total=False):
     """What a schedule on a wall clock takes."""

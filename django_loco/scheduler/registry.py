@@ -26,6 +26,7 @@ from ..job import utcnow
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
 from .fluent import LATER, Decorator, Fluent, T
 from .triggers import Trigger
+from .written import Source, entry_from, sources
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -45,9 +46,9 @@ class Problem(NamedTuple):
 class Registry(Fluent):
     """Schedules by name, in the order in which they were declared.
 
-    With ``strict`` a wrong call raises ``LocoConfigurationError``. With ``autodiscover`` the ``schedules`` modules
-    of the installed apps, and their ``tasks`` for the decorators there, are imported when the schedules are first
-    asked for.
+    With ``strict`` a wrong call raises ``LocoConfigurationError``. With ``autodiscover`` the others are looked for
+    when the schedules are first asked for: in the ``schedules`` modules of the installed apps, above the tasks of their
+    ``tasks``, in ``LOCO["SCHEDULE"]`` and in ``LOCO["SCHEDULE_FILE"]``.
     """
 
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
@@ -107,7 +108,7 @@ class Registry(Fluent):
         if holder is not entry:
             raise LocoConfigurationError(
                 f"there are two of this name, at {holder.place} and at {entry.place}; "
-                "the second is off until it is given another with name=."
+                "the second is off until it has another name (name=)."
             )
 
     def _note(self, problem: Problem, error: Exception) -> None:
@@ -117,13 +118,28 @@ class Registry(Fluent):
         logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:
-        """Import the modules that may declare schedules, once. One that declares does not wait for the lock."""
+        """Look for schedules, once. A module that declares some meanwhile does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
-                found = [*modules_named("schedules"), *modules_named("tasks")]
+                modules = [*modules_named("schedules"), *modules_named("tasks")]
+                written = list(sources())
                 self._undiscovered = False
-                for module in found:
+                for module in modules:
                     self._import(module)
+                for source in written:
+                    self._read(source)
+
+    def _read(self, source: Source) -> None:
+        try:
+            items = source.read()
+        except LocoConfigurationError as error:
+            hint = "Correct it. Until then its schedules are off; the others run."
+            self._note(Problem(str(error), hint, str(source.place)), error)
+            return
+        for name, item in items.items():
+            hint = f"Correct it in {source.place}. Until then this schedule is off; the others run."
+            with self._noting(name, hint):
+                self._claim(entry_from(name, item, source.place))
 
     def _import(self, module: str) -> None:
         try:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,7 @@ from ..job import utcnow
 from .agenda import Agenda, Due
 from .entries import Entry
 from .registry import Registry, default
+from .release import release
 from .triggers import last_tick
 
 logger = logging.getLogger("django_loco.scheduler")
@@ -86,6 +87,7 @@ class Scheduler(Component):
         self._registry = registry
         self._now = now
         self._agenda = Agenda([], now())
+        self._schedules = 0
         self._broken = 0
         self._outages: dict[str, _Outage] = {}
         self._starting = threading.Lock()
@@ -141,7 +143,7 @@ class Scheduler(Component):
         since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
-            "schedules": len(self._agenda.entries),
+            "schedules": self._schedules,
             "broken": self._broken,
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._last_tick),
@@ -154,7 +156,8 @@ class Scheduler(Component):
         """Find the schedules, and of each the tick to begin with."""
         entries = self._registry.entries()
         self._latest = self._now()
-        self._agenda = Agenda(entries, self._latest, _grace)
+        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _grace)
+        self._schedules = len(entries)
         self._broken = len(self._registry.problems())
         logger.info("%d schedules", len(entries))
         if self._broken:
@@ -242,6 +245,13 @@ class Scheduler(Component):
         outage = self._outages.pop(alias, None)
         if outage:
             logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - outage.since)
+
+
+def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
+    """Return the runs on start; which deploy it is is looked into only if there are some."""
+    found = [entry for entry in entries if entry.run_on_start]
+    deploy = release() if found else ""
+    return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
 def _grace(entry: Entry) -> timedelta:

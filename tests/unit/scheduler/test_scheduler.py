@@ -152,6 +152,49 @@ def test_a_restart_fires_what_it_just_missed(start, clock, store, late, times):
     assert store.times("eleven") == []
 
 
+def test_a_run_on_start_is_once_per_deploy(registry, clock, store):
+    registry.daily(tick, at="04:00", name="nightly", run_on_start=True)
+
+    def deploy(release):
+        with override_settings(LOCO={"RELEASE": release}):
+            replicas = [Scheduler(registry, now=clock) for _ in range(3)]
+            for scheduler in replicas:
+                scheduler.plan()
+                clock.now += SECOND
+                scheduler.fire_due()
+        assert {scheduler.health()["schedules"] for scheduler in replicas} == {1}
+
+    deploy("one")
+    assert [key for key, _ in store.jobs] == ["nightly@release one"]
+    deploy("one")
+    assert len(store.jobs) == 1
+    deploy("two")
+    assert [key for key, _ in store.jobs] == ["nightly@release one", "nightly@release two"]
+
+
+def test_a_run_on_start_waits_for_the_store(registry, clock, store):
+    registry.daily(tick, at="04:00", name="nightly", run_on_start=True)
+    store.failure["default"] = QueueUnavailable("away")
+    with override_settings(LOCO={"RELEASE": "one"}):
+        scheduler = Scheduler(registry, now=clock)
+        scheduler.plan()
+    run(clock, scheduler, until=NOON + 5 * SECOND)
+    assert store.jobs == []
+    store.failure.clear()
+    run(clock, scheduler, until=NOON + 20 * SECOND)
+    assert [key for key, _ in store.jobs] == ["nightly@release one"]
+
+
+def test_jitter_puts_off_the_job_and_not_the_tick(registry, start, clock, store):
+    registry.cron("1 12 * * *", tick, name="mail", jitter=600)
+    scheduler = start()
+    clock.now += MINUTE
+    scheduler.fire_due()
+    ((key, run_at),) = store.jobs
+    assert key == "mail@2026-11-21T12:01:00+00:00"
+    assert NOON + MINUTE < run_at < NOON + 11 * MINUTE
+
+
 def test_two_schedulers_make_one_job_of_each_tick(registry, start, clock, store):
     registry.every(tick, seconds=1, name="second")
     registry.cron("* * * * *", tick, name="minute")

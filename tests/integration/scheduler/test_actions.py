@@ -1,0 +1,130 @@
+"""Jobs of schedules that run no task: management commands and commands of the shell."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError
+from django.test import override_settings
+
+from django_loco import resources
+from django_loco.exceptions import JobTimeout, LocoConfigurationError
+from django_loco.queues import queue_for
+from django_loco.runtime import worker_for
+from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler.actions import KEPT, command, shell
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def allowed():
+    with override_settings(LOCO={"ALLOW_SHELL": True}):
+        yield
+
+
+def test_a_management_command_returns_what_it_wrote():
+    assert "no issues" in command.call("check", "--tag", "urls")
+    assert command.call("check", "--tag", "urls", silent=True) == ""
+
+
+def test_a_management_command_that_fails():
+    with pytest.raises(CommandError, match="no system check"):
+        command.call("check", "--tag", "no-such-tag")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_shell_command_returns_what_it_wrote():
+    assert shell.call("echo out; echo err >&2; cat") == "out\nerr\n"
+    assert shell.call("echo out", silent=True) == ""
+
+
+@pytest.mark.usefixtures("allowed")
+def test_of_long_output_the_end_is_kept():
+    told = shell.call(f"'{sys.executable}' -c \"print('x' * 1_000_000, 'end')\"")
+    assert len(told) == KEPT
+    assert told.endswith(" end\n")
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_shell_command_that_fails_says_why():
+    with pytest.raises(CommandError, match="exit code 3: no such customer") as caught:
+        shell.call("echo no such customer >&2; exit 3")
+    assert caught.value.returncode == 3
+
+
+def test_a_shell_command_that_is_not_allowed_does_not_run(tmp_path):
+    with pytest.raises(LocoConfigurationError, match="ALLOW_SHELL"):
+        shell.call(f"touch {tmp_path}/run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("allowed")
+def test_what_is_interrupted_leaves_no_process_behind(monkeypatch, tmp_path):
+    begun = tmp_path / "begun"
+
+    def interrupted(process, timeout):
+        while not begun.exists():
+            time.sleep(0.01)
+        raise JobTimeout("too long")
+
+    with monkeypatch.context() as patch, pytest.raises(JobTimeout):
+        patch.setattr(subprocess.Popen, "wait", _once(interrupted))
+        shell.call(f"sleep 600 & echo $! > {tmp_path}/pid; touch {begun}; wait")
+    assert _ended(int((tmp_path / "pid").read_text()))
+    assert resources._tracked == []
+
+
+def _once(replacement):
+    original, calls = subprocess.Popen.wait, []
+
+    def wait(process, timeout=None):
+        calls.append(timeout)
+        return replacement(process, timeout) if len(calls) == 1 else original(process, timeout)
+
+    return wait
+
+
+def _ended(pid):
+    """Whether the process is gone, or waits to be: nobody can hold on to it."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_from_the_settings_to_the_result():
+    schedule = {
+        "shell": {"run": "echo $((6 * 7))", "shell": True, "schedule": "hourly", "run_on_start": True},
+        "command": {"run": "check --tag urls", "schedule": "hourly", "run_on_start": True, "queue": "emails"},
+        "broken": {"run": "exit 3", "shell": True, "schedule": "hourly", "run_on_start": True},
+    }
+    loco = {"ALLOW_SHELL": True, "SCHEDULE": schedule, "RELEASE": "one"}
+    with override_settings(LOCO=loco, INSTALLED_APPS=["django_loco"]):
+        registry = Registry(autodiscover=True)
+        for _ in range(2):
+            scheduler = Scheduler(registry)
+            scheduler.plan()
+            deadline = time.monotonic() + 10
+            while scheduler.fire_due() == 0 and time.monotonic() < deadline:
+                pass
+        drain()
+    ended = {job.key: job for job in queue_for("default").list()}
+    assert set(ended) == {"shell@release one", "command@release one", "broken@release one"}
+    assert ended["shell@release one"].return_value == '"42\\n"'
+    assert "no issues" in ended["command@release one"].return_value
+    assert "exit code 3" in ended["broken@release one"].errors[0].traceback
+
+
+def drain():
+    worker = worker_for("default", drain=True)
+    worker.start()
+    assert worker.join(30)
