@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .project import Project
+from .servers import ServedProject
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,11 @@ def project(tmp_path: Path, migrated_file: bytes) -> Iterator[Project]:
     with Project(tmp_path) as project:
         (tmp_path / "db.sqlite3").write_bytes(migrated_file)
         yield project
+
+
+@pytest.fixture
+def served(tmp_path: Path, migrated_file: bytes) -> Iterator[ServedProject]:
+    """A migrated project, to be served by production servers."""
+    with ServedProject(tmp_path) as served:
+        (tmp_path / "db.sqlite3").write_bytes(migrated_file)
+        yield served

@@ -14,7 +14,7 @@ from django_loco.servers.gunicorn_worker import BOOT_ERROR
 from django_loco.servers.signals import ONE_SIGNAL
 from django_loco.shutdown import CLEAN, FORCED
 from tests.acceptance.project import child_of, get, is_running, wait_until
-from tests.acceptance.servers import ServedProject, said, to_all, to_first
+from tests.acceptance.servers import said, to_all, to_first
 from tests.processes import Process
 
 TERM, INT, QUIT, HUP, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGKILL
@@ -244,10 +244,3 @@ def test_jobs_in_memory_outlive_a_restart(served):
 def children(process: Process) -> list[str]:
     with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:  # noqa: PTH123
         return file.read().split()
-
-
-@pytest.fixture
-def served(tmp_path, migrated_file):
-    with ServedProject(tmp_path) as served:
-        (tmp_path / "db.sqlite3").write_bytes(migrated_file)
-        yield served

@@ -116,10 +116,3 @@ def test_what_is_set_wrongly_keeps_the_server_from_starting(served):
     process = uvicorn(served, LOCO_START="--wrker")
     assert process.wait() != 0
     assert "LOCO_START='--wrker': Error: unrecognized arguments: --wrker" in process.output
-
-
-@pytest.fixture
-def served(tmp_path, migrated_file):
-    with ServedProject(tmp_path) as served:
-        (tmp_path / "db.sqlite3").write_bytes(migrated_file)
-        yield served

@@ -12,7 +12,7 @@ import pytest
 
 from django_loco.shutdown import CLEAN, FORCED
 from tests.acceptance.project import get, is_running, wait_until
-from tests.acceptance.servers import ServedProject, said, to_all, to_first
+from tests.acceptance.servers import said, to_all, to_first
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 BOTH = pytest.mark.parametrize("http", ["gunicorn", "uvicorn"])
@@ -150,10 +150,3 @@ def test_gunicorns_lines_in_json(served):
     assert process.terminate() == CLEAN
     lines = [json.loads(line) for line in process.lines]
     assert {"gunicorn.error", "django_loco.shutdown"} < {line["logger"] for line in lines}
-
-
-@pytest.fixture
-def served(tmp_path, migrated_file):
-    with ServedProject(tmp_path) as served:
-        (tmp_path / "db.sqlite3").write_bytes(migrated_file)
-        yield served
