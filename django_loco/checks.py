@@ -32,6 +32,7 @@ from .runtime import loco_aliases
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
 #: the scheduler that may run beside it.
 EXTRA_CONNECTIONS = 5
+WRONG_SCHEDULE = "loco.E003"
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -106,7 +107,7 @@ def check_schedules(**kwargs: Any) -> list[CheckMessage]:
     if problems():
         return []
     return [
-        Error(problem.message, hint=problem.hint, id="loco.E003")
+        Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
         if problem.is_certain
         else checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
         for problem in scheduler.problems()

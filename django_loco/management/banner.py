@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
     found = [("web", f"{url}{remark}")] if url else []
     found += [("worker", text) for text in _workers(choice)]
     if choice.scheduler:
-        found.append(("scheduler", _schedules()))
+        found.append(("scheduler", _schedules(choice.schedules)))
     if choice.components:
         found.append(("also", ", ".join(choice.components)))
     return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
@@ -102,8 +102,8 @@ def _place(alias: str) -> str:
     return type(queue).__name__.removesuffix("Queue").lower()
 
 
-def _schedules() -> str:
-    found: list[Any] = scheduler.upcoming()
+def _schedules(tags: Collection[str]) -> str:
+    found: list[Any] = scheduler.upcoming(tags=tags)
     broken = len(scheduler.problems())
     text = _count(len(found), "schedule") if found else "no schedules yet"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:

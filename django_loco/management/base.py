@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core import checks
+from django.core.management.base import BaseCommand, CommandError, SystemCheckError
 
 from .. import shutdown
+from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
@@ -39,6 +41,19 @@ class LocoCommand(BaseCommand):
             return super().execute(*args, **options)
         except LocoConfigurationError as error:
             raise CommandError(str(error)) from error
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Run the checks.
+
+        A schedule that is wrong is logged when it is found, and stops neither the others nor the jobs.
+        """
+        try:
+            super().check(*args, **options)
+        except SystemCheckError:
+            found = checks.run_checks(databases=options.get("databases"))
+            serious = {message.id for message in found if message.is_serious() and not message.is_silenced()}
+            if serious != {WRONG_SCHEDULE}:
+                raise
 
     @property
     def owns_process(self) -> bool:

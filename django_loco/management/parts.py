@@ -44,6 +44,9 @@ class Choice:
     server: bool = False
     worker: bool = False
     scheduler: bool = False
+    schedules: tuple[str, ...] = ()
+    """The tags of the schedules that the scheduler fires; none: all."""
+
     components: tuple[str, ...] = ()
     """The names of those in ``LOCO["COMPONENTS"]`` that run."""
 
@@ -96,7 +99,7 @@ def parts_of(choice: Choice, retire: Callable[[], None] = lambda: None) -> list[
 
     ``retire`` is called when the process takes up too much memory.
     """
-    parts = [Part("scheduler", Scheduler)] if choice.scheduler else []
+    parts = [Part("scheduler", partial(Scheduler, tags=choice.schedules))] if choice.scheduler else []
     parts += components.parts(choice.components)
     aliases = list(served(choice))
     for alias in aliases:

@@ -35,6 +35,7 @@ monthly = default.monthly
 cron = default.cron
 when = default.when
 once = default.once
+run = default.run
 problems = default.problems
 upcoming = default.upcoming
 
@@ -55,6 +56,7 @@ __all__ = [
     "monthly",
     "once",
     "problems",
+    "run",
     "upcoming",
     "weekly",
     "when",

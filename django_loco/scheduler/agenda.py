@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -74,3 +74,11 @@ class Agenda:
             return
         if tick is not None:
             heappush(self._heap, Due(tick, position, tick))
+
+
+def preview(entries: Sequence[Entry], after: datetime, until: datetime) -> Iterator[tuple[datetime, Entry]]:
+    """Yield the ticks of all ``entries`` after ``after`` and not after ``until``, the earliest first."""
+    agenda = Agenda(entries, after)
+    while due := agenda.take(until):
+        yield due.tick, entries[due.position]
+        agenda.follow(due, due.tick)

@@ -65,7 +65,7 @@ class Entry:
     def key(self, tick: datetime) -> str:
         """Return what is unique in the store for this schedule's ``tick``: the same in every scheduler."""
         if self.release:
-            return f"{self.name}@release {self.release}"
+            return f"{self.name}@release {self.release.replace('@', ' ')}"
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
     def run_at(self, tick: datetime) -> datetime:

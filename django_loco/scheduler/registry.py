@@ -10,19 +10,20 @@ import inspect
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 
+from ..compat import TaskResult
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
-from ..job import utcnow
+from ..job import new_id, utcnow
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
 from .fluent import LATER, Decorator, Fluent, T
 from .triggers import Trigger
@@ -58,20 +59,45 @@ class Registry(Fluent):
         self._entries: dict[str, Entry] = {}
         self._problems: list[Problem] = []
 
-    def entries(self) -> list[Entry]:
-        """Return the schedules that can run."""
+    def entries(self, tags: Collection[str] = ()) -> list[Entry]:
+        """Return the schedules that can run; with ``tags`` those that have one of them."""
         self._discover()
-        return list(self._entries.values())
+        return [entry for entry in self._entries.values() if not tags or set(tags) & set(entry.tags)]
+
+    def entry(self, name: str) -> Entry:
+        """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none, or it is off."""
+        self._discover()
+        if name in self._entries:
+            return self._entries[name]
+        for problem in self._problems:
+            if problem.schedule == name:
+                raise LocoConfigurationError(f"{problem.message} {problem.hint}")
+        raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, list(self._entries))}")
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with those that cannot."""
         self._discover()
         return list(self._problems)
 
-    def upcoming(self, runs: int = 1, *, after: datetime | None = None) -> list[Upcoming]:
-        """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now."""
+    def upcoming(self, runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
+        """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
+
+        With ``tags`` those that have one of them.
+        """
         start = after or utcnow()
-        return [upcoming_of(entry, runs, start) for entry in sorted(self.entries(), key=lambda entry: entry.name)]
+        found = sorted(self.entries(tags), key=lambda entry: entry.name)
+        return [upcoming_of(entry, runs, start) for entry in found]
+
+    def run(self, name: str) -> TaskResult[..., Any]:
+        """Enqueue a job of the schedule ``name`` now, beside those of its ticks; return its result.
+
+        Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
+        """
+        entry, now = self.entry(name), utcnow()
+        key = f"{name}@run {now.isoformat()} {new_id()}"
+        backend: Any = entry.task.get_backend()
+        result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=now)
+        return cast("TaskResult[..., Any]", result)
 
     def _add(
         self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]

@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,6 +74,8 @@ class _Outage:
 class Scheduler(Component):
     """Enqueues a job for each tick of the schedules in ``registry``, by default the project's.
 
+    With ``tags``: of those that have one of them.
+
     1. ``start`` looks for the schedules and begins a thread, ``loco-scheduler``.
     2. The thread waits for the next tick, fires all that are due, and waits again.
     3. ``quiet`` ends the firing, ``stop`` ends the thread.
@@ -83,8 +85,11 @@ class Scheduler(Component):
 
     name = "scheduler"
 
-    def __init__(self, registry: Registry = default, *, now: Callable[[], datetime] = utcnow) -> None:
+    def __init__(
+        self, registry: Registry = default, *, tags: Collection[str] = (), now: Callable[[], datetime] = utcnow
+    ) -> None:
         self._registry = registry
+        self._tags = tags
         self._now = now
         self._agenda = Agenda([], now())
         self._schedules = 0
@@ -154,7 +159,7 @@ class Scheduler(Component):
 
     def plan(self) -> None:
         """Find the schedules, and of each the tick to begin with."""
-        entries = self._registry.entries()
+        entries = self._registry.entries(self._tags)
         self._latest = self._now()
         self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _grace)
         self._schedules = len(entries)

@@ -1,9 +1,12 @@
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ... import scheduler
+from ...exceptions import QueueError
 from ...servers.base import NoServer
+from .. import schedules
 from ..base import LocoCommand
 from ..health import add_health_port, health_served
 from ..parts import Choice, process_of
@@ -13,26 +16,58 @@ class Command(LocoCommand):
     help = "Enqueues the jobs of the schedules. Any number may run, on any number of machines: each tick is one job."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--list", action="store_true", help="Show the schedules and when they are next, and end.")
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument("--list", action="store_true", help="Show the schedules and their next runs, and end.")
+        group.add_argument(
+            "--preview", type=schedules.length, metavar="24h", help="Show what will run when in that time, and end."
+        )
+        group.add_argument("--run", metavar="NAME", help="Enqueue a job of this schedule now, and end.")
+        group.add_argument(
+            "--check", action="store_true", help="Look whether all schedules are right, and end with 1 if one is not."
+        )
+        parser.add_argument(
+            "--tag", action="append", default=[], help="Only schedules with this tag; may be given more than once."
+        )
+        parser.add_argument("--format", choices=("table", "json"), default="table", help="Of --list and --preview.")
         add_health_port(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        schedules.require_known(options["tag"])
         if options["list"]:
-            self.list()
-            return
-        choice = Choice(scheduler=True)
+            self.show(schedules.as_list(options["tag"], options["format"]))
+        elif options["preview"]:
+            self.show(schedules.as_preview(options["preview"], options["tag"], options["format"]))
+        elif options["run"] is not None:
+            self.run_now(options["run"])
+        elif options["check"]:
+            self.look_through()
+        else:
+            self.run_on(Choice(scheduler=True, schedules=tuple(options["tag"])), options)
+
+    def run_on(self, choice: Choice, options: Mapping[str, Any]) -> None:
         self.set_up(choice, options)
         with health_served(options):
             code = process_of(choice, NoServer(), self.greeter(choice, options)).run()
         self.end(code)
 
-    def list(self) -> None:
-        found = scheduler.upcoming()
-        width = max((len(entry.name) for entry in found), default=0)
-        for entry in found:
-            moment = f"{entry.next_runs[0]:%Y-%m-%d %H:%M:%S %Z}" if entry.next_runs else "never again"
-            self.stdout.write(f"{entry.name:<{width}}  {moment}  {entry.schedule}")
-        if not found:
-            self.stdout.write("There are no schedules. Declare them in the schedules.py of an app.")
+    def show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+        self.show_problems()
+
+    def show_problems(self) -> None:
         for problem in scheduler.problems():
             self.stderr.write(f"{problem.message} {problem.hint}")
+
+    def run_now(self, name: str) -> None:
+        try:
+            result = scheduler.run(name)
+        except QueueError as error:
+            raise CommandError(f"Schedule {name!r} was not run: {error}") from error
+        self.stdout.write(f"Job {result.id} of schedule {name!r} is {result.status.name}.")
+
+    def look_through(self) -> None:
+        self.show_problems()
+        if wrong := sum(problem.is_certain for problem in scheduler.problems()):
+            raise CommandError(f"{wrong} wrong; each is off, and the others run.")
+        self.stdout.write(f"All {len(scheduler.upcoming(0))} schedules are right.")

@@ -1,0 +1,105 @@
+"""What ``loco_scheduler`` shows of the schedules: as a table for people, as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice, zip_longest
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from ..conf import did_you_mean
+from ..job import utcnow
+from ..scheduler.agenda import preview
+from ..scheduler.entries import Entry, Upcoming
+from ..scheduler.history import LastRun, last_runs
+from ..scheduler.registry import Registry, default
+
+#: How many runs of each schedule are shown, and how many of all together.
+RUNS = 5
+MOST = 1000
+HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def length(text: str) -> timedelta:
+    """Return what ``24h``, ``90m`` or ``7d`` means. Raises ``ArgumentTypeError``."""
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
+    if not match or not int(match[1]):
+        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def require_known(tags: Sequence[str], registry: Registry = default) -> None:
+    """Raise ``CommandError`` for a tag that no schedule has."""
+    known = sorted({tag for entry in registry.entries() for tag in entry.tags})
+    for tag in tags:
+        if tag not in known:
+            raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known) if known else ''}")
+
+
+def as_list(tags: Sequence[str], form: str, registry: Registry = default) -> Iterator[str]:
+    """Yield the lines of ``--list``."""
+    found = registry.upcoming(RUNS, tags=tags)
+    last = last_runs(registry.entries(tags))
+    if form == "json":
+        yield json.dumps([_listed(row, last.get(row.name)) for row in found], indent=2)
+    elif found:
+        yield from _table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
+    else:
+        yield "There are no schedules. Declare them in the schedules.py of an app, or in LOCO['SCHEDULE']."
+
+
+def as_preview(period: timedelta, tags: Sequence[str], form: str, registry: Registry = default) -> Iterator[str]:
+    """Yield the lines of ``--preview``."""
+    now = utcnow()
+    ticks = list(islice(preview(registry.entries(tags), now, now + period), MOST + 1))
+    if form == "json":
+        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MOST]]
+        yield json.dumps(told, indent=2)
+        return
+    yield from _table((_clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MOST])
+    if len(ticks) > MOST:
+        yield "... and more. Ask for a shorter time, or for a --tag, to see all."
+    elif not ticks:
+        yield "Nothing is due by then."
+
+
+def _there(tick: datetime, entry: Entry) -> datetime:
+    return entry.run_at(tick).astimezone(entry.trigger.zone or timezone.get_default_timezone())
+
+
+def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
+    runs = [run.isoformat() for run in row.next_runs]
+    told = last and {"at": last.at.isoformat(), "status": last.status, "job": last.job}
+    return row._asdict() | {"next_runs": runs, "last_run": told}
+
+
+def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:
+    runs = [_clock(run) for run in row.next_runs] or ["never again"]
+    zone = row.next_runs[0].tzinfo if row.next_runs else None
+    told = [_clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
+    tags = ", ".join(row.tags)
+    return row.name, row.schedule, row.words, row.zone or "-", runs, told, tags or "-", [row.source, row.task]
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _table(rows: Iterable[Sequence[str | Sequence[str]]]) -> Iterator[str]:
+    """Yield the lines of ``rows``; a cell may have several."""
+    lines = [line for row in rows for line in _lines(row)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _lines(row: Sequence[str | Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    return zip_longest(*([cell] if isinstance(cell, str) else cell for cell in row), fillvalue="")
