@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from ..job import Job, utcnow
 from .base import Claim
-from .postgres_wait import Debounce, channel_of
+from .postgres_wait import Debounce, channel_of, text_of
 from .rows import COLUMNS, TIMES, Row, row_of
 from .store import Store, ids, is_due
 
@@ -61,8 +61,8 @@ HELD = """
     JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
     ORDER BY mine.{id} FOR UPDATE OF mine
 """
-NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, '')) FROM changed"
-NOTIFY = "SELECT pg_notify(%(channel)s, '')"
+NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, %(window)s)) FROM changed"
+NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
 
 
 class PostgresStore(Store):
@@ -104,16 +104,16 @@ class PostgresStore(Store):
             return self.execute(sql, **parameters)
         # In a transaction PostgreSQL sends equal notifications once, at the commit, whose time we do not know.
         if not self.connection.get_autocommit():
-            return self._notifying(sql, **parameters)
-        if self._debounce.begin():
+            return self._notifying(sql, 0, **parameters)
+        if window := self._debounce.begin():
             try:
-                return self._notifying(sql, **parameters)
+                return self._notifying(sql, window, **parameters)
             except BaseException:
                 self._debounce.forget()
                 raise
         rows = self.execute(sql, **parameters)
-        if self._debounce.begin():  # The statement has outlasted the window of the notification that it relied on.
-            self.execute(NOTIFY, channel=self._channel)
+        if window := self._debounce.begin():  # The statement has outlasted the window that it relied on.
+            self.execute(NOTIFY, channel=self._channel, window=text_of(window))
         return rows
 
     def held(self, fields: Sequence[str]) -> str:
@@ -138,8 +138,9 @@ class PostgresStore(Store):
         inserted = ", ".join(self.names[column] for column in COLUMNS)
         return self.sql(INSERT, inserted=inserted, values=", ".join(map(_value, COLUMNS)), typed=_typed(COLUMNS))
 
-    def _notifying(self, sql: str, **parameters: Any) -> list[Row]:
-        return self.execute(self.sql(NOTIFYING, sql=sql), channel=self._channel, **parameters)
+    def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
+        told = {"channel": self._channel, "window": text_of(window)}
+        return self.execute(self.sql(NOTIFYING, sql=sql), **told, **parameters)
 
 
 def _typed(fields: Sequence[str]) -> str:

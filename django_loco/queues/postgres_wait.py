@@ -1,8 +1,9 @@
 """Waking workers on PostgreSQL: ``NOTIFY`` by whoever stores a job, ``LISTEN`` by whoever waits.
 
 A commit that notifies takes a lock that all such commits share, so that a busy site had better not notify for each
-job. Outside of transactions one notification per process covers a *window* of 50 ms: jobs stored within it are not
-announced. Who listens knows that, and takes a notification to mean "now, and once more when the window is over".
+job. Outside of transactions one notification per process covers a *window*: jobs stored within it are not announced.
+Its length is in the notification, and who listens takes that to mean "now, and once more when the window is over". It
+is 5 ms as long as jobs come now and then, and grows to 50 ms while one window after the other is made use of.
 
 Where notifications do not arrive (a connection pooler in transaction mode), jobs are found when the worker looks by
 itself, at the latest after a second.
@@ -15,6 +16,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2s
 from typing import Any
@@ -26,9 +28,9 @@ from psycopg.sql import SQL, Identifier
 from .waiter import Waiter
 
 #: Seconds for which a notification stands.
-WINDOW = 0.05
+SHORTEST, LONGEST = 0.005, 0.05
 #: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
-MARGIN = 0.005
+MARGIN = 0.001
 #: What finds out that the other end is gone without a word: asked after 30 s of silence, given up after 30 more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -39,25 +41,35 @@ def channel_of(alias: str) -> str:
 
 
 class Debounce:
-    """Lets one in ``WINDOW`` pass; for many threads."""
+    """Lets one notification in a window pass; for many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._last = float("-inf")
+        self._ends = float("-inf")
+        self._length = SHORTEST
+        self._is_used = False
 
-    def begin(self) -> bool:
-        """Begin a new window, unless one is open; return whether it was begun."""
-        now = time.monotonic()
+    def begin(self) -> float:
+        """Begin a new window and return its length in seconds; 0 if one is open, which then was of use."""
         with self._lock:
-            if now - self._last < WINDOW:
-                return False
-            self._last = now
-            return True
+            now = self._clock()
+            if now < self._ends:
+                self._is_used = True
+                return 0.0
+            self._length = min(2 * self._length, LONGEST) if self._is_used else SHORTEST
+            self._ends, self._is_used = now + self._length, False
+            return self._length
 
     def forget(self) -> None:
         """Close the window: its notification was not sent."""
         with self._lock:
-            self._last = float("-inf")
+            self._ends = float("-inf")
+
+
+def text_of(window: float) -> str:
+    """Return what a notification says of its window: whole milliseconds."""
+    return str(round(window * 1000))
 
 
 class PostgresWaiter(Waiter):
@@ -68,7 +80,8 @@ class PostgresWaiter(Waiter):
         self._channel = channel_of(alias)
         self._django = connections.create_connection(database)  # for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
-        self._again_at = float("inf")
+        self._ends: list[float] = []
+        """When the windows end of which we know, by ``time.monotonic()``."""
         self._ear, self._mouth = socket.socketpair()
         self._mouth.setblocking(False)
         for end in (self._ear, self._mouth):
@@ -80,7 +93,8 @@ class PostgresWaiter(Waiter):
         with self._django.wrap_database_errors:
             if self._connection is None:
                 self._connection = self._connect()
-                return self._is_news()  # what was stored before anybody listened, or will be in an open window
+                self._note(LONGEST)
+                return True  # for what was stored before anybody listened
             while not self._has_news(self._connection):
                 if time.monotonic() >= deadline or self._is_interrupted(self._connection, deadline):
                     return False
@@ -108,22 +122,21 @@ class PostgresWaiter(Waiter):
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
             selector.register(self._ear, selectors.EVENT_READ)
-            seconds = min(deadline, self._again_at) - time.monotonic()
+            seconds = min([deadline, *self._ends]) - time.monotonic()
             ready = [key.fileobj for key, _ in selector.select(max(0.0, seconds))]
         if connection in ready:
             connection.pgconn.consume_input()
         return self._ear in ready and bool(self._ear.recv(4096))
 
     def _has_news(self, connection: psycopg.Connection[Any]) -> bool:
-        if connection.pgconn.notifies() is not None:
-            while connection.pgconn.notifies() is not None:
-                pass
-            return self._is_news()
-        if time.monotonic() >= self._again_at:
-            self._again_at = float("inf")
-            return True
-        return False
+        known = self._ends
+        self._ends = [end for end in known if end > time.monotonic()]
+        has_news = len(self._ends) < len(known)
+        while (notification := connection.pgconn.notifies()) is not None:
+            self._note(int(notification.extra or b"0") / 1000)
+            has_news = True
+        return has_news
 
-    def _is_news(self) -> bool:
-        self._again_at = time.monotonic() + WINDOW + MARGIN
-        return True
+    def _note(self, window: float) -> None:
+        if window:
+            self._ends.append(time.monotonic() + window + MARGIN)

@@ -99,7 +99,7 @@ def test_what_is_not_due_or_not_new_is_not_announced(queue, listener):
 
 def test_a_skipped_announcement_that_takes_too_long_is_made_up_for(queue, listener, monkeypatch):
     store = queue._store
-    answers = iter([False, True])  # the window is open before the statement and over after it
+    answers = iter([0.0, 0.005])  # the window is open before the statement and over after it
     monkeypatch.setattr(store._debounce, "begin", lambda: next(answers))
     queue.enqueue([job()])
     assert heard(listener, 0.1) == 1
