@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from heapq import heappop, heappush
 from typing import NamedTuple
 
 from .entries import Entry
-from .triggers import first_tick
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -24,10 +23,12 @@ class Due(NamedTuple):
     """Of its entry in ``Agenda.entries``."""
 
     tick: datetime
+    rest: tuple[datetime, ...] | None = None
+    """If it is one of several that are made up for: those after it."""
 
 
 class Agenda:
-    """The next tick of each entry, from ``start`` on, or just before it: ``grace`` says how much (see ``first_tick``).
+    """The next tick of each entry, from ``start`` on; ``first`` may find an earlier one that was missed.
 
     1. ``take`` hands out what is due.
     2. ``follow`` plans the tick after it; or ``postpone`` puts it back for later.
@@ -36,12 +37,15 @@ class Agenda:
     """
 
     def __init__(
-        self, entries: Sequence[Entry], start: datetime, grace: Callable[[Entry], timedelta] = lambda _: timedelta(0)
+        self,
+        entries: Sequence[Entry],
+        start: datetime,
+        first: Callable[[Entry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(start),
     ) -> None:
         self.entries = entries
         self._heap: list[Due] = []
         for position in range(len(entries)):
-            self._plan(position, lambda entry: first_tick(entry.trigger, start, grace(entry)))
+            self._plan(position, lambda entry: first(entry, start))
 
     @property
     def next_at(self) -> datetime | None:
@@ -53,7 +57,10 @@ class Agenda:
         return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
 
     def follow(self, due: Due, tick: datetime) -> None:
-        """Plan the tick after ``tick`` for the entry of ``due``."""
+        """Plan the tick after ``tick`` for the entry of ``due``, or the next of those that are made up for."""
+        if due.rest:
+            heappush(self._heap, Due(due.at, due.position, due.rest[0], due.rest[1:]))
+            return
         self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
 
     def postpone(self, due: Due, until: datetime) -> None:

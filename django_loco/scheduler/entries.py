@@ -13,6 +13,7 @@ from django.utils import timezone
 from ..compat import InvalidTask, Task
 from ..exceptions import LocoConfigurationError
 from ..serialization import decode_call, encode_call
+from .misfire import CAP, Misfire, misfire_of
 from .shorthand import length_of, moment_of
 from .triggers import Once, Trigger, Within, delay_of
 
@@ -53,6 +54,9 @@ class Entry:
     jitter: timedelta = timedelta(0)
     """By up to which a run is put off."""
 
+    misfire: Misfire = field(default_factory=Misfire)
+    """What becomes of ticks that were missed."""
+
     run_on_start: bool = False
     """Whether it also runs once per deploy."""
 
@@ -74,7 +78,7 @@ class Entry:
 
     def at_start(self, moment: datetime, release: str) -> Entry:
         """Return the run on start: one at ``moment``, or whenever the first scheduler of ``release`` had it."""
-        return replace(self, trigger=Once(moment, UTC), release=release)
+        return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire())
 
 
 class Upcoming(NamedTuple):
@@ -142,6 +146,9 @@ def entry_of(
     end: object = None,
     jitter: object = 0,
     run_on_start: object = False,
+    misfire: object = "once",
+    grace: object = None,
+    cap: object = CAP,
     **changes: object,
 ) -> Entry:
     """Return a schedule; ``changes`` are what its jobs have other than their task.
@@ -158,6 +165,7 @@ def entry_of(
         kwargs=keywords,
         tags=_tags(tags),
         jitter=length_of("jitter", jitter),
+        misfire=misfire_of(misfire, grace, cap),
         run_on_start=_yes_or_no("run_on_start", run_on_start),
         place=place,
     )

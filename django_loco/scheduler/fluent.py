@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack
 
 from ..compat import Task
 from .cron import Cron
@@ -44,6 +44,15 @@ class Options(TypedDict, total=False):
 
     jitter: float | timedelta
     """Seconds by up to which a run is put off: by chance, but by the same in every scheduler."""
+
+    misfire: Literal["skip", "once", "all"]
+    """What becomes of ticks that were missed: nothing, the last one is fired, or all are."""
+
+    grace: float | timedelta
+    """Seconds that a tick may be late to be made up for."""
+
+    cap: int
+    """How many are, at most."""
 
     run_on_start: bool
     """Whether it also runs once per deploy, when its first scheduler starts."""

@@ -13,6 +13,7 @@ What is late
   forgets which ticks have been fired.
 * One that was held up for a few seconds makes up for every tick. After a longer pause (a suspended laptop, a store
   that was away, a clock put forward) each schedule fires its last missed tick, once, and the log says how late.
+* A schedule with ``misfire``, ``grace`` or ``cap`` has rules of its own for both: see ``misfire``.
 * While the store cannot be reached ticks wait, and are tried again with growing pauses.
 * A clock put back makes the scheduler compute all next ticks anew; those already fired are refused by their keys.
 
@@ -26,7 +27,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,9 +38,10 @@ from ..exceptions import QueueError
 from ..job import utcnow
 from .agenda import Agenda, Due
 from .entries import Entry
+from .misfire import PAUSE
+from .outages import Outages
 from .registry import Registry, default
 from .release import release
-from .triggers import last_tick
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -48,27 +49,10 @@ logger = logging.getLogger("django_loco.scheduler")
 LONGEST_WAIT = 1.0
 #: Seconds after which a thread that has not looked at its agenda hangs.
 HUNG = 15.0
-#: A tick that was missed by less at the start is fired.
-GRACE = timedelta(seconds=60)
-#: After a pause up to this every tick is made up for, after a longer one the last of each schedule.
-PAUSE = timedelta(seconds=10)
 #: A tick later than this is worth a warning.
 LATE = timedelta(seconds=5)
 #: A clock that goes back by less is being adjusted, not put back.
 PUT_BACK = timedelta(seconds=1)
-#: The longest time between two attempts to reach a store that is away.
-LONGEST_RETRY = timedelta(seconds=10)
-
-
-@dataclass(slots=True)
-class _Outage:
-    """A ``TASKS`` alias whose queue takes nothing."""
-
-    since: float
-    until: datetime
-    """When it is tried again."""
-
-    attempts: int = 1
 
 
 class Scheduler(Component):
@@ -94,7 +78,7 @@ class Scheduler(Component):
         self._agenda = Agenda([], now())
         self._schedules = 0
         self._broken = 0
-        self._outages: dict[str, _Outage] = {}
+        self._outages = Outages()
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
@@ -153,7 +137,7 @@ class Scheduler(Component):
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
-            "unreachable": sorted(self._outages),
+            "unreachable": self._outages.aliases,
             "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }
 
@@ -161,7 +145,7 @@ class Scheduler(Component):
         """Find the schedules, and of each the tick to begin with."""
         entries = self._registry.entries(self._tags)
         self._latest = self._now()
-        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _grace)
+        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _first)
         self._schedules = len(entries)
         self._broken = len(self._registry.problems())
         logger.info("%d schedules", len(entries))
@@ -197,30 +181,44 @@ class Scheduler(Component):
         if now < self._latest - PUT_BACK:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
             self._agenda = Agenda(self._agenda.entries, now)
-            for outage in self._outages.values():
-                outage.until = now
+            self._outages.retry_now(now)
         self._latest = now
         return now
 
     def _fire(self, due: Due, now: datetime) -> None:
         """Enqueue the job of a tick that is due; or put the tick back while the store is away."""
         entry = self._agenda.entries[due.position]
-        outage = self._outages.get(entry.task.backend)
-        if outage and now < outage.until:
-            self._agenda.postpone(due, outage.until)
+        if until := self._outages.wait_until(entry.task.backend, now):
+            self._agenda.postpone(due, until)
             return
-        tick = due.tick if now - due.tick <= PAUSE else last_tick(entry.trigger, due.tick, now) or due.tick
+        fired = self._caught_up(entry, due, now)
+        if fired is None:
+            return
         try:
-            self._enqueue(entry, tick, now)
+            self._enqueue(entry, fired.tick, now)
         except QueueError as error:
-            self._agenda.postpone(due, self._note_outage(entry.task.backend, error, now))
+            self._agenda.postpone(due, self._outages.note(entry.task.backend, error, now))
+            return
         except Exception:
             # Whatever is wrong with this one, the others have to run.
-            logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, tick)
-            self._agenda.follow(due, tick)
+            logger.exception(
+                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, fired.tick
+            )
         else:
-            self._note_success(entry.task.backend)
-            self._agenda.follow(due, tick)
+            self._last_tick = time.monotonic()
+            self._outages.end(entry.task.backend)
+        self._agenda.follow(fired, fired.tick)
+
+    def _caught_up(self, entry: Entry, due: Due, now: datetime) -> Due | None:
+        """Return what is fired instead of a tick that was missed; ``None``: nothing is."""
+        if due.rest is not None or now - due.tick <= PAUSE:
+            return due
+        ticks = entry.misfire.made_up(entry.trigger, due.tick, now)
+        if not ticks:
+            logger.warning("Schedule %r: what was due from %s on was missed and is left out", entry.name, due.tick)
+            self._agenda.follow(due, now)
+            return None
+        return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))
 
     def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
         backend: Any = entry.task.get_backend()
@@ -235,22 +233,6 @@ class Scheduler(Component):
         else:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
-    def _note_outage(self, alias: str, error: QueueError, now: datetime) -> datetime:
-        """Return when to try again."""
-        outage = self._outages.get(alias)
-        if outage is None:
-            outage = self._outages[alias] = _Outage(time.monotonic(), now)
-            logger.error("TASKS[%r] takes no jobs, so the ticks of its schedules wait: %s", alias, error)
-        outage.until = now + min(LONGEST_RETRY, timedelta(seconds=2.0 ** min(outage.attempts - 1, 8)))
-        outage.attempts += 1
-        return outage.until
-
-    def _note_success(self, alias: str) -> None:
-        self._last_tick = time.monotonic()
-        outage = self._outages.pop(alias, None)
-        if outage:
-            logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - outage.since)
-
 
 def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
     """Return the runs on start; which deploy it is is looked into only if there are some."""
@@ -259,10 +241,11 @@ def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
-def _grace(entry: Entry) -> timedelta:
+def _first(entry: Entry, start: datetime) -> datetime | None:
     # In memory the keys end with the process: what was just missed cannot be told from what was just fired.
     queue = getattr(entry.task.get_backend(), "queue", None)
-    return GRACE if queue is None or queue.is_shared else timedelta(0)
+    is_shared = queue is None or queue.is_shared
+    return entry.misfire.first(entry.trigger, start) if is_shared else entry.trigger.next_after(start)
 
 
 def _age(moment: float | None) -> float | None:

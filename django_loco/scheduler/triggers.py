@@ -63,6 +63,15 @@ def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | 
     return last
 
 
+def last_ticks(trigger: Trigger, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """Return the last ``count`` ticks after ``after`` and not after ``until``, in order."""
+    found: list[datetime] = []
+    while len(found) < count and (tick := last_tick(trigger, after, until)) is not None:
+        found.append(tick)
+        until = tick - timedelta.resolution
+    return found[::-1]
+
+
 def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime | None:
     """Return the tick that a scheduler which starts at ``start`` begins with.
 

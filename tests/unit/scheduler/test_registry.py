@@ -10,6 +10,7 @@ from django_loco import scheduler
 from django_loco.compat import BaseTaskBackend
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.misfire import Misfire
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.triggers import Once
 
@@ -167,6 +168,17 @@ def test_the_decorator_declares_the_task_and_returns_it(registry):
     assert nightly.place.file == __file__
 
 
+def test_grace_is_as_long_as_the_queue_remembers(registry):
+    with override_settings(LOCO={"RESULT_TTL": 60}):
+        registry.hourly(tick, grace=3600)
+    with override_settings(LOCO={"RESULT_TTL": 7 * 86400}):
+        registry.hourly(tock, grace=timedelta(days=7), misfire="all", cap=10)
+    assert [entry.misfire for entry in registry.entries()] == [
+        Misfire("once", timedelta(hours=1)),
+        Misfire("all", timedelta(days=7), 10),
+    ]
+
+
 def test_an_entry_has_what_the_job_needs(registry):
     ids = [5]
     registry.every(send, hours=1, args=ids, kwargs={"template": "fancy"}, tags=["mail"], name="fancy mail")
@@ -236,6 +248,15 @@ WRONG = [
     (lambda r: r.once(tick, at=5), "at is 5; it must be a datetime"),
     (lambda r: r.hourly(tick, start="soon"), "start is 'soon'; it must be a datetime"),
     (lambda r: r.hourly(tick, start="2026-12-02", end="2026-12-01"), "end must be later than start"),
+    (lambda r: r.hourly(tick, misfire="twice"), 'misfire is \'twice\'; it must be "skip", "once" or "all".'),
+    (lambda r: r.hourly(tick, misfire=["all"]), "misfire is ['all'];"),
+    (lambda r: r.hourly(tick, grace=-1), "grace is -1 s; it must be 0 s or more."),
+    (lambda r: r.hourly(tick, grace="x"), "grace is 'x'; it must be a number of seconds."),
+    (lambda r: r.hourly(tick, grace=timedelta(days=2)), "grace is 172800 s; it must be at most 86400 s, for which"),
+    (lambda r: r.hourly(tick, cap=0), "cap is 0; it must be a whole number from 1 to 1000."),
+    (lambda r: r.hourly(tick, cap=True), "cap is True;"),
+    (lambda r: r.hourly(tick, run_on_start=1), "run_on_start is 1; it must be True or False."),
+    (lambda r: r.hourly(tick, queue="nowhere"), "queue is 'nowhere': Queue 'nowhere' is not valid"),
     (lambda r: r.hourly(tick, jitter=-1), "jitter is -1 s; it must be 0 s or more."),
     (lambda r: r.hourly(tick, jitter="x"), "jitter is 'x'; it must be a number of seconds."),
     (lambda r: r.hourly()(plain), "tests.unit.scheduler.tasks.plain is a plain function; decorate it with @task."),

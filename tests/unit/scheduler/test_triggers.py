@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.triggers import Once, Within, delay_of, first_tick, last_tick
+from django_loco.scheduler.triggers import Once, Within, delay_of, first_tick, last_tick, last_ticks
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -203,3 +203,27 @@ def test_delays_are_spread_over_the_jitter():
     tenths = Counter(int(delay // 6) for delay in delays)
     assert set(tenths) == set(range(10))
     assert min(tenths.values()) > 60
+
+
+def test_the_last_ticks():
+    mornings = Cron("*/30 6-7 * * *", UTC)
+    assert [f"{tick:%d %H:%M}" for tick in last_ticks(mornings, NOON - timedelta(days=9), NOON, 6)] == [
+        *("20 07:00", "20 07:30"),
+        *("21 06:00", "21 06:30", "21 07:00", "21 07:30"),
+    ]
+    assert last_ticks(mornings, NOON - timedelta(hours=5, minutes=10), NOON, 6) == [
+        NOON.replace(hour=7),
+        NOON.replace(hour=7, minute=30),
+    ]
+    assert last_ticks(mornings, NOON - HOUR, NOON, 6) == []
+
+
+@any_time
+@given(intervals(), moments, st.integers(0, 20), st.integers(1, 10))
+def test_the_last_ticks_of_an_interval_are_those_that_counting_gives(interval, after, periods, count):
+    until = after + periods * interval.period
+    ticks, tick = [], interval.next_after(after)
+    while tick <= until:
+        ticks.append(tick)
+        tick = interval.next_after(tick)
+    assert last_ticks(interval, after, until, count) == ticks[-count:]

@@ -1,0 +1,82 @@
+"""What becomes of ticks that were missed: while no scheduler ran, while it was suspended, while its store was away.
+
+A tick is missed when nothing could fire it for longer than ``PAUSE``; up to that it is late, and fired. What a
+scheduler that starts has missed it cannot know. It takes the ticks of the grace time for missed, and the queue, which
+knows each (schedule, tick) that was fired, refuses the others. So the grace time cannot be longer than the queue
+remembers; and a schedule that is new, too, has missed what was due within its grace time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+from ..conf import loco_settings
+from ..exceptions import LocoConfigurationError
+from .shorthand import length_of
+from .triggers import Trigger, first_tick, last_ticks
+
+Mode = Literal["skip", "once", "all"]
+
+#: A tick later than this was missed.
+PAUSE = timedelta(seconds=10)
+#: Where no grace time is given, a tick that was missed at the start by less is fired.
+GRACE = timedelta(seconds=60)
+#: Seconds for which every queue remembers what was fired, however short ``RESULT_TTL`` is.
+REMEMBERED = 3600.0
+#: How many missed ticks are made up for, by default and at most.
+CAP, MOST = 100, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Misfire:
+    """What is made up for: nothing, the last tick, or all; within ``grace``, and at most ``cap`` of them.
+
+    Without ``grace`` a scheduler that starts looks back a minute, and one that was held up as long as that took.
+    """
+
+    mode: Mode = "once"
+    grace: timedelta | None = None
+    cap: int = CAP
+
+    def first(self, trigger: Trigger, start: datetime) -> datetime | None:
+        """Return the tick that a scheduler which starts at ``start`` begins with; it may be one to be made up for."""
+        if self.mode == "skip":
+            return trigger.next_after(start)
+        if self.mode == "once" and self.grace is None:
+            return first_tick(trigger, start, GRACE)
+        return trigger.next_after(start - (GRACE if self.grace is None else self.grace))
+
+    def made_up(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
+        """Return which ticks are fired ``now``, from the one that was ``missed`` on."""
+        window = timedelta(0) if self.mode == "skip" else self.grace
+        after = missed - timedelta.resolution
+        if window is not None:
+            after = max(after, now - max(window, PAUSE))
+        return last_ticks(trigger, after, now, 1 if self.mode == "once" else self.cap)
+
+
+def misfire_of(mode: object, grace: object, cap: object) -> Misfire:
+    """Return the rule. Raises ``LocoConfigurationError`` that names the field at fault and what it may be."""
+    for known in get_args(Mode):
+        if mode == known:
+            return Misfire(known, None if grace is None else _grace(grace), _cap(cap))
+    raise LocoConfigurationError(f'misfire is {mode!r}; it must be "skip", "once" or "all".')
+
+
+def _grace(value: object) -> timedelta:
+    grace = length_of("grace", value)
+    longest = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
+    if grace > longest:
+        raise LocoConfigurationError(
+            f"grace is {grace.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
+            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer."
+        )
+    return grace
+
+
+def _cap(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise LocoConfigurationError(f"cap is {value!r}; it must be a whole number from 1 to {MOST}.")
+    return value
