@@ -23,6 +23,7 @@ help:
 	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
+	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
@@ -39,9 +40,9 @@ test: .venv/installed-dev
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
 chaos: .venv/installed-dev
-	LOCO_CHAOS=6 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=6 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 
 check: lint types layers django wheel
 

@@ -95,6 +95,33 @@ async def astep(number: int, seconds: float = 0.02) -> int:
     return number
 
 
+@task(max_attempts=2, backoff=0.5, takes_context=True)
+def shaky(context: Any, number: int, fails: bool) -> int:
+    """A job that may fail at first, and tells of each attempt who runs it and when."""
+    tell(context, "start", number)
+    time.sleep(number % 7 / 100)
+    return result(context, number, fails)
+
+
+@task(max_attempts=2, backoff=0.5, takes_context=True)
+async def ashaky(context: Any, number: int, fails: bool) -> int:
+    tell(context, "start", number)
+    await asyncio.sleep(number % 7 / 100)
+    return result(context, number, fails)
+
+
+def tell(context: Any, word: str, number: int) -> None:
+    note(f"{word} {number} {context.attempt} {os.getpid()} {time.monotonic():.3f}")
+
+
+def result(context: Any, number: int, fails: bool) -> int:
+    if fails and context.attempt == 1:
+        tell(context, "fail", number)
+        raise ConnectionError("as it should")
+    tell(context, "end", number)
+    return number
+
+
 @task
 def poison(number: int) -> None:
     """Takes its worker down with it."""
