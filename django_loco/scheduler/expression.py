@@ -52,7 +52,7 @@ def parse(expression: object) -> croniter:
     return _parse(expression)
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=10_000)
 def _parse(expression: str) -> croniter:
     fields = expression.split()
     if not expression.startswith("@"):
