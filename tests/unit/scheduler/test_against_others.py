@@ -1,4 +1,7 @@
-"""A year of ticks in zones that change their clocks, against a second implementation.
+"""A year of ticks in zones that change their clocks, against two other implementations.
+
+croniter itself, given a zone rather than wall clock times, fires a time of the day that comes twice both times: around
+a change nothing is asked of it. On all other days the ticks have to be the same.
 
 cronsim takes Debian's cron for its model: an expression whose minute or hour starts with ``*`` is a rhythm, any other
 is a list of times of the day. Ours looks at what the expression does around the change: it is a rhythm if it fires in
@@ -17,6 +20,7 @@ from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
+from croniter import croniter
 from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,6 +92,15 @@ def test_a_year_is_what_cronsim_gives(expression, zone):
     different = set(ticks) ^ set(theirs(expression, zone))
     days = [day for day in days_of_change(zone) if is_disputed(expression, zone, day)]
     assert [tick for tick in different if not any(abs(tick - day) < 2 * DAY for day in days)] == []
+
+
+@settings(deadline=None, max_examples=20)
+@given(a_day, st.sampled_from(ZONES))
+def test_a_year_but_for_the_changes_is_what_croniter_gives(expression, zone):
+    found = croniter(expression, START.astimezone(zone), ret_type=datetime, implement_cron_bug=True)
+    expected = takewhile(lambda tick: tick < END, (tick.astimezone(UTC) for tick in found.all_next(datetime)))
+    different = set(ours(expression, zone)) ^ set(expected)
+    assert [tick for tick in different if not any(abs(tick - day) < 2 * DAY for day in days_of_change(zone))] == []
 
 
 @settings(deadline=None, max_examples=80)
