@@ -29,8 +29,9 @@ def release() -> str:
 def fingerprint() -> str:
     """Return what is the same wherever the same code is deployed, whatever its path and the dates of its files."""
     digest = hashlib.blake2b(digest_size=8)
-    for distribution in sorted({f"{found.name} {found.version}" for found in importlib.metadata.distributions()}):
-        digest.update(distribution.encode())
+    # The text rather than name and version: an installation that is damaged may have none.
+    for text in sorted({found.read_text("METADATA") or "" for found in importlib.metadata.distributions()}):
+        digest.update(text.encode())
     for name, root in sorted(_folders()):
         for path in sorted(root.rglob("*.py")):
             inner = path.relative_to(root)

@@ -57,3 +57,10 @@ def test_another_version_of_what_is_installed_is_another_deploy(deploy, tmp_path
     before = deploy(tmp_path / "shop")
     monkeypatch.setattr(metadata, "distributions", list)
     assert deploy(tmp_path / "shop") != before
+
+
+def test_a_damaged_installation_is_no_obstacle(deploy, tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages/broken-1.0.dist-info"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(metadata, "distributions", lambda: [metadata.PathDistribution(folder)])
+    assert deploy(tmp_path / "shop") == deploy(tmp_path / "shop")
