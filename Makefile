@@ -5,6 +5,8 @@ PORT ?= 8000
 PYTEST_ARGS ?=
 # What of the measurements to take, and how long: BENCH_ARGS="--help" make bench
 BENCH_ARGS ?=
+# Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
+MATRIX_ARGS ?=
 # tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
 PYENV_ROOT ?= $(HOME)/.pyenv
 space := $(subst ,, )
@@ -16,7 +18,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos check lint types layers django wheel format coverage bench clean
+.PHONY: help start test chaos matrix check lint types layers django wheel format coverage bench clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -24,6 +26,7 @@ help:
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
+	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
@@ -41,8 +44,11 @@ test: .venv/installed-dev
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
-	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py tests/acceptance/test_faults.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+
+matrix: .venv/installed-dev
+	.venv/bin/python -m tests.acceptance.matrix $(MATRIX_ARGS)
 
 check: lint types layers django wheel
 

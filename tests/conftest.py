@@ -19,7 +19,7 @@ from .redis_server import RedisServer
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
 UNIT_TESTS = Path(__file__).parent / "unit"
 #: Fixtures with which a test does not depend on the database.
-BRING_THEIR_OWN = frozenset(("project", "redis_server", "redis_site"))
+BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
