@@ -147,6 +147,12 @@ class Shutdown:
             logger.warning("Waiting no longer")
             self._calls.wake()
 
+    def limit(self, seconds: float) -> None:
+        """Wait for no longer than ``seconds`` from now."""
+        with self._lock:
+            self._deadline = min(self.deadline, self._clock() + seconds)
+        self._calls.wake()
+
     @property
     def deadline(self) -> float:
         """When what runs has to be done (``time.monotonic()``, seconds)."""

@@ -15,8 +15,8 @@ forks load the site, and then begin: nothing that was made before a fork (thread
 Each ends in the order that ``shutdown`` describes. gunicorn kills what is left ``graceful_timeout`` seconds after the
 signal, so the deadline is never later than that.
 
-After ``max_requests`` gunicorn starts the next process only when this one has ended. So jobs are handed back then
-rather than waited for.
+After ``max_requests`` gunicorn starts the next process only when this one has ended. So jobs are handed back a second
+after its last answer rather than waited for.
 """
 
 # Whatever has the name of a setting in here is one: gunicorn reads this module's namespace.

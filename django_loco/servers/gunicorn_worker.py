@@ -17,8 +17,8 @@ from django.utils.module_loading import import_string
 from ..shutdown import CLEAN, FORCED
 from .hosted import FURNISH, Host, Hosted, claim
 
-#: Seconds that jobs have when gunicorn recycles a process (``max_requests``): it starts no other before this one has
-#: ended, and meanwhile there is one less to answer requests, or none.
+#: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
+#: before this one has ended, and meanwhile there is one less to answer requests, or none.
 RECYCLE = 1.0
 #: gunicorn's exit code of a process that could not begin; it gives up then.
 BOOT_ERROR = 3

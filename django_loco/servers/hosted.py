@@ -57,7 +57,7 @@ class Host:
     """What makes it leave its requests; ``None``: it has a limit of its own for them."""
 
     patience: float = math.inf
-    """Seconds that jobs have when it is the server that ends the process."""
+    """Seconds that jobs have after its last answer when it is the server that ends the process."""
 
     beat: Callable[[], object] = lambda: None
     """Called now and then while the process waits for its jobs."""
@@ -153,6 +153,8 @@ class Hosted:
             self._relay.install()  # asyncio takes handlers away with its loop
         self._server.served.set()
         self._on_servers_end()
+        if self._shutdown.reason == ENDS:
+            self._shutdown.limit(self._host.patience)
         while self._thread.is_alive() and time.monotonic() < self._shutdown.end + SPARE:
             self._host.beat()
             self._thread.join(BEAT_EVERY)
@@ -168,7 +170,7 @@ class Hosted:
             self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
 
     def _on_servers_end(self) -> None:
-        self._shutdown.request(ENDS, timeout=min(self._host.patience, self._shutdown.timeout))
+        self._shutdown.request(ENDS)
 
     def _on_signal(self, name: str) -> None:
         if self._has_ended:  # it is between the server and its requests

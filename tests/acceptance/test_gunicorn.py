@@ -10,9 +10,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from django_loco.servers.gunicorn_worker import BOOT_ERROR
+from django_loco.servers.gunicorn_worker import BOOT_ERROR, RECYCLE
 from django_loco.servers.signals import ONE_SIGNAL
-from django_loco.shutdown import CLEAN, FORCED
+from django_loco.shutdown import CLEAN, FORCED, HAND_BACK
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first
 from tests.processes import Process
@@ -151,6 +151,20 @@ def test_a_process_that_is_recycled_hands_its_jobs_back(served):
     served.open_gate("job")
     process.wait_for("job job ends")
     assert "exited with code" not in process.output
+    assert process.terminate() == CLEAN
+
+
+def test_a_process_that_is_recycled_answers_its_requests_first(served):
+    process = served.gunicorn("--max-requests", "3", *THREADS)
+    served.begin(process)
+    answer = served.ask_slowly(process, "request")
+    assert get(served.url()) == "version 1"
+    process.wait_for(r"Stopping \(the server ends its process\)")
+    threading.Event().wait(RECYCLE + HAND_BACK)  # a job would be handed back now, if it were for that alone
+    served.open_gate("request")
+    assert answer.body() == "late answer"
+    process.wait_for("job job begins", count=2)
+    served.open_gate("job")
     assert process.terminate() == CLEAN
 
 

@@ -290,6 +290,16 @@ def test_hurry_ends_the_wait_for_a_hook(events):
     never.set()
 
 
+def test_a_limit_moves_the_deadline_but_never_back(events):
+    stop = Shutdown(3600)
+    slow = Noted("slow", events, slow=True)
+    shutdown.during_server_shutdown(lambda context: stop.limit(0.01))
+    shutdown.during_server_shutdown(lambda context: stop.limit(3600))
+    began = time.monotonic()
+    assert stop.run(slow) == FORCED
+    assert time.monotonic() - began < SECONDS
+
+
 def test_only_the_first_request_counts():
     now = [100.0]
     stop = Shutdown(25, clock=lambda: now[0])
