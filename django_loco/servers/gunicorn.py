@@ -65,7 +65,7 @@ def post_worker_init(worker: Any) -> None:
     """Begin, in a process that has loaded the site."""
     global _tenant
     if _tenant is None:  # a configuration file may call this by itself
-        _tenant = Tenant(worker)
+        _tenant = Tenant(worker, _note_force)
         _tenant.start()
 
 
@@ -90,6 +90,11 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
             cut_off()
     if _forced[0]:
         sys.exit(FORCED)
+
+
+def _note_force() -> None:
+    """Note that requests are left, while there is time: gunicorn kills its processes soon after a second Ctrl-C."""
+    _forced[0] = 1
 
 
 def _end() -> None:

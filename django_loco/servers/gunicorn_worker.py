@@ -34,8 +34,9 @@ class Tenant:
     3. ``leave`` ends the process without waiting for threads that are not done.
     """
 
-    def __init__(self, worker: Any) -> None:
-        self._worker = worker
+    def __init__(self, worker: Any, on_cut: Callable[[], object] = lambda: None) -> None:
+        """``on_cut`` is called when requests are left because a signal has asked for the end."""
+        self._worker, self._on_cut = worker, on_cut
         self._pid = os.getpid()
         self._hosted: Hosted | None = None
         # gunicorn closes its own before it lets us wait, and takes a process that is silent for a dead one.
@@ -57,6 +58,7 @@ class Tenant:
             is_ending=lambda: not worker.alive,
             stop_signal=SIGTERM,
             cut_signal=SIGQUIT,
+            on_cut=self._on_cut,
             patience=RECYCLE,
             beat=self._beat,
         )

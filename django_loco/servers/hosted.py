@@ -56,6 +56,9 @@ class Host:
     cut_signal: Signals | None = None
     """What makes it leave its requests; ``None``: it has a limit of its own for them."""
 
+    on_cut: Callable[[], object] = lambda: None
+    """Called before that, if a signal has asked for the end."""
+
     patience: float = math.inf
     """Seconds that jobs have after its last answer when it is the server that ends the process."""
 
@@ -192,6 +195,8 @@ class Hosted:
             self._relay.hand_on(self._host.stop_signal or Signals[self._shutdown.signal])
 
     def _cut_server(self) -> None:
+        if self.was_asked:
+            self._host.on_cut()
         if self._host.cut_signal:
             self._relay.hand_on(self._host.cut_signal)
 
