@@ -31,6 +31,7 @@ help:
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
 	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
+	@echo "make bench-web what jobs in the same process cost a page's response times"
 	@echo "make clean     remove everything that these commands have made"
 
 start: .venv/installed
@@ -77,6 +78,9 @@ coverage: .venv/installed-dev
 
 bench: .venv/installed-dev
 	.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-web: .venv/installed-dev
+	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)
 
 # What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
 wheel: .venv/installed-dev

@@ -16,4 +16,6 @@ How it is built, from the outside in:
     what runs inside the processes that are measured: the jobs, each system's way to enqueue them, the clock.
 ``report.py``
     the figures as Markdown.
+``web.py``
+    a measurement of its own: what jobs cost the response times of a page in the same process.
 """

@@ -28,6 +28,7 @@ from ..servers.stacks import log_stacks
 from ..shutdown import Shutdown
 from ..supervisor import Part, Supervisor
 from ..worker import Worker
+from ..worker.courtesy import shorten_turns
 from ..worker.memory import MemoryLimit
 
 APP = "django_loco"
@@ -113,6 +114,8 @@ def parts_of(choice: Choice, retire: Callable[[], None] = lambda: None) -> list[
 
 def make_worker(alias: str, choice: Choice) -> Component:
     """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
+    if choice.server:
+        shorten_turns()
     try:
         if problem := missing_tables(alias):
             raise LocoConfigurationError(problem)

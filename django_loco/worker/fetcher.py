@@ -15,6 +15,7 @@ from ..compat import TaskResultStatus
 from ..job import Job, Outcome
 from ..log import bind
 from ..queues import Claim, Queue
+from .courtesy import Courtesy
 from .ending import Ending
 from .finished import Finished
 from .outage import Outage
@@ -55,6 +56,7 @@ class Fetcher:
         *,
         drain: bool = False,
         max_jobs: int | None = None,
+        courtesy: Courtesy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat."""
@@ -81,6 +83,7 @@ class Fetcher:
         self._outbox = Outbox(queue, self._gone)
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
+        self._courtesy = courtesy or Courtesy()
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
@@ -215,6 +218,7 @@ class Fetcher:
             self._outbox.flush()
             self._found_nothing = False
             return ()
+        self._courtesy.give_way()
         draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
         jobs = self._outbox.exchange(claim)
         self._found_nothing = draining and not jobs

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from ..component import Component
 from ..job import FAILED, READY, SUCCESSFUL
 from ..queues import Claim, Queue
+from .courtesy import Courtesy
 from .fetcher import Fetcher
 from .finished import Finished
 from .heartbeat import MARGIN, Heartbeat
@@ -84,11 +85,14 @@ class Worker(Component):
         self._held: dict[str, Run] = {}
         finished = Finished()
         lanes = min(coroutines, threads or LANES)
-        self._threads = ThreadPool(threads, queue.alias, finished.add)
+        self._courtesy = Courtesy()
+        self._threads = ThreadPool(threads, queue.alias, finished.add, courtesy=self._courtesy)
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
         claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags)
         pools = (self._threads, self._event_loop)
-        self._fetcher = Fetcher(queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs)
+        self._fetcher = Fetcher(
+            queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs, courtesy=self._courtesy
+        )
         self._heartbeat = Heartbeat(queue, self._held, lease)
         self._roles = (
             self._heartbeat,
@@ -103,6 +107,7 @@ class Worker(Component):
             if self._started:
                 return
             self._started = True
+        self._courtesy.listen()
         for role in self._roles:
             role.start()
         self._loop.start()

@@ -18,6 +18,7 @@ from ...job import Outcome
 from ...log import bind
 from ..attempt import Attempt, put_off
 from ..connections import drop_all, tidy
+from ..courtesy import Courtesy
 from ..execute import execute, give_up
 from ..limits import GRACE, unstoppable
 from ..run import Run
@@ -39,13 +40,17 @@ class ThreadPool:
     job without asking a lock or the fetcher, and only an idle one has to be woken.
     """
 
-    def __init__(self, size: int, alias: str, report: Report, grace: float = GRACE) -> None:
+    def __init__(
+        self, size: int, alias: str, report: Report, grace: float = GRACE, courtesy: Courtesy | None = None
+    ) -> None:
         """``alias``: the one in ``TASKS`` whose jobs these are. ``grace``: see ``limits``, in seconds."""
         self.size = size
         self._alias = alias
         self._report = report
         self._inbox: SimpleQueue[Run | None] = SimpleQueue()
         self._watch = Watch(self._replace, drop_all, grace)
+        self._courtesy = courtesy or Courtesy()
+        self._closed = threading.Event()
         self._threads: list[JobThread] = []
         self._abandoned: list[JobThread] = []
         self._lock = threading.Lock()
@@ -87,6 +92,7 @@ class ThreadPool:
 
     def close(self) -> None:
         """End each thread after the job it is in, if any."""
+        self._closed.set()
         self._inbox.put(None)
         self._watch.close()
 
@@ -126,6 +132,7 @@ class ThreadPool:
 
         Connections are tidied after each job. Only those that have been idle since can have grown old.
         """
+        self._courtesy.give_way()
         try:
             run = self._inbox.get_nowait()
         except Empty:
@@ -135,9 +142,14 @@ class ThreadPool:
             self._inbox.put(None)
         return run
 
+    def rest(self, computed: float) -> None:
+        """Rest after a job that has computed for so many seconds, if there are requests to be answered."""
+        if seconds := self._courtesy.rest_after(computed):
+            self._closed.wait(seconds)
+
     def _start_thread(self, first: Callable[[], None] | None = None) -> None:
         self._started += 1
-        thread = JobThread(self, f"loco-worker-{self._started}", first)
+        thread = JobThread(self, f"loco-worker-{self._started}", first, rests=bool(self._threads))
         thread.start()
         self._threads.append(thread)
 
@@ -167,14 +179,15 @@ class ThreadPool:
 class JobThread(threading.Thread):
     """One thread of a pool: takes runs until the pool is closed, or until it has been given up itself."""
 
-    def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None) -> None:
-        """``first`` is to be done before the first run."""
+    def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None, *, rests: bool = False) -> None:
+        """``first`` is to be done before the first run; ``rests``: see ``courtesy``."""
         super().__init__(name=name, daemon=True)
         self.given_up = False
         self.busy = False
         """Whether it is inside a job."""
         self._pool = pool
         self._first = first
+        self._rests = rests
 
     def run(self) -> None:
         """Work until there is no more to do."""
@@ -183,8 +196,11 @@ class JobThread(threading.Thread):
             self._first()
         while not self.given_up and (run := self._pool.next_run()) is not None:
             self.busy = True
+            begun = time.thread_time()
             self._pool.attend(run)
             self.busy = False
+            if self._rests:
+                self._pool.rest(time.thread_time() - begun)
         drop_all()
 
 
