@@ -31,7 +31,7 @@ def test_it_runs_and_ends_as_ever(project, streams, arguments):
     )
     port = free_port()
     process = project.start(*arguments, str(port), CLOSE=streams)
-    wait_until(lambda: not process.is_running or answers(port), "answer")
+    wait_until(lambda: not process.is_running or runs(port), "answer")
     if "worker" in arguments[0]:
         open_files = Path(f"/proc/{process.pid}/fd")
         assert [str((open_files / number).readlink()) for number in streams] == ["/dev/null"] * len(streams)
@@ -39,8 +39,9 @@ def test_it_runs_and_ends_as_ever(project, streams, arguments):
     assert "Traceback" not in process.output
 
 
-def answers(port: int) -> bool:
+def runs(port: int) -> bool:
+    """Whether it answers, and its worker runs: until then a signal just ends it."""
     try:
-        return "ok" in get(f"http://127.0.0.1:{port}/_ping", patience=0)
+        return '"running"' in get(f"http://127.0.0.1:{port}/_health", patience=0)
     except OSError:
         return False
