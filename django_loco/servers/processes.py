@@ -232,6 +232,8 @@ class Processes:
             remember()
         self._signals += 1
         self._is_changing = False
+        for seat, child in self._pairs():
+            self._hear(seat, child)  # a busy machine may have let it come far since
         for child in self.children:
             if child.ends < self._signals:  # for one that leaves anyway, the first signal is no second one
                 self._tell_to_end(child, name)

@@ -31,6 +31,7 @@ class Child:
         self.code: int | None = None
 
     def hear(self) -> None:
+        self.is_loaded |= self.is_up
         self.is_ready |= self.is_up
 
     def tell(self, name: str) -> None:
@@ -203,6 +204,14 @@ def test_who_does_not_end_in_time_is_killed(world):
     world.later(0.1)
     world.later(0.1)
     assert world.children[0].told.count("SIGKILL") == 1
+
+
+def test_who_has_loaded_its_code_unheard_may_have_something_to_lose():
+    world = World(1)
+    [child] = world.children
+    child.is_up = True  # it says so, and the parent has not listened since
+    world.signal("SIGTERM")
+    assert child.told == ["SIGTERM"]
 
 
 def test_who_has_not_loaded_its_code_has_nothing_to_lose():
