@@ -21,9 +21,7 @@ from .matrix_rows import EVENTS, ROWS, Row
 from .matrix_site import JOBS, REQUESTS, MatrixProject
 from .project import Project
 
-HEADER = (
-    "| | | lost | ran twice | requests cut | hooks in order | exit code | seconds |\n|---|---|--:|--:|--:|---|---|--:|"
-)
+HEADER = "| command | event | lost | ran twice | requests cut | order | exit code | seconds |\n|---|---|--:|--:|--:|---|---|--:|"
 
 
 def main(arguments: Sequence[str]) -> int:

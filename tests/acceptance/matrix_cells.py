@@ -49,6 +49,16 @@ class Cell:
     wrong: tuple[str, ...]
 
 
+class Request(Answer):
+    """One whose client closes its connection when it has an error, rather than have the server wait for that."""
+
+    def run(self) -> None:
+        """Ask."""
+        super().run()
+        if isinstance(self._body, HTTPError):
+            self._body.close()
+
+
 class Trial:
     """A cell on its way."""
 
@@ -99,7 +109,9 @@ class Trial:
             wait(lambda: sum(project.running().values()) == full and self.ended >= QUICK, "jobs that run")
         else:
             wait(lambda: project.ticks() >= 2, "ticks")
-        answers = [Answer(project.url(f"slow/{number}")) for number in range(REQUESTS if row.serves else 0)]
+        answers: list[Answer] = [
+            Request(project.url(f"slow/{number}")) for number in range(REQUESTS if row.serves else 0)
+        ]
         wait(lambda: len(project.notes("request")) == len(answers), "requests in flight")
         return answers
 
@@ -133,11 +145,7 @@ class Trial:
 
     def count_cut(self, answers: list[Answer]) -> int:
         """Return how many requests had no answer."""
-        bodies = [answer.body() for answer in answers]
-        for body in bodies:
-            if isinstance(body, HTTPError):
-                body.close()
-        return sum(body != "late answer" for body in bodies)
+        return sum(answer.body() != "late answer" for answer in answers)
 
     def await_end(self, process: Process) -> int:
         """Return the exit code of what ends, or of what goes on, is well, and is told to end then."""
