@@ -21,7 +21,8 @@ from .matrix_rows import EVENTS, ROWS, Row
 from .matrix_site import JOBS, REQUESTS, MatrixProject
 from .project import Project
 
-HEADER = "| command | event | lost | ran twice | requests cut | order | exit code | seconds |\n|---|---|--:|--:|--:|---|---|--:|"
+COLUMNS = ("command", "event", "lost", "ran twice", "requests cut", "order", "exit code", "seconds")
+HEADER = f"| {' | '.join(COLUMNS)} |\n|---|---|--:|--:|--:|---|---|--:|"
 
 
 def main(arguments: Sequence[str]) -> int:
