@@ -82,7 +82,15 @@ def test_a_server_that_comes_back(queue, server):
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-def test_a_pool_that_other_threads_close_all_the_time(queue):
+def test_a_pool_that_other_threads_close_all_the_time(queue, server):
+    stored = store_through_a_pool_that_is_closed_all_the_time(server)
+    gc.collect()  # Here, with all of that pool: redis-py may forget a socket that is closed while it is being opened.
+    fetched = queue.fetch(Claim(worker_id="w1", lease=60, threads=1_000))
+    assert [one.id for one in fetched] == [one.id for one in stored]
+
+
+def store_through_a_pool_that_is_closed_all_the_time(server):
+    queue = RedisQueue("default", {"url": server.url})
     ended = threading.Event()
 
     def close_the_pool():
@@ -92,13 +100,10 @@ def test_a_pool_that_other_threads_close_all_the_time(queue):
     closer = threading.Thread(target=close_the_pool)
     closer.start()
     try:
-        stored = [one for _ in range(300) for one in enqueue_in_spite_of_all(queue)]
+        return [one for _ in range(300) for one in enqueue_in_spite_of_all(queue)]
     finally:
         ended.set()
         closer.join()
-    fetched = queue.fetch(Claim(worker_id="w1", lease=60, threads=1_000))
-    assert [one.id for one in fetched] == [one.id for one in stored]
-    gc.collect()  # Here: redis-py may forget a socket that is closed while it is being opened.
 
 
 def test_a_pool_that_is_closed_while_the_server_is_asked_what_it_is(queue, monkeypatch):
