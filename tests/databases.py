@@ -13,19 +13,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import chain
-from pathlib import Path
 from typing import IO
 
 Part = tuple[str, Sequence[str]]
 
 ACCEPTANCE = "tests/acceptance"
-FILES = sorted(map(str, Path(ACCEPTANCE).glob("test_*.py")))
-PARTS: dict[str, Sequence[Part]] = {
-    "sqlite": [("sqlite", ["--ignore", ACCEPTANCE])],
-    "sqlite-acceptance": [("sqlite", FILES[::2]), ("sqlite", FILES[1::2])],  # in halves, for it takes longest
-    "postgres": [("postgres", ["--ignore", ACCEPTANCE])],
-    "postgres-acceptance": [("postgres", [ACCEPTANCE])],
+PARTS: dict[str, Part] = {
+    "sqlite": ("sqlite", ["--ignore", ACCEPTANCE]),
+    "sqlite-acceptance": ("sqlite", [ACCEPTANCE]),
+    "postgres": ("postgres", ["--ignore", ACCEPTANCE]),
+    "postgres-acceptance": ("postgres", [ACCEPTANCE]),
 }
 
 
@@ -48,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 def chosen() -> list[Part]:
     """Return the parts that ``LOCO_TEST_PARTS`` names, or all."""
     names = os.environ.get("LOCO_TEST_PARTS", " ".join(PARTS)).split()
-    return list(chain.from_iterable(PARTS[name] for name in names))
+    return [PARTS[name] for name in names]
 
 
 def start(part: Part, output: IO[bytes] | None) -> subprocess.Popen[bytes]:

@@ -78,7 +78,7 @@ def queries_of_earlier_jobs() -> int:
     return before
 
 
-@task(timeout=0.1)
+@task(timeout=0.5)
 def query_for_ever() -> None:
     """Is interrupted somewhere in the database layer, or in one of its transactions."""
     note()
