@@ -42,6 +42,7 @@ __all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abo
 #: Shared by all processes: whether one of them had to hand something back when gunicorn was stopped.
 _forced = mmap.mmap(-1, 1)
 _tenant: Tenant | None = None
+_is_ending = False
 
 
 def on_starting(server: Any) -> None:
@@ -99,5 +100,8 @@ def _note_force() -> None:
 
 def _end() -> None:
     """End gunicorn in order, on whichever signal; a second one, of the keyboard, ends the wait."""
-    _forced[0] = 0
+    global _is_ending
+    if not _is_ending:  # By the second signal a process may have noted that it handed something back.
+        _is_ending = True
+        _forced[0] = 0
     raise StopIteration
