@@ -23,7 +23,7 @@ from typing import Any
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, Shutdown
 from .relay import Relay
-from .urgency import Urgency
+from .urgency import Urgency, obey
 
 #: Seconds between two looks at whether the server ends its process by itself.
 LOOK_EVERY = 0.25
@@ -179,16 +179,7 @@ class Hosted:
         if self._has_ended:  # it is between the server and its requests
             self._relay.hand_on(Signals[name])
         elif self._urgency.hear(name):
-            self._obey(name)
-
-    def _obey(self, name: str) -> None:
-        match self._urgency.level:
-            case 1:
-                self._shutdown.request(name, signal=name)
-            case 2:
-                self._shutdown.hurry()
-            case _:
-                os._exit(FORCED)
+            obey(self._shutdown, self._urgency.level, name)
 
     def _stop_server(self) -> None:
         if self._shutdown.signal and not self._host.is_ending():

@@ -22,6 +22,7 @@ from .notify import Notifier
 from .pulse import Pulse
 from .reload import RELOAD, FileWatch
 from .signals import Signals
+from .urgency import obey
 
 #: Seconds that jobs and requests have to end when the code has changed.
 RELOAD_TIMEOUT = 5.0
@@ -125,28 +126,19 @@ class Process:
 
     def _on_signal(self, name: str) -> None:
         self._own_signals += 1
-        self._obey(name)
+        obey(self._shutdown, self._level, name)
 
     def _on_parents_signal(self, name: str) -> None:
         if other := self._others.get(signal.Signals[name]):
             other()
             return
         self._parents_signals += 1
-        self._obey(name)
+        obey(self._shutdown, self._level, name)
 
     @property
     def _level(self) -> int:
         """How many signals there were: one Ctrl-C reaches this process and its parent, and is one signal."""
         return max(self._own_signals, self._parents_signals)
-
-    def _obey(self, name: str) -> None:
-        match self._level:
-            case 1:
-                self._shutdown.request(name, signal=name)
-            case 2:
-                self._shutdown.hurry()
-            case _:
-                os._exit(FORCED)
 
 
 def _show(error: BaseException | None) -> None:

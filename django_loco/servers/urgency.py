@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
 
+from ..shutdown import FORCED, Shutdown
 from .signals import ONE_SIGNAL
+
+
+def obey(shutdown: Shutdown, level: int, name: str) -> None:
+    """Do what the signal ``name`` asks for, which is the wish number ``level``."""
+    match level:
+        case 1:
+            shutdown.request(name, signal=name)
+        case 2:
+            shutdown.hurry()
+        case _:
+            os._exit(FORCED)
 
 
 class Urgency:
