@@ -34,12 +34,10 @@ from django.db import close_old_connections, connections
 
 from .. import log
 from ..component import Component
-from ..exceptions import QueueError
 from ..job import utcnow
-from .agenda import Agenda, Due
+from .agenda import Agenda
 from .entries import Entry
-from .misfire import PAUSE
-from .outages import Outages
+from .firing import Firing
 from .registry import Registry, default
 from .release import release
 
@@ -49,8 +47,6 @@ logger = logging.getLogger("django_loco.scheduler")
 LONGEST_WAIT = 1.0
 #: Seconds after which a thread that has not looked at its agenda hangs.
 HUNG = 15.0
-#: A tick later than this is worth a warning.
-LATE = timedelta(seconds=5)
 #: A clock that goes back by less is being adjusted, not put back.
 PUT_BACK = timedelta(seconds=1)
 
@@ -78,7 +74,7 @@ class Scheduler(Component):
         self._agenda = Agenda([], now())
         self._schedules = 0
         self._broken = 0
-        self._outages = Outages()
+        self._firing = Firing()
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
@@ -86,7 +82,6 @@ class Scheduler(Component):
         self._latest = now()
         self._began = time.monotonic()
         self._last_pass: float | None = None
-        self._last_tick: float | None = None
 
     def start(self) -> None:
         """Find the schedules and begin to fire their ticks; a schedule that is wrong is logged and left out."""
@@ -135,9 +130,9 @@ class Scheduler(Component):
             "schedules": self._schedules,
             "broken": self._broken,
             "last_pass_age": _age(self._last_pass),
-            "last_tick_age": _age(self._last_tick),
+            "last_tick_age": _age(self._firing.last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
-            "unreachable": self._outages.aliases,
+            "unreachable": self._firing.outages.aliases,
             "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }
 
@@ -156,7 +151,7 @@ class Scheduler(Component):
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
         while not self._quiet.is_set() and (due := self._agenda.take(now)):
-            self._fire(due, now)
+            self._firing.fire(self._agenda, due, now)
             now = self._now()
         self._last_pass = time.monotonic()
         return self._wait(now)
@@ -181,57 +176,9 @@ class Scheduler(Component):
         if now < self._latest - PUT_BACK:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
             self._agenda = Agenda(self._agenda.entries, now)
-            self._outages.retry_now(now)
+            self._firing.outages.retry_now(now)
         self._latest = now
         return now
-
-    def _fire(self, due: Due, now: datetime) -> None:
-        """Enqueue the job of a tick that is due; or put the tick back while the store is away."""
-        entry = self._agenda.entries[due.position]
-        if until := self._outages.wait_until(entry.task.backend, now):
-            self._agenda.postpone(due, until)
-            return
-        fired = self._caught_up(entry, due, now)
-        if fired is None:
-            return
-        try:
-            self._enqueue(entry, fired.tick, now)
-        except QueueError as error:
-            self._agenda.postpone(due, self._outages.note(entry.task.backend, error, now))
-            return
-        except Exception:
-            # Whatever is wrong with this one, the others have to run.
-            logger.exception(
-                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, fired.tick
-            )
-        else:
-            self._last_tick = time.monotonic()
-            self._outages.end(entry.task.backend)
-        self._agenda.follow(fired, fired.tick)
-
-    def _caught_up(self, entry: Entry, due: Due, now: datetime) -> Due | None:
-        """Return what is fired instead of a tick that was missed; ``None``: nothing is."""
-        if due.rest is not None or now - due.tick <= PAUSE:
-            return due
-        ticks = entry.misfire.made_up(entry.trigger, due.tick, now)
-        if not ticks:
-            logger.warning("Schedule %r: what was due from %s on was missed and is left out", entry.name, due.tick)
-            self._agenda.follow(due, now)
-            return None
-        return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))
-
-    def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
-        backend: Any = entry.task.get_backend()
-        result = backend.enqueue_tick(
-            entry.task, entry.args, entry.kwargs, key=entry.key(tick), tick=entry.run_at(tick)
-        )
-        if result is None:
-            logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
-        elif now - tick > LATE:
-            late = (now - tick).total_seconds()
-            logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
-        else:
-            logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
 
 def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
