@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,6 +32,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _needs_no_database(item: pytest.Item) -> bool:
     return UNIT_TESTS in item.path.parents or not BRING_THEIR_OWN.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a test that fails what its processes have said: on a build server there is no second look."""
+    report = yield
+    if report.failed:
+        sites = getattr(item, "funcargs", {}).values()
+        processes = {process.pid: process for site in sites for process in getattr(site, "processes", ())}
+        report.sections += [(process.title, process.output) for process in processes.values()]
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -57,6 +57,12 @@ class Process:
         return self._popen.pid
 
     @property
+    def title(self) -> str:
+        """Its id, what it was started as, and its exit code if it has ended."""
+        state = "runs" if self.is_running else f"ended with {self._popen.returncode}"
+        return f"{self.pid} {self._popen.args!r}, {state}"
+
+    @property
     def is_running(self) -> bool:
         return self._popen.poll() is None
 
