@@ -1,8 +1,13 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
 The tests wait for processes far more than they compute. If it is not said what to run they are split into parts, of
-which ``LOCO_TEST_PARTS`` may name some: the acceptance tests, which start some hundred processes, are needless on
-each pair of Python and Django. What the first part says is shown as it comes, the others' words after that.
+which ``LOCO_TEST_PARTS`` may name some: the acceptance tests start some hundred processes, and so each pair of Python
+and Django but the newest has one half of them. What the first part says is shown as it comes, the others' words after
+that.
+
+An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
+time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
+race has been found there, of the test or of the code.
 """
 
 from __future__ import annotations
@@ -13,25 +18,60 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
-Part = tuple[str, Sequence[str]]
+import pytest
 
 ACCEPTANCE = "tests/acceptance"
-PARTS: dict[str, Part] = {
-    "sqlite": ("sqlite", ["--ignore", ACCEPTANCE]),
-    "sqlite-acceptance": ("sqlite", [ACCEPTANCE]),
-    "postgres": ("postgres", ["--ignore", ACCEPTANCE]),
-    "postgres-acceptance": ("postgres", [ACCEPTANCE]),
-}
+FILES = tuple(sorted(map(str, Path(ACCEPTANCE).rglob("test_*.py"))))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the tests, with one of the databases."""
+
+    name: str
+    database: str
+    arguments: tuple[str, ...]
+    is_tried_twice: bool = False
+
+    def start(self, *more: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+        """Start pytest. ``output`` is where its words go, if not to ours."""
+        environment = {**os.environ, "LOCO_TEST_DATABASE": self.database}
+        cache = ["-o", f"cache_dir={Path(os.environ.get('TOX_ENV_DIR', '.cache')) / 'pytest' / self.name}"]
+        command = [sys.executable, "-m", "pytest", *cache, *self.arguments, *more]
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
+
+
+PARTS = (
+    Part("sqlite", "sqlite", ("--ignore", ACCEPTANCE)),
+    Part("sqlite-acceptance-1", "sqlite", FILES[::2], is_tried_twice=True),
+    Part("sqlite-acceptance-2", "sqlite", FILES[1::2], is_tried_twice=True),
+    Part("postgres", "postgres", ("--ignore", ACCEPTANCE)),
+    Part("postgres-acceptance", "postgres", (ACCEPTANCE,), is_tried_twice=True),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code of the first part that has failed, or 0."""
-    parts = [("sqlite", arguments), ("postgres", arguments)] if arguments else chosen()
+    parts = [Part(name, name, tuple(arguments)) for name in ("sqlite", "postgres")] if arguments else chosen()
+    codes = dict(zip(parts, run_side_by_side(parts), strict=True))
+    for part, code in codes.items():
+        if part.is_tried_twice and code == pytest.ExitCode.TESTS_FAILED:
+            print(f"\nWhat failed of {part.name}, by itself:", flush=True)
+            codes[part] = part.start("--last-failed").wait()
+            if not codes[part]:
+                print(f"\nOf {part.name} something failed and then passed: look into it.", flush=True)
+    return next(filter(None, codes.values()), 0)
+
+
+def run_side_by_side(parts: Sequence[Part]) -> list[int]:
+    """Return the parts' exit codes."""
     with ExitStack() as stack:
         outputs: list[IO[bytes] | None] = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in parts[1:])]
-        running = [stack.enter_context(start(part, output)) for part, output in zip(parts, outputs, strict=True)]
+        running = [stack.enter_context(part.start(output=output)) for part, output in zip(parts, outputs, strict=True)]
         codes = []
         for process, output in zip(running, outputs, strict=True):
             codes.append(process.wait())
@@ -39,21 +79,13 @@ def main(arguments: Sequence[str]) -> int:
                 output.seek(0)
                 sys.stdout.buffer.write(output.read())
                 sys.stdout.flush()
-    return next(filter(None, codes), 0)
+    return codes
 
 
 def chosen() -> list[Part]:
     """Return the parts that ``LOCO_TEST_PARTS`` names, or all."""
-    names = os.environ.get("LOCO_TEST_PARTS", " ".join(PARTS)).split()
-    return [PARTS[name] for name in names]
-
-
-def start(part: Part, output: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    """Start a part. ``output`` is where its words go, if not to ours."""
-    database, arguments = part
-    environment = {**os.environ, "LOCO_TEST_DATABASE": database}
-    command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
+    by_name = {part.name: part for part in PARTS}
+    return [by_name[name] for name in os.environ.get("LOCO_TEST_PARTS", " ".join(by_name)).split()]
 
 
 if __name__ == "__main__":
