@@ -74,6 +74,7 @@ class LocoBackend(BaseTaskBackend):
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
+        runtime.share_keys(self.alias)
         job = replace(self._job(task, args, kwargs), key=key, run_after=tick)
         if worker_mode(self.options) == "ForegroundBlocking":
             ended = self._run_now(task, [job])
@@ -91,6 +92,11 @@ class LocoBackend(BaseTaskBackend):
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Nothing here: all checks of django-loco are in ``django_loco.checks``."""
         return []
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the keys of ticks are known after a restart."""
+        return runtime.remembers(self.alias)
 
     @property
     def queue(self) -> Queue:

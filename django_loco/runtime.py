@@ -12,6 +12,7 @@ a server without ``loco_start``) first goes on with its jobs for up to ``SHUTDOW
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import os
 import sys
@@ -33,11 +34,16 @@ from .exceptions import LocoConfigurationError
 from .job import READY, Job
 from .queues import Queue, queue_for
 from .queues.memory import MemoryQueue
+from .queues.once import OnceKeys
 from .shutdown import HAND_BACK
 from .tasks import LocoTask
 from .worker import Worker, run_inline
 
 logger = logging.getLogger("django_loco.runtime")
+
+#: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is, and where that is on this machine.
+KEY_MEMORY = 3600.0
+KEYS_FILE = "once-keys.sqlite3"
 
 #: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
 #: (python/cpython#113964).
@@ -173,11 +179,30 @@ def keep(alias: str, queue: Queue) -> None:
         logger.info("%d jobs that were waiting are kept in %s for the next start", count, folder)
 
 
+def share_keys(alias: str) -> None:
+    """Claim once-keys of ``alias``, if it is in memory, for all processes of this project on this machine.
+
+    That is done in a file beside its jobs; where none are kept, each process knows its own keys.
+    """
+    queue = queue_for(alias)
+    if isinstance(queue, MemoryQueue) and queue.keys.shared is None and (folder := spool_folder(alias)) is not None:
+        queue.keys.share(OnceKeys(folder / KEYS_FILE, max(loco_settings().RESULT_TTL, KEY_MEMORY)))
+
+
+def remembers(alias: str) -> bool:
+    """Whether the once-keys of ``alias`` that this process takes are known in others, and after a restart."""
+    queue = queue_for(alias)
+    if not isinstance(queue, MemoryQueue):
+        return queue.is_shared
+    share_keys(alias)
+    return queue.keys.shared is not None and queue.keys.shared.works
+
+
 def spool_folder(alias: str) -> Path | None:
     """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
 
     ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
-    ``BASE_DIR``, or in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
+    ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
     In tests nothing is kept: the next run of the site must not find a test's jobs.
     """
     if hasattr(mail, "outbox"):  # how Django's test environment shows itself
@@ -193,7 +218,15 @@ def _default_spool() -> Path:
     base = getattr(settings, "BASE_DIR", None)
     if base is not None and os.access(base, os.W_OK):
         return Path(base) / ".django-loco"
-    return Path(tempfile.gettempdir()) / f"django-loco-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"django-loco-{user}" / _project()
+
+
+def _project() -> str:
+    """Return what tells this project from others of the same user whose settings have the same name."""
+    module = sys.modules.get(str(settings.SETTINGS_MODULE))
+    place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
+    return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
 def _drain_at_exit() -> None:

@@ -19,11 +19,10 @@ from ..exceptions import QueueFull
 from ..job import READY, Job, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue
+from .keys import Keys
 from .waiting import Waiting
 
 MAX_RESULTS = 1_000
-#: How many once-keys are remembered after their jobs are gone.
-MAX_KEYS = 10_000
 
 
 class Hold(NamedTuple):
@@ -44,7 +43,8 @@ class MemoryQueue(Queue):
         how many jobs may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always find a place.
 
     A job is in one of three places at a time, and one lock guards them all: it waits, is held, or has finished.
-    Due times are judged by this machine's clock, leases by its monotonic clock.
+    Due times are judged by this machine's clock, leases by its monotonic clock. With ``keys.share`` a
+    once-key lets one job in for all processes that share them.
     """
 
     is_shared: ClassVar[bool] = False
@@ -58,7 +58,7 @@ class MemoryQueue(Queue):
         self._waiting = Waiting()
         self._held: dict[str, Hold] = {}
         self._finished: OrderedDict[str, Job] = OrderedDict()
-        self._keys: OrderedDict[str, None] = OrderedDict()
+        self.keys = Keys()
         self._arrivals = 0
         self._interrupts = 0
         self._seen = threading.local()
@@ -66,13 +66,14 @@ class MemoryQueue(Queue):
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
         with self._changed:
-            added = list(self._unknown(jobs))
-            if self._max_waiting is not None and len(self._waiting) + len(added) > self._max_waiting:
-                raise QueueFull(
-                    f"{len(self._waiting)} jobs wait and {len(added)} more would exceed "
-                    f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
-                    "Try again later, raise the limit or add workers."
-                )
+            added = list(self.keys.unknown(jobs))
+            self._require_room(len(added))
+            if not self.keys.have_to_be_claimed(added):
+                self._add(added)
+                return added
+        won = self.keys.claimed(added)
+        with self._changed:
+            added = list(self.keys.unknown(won))
             self._add(added)
             return added
 
@@ -93,11 +94,12 @@ class MemoryQueue(Queue):
 
         Done again with a job that is held, it makes that the next attempt.
         """
+        if job.id not in self._held and not self.keys.claimed([job]):
+            return None
         with self._changed:
-            if job.id not in self._held and not list(self._unknown([job])):
+            if job.id not in self._held and not list(self.keys.unknown([job])):
                 return None
-            if job.key is not None:
-                self._keys[job.key] = None
+            self.keys.note(job)
             held = self._with_checkpoint(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
             self._held[job.id] = Hold(held, time.monotonic() + lease)
             return held
@@ -171,7 +173,7 @@ class MemoryQueue(Queue):
         """Forget everything, once-keys too."""
         with self._changed:
             self._waiting.take_all()
-            for known in (self._held, self._finished, self._keys):
+            for known in (self._held, self._finished, self.keys):
                 known.clear()
 
     def wait(self, timeout: float) -> bool:
@@ -223,21 +225,19 @@ class MemoryQueue(Queue):
         held = (hold.job for hold in self._held.values())
         return itertools.chain(self._waiting, held, self._finished.values())
 
-    def _unknown(self, jobs: Sequence[Job]) -> Iterator[Job]:
-        seen: set[str] = set()
-        for job in jobs:
-            if job.key is None or (job.key not in self._keys and job.key not in seen):
-                seen.add(job.key or "")
-                yield job
+    def _require_room(self, more: int) -> None:
+        if self._max_waiting is not None and len(self._waiting) + more > self._max_waiting:
+            raise QueueFull(
+                f"{len(self._waiting)} jobs wait and {more} more would exceed "
+                f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
+                "Try again later, raise the limit or add workers."
+            )
 
     def _add(self, jobs: Sequence[Job]) -> None:
         now = utcnow()
         for job in jobs:
             self._arrivals += self._waiting.add(job, now)
-            if job.key is not None:
-                self._keys[job.key] = None
-        while len(self._keys) > MAX_KEYS:
-            self._keys.popitem(last=False)
+            self.keys.note(job)
         self._changed.notify_all()
 
     def _promote(self) -> datetime:

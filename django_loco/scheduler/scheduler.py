@@ -9,8 +9,8 @@ which of them is late, or whether a clock has jumped. There is no leader, and so
 What is late
 ------------
 * A scheduler that starts fires nothing from before, but for a tick just missed (a minute at most, and half a period
-  at most): a restart at 04:00 must not lose the day's run. On a queue in memory it does not, for there a restart
-  forgets which ticks have been fired.
+  at most): a restart at 04:00 must not lose the day's run. On a queue in memory whose keys are not kept in a file it
+  does not, for there a restart forgets which ticks have been fired.
 * One that was held up for a few seconds makes up for every tick. After a longer pause (a suspended laptop, a store
   that was away, a clock put forward) each schedule fires its last missed tick, once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has rules of its own for both: see ``misfire``.
@@ -140,7 +140,7 @@ class Scheduler(Component):
         """Find the schedules, and of each the tick to begin with."""
         entries = self._registry.entries(self._tags)
         self._latest = self._now()
-        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _first)
+        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _first(entries))
         self._schedules = len(entries)
         self._broken = len(self._registry.problems())
         logger.info("%d schedules", len(entries))
@@ -188,11 +188,18 @@ def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
-def _first(entry: Entry, start: datetime) -> datetime | None:
-    # In memory the keys end with the process: what was just missed cannot be told from what was just fired.
-    queue = getattr(entry.task.get_backend(), "queue", None)
-    is_shared = queue is None or queue.is_shared
-    return entry.misfire.first(entry.trigger, start) if is_shared else entry.trigger.next_after(start)
+def _first(entries: Sequence[Entry]) -> Callable[[Entry, datetime], datetime | None]:
+    """Return what finds the tick to begin with."""
+    backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
+    # Where keys end with the process, what was just missed cannot be told from what was just fired.
+    forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
+
+    def first(entry: Entry, start: datetime) -> datetime | None:
+        if entry.task.backend in forgetful:
+            return entry.trigger.next_after(start)
+        return entry.misfire.first(entry.trigger, start)
+
+    return first
 
 
 def _age(moment: float | None) -> float | None:

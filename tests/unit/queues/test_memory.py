@@ -6,7 +6,7 @@ import pytest
 
 from django_loco.exceptions import LocoConfigurationError, QueueFull
 from django_loco.job import READY, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.queues import memory
+from django_loco.queues import keys
 from django_loco.queues.base import Claim
 from django_loco.queues.memory import MemoryQueue
 
@@ -78,7 +78,7 @@ def test_a_wrong_limit_is_named(name, value):
 
 
 def test_keys_are_remembered_up_to_a_number(monkeypatch):
-    monkeypatch.setattr(memory, "MAX_KEYS", 2)
+    monkeypatch.setattr(keys, "MAX_KEYS", 2)
     queue = MemoryQueue("default", {})
     queue.enqueue([job(key="a"), job(key="b"), job(key="c")])
     assert queue.enqueue([job(key="b"), job(key="c")]) == []

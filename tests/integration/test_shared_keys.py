@@ -1,0 +1,86 @@
+"""Ticks of schedules on a queue in memory, fired by the schedulers of several processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core import mail
+from django.test import override_settings
+
+from django_loco import runtime
+from django_loco.queues import forget, queue_for
+from django_loco.scheduler import Registry, Scheduler
+from tests.unit.scheduler.tasks import tick
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "spool_folder", lambda alias: tmp_path / alias)  # none is kept in tests otherwise
+    return tmp_path
+
+
+@pytest.fixture(params=["memory", "foreground"])
+def mode(request, folder):
+    options = {
+        "memory": {"queue": "memory", "mode": "BackgroundQueue"},
+        "foreground": {"mode": "ForegroundBlocking"},
+    }
+    with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options[request.param]}}):
+        yield
+        forget()
+
+
+def fired(until, start=NOON + timedelta(seconds=0.5)):
+    """Run a scheduler as a new process has it; return the ticks that it fired."""
+    forget()
+    registry, now = Registry(strict=True), start
+    registry.every(tick, seconds=10, name="beat")
+    scheduler = Scheduler(registry, now=lambda: now)
+    scheduler.plan()
+    while now < until:
+        scheduler.fire_due()
+        now += timedelta(seconds=1)
+    scheduler.fire_due()
+    return sorted((job.due_at - NOON).total_seconds() for job in queue_for("default").list())
+
+
+def test_one_process_fires_what_another_has_not(mode):
+    assert fired(NOON + timedelta(seconds=31)) == [0, 10, 20, 30]
+    assert fired(NOON + timedelta(seconds=51)) == [40, 50]
+
+
+def test_a_restart_makes_up_for_what_it_missed_and_only_that(mode):
+    assert fired(NOON + timedelta(seconds=21)) == [0, 10, 20]
+    assert fired(NOON + timedelta(seconds=23), start=NOON + timedelta(seconds=22)) == []
+    assert fired(NOON + timedelta(seconds=33), start=NOON + timedelta(seconds=32)) == [30]
+
+
+def test_where_keys_cannot_be_kept_a_restart_makes_up_for_nothing(mode, folder, caplog):
+    (folder / "default").write_text("no folder")
+    assert fired(NOON + timedelta(seconds=21)) == [10, 20]
+    assert fired(NOON + timedelta(seconds=33), start=NOON + timedelta(seconds=22)) == [30]
+    assert caplog.text.count("cannot be used") == 2, "once in each process"
+
+
+@pytest.mark.parametrize("options", [{"queue": "database", "mode": "BackgroundQueue"}, {"mode": "BackgroundAsync"}])
+def test_who_remembers(folder, options):
+    with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options}}):
+        assert runtime.remembers("default")
+        assert (folder / "default" / runtime.KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
+        forget()
+
+
+def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, settings, tmp_path):
+    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    found = set()
+    for base in ("one", "other"):
+        settings.BASE_DIR = tmp_path / base
+        found.add(runtime.spool_folder("default"))
+    del settings.BASE_DIR
+    found.add(runtime.spool_folder("default"))
+    assert len(found) == 3
