@@ -82,7 +82,7 @@ class Job:
     """What ``.using()`` changed for this call alone: any of ``conf.TASK_OPTIONS`` but tags, as JSON values."""
 
     key: str | None = None
-    """A once-key: the queue takes one job with it, ever; ``None``: no limit."""
+    """A once-key: the queue takes one job with it, ever; ``None``: no limit. See also ``series``."""
 
     status: TaskResultStatus = READY
     started_at: datetime | None = None
@@ -115,6 +115,12 @@ class Job:
     def due_at(self) -> datetime:
         """When it may run: also its place in the order among jobs of one priority."""
         return self.run_after or self.enqueued_at
+
+    @property
+    def series(self) -> str | None:
+        """Of a once-key ``series@member`` what comes before the last ``@``: such jobs can be asked for together."""
+        name, at, _ = (self.key or "").rpartition("@")
+        return name if at else None
 
     @property
     def attempt(self) -> int:

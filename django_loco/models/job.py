@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Replace
 
 
 class JobIdField(models.UUIDField):  # type: ignore[type-arg]
@@ -81,6 +82,14 @@ class StoredJob(models.Model):
                 fields=["backend", "finished_at"],
                 condition=Q(finished_at__isnull=False),
                 name="django_loco_finished",
+            ),
+            # Of "series@member" what comes before the last "@", and with it, in the order of their ids.
+            models.Index(
+                F("backend"),
+                Func(F("key"), Replace("key", Value("@")), function="RTRIM", output_field=models.TextField()),
+                F("id").desc(),
+                condition=Q(key__isnull=False),
+                name="django_loco_series",
             ),
         ]
 

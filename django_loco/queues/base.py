@@ -140,6 +140,13 @@ class Queue(ABC):
         """Return a job, finished or not; ``None`` if there is no such (or it has been pruned)."""
 
     @abstractmethod
+    def series(self, name: str, limit: int = 100) -> list[Job]:
+        """Return up to ``limit`` jobs of which ``job.series`` is ``name``, finished or not, the newest first.
+
+        In one round trip, and without looking at other jobs: it is asked every second, of queues of any length.
+        """
+
+    @abstractmethod
     def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
         """Return up to ``limit`` jobs, the newest first; with ``status``, only such."""
 

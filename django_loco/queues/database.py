@@ -32,7 +32,7 @@ from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue
 from .rows import Row, job_of, time_of
-from .statements import CHECKPOINT, CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE
+from .statements import CHECKPOINT, CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
 from .waiter import Waiter
 
@@ -134,6 +134,10 @@ class DatabaseQueue(Queue):
             return None
         rows = self._run(GET, id=digits)
         return job_of(rows[0]) if rows else None
+
+    def series(self, name: str, limit: int = 100) -> list[Job]:
+        """Return jobs of a series, the newest first."""
+        return [job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""

@@ -20,6 +20,7 @@ from ..job import READY, Job, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue
 from .keys import Keys
+from .series import Series
 from .waiting import Waiting
 
 MAX_RESULTS = 1_000
@@ -58,6 +59,7 @@ class MemoryQueue(Queue):
         self._waiting = Waiting()
         self._held: dict[str, Hold] = {}
         self._finished: OrderedDict[str, Job] = OrderedDict()
+        self._series = Series()
         self.keys = Keys()
         self._arrivals = 0
         self._interrupts = 0
@@ -102,6 +104,7 @@ class MemoryQueue(Queue):
             self.keys.note(job)
             held = self._with_checkpoint(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
             self._held[job.id] = Hold(held, time.monotonic() + lease)
+            self._series.add(held)
             return held
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
@@ -139,8 +142,12 @@ class MemoryQueue(Queue):
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is still known."""
         with self._changed:
-            hold = self._held.get(job_id)
-            return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
+            return self._known(job_id)
+
+    def series(self, name: str, limit: int = 100) -> list[Job]:
+        """Return jobs of a series, the newest first."""
+        with self._changed:
+            return [job for job_id in self._series.newest(name, limit) if (job := self._known(job_id))]
 
     def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
@@ -166,14 +173,14 @@ class MemoryQueue(Queue):
             old = (job.id for job in self._finished.values() if job.finished_at and job.finished_at < before)
             pruned = list(itertools.islice(old, limit))
             for job_id in pruned:
-                del self._finished[job_id]
+                self._series.drop(self._finished.pop(job_id))
             return len(pruned)
 
     def clear(self) -> None:
         """Forget everything, once-keys too."""
         with self._changed:
             self._waiting.take_all()
-            for known in (self._held, self._finished, self.keys):
+            for known in (self._held, self._finished, self._series, self.keys):
                 known.clear()
 
     def wait(self, timeout: float) -> bool:
@@ -202,6 +209,8 @@ class MemoryQueue(Queue):
         """
         with self._changed:
             jobs = self._waiting.take_all()
+            for job in jobs:
+                self._series.drop(job)
         try:
             spool.write(folder, self.alias, jobs)
         except BaseException:
@@ -221,6 +230,10 @@ class MemoryQueue(Queue):
         with self._changed:
             self._add(jobs)
 
+    def _known(self, job_id: str) -> Job | None:
+        hold = self._held.get(job_id)
+        return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
+
     def _all(self) -> Iterator[Job]:
         held = (hold.job for hold in self._held.values())
         return itertools.chain(self._waiting, held, self._finished.values())
@@ -237,6 +250,7 @@ class MemoryQueue(Queue):
         now = utcnow()
         for job in jobs:
             self._arrivals += self._waiting.add(job, now)
+            self._series.add(job)
             self.keys.note(job)
         self._changed.notify_all()
 
@@ -261,6 +275,6 @@ class MemoryQueue(Queue):
             if job.status != READY:
                 self._finished[job.id] = job
         while self._max_results is not None and len(self._finished) > self._max_results:
-            self._finished.popitem(last=False)
+            self._series.drop(self._finished.popitem(last=False)[1])
         self._add([job for job in jobs if job.status == READY])
         return jobs

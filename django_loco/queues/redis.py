@@ -10,8 +10,9 @@ What is where
     what has become due.
 ``leases``, ``finished``
     sorted sets: until when jobs are held, when they ended.
-``index``, ``failed``, ``counts``, ``once``
-    all ids in order, and those of jobs that have failed; how many jobs there are per queue and status; the once-keys.
+``index``, ``series``, ``failed``, ``counts``, ``once``
+    all ids in order, those of once-keys by series, and those of jobs that have failed; how many jobs there are per
+    queue and status; the once-keys.
 ``bell...``, ``answer...``
     what wakes workers (``redis_wait``); what each was last given (``redis_fetch.lua``).
 
@@ -46,9 +47,9 @@ from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import FAILED, READY, Job, Outcome, utcnow
 from .base import Claim, Queue
 from .redis_check import check
-from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS
+from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
-from .redis_text import UNREADABLE, jobs_of, lines, moment_of, told_of_job, told_of_outcome, word
+from .redis_text import UNREADABLE, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
 
 logger = logging.getLogger("django_loco.queues")
@@ -143,6 +144,11 @@ class RedisQueue(Queue):
         if not (job_id.isascii() and job_id.isprintable()):
             return None
         return next(iter(self._shown(lines([job_id]))), None)
+
+    def series(self, name: str, limit: int = 100) -> list[Job]:
+        """Return jobs of a series, the newest first."""
+        rows = self.server.run(SERIES, (start_of_series(name), limit))
+        return [*jobs_of(self.alias, _decoded(rows))]
 
     def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""

@@ -86,6 +86,13 @@ local function count(counts, queue, status, number)
   end
 end
 
+-- Returns what the entries of a series begin with: of the once-key "series@member", a JSON word, what comes before the
+-- last "@"; nothing for a key without one. An entry of `series` is that, a TAB and an id: those of one series are
+-- neighbours, in the order of their ids.
+local function series_of(key)
+  return key:match('^(.*)@')
+end
+
 local function queue_of(line)
   return line:match('^.([^\t\r]*)')
 end

@@ -5,7 +5,7 @@
 -- place, the time before which it may not run or nothing, its once-key or nothing; `again` if the reply to the same
 -- arguments was lost.
 -- Returns the ids of those that were not stored because their once-key is known.
-local jobs, states, index, ready, tagged, deferred, once, counts = unpack(KEYS, 1, 8)
+local jobs, states, index, ready, tagged, deferred, once, counts, series = unpack(KEYS, 1, 9)
 
 local told, ids = lines(ARGV[2]), {}
 for row = 1, #told, 6 do
@@ -13,7 +13,7 @@ for row = 1, #told, 6 do
 end
 
 local known, now = pick(jobs, ids), micros()
-local texts, kept, named, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}
+local texts, kept, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, place, after, key = unpack(told, 6 * number - 5, 6 * number)
   if known[number] and (key == '' or ARGV[3] == 'again') then
@@ -23,6 +23,9 @@ for number, id in ipairs(ids) do
   else
     add(texts, id, job)
     add(named, 0, id)
+    if key ~= '' and series_of(key) then
+      add(of_series, 0, series_of(key) .. '\t' .. id)
+    end
     if state ~= '' then
       add(kept, id, state)
     end
@@ -39,12 +42,13 @@ end
 send('HSET', jobs, texts)
 send('HSET', states, kept)
 send('ZADD', index, named)
+send('ZADD', series, of_series)
 line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #texts > 0 then
-  ring(9, tonumber(ARGV[1]))
+  ring(10, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

@@ -26,7 +26,8 @@ local function finish(told, keys, now, only_expired)
       add(states, id, checkpoint and not kind:find('\tSUCCESSFUL', 1, true) and state .. checkpoint or state)
       moved[kind] = (moved[kind] or 0) + 1
       if not kind:find('\tREADY', 1, true) then
-        add(ended, time, id .. '\t' .. kind)
+        local of_series = name ~= '' and series_of(name)
+        add(ended, time, id .. '\t' .. kind .. (of_series and '\t' .. of_series or ''))
         if kind:find('\tFAILED', 1, true) then
           add(failed, 0, id)
         end

@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, failed, once, counts = unpack(KEYS, 1, 7)
+local jobs, states, index, finished, failed, once, counts, series = unpack(KEYS, 1, 8)
 local now = micros()
 
 local function before(age)
@@ -14,13 +14,16 @@ local old = redis.call('ZCOUNT', finished, '-inf', before(ARGV[1]))
 local many = redis.call('ZCARD', finished) - ARGV[3]
 local number = math.min(math.max(old, many), tonumber(ARGV[4]))
 
-local ids, members, gone = {}, {}, {}
+local ids, members, of_series, gone = {}, {}, {}, {}
 if number > 0 then
   members = redis.call('ZRANGE', finished, 0, number - 1)
 end
 for _, member in ipairs(members) do
-  local id, kind = member:match('^([^\t]*)\t(.*)')
+  local id, kind, name = member:match('^([^\t]*)\t([^\t]*\t[^\t]*)\t?(.*)')
   ids[#ids + 1] = id
+  if name ~= '' then
+    of_series[#of_series + 1] = name .. '\t' .. id
+  end
   gone[kind] = (gone[kind] or 0) + 1
 end
 send('ZREM', finished, members)
@@ -28,6 +31,7 @@ send('HDEL', jobs, ids)
 send('HDEL', states, ids)
 send('ZREM', index, ids)
 send('ZREM', failed, ids)
+send('ZREM', series, of_series)
 for kind, deleted in pairs(gone) do
   local queue, status = kind:match('^(.*)\t(.*)$')
   count(counts, queue, status, -deleted)

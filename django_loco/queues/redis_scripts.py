@@ -18,7 +18,7 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-ENQUEUE = Script("jobs states index ready tagged deferred once counts", "enqueue")
+ENQUEUE = Script("jobs states index ready tagged deferred once counts series", "enqueue")
 EXCHANGE = Script(
     "jobs states ready tagged deferred held leases finished failed once counts",
     *("ready", "finish", "fetch", "show", "exchange"),
@@ -27,8 +27,9 @@ RENEW = Script("held leases", "renew")
 CHECKPOINT = Script("states held", "checkpoint")
 ROWS = Script("jobs states held leases", "show", "rows")
 FIND = Script("jobs states held", "show", "find")
+SERIES = Script("jobs states held series", "show", "series")
 OLDEST = Script("ready tagged deferred", "ready", "oldest")
-PRUNE = Script("jobs states index finished failed once counts", "prune")
+PRUNE = Script("jobs states index finished failed once counts series", "prune")
 
 #: All keys but bells and answers, of which there are as many as there are queues and workers.
 KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE) for key in script.keys})

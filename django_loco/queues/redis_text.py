@@ -74,6 +74,11 @@ def place_of(job: Job, due_at: datetime) -> str:
     return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
 
 
+def start_of_series(name: str) -> str:
+    """Return what the entries of the series ``name`` begin with, see ``series_of`` in ``redis_common.lua``."""
+    return f"{word(name)[:-1]}\t"
+
+
 def lines(values: Iterable[object]) -> str:
     """Return the text that the function of this name in ``redis_common.lua`` takes apart."""
     return "".join([f"{value}\n" for value in values])

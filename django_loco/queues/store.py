@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..job import READY, Job, Outcome, utcnow
 from .base import Claim
 from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_words
-from .statements import CLAIMED, DUE_IN_LEVEL, EXPIRED, EXTEND, LEVELS, SETTLE, SETTLE_EXPIRED
+from .statements import CLAIMED, DUE_IN_LEVEL, EXPIRED, EXTEND, LEVELS, SERIES_OF_KEY, SETTLE, SETTLE_EXPIRED
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
@@ -140,6 +140,7 @@ class Store(ABC):
             "skip_locked": self.skip_locked,
         }
         shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED, "fence": self.fence}
+        shared["series_of_key"] = SERIES_OF_KEY
         return names | {name: text.format(**names) for name, text in shared.items()}
 
 

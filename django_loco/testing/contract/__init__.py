@@ -5,6 +5,7 @@ from .enqueueing import EnqueueContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract
+from .series import SeriesContract
 from .viewing import ViewContract
 from .waiting import WaitContract
 
@@ -12,7 +13,14 @@ __all__ = ["QueueContract"]
 
 
 class QueueContract(
-    EnqueueContract, FetchContract, OutcomeContract, CheckpointContract, RescueContract, ViewContract, WaitContract
+    EnqueueContract,
+    FetchContract,
+    OutcomeContract,
+    CheckpointContract,
+    RescueContract,
+    ViewContract,
+    SeriesContract,
+    WaitContract,
 ):
     """Mix it into a test class for pytest or unittest and say how to make the queue.
 

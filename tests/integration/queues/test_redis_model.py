@@ -42,7 +42,9 @@ class Twins:
             run_after=None if after is None else utcnow() + after,
             enqueued_at=utcnow() - timedelta(seconds=self.random.randint(0, 3)),
             tags=choose([(), (), ("x",), ("y", "x")]),
-            key=choose([None, None, None, f"key {self.random.randint(0, 50)}"]),
+            key=choose(
+                [None, None, f"key {self.random.randint(0, 50)}", f"{choose('ab')}@{self.random.randint(0, 50)}"]
+            ),
         )
 
     def fetch(self) -> None:
@@ -98,6 +100,9 @@ class Twins:
         assert self.redis.counts() == self.memory.counts()
         assert self.redis.oldest_due() == self.memory.oldest_due()
         assert self.redis.oldest_due(("a", "b")) == self.memory.oldest_due(("a", "b"))
+        for name in ("a", "b"):
+            one, other = (queue.series(name, 30) for queue in (self.redis, self.memory))
+            assert [(job.id, job.status) for job in one] == [(job.id, job.status) for job in other]
         for status in (None, READY, RUNNING, SUCCESSFUL, FAILED):
             one, other = (queue.list(status=status, limit=10_000) for queue in (self.redis, self.memory))
             assert [(job.id, job.status, job.lost, job.run_after) for job in one] == [
@@ -111,9 +116,21 @@ class Twins:
             totals[status.value] += number
         sizes = {
             name: (client.hlen if name in ("jobs", "states", "held") else client.zcard)(self.redis.server.key(name))
-            for name in ("jobs", "index", "held", "leases", "ready", "tagged", "deferred", "finished", "failed")
+            for name in (
+                "jobs",
+                "index",
+                "held",
+                "leases",
+                "ready",
+                "tagged",
+                "deferred",
+                "finished",
+                "failed",
+                "series",
+            )
         }
         assert sizes["jobs"] == sizes["index"] == totals.total()
+        assert sizes["series"] == len(self.memory._series) == sum(len(self.redis.series(name, 10_000)) for name in "ab")
         assert sizes["held"] == sizes["leases"] == totals["RUNNING"]
         assert sizes["ready"] + sizes["deferred"] == totals["READY"]
         ready = client.zrange(self.redis.server.key("ready"), 0, -1)

@@ -1,0 +1,24 @@
+from django.db import migrations, models
+from django.db.models.functions import Replace
+
+
+class Migration(migrations.Migration):
+    dependencies = [("django_loco", "0002_checkpoint")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="storedjob",
+            index=models.Index(
+                models.F("backend"),
+                models.Func(
+                    models.F("key"),
+                    Replace("key", models.Value("@")),
+                    function="RTRIM",
+                    output_field=models.TextField(),
+                ),
+                models.OrderBy(models.F("id"), descending=True),
+                condition=models.Q(("key__isnull", False)),
+                name="django_loco_series",
+            ),
+        ),
+    ]
