@@ -1,5 +1,6 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .schedule import Schedule, ScheduleState
 
-__all__ = ["JobIdField", "StoredJob"]
+__all__ = ["JobIdField", "Schedule", "ScheduleState", "StoredJob"]

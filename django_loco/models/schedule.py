@@ -1,0 +1,154 @@
+"""Schedules that are kept in the database, and what is known of schedules of any source: whether they are paused."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, ClassVar
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Count, Max, Sum
+from django.utils.timezone import now
+
+LONGEST_NAME = 200
+_POSITIVE = [MinValueValidator(1)]
+_NOT_NEGATIVE = [MinValueValidator(0.0)]
+
+
+def new_revision() -> int:
+    """Return a number by which a change of a row is told from every other, whatever the clocks of the machines say."""
+    return random.randrange(2**31)  # noqa: S311 - it is no secret
+
+
+def _changed() -> dict[str, Any]:
+    """What each change of a row changes as well."""
+    return {"changed_at": now(), "revision": new_revision()}
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    """Rows whose changes are seen by the schedulers, however they are made."""
+
+    def update(self, **values: Any) -> int:
+        """Change all rows, as ``bulk_update`` does, too."""
+        return super().update(**{**_changed(), **values})
+
+    def bulk_create(  # noqa: PLR0917 - Django's own signature
+        self,
+        objs: Iterable[Schedule],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Schedule]:
+        """Insert rows, or change those that there are."""
+        rows = list(objs)
+        for row in rows:
+            row.note_change()
+        fields = {*update_fields, *_changed()} if update_fields else update_fields
+        return super().bulk_create(rows, batch_size, ignore_conflicts, update_conflicts, fields, unique_fields)
+
+    def version(self) -> tuple[Any, ...]:
+        """Return what is another after every change of a row: one query, however many rows there are."""
+        found = self.aggregate(count=Count("pk"), newest=Max("pk"), changed_at=Max("changed_at"), sum=Sum("revision"))
+        return tuple(found.values())
+
+
+class Schedule(models.Model):
+    """A schedule of ``LOCO["SCHEDULE"]`` as a row, key by key; what is blank here is not given there.
+
+    It runs only what the code exposes: see ``scheduler.expose``.
+    """
+
+    rules: ClassVar[list[Callable[[Schedule], None]]] = []
+    """What a row has to keep beside its fields' own rules; each raises ``ValidationError``. Filled in by the app."""
+
+    class Misfire(models.TextChoices):
+        """What becomes of runs that were missed."""
+
+        SKIP = "skip", "leave them out"
+        ONCE = "once", "make up for the last one"
+        ALL = "all", "make up for all"
+
+    class Overlap(models.TextChoices):
+        """What becomes of a run whose predecessor has not ended."""
+
+        ALLOW = "allow", "run both"
+        SKIP = "skip", "leave it out"
+        QUEUE = "queue", "let it wait"
+
+    name = models.CharField(max_length=LONGEST_NAME, unique=True)
+    description = models.TextField(blank=True)
+    run = models.CharField(max_length=1000)
+    args = models.JSONField(default=list, blank=True)
+    kwargs = models.JSONField(default=dict, blank=True)
+    schedule = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField(null=True, blank=True)
+    after = models.CharField(max_length=LONGEST_NAME, blank=True)
+    timezone = models.CharField(max_length=100, blank=True)
+    start = models.DateTimeField(null=True, blank=True)
+    end = models.DateTimeField(null=True, blank=True)
+    jitter = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
+    misfire = models.CharField(max_length=10, choices=Misfire.choices, default=Misfire.ONCE)
+    grace = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
+    cap = models.PositiveIntegerField(null=True, blank=True, validators=_POSITIVE)
+    overlap = models.CharField(max_length=10, choices=Overlap.choices, default=Overlap.ALLOW)
+    queue = models.CharField(max_length=100, blank=True)
+    priority = models.SmallIntegerField(null=True, blank=True)
+    max_attempts = models.PositiveIntegerField(null=True, blank=True, validators=_POSITIVE)
+    timeout = models.FloatField(null=True, blank=True, validators=_NOT_NEGATIVE)
+    tags = models.JSONField(default=list, blank=True)
+    changed_at = models.DateTimeField(default=now, editable=False)
+    revision = models.PositiveIntegerField(default=new_revision, editable=False)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_schedule"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """Write the row, so that the schedulers see it."""
+        self.note_change()
+        fields = update_fields if update_fields is None else {*update_fields, *_changed()}
+        super().save(*args, update_fields=fields, **options)
+
+    def clean(self) -> None:
+        """Raise ``ValidationError`` for what a scheduler would refuse."""
+        for field in ("args", "kwargs", "tags"):
+            if getattr(self, field) is None:  # an empty field of a form
+                setattr(self, field, {} if field == "kwargs" else [])
+        for rule in self.rules:
+            rule(self)
+
+    def note_change(self) -> None:
+        """Mark the row as changed, to be written."""
+        for field, value in _changed().items():
+            setattr(self, field, value)
+
+
+class ScheduleState(models.Model):
+    """Whether the schedule ``name`` is paused: one from code, settings, a file or the database."""
+
+    name = models.CharField(max_length=LONGEST_NAME, primary_key=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_by = models.CharField(max_length=200, blank=True)
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    """When its last pause ended: what was due until then is not made up for."""
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_schedule_state"
+        verbose_name = "schedule state"
+
+    def __str__(self) -> str:
+        return self.name
