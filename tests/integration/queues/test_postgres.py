@@ -9,6 +9,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.job import Job, Outcome
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.statements import SERIES
 
 from ...conftest import ON_POSTGRES
 
@@ -229,6 +230,20 @@ def test_server_side_binding_works_as_well(queue):
         assert queue.prune(0) == 0
         assert queue.oldest_due() is not None
         assert queue.get(held[0].id) is not None
+        assert queue.series("k") == []
     finally:
         options.clear()
         connection.close()
+
+
+def test_a_series_is_found_by_an_index_in_its_order(queue):
+    queue.enqueue([job(key=f"s@{number}") for number in range(10)])
+    asked = {"alias": "default", "series": "s@", "limit": 5}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which is right for ten rows
+        cursor.execute(f"EXPLAIN {queue._store.sql(SERIES)}", asked)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Index Scan using django_loco_series" in plan
+    assert "(rtrim(key, replace(key, '@'::text, ''::text)) = 's@'::text)" in plan
+    assert "Sort" not in plan
+    assert "Filter" not in plan
