@@ -1,6 +1,6 @@
 """Cron expressions on the wall clock of a zone, and what they mean when that clock is changed.
 
-croniter is asked for wall clock times only. Given a zone it would fire a time of the day that comes twice both times.
+croniter knows of wall clock times only. Given a zone it would fire a time of the day that comes twice both times.
 
 When the clocks change
 ----------------------
@@ -21,9 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from croniter import croniter
-
-from .expression import fields_of, next_wall, parse
+from .expression import Parsed, parse
 from .triggers import SECOND
 from .words import words_of
 
@@ -53,7 +51,7 @@ class Cron:
 
     expression: str
     zone: tzinfo
-    _parsed: croniter = field(init=False, repr=False, compare=False)
+    _parsed: Parsed = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_parsed", parse(self.expression))
@@ -64,7 +62,7 @@ class Cron:
     @property
     def words(self) -> str:
         """The expression in English."""
-        return words_of(fields_of(self._parsed))
+        return words_of(self._parsed.fields)
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first tick after ``moment``, in UTC; ``None`` if there is none within 50 years.
@@ -145,7 +143,7 @@ class Cron:
 
     def _wall_after(self, wall: datetime) -> datetime | None:
         """The next wall clock time of the expression, as if no clock were ever changed."""
-        return next_wall(self._parsed, wall)
+        return self._parsed.next_after(wall)
 
     def _wall(self, moment: datetime) -> datetime:
         return moment.astimezone(self.zone).replace(tzinfo=None, fold=0)

@@ -21,11 +21,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import croniter
+from croniter.croniter import CroniterBadDateError
 from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
+from django_loco.scheduler.expression import Parsed
 
 from .test_cron import days_of_change, expressions, minutes_around, offset
 
@@ -156,3 +158,35 @@ def test_the_differences_are_those_that_are_told(expression, more, less):
 def test_each_of_these_zones_changes_its_clocks_twice(zone):
     assert len(days_of_change(zone)) == 2
     assert all(offset(zone, day) != offset(zone, day + timedelta(days=1)) for day in days_of_change(zone))
+
+
+fields = st.tuples(
+    st.sampled_from(["0", "59", "*/7", "3,30", "10-20/5"]),
+    st.sampled_from(["0", "*", "*/25", "59", "5,6,7"]),
+    st.sampled_from(["0", "*", "23", "*/5", "9-17"]),
+    st.sampled_from(["*", "1", "31", "L", "*/2", "1,15", "15W", "29-31", "?"]),
+    st.sampled_from(["*", "2", "*/3", "feb,apr", "12"]),
+    st.sampled_from(["*", "1-5", "0", "*/2", "5#1", "L5", "7", "mon,wed"]),
+    st.sampled_from(["", "", "*", "2027-2030", "2028"]),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(fields.map(" ".join).map(str.strip), st.datetimes(datetime(2026, 1, 1), datetime(2031, 1, 1)))
+def test_days_by_croniter_and_times_by_ourselves_are_what_croniter_gives(expression, start):
+    whole = croniter(
+        expression,
+        start,
+        ret_type=datetime,
+        implement_cron_bug=True,
+        second_at_beginning=True,
+        max_years_between_matches=130 if len(expression.split()) == 7 else None,
+    )
+    try:
+        expected = [whole.get_next(datetime) for _ in range(3)]
+    except CroniterBadDateError:
+        return
+    found = [start]
+    for _ in expected:
+        found.append(Parsed(whole).next_after(found[-1]))
+    assert found[1:] == expected
