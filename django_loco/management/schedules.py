@@ -51,7 +51,7 @@ def as_list(tags: Sequence[str], form: str, registry: Registry = default) -> Ite
     if form == "json":
         yield json.dumps([_listed(row, last.get(row.name)) for row in found], indent=2)
     elif found:
-        yield from _table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
+        yield from table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
     else:
         yield "There are no schedules. Declare them in the schedules.py of an app, or in LOCO['SCHEDULE']."
 
@@ -64,7 +64,7 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str, registry: Regi
         told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MOST]]
         yield json.dumps(told, indent=2)
         return
-    yield from _table((_clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MOST])
+    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MOST])
     if len(ticks) > MOST:
         yield "... and more. Ask for a shorter time, or for a --tag, to see all."
     elif not ticks:
@@ -82,18 +82,19 @@ def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
 
 
 def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:
-    runs = [_clock(run) for run in row.next_runs] or ["never again"]
+    runs = [clock(run) for run in row.next_runs] or ["never again"]
     zone = row.next_runs[0].tzinfo if row.next_runs else None
-    told = [_clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
+    told = [clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
     tags = ", ".join(row.tags)
     return row.name, row.schedule, row.words, row.zone or "-", runs, told, tags or "-", [row.source, row.task]
 
 
-def _clock(moment: datetime) -> str:
+def clock(moment: datetime) -> str:
+    """Return ``moment`` as a wall clock shows it."""
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _table(rows: Iterable[Sequence[str | Sequence[str]]]) -> Iterator[str]:
+def table(rows: Iterable[Sequence[str | Sequence[str]]]) -> Iterator[str]:
     """Yield the lines of ``rows``; a cell may have several."""
     lines = [line for row in rows for line in _lines(row)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

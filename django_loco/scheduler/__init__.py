@@ -22,6 +22,7 @@ run, on any number of machines, and each tick is one job.
 
 from .cron import Cron
 from .entries import Entry, Upcoming
+from .history import Tick, history
 from .registry import Problem, Registry, default
 from .scheduler import Scheduler
 from .triggers import Interval, Trigger
@@ -46,12 +47,14 @@ __all__ = [
     "Problem",
     "Registry",
     "Scheduler",
+    "Tick",
     "Trigger",
     "Upcoming",
     "cron",
     "daily",
     "every",
     "every_minute",
+    "history",
     "hourly",
     "monthly",
     "once",

@@ -26,6 +26,8 @@ class Firing:
         self.outages = Outages()
         self.last_tick: float | None = None
         """When a job was enqueued last (``time.monotonic()``); ``None``: not yet."""
+        self.late = 0
+        """How many ticks were fired later than ``LATE``."""
 
     def fire(self, agenda: Agenda, due: Due, now: datetime) -> None:
         """Enqueue the job of a tick that is due; or put the tick back while the store is away."""
@@ -37,7 +39,7 @@ class Firing:
         if fired is None:
             return
         try:
-            _enqueue(entry, fired.tick, now)
+            self._enqueue(entry, fired.tick, now)
         except QueueError as error:
             agenda.postpone(due, self.outages.note(entry.task.backend, error, now))
             return
@@ -51,6 +53,19 @@ class Firing:
             self.outages.end(entry.task.backend)
         agenda.follow(fired, fired.tick)
 
+    def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
+        backend: Any = entry.task.get_backend()
+        key, run_at = entry.key(tick), entry.run_at(tick)
+        result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=run_at)
+        if result is None:
+            logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
+        elif now - tick > LATE:
+            self.late += 1
+            late = (now - tick).total_seconds()
+            logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
+        else:
+            logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
+
 
 def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | None:
     """Return what is fired instead of a tick that was missed; ``None``: nothing is."""
@@ -62,15 +77,3 @@ def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | N
         agenda.follow(due, now)
         return None
     return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))
-
-
-def _enqueue(entry: Entry, tick: datetime, now: datetime) -> None:
-    backend: Any = entry.task.get_backend()
-    result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=entry.key(tick), tick=entry.run_at(tick))
-    if result is None:
-        logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
-    elif now - tick > LATE:
-        late = (now - tick).total_seconds()
-        logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
-    else:
-        logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)

@@ -1,17 +1,22 @@
-"""The latest job of each schedule, as far as its queue still has it."""
+"""What a schedule has made, as far as its queue still has the jobs: the latest, or one tick after the other.
+
+A tick that was left out has no job, and so is not here; the log tells of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from ..exceptions import QueueError
 from ..job import Job
 from .entries import Entry
+from .jobs import jobs_of, member_of
+from .registry import Registry, default
 
-#: How many of a queue's newest jobs are looked through.
-LATEST = 1000
+#: Among how many of a schedule's newest jobs the latest is looked for: nearly always they are made in order.
+FEW = 10
 
 
 class LastRun(NamedTuple):
@@ -27,23 +32,76 @@ class LastRun(NamedTuple):
     """Its id."""
 
 
+class Tick(NamedTuple):
+    """A job of a schedule, and what it was made for."""
+
+    tick: str
+    """What tells it from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
+
+    due: datetime | None
+    """The time of that tick, in UTC; ``None`` if it has none."""
+
+    fired: datetime
+    """When its job was enqueued."""
+
+    late: float | None
+    """The seconds between the two."""
+
+    status: str
+    """Of the job: ``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
+
+    ended: datetime | None
+    """When the job ended."""
+
+    error: str
+    """The class of the job's last error; ``""``: none."""
+
+    job: str
+    """The job's id."""
+
+
+def history(name: str, limit: int = 20, *, registry: Registry = default) -> list[Tick]:
+    """Return what the schedule ``name`` has made, the newest first, at most ``limit``.
+
+    Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and ``QueueUnavailable``.
+    """
+    return [_tick_of(job) for job in jobs_of(registry.entry(name), limit)]
+
+
 def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
-    """Return the latest jobs by the name of their schedule, among the ``LATEST`` newest of their ``TASKS`` alias.
+    """Return the latest jobs by the name of their schedule.
 
     Of a queue that cannot be asked, or is in the memory of another process, there are none.
     """
     found: dict[str, LastRun] = {}
-    for backend in {entry.task.backend: entry.task.get_backend() for entry in entries}.values():
-        for job in _newest(backend):
-            if job.key is not None:
-                # The name comes before the last @: what follows is the time of a tick, or a release.
-                name, run = job.key.rpartition("@")[0], LastRun(job.due_at, job.status.name, job.id)
-                found[name] = max(run, found.get(name, run))
+    away: set[str] = set()
+    for entry in entries:
+        if entry.task.backend not in away:
+            try:
+                runs = [LastRun(job.due_at, job.status.name, job.id) for job in jobs_of(entry, FEW)]
+            except QueueError:
+                away.add(entry.task.backend)
+            else:
+                found |= {entry.name: max(runs)} if runs else {}
     return found
 
 
-def _newest(backend: Any) -> list[Job]:
+def _tick_of(job: Job) -> Tick:
+    due = _moment_in(member_of(job))
+    return Tick(
+        tick=member_of(job),
+        due=due,
+        fired=job.enqueued_at,
+        late=None if due is None else round((job.enqueued_at - due).total_seconds(), 3),
+        status=job.status.name,
+        ended=job.finished_at,
+        error=job.errors[-1].exception_class_path if job.errors else "",
+        job=job.id,
+    )
+
+
+def _moment_in(member: str) -> datetime | None:
     try:
-        return backend.queue.list(limit=LATEST)  # type: ignore[no-any-return]
-    except QueueError:
-        return []
+        return datetime.fromisoformat(member).astimezone(UTC)
+    except ValueError:
+        return None

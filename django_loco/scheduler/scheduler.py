@@ -121,8 +121,8 @@ class Scheduler(Component):
 
         ``schedules`` and ``broken`` are counts; ``last_pass_age`` and ``last_tick_age`` seconds since the thread last
         looked at its agenda and last fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue
-        tick is late, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether the thread
-        has not come round for ``HUNG`` seconds.
+        tick is late, ``late_ticks`` how many were fired more than 5 seconds late, ``unreachable`` the ``TASKS`` aliases
+        whose queue takes nothing, and ``stuck`` whether the thread has not come round for ``HUNG`` seconds.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
@@ -132,6 +132,7 @@ class Scheduler(Component):
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._firing.last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
+            "late_ticks": self._firing.late,
             "unreachable": self._firing.outages.aliases,
             "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from ... import scheduler
 from ...exceptions import QueueError
 from ...servers.base import NoServer
-from .. import schedules
+from .. import schedules, ticks
 from ..base import LocoCommand
 from ..health import add_health_port, health_served
 from ..parts import Choice, process_of
@@ -22,13 +22,14 @@ class Command(LocoCommand):
             "--preview", type=schedules.length, metavar="24h", help="Show what will run when in that time, and end."
         )
         group.add_argument("--run", metavar="NAME", help="Enqueue a job of this schedule now, and end.")
+        group.add_argument("--history", metavar="NAME", help="Show what this schedule has made of late, and end.")
         group.add_argument(
             "--check", action="store_true", help="Look whether all schedules are right, and end with 1 if one is not."
         )
         parser.add_argument(
             "--tag", action="append", default=[], help="Only schedules with this tag; may be given more than once."
         )
-        parser.add_argument("--format", choices=("table", "json"), default="table", help="Of --list and --preview.")
+        parser.add_argument("--format", choices=("table", "json"), default="table", help="Of what is shown.")
         add_health_port(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,6 +40,8 @@ class Command(LocoCommand):
             self.show(schedules.as_preview(options["preview"], options["tag"], options["format"]))
         elif options["run"] is not None:
             self.run_now(options["run"])
+        elif options["history"] is not None:
+            self.tell_history(options["history"], options["format"])
         elif options["check"]:
             self.look_through()
         else:
@@ -54,6 +57,13 @@ class Command(LocoCommand):
         for line in lines:
             self.stdout.write(line)
         self.show_problems()
+
+    def tell_history(self, name: str, form: str) -> None:
+        try:
+            for line in ticks.as_history(name, form):
+                self.stdout.write(line)
+        except QueueError as error:
+            raise CommandError(f"What schedule {name!r} has made is not to be had: {error}") from error
 
     def show_problems(self) -> None:
         for problem in scheduler.problems():

@@ -253,6 +253,7 @@ def test_a_long_pause_fires_the_last_missed_tick_once(registry, start, clock, st
         "eleven": [],
     }
     assert "Schedule 'five': the tick of 2026-11-21 20:00:00+00:00 was fired 90.0 s late" in caplog.text
+    assert scheduler.health()["late_ticks"] == 3
     assert "'second'" not in caplog.text
 
 
@@ -461,6 +462,7 @@ def test_health(registry, clock, store):
         "last_pass_age": None,
         "last_tick_age": None,
         "late_by": 0.0,
+        "late_ticks": 0,
         "unreachable": [],
         "stuck": False,
     }

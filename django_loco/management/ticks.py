@@ -1,0 +1,43 @@
+"""What ``loco_scheduler --history`` shows of a schedule's ticks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import Any
+
+from django.utils import timezone
+
+from ..scheduler.history import Tick, history
+from ..scheduler.registry import Registry, default
+from .schedules import clock, table
+
+HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")
+
+
+def as_history(name: str, form: str, registry: Registry = default) -> Iterator[str]:
+    """Yield the lines of ``--history``. Raises ``LocoConfigurationError`` and ``QueueUnavailable``."""
+    zone = registry.entry(name).trigger.zone or timezone.get_default_timezone()
+    found = history(name, registry=registry)
+    if form == "json":
+        yield json.dumps([_told(tick) for tick in found], indent=2)
+    elif found:
+        yield from table([HEADINGS, *(_cells(tick, zone) for tick in found)])
+    else:
+        yield f"The queue has no jobs of schedule {name!r}."
+
+
+def _told(tick: Tick) -> dict[str, Any]:
+    return {field: _text(value) for field, value in tick._asdict().items()}
+
+
+def _text(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _cells(tick: Tick, zone: tzinfo) -> tuple[str, ...]:
+    due = clock(tick.due.astimezone(zone)) if tick.due else "by hand" if tick.tick.startswith("run ") else tick.tick
+    late = "-" if tick.late is None else f"{tick.late:.1f} s"
+    ended = clock(tick.ended.astimezone(zone)) if tick.ended else "-"
+    return due, clock(tick.fired.astimezone(zone)), late, tick.status, ended, tick.job, tick.error or "-"

@@ -1,0 +1,19 @@
+"""The jobs that a schedule has made, as far as its queue still has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..job import Job
+from .entries import Entry
+
+
+def jobs_of(entry: Entry, limit: int) -> list[Job]:
+    """Return the newest jobs of a schedule, whatever they were made for. Raises ``QueueUnavailable``."""
+    backend: Any = entry.task.get_backend()
+    return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
+
+
+def member_of(job: Job) -> str:
+    """Return what tells ``job`` from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
+    return (job.key or "").rpartition("@")[2]
