@@ -6,7 +6,14 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 
-from .checks import check_components, check_deployment, check_queues, check_schedules, check_settings
+from .checks import (
+    check_components,
+    check_deployment,
+    check_queues,
+    check_schedules,
+    check_settings,
+    check_stored_schedules,
+)
 from .queues import sqlite
 
 
@@ -22,4 +29,5 @@ class LocoConfig(AppConfig):
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
         for check in (check_settings, check_queues, check_schedules, check_components):
             checks.register(check, "loco")
+        checks.register(check_stored_schedules, "loco", checks.Tags.database)
         checks.register(check_deployment, "loco", deploy=True)

@@ -2,7 +2,7 @@
 
 loco.E001  LOCO or WORKER_MODE is wrong
 loco.E002  a queue cannot be made of a TASKS alias
-loco.E003  a schedule is wrong (only that one is off)
+loco.E003  a schedule is wrong (only that one is off); of those in the database with --database
 loco.E004  a component cannot be run
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
@@ -15,19 +15,22 @@ A queue adds what it has to say of its store: django_loco.queues.redis_check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import OperationalError, connections
 
-from . import components, scheduler
+from . import components
 from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError
 from .queues import build
 from .runtime import loco_aliases
+from .scheduler.project import current
+from .scheduler.registry import Problem, default
+from .scheduler.stored import database
 
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
 #: the scheduler that may run beside it.
@@ -103,15 +106,22 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
 
 
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
-    """Find schedules that are wrong; each is off, and the others run."""
-    if problems():
+    """Find schedules that are wrong, of code and settings; each is off, and the others run."""
+    return [] if problems() else [_told(problem) for problem in default.problems()]
+
+
+def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find schedules in the database that are wrong: with ``--database``, as Django does with all that asks one."""
+    if problems() or database() not in (databases or ()):
         return []
-    return [
-        Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
-        if problem.is_certain
-        else checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
-        for problem in scheduler.problems()
-    ]
+    known = {problem.schedule for problem in default.problems()}
+    return [_told(problem) for problem in current().registry.problems() if problem.schedule not in known]
+
+
+def _told(problem: Problem) -> CheckMessage:
+    if problem.is_certain:
+        return Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
+    return checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
 
 
 def check_components(**kwargs: Any) -> list[CheckMessage]:

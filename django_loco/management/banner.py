@@ -12,11 +12,12 @@ from django.db import connections
 from django.utils import timezone
 from django.utils.termcolors import make_style
 
-from .. import __version__, runtime, scheduler
+from .. import __version__, runtime
 from ..compat import task_backends
 from ..conf import loco_settings
 from ..log import COLOURS
 from ..queues import queue_for
+from ..scheduler.registry import default
 from .parts import Choice, mode_of, queues_of, served
 
 Row = tuple[str, str]
@@ -103,9 +104,10 @@ def _place(alias: str) -> str:
 
 
 def _schedules(tags: Collection[str]) -> str:
-    found: list[Any] = scheduler.upcoming(tags=tags)
-    broken = len(scheduler.problems())
-    text = _count(len(found), "schedule") if found else "no schedules yet"
+    # Those of the code: a start must not wait for a database that is away.
+    found: list[Any] = default.upcoming(tags=tags)
+    broken = len(default.problems())
+    text = _count(len(found), "schedule") if found else "no schedules in the code"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:
         moment, name = min(due)
         text += f"; next is {name} at {_clock(moment)}"

@@ -18,7 +18,7 @@ from ..job import utcnow
 from ..scheduler.agenda import preview
 from ..scheduler.entries import Entry, Upcoming
 from ..scheduler.history import LastRun, last_runs
-from ..scheduler.registry import Registry, default
+from ..scheduler.project import current
 
 #: How many runs of each schedule are shown, and how many of all together.
 RUNS = 5
@@ -36,30 +36,33 @@ def length(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def require_known(tags: Sequence[str], registry: Registry = default) -> None:
+def require_known(tags: Sequence[str]) -> None:
     """Raise ``CommandError`` for a tag that no schedule has."""
-    known = sorted({tag for entry in registry.entries() for tag in entry.tags})
+    known = sorted({tag for entry in current().registry.entries() for tag in entry.tags}) if tags else []
     for tag in tags:
         if tag not in known:
             raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known) if known else ''}")
 
 
-def as_list(tags: Sequence[str], form: str, registry: Registry = default) -> Iterator[str]:
+def as_list(tags: Sequence[str], form: str) -> Iterator[str]:
     """Yield the lines of ``--list``."""
-    found = registry.upcoming(RUNS, tags=tags)
-    last = last_runs(registry.entries(tags))
+    schedules = current()
+    found = schedules.upcoming(RUNS, tags=tags)
+    last = last_runs(schedules.registry.entries(tags))
     if form == "json":
         yield json.dumps([_listed(row, last.get(row.name)) for row in found], indent=2)
     elif found:
         yield from table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
     else:
-        yield "There are no schedules. Declare them in the schedules.py of an app, or in LOCO['SCHEDULE']."
+        yield "There are no schedules. Declare them in the schedules.py of an app, in LOCO['SCHEDULE'] or in the admin."
 
 
-def as_preview(period: timedelta, tags: Sequence[str], form: str, registry: Registry = default) -> Iterator[str]:
+def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[str]:
     """Yield the lines of ``--preview``."""
     now = utcnow()
-    ticks = list(islice(preview(registry.entries(tags), now, now + period), MOST + 1))
+    schedules = current()
+    entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
+    ticks = list(islice(preview(entries, now, now + period), MOST + 1))
     if form == "json":
         told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MOST]]
         yield json.dumps(told, indent=2)
@@ -82,7 +85,7 @@ def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
 
 
 def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:
-    runs = [clock(run) for run in row.next_runs] or ["never again"]
+    runs = ["paused"] if row.paused else [clock(run) for run in row.next_runs] or ["never again"]
     zone = row.next_runs[0].tzinfo if row.next_runs else None
     told = [clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
     tags = ", ".join(row.tags)

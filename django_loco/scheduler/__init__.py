@@ -16,6 +16,8 @@ or above a task, in ``tasks.py``::
     @task
     def cleanup(): ...
 
+What ``expose`` names can be run by schedules in the database, too, which are made in the admin.
+
 Each tick enqueues a job with the key (schedule, tick), which the queue takes once: any number of schedulers may
 run, on any number of machines, and each tick is one job.
 """
@@ -23,6 +25,7 @@ run, on any number of machines, and each tick is one job.
 from .cron import Cron
 from .entries import Entry, Upcoming
 from .history import Tick, history
+from .project import pause, problems, resume, run, upcoming
 from .registry import Problem, Registry, default
 from .scheduler import Scheduler
 from .triggers import Interval, Trigger
@@ -36,9 +39,7 @@ monthly = default.monthly
 cron = default.cron
 when = default.when
 once = default.once
-run = default.run
-problems = default.problems
-upcoming = default.upcoming
+expose = default.expose
 
 __all__ = [
     "Cron",
@@ -54,11 +55,14 @@ __all__ = [
     "daily",
     "every",
     "every_minute",
+    "expose",
     "history",
     "hourly",
     "monthly",
     "once",
+    "pause",
     "problems",
+    "resume",
     "run",
     "upcoming",
     "weekly",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from .entries import Entry
@@ -46,6 +46,25 @@ class Agenda:
         self._heap: list[Due] = []
         for position in range(len(entries)):
             self._plan(position, lambda entry: first(entry, start))
+
+    def change(
+        self, entries: Sequence[Entry], start: datetime, first: Callable[[Entry, datetime], datetime | None]
+    ) -> None:
+        """Go on with ``entries``: planned ticks stay; those of what is new, or due otherwise, begin after ``start``."""
+        before = {(entry.name, entry.release): entry.trigger for entry in self.entries}
+        places = {(entry.name, entry.release): position for position, entry in enumerate(entries)}
+        same = {key for key, place in places.items() if before.get(key) == entries[place].trigger}
+        kept = [(due, self.entries[due.position]) for due in self._heap]
+        heap = [
+            due._replace(position=places[entry.name, entry.release])
+            for due, entry in kept
+            if (entry.name, entry.release) in same
+        ]
+        heapify(heap)
+        self.entries, self._heap = entries, heap
+        for key, position in places.items():
+            if key not in same:
+                self._plan(position, lambda entry: first(entry, start))
 
     @property
     def next_at(self) -> datetime | None:

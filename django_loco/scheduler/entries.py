@@ -100,7 +100,10 @@ class Upcoming(NamedTuple):
 
     tags: tuple[str, ...]
     source: str
-    """Where it was declared: a file and its line, or a setting."""
+    """Where it was declared: a file and its line, a setting, or ``"database"``."""
+
+    paused: bool = False
+    """Whether its ticks are left out for now."""
 
 
 def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:

@@ -10,11 +10,11 @@ import inspect
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -25,11 +25,14 @@ from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import new_id, utcnow
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
+from .exposed import Exposed
 from .fluent import LATER, Decorator, Fluent, T
 from .triggers import Trigger
 from .written import Source, entry_from, sources
 
 logger = logging.getLogger("django_loco.scheduler")
+
+Exposable = TypeVar("Exposable")
 
 
 class Problem(NamedTuple):
@@ -54,10 +57,49 @@ class Registry(Fluent):
 
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
         self._strict = strict
-        self._undiscovered = autodiscover
+        self._autodiscover = self._undiscovered = autodiscover
         self._discovering = threading.RLock()
         self._entries: dict[str, Entry] = {}
         self._problems: list[Problem] = []
+        self._exposed = Exposed()
+
+    @property
+    def is_project(self) -> bool:
+        """Whether these are the schedules of a project, so that those of its database belong to them."""
+        return self._autodiscover
+
+    @property
+    def exposed(self) -> Exposed:
+        """What schedules in the database may run."""
+        self._discover()
+        return self._exposed
+
+    def expose(self, target: Exposable, /) -> Exposable:
+        """Let schedules in the database run ``target``, and return it.
+
+        It is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command. With a
+        command anyone who may write schedules chooses its arguments.
+        """
+        try:
+            self._exposed.add(target)
+        except LocoConfigurationError as error:
+            name, hint = name_of(target), f"Correct scheduler.expose() at {Place.of_caller()}; the schedules run."
+            self._note(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
+        return target
+
+    def joined(self, rows: Iterable[Entry | Problem]) -> Registry:
+        """Return these schedules together with those of the database; a name that the code has is the code's."""
+        self._discover()
+        both = Registry()
+        both._entries, both._problems, both._exposed = dict(self._entries), list(self._problems), self._exposed
+        for row in rows:
+            if isinstance(row, Problem):
+                both._problems.append(row)
+            elif self.has(row.name):
+                both._problems.append(_taken(row))
+            else:
+                both._entries[row.name] = row
+        return both
 
     def entries(self, tags: Collection[str] = ()) -> list[Entry]:
         """Return the schedules that can run; with ``tags`` those that have one of them."""
@@ -73,6 +115,11 @@ class Registry(Fluent):
             if problem.schedule == name:
                 raise LocoConfigurationError(f"{problem.message} {problem.hint}")
         raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, list(self._entries))}")
+
+    def has(self, name: str) -> bool:
+        """Whether there is a schedule ``name``, be it off."""
+        self._discover()
+        return name in self._entries or any(problem.schedule == name for problem in self._problems)
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with those that cannot."""
@@ -179,6 +226,11 @@ class Registry(Fluent):
             self._problems.append(Problem(message, hint, module, is_certain=not module.endswith(".tasks")))
 
 
+def _taken(row: Entry) -> Problem:
+    message = f"Schedule {row.name!r}: there is one of this name in the code or the settings, and that one counts."
+    return Problem(message, f"Give the one in {row.place} another name. Until then it is off.", row.name)
+
+
 def modules_named(name: str) -> list[str]:
     """Return the dotted paths of the modules ``name`` in the installed apps, in their order."""
     return [f"{app.name}.{name}" for app in apps.get_app_configs() if module_has_submodule(app.module, name)]
@@ -192,4 +244,3 @@ def _told(error: Exception) -> str:
 
 #: The schedules of this project.
 default = Registry(autodiscover=True)
-problems = default.problems

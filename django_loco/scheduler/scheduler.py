@@ -17,6 +17,11 @@ What is late
 * While the store cannot be reached ticks wait, and are tried again with growing pauses.
 * A clock put back makes the scheduler compute all next ticks anew; those already fired are refused by their keys.
 
+Schedules of the database
+-------------------------
+They are read at the start and every 2 s after that, in a thread of their own: see ``lookout``. What has changed is
+taken over between two ticks, and the ticks of what has not changed stay as they were planned.
+
 It waits on the monotonic clock, a second at most, and compares ticks with the wall clock, so that a jump of the
 wall clock is noticed within that second.
 """
@@ -26,7 +31,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,10 +41,11 @@ from .. import log
 from ..component import Component
 from ..job import utcnow
 from .agenda import Agenda
-from .entries import Entry
 from .firing import Firing
+from .lookout import Lookout
+from .plan import Plan
 from .registry import Registry, default
-from .release import release
+from .stored import has_database
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -47,6 +53,10 @@ logger = logging.getLogger("django_loco.scheduler")
 LONGEST_WAIT = 1.0
 #: Seconds after which a thread that has not looked at its agenda hangs.
 HUNG = 15.0
+#: Seconds that the first tick waits for what the database has of schedules.
+LONGEST_LOOK = 2.0
+#: Seconds that the end waits for a look at the database.
+LAST_LOOK = 1.0
 #: A clock that goes back by less is being adjusted, not put back.
 PUT_BACK = timedelta(seconds=1)
 
@@ -69,11 +79,9 @@ class Scheduler(Component):
         self, registry: Registry = default, *, tags: Collection[str] = (), now: Callable[[], datetime] = utcnow
     ) -> None:
         self._registry = registry
-        self._tags = tags
         self._now = now
-        self._agenda = Agenda([], now())
-        self._schedules = 0
-        self._broken = 0
+        self._plan = Plan(registry, tags, now())
+        self._lookout: Lookout | None = None
         self._firing = Firing()
         self._starting = threading.Lock()
         self._quiet = threading.Event()
@@ -91,6 +99,9 @@ class Scheduler(Component):
             self._quiet.clear()
             self._stopped.clear()
             self.plan()
+            if self._registry.is_project and has_database():
+                self._lookout = Lookout(self._registry.exposed)
+                self._lookout.start()
             self._began = time.monotonic()
             thread = threading.Thread(target=self._run, name="loco-scheduler", daemon=True)
             thread.start()
@@ -100,15 +111,20 @@ class Scheduler(Component):
         """Fire no more ticks."""
         self._quiet.set()
 
-    def stop(self, deadline: float) -> None:  # noqa: ARG002 (it ends at once)
+    def stop(self, deadline: float) -> None:
         """Fire no more ticks and end the thread."""
         self._quiet.set()
         self._stopped.set()
+        if self._lookout:
+            self._lookout.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
         if self._thread is not None:
             self._thread.join(timeout)
+        if self._lookout and not self.is_alive:
+            # It only reads: if the database lets it hang, it is left behind.
+            self._lookout.join(LAST_LOOK if timeout is None else min(timeout, LAST_LOOK))
         return not self.is_alive
 
     @property
@@ -127,8 +143,8 @@ class Scheduler(Component):
         since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
-            "schedules": self._schedules,
-            "broken": self._broken,
+            "schedules": self._plan.schedules,
+            "broken": self._plan.broken,
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._firing.last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
@@ -139,27 +155,31 @@ class Scheduler(Component):
 
     def plan(self) -> None:
         """Find the schedules, and of each the tick to begin with."""
-        entries = self._registry.entries(self._tags)
         self._latest = self._now()
-        self._agenda = Agenda([*entries, *_starts(entries, self._latest)], self._latest, _first(entries))
-        self._schedules = len(entries)
-        self._broken = len(self._registry.problems())
-        logger.info("%d schedules", len(entries))
-        if self._broken:
-            logger.warning("%d more schedules are off because they are wrong: see manage.py check", self._broken)
+        self._plan.begin(self._latest)
 
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
+        if self._lookout and (news := self._lookout.news()):
+            self._plan.apply(news, now)
         while not self._quiet.is_set() and (due := self._agenda.take(now)):
-            self._firing.fire(self._agenda, due, now)
+            if not self._plan.pass_over(due, now):
+                self._firing.fire(self._agenda, due, now)
             now = self._now()
         self._last_pass = time.monotonic()
         return self._wait(now)
 
+    @property
+    def _agenda(self) -> Agenda:
+        return self._plan.agenda
+
     def _run(self) -> None:
         log.bind(component=self.name)
         try:
+            if self._lookout:
+                # A schedule that is paused must not run because a scheduler has not read that yet.
+                self._lookout.wait(LONGEST_LOOK)
             while not self._stopped.wait(self.fire_due()):
                 close_old_connections()
         finally:
@@ -176,31 +196,10 @@ class Scheduler(Component):
         now = self._now()
         if now < self._latest - PUT_BACK:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
-            self._agenda = Agenda(self._agenda.entries, now)
+            self._plan.start_over(now)
             self._firing.outages.retry_now(now)
         self._latest = now
         return now
-
-
-def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
-    """Return the runs on start; which deploy it is is looked into only if there are some."""
-    found = [entry for entry in entries if entry.run_on_start]
-    deploy = release() if found else ""
-    return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
-
-
-def _first(entries: Sequence[Entry]) -> Callable[[Entry, datetime], datetime | None]:
-    """Return what finds the tick to begin with."""
-    backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
-    # Where keys end with the process, what was just missed cannot be told from what was just fired.
-    forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
-
-    def first(entry: Entry, start: datetime) -> datetime | None:
-        if entry.task.backend in forgetful:
-            return entry.trigger.next_after(start)
-        return entry.misfire.first(entry.trigger, start)
-
-    return first
 
 
 def _age(moment: float | None) -> float | None:

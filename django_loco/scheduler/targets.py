@@ -22,16 +22,13 @@ def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
 
     Raises ``LocoConfigurationError`` for what does not exist, or takes no such arguments.
     """
-    if not isinstance(run, str) or not run.strip():
-        raise LocoConfigurationError(
-            f"run is {run!r}; it must be the dotted path of a task, or a management command with its arguments."
-        )
+    text = _text(run)
     if not isinstance(shell, bool):
         raise LocoConfigurationError(f"shell is {shell!r}; it must be true or false.")
     if shell:
         require_shell()
-        return load_task(_SHELL), [run]
-    words = _split(run)
+        return load_task(_SHELL), [text]
+    words = words_of_run(text)
     return (_task(words), []) if "." in words[0] else (load_task(_COMMAND), _checked(words))
 
 
@@ -41,11 +38,20 @@ def require_shell() -> None:
         raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.")
 
 
-def _split(run: str) -> list[str]:
+def words_of_run(run: object) -> list[str]:
+    """Return the words of ``run``, one or more. Raises ``LocoConfigurationError`` if there are none."""
     try:
-        return shlex.split(run)
+        return shlex.split(_text(run))
     except ValueError as error:
         raise LocoConfigurationError(f"run is {run!r}, which is no list of words: {error}.") from None
+
+
+def _text(run: object) -> str:
+    if not isinstance(run, str) or not run.strip():
+        raise LocoConfigurationError(
+            f"run is {run!r}; it must be the dotted path of a task, or a management command with its arguments."
+        )
+    return run
 
 
 def _task(words: Sequence[str]) -> Task[..., Any]:

@@ -26,9 +26,9 @@ def banner(process) -> dict[str, str]:
     [
         ((), {"web": "http", "worker": "none here; jobs wait in SQLite for manage.py loco_worker"}),
         (("--worker",), {"web": "http", "worker": "BackgroundQueue, SQLite; 10 threads, 100 coroutines"}),
-        (("--scheduler",), {"web": "http", "worker": "none here", "scheduler": "no schedules yet"}),
+        (("--scheduler",), {"web": "http", "worker": "none here", "scheduler": "no schedules in the code"}),
         (("-s",), {"web": "http", "worker": "BackgroundQueue"}),
-        (("-a",), {"web": "http", "worker": "BackgroundQueue", "scheduler": "no schedules yet"}),
+        (("-a",), {"web": "http", "worker": "BackgroundQueue", "scheduler": "no schedules in the code"}),
         (("--worker=a,b",), {"web": "http", "worker": ".*only jobs tagged a or b"}),
     ],
 )

@@ -7,6 +7,7 @@ from django.core.checks import run_checks
 from django.test import override_settings
 
 from django_loco.scheduler import Problem
+from django_loco.scheduler.registry import default
 
 LOCO = "django_loco.backend.LocoBackend"
 
@@ -65,7 +66,7 @@ def test_a_schedule_that_is_wrong_and_a_module_of_tasks_that_may_have_some(monke
         Problem("Schedule 'digest': at is 75.", "Correct it.", "digest"),
         Problem("shop.tasks cannot be imported.", "Correct it.", "shop.tasks", is_certain=False),
     ]
-    monkeypatch.setattr("django_loco.scheduler.problems", lambda: problems)
+    monkeypatch.setattr(default, "problems", lambda: problems)
     assert found() == {
         "loco.E003": "Schedule 'digest': at is 75. Correct it.",
         "loco.W007": "shop.tasks cannot be imported. Correct it.",

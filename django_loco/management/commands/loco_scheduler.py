@@ -24,6 +24,10 @@ class Command(LocoCommand):
         group.add_argument("--run", metavar="NAME", help="Enqueue a job of this schedule now, and end.")
         group.add_argument("--history", metavar="NAME", help="Show what this schedule has made of late, and end.")
         group.add_argument(
+            "--pause", metavar="NAME", help="Leave out the ticks of this schedule until it is resumed, and end."
+        )
+        group.add_argument("--resume", metavar="NAME", help="End the pause of this schedule, and end.")
+        group.add_argument(
             "--check", action="store_true", help="Look whether all schedules are right, and end with 1 if one is not."
         )
         parser.add_argument(
@@ -40,6 +44,10 @@ class Command(LocoCommand):
             self.show(schedules.as_preview(options["preview"], options["tag"], options["format"]))
         elif options["run"] is not None:
             self.run_now(options["run"])
+        elif options["pause"] is not None:
+            self.pause(options["pause"])
+        elif options["resume"] is not None:
+            self.resume(options["resume"])
         elif options["history"] is not None:
             self.tell_history(options["history"], options["format"])
         elif options["check"]:
@@ -75,6 +83,14 @@ class Command(LocoCommand):
         except QueueError as error:
             raise CommandError(f"Schedule {name!r} was not run: {error}") from error
         self.stdout.write(f"Job {result.id} of schedule {name!r} is {result.status.name}.")
+
+    def pause(self, name: str) -> None:
+        changed = scheduler.pause(name, by="loco_scheduler --pause")
+        self.stdout.write(f"Schedule {name!r} {'is paused' if changed else 'was paused already'}.")
+
+    def resume(self, name: str) -> None:
+        changed = scheduler.resume(name)
+        self.stdout.write(f"Schedule {name!r} {'runs again' if changed else 'was not paused'}.")
 
     def look_through(self) -> None:
         self.show_problems()

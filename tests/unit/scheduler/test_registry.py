@@ -381,11 +381,9 @@ def test_the_public_names_are_the_projects_schedules():
         "cron",
         "when",
         "once",
-        "problems",
-        "upcoming",
+        "expose",
     ]
     assert {getattr(scheduler, name).__self__ for name in names} == {default}
-    assert scheduler.registry.problems == default.problems
 
 
 @pytest.fixture

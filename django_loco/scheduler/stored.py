@@ -1,0 +1,171 @@
+"""Schedules that are rows of the database: from a row to what a scheduler runs, and which of them are paused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DatabaseError, connections, router
+from django.db.models import Q
+from django.utils import timezone
+
+from ..conf import loco_settings
+from ..exceptions import LocoConfigurationError
+from ..job import utcnow
+from .entries import Entry, Place
+from .exposed import Exposed
+from .misfire import REMEMBERED
+from .registry import Problem
+from .written import entry_from
+
+logger = logging.getLogger("django_loco.scheduler")
+
+PLACE = Place("", "database", 0)
+HINT = "Correct it in the admin. Until then this schedule is off; the others run."
+NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
+
+#: What of a row is written as in ``LOCO["SCHEDULE"]``, unless it is blank or says what holds anyway.
+_KEYS = (
+    *("run", "schedule", "at", "after", "timezone", "args", "kwargs", "tags", "start", "end", "jitter"),
+    *("misfire", "grace", "cap", "overlap", "queue", "priority", "max_attempts", "timeout"),
+)
+_UNSAID: Mapping[str, object] = {"overlap": "allow", "misfire": "once"}
+#: A row, field by field.
+Row = Mapping[str, Any]
+
+
+class NoTable(Exception):
+    """The database has no table of schedules: a project whose jobs are elsewhere may do without."""
+
+
+class Pause(NamedTuple):
+    """What is known of the pauses of a schedule."""
+
+    since: datetime | None
+    """``None``: it is not paused now."""
+
+    by: str
+    until: datetime | None
+    """When its last pause ended: what was due until then is not made up for."""
+
+    def covers(self, tick: datetime) -> bool:
+        """Whether ``tick`` is one that is left out."""
+        return self.since is not None or (self.until is not None and tick <= self.until)
+
+
+class Stored(NamedTuple):
+    """What the database has of schedules."""
+
+    rows: tuple[Entry | Problem, ...] = ()
+    pauses: Mapping[str, Pause] = {}
+
+
+class Reader:
+    """Reads the database, and makes only of those rows something new that have changed. Used by one thread."""
+
+    def __init__(self, exposed: Exposed) -> None:
+        self._exposed = exposed
+        self._known: dict[int, tuple[Row, Entry | Problem]] = {}
+        self._version: tuple[Any, ...] | None = None
+        self._rows: tuple[Entry | Problem, ...] = ()
+
+    def read(self, *, thoroughly: bool = False) -> Stored:
+        """Return what there is now; ``thoroughly``: also what was changed past Django, by SQL.
+
+        What has not changed are the same objects as before. Raises ``NoTable``, and what the database raises.
+        """
+        try:
+            version = model("Schedule").objects.all().version()
+            if thoroughly or version != self._version:
+                self._rows = self._read_rows()
+                self._version = version
+            return Stored(self._rows, pauses())
+        except DatabaseError as error:
+            if lacks_tables():
+                raise NoTable from error
+            raise
+
+    def _read_rows(self) -> tuple[Entry | Problem, ...]:
+        known = self._known
+        self._known = {}
+        for row in model("Schedule").objects.order_by("name").values():
+            before, made = known.get(row["id"], (None, None))
+            self._known[row["id"]] = row, made if made and row == before else self._made(row)
+        found = tuple(made for _, made in self._known.values())
+        return self._rows if _same(found, self._rows) else found
+
+    def _made(self, row: Row) -> Entry | Problem:
+        try:
+            return entry_of_row(row, self._exposed)
+        except LocoConfigurationError as error:
+            return Problem(f"Schedule {row['name']!r}: {error}", HINT, row["name"])
+        except Exception as error:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception("Schedule %r in the database cannot be understood", row["name"])
+            return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, row["name"])
+
+
+def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
+    return len(first) == len(second) and all(one is other for one, other in zip(first, second, strict=True))
+
+
+def entry_of_row(row: Row, exposed: Exposed) -> Entry:
+    """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
+    exposed.require(row["run"])
+    return entry_from(row["name"], _item(row), PLACE)
+
+
+def _item(row: Row) -> dict[str, object]:
+    return {
+        key: aware(row[key]) if isinstance(row[key], datetime) else row[key]
+        for key in _KEYS
+        if row[key] not in (None, "", [], {}) and row[key] != _UNSAID.get(key)
+    }
+
+
+def aware(moment: datetime) -> datetime:
+    """Return ``moment``, which without ``USE_TZ`` has no zone, with that of the site."""
+    return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
+
+
+def pauses() -> dict[str, Pause]:
+    """Return the pauses by the names of the schedules, as far as they still matter."""
+    remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
+    states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
+    return {
+        name: Pause(since and aware(since), by, until and aware(until))
+        for name, since, by, until in states.values_list("name", "paused_at", "paused_by", "resumed_at")
+    }
+
+
+def now() -> datetime:
+    """Return the time as the database keeps it."""
+    return utcnow() if settings.USE_TZ else timezone.make_naive(utcnow(), timezone.get_default_timezone())
+
+
+def model(name: str) -> Any:
+    """Return a model of the app; only when it is needed, since schedules are declared before the models are there."""
+    return apps.get_model("django_loco", name)
+
+
+def database() -> str:
+    """Return the alias of the database that has the schedules."""
+    return router.db_for_read(model("Schedule"))
+
+
+def has_database() -> bool:
+    """Whether the project has a database at all."""
+    return str(connections[database()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
+
+
+def lacks_tables() -> bool:
+    """Whether the database answers, and has no table of schedules."""
+    try:
+        present = connections[database()].introspection.table_names()
+    except DatabaseError:
+        return False
+    return not {model(name)._meta.db_table for name in ("Schedule", "ScheduleState")} <= set(present)  # noqa: SLF001
