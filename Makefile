@@ -3,6 +3,8 @@
 PORT ?= 8000
 # What of the tests to run, and how: PYTEST_ARGS="tests/unit -k retry" make test
 PYTEST_ARGS ?=
+# Which runs of killed schedulers, and how long: TICKS_ARGS="--stores sqlite --seconds 20" make ticks
+TICKS_ARGS ?=
 # What of the measurements to take, and how long: BENCH_ARGS="--help" make bench
 BENCH_ARGS ?=
 # Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
@@ -18,7 +20,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos matrix check lint types layers django wheel format coverage bench clean
+.PHONY: help start test chaos matrix ticks check lint types layers django wheel format coverage bench clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -27,6 +29,7 @@ help:
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
+	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
@@ -50,6 +53,9 @@ chaos: .venv/installed-dev
 
 matrix: .venv/installed-dev
 	.venv/bin/python -m tests.acceptance.matrix $(MATRIX_ARGS)
+
+ticks: .venv/installed-dev
+	.venv/bin/python -m tests.acceptance.ticks $(TICKS_ARGS)
 
 check: lint types layers django wheel
 
