@@ -228,7 +228,7 @@ ALL = (
         run=naps,
         columns=NAPPING,
         more_is_better=False,
-        applies=lambda system: system.threads,
+        applies=lambda system: system.threads and _has_worker(system),  # who can be told how many at once
     ),
     Measure(
         name="async-io",
@@ -236,7 +236,7 @@ ALL = (
         run=async_naps,
         columns=NAPPING,
         more_is_better=False,
-        applies=lambda system: system.coroutines,
+        applies=lambda system: system.coroutines and _has_worker(system),
     ),
     Measure(
         name="idle",

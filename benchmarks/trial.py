@@ -49,8 +49,8 @@ class Marks:
         return (len(self.entries) - 1) / self.seconds if self.seconds else 0.0
 
     def lost(self, count: int) -> int:
-        """Return how many of ``count`` are missing."""
-        return count - len({number for _, number in self.entries})
+        """Return how many of ``count`` are missing; there may be more of which nobody waited for the end."""
+        return max(0, count - len({number for _, number in self.entries}))
 
     @property
     def doubled(self) -> int:
