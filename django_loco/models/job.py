@@ -60,6 +60,8 @@ class StoredJob(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_job"
         verbose_name = "job"
+        # Of an engine that cannot keep a job's key unique this table is no queue: there it is not made at all.
+        required_db_features = ["supports_partial_indexes"]
         constraints = [
             models.UniqueConstraint(
                 fields=["backend", "key"], condition=Q(key__isnull=False), name="django_loco_once_key"
