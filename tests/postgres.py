@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ class Server:
             os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
         self._binaries = find_binaries(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused: list[int] = []
 
     def start(self) -> None:
         if not (self._folder / "data").exists():
@@ -67,7 +69,21 @@ class Server:
             self._process = self._popen(["sh", "-c", WATCHER, "watcher", *command], stdin=subprocess.PIPE, stdout=log)
         self._wait_until_it_answers()
 
+    def pause(self) -> None:
+        """Let all its processes hang: connections stay, and nothing is answered."""
+        first = self.pid
+        os.kill(first, signal.SIGSTOP)  # from now on it starts no more of them
+        self._paused = [first, *_children(first)]
+        for pid in self._paused:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for pid in self._paused:
+            os.kill(pid, signal.SIGCONT)
+        self._paused = []
+
     def stop(self) -> None:
+        self.resume()
         if self._process is not None:
             self._process.communicate()
             self._process = None
@@ -87,6 +103,11 @@ class Server:
     def drop_database(self, name: str) -> None:
         with self.connect() as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    @property
+    def pid(self) -> int:
+        """The process that lets clients in, and starts one for each."""
+        return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
 
     @property
     def _log(self) -> Path:
@@ -119,6 +140,10 @@ class Server:
         return subprocess.Popen(
             command, stderr=subprocess.STDOUT, env=environment, cwd="/", start_new_session=True, **options
         )
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def find_binaries(folder: Path) -> Path:

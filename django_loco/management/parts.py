@@ -19,6 +19,7 @@ from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
 from ..exceptions import LocoConfigurationError
 from ..queues import queue_for
+from ..queues.patience import heeding, limited
 from ..scheduler import Scheduler
 from ..servers.base import Server
 from ..servers.notify import Notifier
@@ -148,9 +149,10 @@ def missing_tables(alias: str) -> str | None:
     if database is None:
         return None
     try:
-        executor = MigrationExecutor(connections[database])
-        targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
-        missing = executor.migration_plan(targets)
+        with limited():
+            executor = MigrationExecutor(heeding(connections[database]))
+            targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
+            missing = executor.migration_plan(targets)
     except Error:
         return None
     where = "" if database == "default" else f" --database {database}"

@@ -17,8 +17,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from ..job import Job, utcnow
 from .base import Claim
+from .patience import heeding
 from .postgres_wait import Debounce, channel_of, text_of
 from .rows import COLUMNS, TIMES, Row, row_of
 from .store import Store, ids, is_due
@@ -77,6 +80,11 @@ class PostgresStore(Store):
         super().__init__(alias, database)
         self._debounce = Debounce()
         self._channel = channel_of(alias)
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection, given up when the thread's patience ends."""
+        return heeding(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""

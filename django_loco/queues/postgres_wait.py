@@ -25,6 +25,7 @@ import psycopg
 from django.db import connections
 from psycopg.sql import SQL, Identifier
 
+from .postgres_patience import watched, with_limit
 from .waiter import Waiter
 
 #: Seconds for which a notification stands.
@@ -112,8 +113,8 @@ class PostgresWaiter(Waiter):
             self._connection = None
 
     def _connect(self) -> psycopg.Connection[Any]:
-        parameters = {"connect_timeout": 10, **KEEPALIVES, **self._django.get_connection_params()}
-        connection = psycopg.connect(**parameters, autocommit=True)
+        parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
+        connection = watched(psycopg.connect(**parameters, autocommit=True))
         connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
         return connection
 

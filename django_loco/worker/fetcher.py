@@ -15,6 +15,7 @@ from ..compat import TaskResultStatus
 from ..job import Job, Outcome
 from ..log import bind
 from ..queues import Claim, Queue
+from ..queues.patience import limit
 from .courtesy import Courtesy
 from .ending import Ending
 from .finished import Finished
@@ -125,6 +126,7 @@ class Fetcher:
     def run(self) -> None:
         """Take turns to the end; the body of the thread."""
         bind(component="worker")
+        limit()
         try:
             while not self._is_over():
                 self._guarded_turn()

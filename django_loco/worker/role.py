@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..log import bind
 from ..queues import Queue
+from ..queues.patience import limit
 from .outage import Outage
 
 
@@ -59,6 +60,7 @@ class Role(ABC):
 
     def _run(self) -> None:
         bind(component="worker")
+        limit()
         try:
             while not self.ended.wait(self._guarded_turn()):
                 pass

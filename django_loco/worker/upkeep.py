@@ -12,6 +12,7 @@ from ..compat import task_finished
 from ..exceptions import LostJob
 from ..job import FAILED, RUNNING, Job, Outcome
 from ..queues import Queue
+from ..queues.patience import unlimited
 from ..results import result_of
 from .connections import tidy
 from .execute import announce, label
@@ -104,5 +105,6 @@ def tell_of_loss(job: Job) -> None:
     try:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:
-        announce(task_finished, result_of(job))
+        with unlimited():
+            announce(task_finished, result_of(job))
     tidy()

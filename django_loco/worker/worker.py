@@ -26,7 +26,7 @@ from .waker import Waker
 #: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
 LANES = 10
 #: Seconds after which a fetcher that neither gets an answer nor tries again hangs.
-HUNG = 15.0
+HUNG = 20.0
 #: Seconds of trying in vain after which a new process may fare better than this one.
 LONG_LOST = 300.0
 
@@ -166,7 +166,7 @@ class Worker(Component):
             seconds since the queue last answered the fetcher, or need not be asked because the pools are full. A
             healthy worker is below 2.
         ``last_try_age``
-            seconds since it last began to ask the queue; also below 2, and below 10 while the queue is away.
+            seconds since it last began to ask the queue; also below 2, and below 18 while the queue is away.
         ``last_heartbeat_age``
             seconds since the claims were last renewed, or there were none. Healthy is below ``LEASE``.
         ``running``, ``buffered``, ``unstored``

@@ -1,0 +1,84 @@
+"""Connections to PostgreSQL that are given up when the server says nothing.
+
+What libpq offers is not enough. ``tcp_user_timeout`` and keepalives find a machine that is gone, but the kernel of one
+whose server hangs goes on acknowledging; ``statement_timeout`` is the server's to keep. So psycopg's own wait, which
+looks up ten times a second, is told to look at the clock.
+
+A statement that is given up may still be waiting for a lock there, with a server process to itself. Lest each try add
+one more, the server is asked to cancel it. That takes libpq 17: older ones wait for the answer without an end.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Generator
+from typing import Any
+
+import psycopg
+
+from .patience import patience
+
+#: What ``connect_timeout`` is for a thread without an end to its patience: psycopg's own.
+ENDLESS = 130
+#: Seconds for the server to answer that it cancels a statement.
+CANCEL = 1.0
+
+logger = logging.getLogger("django_loco.queues")
+
+
+def watch(wrapper: Any) -> None:
+    """Let ``wrapper``, a thread's connection in Django, heed the thread's patience, now and when it connects anew."""
+    if "get_new_connection" in vars(wrapper):
+        return
+    connect = wrapper.get_new_connection
+    wrapper.get_new_connection = lambda parameters: watched(connect(with_limit(parameters)))
+    if wrapper.connection is not None:
+        watched(wrapper.connection)
+
+
+def with_limit(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a connection with an end to connecting, unless the project has set one."""
+    return {"connect_timeout": math.ceil(min(patience(), ENDLESS)), **parameters}
+
+
+def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """Let a connection heed the patience of whichever thread uses it; return it."""
+    if "wait" not in vars(connection):
+        wait = connection.wait
+
+        def wait_patiently(steps: Any, *args: Any, **kwargs: Any) -> Any:
+            seconds = patience()
+            return wait(steps if seconds == math.inf else _limited(connection, steps, seconds), *args, **kwargs)
+
+        connection.wait = wait_patiently  # type: ignore[method-assign,assignment]
+    return connection
+
+
+def _limited(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Generator[Any, Any, Any]:
+    """Go through ``steps``, a generator that says what to wait for and is told what came; 0 is: nothing yet."""
+    until = time.monotonic() + seconds
+    try:
+        wanted = next(steps)
+        while True:
+            came = yield wanted
+            now = time.monotonic()
+            if came:
+                until = now + seconds
+            elif now >= until:
+                _give_up(connection)
+                raise psycopg.OperationalError(f"the server has not answered for {seconds:g} seconds")
+            wanted = steps.send(came)
+    except StopIteration as end:
+        return end.value
+
+
+def _give_up(connection: psycopg.Connection[Any]) -> None:
+    try:
+        if psycopg.capabilities.has_cancel_safe():
+            connection.cancel_safe(timeout=CANCEL)
+    except psycopg.Error as error:
+        logger.debug("A statement could not be cancelled: %s", error)
+    finally:
+        connection.close()

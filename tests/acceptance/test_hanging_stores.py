@@ -1,0 +1,96 @@
+"""A store that hangs: connections stay, and nothing is answered any more."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from django_loco.shutdown import CLEAN, FORCED, TAIL
+from tests.postgres import Server
+from tests.redis_server import RedisServer
+
+#: Seconds: what a process may take beyond its time on a machine that does much else.
+SLACK = 1.5
+LEASE, SHUTDOWN_TIMEOUT = 3.0, 1.0
+
+
+@pytest.fixture
+def postgres_project(project):
+    server = Server()
+    server.start()
+    try:
+        server.create_database("site")
+        own = {"NAME": "site", "USER": "loco", "HOST": "127.0.0.1", "PORT": str(server.port)}
+        project.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
+        project.manage("migrate", "--verbosity", "0")
+        yield project, server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def redis_project(redis_server, project):  # redis_server: as other tests of Redis
+    with RedisServer() as server:
+        project.settings["TASKS"] = server.setting()
+        yield project, server
+
+
+@pytest.mark.parametrize("store", ["postgres", "redis"])
+def test_a_worker_ends_in_its_time_while_the_store_hangs_and_loses_nothing(request, store):
+    project, server = request.getfixturevalue(f"{store}_project")
+    project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": SHUTDOWN_TIMEOUT, "LEASE": LEASE}
+    worker = start(project)
+    enqueue(project, "one")
+    worker.wait_for("job one begins")
+    server.pause()
+    project.open_gate("one")
+    worker.wait_for("job one ends")  # and its outcome is on its way to nobody
+    began = time.monotonic()
+    assert worker.terminate() == FORCED
+    assert time.monotonic() - began < SHUTDOWN_TIMEOUT + TAIL + SLACK
+    server.resume()
+    enqueue(project, "two")
+    project.open_gate("two")
+    other = start(project)
+    other.wait_for("job two ends")
+    project.manage("shell", "--verbosity", "0", "--command", UNTIL_ALL_ARE_DONE)
+    assert other.terminate() == CLEAN
+
+
+def test_a_worker_goes_on_by_itself_when_a_postgres_that_hung_is_back(postgres_project):
+    project, server = postgres_project
+    worker = start(project)
+    for name in ("zero", "one"):
+        project.open_gate(name)
+    enqueue(project, "zero")
+    worker.wait_for("job zero ends")
+    server.pause()
+    worker.wait_for("cannot fetch and finish jobs for now")
+    server.resume()
+    enqueue(project, "one")
+    worker.wait_for("job one ends")
+    assert worker.terminate() == CLEAN
+    assert worker.output.count("job one begins") == 1
+
+
+UNTIL_ALL_ARE_DONE = """
+import time
+from django_loco.queues import queue_for
+from django_loco.job import SUCCESSFUL
+deadline = time.monotonic() + 20
+while {status for _, status in queue_for("default").counts()} != {SUCCESSFUL}:
+    assert time.monotonic() < deadline, queue_for("default").list()
+    time.sleep(0.1)
+"""
+
+
+def start(project):
+    process = project.start("loco_worker")
+    process.wait_for(r"stop +Ctrl-C")
+    return process
+
+
+def enqueue(project, name: str) -> None:
+    code = f"from pages.tasks import work\nwork.enqueue({name!r})"
+    project.manage("shell", "--verbosity", "0", "--command", code)
