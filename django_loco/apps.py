@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
@@ -15,6 +17,7 @@ from .checks import (
     check_stored_schedules,
 )
 from .queues import sqlite
+from .scheduler import rules
 
 
 class LocoConfig(AppConfig):
@@ -25,7 +28,9 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect the checks, and the tuning of SQLite connections that a queue uses."""
+        """Connect the checks, the rules for schedules, and the tuning of SQLite connections that a queue uses."""
+        schedule: Any = self.get_model("Schedule")
+        schedule.rules = [rules.keep]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
         for check in (check_settings, check_queues, check_schedules, check_components):
             checks.register(check, "loco")

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Count, Max, Sum
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils.timezone import now
 
 LONGEST_NAME = 200
@@ -61,7 +63,7 @@ class Schedule(models.Model):
     It runs only what the code exposes: see ``scheduler.expose``.
     """
 
-    rules: ClassVar[list[Callable[[Schedule], None]]] = []
+    rules: ClassVar[list[Callable[[Schedule], object]]] = []
     """What a row has to keep beside its fields' own rules; each raises ``ValidationError``. Filled in by the app."""
 
     class Misfire(models.TextChoices):
@@ -152,3 +154,9 @@ class ScheduleState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+@receiver(post_delete, sender=Schedule)
+def _forget_pause(*, instance: Schedule, using: str, **kwargs: Any) -> None:
+    """Another schedule that is given the name one day is not paused."""
+    ScheduleState.objects.using(using).filter(name=instance.name).delete()

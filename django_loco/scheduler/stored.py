@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from .entries import Entry, Place
 from .exposed import Exposed
 from .misfire import REMEMBERED
 from .registry import Problem
+from .targets import words_of_run
 from .written import entry_from
 
 logger = logging.getLogger("django_loco.scheduler")
@@ -29,7 +31,7 @@ HINT = "Correct it in the admin. Until then this schedule is off; the others run
 NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
 
 #: What of a row is written as in ``LOCO["SCHEDULE"]``, unless it is blank or says what holds anyway.
-_KEYS = (
+KEYS = (
     *("run", "schedule", "at", "after", "timezone", "args", "kwargs", "tags", "start", "end", "jitter"),
     *("misfire", "grace", "cap", "overlap", "queue", "priority", "max_attempts", "timeout"),
 )
@@ -116,13 +118,22 @@ def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
 def entry_of_row(row: Row, exposed: Exposed) -> Entry:
     """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
     exposed.require(row["run"])
-    return entry_from(row["name"], _item(row), PLACE)
+    return entry_from(row["name"], _with_all_words(_item(row)), PLACE)
 
 
-def _item(row: Row) -> dict[str, object]:
+def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
+    """Return ``item`` with the arguments of a management command in ``run``, where its parser looks at them."""
+    words = words_of_run(item["run"])
+    if "." in words[0] or not isinstance(item.get("args"), list):
+        return item
+    rest = {key: value for key, value in item.items() if key != "args"}
+    return rest | {"run": shlex.join([*words, *map(str, item["args"])])}
+
+
+def _item(row: Row) -> dict[str, Any]:
     return {
         key: aware(row[key]) if isinstance(row[key], datetime) else row[key]
-        for key in _KEYS
+        for key in KEYS
         if row[key] not in (None, "", [], {}) and row[key] != _UNSAID.get(key)
     }
 
