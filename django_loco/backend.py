@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.core.checks import CheckMessage
 from django.utils import timezone
@@ -25,6 +25,19 @@ from .tasks import LocoTask, P, R
 
 #: Paths that have been found to lead to a task; in one process that does not change.
 _importable: set[str] = set()
+
+
+class Tick(NamedTuple):
+    """A schedule's tick: the call that it makes, once."""
+
+    task: Task[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    key: str
+    """What the queue takes once."""
+
+    at: datetime
+    """When the job may run."""
 
 
 class LocoBackend(BaseTaskBackend):
@@ -74,13 +87,20 @@ class LocoBackend(BaseTaskBackend):
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
+        return self.enqueue_ticks([Tick(task, args, kwargs, key, tick)])[0]
+
+    def enqueue_ticks(self, ticks: Sequence[Tick]) -> list[TaskResult[..., Any] | None]:
+        """Store the jobs of several ticks, all or none, as ``enqueue_tick`` does; return their results in order."""
         runtime.share_keys(self.alias)
-        job = replace(self._job(task, args, kwargs), key=key, run_after=tick)
+        jobs = [
+            replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
+        ]
         if worker_mode(self.options) == "ForegroundBlocking":
-            ended = self._run_now(task, [job])
-            return result_of(ended[0], task) if ended else None
-        result = result_of(job, task)
-        return result if self._store([job], [result]) else None
+            ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
+            return [result_of(end[0], tick.task) if end else None for tick, end in zip(ticks, ended, strict=True)]
+        results = [result_of(job, tick.task) for tick, job in zip(ticks, jobs, strict=True)]
+        stored = {job.id for job in self._store(jobs, results)}
+        return [result if result.id in stored else None for result in results]
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
         """Return a job's present state. Raises ``TaskResultDoesNotExist``."""

@@ -1,13 +1,16 @@
-"""What becomes of a tick that is due: its job is enqueued, or it waits, or it is left out."""
+"""What becomes of ticks that are due: their jobs are enqueued, or they wait, or they are left out."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..exceptions import QueueError
+from ..backend import Tick
+from ..exceptions import QueueError, QueueUnavailable
 from .agenda import Agenda, Due
 from .entries import Entry
 from .misfire import PAUSE
@@ -19,8 +22,19 @@ logger = logging.getLogger("django_loco.scheduler")
 LATE = timedelta(seconds=5)
 
 
+class Ready(NamedTuple):
+    """A tick to be fired now."""
+
+    entry: Entry
+    due: Due
+    """What was due."""
+
+    fired: Due
+    """What is fired for it: the same, or what is made up for."""
+
+
 class Firing:
-    """Fires one tick after the other. Used by one thread; what is public may be read from others."""
+    """Fires ticks, those of a ``TASKS`` alias together. Used by one thread; what is public may be read from others."""
 
     def __init__(self) -> None:
         self.outages = Outages()
@@ -29,35 +43,55 @@ class Firing:
         self.late = 0
         """How many ticks were fired later than ``LATE``."""
 
-    def fire(self, agenda: Agenda, due: Due, now: datetime) -> None:
-        """Enqueue the job of a tick that is due; or put the tick back while the store is away."""
-        entry = agenda.entries[due.position]
-        if until := self.outages.wait_until(entry.task.backend, now):
-            agenda.postpone(due, until)
-            return
-        fired = _caught_up(agenda, entry, due, now)
-        if fired is None:
-            return
+    def fire(self, agenda: Agenda, batch: Sequence[Due], now: datetime) -> None:
+        """Enqueue the jobs of ticks that are due, one of each schedule; or put back those whose store is away."""
+        ready: dict[str, list[Ready]] = defaultdict(list)
+        for due in batch:
+            entry = agenda.entries[due.position]
+            if until := self.outages.wait_until(entry.task.backend, now):
+                agenda.postpone(due, until)
+            elif (fired := _caught_up(agenda, entry, due, now)) is not None:
+                ready[entry.task.backend].append(Ready(entry, due, fired))
+        for alias, together in ready.items():
+            self._fire_together(agenda, alias, together, now)
+
+    def _fire_together(self, agenda: Agenda, alias: str, batch: Sequence[Ready], now: datetime) -> None:
+        """Enqueue the jobs in one round trip. If one of them is at fault, the others are enqueued without it."""
         try:
-            self._enqueue(entry, fired.tick, now)
-        except QueueError as error:
-            agenda.postpone(due, self.outages.note(entry.task.backend, error, now))
+            self._enqueue(batch, now)
+        except QueueUnavailable as error:
+            self._postpone(agenda, alias, batch, error, now)
             return
-        except Exception:
+        except Exception as error:
+            if len(batch) > 1:
+                for ready in batch:
+                    self._fire_together(agenda, alias, [ready], now)
+                return
+            if isinstance(error, QueueError):
+                self._postpone(agenda, alias, batch, error, now)
+                return
             # Whatever is wrong with this one, the others have to run.
-            logger.exception(
-                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, fired.tick
-            )
+            name, tick = batch[0].entry.name, batch[0].fired.tick
+            logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", name, tick)
         else:
             self.last_tick = time.monotonic()
-            self.outages.end(entry.task.backend)
-        agenda.follow(fired, fired.tick)
+            self.outages.end(alias)
+        for ready in batch:
+            agenda.follow(ready.fired, ready.fired.tick)
 
-    def _enqueue(self, entry: Entry, tick: datetime, now: datetime) -> None:
-        backend: Any = entry.task.get_backend()
-        key, run_at = entry.key(tick), entry.run_at(tick)
-        result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=run_at)
-        if result is None:
+    def _postpone(self, agenda: Agenda, alias: str, batch: Sequence[Ready], error: QueueError, now: datetime) -> None:
+        until = self.outages.note(alias, error, now)
+        for ready in batch:
+            agenda.postpone(ready.due, until)
+
+    def _enqueue(self, batch: Sequence[Ready], now: datetime) -> None:
+        backend: Any = batch[0].entry.task.get_backend()
+        results = backend.enqueue_ticks([_call(entry, fired.tick) for entry, _, fired in batch])
+        for (entry, _, fired), result in zip(batch, results, strict=True):
+            self._tell(entry, fired.tick, now, is_ours=result is not None)
+
+    def _tell(self, entry: Entry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
+        if not is_ours:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
         elif now - tick > LATE:
             self.late += 1
@@ -65,6 +99,10 @@ class Firing:
             logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
         else:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
+
+
+def _call(entry: Entry, tick: datetime) -> Tick:
+    return Tick(entry.task, entry.args, entry.kwargs, entry.key(tick), entry.run_at(tick))
 
 
 def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | None:

@@ -14,13 +14,16 @@ from .stored import Pause, Stored
 
 logger = logging.getLogger("django_loco.scheduler")
 
+#: How many ticks are fired together at most.
+MOST = 500
+
 
 class Plan:
     """The agenda of the schedules in ``registry``; with ``tags`` of those that have one of them.
 
     1. ``begin`` takes the schedules of the code.
     2. ``apply`` takes what the database has now; what has not changed goes on undisturbed.
-    3. ``pass_over`` says of a tick that is due whether it is left out.
+    3. ``due`` hands out the ticks that are due, but for those that are paused.
 
     Used by one thread; ``agenda`` and the counts may be read from others.
     """
@@ -53,6 +56,14 @@ class Plan:
         self._pauses = stored.pauses
         if (len(entries), len(registry.problems())) != (self.schedules, self.broken):
             self._count(registry)
+
+    def due(self, now: datetime) -> list[Due]:
+        """Hand out what is due at ``now``, the earliest first, at most ``MOST`` at a time, and one of each schedule."""
+        found: list[Due] = []
+        while len(found) < MOST and (due := self.agenda.take(now)):
+            if not self.pass_over(due, now):
+                found.append(due)
+        return found
 
     def pass_over(self, due: Due, now: datetime) -> bool:
         """Go on to the tick after ``due`` if its schedule is paused, or was then; return whether that is so."""

@@ -67,7 +67,7 @@ class Scheduler(Component):
     With ``tags``: of those that have one of them.
 
     1. ``start`` looks for the schedules and begins a thread, ``loco-scheduler``.
-    2. The thread waits for the next tick, fires all that are due, and waits again.
+    2. The thread waits for the next tick, fires all that are due, those of a queue together, and waits again.
     3. ``quiet`` ends the firing, ``stop`` ends the thread.
 
     ``now`` returns the time of the wall clock, aware.
@@ -163,9 +163,8 @@ class Scheduler(Component):
         now = self._notice_clock()
         if self._lookout and (news := self._lookout.news()):
             self._plan.apply(news, now)
-        while not self._quiet.is_set() and (due := self._agenda.take(now)):
-            if not self._plan.pass_over(due, now):
-                self._firing.fire(self._agenda, due, now)
+        while not self._quiet.is_set() and (batch := self._plan.due(now)):
+            self._firing.fire(self._agenda, batch, now)
             now = self._now()
         self._last_pass = time.monotonic()
         return self._wait(now)
