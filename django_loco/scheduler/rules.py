@@ -1,0 +1,39 @@
+"""What a row has to keep, told of the field that breaks it: before it is saved by a form, or by ``full_clean()``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from ..exceptions import LocoConfigurationError
+from .entries import Entry
+from .registry import default
+from .stored import KEYS, entry_of_row
+
+#: What jobs have other than their task; what is wrong with one is told of all that are given.
+_CHANGES = ("queue", "priority", "max_attempts", "timeout")
+
+
+def keep(row: Any) -> Entry:
+    """Return what ``row``, a ``models.Schedule``, makes. Raises ``ValidationError`` for the field at fault."""
+    try:
+        entry = entry_of_row({key: getattr(row, key) for key in ("name", *KEYS)}, default.exposed)
+    except LocoConfigurationError as error:
+        raise ValidationError({field_of(str(error)): str(error)}) from error
+    if default.has(row.name):
+        raise ValidationError({"name": "there is one of this name in the code or the settings; give it another."})
+    return entry
+
+
+def field_of(message: str) -> str:
+    """Return which field the message of an error is about: they begin with it, or are about when."""
+    found = re.match(r"\w+", message)
+    word = found[0] if found else ""
+    if word in _CHANGES:
+        cause = message.rpartition(": ")[2].lower()
+        return next((change for change in _CHANGES if change in cause), word)
+    if word in ("name", *KEYS):
+        return word
+    return "end" if "never fires from start" in message else "schedule"

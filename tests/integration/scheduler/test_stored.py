@@ -1,0 +1,394 @@
+"""Schedules of the database as schedulers, Python and the command line see them."""
+
+import json
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connection, transaction
+from django.test import override_settings
+
+from django_loco import scheduler
+from django_loco.checks import check_schedules, check_stored_schedules
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.models import Schedule, ScheduleState
+from django_loco.queues import queue_for
+from django_loco.scheduler import Registry, Scheduler, stored
+from django_loco.scheduler.exposed import Exposed
+from django_loco.scheduler.lookout import Lookout
+from django_loco.scheduler.project import current
+from django_loco.scheduler.registry import default
+from django_loco.scheduler.stored import Reader
+from tests.unit.scheduler.tasks import plain, send, tick
+
+TICK, SEND = tick.module_path, send.module_path
+
+
+@pytest.fixture(autouse=True)
+def project(own_schedules, monkeypatch):
+    """A project whose code has a schedule, and exposes two tasks and a management command."""
+    exposed = Exposed()
+    monkeypatch.setattr(default, "_exposed", exposed)
+    own_schedules.hourly(tick, name="code")
+    for target in (tick, send, "check"):
+        default.expose(target)
+    return own_schedules
+
+
+@pytest.fixture
+def reader(db):
+    return Reader(default.exposed)
+
+
+def add(name="row", **fields):
+    return Schedule.objects.create(**({"name": name, "run": TICK, "schedule": "every hour"} | fields))
+
+
+def entries(reader):
+    return {made.name: made for made in reader.read().rows if isinstance(made, scheduler.Entry)}
+
+
+def told(reader):
+    return {made.schedule: made.message for made in reader.read().rows if isinstance(made, scheduler.Problem)}
+
+
+def test_a_row_becomes_what_the_same_in_the_settings_would(reader):
+    at = datetime(2026, 12, 24, 18, tzinfo=UTC)
+    call = {"run": SEND, "args": [5], "kwargs": {"template": "fancy"}, "tags": ["shop"]}
+    when = {"schedule": "7pm every Thursday", "timezone": "Europe/Berlin", "start": at, "jitter": 30}
+    missed = {"misfire": "all", "grace": 60, "cap": 3}
+    add("all", **call, **when, **missed, queue="emails", priority=7, max_attempts=2, timeout=9)
+    add("once", schedule="", at=at)
+    add("command", run="check --tag", args=["urls"])
+    found = entries(reader)
+    entry = found["all"]
+    assert (entry.args, entry.kwargs, entry.tags) == ([5], {"template": "fancy"}, ("shop",))
+    assert entry.trigger.words == "at 19:00 on thursday, from 2026-12-24 19:00"
+    assert (str(entry.trigger.zone), entry.jitter.total_seconds()) == ("Europe/Berlin", 30)
+    assert (entry.misfire.mode, entry.misfire.grace.total_seconds(), entry.misfire.cap) == ("all", 60, 3)
+    assert (entry.task.queue_name, entry.task.priority) == ("emails", 7)
+    assert (entry.task.max_attempts, entry.task.timeout) == (2, 9)
+    assert found["once"].trigger.next_after(datetime(2026, 12, 1, tzinfo=UTC)) == at
+    assert found["command"].args == ["check", "--tag", "urls"]
+    assert {str(entry.place) for entry in found.values()} == {"database"}
+
+
+@override_settings(USE_TZ=False, TIME_ZONE="America/New_York")
+def test_without_use_tz_times_are_those_of_the_site(reader):
+    add(schedule="", at=datetime(2026, 12, 24, 18), timezone="Europe/Berlin")  # noqa: DTZ001 - so they are then
+    assert entries(reader)["row"].trigger.at == datetime(2026, 12, 24, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"schedule": "0 0 31 2 *"}, "schedule", "never fires"),
+        ({"schedule": "7pm every Thurzday"}, "schedule", "Did you mean '7pm every thursday'?"),
+        ({"schedule": ""}, "schedule", "it must have either schedule, or at"),
+        ({"schedule": "every 0 minutes"}, "schedule", "the interval is 0 s; it must be a second or more"),
+        ({"schedule": "at 4:00", "timezone": "Europe/Berln"}, "timezone", "Did you mean 'Europe/Berlin'?"),
+        ({"run": "tests.unit.scheduler.tasks.tock"}, "run", "Did you mean 'tests.unit.scheduler.tasks.tick'?"),
+        ({"run": "os.system"}, "run", "which the code does not expose"),
+        ({"run": "django_loco.scheduler.actions.shell"}, "run", "which the code does not expose"),
+        ({"run": "django_loco.scheduler.actions.command", "args": ["flush"]}, "run", "does not expose"),
+        ({"run": "flush --no-input"}, "run", "which the code does not expose"),
+        ({"run": "check --no-such-option"}, "run", "'check' does not take '--no-such-option'"),
+        ({"run": "check", "args": ["--no-such-option"]}, "run", "'check' does not take '--no-such-option'"),
+        ({"run": "check 'urls"}, "run", "which is no list of words"),
+        ({"run": f"{TICK} 5"}, "run", "what it is called with goes into args"),
+        ({"run": " "}, "run", "it must be the dotted path of a task"),
+        ({"run": SEND}, "args", "args and kwargs do not fit"),
+        ({"args": {"a": 1}}, "args", "it must be a list"),
+        ({"kwargs": [1]}, "kwargs", "it must be a dict"),
+        ({"tags": "shop"}, "tags", "it must be a list of words"),
+        ({"start": datetime(2026, 2, 1, tzinfo=UTC), "end": datetime(2026, 1, 1, tzinfo=UTC)}, "end", "never fires"),
+        ({"queue": "emials"}, "queue", "emials"),
+        ({"priority": 101}, "priority", "101"),
+        ({"grace": 1e6}, "grace", "LOCO['RESULT_TTL'] makes that longer"),
+        ({"name": "line\nbreak"}, "name", "it must be text of one line"),
+        ({"name": "code"}, "name", "there is one of this name in the code or the settings"),
+    ],
+)
+def test_a_row_that_is_wrong_is_off_and_a_form_says_why(reader, fields, field, message):
+    row = Schedule(**({"name": "row", "run": TICK, "schedule": "every hour"} | fields))
+    with pytest.raises(ValidationError) as error:
+        row.full_clean()
+    assert message in " ".join(error.value.message_dict[field])
+    row.save()
+    add("right")
+    assert "right" in entries(reader)
+    registry = default.joined(reader.read().rows)
+    (problem,) = registry.problems()
+    assert message in problem.message
+    assert (problem.schedule, "this schedule is off" in problem.hint or "it is off" in problem.hint) == (row.name, True)
+
+
+def test_what_is_not_exposed_says_what_is_needed():
+    with pytest.raises(LocoConfigurationError, match=r"Only what stands under @scheduler\.expose"):
+        Exposed().require("shop.tasks.sync")
+
+
+@pytest.mark.parametrize(("target", "message"), [(plain, "decorate it with @task"), ("chek", "Did you mean 'check'?")])
+def test_what_cannot_be_exposed_is_a_problem(target, message):
+    registry = Registry()
+    assert registry.expose(target) is target
+    (problem,) = registry.problems()
+    assert message in problem.message
+    assert __file__ in problem.hint
+
+
+def test_what_has_not_changed_is_the_same_object(reader):
+    add("first")
+    row = add("second")
+    before = reader.read()
+    assert reader.read().rows is before.rows
+    row.description = "another"
+    row.save()
+    after = reader.read()
+    assert after.rows is not before.rows
+    assert (after.rows[0] is before.rows[0], after.rows[1] is before.rows[1]) == (True, False)
+
+
+def test_a_change_by_sql_is_seen_by_a_thorough_look(reader):
+    add(schedule="every hour")
+    before = reader.read()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_loco_schedule SET schedule = 'every 2 hours'")
+    assert reader.read().rows is before.rows
+    assert str(reader.read(thoroughly=True).rows[0].trigger) == "0 */2 * * *"
+
+
+def test_a_row_by_sql_that_nobody_could_have_made_is_off_and_the_others_run(reader, monkeypatch, caplog):
+    add("right")
+    add("odd")
+    made = stored.entry_from
+    monkeypatch.setattr(stored, "entry_from", lambda name, *more: made(name, *more) if name == "right" else 1 / 0)
+    assert list(entries(reader)) == ["right"]
+    assert "cannot be understood: ZeroDivisionError" in told(reader)["odd"]
+
+
+@pytest.mark.django_db
+def test_python_knows_them():
+    add("row", args=[], tags=["shop"])
+    add("wrong", schedule="never")
+    listed = {row.name: row for row in scheduler.upcoming()}
+    assert (listed["row"].source, listed["row"].paused, listed["row"].tags) == ("database", False, ("shop",))
+    assert [problem.schedule for problem in scheduler.problems()] == ["wrong"]
+    result = scheduler.run("row")
+    assert queue_for("default").get(result.id).key.startswith("row@run ")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["code", "row"])
+def test_a_pause(name):
+    add("row")
+    assert scheduler.pause(name, by="ada")
+    since = ScheduleState.objects.get(name=name).paused_at
+    assert not scheduler.pause(name, by="bob")
+    state = ScheduleState.objects.get(name=name)
+    assert (state.paused_at, state.paused_by) == (since, "ada")
+    assert {row.name for row in scheduler.upcoming() if row.paused} == {name}
+    assert current().pauses[name].by == "ada"
+    scheduler.run(name)
+    assert scheduler.resume(name)
+    assert not scheduler.resume(name)
+    assert not any(row.paused for row in scheduler.upcoming())
+    assert not current().pauses[name].covers(datetime.now(UTC))
+    assert current().pauses[name].covers(since)
+
+
+@pytest.mark.django_db
+def test_a_pause_that_is_long_over_is_forgotten():
+    ScheduleState.objects.create(name="code", resumed_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert current().pauses == {}
+
+
+@pytest.mark.django_db
+def test_the_pause_of_a_row_ends_with_it():
+    add("row")
+    add("other")
+    scheduler.pause("row")
+    scheduler.pause("other")
+    scheduler.pause("code")
+    Schedule.objects.get(name="row").delete()
+    Schedule.objects.filter(name="other").delete()
+    assert [state.name for state in ScheduleState.objects.all()] == ["code"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("call", [scheduler.pause, scheduler.resume])
+def test_a_name_that_nothing_has(call):
+    with pytest.raises(LocoConfigurationError, match=r"there is no schedule 'cod'\. Did you mean 'code'\?"):
+        call("cod")
+
+
+@pytest.mark.django_db
+def test_the_command_line(capsys):
+    add("row")
+    call_command("loco_scheduler", "--pause", "row")
+    call_command("loco_scheduler", "--pause", "row")
+    assert capsys.readouterr().out == "Schedule 'row' is paused.\nSchedule 'row' was paused already.\n"
+    call_command("loco_scheduler", "--list")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("row ")]
+    assert " paused " in line
+    assert line.endswith(" database")
+    call_command("loco_scheduler", "--list", "--format", "json")
+    assert {row["name"]: row["paused"] for row in json.loads(capsys.readouterr().out)} == {"code": False, "row": True}
+    call_command("loco_scheduler", "--preview", "2h")
+    assert " row " not in capsys.readouterr().out
+    call_command("loco_scheduler", "--resume", "row")
+    call_command("loco_scheduler", "--resume", "row")
+    assert capsys.readouterr().out == "Schedule 'row' runs again.\nSchedule 'row' was not paused.\n"
+    with pytest.raises(CommandError, match=r"Did you mean 'row'\?"):
+        call_command("loco_scheduler", "--pause", "rwo")
+    call_command("loco_scheduler", "--check")
+    add("wrong", schedule="never")
+    with pytest.raises(CommandError, match="1 wrong"):
+        call_command("loco_scheduler", "--check")
+
+
+@pytest.mark.django_db
+def test_checks_ask_the_database_only_when_they_are_told_to(django_assert_num_queries):
+    add("wrong", schedule="never")
+    with django_assert_num_queries(0):
+        assert check_schedules() == check_stored_schedules() == check_stored_schedules(databases=["second"]) == []
+    (message,) = check_stored_schedules(databases=["default"])
+    assert (message.id, "Schedule 'wrong'" in message.msg) == ("loco.E003", True)
+
+
+@pytest.fixture
+def no_tables(transactional_db):
+    with connection.schema_editor() as editor:
+        for model in (Schedule, ScheduleState):
+            editor.delete_model(model)
+    yield
+    with connection.schema_editor() as editor:
+        for model in (Schedule, ScheduleState):
+            editor.create_model(model)
+
+
+@pytest.mark.usefixtures("no_tables")
+def test_a_project_without_tables(caplog):
+    caplog.set_level(logging.INFO, "django_loco.scheduler")
+    with transaction.atomic():
+        assert [row.name for row in scheduler.upcoming()] == ["code"]
+        assert scheduler.problems() == []
+        scheduler.run("code")
+        with pytest.raises(LocoConfigurationError, match=r"run manage\.py migrate"):
+            scheduler.pause("code")
+    assert check_stored_schedules(databases=["default"]) == []
+    lookout = Lookout(default.exposed)
+    for _ in range(3):
+        lookout.turn()
+    assert lookout.news() is None
+    assert len([record for record in caplog.records if "manage.py migrate" in record.getMessage()]) == 1
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_away_for_a_while(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "django_loco.scheduler")
+    row = add("row")
+    lookout = Lookout(default.exposed)
+    lookout.turn()
+    assert [made.name for made in lookout.news().rows] == ["row"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "read", fail)
+        lookout.turn()
+        lookout.turn()
+    assert lookout.news() is None
+    lookout.turn()
+    assert lookout.news() is None
+    row.delete()
+    lookout.turn()
+    assert lookout.news().rows == ()
+    assert [record.getMessage() for record in caplog.records if "in the database" in record.getMessage()] == [
+        "The schedules in the database cannot be read, and stay as they are: away",
+        "The schedules in the database can be read",
+    ]
+
+
+def fail(self, **options):
+    raise DatabaseError("away")
+
+
+@pytest.mark.django_db
+def test_python_while_the_database_is_away(monkeypatch):
+    monkeypatch.setattr(Reader, "read", fail)
+    assert [row.name for row in scheduler.upcoming()] == ["code"]
+
+
+@pytest.fixture
+def running():
+    """A scheduler of the project, with its threads."""
+    made = Scheduler()
+    yield made
+    made.stop(time.monotonic())
+    assert made.join(10)
+
+
+def until(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def keys(name):
+    return sorted(job.key for job in queue_for("default").list(limit=1000) if job.key.startswith(f"{name}@"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch):
+    monkeypatch.setattr(Lookout, "every", 0.2)
+    row = add("row", schedule="every second")
+    running.start()
+    until(lambda: len(keys("row")) > 1)
+    assert running.health()["schedules"] == 2
+    scheduler.pause("row")
+    until(lambda: running._plan._pauses)
+    count = len(keys("row"))
+    assert not running.join(1.5)
+    assert len(keys("row")) == count
+    scheduler.resume("row")
+    until(lambda: len(keys("row")) > count)
+    row.delete()
+    until(lambda: running.health()["schedules"] == 1)
+    add("new", schedule="every second")
+    until(lambda: keys("new"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, project):
+    project.every(tick, seconds=1, name="fast")
+    scheduler.pause("fast")
+    running.start()
+    until(lambda: running.health()["last_pass_age"] is not None)
+    assert not running.join(1.5)
+    assert keys("fast") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_hangs_holds_up_no_tick(running, project, monkeypatch):
+    """The queue is in memory; the thread that reads schedules hangs until the end."""
+    hanging = threading.Event()
+    monkeypatch.setattr(Reader, "read", lambda self, **options: hanging.wait(30))
+    memory = {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "memory", "mode": "BackgroundQueue"}}
+    with override_settings(TASKS={"default": memory}):
+        project.every(tick, seconds=1, name="fast")
+        began = time.monotonic()
+        running.start()
+        until(lambda: keys("fast"))
+        assert time.monotonic() - began < 4
+        until(lambda: len(keys("fast")) > 3)
+        assert time.monotonic() - began < 8
+        began = time.monotonic()
+        running.stop(time.monotonic())
+        assert running.join(10)
+        assert time.monotonic() - began < 3
+        hanging.set()
+        queue_for("default").clear()
