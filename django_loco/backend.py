@@ -64,7 +64,7 @@ class LocoBackend(BaseTaskBackend):
         """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
 
         Raises ``InvalidTask``, a ``TypeError`` or ``ValueError`` that names the argument which is not JSON, or a
-        ``QueueError``; then nothing is stored.
+        ``QueueError``; then nothing is stored, as far as one can know of a queue that is ``QueueUnavailable``.
         """
         return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 

@@ -31,7 +31,10 @@ class QueueError(LocoError):
 
 
 class QueueUnavailable(QueueError):
-    """The queue's store cannot be reached, or its tables are missing. Nothing was stored."""
+    """The queue's store cannot be reached, or its tables are missing.
+
+    As a rule nothing was stored. But a store that hangs, or whose answer was lost, may have done what was asked of it.
+    """
 
 
 class QueueFull(QueueError):

@@ -180,7 +180,7 @@ def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[.
     An item is a tuple of positional arguments, a dict of keyword arguments, or else the one argument:
     ``enqueue_many(send, [1, 2])``, ``enqueue_many(move, [(1, "a"), {"pk": 2, "to": "b"}])``.
 
-    Returns the results in the order of ``calls``. Raises what ``task.enqueue()`` raises; then nothing is stored.
+    Returns the results in the order of ``calls``. Raises what ``task.enqueue()`` raises, and as it does.
     """
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_many"):

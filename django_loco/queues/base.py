@@ -59,7 +59,10 @@ class Queue(ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods that reach
-    the store raise ``QueueUnavailable`` when it cannot be reached; having raised, they have changed nothing.
+    the store raise ``QueueUnavailable`` when it cannot be reached. As a rule they have changed nothing then; but a
+    store that hangs, or whose answer was lost, may have done what it was asked to, or do it yet. So only what may be
+    done twice is tried again: a finish and a renewal show a token, a tick has a key, and what was fetched for an answer
+    that never came is back when its lease has run out.
     """
 
     is_shared: ClassVar[bool] = True

@@ -56,7 +56,7 @@ class Outbox:
         if self._one_by_one or not parcels:
             self.flush()
             return self._queue.fetch(claim)
-        with self._suspicion():
+        with self._suspicion(), _doubt(parcels):
             outcomes = [parcel.outcome for parcel in parcels]
             return self._queue.exchange(outcomes, claim, lambda refused: self._stored(parcels, refused))
 
@@ -94,12 +94,14 @@ class Outbox:
         return None
 
     def _store(self, parcels: Sequence[Parcel]) -> None:
-        self._stored(parcels, self._queue.finish([parcel.outcome for parcel in parcels]))
+        with _doubt(parcels):
+            refused = self._queue.finish([parcel.outcome for parcel in parcels])
+        self._stored(parcels, refused)
 
     def _stored(self, parcels: Sequence[Parcel], refused: set[str]) -> None:
         for parcel in parcels if refused else ():
             if parcel.run.job.id in refused:
-                logger.warning("The outcome of %s came too late: its claim was lost meanwhile", parcel.name)
+                logger.warning("The outcome of %s came too late: %s", parcel.name, parcel.reason)
         self._remove(parcels)
 
     def _remove(self, parcels: Sequence[Parcel]) -> None:
@@ -109,17 +111,37 @@ class Outbox:
             self._on_gone(parcel.run, parcel.outcome)
 
 
+@contextmanager
+def _doubt(parcels: Sequence[Parcel]) -> Iterator[None]:
+    """A queue that could not be reached may have stored them all the same."""
+    try:
+        yield
+    except QueueUnavailable:
+        for parcel in parcels:
+            parcel.is_unsure = True
+        raise
+
+
 class Parcel:
     """An outcome that waits, and how often it was offered in vain."""
 
-    __slots__ = ("outcome", "run", "tries")
+    __slots__ = ("is_unsure", "outcome", "run", "tries")
 
     def __init__(self, run: Run, outcome: Outcome) -> None:
         self.run = run
         self.outcome = outcome
         self.tries = 0
+        self.is_unsure = False
+        """Whether it was offered and there was no answer."""
 
     @property
     def name(self) -> str:
         """The job in words."""
         return f"job {self.run.job.id} ({self.run.job.task_path})"
+
+    @property
+    def reason(self) -> str:
+        """Why it was refused, in words."""
+        if self.is_unsure:
+            return "it was stored when it was offered before, or its claim was lost meanwhile"
+        return "its claim was lost meanwhile"
