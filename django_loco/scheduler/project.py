@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DatabaseError, connections, transaction
 
@@ -15,7 +15,21 @@ from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from .entries import Upcoming
 from .registry import Problem, Registry, default
-from .stored import NO_TABLE, NoTable, Pause, Reader, Stored, database, has_database, model, now
+from .stored import (
+    NO_TABLE,
+    NoTable,
+    Pause,
+    Reader,
+    Stored,
+    database,
+    has_database,
+    lacks_tables,
+    model,
+    needing_tables,
+    now,
+)
+
+T = TypeVar("T")
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -39,7 +53,7 @@ class Current(NamedTuple):
 def current() -> Current:
     """Return the schedules of code, settings and database; without those of a database that cannot be read."""
     try:
-        stored = _read()
+        stored = _safely(Reader.read)
     except NoTable:
         stored = Stored()
     except DatabaseError as error:
@@ -66,7 +80,7 @@ def run(name: str) -> TaskResult[..., Any]:
 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
     """
-    return (default if default.has(name) else current().registry).run(name)
+    return _having(name).run(name)
 
 
 def pause(name: str, *, by: str = "") -> bool:
@@ -75,7 +89,8 @@ def pause(name: str, *, by: str = "") -> bool:
     Schedulers see it within 5 seconds. ``by`` is shown: who paused it. Raises ``LocoConfigurationError`` if there is no
     such schedule, or no table in the database.
     """
-    _require(name)
+    _having(name)
+    _require_tables()
     states = model("ScheduleState").objects
     states.get_or_create(name=name)
     changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=now(), paused_by=by[:200])
@@ -87,26 +102,39 @@ def resume(name: str) -> bool:
 
     Raises what ``pause`` raises.
     """
-    _require(name)
+    _having(name)
+    _require_tables()
     paused = model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
 
 
-def _require(name: str) -> None:
-    """Raise ``LocoConfigurationError`` unless there is a schedule ``name``, be it off, and a table for its pauses."""
+def _having(name: str) -> Registry:
+    """Return the schedules of the code, and the one of the database that is called ``name``, if none of those is.
+
+    Raises ``LocoConfigurationError`` if there is no such schedule.
+    """
+    if default.has(name):
+        return default
     try:
-        registry = default.joined(_read().rows)
-    except NoTable as error:
-        raise LocoConfigurationError(NO_TABLE) from error
-    if not registry.has(name):
-        known = sorted(entry.name for entry in registry.entries())
-        raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, known)}")
+        found = default.joined(_safely(lambda reader: reader.some(name=name)))
+        known = [] if found.has(name) else list(_safely(lambda _: model("Schedule").objects.values_list("name")))
+    except NoTable:
+        found, known = default, []
+    if not found.has(name):
+        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in known})
+        raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, names)}")
+    return found
 
 
-def _read() -> Stored:
+def _require_tables() -> None:
+    if not has_database() or lacks_tables():
+        raise LocoConfigurationError(NO_TABLE)
+
+
+def _safely(read: Callable[[Reader], T]) -> T:
+    """Return what is read. Raises ``NoTable``; a table that is missing does not end the caller's transaction."""
     if not has_database():
         raise NoTable
-    # A table that is missing must not end the caller's transaction.
-    inner = transaction.atomic(using=database()) if connections[database()].in_atomic_block else nullcontext()
-    with inner:
-        return Reader(default.exposed).read()
+    inside = connections[database()].in_atomic_block
+    with needing_tables(), transaction.atomic(using=database()) if inside else nullcontext():
+        return read(Reader(default.exposed))

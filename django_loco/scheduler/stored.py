@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -80,16 +81,17 @@ class Reader:
 
         What has not changed are the same objects as before. Raises ``NoTable``, and what the database raises.
         """
-        try:
+        with needing_tables():
             version = model("Schedule").objects.all().version()
             if thoroughly or version != self._version:
                 self._rows = self._read_rows()
                 self._version = version
             return Stored(self._rows, pauses())
-        except DatabaseError as error:
-            if lacks_tables():
-                raise NoTable from error
-            raise
+
+    def some(self, **lookup: Any) -> list[Entry | Problem]:
+        """Return those that ``lookup`` finds. Raises what ``read`` raises."""
+        with needing_tables():
+            return [self._made(row) for row in model("Schedule").objects.filter(**lookup).values()]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
         known = self._known
@@ -109,6 +111,17 @@ class Reader:
             # Whatever is wrong with this one, the others have to run.
             logger.exception("Schedule %r in the database cannot be understood", row["name"])
             return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, row["name"])
+
+
+@contextmanager
+def needing_tables() -> Iterator[None]:
+    """Turn what the database raises into ``NoTable`` if that is the cause."""
+    try:
+        yield
+    except DatabaseError as error:
+        if lacks_tables():
+            raise NoTable from error
+        raise
 
 
 def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:

@@ -30,7 +30,7 @@ TICK, SEND = tick.module_path, send.module_path
 
 
 @pytest.fixture(autouse=True)
-def project(own_schedules, monkeypatch):
+def declared(own_schedules, monkeypatch):
     """A project whose code has a schedule, and exposes two tasks and a management command."""
     exposed = Exposed()
     monkeypatch.setattr(default, "_exposed", exposed)
@@ -363,8 +363,8 @@ def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, project):
-    project.every(tick, seconds=1, name="fast")
+def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, declared):
+    declared.every(tick, seconds=1, name="fast")
     scheduler.pause("fast")
     running.start()
     until(lambda: running.health()["last_pass_age"] is not None)
@@ -373,13 +373,13 @@ def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, project):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_hangs_holds_up_no_tick(running, project, monkeypatch):
+def test_a_database_that_hangs_holds_up_no_tick(running, declared, monkeypatch):
     """The queue is in memory; the thread that reads schedules hangs until the end."""
     hanging = threading.Event()
     monkeypatch.setattr(Reader, "read", lambda self, **options: hanging.wait(30))
     memory = {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "memory", "mode": "BackgroundQueue"}}
     with override_settings(TASKS={"default": memory}):
-        project.every(tick, seconds=1, name="fast")
+        declared.every(tick, seconds=1, name="fast")
         began = time.monotonic()
         running.start()
         until(lambda: keys("fast"))
