@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from django.utils import timezone
 
@@ -16,8 +16,12 @@ from ..serialization import decode_call, encode_call
 from .misfire import CAP, Misfire, misfire_of
 from .shorthand import length_of, moment_of
 from .triggers import Once, Trigger, Within, delay_of
+from .waiting import Occasion
 
 LONGEST_NAME = 200
+
+
+Overlap = Literal["allow", "skip", "queue"]
 
 
 class Place(NamedTuple):
@@ -57,6 +61,9 @@ class Entry:
     misfire: Misfire = field(default_factory=Misfire)
     """What becomes of ticks that were missed."""
 
+    overlap: Overlap = "allow"
+    """What becomes of a tick while an earlier job has not ended."""
+
     run_on_start: bool = False
     """Whether it also runs once per deploy."""
 
@@ -72,13 +79,19 @@ class Entry:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
+    def occasion(self, tick: datetime) -> Occasion:
+        """Return ``tick`` as what this schedule is to be fired for."""
+        return Occasion(self.name, self.key(tick), tick, str(tick), self.overlap)
+
     def run_at(self, tick: datetime) -> datetime:
         """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
 
     def at_start(self, moment: datetime, release: str) -> Entry:
         """Return the run on start: one at ``moment``, or whenever the first scheduler of ``release`` had it."""
-        return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire())
+        # A deploy has no other tick: what may not run beside an earlier job waits for its end.
+        overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
+        return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire(), overlap=overlap)
 
 
 class Upcoming(NamedTuple):
@@ -152,6 +165,7 @@ def entry_of(
     misfire: object = "once",
     grace: object = None,
     cap: object = CAP,
+    overlap: object = "allow",
     **changes: object,
 ) -> Entry:
     """Return a schedule; ``changes`` are what its jobs have other than their task.
@@ -169,6 +183,7 @@ def entry_of(
         tags=_tags(tags),
         jitter=length_of("jitter", jitter),
         misfire=misfire_of(misfire, grace, cap),
+        overlap=_overlap(overlap),
         run_on_start=_yes_or_no("run_on_start", run_on_start),
         place=place,
     )
@@ -180,6 +195,13 @@ def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
     zone = trigger.zone or timezone.get_default_timezone()
     limits = (("start", start), ("end", end))
     return Within(trigger, *(None if value is None else moment_of(field, value, zone) for field, value in limits))
+
+
+def _overlap(value: object) -> Overlap:
+    for known in get_args(Overlap):
+        if value == known:
+            return known  # type: ignore[no-any-return]
+    raise LocoConfigurationError(f'overlap is {value!r}; it must be "allow", "skip" or "queue".')
 
 
 def _yes_or_no(field: str, value: object) -> bool:

@@ -1,4 +1,8 @@
-"""What becomes of ticks that are due: their jobs are enqueued, or they wait, or they are left out."""
+"""What becomes of ticks that are due: their jobs are enqueued, or they wait, or they are left out.
+
+While their store is away they wait in the agenda, so that they may come to count as missed; while an earlier job of
+their schedule has not ended, in a line of their own (see ``overlap``).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ from .agenda import Agenda, Due
 from .entries import Entry
 from .misfire import PAUSE
 from .outages import Outages
+from .overlap import Turns
+from .triggers import delay_of
+from .waiting import Occasion
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -38,6 +45,7 @@ class Firing:
 
     def __init__(self) -> None:
         self.outages = Outages()
+        self.turns = Turns(self.outages, self._fire_late)
         self.last_tick: float | None = None
         """When a job was enqueued last (``time.monotonic()``); ``None``: not yet."""
         self.late = 0
@@ -51,9 +59,30 @@ class Firing:
             if until := self.outages.wait_until(entry.task.backend, now):
                 agenda.postpone(due, until)
             elif (fired := _caught_up(agenda, entry, due, now)) is not None:
-                ready[entry.task.backend].append(Ready(entry, due, fired))
+                tick = Ready(entry, due, fired)
+                if self._is_its_turn(agenda, tick, now):
+                    ready[entry.task.backend].append(tick)
         for alias, together in ready.items():
             self._fire_together(agenda, alias, together, now)
+
+    def retry_now(self, now: datetime) -> None:
+        """Try all that waits: the clock was put back to ``now``, and when to try is not what it was."""
+        self.outages.retry_now(now)
+        self.turns.waiting.retry_now(now)
+
+    def _is_its_turn(self, agenda: Agenda, ready: Ready, now: datetime) -> bool:
+        """Whether to fire a tick at once; if not, the agenda goes on without it."""
+        entry, tick = ready.entry, ready.fired.tick
+        try:
+            if self.turns.has_come(entry, entry.occasion(tick), now):
+                return True
+        except QueueError as error:
+            self._postpone(agenda, entry.task.backend, [ready], error, now)
+            return False
+        except Exception:
+            logger.exception("Schedule %r: the tick of %s could not be fired and is left out", entry.name, tick)
+        agenda.follow(ready.fired, tick)
+        return False
 
     def _fire_together(self, agenda: Agenda, alias: str, batch: Sequence[Ready], now: datetime) -> None:
         """Enqueue the jobs in one round trip. If one of them is at fault, the others are enqueued without it."""
@@ -84,9 +113,16 @@ class Firing:
         for ready in batch:
             agenda.postpone(ready.due, until)
 
+    def _fire_late(self, entry: Entry, occasion: Occasion) -> None:
+        """Enqueue the job of what has waited for its turn."""
+        backend: Any = entry.task.get_backend()
+        backend.enqueue_ticks([_call(entry, occasion)])
+        self.last_tick = time.monotonic()
+        self.outages.end(entry.task.backend)
+
     def _enqueue(self, batch: Sequence[Ready], now: datetime) -> None:
         backend: Any = batch[0].entry.task.get_backend()
-        results = backend.enqueue_ticks([_call(entry, fired.tick) for entry, _, fired in batch])
+        results = backend.enqueue_ticks([_call(entry, entry.occasion(fired.tick)) for entry, _, fired in batch])
         for (entry, _, fired), result in zip(batch, results, strict=True):
             self._tell(entry, fired.tick, now, is_ours=result is not None)
 
@@ -101,8 +137,9 @@ class Firing:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
 
-def _call(entry: Entry, tick: datetime) -> Tick:
-    return Tick(entry.task, entry.args, entry.kwargs, entry.key(tick), entry.run_at(tick))
+def _call(entry: Entry, occasion: Occasion) -> Tick:
+    run_at = occasion.at + delay_of(occasion.key, entry.jitter)
+    return Tick(entry.task, entry.args, entry.kwargs, occasion.key, run_at)
 
 
 def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | None:

@@ -54,6 +54,9 @@ class Options(TypedDict, total=False):
     cap: int
     """How many are, at most."""
 
+    overlap: Literal["allow", "skip", "queue"]
+    """What becomes of a tick while an earlier job has not ended: it is fired, left out, or waits for that end."""
+
     run_on_start: bool
     """Whether it also runs once per deploy, when its first scheduler starts."""
 

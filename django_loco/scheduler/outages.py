@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..exceptions import QueueError
+from ..exceptions import QueueError, QueueFull
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -24,6 +24,8 @@ class _Outage:
     """When it is tried again."""
 
     attempts: int = 1
+    is_full: bool = False
+    """Whether it answers, and has no room."""
 
 
 class Outages:
@@ -50,6 +52,7 @@ class Outages:
             logger.error("TASKS[%r] takes no jobs, so the ticks of its schedules wait: %s", alias, error)
         outage.until = now + min(LONGEST_RETRY, timedelta(seconds=2.0 ** min(outage.attempts - 1, 8)))
         outage.attempts += 1
+        outage.is_full = isinstance(error, QueueFull)
         return outage.until
 
     def end(self, alias: str) -> None:
@@ -57,6 +60,11 @@ class Outages:
         outage = self._outages.pop(alias, None)
         if outage:
             logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - outage.since)
+
+    def reached(self, alias: str) -> None:
+        """Note that the queue answered; whether it takes jobs again is another question if it was full."""
+        if alias in self._outages and not self._outages[alias].is_full:
+            self.end(alias)
 
     def retry_now(self, now: datetime) -> None:
         """Try all of them again: the clock was put back to ``now``, and when to try is not what it was."""

@@ -32,6 +32,7 @@ class Plan:
         self._registry = registry
         self._tags = tags
         self._pauses: Mapping[str, Pause] = {}
+        self._by_name: Mapping[str, Entry] = {}
         self._starts: list[Entry] = []
         self._began: datetime | None = now
         """Where the ticks of what the database has begin; ``None``: it has been read, and what is new begins now."""
@@ -43,6 +44,7 @@ class Plan:
     def begin(self, now: datetime) -> None:
         """Find the schedules of the code, and of each the tick to begin with."""
         entries = self._registry.entries(self._tags)
+        self._by_name = {entry.name: entry for entry in entries}
         self._starts, self._began = _starts(entries, now), now
         self.agenda = Agenda([*entries, *self._starts], now, _first(entries))
         self._count(self._registry)
@@ -51,6 +53,7 @@ class Plan:
         """Go on with what the database has now."""
         registry = self._registry.joined(stored.rows)
         entries = registry.entries(self._tags)
+        self._by_name = {entry.name: entry for entry in entries}
         begin, self._began = self._began, None
         self.agenda.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
         self._pauses = stored.pauses
@@ -72,6 +75,11 @@ class Plan:
             return False
         self.agenda.follow(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
+
+    def entry(self, name: str) -> Entry | None:
+        """Return the schedule ``name`` as it is now; ``None``: there is none any more, or it is paused."""
+        pause = self._pauses.get(name)
+        return None if pause and pause.since else self._by_name.get(name)
 
     def start_over(self, now: datetime) -> None:
         """Compute all next ticks anew: the clock was put back."""

@@ -137,8 +137,9 @@ class Scheduler(Component):
 
         ``schedules`` and ``broken`` are counts; ``last_pass_age`` and ``last_tick_age`` seconds since the thread last
         looked at its agenda and last fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue
-        tick is late, ``late_ticks`` how many were fired more than 5 seconds late, ``unreachable`` the ``TASKS`` aliases
-        whose queue takes nothing, and ``stuck`` whether the thread has not come round for ``HUNG`` seconds.
+        tick is late, ``late_ticks`` how many were fired more than 5 seconds late, ``waiting`` how many wait until an
+        earlier job has ended, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether
+        the thread has not come round for ``HUNG`` seconds.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
@@ -149,6 +150,7 @@ class Scheduler(Component):
             "last_tick_age": _age(self._firing.last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),
             "late_ticks": self._firing.late,
+            "waiting": self._firing.turns.waiting.count,
             "unreachable": self._firing.outages.aliases,
             "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }
@@ -166,6 +168,8 @@ class Scheduler(Component):
         while not self._quiet.is_set() and (batch := self._plan.due(now)):
             self._firing.fire(self._agenda, batch, now)
             now = self._now()
+        if not self._quiet.is_set():
+            self._firing.turns.advance(self._plan.entry, now)
         self._last_pass = time.monotonic()
         return self._wait(now)
 
@@ -185,7 +189,7 @@ class Scheduler(Component):
             connections.close_all()
 
     def _wait(self, now: datetime) -> float:
-        next_at = self._agenda.next_at
+        next_at = min(filter(None, (self._agenda.next_at, self._firing.turns.waiting.next_at)), default=None)
         if next_at is None or self._quiet.is_set():
             return LONGEST_WAIT
         return min(LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))
@@ -196,7 +200,7 @@ class Scheduler(Component):
         if now < self._latest - PUT_BACK:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
             self._plan.start_over(now)
-            self._firing.outages.retry_now(now)
+            self._firing.retry_now(now)
         self._latest = now
         return now
 

@@ -16,7 +16,7 @@ from .triggers import Once, Trigger
 
 #: Which options of a schedule are the same as in Python.
 _SAME = (
-    *("args", "kwargs", "tags", "start", "end", "jitter", "misfire", "grace", "cap", "run_on_start"),
+    *("args", "kwargs", "tags", "start", "end", "jitter", "misfire", "grace", "cap", "overlap", "run_on_start"),
     *("queue", "priority", "backend", "max_attempts", "timeout"),
 )
 KEYS = ("run", "schedule", "at", "timezone", "shell", "output", *_SAME)

@@ -467,6 +467,7 @@ def test_health(registry, clock, store):
         "last_tick_age": None,
         "late_by": 0.0,
         "late_ticks": 0,
+        "waiting": 0,
         "unreachable": [],
         "stuck": False,
     }

@@ -1,0 +1,107 @@
+"""What becomes of a tick while an earlier job of its schedule has not ended.
+
+* ``"allow"``: it is fired all the same.
+* ``"skip"``: it is left out.
+* ``"queue"``: it waits until that job has ended, and is fired then: one after the other, in their order.
+
+Every job of the schedule counts that waits or runs: of another tick, of a run by hand, whoever has made it.
+
+How far that holds
+------------------
+To look whether such a job is there, and to enqueue one, are two steps. So a run by hand that is begun between the two
+runs beside the tick; and so do two ticks if one scheduler fires the first a whole period late, at the moment at which
+another fires the second. Never are there two jobs of one tick. And a job that was presumed dead, and so was given to
+another worker, may still be running. What must never run twice at a time needs a lock of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ..exceptions import QueueError
+from ..job import READY, RUNNING
+from .entries import Entry
+from .jobs import jobs_of
+from .outages import Outages
+from .waiting import Occasion, Waiting
+
+logger = logging.getLogger("django_loco.scheduler")
+
+#: How many of a schedule's newest jobs are looked through.
+LOOK = 50
+#: How often is looked whether the job has ended that a tick waits for.
+LOOK_EVERY = timedelta(seconds=1)
+
+
+class Turns:
+    """Decides whose turn it is, and fires what has waited for it with ``fire``.
+
+    1. ``has_come`` is asked for each tick that is due; what has to wait gets into line.
+    2. ``advance`` fires from the lines, the first of each that can be. One look a second for each line.
+
+    Used by one thread; ``waiting.count`` may be read from others.
+    """
+
+    def __init__(self, outages: Outages, fire: Callable[[Entry, Occasion], None]) -> None:
+        self.waiting = Waiting()
+        self._outages = outages
+        self._fire = fire
+
+    def has_come(self, entry: Entry, occasion: Occasion, now: datetime) -> bool:
+        """Whether ``occasion`` is to be fired now. If not, it waits, or is left out. Raises ``QueueError``."""
+        if occasion.overlap == "allow":
+            return True
+        has_line = entry.name in self.waiting
+        # Where the store is away a tick does not get into line unseen: it may come to count as missed.
+        can_tell = has_line and entry.task.backend not in self._outages.aliases
+        if not (can_tell or self._is_busy(entry, occasion) or has_line):
+            return True
+        if occasion.overlap == "queue":
+            self.waiting.add(occasion, now + LOOK_EVERY, entry.misfire.cap)
+        else:
+            _tell_left_out(occasion)
+        return False
+
+    def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
+        """Try what waits; that of schedules which ``entry_of`` does not know is left out."""
+        for name in self.waiting.ready(now):
+            entry = entry_of(name)
+            while occasion := self.waiting.first(name):
+                until = None if entry is None else self._tried(entry, occasion, now)
+                if until is not None:
+                    self.waiting.postpone(name, until)
+                    break
+                self.waiting.drop(name)
+
+    def _tried(self, entry: Entry, occasion: Occasion, now: datetime) -> datetime | None:
+        """Return when to try again; ``None``: it is done with."""
+        alias = entry.task.backend
+        if until := self._outages.wait_until(alias, now):
+            return until
+        try:
+            if occasion.overlap == "allow" or not self._is_busy(entry, occasion):
+                self._fire(entry, occasion)
+            elif occasion.overlap == "queue":
+                return now + LOOK_EVERY
+            else:
+                _tell_left_out(occasion)
+        except QueueError as error:
+            return self._outages.note(alias, error, now)
+        except Exception:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception(
+                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occasion.told
+            )
+        return None
+
+    def _is_busy(self, entry: Entry, occasion: Occasion) -> bool:
+        """Whether an earlier job has not ended; not if that of ``occasion`` is there: another scheduler has made it."""
+        jobs = jobs_of(entry, LOOK)
+        self._outages.reached(entry.task.backend)
+        return all(job.key != occasion.key for job in jobs) and any(job.status in (READY, RUNNING) for job in jobs)
+
+
+def _tell_left_out(occasion: Occasion) -> None:
+    logger.info("Schedule %r: the tick of %s is left out: an earlier job has not ended", occasion.name, occasion.told)
