@@ -16,7 +16,8 @@ from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
 from .conf import loco_settings, worker_mode
 from .exceptions import UnknownTask
-from .job import Job, utcnow
+from .job import REQUEST, Job, utcnow
+from .log import bound
 from .queues import Queue, queue_for
 from .results import load_task, result_of
 from .retry import stored
@@ -193,10 +194,12 @@ class LocoBackend(BaseTaskBackend):
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
-    """Return what ``using()`` changed. Tags travel by themselves, for a queue chooses by them."""
+    """Return what ``using()`` changed, and the id of the request. Tags travel apart, for a queue chooses by them."""
     names = [name for name in getattr(task, "overrides", ()) if name != "tags"]
+    request_id = bound("request_id")
     try:
-        return {name: stored(name, getattr(task, name)) for name in names}
+        options = {name: stored(name, getattr(task, name)) for name in names}
+        return options | {REQUEST: request_id} if request_id else options
     except ValueError as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
 

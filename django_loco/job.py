@@ -17,6 +17,8 @@ from .exceptions import LostJob
 
 #: How often a job may take its worker down before it fails as ``LostJob``.
 MAX_LOST = 3
+#: Among the options of a job, the id of the request that it comes from.
+REQUEST = "request_id"
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
@@ -79,7 +81,7 @@ class Job:
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What ``.using()`` changed for this call alone: any of ``conf.TASK_OPTIONS`` but tags, as JSON values."""
+    """JSON values: what ``.using()`` changed for this call alone, and under ``REQUEST`` who asked for it."""
 
     key: str | None = None
     """A once-key: the queue takes one job with it, ever; ``None``: no limit. See also ``series``."""
@@ -110,6 +112,18 @@ class Job:
 
     worker_id: str | None = None
     """Who holds it, while ``RUNNING``."""
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
+        if REQUEST not in self.options:
+            return self.options
+        return {name: given for name, given in self.options.items() if name != REQUEST}
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request in which it was enqueued, be it by a job of a job of that; empty if there was none."""
+        return self.options.get(REQUEST, "") if self.options else ""
 
     @property
     def due_at(self) -> datetime:

@@ -8,7 +8,8 @@ own, name the filter in ``LOGGING``; it gives each record the attributes that a 
 
 ``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its
 id and the number of the attempt. In a request it is ``[web] request#5f0c77de``, if ``MIDDLEWARE`` names
-``django_loco.middleware.request_id``. One by one they are ``component``, ``task``, ``job_id``, ``attempt`` and
+``django_loco.middleware.request_id``; a job that was enqueued in one, or by such a job, has ``request=5f0c77de`` behind
+its own label, in whatever process it runs. One by one they are ``component``, ``task``, ``job_id``, ``attempt`` and
 ``request_id``.
 """
 
@@ -65,6 +66,11 @@ def bind(**fields: Any) -> Token[Fields]:
     return _bound.set({**_bound.get(), **fields})
 
 
+def bound(name: str) -> Any:
+    """Return what one of ``FIELDS`` is bound to in this thread or asyncio task; ``None``: to nothing."""
+    return _bound.get().get(name)
+
+
 def number_process(number: int) -> None:
     """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
     global _place
@@ -115,12 +121,14 @@ def label(record: logging.LogRecord) -> str:
 
 
 def place_label(record: logging.LogRecord) -> str:
-    """Return ``send#9f3a01bc/2`` in a job, ``request#5f0c77de`` in a request, else nothing."""
+    """Return ``send#9f3a01bc/2 request=5f0c77de`` in a job of a request, ``request#5f0c77de`` in the request itself."""
     fields = record.__dict__
     # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
+    request = fields["request_id"][-8:]
     if fields["job_id"]:
-        return f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
-    return f"request#{fields['request_id'][-8:]}" if fields["request_id"] else ""
+        job = f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
+        return f"{job} request={request}" if request else job
+    return f"request#{request}" if request else ""
 
 
 class LabelFormatter(logging.Formatter):

@@ -52,8 +52,8 @@ def stand_in(path: str, backend: str) -> Task[..., Any]:
 def policy_of(task: Task[..., Any], job: Job) -> Policy:
     """Return what holds for ``job``: ``LOCO``'s defaults, the task's, ``LOCO["TASKS"]``, what ``using()`` gave."""
     loco = loco_settings()
-    if job.options:
-        return _merged(task, job.task_path, loco, job.options)
+    if job.options and (overrides := job.overrides):
+        return _merged(task, job.task_path, loco, overrides)
     known_task, known_loco, policy = _policies.get(job.task_path, (None, None, None))
     if policy is None or known_task is not task or known_loco is not loco:
         policy = _merged(task, job.task_path, loco, {})
@@ -134,12 +134,13 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     say now. It is slow as well, and this happens for every job.
     """
     stored = (job.priority, job.queue_name, job.backend, _shown(job.run_after))
-    if not job.options and stored == (task.priority, task.queue_name, task.backend, task.run_after):
+    overrides = job.overrides if job.options else {}
+    if not overrides and stored == (task.priority, task.queue_name, task.backend, task.run_after):
         return task
     changes: dict[str, Any] = dict(zip(("priority", "queue_name", "backend", "run_after"), stored, strict=True))
-    if job.options:
-        changes |= {name: _shown_option(name, value) for name, value in job.options.items()}
-        changes["overrides"] = tuple(job.options)
+    if overrides:
+        changes |= {name: _shown_option(name, value) for name, value in overrides.items()}
+        changes["overrides"] = tuple(overrides)
     copy: Task[..., Any] = object.__new__(type(task))
     _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
     return copy

@@ -49,8 +49,11 @@ def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome 
 
 
 def label(job: Job) -> None:
-    """Label what is logged from here on, in this context, with the job, its task and attempt."""
-    bind(job_id=job.id, task=job.task_path, attempt=job.attempt)
+    """Label what is logged from here on, in this context, with the job, its task and attempt, and its request.
+
+    So the jobs that it enqueues come from the same request.
+    """
+    bind(job_id=job.id, task=job.task_path, attempt=job.attempt, request_id=job.request_id)
 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:

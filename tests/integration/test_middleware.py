@@ -14,6 +14,9 @@ from django.test import AsyncClient, Client
 from django.urls import path
 
 from django_loco import log
+from django_loco.queues import queue_for
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
 
 pytestmark = pytest.mark.urls(__name__)
 logger = logging.getLogger("shop")
@@ -38,7 +41,12 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
-urlpatterns = [path("page", page), path("apage", apage), path("stream", stream)]
+def order(request: Any) -> HttpResponse:
+    enqueue_many(tasks.add.using(timeout=5), [(1, 2)])
+    return HttpResponse(tasks.add.enqueue(1, 2).id)
+
+
+urlpatterns = [path("page", page), path("apage", apage), path("stream", stream), path("order", order)]
 
 
 @pytest.fixture
@@ -86,3 +94,17 @@ def test_the_thread_forgets_it_afterwards(seen):
 def test_an_id_that_the_client_gives_is_kept_less_what_does_not_belong_into_a_log(seen, given, kept):
     response = Client(headers={"X-Request-ID": given}).get("/page")
     assert response["X-Request-ID"] == kept or (kept is None and len(response["X-Request-ID"]) == 32)
+
+
+@pytest.mark.parametrize("queue", ["memory", "database"])
+def test_a_job_keeps_the_id_of_its_request_apart_from_its_options(settings, db, seen, queue):
+    options = {"queue": queue, "mode": "BackgroundQueue"}
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": options}}
+    answer = Client().get("/order")
+    plain, limited = sorted(queue_for("default").list(), key=lambda job: len(job.options))
+    assert [plain.request_id, limited.request_id] == [answer["X-Request-ID"]] * 2
+    assert (plain.overrides, limited.overrides) == ({}, {"timeout": 5})
+    shown = tasks.add.get_result(plain.id).task
+    assert shown == tasks.add
+    assert tasks.add.get_result(limited.id).task.overrides == ("timeout",)
+    assert queue_for("default").get(tasks.add.enqueue(1, 2).id).request_id == ""

@@ -55,8 +55,8 @@ def test_a_line_of_a_request(request_):
     assert json.loads(log.JSONFormatter().format(record()))["request_id"] == REQUEST["request_id"]
 
 
-def test_a_job_inside_of_a_request_is_labelled_as_a_job_and_has_both_ids_in_json(request_, job):
-    assert labelled(record()) == "[worker] send#9f3a01bc/2"
+def test_a_job_of_a_request_is_labelled_with_both_and_has_both_ids_in_json(request_, job):
+    assert labelled(record()) == "[worker] send#9f3a01bc/2 request=5f0c77de"
     fields = json.loads(log.JSONFormatter().format(record()))
     assert (fields["request_id"], fields["job_id"]) == (REQUEST["request_id"], JOB["job_id"])
 
