@@ -31,6 +31,7 @@ from django.utils import autoreload
 from ..shutdown import CLEAN, FORCED, TAIL
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
+from .stacks import log_stacks
 
 #: The exit code by which a child asks for the next one; Django's.
 RELOAD = 3
@@ -95,7 +96,8 @@ class Parent:
     1. ``run`` starts a child and waits for its end.
     2. A child that wants to be reloaded is followed by the next one; one that could not load its code, by the next
        one after a change; with any other the parent ends, too, with the same exit code.
-    3. Signals are passed on. What a stopping child has not done in its time, or by the third signal, ends it.
+    3. Signals are passed on, that for the stacks of all threads, too. What a stopping child has not done in its time,
+       or by the third signal, ends it.
     """
 
     def __init__(self, shutdown_timeout: float) -> None:
@@ -110,7 +112,7 @@ class Parent:
 
     def run(self) -> int:
         """Return the exit code of the last child."""
-        with Signals(self._on_signal):
+        with Signals(self._on_signal, {signal.SIGTTIN: self._show_stacks}):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:
@@ -158,6 +160,12 @@ class Parent:
             self._signals += 1
             self._tell_child(name)
         self._news.set()
+
+    def _show_stacks(self) -> None:
+        log_stacks()
+        with self._lock:
+            if self._link is not None and LOADED in said(self._link):
+                pass_on(self._link, "SIGTTIN")
 
     def _tell_child(self, name: str) -> None:
         if self._child is None or self._link is None:

@@ -30,6 +30,15 @@ def test_a_change_reloads_the_site_while_jobs_and_requests_run(project):
     assert process.terminate() == CLEAN
 
 
+def test_stacks_of_the_parent_and_its_child(project):
+    process = project.serve("--worker")
+    process.signal(signal.SIGTTIN)
+    process.wait_for("What every thread and asyncio task is at", count=2)
+    process.wait_for("Thread loco-worker-heartbeat")
+    assert get(project.url()) == "version 1"
+    assert process.terminate() == CLEAN
+
+
 def test_a_job_that_outlasts_the_reload_is_run_again(project):
     project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 1}
     process = project.serve("--worker")
