@@ -1,6 +1,7 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .lead import ScheduleLead
 from .schedule import Schedule, ScheduleState
 
-__all__ = ["JobIdField", "Schedule", "ScheduleState", "StoredJob"]
+__all__ = ["JobIdField", "Schedule", "ScheduleLead", "ScheduleState", "StoredJob"]
