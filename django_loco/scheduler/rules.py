@@ -10,8 +10,10 @@ from django.core.exceptions import ValidationError
 from ..exceptions import LocoConfigurationError
 from .entries import Entry
 from .registry import default
-from .stored import KEYS, entry_of_row
+from .stored import KEYS, PLACE, entry_of_row, item_of
+from .written import entry_from
 
+_WHEN = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
 #: What jobs have other than their task; what is wrong with one is told of all that are given.
 _CHANGES = ("queue", "priority", "max_attempts", "timeout")
 
@@ -25,6 +27,15 @@ def keep(row: Any) -> Entry:
     if default.has(row.name):
         raise ValidationError({"name": "there is one of this name in the code or the settings; give it another."})
     return entry
+
+
+def only_when(row: Any) -> Entry:
+    """Return a schedule that runs when ``row`` does, whatever that runs. Raises ``ValidationError``."""
+    values = {key: getattr(row, key) if key in _WHEN else None for key in KEYS}
+    try:
+        return entry_from("preview", item_of(values) | {"run": "check"}, PLACE)
+    except LocoConfigurationError as error:
+        raise ValidationError({field_of(str(error)): str(error)}) from error
 
 
 def field_of(message: str) -> str:

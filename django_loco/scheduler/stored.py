@@ -131,7 +131,7 @@ def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
 def entry_of_row(row: Row, exposed: Exposed) -> Entry:
     """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
     exposed.require(row["run"])
-    return entry_from(row["name"], _with_all_words(_item(row)), PLACE)
+    return entry_from(row["name"], _with_all_words(item_of(row)), PLACE)
 
 
 def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
     return rest | {"run": shlex.join([*words, *map(str, item["args"])])}
 
 
-def _item(row: Row) -> dict[str, Any]:
+def item_of(row: Row) -> dict[str, Any]:
+    """Return ``row`` as it would be written in ``LOCO["SCHEDULE"]``."""
     return {
         key: aware(row[key]) if isinstance(row[key], datetime) else row[key]
         for key in KEYS

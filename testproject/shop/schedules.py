@@ -5,3 +5,6 @@ from django_loco import scheduler
 from .tasks import refresh_prices
 
 scheduler.every_minute(refresh_prices)
+
+# What schedules that are made in the admin may run, beside the tasks under @scheduler.expose.
+scheduler.expose("clearsessions")

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from django_loco import scheduler
 from django_loco.tasks import task
 
 from . import search
@@ -43,6 +44,7 @@ def index_batch(pks: list[int], run: str = "") -> int:
     return len(products)
 
 
+@scheduler.expose
 @task(priority=10, timeout=50)
 def refresh_prices() -> int:
     """Change some prices, and tell the index once that is committed. Runs every minute, see ``schedules.py``."""

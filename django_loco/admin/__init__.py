@@ -1,0 +1,5 @@
+"""What Django's admin shows of django-loco."""
+
+from .schedules import ScheduleAdmin
+
+__all__ = ["ScheduleAdmin"]

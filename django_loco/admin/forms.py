@@ -1,0 +1,158 @@
+"""The form of a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AdminTextInputWidget
+
+from ..models import Schedule
+from ..scheduler.registry import default
+from ..scheduler.stored import KEYS
+
+#: What is said of each field; here and not in the model, so that another word is no migration.
+LABELS = {
+    "args": "Arguments",
+    "kwargs": "Keyword arguments",
+    "at": "Or once at",
+    "after": "Or after",
+    "timezone": "Time zone",
+    "misfire": "Missed runs",
+}
+HELP = {
+    "name": "What tells it from all other schedules.",
+    "args": 'A list: ["eu", 5]. For a command: further words.',
+    "kwargs": 'An object: {"region": "eu"}.',
+    "schedule": 'In English, or as a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
+    "at": "For a single run.",
+    "after": "The name of a schedule: this one runs when its job has succeeded.",
+    "timezone": 'Whose wall clock it goes by: "Europe/Berlin". Blank: the one of the site.',
+    "start": "No run before it.",
+    "end": "No run after it.",
+    "jitter": "Seconds by up to which a run is put off, so that not everything begins at once.",
+    "misfire": "What becomes of what was due while no scheduler ran.",
+    "grace": "Seconds: what was missed by more is left out.",
+    "cap": "How many are made up for, at most. Blank: 100.",
+    "overlap": "What becomes of a run while the last one still goes on.",
+    "queue": "Blank, here and below: as the task has it.",
+    "timeout": "Seconds.",
+    "tags": "Words, with commas between them.",
+}
+NOTHING_EXPOSED = (
+    "The code exposes nothing yet: put @scheduler.expose above a task, or call scheduler.expose() with the name of a "
+    "management command in a schedules.py."
+)
+
+Choices = list[tuple[str, Any]]
+
+
+class RunWidget(forms.MultiWidget):
+    """A choice of what the code exposes, and a field for the arguments of a management command."""
+
+    template_name = "admin/django_loco/run.html"
+
+    def __init__(self) -> None:
+        arguments = AdminTextInputWidget({"placeholder": "arguments of the command", "class": "vTextField"})
+        super().__init__([forms.Select(), arguments])
+
+    def decompress(self, value: Any) -> list[str]:
+        """Return the two parts of ``value``."""
+        target, _, arguments = str(value or "").strip().partition(" ")
+        return [target, arguments]
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Offer what the code exposes now, and what is chosen even if it is not exposed any more."""
+        target = (value if isinstance(value, list) else self.decompress(value))[0]
+        self.widgets[0].choices = offered(target)  # type: ignore[attr-defined]
+        return super().get_context(name, value, attrs)
+
+
+class RunField(forms.MultiValueField):
+    """``run``, of two parts."""
+
+    widget = RunWidget
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__((forms.CharField(), forms.CharField(required=False)), require_all_fields=False, **options)
+
+    def compress(self, data_list: Sequence[str]) -> str:
+        """Return both parts as they are kept."""
+        return " ".join(part for part in data_list if part)
+
+
+class TagsField(forms.CharField):
+    """Words with commas between them, for a list of words."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what stands in the form."""
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        """Return the words."""
+        return [word.strip() for word in str(value or "").split(",") if word.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether there are other words."""
+        return self.to_python(self.prepare_value(initial)) != self.to_python(data)
+
+
+def offered(chosen: str) -> Choices:
+    """Return the choices of what to run."""
+    exposed = default.exposed
+    known = exposed.tasks | exposed.commands
+    groups: Choices = [("", "---------")]
+    if chosen and chosen not in known:
+        groups.append((chosen, f"{chosen} (not exposed by the code)"))
+    groups += [("Tasks", _pairs(exposed.tasks))] if exposed.tasks else []
+    groups += [("Management commands", _pairs(exposed.commands))] if exposed.commands else []
+    return groups
+
+
+def _pairs(names: Iterable[str]) -> Choices:
+    return [(name, name) for name in sorted(names)]
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A schedule. What is wrong is told at the field in question: see ``scheduler.rules``."""
+
+    run = RunField(help_text="A task, or a management command with its arguments, that the code exposes.")
+    tags = TagsField(required=False)
+
+    class Meta:
+        """Labels, and what the fields look like."""
+
+        model = Schedule
+        fields = ("name", "description", *KEYS)
+        labels = LABELS
+        widgets = {
+            "description": forms.Textarea({"rows": 2, "class": "vLargeTextField"}),
+            "args": AdminTextInputWidget({"class": "vTextField loco-json"}),
+            "kwargs": AdminTextInputWidget({"class": "vTextField loco-json"}),
+            "schedule": AdminTextInputWidget(),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, text in HELP.items():
+            if name in self.fields:
+                self.fields[name].help_text = text
+        if "run" in self.fields and not default.exposed.tasks | default.exposed.commands:
+            self.fields["run"].help_text = NOTHING_EXPOSED
+
+
+class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The part of it that says when, for the preview."""
+
+    class Meta:
+        """Its fields."""
+
+        model = Schedule
+        fields = ("schedule", "at", "timezone", "start", "end", "jitter")
+        field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
+
+    def _post_clean(self) -> None:
+        """Leave the rules to whoever asks: they are about fields that are not here."""
+        for name, value in self.cleaned_data.items():
+            setattr(self.instance, name, value)
