@@ -68,7 +68,7 @@ class LocoSettings:
     """Dotted paths of further components that run beside server, worker and scheduler."""
 
     REDACT: Sequence[str] = ()
-    """Names of job arguments that are never shown."""
+    """Names of job arguments that are never shown or logged."""
 
     LOG_FORMAT: Literal["text", "json"] = "text"
     """How the commands of django-loco write log lines."""

@@ -67,8 +67,8 @@ class Job:
     """The alias in ``TASKS``."""
 
     id: str = field(default_factory=new_id)
-    arguments: str = "[[],{}]"
-    """JSON text ``[args, kwargs]``."""
+    arguments: str = field(default="[[],{}]", repr=False)
+    """JSON text ``[args, kwargs]``. What shows it to anybody goes through ``redaction.shown_call``."""
 
     queue_name: str = "default"
     priority: int = 0

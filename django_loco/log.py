@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 from django.utils.termcolors import make_style
 
 from .compat import TASKS_LOGGER
+from .redaction import scrubbed
 
 Fields = Mapping[str, Any]
 
@@ -61,6 +62,9 @@ _place = ""
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
 
 
+_secrets: ContextVar[tuple[str, ...]] = ContextVar("django_loco.log.secrets", default=())
+
+
 def bind(**fields: Any) -> Token[Fields]:
     """Add ``fields`` (some of ``FIELDS``) to each line logged from here on in this thread or asyncio task."""
     return _bound.set({**_bound.get(), **fields})
@@ -80,6 +84,11 @@ def number_process(number: int) -> None:
 def unbind(token: Token[Fields]) -> None:
     """Take back the ``bind`` that returned ``token``; in the same thread or asyncio task, the last one first."""
     _bound.reset(token)
+
+
+def hide(secrets: Sequence[str]) -> None:
+    """Hide these texts in what is logged from here on in this thread or asyncio task, the longest first."""
+    _secrets.set(tuple(secrets))
 
 
 def drop(*names: str) -> None:
@@ -145,7 +154,8 @@ class LabelFormatter(logging.Formatter):
         """Return the line; a traceback's further lines carry no label."""
         self.filter(record)
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
-        return " ".join(part for part in (self._component(record), place, self.inner.format(record)) if part)
+        told = scrubbed(self.inner.format(record), _secrets.get())
+        return " ".join(part for part in (self._component(record), place, told) if part)
 
     def _component(self, record: logging.LogRecord) -> str:
         name = record.__dict__["component"]
@@ -220,6 +230,8 @@ class JSONFormatter(logging.Formatter):
             "message": _message(record),
             **{name: value for name, value in known.items() if value != ""},
         }
+        if secrets := _secrets.get():
+            line |= {name: scrubbed(line[name], secrets) for name in ("message", "exception", "stack") if name in line}
         return json.dumps(line, default=str)
 
 

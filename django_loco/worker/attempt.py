@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,8 +18,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from ..compat import Task, TaskError, TaskResult
+from ..conf import loco_settings
 from ..exceptions import Interrupted
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ..log import hide
+from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
@@ -85,7 +88,7 @@ def record_of(error: BaseException) -> TaskError:
 class Attempt:
     """A task, ready to be called once. Made by ``prepare``."""
 
-    __slots__ = ("function", "policy", "result", "run", "task")
+    __slots__ = ("function", "policy", "result", "run", "secrets", "task")
 
     def __init__(
         self,
@@ -101,6 +104,16 @@ class Attempt:
         self.result = result
         self.policy = policy
         self.function = function or task.func
+        self.secrets = self._secrets(loco_settings().REDACT)
+        """What of its arguments must not be told."""
+
+    def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
+        if not names:
+            return ()
+        first = (None,) if self.task.takes_context else ()
+        secrets = secrets_of(self.task.func, (*first, *self.result.args), self.result.kwargs, names)
+        hide(secrets)
+        return secrets
 
     @property
     def job(self) -> Job:
@@ -145,10 +158,16 @@ class Attempt:
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
-        record = record_of(error)
+        record = self._record_of(error)
         if self.policy.wants_retry(error, self.job.attempt):
             return Outcome(job=self.job, status=READY, error=record, run_after=self._next_attempt_at(error))
         return Outcome(job=self.job, status=FAILED, error=record)
+
+    def _record_of(self, error: BaseException) -> TaskError:
+        record = record_of(error)
+        if not self.secrets:
+            return record
+        return replace(record, traceback=scrubbed(record.traceback, self.secrets))
 
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early; not to be begun anew at once, if there was no reason to."""

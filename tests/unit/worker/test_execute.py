@@ -355,3 +355,25 @@ def test_log_lines_of_a_job_are_labelled():
     note()
     assert [seen[0][name] for name in ("job_id", "task", "attempt")] == [run.job.id, run.job.task_path, 1]
     assert seen[1]["job_id"] == ""
+
+
+@pytest.mark.parametrize("form", [log.JSONFormatter(), log.LabelFormatter(logging.Formatter("%(message)s"))])
+def test_what_must_not_be_shown_is_neither_in_the_error_nor_in_the_log(ended, form):
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(form.format(record))  # type: ignore[method-assign]
+    logging.getLogger(TASKS_LOGGER).addHandler(handler)
+    try:
+        with override_settings(LOCO={"REDACT": ["message"]}):
+            outcome = ended("fail", "no user called hunter2")
+        plain = ended("fail", "no user called hunter2")
+    finally:
+        logging.getLogger(TASKS_LOGGER).removeHandler(handler)
+    assert "hunter2" not in outcome.error.traceback
+    assert "ValueError: ********" in outcome.error.traceback
+    assert "hunter2" in plain.error.traceback
+    hidden, shown = (line for line in lines if "Traceback" in line)
+    assert "ValueError: ********" in hidden
+    assert "hunter2" not in hidden
+    assert "hunter2" in shown
+    assert "hunter2" not in repr(run_of("fail", "hunter2").job)
