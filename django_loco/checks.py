@@ -9,6 +9,7 @@ loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
 loco.W004  jobs wait in memory, in production (--deploy)
 loco.W007  a module of tasks, which may declare schedules, cannot be imported
+loco.W008  each request begins with a transaction in the SQLite file in which jobs wait
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -74,6 +75,7 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
     if connection.vendor == "postgresql":
         yield from _check_pool(alias, database, connection.settings_dict)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():
+        yield from _check_requests(alias, database, connection.settings_dict)
         try:
             with connection.cursor() as cursor:
                 mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
@@ -86,6 +88,20 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
                 hint='Let django-loco switch it to WAL: take journal_mode out of DATABASES OPTIONS["init_command"].',
                 id="loco.W003",
             )
+
+
+def _check_requests(alias: str, database: str, configured: dict[str, Any]) -> Iterator[CheckMessage]:
+    mode = configured.get("OPTIONS", {}).get("transaction_mode", "IMMEDIATE")  # what django-loco makes it
+    if configured["ATOMIC_REQUESTS"] and str(mode).upper() != "DEFERRED":
+        yield checks.Warning(
+            f"DATABASES[{database!r}]['ATOMIC_REQUESTS'] is on, and the jobs of TASKS[{alias!r}] wait in that SQLite "
+            "file: each request, also one that only reads, takes the file's one turn to write and keeps it to its end. "
+            "Requests are answered one after the other, and jobs wait for them.",
+            hint="Turn ATOMIC_REQUESTS off and put atomic() around what writes; or mark views that only read with "
+            "django.db.transaction.non_atomic_requests; or let jobs wait in a file of their own, named in "
+            f"TASKS[{alias!r}]['OPTIONS']['database']; or use PostgreSQL.",
+            id="loco.W008",
+        )
 
 
 def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterator[CheckMessage]:
