@@ -85,7 +85,7 @@ def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
 
 
 def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:
-    runs = ["paused"] if row.paused else [clock(run) for run in row.next_runs] or ["never again"]
+    runs = ["paused"] if row.paused else [clock(run) for run in row.next_runs] or ["-" if row.after else "never again"]
     zone = row.next_runs[0].tzinfo if row.next_runs else None
     told = [clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
     tags = ", ".join(row.tags)

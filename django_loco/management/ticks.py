@@ -10,16 +10,16 @@ from typing import Any
 from django.utils import timezone
 
 from ..scheduler.history import Tick, history
-from ..scheduler.registry import Registry, default
+from ..scheduler.project import having
 from .schedules import clock, table
 
 HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")
 
 
-def as_history(name: str, form: str, registry: Registry = default) -> Iterator[str]:
+def as_history(name: str, form: str) -> Iterator[str]:
     """Yield the lines of ``--history``. Raises ``LocoConfigurationError`` and ``QueueUnavailable``."""
-    zone = registry.entry(name).trigger.zone or timezone.get_default_timezone()
-    found = history(name, registry=registry)
+    found = history(name)
+    zone = having(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
         yield json.dumps([_told(tick) for tick in found], indent=2)
     elif found:

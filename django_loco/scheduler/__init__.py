@@ -9,6 +9,7 @@
     scheduler.cron("*/5 9-17 * * mon-fri", sync, args=["eu"], name="sync-eu")
     scheduler.when("7pm every Thursday", newsletter)
     scheduler.once(launch, at="2026-12-24 18:00")
+    scheduler.after("report", mail_report)
 
 or above a task, in ``tasks.py``::
 
@@ -39,6 +40,7 @@ monthly = default.monthly
 cron = default.cron
 when = default.when
 once = default.once
+after = default.after
 expose = default.expose
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Tick",
     "Trigger",
     "Upcoming",
+    "after",
     "cron",
     "daily",
     "every",

@@ -15,7 +15,7 @@ from ..exceptions import LocoConfigurationError
 from ..serialization import decode_call, encode_call
 from .misfire import CAP, Misfire, misfire_of
 from .shorthand import length_of, moment_of
-from .triggers import Once, Trigger, Within, delay_of
+from .triggers import After, Once, Trigger, Within, delay_of
 from .waiting import Occasion
 
 LONGEST_NAME = 200
@@ -83,6 +83,15 @@ class Entry:
         """Return ``tick`` as what this schedule is to be fired for."""
         return Occasion(self.name, self.key(tick), tick, str(tick), self.overlap)
 
+    @property
+    def after(self) -> str | None:
+        """The name of the schedule that this one runs after; ``None``: it has ticks of its own."""
+        return self.trigger.other if isinstance(self.trigger, After) else None
+
+    def occasion_after(self, member: str, now: datetime) -> Occasion:
+        """Return what this schedule is to be fired for when the run ``member`` of another has succeeded."""
+        return Occasion(self.name, f"{self.name}@{member}", now, member, self.overlap)
+
     def run_at(self, tick: datetime) -> datetime:
         """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
@@ -118,6 +127,9 @@ class Upcoming(NamedTuple):
     paused: bool = False
     """Whether its ticks are left out for now."""
 
+    after: str | None = None
+    """The schedule that it runs after, if it has no ticks of its own."""
+
 
 def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
     """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
@@ -137,6 +149,7 @@ def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
         next_runs=tuple(entry.run_at(tick).astimezone(zone) for tick in ticks),
         tags=entry.tags,
         source=str(entry.place),
+        after=entry.after,
     )
 
 
@@ -177,7 +190,7 @@ def entry_of(
     return Entry(
         name=checked.module_path if name is None else _name(name),
         task=checked,
-        trigger=_limited(trigger(), start, end),
+        trigger=_limited(_own(trigger(), start, end, run_on_start), start, end),
         args=arguments,
         kwargs=keywords,
         tags=_tags(tags),
@@ -187,6 +200,17 @@ def entry_of(
         run_on_start=_yes_or_no("run_on_start", run_on_start),
         place=place,
     )
+
+
+def _own(trigger: Trigger, start: object, end: object, run_on_start: object) -> Trigger:
+    """Return ``trigger``; where it has no ticks of its own, what is about ticks is refused."""
+    if isinstance(trigger, After):
+        given = {"start": start is not None, "end": end is not None, "run_on_start": run_on_start is not False}
+        for field in (field for field, is_given in given.items() if is_given):
+            raise LocoConfigurationError(
+                f"{field} is for schedules with ticks of their own, and this one runs after {trigger.other!r}."
+            )
+    return trigger
 
 
 def _limited(trigger: Trigger, start: object, end: object) -> Trigger:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..backend import Tick
 from ..exceptions import QueueError, QueueUnavailable
 from .agenda import Agenda, Due
+from .chains import Chains
 from .entries import Entry
 from .misfire import PAUSE
 from .outages import Outages
@@ -55,6 +56,7 @@ class Firing:
     def __init__(self) -> None:
         self.outages = Outages()
         self.turns = Turns(self.outages, self._fire_late)
+        self.chains = Chains(self.outages, self.turns.waiting)
         self.last_tick: float | None = None
         """When a job was enqueued last (``time.monotonic()``); ``None``: not yet."""
         self.late = 0
@@ -80,10 +82,26 @@ class Firing:
         for alias, together in ready.items():
             self._fire_together(agenda, alias, together, now)
 
+    def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
+        """Fire what waits, if its turn has come, and what runs after others; not what ``entry_of`` does not know."""
+        self.chains.look(now)
+        self.turns.advance(entry_of, now)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When to ``advance`` next; ``None``: nothing waits."""
+        return min(filter(None, (self.turns.waiting.next_at, self.chains.next_at)), default=None)
+
+    def forget(self) -> None:
+        """Begin anew: what waited for its turn was missed."""
+        self.turns.waiting.clear()
+        self.chains.forget()
+
     def retry_now(self, now: datetime) -> None:
         """Try all that waits: the clock was put back to ``now``, and when to try is not what it was."""
         self.outages.retry_now(now)
         self.turns.waiting.retry_now(now)
+        self.chains.retry_now(now)
 
     def _is_its_turn(self, agenda: Agenda, ready: Ready, now: datetime) -> bool:
         """Whether to fire a tick at once; if not, the agenda goes on without it."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack
 from ..compat import Task
 from .cron import Cron
 from .shorthand import (
+    after_of,
     daily_at,
     hourly_at,
     interval_of,
@@ -27,7 +28,7 @@ T = TypeVar("T")
 LATER: Any = object()
 
 
-class Options(TypedDict, total=False):
+class AfterOptions(TypedDict, total=False):
     """What every kind of schedule takes."""
 
     name: str
@@ -36,12 +37,6 @@ class Options(TypedDict, total=False):
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     tags: Sequence[str]
-    start: datetime | str
-    """No tick before it."""
-
-    end: datetime | str
-    """No tick after it."""
-
     jitter: float | timedelta
     """Seconds by up to which a run is put off: by chance, but by the same in every scheduler."""
 
@@ -57,9 +52,6 @@ class Options(TypedDict, total=False):
     overlap: Literal["allow", "skip", "queue"]
     """What becomes of a tick while an earlier job has not ended: it is fired, left out, or waits for that end."""
 
-    run_on_start: bool
-    """Whether it also runs once per deploy, when its first scheduler starts."""
-
     queue: str
     """One of ``TASKS[backend]["QUEUES"]``; this and what follows by default as the task has it."""
 
@@ -67,6 +59,19 @@ class Options(TypedDict, total=False):
     backend: str
     max_attempts: int
     timeout: float
+
+
+class Options(AfterOptions, total=False):
+    """What a schedule with ticks of its own takes."""
+
+    start: datetime | str
+    """No tick before it."""
+
+    end: datetime | str
+    """No tick after it."""
+
+    run_on_start: bool
+    """Whether it also runs once per deploy, when its first scheduler starts."""
 
 
 class ZonedOptions(Options, total=False):
@@ -175,6 +180,10 @@ class Fluent(ABC):
             return Once(moment_of("at", at, zone), zone)
 
         return self._add("once", task, options, trigger, ZonedOptions.__optional_keys__)
+
+    def after(self, other: str, task: Task[..., Any] = LATER, **options: Unpack[AfterOptions]) -> Decorator:
+        """Run ``task`` whenever a run of the schedule ``other`` has succeeded, be it one by hand: once after each."""
+        return self._add("after", task, options, lambda: after_of(other), AfterOptions.__optional_keys__)
 
     def _add_cron(self, call: str, task: object, options: ZonedOptions, expression: Callable[[], str]) -> Decorator:
         def trigger() -> Cron:

@@ -13,7 +13,8 @@ from ..exceptions import QueueError
 from ..job import Job
 from .entries import Entry
 from .jobs import jobs_of, member_of
-from .registry import Registry, default
+from .project import having
+from .registry import Registry
 
 #: Among how many of a schedule's newest jobs the latest is looked for: nearly always they are made in order.
 FEW = 10
@@ -39,13 +40,13 @@ class Tick(NamedTuple):
     """What tells it from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
 
     due: datetime | None
-    """The time of that tick, in UTC; ``None`` if it has none."""
+    """The time of that tick, in UTC; ``None`` if it has none. Of a schedule that runs after another: of the other's."""
 
     fired: datetime
     """When its job was enqueued."""
 
     late: float | None
-    """The seconds between the two."""
+    """The seconds between the two; ``None`` for what waited for no time."""
 
     status: str
     """Of the job: ``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
@@ -60,12 +61,13 @@ class Tick(NamedTuple):
     """The job's id."""
 
 
-def history(name: str, limit: int = 20, *, registry: Registry = default) -> list[Tick]:
+def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> list[Tick]:
     """Return what the schedule ``name`` has made, the newest first, at most ``limit``.
 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and ``QueueUnavailable``.
     """
-    return [_tick_of(job) for job in jobs_of(registry.entry(name), limit)]
+    entry = (registry or having(name)).entry(name)
+    return [_tick_of(job, entry) for job in jobs_of(entry, limit)]
 
 
 def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
@@ -86,13 +88,13 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     return found
 
 
-def _tick_of(job: Job) -> Tick:
+def _tick_of(job: Job, entry: Entry) -> Tick:
     due = _moment_in(member_of(job))
     return Tick(
         tick=member_of(job),
         due=due,
         fired=job.enqueued_at,
-        late=None if due is None else round((job.enqueued_at - due).total_seconds(), 3),
+        late=None if due is None or entry.after else round((job.enqueued_at - due).total_seconds(), 3),
         status=job.status.name,
         ended=job.finished_at,
         error=job.errors[-1].exception_class_path if job.errors else "",

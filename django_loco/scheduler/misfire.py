@@ -8,9 +8,10 @@ remembers; and a schedule that is new, too, has missed what was due within its g
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
@@ -18,6 +19,7 @@ from .shorthand import length_of
 from .triggers import Trigger, first_tick, last_ticks
 
 Mode = Literal["skip", "once", "all"]
+T = TypeVar("T")
 
 #: A tick later than this was missed.
 PAUSE = timedelta(seconds=10)
@@ -55,6 +57,17 @@ class Misfire:
         if window is not None:
             after = max(after, now - max(window, PAUSE))
         return last_ticks(trigger, after, now, 1 if self.mode == "once" else self.cap)
+
+    def made_up_of(self, ends: Sequence[T], when: Callable[[T], datetime], now: datetime, *, starts: bool) -> list[T]:
+        """Return which of ``ends``, in their order, are made up for ``now``: what a schedule was to run after.
+
+        ``when`` says when one came. ``starts``: nobody has looked before.
+        """
+        if self.mode == "skip":
+            return [] if starts else [end for end in ends if now - when(end) <= PAUSE]
+        window = GRACE if starts and self.grace is None else self.grace
+        recent = [end for end in ends if window is None or now - when(end) <= max(window, PAUSE)]
+        return recent[-1:] if self.mode == "once" else recent[-self.cap :]
 
 
 def misfire_of(mode: object, grace: object, cap: object) -> Misfire:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from .agenda import Agenda, Due
 from .entries import Entry
+from .links import Link, links_of
 from .registry import Registry
 from .release import release
 from .stored import Pause, Stored
@@ -38,13 +39,16 @@ class Plan:
         """Where the ticks of what the database has begin; ``None``: it has been read, and what is new begins now."""
 
         self.agenda = Agenda([], now)
+        self.links: list[Link] = []
+        """Which schedules run after which."""
+
         self.schedules = self.broken = 0
         """How many can run, and how many are off."""
 
     def begin(self, now: datetime) -> None:
         """Find the schedules of the code, and of each the tick to begin with."""
         entries = self._registry.entries(self._tags)
-        self._by_name = {entry.name: entry for entry in entries}
+        self._know(entries, self._registry)
         self._starts, self._began = _starts(entries, now), now
         self.agenda = Agenda([*entries, *self._starts], now, _first(entries))
         self._count(self._registry)
@@ -53,7 +57,7 @@ class Plan:
         """Go on with what the database has now."""
         registry = self._registry.joined(stored.rows)
         entries = registry.entries(self._tags)
-        self._by_name = {entry.name: entry for entry in entries}
+        self._know(entries, registry)
         begin, self._began = self._began, None
         self.agenda.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
         self._pauses = stored.pauses
@@ -84,6 +88,10 @@ class Plan:
     def start_over(self, now: datetime) -> None:
         """Compute all next ticks anew: the clock was put back."""
         self.agenda = Agenda(self.agenda.entries, now)
+
+    def _know(self, entries: Sequence[Entry], registry: Registry) -> None:
+        self._by_name = {entry.name: entry for entry in entries}
+        self.links = links_of(entries, registry.entries())
 
     def _count(self, registry: Registry) -> None:
         self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())

@@ -80,7 +80,7 @@ def run(name: str) -> TaskResult[..., Any]:
 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
     """
-    return _having(name).run(name)
+    return having(name).run(name)
 
 
 def pause(name: str, *, by: str = "") -> bool:
@@ -89,7 +89,7 @@ def pause(name: str, *, by: str = "") -> bool:
     Schedulers see it within 5 seconds. ``by`` is shown: who paused it. Raises ``LocoConfigurationError`` if there is no
     such schedule, or no table in the database.
     """
-    _having(name)
+    having(name)
     _require_tables()
     states = model("ScheduleState").objects
     states.get_or_create(name=name)
@@ -102,13 +102,13 @@ def resume(name: str) -> bool:
 
     Raises what ``pause`` raises.
     """
-    _having(name)
+    having(name)
     _require_tables()
     paused = model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
 
 
-def _having(name: str) -> Registry:
+def having(name: str) -> Registry:
     """Return the schedules of the code, and the one of the database that is called ``name``, if none of those is.
 
     Raises ``LocoConfigurationError`` if there is no such schedule.

@@ -27,6 +27,7 @@ from ..job import new_id, utcnow
 from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
 from .exposed import Exposed
 from .fluent import LATER, Decorator, Fluent, T
+from .links import faults
 from .triggers import Trigger
 from .written import Source, entry_from, sources
 
@@ -104,7 +105,9 @@ class Registry(Fluent):
     def entries(self, tags: Collection[str] = ()) -> list[Entry]:
         """Return the schedules that can run; with ``tags`` those that have one of them."""
         self._discover()
-        return [entry for entry in self._entries.values() if not tags or set(tags) & set(entry.tags)]
+        off = self._unlinked()
+        found = [entry for entry in self._entries.values() if entry.name not in off]
+        return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
 
     def entry(self, name: str) -> Entry:
         """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none, or it is off."""
@@ -124,7 +127,7 @@ class Registry(Fluent):
     def problems(self) -> list[Problem]:
         """Return what is wrong with those that cannot."""
         self._discover()
-        return list(self._problems)
+        return [*self._problems, *self._unlinked().values()]
 
     def upcoming(self, runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
         """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
@@ -145,6 +148,15 @@ class Registry(Fluent):
         backend: Any = entry.task.get_backend()
         result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=now)
         return cast("TaskResult[..., Any]", result)
+
+    def _unlinked(self) -> dict[str, Problem]:
+        """Return what is wrong with those that run after others; what these are is known only when all are there."""
+        found = faults(self._entries, {problem.schedule for problem in self._problems})
+        hint = "Correct it at {}. Until then this schedule is off; the others run."
+        return {
+            name: Problem(f"Schedule {name!r}: {fault}", hint.format(self._entries[name].place), name)
+            for name, fault in found.items()
+        }
 
     def _add(
         self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]

@@ -164,18 +164,21 @@ class Scheduler(Component):
         """Find the schedules, and of each the tick to begin with."""
         self._latest = self._now()
         self._plan.begin(self._latest)
+        self._firing.forget()
+        self._firing.chains.watch(self._plan.links, self._latest)
 
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
         if self._lookout and (news := self._lookout.news()):
             self._plan.apply(news, now)
+            self._firing.chains.watch(self._plan.links, now)
         while not self._quiet.is_set() and (batch := self._plan.due(now)):
             self._firing.fire(self._agenda, self._leads.sift(self._agenda, batch, now), now)
             now = self._now()
         self._leads.tend(self._firing.results())
         if not self._quiet.is_set():
-            self._firing.turns.advance(self._plan.entry, now)
+            self._firing.advance(self._plan.entry, now)
         else:
             self._leads.leave()
         self._last_pass = time.monotonic()
@@ -198,7 +201,7 @@ class Scheduler(Component):
             connections.close_all()
 
     def _wait(self, now: datetime) -> float:
-        next_at = min(filter(None, (self._agenda.next_at, self._firing.turns.waiting.next_at)), default=None)
+        next_at = min(filter(None, (self._agenda.next_at, self._firing.next_at)), default=None)
         if next_at is None or self._quiet.is_set():
             return LONGEST_WAIT
         return min(self._leads.waits or LONGEST_WAIT, LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))

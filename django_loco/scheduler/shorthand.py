@@ -18,7 +18,7 @@ from ..exceptions import LocoConfigurationError
 from .cron import Cron
 from .english import read
 from .expression import looks_like_cron
-from .triggers import Interval, Trigger
+from .triggers import After, Interval, Trigger
 from .words import WEEKDAYS
 
 _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
@@ -96,6 +96,13 @@ def _parsed_moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def after_of(other: object) -> After:
+    """Return what runs after the schedule ``other``."""
+    if not (isinstance(other, str) and other.strip()):
+        raise LocoConfigurationError(f"after is {other!r}; it must be the name of another schedule.")
+    return After(other)
 
 
 def zone_of(value: object) -> tzinfo:

@@ -153,6 +153,30 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
+class After:
+    """No tick of its own: a run whenever one of the schedule ``other`` has succeeded."""
+
+    other: str
+
+    @property
+    def zone(self) -> None:
+        """None: it goes by no clock."""
+        return
+
+    @property
+    def words(self) -> str:
+        """When, in English."""
+        return f"when a run of {self.other} has succeeded"
+
+    def next_after(self, moment: datetime) -> None:  # noqa: ARG002 - no moment has one
+        """Return ``None``: nobody can tell."""
+        return
+
+    def __str__(self) -> str:
+        return f"after {self.other}"
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no such limit).
 

@@ -96,6 +96,10 @@ class Waiting:
         """Let the line of a schedule wait."""
         self._lines[name].try_at = until
 
+    def clear(self) -> None:
+        """Leave out all that wait."""
+        self._lines.clear()
+
     def retry_now(self, now: datetime) -> None:
         """Try all lines: the clock was put back to ``now``, and when to try is not what it was."""
         for line in self._lines.values():

@@ -10,7 +10,7 @@ from ..conf import did_you_mean, loco_settings
 from ..exceptions import LocoConfigurationError
 from .entries import Entry, Place, entry_of
 from .files import SETTING, read_file
-from .shorthand import moment_of, written_trigger, zone_of
+from .shorthand import after_of, moment_of, written_trigger, zone_of
 from .targets import target_of
 from .triggers import Once, Trigger
 
@@ -19,7 +19,9 @@ _SAME = (
     *("args", "kwargs", "tags", "start", "end", "jitter", "misfire", "grace", "cap", "overlap", "run_on_start"),
     *("queue", "priority", "backend", "max_attempts", "timeout"),
 )
-KEYS = ("run", "schedule", "at", "timezone", "shell", "output", *_SAME)
+#: When to run: one of them.
+_WHEN = ("schedule", "at", "after")
+KEYS = ("run", *_WHEN, "timezone", "shell", "output", *_SAME)
 OUTPUTS = ("stdout", "silent")
 
 
@@ -76,9 +78,13 @@ def _is_silent(output: object) -> bool:
 
 
 def _trigger(item: Mapping[str, Any]) -> Trigger:
-    if ("schedule" in item) == ("at" in item):
-        raise LocoConfigurationError("it must have either schedule, or at for a single run.")
+    given = [key for key in _WHEN if key in item]
+    if len(given) != 1:
+        told = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
+        raise LocoConfigurationError(
+            f"{told}; it must have one of schedule, at (a single run) and after (when a run of another has succeeded)."
+        )
     zone = zone_of(item.get("timezone"))
-    return (
-        written_trigger(item["schedule"], zone) if "schedule" in item else Once(moment_of("at", item["at"], zone), zone)
-    )
+    if "after" in item:
+        return after_of(item["after"])
+    return Once(moment_of("at", item["at"], zone), zone) if "at" in item else written_trigger(item["schedule"], zone)

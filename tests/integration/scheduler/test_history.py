@@ -94,6 +94,7 @@ def test_a_queue_that_is_away_is_asked_once(registry, any_queue, monkeypatch):
         call_command("loco_scheduler", "--history", "beat")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_schedule_that_there_is_not(registry):
     with pytest.raises(LocoConfigurationError, match=r"there is no schedule 'baet'\. Did you mean 'beat'"):
         scheduler.history("baet")

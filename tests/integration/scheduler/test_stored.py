@@ -89,7 +89,7 @@ def test_without_use_tz_times_are_those_of_the_site(reader):
     [
         ({"schedule": "0 0 31 2 *"}, "schedule", "never fires"),
         ({"schedule": "7pm every Thurzday"}, "schedule", "Did you mean '7pm every thursday'?"),
-        ({"schedule": ""}, "schedule", "it must have either schedule, or at"),
+        ({"schedule": ""}, "schedule", "nothing says when it is to run"),
         ({"schedule": "every 0 minutes"}, "schedule", "the interval is 0 s; it must be a second or more"),
         ({"schedule": "at 4:00", "timezone": "Europe/Berln"}, "timezone", "Did you mean 'Europe/Berlin'?"),
         ({"run": "tests.unit.scheduler.tasks.tock"}, "run", "Did you mean 'tests.unit.scheduler.tasks.tick'?"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +28,9 @@ class Store:
         self.looks: list[tuple[str, datetime]] = []
         """Which series was looked at, and when."""
 
+        self.limits: list[int] = []
+        """How far."""
+
         self.failure: Exception | None = None
 
     def clock(self) -> datetime:
@@ -50,6 +53,7 @@ class Store:
 
     def series(self, name: str, limit: int = 100) -> list[Job]:
         self.looks.append((name, self.now))
+        self.limits.append(limit)
         if self.failure:
             raise self.failure
         return [job for job in reversed(self.jobs.values()) if job.series == name][:limit]
@@ -61,15 +65,22 @@ class Store:
 
     def begin(self, name: str) -> None:
         """Let a worker fetch all jobs of a schedule."""
-        self._change(name, status=RUNNING)
+        self.change(name, status=RUNNING)
 
-    def end(self, name: str, status: TaskResultStatus = SUCCESSFUL) -> None:
-        """Let all jobs of a schedule end that have not."""
-        self._change(name, status=status, finished_at=self.now)
-
-    def _change(self, name: str, **changes: Any) -> None:
+    def end(self, name: str, status: TaskResultStatus = SUCCESSFUL, but: str = "") -> None:
+        """Let all jobs of a schedule end that have not, except for the one with the key ``but``."""
         for key, job in self.jobs.items():
-            if job.series == name and job.finished_at is None:
+            if job.series == name and job.finished_at is None and key != but:
+                self.jobs[key] = replace(job, status=status, finished_at=self.now)
+
+    def end_at(self, key: str, moment: datetime) -> None:
+        """Let a job have succeeded at ``moment``."""
+        self.jobs[key] = replace(self.jobs[key], status=SUCCESSFUL, finished_at=moment)
+
+    def change(self, name: str, **changes: Any) -> None:
+        """Change all jobs of a schedule."""
+        for key, job in self.jobs.items():
+            if job.series == name:
                 self.jobs[key] = replace(job, **changes)
 
 
@@ -95,9 +106,9 @@ class StoreBackend(BaseTaskBackend):
 SETTING = {"default": {"BACKEND": f"{__name__}.StoreBackend", "QUEUES": []}}
 
 
-def started(registry: Registry, store: Store) -> Scheduler:
+def started(registry: Registry, store: Store, tags: Sequence[str] = ()) -> Scheduler:
     """Return a scheduler that has just been started, without its thread."""
-    scheduler = Scheduler(registry, now=store.clock)
+    scheduler = Scheduler(registry, tags=tags, now=store.clock)
     scheduler.plan()
     return scheduler
 

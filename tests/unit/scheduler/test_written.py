@@ -111,8 +111,11 @@ WRONG = [
     ({"schedule": "hourly"}, "run is None; it must be the dotted path of a task, or a management command"),
     ({"run": "", "schedule": "hourly"}, "run is ''"),
     ({"run": "'", "schedule": "hourly"}, "no list of words"),
-    ({"run": f"{TASKS}.tick"}, "it must have either schedule, or at for a single run."),
-    ({"run": f"{TASKS}.tick", "schedule": "hourly", "at": "2026-12-24"}, "it must have either schedule, or at"),
+    (
+        {"run": f"{TASKS}.tick"},
+        "nothing says when it is to run; it must have one of schedule, at (a single run) and after (",
+    ),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "at": "2026-12-24"}, "it has schedule and at; it must have one of"),
     ({"run": f"{TASKS}.tick", "shedule": "hourly"}, "'shedule' is unknown. Did you mean 'schedule'?"),
     ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown."),
     ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which is no task that can be imported: "),
