@@ -59,7 +59,7 @@ class Leads:
         mine: list[Due] = []
         for due in batch:
             lead = self._leads.get(agenda.entries[due.position].task.backend)
-            is_plain = due.rest is None and now - due.tick <= PAUSE
+            is_plain = due.rest is None and now - due.tick <= PAUSE and _is_fired(agenda.entries[due.position])
             if lead is not None and lead.role is Role.STANDBY and is_plain:
                 standing_by[agenda.entries[due.position].task.backend].append(due)
             else:
@@ -87,7 +87,7 @@ class Leads:
     def tend(self, results: Sequence[Result]) -> None:
         """Take note of what the queues have, and tell it, or look what others tell."""
         for entry, tick, is_ours in results:
-            if (lead := self._lead(entry)) is not None:
+            if _is_fired(entry) and (lead := self._lead(entry)) is not None:
                 lead.note(tick, entry.key(tick), is_ours=is_ours)
         for alias, lead in self._leads.items():
             if lead is not None and self._clock() >= self._away_until.get(alias, 0.0):
@@ -118,6 +118,11 @@ class Leads:
             lead.give_up()
             self._away_until[alias] = self._clock() + BACK_OFF
             logger.debug("Who leads on TASKS[%r] cannot be told or read, so that all fire: %s", alias, error)
+
+
+def _is_fired(entry: Entry) -> bool:
+    """Whether every tick of ``entry`` is fired, so that one that was not tells of a leader in trouble."""
+    return entry.overlap == "allow"
 
 
 def _board(alias: str, backend: Any) -> Board | None:
