@@ -149,7 +149,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
         """Its fields."""
 
         model = Schedule
-        fields = ("schedule", "at", "timezone", "start", "end", "jitter")
+        fields = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
         field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
 
     def _post_clean(self) -> None:

@@ -18,7 +18,9 @@ from django.utils.html import format_html, format_html_join
 from .. import scheduler
 from ..exceptions import LocoConfigurationError, QueueError
 from ..models import Schedule, ScheduleState
-from ..scheduler.registry import default
+from ..scheduler.entries import Entry
+from ..scheduler.project import current
+from ..scheduler.registry import Registry, default
 from ..scheduler.rules import only_when
 from ..scheduler.stored import Reader, pauses
 from .forms import ScheduleForm, WhenForm
@@ -91,7 +93,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Look up what is shown of the rows of one page, all at once."""
         changes = super().get_changelist_instance(request)
         rows = {row.name: row for row in changes.result_list}
-        found = default.joined(Reader(default.exposed).some(name__in=list(rows)))
+        found = _joined(list(rows))
         for item in shown([*found.entries(), *found.problems()], pauses()):
             if item.name in rows and (item.problem or item.source == "database"):
                 rows[item.name].shown = item
@@ -198,6 +200,14 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 self.message_user(request, f"Schedule {name!r}: {note}", messages.SUCCESS)
                 row: Any = Schedule.objects.filter(name=name).first() or ScheduleState(name=name)
                 self.log_change(request, row, note.capitalize())
+
+
+def _joined(names: list[str]) -> Registry:
+    """Return the schedules of the code, those called ``names``, and what else these run after."""
+    made = Reader(default.exposed).some(name__in=names)
+    if any(isinstance(item, Entry) and item.after for item in made):
+        return current().registry
+    return default.joined(made)
 
 
 def _of(row: Schedule) -> Shown:

@@ -54,7 +54,7 @@ class Shown(NamedTuple):
     @property
     def next_run(self) -> str:
         """Its time, on the wall clock of the schedule."""
-        if self.upcoming is None or self.is_paused:
+        if self.upcoming is None or self.upcoming.after or self.is_paused:
             return NOTHING
         return told(self.upcoming.next_runs[0]) if self.upcoming.next_runs else "never again"
 

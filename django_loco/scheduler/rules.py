@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 from ..exceptions import LocoConfigurationError
 from .entries import Entry
 from .registry import default
-from .stored import KEYS, PLACE, entry_of_row, item_of
+from .stored import KEYS, PLACE, Reader, entry_of_row, item_of
 from .written import entry_from
 
 _WHEN = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
@@ -26,7 +27,17 @@ def keep(row: Any) -> Entry:
         raise ValidationError({field_of(str(error)): str(error)}) from error
     if default.has(row.name):
         raise ValidationError({"name": "there is one of this name in the code or the settings; give it another."})
+    if entry.after is not None:
+        _require_other(row, entry)
     return entry
+
+
+def _require_other(row: Any, entry: Entry) -> None:
+    """Raise ``ValidationError`` if ``entry`` runs after what does not exist, or after itself by way of others."""
+    others = Reader(default.exposed).some(~Q(pk=row.pk))
+    for problem in default.joined([*others, entry]).problems():
+        if problem.schedule == entry.name:
+            raise ValidationError({"after": problem.message})
 
 
 def only_when(row: Any) -> Entry:

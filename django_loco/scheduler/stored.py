@@ -88,10 +88,10 @@ class Reader:
                 self._version = version
             return Stored(self._rows, pauses())
 
-    def some(self, **lookup: Any) -> list[Entry | Problem]:
-        """Return those that ``lookup`` finds. Raises what ``read`` raises."""
+    def some(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
+        """Return those that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
         with needing_tables():
-            return [self._made(row) for row in model("Schedule").objects.filter(**lookup).values()]
+            return [self._made(row) for row in model("Schedule").objects.filter(*conditions, **lookup).values()]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
         known = self._known

@@ -1,7 +1,7 @@
 "use strict";
 /* The form of a schedule: shows the next runs of what is being written, and the arguments of commands only. */
 {
-  const FIELDS = ["schedule", "at_0", "at_1", "timezone", "start_0", "start_1", "end_0", "end_1", "jitter"];
+  const FIELDS = ["schedule", "at_0", "at_1", "after", "timezone", "start_0", "start_1", "end_0", "end_1", "jitter"];
   const PATIENCE = 250; // milliseconds after the last key
 
   function followFields(preview) {
@@ -24,7 +24,7 @@
       const mine = ++latest;
       const said = new URLSearchParams();
       for (const name of FIELDS) said.set(name, form.elements[name]?.value ?? "");
-      if (!said.get("schedule") && !said.get("at_0")) return;
+      if (!["schedule", "at_0", "after"].some((name) => said.get(name))) return;
       try {
         const response = await fetch(`${preview.dataset.url}?${said}`, { headers: { Accept: "application/json" } });
         const answer = await response.json();

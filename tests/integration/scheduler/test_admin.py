@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from django_loco import scheduler
+from django_loco.admin import ScheduleAdmin
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
 from django_loco.scheduler.exposed import Exposed
@@ -133,6 +134,13 @@ def test_the_list_shows_when_next_last_and_state(client, row):
     assert "Off Schedule &#x27;nightly&#x27;: there is one of this name in the code" in shown
 
 
+def test_a_schedule_that_runs_after_one_of_another_page_is_on(client, row, monkeypatch):
+    monkeypatch.setattr(ScheduleAdmin, "list_per_page", 1)
+    Schedule.objects.create(name="after", run=TICK, after="row")
+    shown = text(client.get(LIST))
+    assert re.search(r"after when a run of row has succeeded after row - - On", shown)
+
+
 def test_all_schedules_are_shown_with_their_source(client, row, code):
     code._strict = False
     code.hourly(tick, at=75, name="digest")
@@ -229,10 +237,11 @@ def test_a_name_is_text_and_no_markup(client):
     [
         ({"schedule": "7pm every Thursday", "timezone": "Europe/Berlin"}, {"words": "at 19:00 on thursday"}),
         ({"at_0": "2099-12-24", "at_1": "18:00"}, {"runs": ["Dec. 24, 2099, 18:00:00"]}),
-        ({"schedule": "every hour", "at_0": "2099-12-24", "at_1": "18:00"}, {"error": "it must have either"}),
+        ({"schedule": "every hour", "at_0": "2099-12-24", "at_1": "18:00"}, {"error": "schedule"}),
         ({"schedule": "every houre"}, {"error": "Did you mean 'every hour'?"}),
         ({"at_0": "soon"}, {"error": "Enter a valid date"}),
-        ({}, {"error": "it must have either schedule, or at"}),
+        ({"after": "nightly"}, {"words": "when a run of nightly has succeeded", "runs": []}),
+        ({}, {"error": "nothing says when"}),
     ],
 )
 def test_the_preview(client, fields, told):

@@ -110,6 +110,10 @@ def test_without_use_tz_times_are_those_of_the_site(reader):
         ({"queue": "emials"}, "queue", "emials"),
         ({"priority": 101}, "priority", "101"),
         ({"grace": 1e6}, "grace", "LOCO['RESULT_TTL'] makes that longer"),
+        ({"schedule": "", "after": "cod"}, "after", "there is no such schedule. Did you mean 'code'?"),
+        ({"schedule": "", "after": "row"}, "after", "after makes a loop: 'row' after 'row'"),
+        ({"after": "code"}, "schedule", "after"),
+        ({"overlap": "never"}, "overlap", "'never'"),
         ({"name": "line\nbreak"}, "name", "it must be text of one line"),
         ({"name": "code"}, "name", "there is one of this name in the code or the settings"),
     ],
@@ -126,6 +130,17 @@ def test_a_row_that_is_wrong_is_off_and_a_form_says_why(reader, fields, field, m
     (problem,) = registry.problems()
     assert message in problem.message
     assert (problem.schedule, "this schedule is off" in problem.hint or "it is off" in problem.hint) == (row.name, True)
+
+
+def test_a_loop_of_several_rows_is_refused_by_the_one_that_closes_it(reader):
+    add("first", schedule="", after="code")
+    second = add("second", schedule="", after="first")
+    first = Schedule.objects.get(name="first")
+    second.full_clean()
+    first.after = "second"
+    with pytest.raises(ValidationError, match="after makes a loop"):
+        first.full_clean()
+    assert [entry.after for entry in entries(reader).values()] == ["code", "first"]
 
 
 def test_what_is_not_exposed_says_what_is_needed():
