@@ -370,6 +370,18 @@ def test_what_is_wrong_turns_off_only_itself(after, problem, store):
     assert (store.made("mail"), scheduler.health()["broken"]) == ([], len(told))
 
 
+def test_long_chains_and_loops_are_looked_through_once():
+    registry = Registry()
+    for number in range(2000):
+        registry.after(f"{number + 1}", tick, name=f"{number}")
+    registry.hourly(tick, name="2000")
+    assert (registry.problems(), len(registry.entries())) == ([], 2001)
+    del registry._entries["2000"]
+    registry.after("0", tick, name="2000")
+    assert len(registry.problems()) == 2001
+    assert max(len(problem.message) for problem in registry.problems()) < 300
+
+
 @pytest.mark.parametrize(
     ("item", "problem"),
     [
