@@ -4,7 +4,7 @@ Threads are never started at import or in ``AppConfig.ready()``: that would run 
 them at a fork. They are started where the first job is enqueued, in whatever process that is: a server's
 worker, a shell, a command. ``loco_start --worker`` starts the same worker under its supervisor instead.
 
-What waits in memory when a process ends in good order is kept in files (see ``spool_folder``) and taken up by
+What waits in memory when a process ends in good order is kept in files (see ``queues.spool``) and taken up by
 the next process that uses the queue. A process that nobody stops in order (a command that has come to its end,
 a server without ``loco_start``) first goes on with its jobs for up to ``SHUTDOWN_TIMEOUT`` seconds.
 """
@@ -12,19 +12,14 @@ a server without ``loco_start``) first goes on with its jobs for up to ``SHUTDOW
 from __future__ import annotations
 
 import atexit
-import hashlib
 import logging
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core import mail
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
@@ -35,6 +30,7 @@ from .job import READY, Job
 from .queues import Queue, queue_for
 from .queues.memory import MemoryQueue
 from .queues.once import OnceKeys
+from .queues.spool import folder_for as spool_folder
 from .shutdown import HAND_BACK
 from .tasks import LocoTask
 from .worker import Worker, run_inline
@@ -196,37 +192,6 @@ def remembers(alias: str) -> bool:
         return queue.is_shared
     share_keys(alias)
     return queue.keys.shared is not None and queue.keys.shared.works
-
-
-def spool_folder(alias: str) -> Path | None:
-    """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
-
-    ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
-    ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
-    In tests nothing is kept: the next run of the site must not find a test's jobs.
-    """
-    if hasattr(mail, "outbox"):  # how Django's test environment shows itself
-        return None
-    options = task_backends[alias].options
-    chosen = options.get("spool", _default_spool())
-    if chosen is None:
-        return None
-    return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
-
-
-def _default_spool() -> Path:
-    base = getattr(settings, "BASE_DIR", None)
-    if base is not None and os.access(base, os.W_OK):
-        return Path(base) / ".django-loco"
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"django-loco-{user}" / _project()
-
-
-def _project() -> str:
-    """Return what tells this project from others of the same user whose settings have the same name."""
-    module = sys.modules.get(str(settings.SETTINGS_MODULE))
-    place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
-    return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
 def _drain_at_exit() -> None:

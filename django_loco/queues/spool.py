@@ -7,21 +7,58 @@ start at once one gets the lock, and with it the file. A file that this process 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from django.conf import settings
+from django.core import mail
 from django.core.files import locks
 
+from ..compat import task_backends
 from ..job import Job, new_id
 from .rows import COLUMNS, job_of, row_of
 
 logger = logging.getLogger(__name__)
+
+
+def folder_for(alias: str) -> Path | None:
+    """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
+
+    ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
+    ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
+    In tests nothing is kept: the next run of the site must not find a test's jobs.
+    """
+    if hasattr(mail, "outbox"):  # how Django's test environment shows itself
+        return None
+    options = task_backends[alias].options
+    chosen = options.get("spool", _default_folder())
+    if chosen is None:
+        return None
+    return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
+
+
+def _default_folder() -> Path:
+    base = getattr(settings, "BASE_DIR", None)
+    if base is not None and os.access(base, os.W_OK):
+        return Path(base) / ".django-loco"
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"django-loco-{user}" / _project()
+
+
+def _project() -> str:
+    """Return what tells this project from others of the same user whose settings have the same name."""
+    module = sys.modules.get(str(settings.SETTINGS_MODULE))
+    place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
+    return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
 def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:

@@ -112,7 +112,7 @@ class Trial:
             process.signal(signal.SIGTERM)
         codes = [process.wait(3 * SECONDS) for process in self.processes]
         # One that was started just now may not listen to signals yet.
-        assert set(codes) <= {0, -signal.SIGTERM}, codes
+        assert set(codes) <= {0, -signal.SIGTERM}, (codes, *(process.output for process in self.processes))
 
     def judge(self, ticks: list[Tick], began: float, ended: float) -> Toll:
         """Compare them with what they have to be."""
@@ -159,6 +159,7 @@ class Stopped(Trial):
             }
         }
         super().start()
+        wait(lambda: {tick.schedule for tick in self.site.ticks()} >= set(RULES), "ticks of each schedule")
 
     def rage(self, until: float, every: float) -> None:
         """Suspend it, and let it go on; that takes as long as it takes."""

@@ -221,6 +221,18 @@ def test_clocks_that_differ_cost_no_tick(ahead):
     assert expected <= set(world.queue)
 
 
+def test_a_leader_whose_clock_leaps_a_day_and_back_stands_for_nothing_in_between():
+    world = World(MANY, MANY, MANY)
+    world.run(SELDOM + 5)
+    leader = world.leader()
+    leader.ahead, leader.done = 86_400.0, int(world.now + 86_400)  # what is missed is left out
+    world.run(20)
+    leader.ahead, leader.done = 0.0, int(world.now)
+    world.run(20)
+    assert world.missing() == []
+    assert world.latest() <= PATIENCE + LOOK + STEP
+
+
 def test_a_leader_that_was_suspended_finds_another_one():
     world = World(MANY, MANY, MANY)
     world.run(SELDOM + 5)
