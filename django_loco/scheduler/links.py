@@ -52,7 +52,7 @@ def faults(entries: Mapping[str, Entry], off: Collection[str] = ()) -> dict[str,
 def _way(start: str, others: Mapping[str, str], stop: Collection[str]) -> list[str]:
     """Return ``start``, what it runs after, and so on, up to what is in ``stop`` or comes again."""
     way: dict[str, None] = {}
-    name: str | None = start
+    name = start
     while name in others and name not in way and name not in stop:
         way[name] = None
         name = others[name]

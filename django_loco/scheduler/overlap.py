@@ -10,8 +10,10 @@ How far that holds
 ------------------
 To look whether such a job is there, and to enqueue one, are two steps. So a run by hand that is begun between the two
 runs beside the tick; and so do two ticks if one scheduler fires the first a whole period late, at the moment at which
-another fires the second. Never are there two jobs of one tick. And a job that was presumed dead, and so was given to
-another worker, may still be running. What must never run twice at a time needs a lock of its own.
+another fires the second. Ticks that wait do so in each scheduler by itself: one that was started since knows the later
+ones only, and may fire one of them first, or at the same moment. Never are there two jobs of one tick. And a job that
+was presumed dead, and so was given to another worker, may still be running. What must never run twice at a time needs a
+lock of its own.
 """
 
 from __future__ import annotations
