@@ -32,7 +32,10 @@ from .waiter import Waiter
 SHORTEST, LONGEST = 0.005, 0.05
 #: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
 MARGIN = 0.001
-#: What finds out that the other end is gone without a word: asked after 30 s of silence, given up after 30 more.
+#: Seconds without a notification after which the server is asked whether it is there. Silence alone does not tell: it
+#: may hang, or something between may have forgotten the connection.
+SILENCE = 30.0
+#: The same question for the kernel of the other end: asked after 30 s of silence, given up after 30 more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -81,6 +84,8 @@ class PostgresWaiter(Waiter):
         self._channel = channel_of(alias)
         self._django = connections.create_connection(database)  # for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
+        self._heard_at = 0.0
+        """When the server last said something."""
         self._ends: list[float] = []
         """When the windows end of which we know, by ``time.monotonic()``."""
         self._ear, self._mouth = socket.socketpair()
@@ -96,6 +101,10 @@ class PostgresWaiter(Waiter):
                 self._connection = self._connect()
                 self._note(LONGEST)
                 return True  # for what was stored before anybody listened
+            if time.monotonic() - self._heard_at > SILENCE:
+                self._connection.execute("SELECT 1")
+                self._heard_at = time.monotonic()
+                return True  # for a notification that came with the answer
             while not self._has_news(self._connection):
                 if time.monotonic() >= deadline or self._is_interrupted(self._connection, deadline):
                     return False
@@ -116,6 +125,7 @@ class PostgresWaiter(Waiter):
         parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
         connection = watched(psycopg.connect(**parameters, autocommit=True))
         connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
+        self._heard_at = time.monotonic()
         return connection
 
     def _is_interrupted(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
@@ -127,6 +137,7 @@ class PostgresWaiter(Waiter):
             ready = [key.fileobj for key, _ in selector.select(max(0.0, seconds))]
         if connection in ready:
             connection.pgconn.consume_input()
+            self._heard_at = time.monotonic()
         return self._ear in ready and bool(self._ear.recv(4096))
 
     def _has_news(self, connection: psycopg.Connection[Any]) -> bool:

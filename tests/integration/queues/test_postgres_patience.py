@@ -113,13 +113,22 @@ def test_each_step_has_an_end(queue, limited, verb):
     assert queue.get(job.id).token == job.token
 
 
-def test_so_has_the_connection_that_listens(queue, limited, postgres):
+def test_so_has_the_connection_that_listens(queue, limited, postgres, monkeypatch):
     known = set(others(postgres))
     queue.wait(0)
     [listening] = set(others(postgres)) - known
     until(lambda: not queue.wait(0.1))
     with stopped([listening]):
-        assert not any(queue.wait(0.2) for _ in range(3))  # silence is all that is expected of it
+        assert not any(queue.wait(0.2) for _ in range(3))  # silence is all that is expected of it for a while
+        monkeypatch.setattr("django_loco.queues.postgres_wait.SILENCE", 0.1)
+        with pytest.raises(QueueUnavailable, match="has not answered"):
+            queue.wait(10)
+        assert queue.wait(10)  # on a new one
+        until(lambda: queue.wait(0.2))  # which is asked in its turn
+    monkeypatch.undo()
+    until(lambda: not queue.wait(0.1))
+    queue.enqueue([Job(task_path="a.b", backend="default")])
+    assert queue.wait(10)
     queue.close()
 
 
