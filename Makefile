@@ -20,7 +20,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos matrix ticks check lint types layers django wheel format coverage bench clean
+.PHONY: help start test chaos matrix ticks browser check lint types layers django wheel format coverage bench clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -30,6 +30,7 @@ help:
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
 	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
+	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
@@ -56,6 +57,10 @@ matrix: .venv/installed-dev
 
 ticks: .venv/installed-dev
 	.venv/bin/python -m tests.acceptance.ticks $(TICKS_ARGS)
+
+browser: .venv/installed-dev
+	.venv/bin/python -m pip install --quiet --editable '.[browser]'
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py $(PYTEST_ARGS)
 
 check: lint types layers django wheel
 

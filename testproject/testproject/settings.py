@@ -60,9 +60,15 @@ LOGGING = {
     "loggers": {"django.tasks": {"level": "WARNING"}, "django_tasks": {"level": "WARNING"}},
 }
 
-# SQLite, unless DATABASE_URL=postgres://user:password@host:port/name says otherwise.
+# SQLite, unless DATABASE_URL=postgres://user:password@host:port/name says otherwise. There a transaction that reads
+# first and then writes fails if another has written meanwhile; one that is IMMEDIATE waits for its turn at its start.
 DATABASES: dict[str, dict[str, object]] = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "db.sqlite3", "CONN_MAX_AGE": 60}
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "db.sqlite3",
+        "OPTIONS": {"transaction_mode": "IMMEDIATE"},
+        "CONN_MAX_AGE": 60,
+    }
 }
 if url := os.environ.get("DATABASE_URL"):
     server = urlsplit(url)
