@@ -142,7 +142,7 @@ class Chains:
         if until := self._outages.wait_until(first.task.backend, now):
             return until
         try:
-            jobs = jobs_of(first, watch.reach)
+            self._note(watch, watch.newly_ended(jobs_of(first, watch.reach)), now)
         except QueueError as error:
             return self._outages.note(first.task.backend, error, now)
         except Exception:
@@ -150,7 +150,6 @@ class Chains:
             logger.exception("Schedule %r: its jobs cannot be looked at, so what runs after it is off", first.name)
             return None
         self._outages.reached(first.task.backend)
-        self._note(watch, watch.newly_ended(jobs), now)
         return now + LOOK_EVERY
 
     def _note(self, watch: _Watch, ended: Sequence[Job], now: datetime) -> None:

@@ -69,7 +69,8 @@ class Turns:
     def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
         """Try what waits; that of schedules which ``entry_of`` does not know is left out."""
         for name in self.waiting.ready(now):
-            entry = entry_of(name)
+            if (entry := entry_of(name)) is None:
+                logger.info("Schedule %r is paused or gone, and what waits of it is left out", name)
             while occasion := self.waiting.first(name):
                 until = None if entry is None else self._tried(entry, occasion, now)
                 if until is not None:
