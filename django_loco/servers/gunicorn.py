@@ -37,10 +37,14 @@ from ..resources import closers
 from ..shutdown import CLOSE, FORCED
 from .gunicorn_worker import Tenant
 
-__all__ = ["on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
+__all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
+#: How many processes may live at a time, for ``_alive``.
+MOST = 4096
 #: Shared by all processes: whether one of them had to hand something back when gunicorn was stopped.
 _forced = mmap.mmap(-1, 1)
+#: Shared, too: for each process by its age whether it has begun and not come to its own end.
+_alive = mmap.mmap(-1, MOST)
 _tenant: Tenant | None = None
 _is_ending = False
 
@@ -67,6 +71,7 @@ def post_worker_init(worker: Any) -> None:
     global _tenant
     if _tenant is None:  # a configuration file may call this by itself
         _tenant = Tenant(worker, _note_force)
+        _alive[worker.age % MOST] = 1
         _tenant.start()
 
 
@@ -78,9 +83,18 @@ def worker_abort(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Wait for what runs. gunicorn calls this in the master, too, for a process that is gone."""
-    if _tenant and _tenant.lives_in(worker) and _tenant.end() == FORCED:
-        _forced[0] = _tenant.was_asked
-        _tenant.leave()
+    if _tenant and _tenant.lives_in(worker):
+        code = _tenant.end()
+        _alive[worker.age % MOST] = 0
+        if code == FORCED:
+            _forced[0] = _tenant.was_asked
+            _tenant.leave()
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Forget a process that is gone, if another takes its place; in the master."""
+    if not _is_ending:
+        _alive[worker.age % MOST] = 0
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
@@ -89,7 +103,7 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
     for what, close, cut_off in closers():
         if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE)):
             cut_off()
-    if _forced[0]:
+    if _forced[0] or _alive.find(b"\1", 0) >= 0:  # one that was killed at the end could not tell what it had to leave
         sys.exit(FORCED)
 
 

@@ -7,11 +7,13 @@ import os
 import re
 import signal
 import socket
+import time
 
 import pytest
 
+from django_loco.servers.signals import ONE_SIGNAL
 from django_loco.shutdown import CLEAN, FORCED
-from tests.acceptance.project import get, is_running, wait_until
+from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -61,11 +63,21 @@ def test_a_second_signal_hands_jobs_back_and_leaves_requests(served, http):
     served.ask_slowly(process, "request")
     process.signal(TERM)
     process.wait_for("Stopping")
+    time.sleep(2 * ONE_SIGNAL)  # sooner it would be the same wish
     process.signal(INT)
     assert process.wait() == FORCED
     assert "Waiting no longer" in process.output
     served.open_gate("job")
     served.serve("--worker", "--noreload").wait_for("job job ends")
+
+
+def test_a_process_of_gunicorn_that_is_killed_at_the_end_has_not_ended_well(served):
+    process = served.start("loco_start", "--http", "gunicorn", *ALL, str(served.port), "--", "--graceful-timeout", "1")
+    process.wait_for("stop +Ctrl-C")
+    stuck = child_of(process)
+    os.kill(stuck, signal.SIGSTOP)  # it cannot tell what it had to leave
+    assert process.terminate() == FORCED
+    assert not is_running(stuck)
 
 
 @pytest.mark.parametrize(
