@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,16 @@ from .processes import Site
 from .redis_server import RedisServer
 
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
+#: How many of the last lines of a process are shown with a test that fails.
+SHOWN = 60
 UNIT_TESTS = Path(__file__).parent / "unit"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
+
+
+def pytest_configure() -> None:
+    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,7 +49,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed:
         sites = getattr(item, "funcargs", {}).values()
         processes = {process.pid: process for site in sites for process in getattr(site, "processes", ())}
-        report.sections += [(process.title, process.output) for process in processes.values()]
+        report.sections += [(process.title, "\n".join(process.lines[-SHOWN:])) for process in processes.values()]
     return report
 
 

@@ -118,6 +118,7 @@ class Storm:
         wait_until(lambda: not {"READY", "RUNNING"} & set(statuses(self._site)), seconds)
         processes = *self._singles, self._parent
         for process in processes:
+            process.wait_for("stop +Ctrl-C")  # the last one has just been started: until then a signal kills it
             process.signal(signal.SIGTERM)
         assert [process.wait() for process in processes] == [0] * len(processes)
         self._records = recorded(self._site)

@@ -84,8 +84,9 @@ def test_a_worker_tells_of_its_progress_and_of_its_end(project, port):
 def test_a_scheduler_has_health_too_and_gives_its_port_back(project, port):
     for _ in range(2):
         process = start(project, "loco_scheduler", "--health-port", f"127.0.0.1:{port}")
-        wait_until(lambda: component("scheduler", port).get("state") == "running", "scheduler")
-        assert component("scheduler", port)["last_pass_age"] < SECONDS
+        wait_until(lambda: component("scheduler", port).get("last_pass_age") is not None, "scheduler")
+        told = component("scheduler", port)
+        assert (told["state"], told["last_pass_age"] < SECONDS) == ("running", True)
         assert process.terminate() == CLEAN
 
 

@@ -137,12 +137,12 @@ def test_threads_that_others_leave_behind_do_not_hold_up_the_end(project):
 
 def test_what_waits_in_memory_outlives_a_stop(project):
     project.settings |= {"WORKER_MODE": "BackgroundAsync", "LOCO": {"NUM_WORKERS": 1}}
-    process = project.serve()
+    process = project.serve(SITE_HOOKS="1")
     project.enqueue("first")
     project.enqueue("second")
     process.wait_for("job first begins")
     process.signal(TERM)
-    process.wait_for("Stopping")
+    process.wait_for("hook during")  # from now on nothing is fetched
     project.open_gate("first")
     assert process.wait() == CLEAN
     assert "job second begins" not in process.output

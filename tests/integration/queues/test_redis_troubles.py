@@ -139,7 +139,7 @@ def test_a_full_server_takes_no_jobs_but_outcomes(queue, client):
 
 
 def test_a_full_server_lets_workers_do_all_that_they_have_to(queue, client):
-    soon = utcnow() + timedelta(seconds=0.05)
+    soon = utcnow() + timedelta(seconds=1)
     queue.enqueue([job(key="tick"), job(key="other tick"), job(run_after=soon, tags=("x",))])
     done, lost = queue.fetch(CLAIM)
     client.config_set("maxmemory", "1")
