@@ -187,6 +187,16 @@ def test_a_row_by_sql_that_nobody_could_have_made_is_off_and_the_others_run(read
     assert "cannot be understood: ZeroDivisionError" in told(reader)["odd"]
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the others keep no text where a time belongs")
+def test_a_time_by_sql_that_is_none_turns_off_only_its_row(reader):
+    add("right")
+    add("odd")
+    with connection.cursor() as cursor:
+        cursor.execute("""UPDATE django_loco_schedule SET "start" = '2026-13-45 10:00' WHERE name = 'odd'""")
+    assert list(entries(reader)) == ["right"]
+    assert "cannot be understood" in told(reader)["odd"]
+
+
 @pytest.mark.django_db
 def test_python_knows_them():
     add("row", args=[], tags=["shop"])
