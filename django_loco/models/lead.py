@@ -15,7 +15,7 @@ class ScheduleLead(models.Model):
     """Which queue."""
 
     holder = models.CharField(max_length=64)
-    """Which scheduler leads; empty: it has ended and left the lead to others."""
+    """Which scheduler leads: the id of its process, and one of its own. Empty: it has left the lead to others."""
 
     beat = models.BigIntegerField()
     """A number that each change makes larger: who has seen an older one may not write."""

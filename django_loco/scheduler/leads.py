@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ class Leads:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._holder = new_id()
+        self._holder = f"{os.getpid()} {new_id()}"
         self._leads: dict[str, Lead | None] = {}
         self._away_until: dict[str, float] = {}
 

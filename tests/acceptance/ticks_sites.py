@@ -67,9 +67,15 @@ class TickSite(Site):
 
     def ticks(self) -> list[Tick]:
         """Return the ticks that the store has."""
-        process = self.start("shell", "--verbosity", "0", "--command", TOLD)
+        return [
+            Tick(key.partition("@")[0], _moment(at), _moment(made)) for key, at, made in json.loads(self.told(TOLD))
+        ]
+
+    def told(self, code: str) -> str:
+        """Return what Python ``code`` prints in the site."""
+        process = self.start("shell", "--verbosity", "0", "--command", code)
         assert process.wait(3 * SECONDS) == 0, process.output
-        return [Tick(key.partition("@")[0], _moment(at), _moment(made)) for key, at, made in json.loads(process.output)]
+        return process.output
 
 
 class TickProject(ServedProject):

@@ -13,10 +13,12 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
+from django_loco.scheduler.lead import MANY, SELDOM
 from django_loco.scheduler.misfire import PAUSE
 from tests.processes import SECONDS, Process
 
@@ -24,6 +26,11 @@ from .matrix_cells import children, wait
 from .ticks_sites import Tick
 
 STARTED = r"stop +Ctrl-C"
+#: Seconds at the end of a run whose ticks may not have been fired yet.
+TAIL = 2.5
+#: How many schedules are due each second where one scheduler leads, and what tells which one does.
+BUSY = 2 * MANY
+LEADER = "from django_loco.models import ScheduleLead; print(*ScheduleLead.objects.values_list('holder', flat=True))"
 #: Seconds for which a process is suspended: longer than what counts as late.
 SUSPENDED = 2 * PAUSE.total_seconds()
 RULES = ("skip", "once", "all")
@@ -65,6 +72,12 @@ class Toll:
 class Trial:
     """``crowd`` times ``loco_scheduler`` on what ``make`` makes."""
 
+    schedules: Sequence[str] = ("tick",)
+    """The names of those of one second whose ticks are looked at."""
+
+    gap: float = 0.0
+    """Seconds from a kill until another one is started."""
+
     def __init__(self, name: str, make: Callable[[], Any], crowd: int) -> None:
         self.name, self._make, self.crowd = name, make, crowd
         self.kills = 0
@@ -101,10 +114,15 @@ class Trial:
 
     def kill_one(self) -> None:
         """Kill one, and start another."""
-        victim = self._random.choice(self.processes)
+        victim = self.choose()
         self.processes.remove(victim)
         os.kill(victim.pid, signal.SIGKILL)
+        threading.Event().wait(self.gap)
         self.processes.append(self.start_one())
+
+    def choose(self) -> Process:
+        """Return which is killed next."""
+        return self._random.choice(self.processes)
 
     def stop(self) -> None:
         """End them all in good order."""
@@ -116,8 +134,10 @@ class Trial:
 
     def judge(self, ticks: list[Tick], began: float, ended: float) -> Toll:
         """Compare them with what they have to be."""
-        found = Counter(tick.at for tick in ticks if began < tick.at < ended - 1)
-        expected = {float(second) for second in range(int(began) + 1, int(ended)) if began < second < ended - 1}
+        seconds = [float(second) for second in range(int(began) + 1, int(ended)) if began < second < ended - TAIL]
+        expected = set(product(self.schedules, seconds))
+        ours = [tick for tick in ticks if tick.schedule in self.schedules and began < tick.at < ended - TAIL]
+        found = Counter((tick.schedule, tick.at) for tick in ours)
         return Toll(
             name=self.name,
             schedulers=self.crowd,
@@ -126,8 +146,36 @@ class Trial:
             ticks=len(found),
             missed=len(expected - set(found)),
             twice=sum(count > 1 for count in found.values()) + len(set(found) - expected),
-            latest=max((tick.fired - tick.at for tick in ticks if tick.at in expected), default=0.0),
+            latest=max((tick.fired - tick.at for tick in ours), default=0.0),
         )
+
+
+class Led(Trial):
+    """So many schedules that one of the schedulers leads: it is whom the kills meet.
+
+    Another one is started only when a standby has found that out: for a scheduler that starts fires everything.
+    """
+
+    gap = 3.0
+
+    schedules = tuple(f"busy {number}" for number in range(BUSY))
+
+    def start(self) -> None:
+        """Start them, and wait until one leads."""
+        schedule = {"run": "tests.app.tasks.tick", "schedule": {"seconds": 1}}
+        self.site.settings["LOCO"] = {"SCHEDULE": dict.fromkeys(self.schedules, schedule)}
+        super().start()
+        wait(lambda: self.leader() is not None, "leader")
+        threading.Event().wait(SELDOM)  # until the others have found that out
+
+    def choose(self) -> Process:
+        """Return the leader."""
+        return self.leader() or super().choose()
+
+    def leader(self) -> Process | None:
+        """Return who leads, if anybody does."""
+        pid = self.site.told(LEADER).partition(" ")[0]
+        return next((process for process in self.processes if str(process.pid) == pid), None)
 
 
 class Served(Trial):
@@ -150,6 +198,8 @@ class Served(Trial):
 
 class Stopped(Trial):
     """A single one, which is suspended. Of the ticks of that time each schedule has what its rule says."""
+
+    schedules = ("all",)
 
     def start(self) -> None:
         """Start it with a schedule for each rule."""
@@ -174,7 +224,7 @@ class Stopped(Trial):
     def judge(self, ticks: list[Tick], began: float, ended: float) -> Toll:
         """Count the ticks of the time; those of ``all`` are judged like others."""
         fired = Counter(tick.schedule for tick in ticks if self._from < tick.at < self._until)
-        whole = super().judge([tick for tick in ticks if tick.schedule == "all"], began, ended)
+        whole = super().judge(ticks, began, ended)
         late = PAUSE.total_seconds()
         right = fired["once"] == 1 and late - 2 <= fired["skip"] <= late + 1
         note = "; fired afterwards: " + ", ".join(f"{rule} {fired[rule]}" for rule in RULES)
