@@ -26,8 +26,6 @@ from .matrix_cells import children, wait
 from .ticks_sites import Tick
 
 STARTED = r"stop +Ctrl-C"
-#: Seconds at the end of a run whose ticks may not have been fired yet.
-TAIL = 2.5
 #: How many schedules are due each second where one scheduler leads, and what tells which one does.
 BUSY = 2 * MANY
 LEADER = "from django_loco.models import ScheduleLead; print(*ScheduleLead.objects.values_list('holder', flat=True))"
@@ -77,6 +75,9 @@ class Trial:
 
     gap: float = 0.0
     """Seconds from a kill until another one is started."""
+
+    tail: float = 1.0
+    """Seconds at the end of a run whose ticks may not have been fired yet."""
 
     def __init__(self, name: str, make: Callable[[], Any], crowd: int) -> None:
         self.name, self._make, self.crowd = name, make, crowd
@@ -134,9 +135,9 @@ class Trial:
 
     def judge(self, ticks: list[Tick], began: float, ended: float) -> Toll:
         """Compare them with what they have to be."""
-        seconds = [float(second) for second in range(int(began) + 1, int(ended)) if began < second < ended - TAIL]
+        seconds = [float(second) for second in range(int(began) + 1, int(ended)) if began < second < ended - self.tail]
         expected = set(product(self.schedules, seconds))
-        ours = [tick for tick in ticks if tick.schedule in self.schedules and began < tick.at < ended - TAIL]
+        ours = [tick for tick in ticks if tick.schedule in self.schedules and began < tick.at < ended - self.tail]
         found = Counter((tick.schedule, tick.at) for tick in ours)
         return Toll(
             name=self.name,
@@ -156,7 +157,7 @@ class Led(Trial):
     Another one is started only when a standby has found that out: for a scheduler that starts fires everything.
     """
 
-    gap = 3.0
+    gap, tail = 3.0, 2.5
 
     schedules = tuple(f"busy {number}" for number in range(BUSY))
 
