@@ -9,6 +9,9 @@ from datetime import datetime
 from .chaos import JOBS, LEASE, SCALE, enqueue, enqueue_both, errors, keys, notes, redis_queue, statuses, wait_until
 from .storm import SEED, Storm
 
+#: Seconds in which nobody may have looked for expired leases, on a machine that has other work.
+MOMENT = 4
+
 
 def test_kill_9_loses_no_job(any_site, capsys):
     """As often as may be: see ``storm``."""
@@ -23,7 +26,7 @@ def test_kill_9_loses_no_job(any_site, capsys):
     with capsys.disabled():
         print(f"{toll.head()}\n{toll.row(name)}")
     assert toll.lost == toll.more_than_once == toll.needlessly == 0
-    late = [(seconds, holders) for seconds, holders in toll.waits if seconds > holders * (LEASE + 2)]
+    late = [(seconds, holders) for seconds, holders in toll.waits if seconds > holders * (LEASE + MOMENT)]
     assert not late, "not back within one lease, and the moment in which a worker looks away"
 
 
