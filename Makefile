@@ -20,7 +20,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos matrix ticks browser check lint types layers django wheel format coverage bench clean
+.PHONY: help start test chaos matrix ticks browser check lint types layers django wheel format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -35,6 +35,7 @@ help:
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
 	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
+	@echo "make bench-schedules  what 10,000 schedules cost, and 100 due every second"
 	@echo "make bench-web what jobs in the same process cost a page's response times"
 	@echo "make clean     remove everything that these commands have made"
 
@@ -89,6 +90,9 @@ coverage: .venv/installed-dev
 
 bench: .venv/installed-dev
 	.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-schedules: .venv/installed-dev
+	.venv/bin/python -m benchmarks.schedules $(BENCH_ARGS)
 
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)

@@ -16,6 +16,8 @@ How it is built, from the outside in:
     what runs inside the processes that are measured: the jobs, each system's way to enqueue them, the clock.
 ``report.py``
     the figures as Markdown.
+``schedules.py``
+    a measurement of its own: what many schedules cost, and several schedulers of them.
 ``web.py``
     a measurement of its own: what jobs cost the response times of a page in the same process.
 """
