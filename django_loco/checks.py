@@ -2,7 +2,7 @@
 
 loco.E001  LOCO or WORKER_MODE is wrong
 loco.E002  a queue cannot be made of a TASKS alias
-loco.E003  a schedule is wrong (only that one is off); of those in the database with --database
+loco.E003  a schedule is wrong (only that one is off)
 loco.E004  a component cannot be run
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
@@ -10,6 +10,7 @@ loco.W003  a queue's SQLite database is not in WAL mode
 loco.W004  jobs wait in memory, in production (--deploy)
 loco.W007  a module of tasks, which may declare schedules, cannot be imported
 loco.W008  each request begins with a transaction in the SQLite file in which jobs wait
+loco.W009  a schedule in the database is wrong (--database)
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -127,11 +128,15 @@ def check_schedules(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find schedules in the database that are wrong: with ``--database``, as Django does with all that asks one."""
+    """Find schedules in the database that are wrong: with ``--database``, as Django does with all that asks one.
+
+    They are warnings, for ``migrate`` looks at these checks as well, and must not be stopped by a row.
+    """
     if problems() or database() not in (databases or ()):
         return []
-    known = {problem.schedule for problem in default.problems()}
-    return [_told(problem) for problem in current().registry.problems() if problem.schedule not in known]
+    known = default.problems()
+    found = [problem for problem in current().registry.problems() if problem not in known]
+    return [checks.Warning(problem.message, hint=problem.hint, id="loco.W009") for problem in found]
 
 
 def _told(problem: Problem) -> CheckMessage:

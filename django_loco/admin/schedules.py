@@ -152,6 +152,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if request.method == "POST":
             self._act_on_one(request)
             return HttpResponseRedirect(request.get_full_path())
+        request.current_app = self.admin_site.name
         context = self.admin_site.each_context(request) | overview(request.GET) | {
             "title": "All schedules",
             "opts": self.opts,

@@ -283,7 +283,13 @@ def test_checks_ask_the_database_only_when_they_are_told_to(django_assert_num_qu
     with django_assert_num_queries(0):
         assert check_schedules() == check_stored_schedules() == check_stored_schedules(databases=["second"]) == []
     (message,) = check_stored_schedules(databases=["default"])
-    assert (message.id, "Schedule 'wrong'" in message.msg) == ("loco.E003", True)
+    assert (message.id, "Schedule 'wrong'" in message.msg) == ("loco.W009", True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_is_wrong_does_not_stop_migrate():
+    add("wrong", schedule="never")
+    call_command("migrate", "--verbosity", "0", skip_checks=False)
 
 
 @pytest.fixture
