@@ -92,9 +92,9 @@ class Firing:
         """When to ``advance`` next; ``None``: nothing waits."""
         return min(filter(None, (self.turns.waiting.next_at, self.chains.next_at)), default=None)
 
-    def forget(self) -> None:
+    def begin(self, now: datetime) -> None:
         """Begin anew: what waited for its turn was missed."""
-        self.turns.waiting.clear()
+        self.turns.begin(now)
         self.chains.forget()
 
     def retry_now(self, now: datetime) -> None:

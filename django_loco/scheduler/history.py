@@ -6,13 +6,13 @@ A tick that was left out has no job, and so is not here; the log tells of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from ..exceptions import QueueError
 from ..job import Job
 from .entries import Entry
-from .jobs import jobs_of, member_of
+from .jobs import jobs_of, member_of, tick_of
 from .project import having
 from .registry import Registry
 
@@ -67,7 +67,7 @@ def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and ``QueueUnavailable``.
     """
     entry = (registry or having(name)).entry(name)
-    return [_tick_of(job, entry) for job in jobs_of(entry, limit)]
+    return [_told(job, entry) for job in jobs_of(entry, limit)]
 
 
 def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
@@ -88,8 +88,8 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     return found
 
 
-def _tick_of(job: Job, entry: Entry) -> Tick:
-    due = _moment_in(member_of(job))
+def _told(job: Job, entry: Entry) -> Tick:
+    due = tick_of(job)
     return Tick(
         tick=member_of(job),
         due=due,
@@ -100,10 +100,3 @@ def _tick_of(job: Job, entry: Entry) -> Tick:
         error=job.errors[-1].exception_class_path if job.errors else "",
         job=job.id,
     )
-
-
-def _moment_in(member: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(member).astimezone(UTC)
-    except ValueError:
-        return None

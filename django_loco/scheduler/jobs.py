@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from ..job import Job
@@ -12,6 +13,14 @@ def jobs_of(entry: Entry, limit: int) -> list[Job]:
     """Return the newest jobs of a schedule, whatever they were made for. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
+
+
+def tick_of(job: Job) -> datetime | None:
+    """Return the tick that ``job`` was made for, in UTC; ``None`` if it was made for something else."""
+    try:
+        return datetime.fromisoformat(member_of(job)).astimezone(UTC)
+    except ValueError:
+        return None
 
 
 def member_of(job: Job) -> str:

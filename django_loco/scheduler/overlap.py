@@ -10,22 +10,23 @@ How far that holds
 ------------------
 To look whether such a job is there, and to enqueue one, are two steps. So a run by hand that is begun between the two
 runs beside the tick; and so do two ticks if one scheduler fires the first a whole period late, at the moment at which
-another fires the second. Ticks that wait do so in each scheduler by itself: one that was started since knows the later
-ones only, and may fire one of them first, or at the same moment. Never are there two jobs of one tick. And a job that
-was presumed dead, and so was given to another worker, may still be running. What must never run twice at a time needs a
-lock of its own.
+another fires the second. Never are there two jobs of one tick. And a job that was presumed dead, and so was given to
+another worker, may still be running. What must never run twice at a time needs a lock of its own.
+
+Ticks that wait do so in each scheduler by itself, and one that was started since knows the later ones only. It sees by
+the jobs that there are that some are missing, and lets others fire these first: for 2 seconds after each job.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ..exceptions import QueueError
-from ..job import READY, RUNNING
+from ..job import READY, RUNNING, Job
 from .entries import Entry
-from .jobs import jobs_of
+from .jobs import jobs_of, tick_of
 from .outages import Outages
 from .waiting import Occasion, Waiting
 
@@ -35,13 +36,16 @@ logger = logging.getLogger("django_loco.scheduler")
 LOOK = 50
 #: How often is looked whether the job has ended that a tick waits for.
 LOOK_EVERY = timedelta(seconds=1)
+#: For how long a tick lets those go first that may wait in another scheduler.
+PATIENCE = timedelta(seconds=2)
 
 
 class Turns:
     """Decides whose turn it is, and fires what has waited for it with ``fire``.
 
-    1. ``has_come`` is asked for each tick that is due; what has to wait gets into line.
-    2. ``advance`` fires from the lines, the first of each that can be. One look a second for each line.
+    1. ``begin`` says since when it knows what was due.
+    2. ``has_come`` is asked for each tick that is due; what has to wait gets into line.
+    3. ``advance`` fires from the lines, the first of each that can be. One look a second for each line.
 
     Used by one thread; ``waiting.count`` may be read from others.
     """
@@ -50,6 +54,14 @@ class Turns:
         self.waiting = Waiting()
         self._outages = outages
         self._fire = fire
+        self._began: datetime | None = None
+        self._given_time: dict[str, datetime | None] = {}
+
+    def begin(self, now: datetime) -> None:
+        """Begin anew: what was due before ``now`` is not known here."""
+        self.waiting.clear()
+        self._began = now
+        self._given_time.clear()
 
     def has_come(self, entry: Entry, occasion: Occasion, now: datetime) -> bool:
         """Whether ``occasion`` is to be fired now. If not, it waits, or is left out. Raises ``QueueError``."""
@@ -58,10 +70,11 @@ class Turns:
         has_line = entry.name in self.waiting
         # Where the store is away a tick does not get into line unseen: it may come to count as missed.
         can_tell = has_line and entry.task.backend not in self._outages.aliases
-        if not (can_tell or self._is_busy(entry, occasion) or has_line):
+        wait = LOOK_EVERY if can_tell else self._wait(entry, occasion)
+        if not (wait or has_line):
             return True
         if occasion.overlap == "queue":
-            self.waiting.add(occasion, now + LOOK_EVERY, entry.misfire.cap)
+            self.waiting.add(occasion, now + (wait or LOOK_EVERY), entry.misfire.cap)
         else:
             _tell_left_out(occasion)
         return False
@@ -84,10 +97,11 @@ class Turns:
         if until := self._outages.wait_until(alias, now):
             return until
         try:
-            if occasion.overlap == "allow" or not self._is_busy(entry, occasion):
+            wait = None if occasion.overlap == "allow" else self._wait(entry, occasion)
+            if wait is None:
                 self._fire(entry, occasion)
             elif occasion.overlap == "queue":
-                return now + LOOK_EVERY
+                return now + wait
             else:
                 _tell_left_out(occasion)
         except QueueError as error:
@@ -99,11 +113,28 @@ class Turns:
             )
         return None
 
-    def _is_busy(self, entry: Entry, occasion: Occasion) -> bool:
-        """Whether an earlier job has not ended; not if that of ``occasion`` is there: another scheduler has made it."""
+    def _wait(self, entry: Entry, occasion: Occasion) -> timedelta | None:
+        """Return when to look again; ``None``: now is its turn, or another scheduler has made its job."""
         jobs = jobs_of(entry, LOOK)
         self._outages.reached(entry.task.backend)
-        return all(job.key != occasion.key for job in jobs) and any(job.status in (READY, RUNNING) for job in jobs)
+        if any(job.key == occasion.key for job in jobs):
+            return None
+        if any(job.status in (READY, RUNNING) for job in jobs):
+            return LOOK_EVERY
+        return PATIENCE if occasion.overlap == "queue" and self._is_ahead(entry, occasion, jobs) else None
+
+    def _is_ahead(self, entry: Entry, occasion: Occasion, jobs: Sequence[Job]) -> bool:
+        """Whether there are earlier ticks that have no job, of a time when this scheduler did not run yet.
+
+        They may wait in another one. It has time to fire the first of them: the second time the answer is no.
+        """
+        last = max(filter(None, map(tick_of, jobs)), default=None)
+        following = entry.trigger.next_after(last) if last and self._began else None
+        if not (self._began and following and following < min(occasion.at, self._began)):
+            return False
+        had_time = self._given_time.get(entry.name) == last
+        self._given_time[entry.name] = last
+        return not had_time
 
 
 def _tell_left_out(occasion: Occasion) -> None:

@@ -164,7 +164,7 @@ class Scheduler(Component):
         """Find the schedules, and of each the tick to begin with."""
         self._latest = self._now()
         self._plan.begin(self._latest)
-        self._firing.forget()
+        self._firing.begin(self._latest)
         self._firing.chains.watch(self._plan.links, self._latest)
 
     def fire_due(self) -> float:

@@ -148,6 +148,32 @@ def test_two_schedulers_with_lines_make_one_job_of_each_tick(registry, store):
     assert len(made) == 41
 
 
+def test_a_scheduler_that_starts_lets_those_go_first_that_wait_in_another(registry, store):
+    registry.every(tick, seconds=5, name="beat", overlap="queue")
+    first = started(registry, store)
+    let_go_by(store, 13, first)
+    assert first.health()["waiting"] == 2
+    second = started(registry, store)
+    let_go_by(store, 1, second, first)
+    store.end("beat")
+    let_go_by(store, 20, second, first, step=0.25, meanwhile=lambda: store.end("beat"))
+    assert store.made("beat") == [f"12:00:{seconds:02}" for seconds in range(0, 35, 5)]
+
+
+def test_it_does_not_wait_for_what_nobody_has(registry, store):
+    registry.every(tick, seconds=5, name="beat", overlap="queue", misfire="skip")
+    let_go_by(store, 13, started(registry, store))
+    store.end("beat")
+    alone = started(registry, store)
+    let_go_by(store, 2, alone)
+    assert store.made("beat") == ["12:00:05"]
+    let_go_by(store, 2.25, alone, step=0.25)
+    assert store.made("beat") == ["12:00:05", "12:00:15"]
+    store.end("beat")
+    let_go_by(store, 2.75, alone, step=0.25)
+    assert store.made("beat") == ["12:00:05", "12:00:15", "12:00:20"]
+
+
 @pytest.mark.parametrize("error", [QueueUnavailable("away"), QueueFull("full")])
 @pytest.mark.parametrize("mode", ["skip", "queue"])
 def test_while_the_store_is_away_ticks_wait(registry, store, mode, error, caplog):
