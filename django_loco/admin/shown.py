@@ -14,8 +14,9 @@ from django.utils.html import format_html
 
 from ..job import utcnow
 from ..scheduler import actions
-from ..scheduler.entries import Entry, Upcoming, upcoming_of
+from ..scheduler.entries import Entry
 from ..scheduler.history import LastRun, last_runs
+from ..scheduler.listed import Upcoming, upcoming_of
 from ..scheduler.registry import Problem
 from ..scheduler.stored import Pause, pauses
 

@@ -16,8 +16,9 @@ from django.utils import timezone
 from ..conf import did_you_mean
 from ..job import utcnow
 from ..scheduler.agenda import preview
-from ..scheduler.entries import Entry, Upcoming
+from ..scheduler.entries import Entry
 from ..scheduler.history import LastRun, last_runs
+from ..scheduler.listed import Upcoming
 from ..scheduler.project import current
 
 #: How many runs of each schedule are shown, and how many of all together.

@@ -24,8 +24,9 @@ run, on any number of machines, and each tick is one job.
 """
 
 from .cron import Cron
-from .entries import Entry, Upcoming
+from .entries import Entry
 from .history import Tick, history
+from .listed import Upcoming
 from .project import pause, problems, resume, run, upcoming
 from .registry import Problem, Registry, default
 from .scheduler import Scheduler

@@ -103,56 +103,6 @@ class Entry:
         return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire(), overlap=overlap)
 
 
-class Upcoming(NamedTuple):
-    """A schedule as it is listed."""
-
-    name: str
-    schedule: str
-    """When: a cron expression, or words where there is none."""
-
-    words: str
-    """When, in English."""
-
-    zone: str
-    """Whose wall clock that is; ``""`` for an interval, which goes by none."""
-
-    task: str
-    next_runs: tuple[datetime, ...]
-    """In ``zone``; in ``TIME_ZONE`` for an interval."""
-
-    tags: tuple[str, ...]
-    source: str
-    """Where it was declared: a file and its line, a setting, or ``"database"``."""
-
-    paused: bool = False
-    """Whether its ticks are left out for now."""
-
-    after: str | None = None
-    """The schedule that it runs after, if it has no ticks of its own."""
-
-
-def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
-    """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
-    ticks: list[datetime] = []
-    zone = entry.trigger.zone or timezone.get_default_timezone()
-    for _ in range(runs):
-        tick = entry.trigger.next_after(ticks[-1] if ticks else after)
-        if tick is None:
-            break
-        ticks.append(tick)
-    return Upcoming(
-        name=entry.name,
-        schedule=str(entry.trigger),
-        words=entry.trigger.words,
-        zone=str(entry.trigger.zone or ""),
-        task=entry.task.module_path,
-        next_runs=tuple(entry.run_at(tick).astimezone(zone) for tick in ticks),
-        tags=entry.tags,
-        source=str(entry.place),
-        after=entry.after,
-    )
-
-
 def name_of(task: object) -> str:
     """Return what a schedule of ``task`` is called that was given no name, or a wrong one."""
     if isinstance(task, Task):

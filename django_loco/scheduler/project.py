@@ -13,7 +13,7 @@ from django.db import DatabaseError, connections, transaction
 from ..compat import TaskResult
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
-from .entries import Upcoming
+from .listed import Upcoming
 from .registry import Problem, Registry, default
 from .stored import (
     NO_TABLE,

@@ -24,10 +24,11 @@ from ..compat import TaskResult
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import new_id, utcnow
-from .entries import Entry, Place, Upcoming, entry_of, name_of, upcoming_of
+from .entries import Entry, Place, entry_of, name_of
 from .exposed import Exposed
 from .fluent import LATER, Decorator, Fluent, T
 from .links import faults
+from .listed import Upcoming, upcoming_of
 from .triggers import Trigger
 from .written import Source, entry_from, sources
 
