@@ -26,7 +26,7 @@ HELP = {
     "args": 'A list: ["eu", 5]. For a command: further words.',
     "kwargs": 'An object: {"region": "eu"}.',
     "schedule": 'In English, or as a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
-    "at": "For a single run.",
+    "at": "For a single run; on the wall clock of the site, as start and end.",
     "after": "The name of a schedule: this one runs when its job has succeeded.",
     "timezone": 'Whose wall clock it goes by: "Europe/Berlin". Blank: the one of the site.',
     "start": "No run before it.",

@@ -19,6 +19,8 @@ logger = logging.getLogger("django_loco.scheduler")
 
 #: Seconds after which everything is read again, for what was changed past Django.
 THOROUGHLY = 60.0
+#: Seconds until the next look where there is no table: each is an error in the server's log.
+SELDOM = 60.0
 
 
 class Lookout(Loop):
@@ -39,18 +41,26 @@ class Lookout(Loop):
         self._read: SimpleQueue[Stored] = SimpleQueue()
         self._latest: Stored | None = None
         self._all_read_at: float | None = None
+        self._looked_at: float | None = None
         self._trouble = ""
 
-    def turn(self) -> None:
-        """Look once."""
+    @property
+    def age(self) -> float | None:
+        """The seconds since the last look that saw something; ``None``: there has been none."""
+        return None if self._looked_at is None else round(time.monotonic() - self._looked_at, 3)
+
+    def turn(self) -> float | None:
+        """Look once; return when to do so again, if that is not as ever."""
         try:
             self._look()
         except NoTable:
             self._note(NO_TABLE, logging.INFO)
+            return SELDOM
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do better
             self._note(f"The schedules in the database cannot be read, and stay as they are: {error}", logging.WARNING)
         finally:
             self._looked.set()
+        return None
 
     def news(self) -> Stored | None:
         """Return what there is now, if it is another than when this was last called."""
@@ -79,6 +89,7 @@ class Lookout(Loop):
         now = time.monotonic()
         thoroughly = self._all_read_at is None or now - self._all_read_at >= THOROUGHLY
         stored = self._reader.read(thoroughly=thoroughly)
+        self._looked_at = time.monotonic()
         if thoroughly:
             self._all_read_at = now
         if self._trouble:

@@ -138,18 +138,20 @@ class Scheduler(Component):
     def health(self) -> dict[str, Any]:
         """Return what tells progress.
 
-        ``schedules`` and ``broken`` are counts; ``last_pass_age`` and ``last_tick_age`` seconds since the thread last
-        looked at its agenda and last fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue
-        tick is late, ``late_ticks`` how many were fired more than 5 seconds late, ``waiting`` how many wait until an
-        earlier job has ended, ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, ``roles`` those on whose
-        queue it is ``"leader"`` or ``"standby"`` rather than on its own, and ``stuck`` whether
-        the thread has not come round for ``HUNG`` seconds.
+        ``schedules`` and ``broken`` are counts; ``rows_age`` the seconds since the database last said which schedules
+        it has, ``last_pass_age`` and ``last_tick_age`` those since the thread last looked at its agenda and last
+        fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue tick is late, ``late_ticks``
+        how many were fired more than 5 seconds late, ``waiting`` how many wait until an earlier job has ended,
+        ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, ``roles`` those on whose queue it is
+        ``"leader"`` or ``"standby"`` rather than on its own, and ``stuck`` whether the thread has not come round for
+        ``HUNG`` seconds.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
             "schedules": self._plan.schedules,
             "broken": self._plan.broken,
+            "rows_age": self._lookout.age if self._lookout else None,
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._firing.last_tick),
             "late_by": round(self._agenda.late_by(self._now()), 3),

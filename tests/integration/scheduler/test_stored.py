@@ -20,7 +20,7 @@ from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry, Scheduler, stored
 from django_loco.scheduler.exposed import Exposed
-from django_loco.scheduler.lookout import Lookout
+from django_loco.scheduler.lookout import SELDOM, Lookout
 from django_loco.scheduler.project import current
 from django_loco.scheduler.registry import default
 from django_loco.scheduler.stored import Reader
@@ -315,9 +315,28 @@ def test_a_project_without_tables(caplog):
     assert check_stored_schedules(databases=["default"]) == []
     lookout = Lookout(default.exposed)
     for _ in range(3):
-        lookout.turn()
+        assert (lookout.turn(), lookout.age) == (SELDOM, None)
     assert lookout.news() is None
     assert len([record for record in caplog.records if "manage.py migrate" in record.getMessage()]) == 1
+
+
+@pytest.fixture
+def no_database(monkeypatch):
+    """``DATABASES`` is empty."""
+    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.dummy")
+
+
+@pytest.mark.usefixtures("no_database")
+def test_a_project_without_a_database():
+    assert [row.name for row in scheduler.upcoming()] == ["code"]
+    with pytest.raises(LocoConfigurationError, match=r"run manage\.py migrate"):
+        scheduler.pause("code")
+    made = Scheduler()
+    made.start()
+    assert made.health()["rows_age"] is None
+    assert made._lookout is None
+    made.stop(time.monotonic())
+    assert made.join(10)
 
 
 @pytest.mark.django_db
@@ -325,7 +344,8 @@ def test_a_database_that_is_away_for_a_while(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "django_loco.scheduler")
     row = add("row")
     lookout = Lookout(default.exposed)
-    lookout.turn()
+    assert (lookout.age, lookout.turn()) == (None, None)
+    assert lookout.age < 5
     assert [made.name for made in lookout.news().rows] == ["row"]
     with monkeypatch.context() as patched:
         patched.setattr(Reader, "read", fail)

@@ -463,6 +463,7 @@ def test_health(registry, clock, store):
         "alive": False,
         "schedules": 0,
         "broken": 0,
+        "rows_age": None,
         "last_pass_age": None,
         "last_tick_age": None,
         "late_by": 0.0,
