@@ -1,8 +1,8 @@
 """Connections to PostgreSQL that are given up when the server says nothing.
 
 What libpq offers is not enough. ``tcp_user_timeout`` and keepalives find a machine that is gone, but the kernel of one
-whose server hangs goes on acknowledging; ``statement_timeout`` is the server's to keep. So psycopg's own wait, which
-looks up ten times a second, is told to look at the clock.
+whose server hangs goes on acknowledging; ``statement_timeout`` is the server's to keep. So the place where psycopg
+waits for its socket, ``Connection.wait``, is given a time limit.
 
 A statement that is given up may still be waiting for a lock there, with a server process to itself. Lest each try add
 one more, the server is asked to cancel it. That takes libpq 17: older ones wait for the answer without an end.
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Generator
+import selectors
 from typing import Any
 
 import psycopg
@@ -49,29 +48,31 @@ def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
         wait = connection.wait
 
         def wait_patiently(steps: Any, *args: Any, **kwargs: Any) -> Any:
-            seconds = patience()
-            return wait(steps if seconds == math.inf else _limited(connection, steps, seconds), *args, **kwargs)
+            if args or kwargs or patience() == math.inf:  # who says how to wait has an end in mind
+                return wait(steps, *args, **kwargs)
+            return _wait(connection, steps, patience())
 
         connection.wait = wait_patiently  # type: ignore[method-assign,assignment]
     return connection
 
 
-def _limited(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Generator[Any, Any, Any]:
-    """Go through ``steps``, a generator that says what to wait for and is told what came; 0 is: nothing yet."""
-    until = time.monotonic() + seconds
+def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Any:
+    """Go through ``steps``, a generator that says what to wait for and is told what came, as psycopg does.
+
+    In both directions 1 is to read and 2 to write, for psycopg and for selectors.
+    """
     try:
         wanted = next(steps)
-        while True:
-            came = yield wanted
-            now = time.monotonic()
-            if came:
-                until = now + seconds
-            elif now >= until:
-                _give_up(connection)
-                raise psycopg.OperationalError(f"the server has not answered for {seconds:g} seconds")
-            wanted = steps.send(came)
+        with selectors.DefaultSelector() as selector:
+            socket = connection.pgconn.socket
+            selector.register(socket, wanted)
+            while came := selector.select(seconds):
+                wanted = steps.send(came[0][1])
+                selector.modify(socket, wanted)
     except StopIteration as end:
         return end.value
+    _give_up(connection)
+    raise psycopg.OperationalError(f"the server has not answered for {seconds:g} seconds")
 
 
 def _give_up(connection: psycopg.Connection[Any]) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
@@ -177,6 +178,7 @@ def test_other_threads_and_the_projects_own_code_wait_as_ever(queue, limited):
     assert seen == [float("inf"), None, None]
 
 
+@pytest.mark.skipif(not psycopg.capabilities.has_cancel_safe(), reason="that takes libpq 17")
 def test_nothing_is_left_on_the_server_of_a_statement_that_waits_for_a_lock(queue, limited, postgres):
     """Or a table that is being altered would take all connections, a try at a time."""
     waits = "wait_event_type = 'Lock'"
