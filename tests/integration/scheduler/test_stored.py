@@ -228,6 +228,15 @@ def test_a_pause(name):
 
 
 @pytest.mark.django_db
+@override_settings(USE_TZ=False, TIME_ZONE="America/New_York")
+def test_a_pause_without_use_tz():
+    scheduler.pause("code")
+    assert abs((current().pauses["code"].since - datetime.now(UTC)).total_seconds()) < 5
+    scheduler.resume("code")
+    assert abs((current().pauses["code"].until - datetime.now(UTC)).total_seconds()) < 5
+
+
+@pytest.mark.django_db
 def test_a_pause_that_is_long_over_is_forgotten():
     ScheduleState.objects.create(name="code", resumed_at=datetime(2020, 1, 1, tzinfo=UTC))
     assert current().pauses == {}
