@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import selectors
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -23,6 +24,8 @@ from .patience import patience
 ENDLESS = 130
 #: Seconds for the server to answer that it cancels a statement.
 CANCEL = 1.0
+#: Made for each statement: the cheapest to make.
+Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 logger = logging.getLogger("django_loco.queues")
 
@@ -63,12 +66,13 @@ def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> An
     """
     try:
         wanted = next(steps)
-        with selectors.DefaultSelector() as selector:
+        with Selector() as selector:
             socket = connection.pgconn.socket
             selector.register(socket, wanted)
             while came := selector.select(seconds):
-                wanted = steps.send(came[0][1])
-                selector.modify(socket, wanted)
+                wished, wanted = wanted, steps.send(came[0][1])
+                if wanted != wished:
+                    selector.modify(socket, wanted)
     except StopIteration as end:
         return end.value
     _give_up(connection)
