@@ -390,7 +390,7 @@ class TestCheck:
         assert "'allkeys-lru'" in message.msg
         assert "noeviction" in message.hint
 
-    def test_manage_py_check_asks_the_queue(self, server, client, settings):
+    def test_manage_py_check_asks_the_queue(self, server, client, settings, db):
         client.config_set("maxmemory-policy", "allkeys-lru")
         settings.TASKS = server.setting()
         assert {"loco.W006", "loco.I001"} <= {message.id for message in run_checks(tags=["loco"])}
