@@ -86,6 +86,13 @@ def is_disputed(expression, zone, day):
     return is_list_of_times(expression) == is_rhythm(expression, zone, day) or not expression.endswith("* * *")
 
 
+def rest_of_the_hour(zone, day):
+    """The minutes that exist of an hour whose beginning is skipped; none if that is all of it, or nothing is."""
+    instants = minutes_around(zone, day)
+    skipped = {wall.replace(minute=0) for wall in instants if not instants[wall]}
+    return {instants[wall][0] for wall in instants if instants[wall] and wall.replace(minute=0) in skipped}
+
+
 @settings(deadline=None, max_examples=30)
 @given(a_day, st.sampled_from(ZONES))
 def test_a_year_is_what_cronsim_gives(expression, zone):
@@ -113,7 +120,17 @@ def test_the_days_around_a_change_are_what_cronsim_gives(expression, change):
     ticks = list(ours(expression, zone, start, end))
     assert all(before < after for before, after in pairwise(ticks))
     if not is_disputed(expression, zone, day):
-        assert ticks == sorted(set(theirs(expression, zone, start, end)))
+        known = rest_of_the_hour(zone, day) & set(ticks)
+        assert ticks == sorted(set(theirs(expression, zone, start, end)) | known)
+
+
+@pytest.mark.parametrize("minute", [30, 31, 45])
+def test_cronsim_leaves_out_what_exists_of_an_hour_whose_beginning_is_skipped(minute):
+    lord_howe, day = ZONES[2], datetime(2026, 10, 3, tzinfo=UTC)
+    asked = (f"{minute} * * * *", lord_howe, day, day + DAY)
+    (tick,) = set(ours(*asked)) - set(theirs(*asked))
+    assert tick.astimezone(lord_howe).isoformat() == f"2026-10-04T02:{minute}:00+11:00"
+    assert tick in rest_of_the_hour(lord_howe, day)
 
 
 @settings(deadline=None, max_examples=40)
