@@ -19,6 +19,7 @@ from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
 from .log import bound
 from .queues import Queue, queue_for
+from .queues.patience import unlimited
 from .results import load_task, result_of
 from .retry import stored
 from .serialization import encode_call
@@ -97,11 +98,16 @@ class LocoBackend(BaseTaskBackend):
             replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
         ]
         if worker_mode(self.options) == "ForegroundBlocking":
-            ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
+            with unlimited():  # a scheduler's patience is not that of the project's code
+                ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
             return [result_of(end[0], tick.task) if end else None for tick, end in zip(ticks, ended, strict=True)]
-        results = [result_of(job, tick.task) for tick, job in zip(ticks, jobs, strict=True)]
-        stored = {job.id for job in self._store(jobs, results)}
-        return [result if result.id in stored else None for result in results]
+        stored = self._add(jobs)
+        results = [
+            result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
+        ]
+        with unlimited():
+            self._announce(filter(None, results))
+        return results
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
         """Return a job's present state. Raises ``TaskResultDoesNotExist``."""
@@ -166,13 +172,15 @@ class LocoBackend(BaseTaskBackend):
         action()
         return True
 
-    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]]) -> list[Job]:
+    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]]) -> None:
+        stored = self._add(jobs)
+        self._announce(result for result in results if result.id in stored)
+
+    def _add(self, jobs: list[Job]) -> set[str]:
+        """Return the ids of those that the queue had not seen."""
         if worker_mode(self.options) == "BackgroundAsync":
             runtime.ensure_started(self.alias)
-        added = self.queue.enqueue(jobs)
-        ids = {job.id for job in added}
-        self._announce(result for result in results if result.id in ids)
-        return added
+        return {job.id for job in self.queue.enqueue(jobs)}
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
         ended: list[Job] = []

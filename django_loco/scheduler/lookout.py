@@ -11,9 +11,12 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
+from django.db import connections
+
 from ..component import Loop
+from ..queues.patience import heeding, limit
 from .exposed import Exposed
-from .stored import NO_TABLE, NoTable, Reader, Stored
+from .stored import NO_TABLE, NoTable, Reader, Stored, database
 
 logger = logging.getLogger("django_loco.scheduler")
 
@@ -86,6 +89,8 @@ class Lookout(Loop):
         self._looked.set()
 
     def _look(self) -> None:
+        limit()
+        heeding(connections[database()])
         now = time.monotonic()
         thoroughly = self._all_read_at is None or now - self._all_read_at >= THOROUGHLY
         stored = self._reader.read(thoroughly=thoroughly)

@@ -41,6 +41,7 @@ from django.db import close_old_connections, connections
 from .. import log
 from ..component import Component
 from ..job import utcnow
+from ..queues.patience import limit
 from .agenda import Agenda
 from .firing import Firing
 from .leads import Leads
@@ -192,6 +193,7 @@ class Scheduler(Component):
 
     def _run(self) -> None:
         log.bind(component=self.name)
+        limit()
         try:
             if self._lookout:
                 # A schedule that is paused must not run because a scheduler has not read that yet.

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from django_loco.shutdown import CLEAN, FORCED, TAIL
+from tests.acceptance.network import Way
 from tests.postgres import Server
 from tests.redis_server import RedisServer
 
@@ -74,6 +75,27 @@ def test_a_worker_goes_on_by_itself_when_a_postgres_that_hung_is_back(postgres_p
     assert worker.output.count("job one begins") == 1
 
 
+def test_a_scheduler_goes_on_by_itself_after_a_network_that_swallowed_all(postgres_project):
+    project, server = postgres_project
+    project.write("pages/schedules.py", SCHEDULES)
+    project.open_gate("tick")
+    with Way(server.port) as way:
+        project.settings["DATABASES"]["default"]["PORT"] = str(way.port)
+        process = project.start("loco_worker", "--scheduler")
+        process.wait_for("job tick ends")
+        way.cut()
+        process.wait_for("takes no jobs, so the ticks of its schedules wait")
+        way.mend()
+        process.wait_for("takes jobs again")
+        process.wait_for("job tick ends", count=process.output.count("job tick ends") + 2)
+        assert process.terminate() == CLEAN
+
+
+SCHEDULES = """
+from django_loco import scheduler
+from pages.tasks import work
+scheduler.every(work, seconds=1, args=["tick"])
+"""
 UNTIL_ALL_ARE_DONE = """
 import time
 from django_loco.queues import queue_for
