@@ -47,7 +47,7 @@ scheduler.daily(work, at="04:00", args=["nightly"], name="nightly")
 
 
 def with_admin(project: Project) -> Project:
-    """Give ``project`` the admin, a superuser ``ada`` and a task for schedules to run."""
+    """Give ``project`` the admin, a superuser ``admin`` and a task for schedules to run."""
     project.write("pages/urls.py", URLS)
     project.write("pages/schedules.py", SCHEDULES)
     project.settings |= {
@@ -64,7 +64,7 @@ def with_admin(project: Project) -> Project:
         ],
     }
     project.manage("migrate", "--verbosity", "0")
-    create = ("createsuperuser", "--noinput", "--username", "ada", "--email", "ada@example.com")
+    create = ("createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com")
     process = project.start(*create, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     assert process.wait() == 0, process.output
     return project
@@ -106,7 +106,7 @@ class Person:
         self._project = project
         cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
         self._browser = urllib.request.build_opener(cookies)
-        self.fill("admin/login/", username="ada", password=PASSWORD, next="/admin/")
+        self.fill("admin/login/", username="admin", password=PASSWORD, next="/admin/")
 
     def fill(self, path: str, **fields: str) -> str:
         """Fill in the form at ``path`` and send it; return the page that comes back."""

@@ -45,7 +45,7 @@ def test_a_schedule_that_is_edited_in_a_browser_runs_within_5_s(project: Project
         project.open_gate(gate)
     process = project.serve("--worker", "--scheduler", "--noreload")
     page.goto(project.url("admin/"))
-    page.fill("#id_username", "ada")
+    page.fill("#id_username", "admin")
     page.fill("#id_password", PASSWORD)
     page.click("[type=submit]")
 

@@ -39,7 +39,7 @@ def row():
 
 def client_of(*permissions, **user):
     client = Client()
-    made = User.objects.create_user("ada", is_staff=True, **user)
+    made = User.objects.create_user("admin", is_staff=True, **user)
     made.user_permissions.set(Permission.objects.filter(codename__in=[f"{word}_schedule" for word in permissions]))
     client.force_login(made)
     return client
@@ -162,8 +162,8 @@ def test_all_schedules_are_shown_with_their_source(client, row, code):
 def test_pause_resume_and_run_now(client, row, name):
     shown = text(client.post(ALL, {"pause": name}, follow=True))
     assert f"Schedule &#x27;{name}&#x27;: paused." in shown
-    assert re.search(r"Paused \S+ \d+, \d{4}, [\d:]+ by ada", shown)
-    assert ScheduleState.objects.get(name=name).paused_by == "ada"
+    assert re.search(r"Paused \S+ \d+, \d{4}, [\d:]+ by admin", shown)
+    assert ScheduleState.objects.get(name=name).paused_by == "admin"
     assert "run now, as job" in text(client.post(ALL, {"run": name}, follow=True))
     assert [job.key.partition("@")[0] for job in queue_for("default").list()] == [name]
     assert "runs again." in text(client.post(ALL, {"resume": name}, follow=True))
@@ -219,7 +219,7 @@ def test_who_may_change_may_pause(row):
 
 def test_a_request_from_elsewhere_is_refused(row):
     client = Client(enforce_csrf_checks=True)
-    client.force_login(User.objects.create_superuser("ada"))
+    client.force_login(User.objects.create_superuser("admin"))
     assert client.post(ALL, {"pause": "row"}).status_code == 403
     assert client.get(ALL, {"pause": "row"}).status_code == 200
     assert not ScheduleState.objects.exists()

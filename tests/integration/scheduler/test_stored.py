@@ -212,13 +212,13 @@ def test_python_knows_them():
 @pytest.mark.parametrize("name", ["code", "row"])
 def test_a_pause(name):
     add("row")
-    assert scheduler.pause(name, by="ada")
+    assert scheduler.pause(name, by="admin")
     since = ScheduleState.objects.get(name=name).paused_at
     assert not scheduler.pause(name, by="bob")
     state = ScheduleState.objects.get(name=name)
-    assert (state.paused_at, state.paused_by) == (since, "ada")
+    assert (state.paused_at, state.paused_by) == (since, "admin")
     assert {row.name for row in scheduler.upcoming() if row.paused} == {name}
-    assert current().pauses[name].by == "ada"
+    assert current().pauses[name].by == "admin"
     scheduler.run(name)
     assert scheduler.resume(name)
     assert not scheduler.resume(name)
