@@ -1,4 +1,4 @@
-"""Cron expressions in English: ``"0 16 * * mon-fri"`` is "at 16:00 on monday to friday"."""
+"""Cron expressions in English: ``"0 16 * * mon-fri"`` is "at 16:00 on Monday to Friday"."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _day(item: str) -> str:
 
 
 def _month(item: str) -> str:
-    return MONTHS[int(item) - 1] if item.isdigit() else _named(item, MONTHS)
+    return (MONTHS[int(item) - 1] if item.isdigit() else _named(item, MONTHS)).capitalize()
 
 
 def _weekdays(field: str) -> str:
@@ -125,7 +125,7 @@ def _weekday(item: str) -> str:
     name, _, nth = item.partition("#")
     if name.startswith("l"):
         name, nth = name[1:], "last"
-    day = WEEKDAYS[int(name) % 7] if name.isdigit() else _named(name, WEEKDAYS)
+    day = (WEEKDAYS[int(name) % 7] if name.isdigit() else _named(name, WEEKDAYS)).capitalize()
     if not nth:
         return day
     return f"the {ORDINALS[int(nth) - 1] if nth.isdigit() else 'last'} {day} of the month"

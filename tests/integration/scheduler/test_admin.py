@@ -235,7 +235,7 @@ def test_a_name_is_text_and_no_markup(client):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"schedule": "7pm every Thursday", "timezone": "Europe/Berlin"}, {"words": "at 19:00 on thursday"}),
+        ({"schedule": "7pm every Thursday", "timezone": "Europe/Berlin"}, {"words": "at 19:00 on Thursday"}),
         ({"at_0": "2099-12-24", "at_1": "18:00"}, {"runs": ["Dec. 24, 2099, 18:00:00"]}),
         ({"schedule": "every hour", "at_0": "2099-12-24", "at_1": "18:00"}, {"error": "schedule"}),
         ({"schedule": "every houre"}, {"error": "Did you mean 'every hour'?"}),

@@ -68,7 +68,7 @@ def test_a_row_becomes_what_the_same_in_the_settings_would(reader):
     found = entries(reader)
     entry = found["all"]
     assert (entry.args, entry.kwargs, entry.tags) == ([5], {"template": "fancy"}, ("shop",))
-    assert entry.trigger.words == "at 19:00 on thursday, from 2026-12-24 19:00"
+    assert entry.trigger.words == "at 19:00 on Thursday, from 2026-12-24 19:00"
     assert (str(entry.trigger.zone), entry.jitter.total_seconds()) == ("Europe/Berlin", 30)
     assert (entry.misfire.mode, entry.misfire.grace.total_seconds(), entry.misfire.cap) == ("all", 60, 3)
     assert (entry.task.queue_name, entry.task.priority) == ("emails", 7)
