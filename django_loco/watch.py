@@ -13,6 +13,7 @@ from typing import Any
 
 from .calls import Calls
 from .component import Component
+from .exceptions import LocoConfigurationError
 from .log import bind, unbind
 from .probe import Probe
 
@@ -197,9 +198,10 @@ class Watch:
         return False
 
     def _log(self, how: str, error: BaseException | None) -> None:
-        """Tell of an error; of one that is repeated without its traceback."""
-        problem = repr(error) if error else "died"
-        news = error if problem != self.problem else None
+        """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""
+        is_plain = isinstance(error, LocoConfigurationError)
+        problem = (str(error) if is_plain else repr(error)) if error else "died"
+        news = None if is_plain or problem == self.problem else error
         self.problem = problem
         logger.error("The %s %s%s", self.part.name, how, f": {problem}" if error else "", exc_info=news)
 

@@ -13,6 +13,7 @@ import pytest
 from django_loco import supervisor as supervisor_module
 from django_loco import watch
 from django_loco.component import Component
+from django_loco.exceptions import LocoConfigurationError
 from django_loco.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
 from django_loco.watch import KEEPS_DYING
 
@@ -133,6 +134,17 @@ def test_what_cannot_start_is_tried_again_and_told_in_full_once(supervise, caplo
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [bool(record.exc_info) for record in failures] == [True, False]
     assert "OSError('no network')" in failures[0].getMessage()
+
+
+def test_what_is_set_wrongly_is_told_in_a_sentence(supervise, caplog):
+    def refuse() -> None:
+        raise LocoConfigurationError("Run manage.py migrate.")
+
+    factory = Factory(refuse)
+    supervise(Part("worker", factory))
+    factory.nth(2)
+    (failure,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert (failure.getMessage(), failure.exc_info) == ("The worker failed: Run manage.py migrate.", None)
 
 
 def test_a_factory_that_raises_is_tried_again(supervise):
