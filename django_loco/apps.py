@@ -15,6 +15,8 @@ from .checks import (
     check_schedules,
     check_settings,
     check_stored_schedules,
+    check_task_options,
+    check_waiting_jobs,
 )
 from .queues import sqlite
 from .scheduler import rules
@@ -32,7 +34,8 @@ class LocoConfig(AppConfig):
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [rules.keep]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
-        for check in (check_settings, check_queues, check_schedules, check_components):
+        for check in (check_settings, check_queues, check_task_options, check_schedules, check_components):
             checks.register(check, "loco")
-        checks.register(check_stored_schedules, "loco", checks.Tags.database)
+        for check in (check_stored_schedules, check_waiting_jobs):
+            checks.register(check, "loco", checks.Tags.database)
         checks.register(check_deployment, "loco", deploy=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
-from django.core.checks import CheckMessage
+from django.apps import apps
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from . import runtime
 from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
-from .conf import loco_settings, worker_mode
+from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
 from .log import bound
@@ -24,7 +30,11 @@ from .results import load_task, result_of
 from .retry import stored
 from .serialization import encode_call
 from .tasks import LocoTask, P, R
+from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 
+logger = logging.getLogger(__name__)
+
+_warned_of_async = False
 #: Paths that have been found to lead to a task; in one process that does not change.
 _importable: set[str] = set()
 
@@ -57,7 +67,14 @@ class LocoBackend(BaseTaskBackend):
     supports_priority = True
 
     def validate_task(self, task: Task[..., Any]) -> None:
-        """Check what Django checks, and that a worker can import the task by its path. Raises ``InvalidTask``."""
+        """Check what Django checks, and that every store takes the task's values. Raises ``InvalidTask``."""
+        validate_task(task)
+        if self.queues and task.queue_name not in self.queues:
+            names = sorted(self.queues)
+            raise InvalidTask(
+                f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} "
+                f"TASKS[{self.alias!r}]['QUEUES'] has: {', '.join(names)}."
+            )
         super().validate_task(task)
         if "." in task.func.__qualname__:
             raise InvalidTask("Task function must be defined at a module level.")
@@ -65,8 +82,8 @@ class LocoBackend(BaseTaskBackend):
     def enqueue(self, task: Task[P, R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[P, R]:
         """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
 
-        Raises ``InvalidTask``, a ``TypeError`` or ``ValueError`` that names the argument which is not JSON, or a
-        ``QueueError``; then nothing is stored, as far as one can know of a queue that is ``QueueUnavailable``.
+        Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``; then nothing is stored, as far as one can know
+        of a queue that is ``QueueUnavailable``.
         """
         return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 
@@ -82,7 +99,8 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.options) == "ForegroundBlocking":
             return self._run(task, jobs)
         results = [result_of(job, task) for job in jobs]
-        self._after_commit(lambda: self._store(jobs, results))
+        with _hint("enqueue"):
+            self._after_commit(lambda: self._store(jobs, results))
         return results
 
     def enqueue_tick(
@@ -110,15 +128,29 @@ class LocoBackend(BaseTaskBackend):
         return results
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
-        """Return a job's present state. Raises ``TaskResultDoesNotExist``."""
-        job = self.queue.get(result_id)
+        """Return a job's present state. Raises ``TaskResultDoesNotExist``, also for what is no id at all."""
+        try:
+            digits = UUID(str(result_id)).hex
+        except ValueError:
+            raise TaskResultDoesNotExist(result_id) from None
+        with _hint("get_result"):
+            job = self.queue.get(digits)
         if job is None:
             raise TaskResultDoesNotExist(result_id)
         return result_of(job)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """Nothing here: all checks of django-loco are in ``django_loco.checks``."""
-        return []
+        """Find the one fault that keeps ``django_loco.checks`` from being run at all."""
+        if apps.is_installed("django_loco"):
+            return []
+        return [
+            Error(
+                f"TASKS[{self.alias!r}] uses django-loco, but 'django_loco' is not in INSTALLED_APPS: there are no "
+                "commands, no tables and no checks.",
+                hint="Add 'django_loco' to INSTALLED_APPS, and run manage.py migrate.",
+                id="loco.E005",
+            )
+        ]
 
     @property
     def remembers(self) -> bool:
@@ -144,8 +176,9 @@ class LocoBackend(BaseTaskBackend):
         _importable.add(path)
 
     def _job(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        validate_call(task, args, kwargs)
         now = utcnow()
-        delay = getattr(task, "delay", None)
+        delay = getattr(task, "run_after_delay", None)
         return Job(
             task_path=task.module_path,
             backend=self.alias,
@@ -179,6 +212,7 @@ class LocoBackend(BaseTaskBackend):
     def _add(self, jobs: list[Job]) -> set[str]:
         """Return the ids of those that the queue had not seen."""
         if worker_mode(self.options) == "BackgroundAsync":
+            _warn_of_async_caller()
             runtime.ensure_started(self.alias)
         return {job.id for job in self.queue.enqueue(jobs)}
 
@@ -212,11 +246,47 @@ def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
         raise InvalidTask(f"{task.module_path}: {error}") from None
 
 
+@contextmanager
+def _hint(method: str) -> Iterator[None]:
+    """Name the remedy where Django refuses to use the database."""
+    try:
+        yield
+    except SynchronousOnlyOperation as error:
+        raise SynchronousOnlyOperation(
+            f"{method}() uses the database, which async code must not wait for. Write await task.a{method}(...)."
+        ) from error
+
+
+def _warn_of_async_caller() -> None:
+    """Tell by day what a queue in a database would refuse in production."""
+    global _warned_of_async
+    if _warned_of_async or not _is_async_code():
+        return
+    _warned_of_async = True
+    logger.warning(
+        "enqueue() was called in async code. That works while jobs wait in memory; a database must not be waited for "
+        "there. Write await task.aenqueue(...)."
+    )
+
+
+def _is_async_code() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _later(now: datetime, delay: timedelta) -> datetime:
     try:
-        return now + delay
+        moment = now + delay
     except OverflowError:
-        raise InvalidTask(f"run_after is {delay!r}, which from now on lies beyond the calendar.") from None
+        moment = None
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidTask(
+            f"run_after is {delay!r}, which from now on lies beyond the years {FIRST_YEAR} to {LAST_YEAR}."
+        )
+    return moment
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -4,6 +4,7 @@ loco.E001  LOCO or WORKER_MODE is wrong
 loco.E002  a queue cannot be made of a TASKS alias
 loco.E003  a schedule is wrong (only that one is off)
 loco.E004  a component cannot be run
+loco.E005  TASKS uses the app, but it is not installed: django_loco.backend finds that
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
@@ -11,6 +12,8 @@ loco.W004  jobs wait in memory, in production (--deploy)
 loco.W007  a module of tasks, which may declare schedules, cannot be imported
 loco.W008  each request begins with a transaction in the SQLite file in which jobs wait
 loco.W009  a schedule in the database is wrong (--database)
+loco.W010  LOCO["TASKS"] has options for a task that does not exist
+loco.W011  jobs wait where no worker takes them (those in a database: --database)
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -20,19 +23,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error
-from django.db import OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections, router
+from django.db.models import Count, QuerySet
 
 from . import components
 from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError
-from .queues import build
+from .job import READY, RUNNING
+from .queues import build, queue_for
+from .queues.spool import folder_for
+from .results import load_task
 from .runtime import loco_aliases
 from .scheduler.project import current
 from .scheduler.registry import Problem, default
 from .scheduler.stored import database
+from .validation import NAME, is_name
 
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
 #: the scheduler that may run beside it.
@@ -61,6 +70,7 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_alias(alias: str) -> Iterator[CheckMessage]:
     options = task_backends[alias].options
+    yield from _check_names(alias, task_backends.settings[alias].get("QUEUES", []))
     try:
         queue = build(alias, options)
     except LocoConfigurationError as error:
@@ -69,6 +79,29 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
     if queue.database is not None:
         yield from _check_database(alias, queue.database)
     yield from queue.check()
+    yield from _check_files(alias)
+
+
+def _check_files(alias: str) -> Iterator[CheckMessage]:
+    folder = folder_for(alias)
+    if (
+        folder is not None
+        and any(folder.glob("*.jobs"))
+        and worker_mode(task_backends[alias].options) != "BackgroundAsync"
+    ):
+        yield checks.Warning(
+            f"{folder} has jobs of TASKS[{alias!r}] that waited in memory. No worker takes them: the mode is not "
+            "BackgroundAsync any more.",
+            hint='Start the site with WORKER_MODE = "BackgroundAsync" until they have run, or delete the files.',
+            id="loco.W011",
+        )
+
+
+def _check_names(alias: str, names: object) -> Iterator[CheckMessage]:
+    if not isinstance(names, list | tuple | set | frozenset) or not all(is_name(name) for name in names):
+        yield Error(
+            f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME}.", id="loco.E002"
+        )
 
 
 def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
@@ -143,6 +176,63 @@ def _told(problem: Problem) -> CheckMessage:
     if problem.is_certain:
         return Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
     return checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
+
+
+def check_task_options(**kwargs: Any) -> list[CheckMessage]:
+    """Find options in ``LOCO["TASKS"]`` for tasks that do not exist."""
+    return [] if problems() else [message for path in loco_settings().TASKS for message in _check_task(path)]
+
+
+def _check_task(path: str) -> Iterator[CheckMessage]:
+    try:
+        load_task(path)
+    except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+        yield checks.Warning(
+            f"LOCO['TASKS'] has options for {path!r}, which is no task here: {error}",
+            hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
+            id="loco.W010",
+        )
+
+
+def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find jobs in databases that no worker of this project takes: with ``--database``."""
+    return [] if problems() else [message for name in databases or () for message in _check_table(name)]
+
+
+def _check_table(database: str) -> Iterator[CheckMessage]:
+    model = apps.get_model("django_loco", "StoredJob")
+    if not router.allow_migrate_model(database, model):
+        return
+    jobs: QuerySet[Any] = QuerySet(model, using=database).filter(status__in=(READY.value, RUNNING.value))
+    try:
+        found = list(jobs.values_list("backend", "queue_name").annotate(count=Count("id")))
+    except DatabaseError:
+        return  # The table is not there yet, or not in this database.
+    for alias, queue_name, count in found:
+        if reason := _why_unserved(database, alias, queue_name):
+            yield checks.Warning(
+                f"{count} job(s) of TASKS[{alias!r}] wait in queue {queue_name!r} in DATABASES[{database!r}], and no "
+                f"worker takes them: {reason[0]}",
+                hint=reason[1],
+                id="loco.W011",
+            )
+
+
+def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str] | None:
+    """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
+    if alias not in loco_aliases():
+        return f"TASKS has no alias {alias!r} any more.", f"Bring TASKS[{alias!r}] back until they have run."
+    if queue_for(alias).database != database:
+        return (
+            f"TASKS[{alias!r}] keeps its jobs elsewhere now.",
+            "Start a worker with the settings that stored them, until they have run.",
+        )
+    if task_backends[alias].queues and queue_name not in task_backends[alias].queues:
+        return (
+            f"it is not in TASKS[{alias!r}]['QUEUES'].",
+            f"Add {queue_name!r} to QUEUES until they have run.",
+        )
+    return None
 
 
 def check_components(**kwargs: Any) -> list[CheckMessage]:

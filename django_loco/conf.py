@@ -18,6 +18,7 @@ from django.dispatch import receiver
 
 from .exceptions import LocoConfigurationError
 from .retry import TASK_OPTIONS, option_problem
+from .validation import is_seconds
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -87,21 +88,19 @@ def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _seconds(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
 def _names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
 
+_SECONDS = "a number of seconds above 0, a hundred years at most"
+
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "NUM_WORKERS": (_count, "a whole number of threads, 0 or more"),
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
-    "SHUTDOWN_TIMEOUT": (_seconds, "a number of seconds above 0"),
-    "LEASE": (_seconds, "a number of seconds above 0"),
+    "SHUTDOWN_TIMEOUT": (is_seconds, _SECONDS),
+    "LEASE": (is_seconds, _SECONDS),
     "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),
-    "RESULT_TTL": (_seconds, "a number of seconds above 0"),
+    "RESULT_TTL": (is_seconds, _SECONDS),
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),

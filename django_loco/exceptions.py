@@ -2,6 +2,7 @@
 
     LocoError
     ├── LocoConfigurationError   a setting or option is wrong    (an ImproperlyConfigured too)
+    ├── InvalidArguments         a task cannot be called with what was enqueued   (a TypeError and a ValueError too)
     ├── QueueError               the place where jobs wait
     │   ├── QueueUnavailable     it cannot be reached, or lacks its tables
     │   └── QueueFull            it takes no more for now
@@ -11,8 +12,7 @@
     └── Interrupted              a job ends early, to be gone on with; raised by the job itself
 
 The errors of Django's own contract are raised as Django defines them: ``InvalidTask``, ``TaskResultDoesNotExist``
-and so on (import them from ``django.tasks.exceptions``), and for what JSON does not have a ``TypeError`` or
-``ValueError``.
+and so on (import them from ``django.tasks.exceptions``).
 """
 
 from django.core.exceptions import ImproperlyConfigured
@@ -24,6 +24,13 @@ class LocoError(Exception):
 
 class LocoConfigurationError(LocoError, ImproperlyConfigured):
     """A setting is wrong; the message names the setting and the remedy."""
+
+
+class InvalidArguments(LocoError, TypeError, ValueError):
+    """The task's function does not take these arguments, or they cannot be stored as JSON. Nothing was stored.
+
+    Django raises a ``TypeError`` or a ``ValueError`` here, so this is both.
+    """
 
 
 class QueueError(LocoError):

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from .validation import MAX_TAGS, NAME, is_name, is_number, is_seconds, short
+
 #: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
 #: returns seconds.
 Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
@@ -110,17 +112,17 @@ def _path(name: str, item: Any) -> str:
 def option_problem(name: str, value: Any) -> str | None:
     """Say what is wrong with an option of a task, or return ``None``."""
     wanted = _WANTED[name]
-    return None if wanted[0](value) else f"{name} is {value!r}; it must be {wanted[1]}."
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return None if wanted[0](value) else f"{name} is {short(value)}; it must be {wanted[1]}."
 
 
 def _is_backoff(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return bool(value) and all(_number(item) and item >= 0 for item in value)
-    return callable(value) or isinstance(value, str) or (_number(value) and value >= 0)
+        return bool(value) and all(_is_delay(item) for item in value)
+    return callable(value) or isinstance(value, str) or _is_delay(value)
+
+
+def _is_delay(value: Any) -> bool:
+    return is_seconds(value) or (is_number(value) and value == 0)
 
 
 def _are_exceptions(value: Any) -> bool:
@@ -134,10 +136,10 @@ _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "backoff": (_is_backoff, "seconds, a list of seconds, or a function of the exception and the task result"),
     "retry_on": (_are_exceptions, "a list of exception types"),
     "no_retry_on": (_are_exceptions, "a list of exception types"),
-    "timeout": (lambda v: _number(v) and v > 0, "a number of seconds above 0"),
+    "timeout": (is_seconds, "a number of seconds above 0, a hundred years at most"),
     "tags": (
-        lambda v: isinstance(v, list | tuple) and all(isinstance(item, str) and item for item in v),
-        "a list of words",
+        lambda v: isinstance(v, list | tuple) and len(v) <= MAX_TAGS and all(is_name(item) for item in v),
+        f"a list of at most {MAX_TAGS} words, each {NAME}",
     ),
 }
 

@@ -2,23 +2,46 @@
 
 ``django.tasks.task`` makes the same tasks where it passes extra options through (Django 6.1, and the backport
 on 5.2). This one does so on every supported version, is typed, and works whichever backend ``TASKS`` names.
+``InvalidTask``, ``TaskResult`` and ``TaskResultDoesNotExist`` are Django's or the backport's, whichever is in use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
 
 from asgiref.sync import sync_to_async
 
-from .compat import DEFAULT_TASK_BACKEND_ALIAS, DEFAULT_TASK_QUEUE_NAME, InvalidTask, Task, TaskContext, TaskResult
+from .compat import (
+    DEFAULT_TASK_BACKEND_ALIAS,
+    DEFAULT_TASK_QUEUE_NAME,
+    InvalidTask,
+    Task,
+    TaskContext,
+    TaskResult,
+    TaskResultDoesNotExist,
+)
 from .exceptions import LocoConfigurationError
+from .hints import instead_of_attribute, instead_of_option
 from .retry import TASK_OPTIONS, Backoff, option_problem
+
+__all__ = [
+    "InvalidTask",
+    "LocoTask",
+    "TaskResult",
+    "TaskResultDoesNotExist",
+    "aenqueue_many",
+    "enqueue_many",
+    "task",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: What ``using()`` takes beside ``TASK_OPTIONS``.
+_PLAIN_OPTIONS = ("priority", "queue_name", "run_after", "backend")
 
 if TYPE_CHECKING:
 
@@ -64,11 +87,23 @@ class LocoTask(_Task[P, R]):
     tags: tuple[str, ...] | None = None
     """Words by which a worker can choose jobs (``--tags``)."""
 
-    delay: timedelta | None = None
+    run_after_delay: timedelta | None = None
     """Set by ``using(run_after=timedelta(...))``: how long after ``enqueue()`` it may run."""
 
     overrides: tuple[str, ...] = ()
     """The options that ``using()`` changed; they travel with the job."""
+
+    if not TYPE_CHECKING:  # The type checker tells by itself.
+
+        def __new__(cls, **options: Any) -> Self:
+            """Raises ``TypeError`` for an option that does not exist, and says what to write instead."""
+            _require_known(options, [field.name for field in fields(cls)], "@task")
+            return object.__new__(cls)
+
+        def __getattr__(self, name: str) -> Never:
+            raise AttributeError(
+                f"{self.module_path} has no attribute {name!r}.{instead_of_attribute(name)}", name=name, obj=self
+            )
 
     def __post_init__(self) -> None:
         for name in TASK_OPTIONS:
@@ -95,11 +130,14 @@ class LocoTask(_Task[P, R]):
         no_retry_on: Sequence[type[BaseException]] | None = None,
         timeout: float | None = None,
         tags: Sequence[str] | None = None,
+        **unknown: Never,
     ) -> Self:
         """Return this task with other defaults; what is ``None`` stays as it is.
 
-        ``run_after`` may be a ``timedelta``: it counts from the moment of ``enqueue()``. Raises ``InvalidTask``.
+        ``run_after`` may be a ``timedelta``: it counts from the moment of ``enqueue()``. Raises ``InvalidTask``, and
+        ``TypeError`` for an option that does not exist.
         """
+        _require_known(unknown, (*_PLAIN_OPTIONS, *TASK_OPTIONS), "using()")
         options = {
             "max_attempts": max_attempts,
             "backoff": backoff,
@@ -112,12 +150,18 @@ class LocoTask(_Task[P, R]):
         if changes:
             changes["overrides"] = tuple(dict.fromkeys((*self.overrides, *changes)))
         if isinstance(run_after, timedelta):
-            changes |= {"delay": run_after, "run_after": None}
+            changes |= {"run_after_delay": run_after, "run_after": None}
         elif run_after is not None:
-            changes |= {"delay": None, "run_after": run_after}
+            changes |= {"run_after_delay": None, "run_after": run_after}
         plain = {"priority": priority, "queue_name": queue_name, "backend": backend}
         changes |= {name: value for name, value in plain.items() if value is not None}
         return replace(self, **changes)
+
+
+def _require_known(given: Iterable[str], known: Sequence[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{where} has no option {name!r}.{instead_of_option(name, known)}")
 
 
 @overload

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
+from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import Job, Outcome
 
@@ -53,6 +54,16 @@ class Claim:
 
     tags: tuple[str, ...] | None = None
     """``None``: whatever its tags; ``()``: only jobs without tags; else only jobs with one of these."""
+
+
+def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
+    """Return a status that may have been given as text. Raises ``ValueError`` if there is no such."""
+    try:
+        return None if status is None else TaskResultStatus(status)
+    except ValueError:
+        raise ValueError(
+            f"There is no status {status!r}.{did_you_mean(str(status), TaskResultStatus.values)}"
+        ) from None
 
 
 class Queue(ABC):
@@ -150,8 +161,11 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
-        """Return up to ``limit`` jobs, the newest first; with ``status``, only such."""
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+        """Return up to ``limit`` jobs, the newest first; with ``status`` (``FAILED`` or ``"FAILED"``), only such.
+
+        Raises ``ValueError`` for a text that is no status.
+        """
 
     @abstractmethod
     def counts(self) -> dict[tuple[str, TaskResultStatus], int]:

@@ -30,7 +30,7 @@ from django.utils.module_loading import import_string
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import Job, Outcome
-from .base import Claim, Queue
+from .base import Claim, Queue, status_of
 from .rows import Row, job_of, time_of
 from .statements import CHECKPOINT, CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
@@ -139,8 +139,9 @@ class DatabaseQueue(Queue):
         """Return jobs of a series, the newest first."""
         return [job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
-    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
+        status = status_of(status)
         having = f"AND {self._store.names['status']} = '{status.value}'" if status else ""
         return [job_of(row) for row in self._run(LIST, having=having, limit=limit)]
 

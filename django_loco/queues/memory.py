@@ -18,7 +18,7 @@ from ..compat import TaskResultStatus
 from ..exceptions import QueueFull
 from ..job import READY, Job, Outcome, utcnow
 from . import spool
-from .base import Claim, Queue
+from .base import Claim, Queue, status_of
 from .keys import Keys
 from .series import Series
 from .waiting import Waiting
@@ -149,8 +149,9 @@ class MemoryQueue(Queue):
         with self._changed:
             return [job for job_id in self._series.newest(name, limit) if (job := self._known(job_id))]
 
-    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
+        status = status_of(status)
         with self._changed:
             jobs = (job for job in self._all() if status is None or job.status == status)
             return nlargest(limit, jobs, key=lambda job: job.id)

@@ -45,7 +45,7 @@ from django.core.checks import CheckMessage
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import FAILED, READY, Job, Outcome, utcnow
-from .base import Claim, Queue
+from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
@@ -150,8 +150,9 @@ class RedisQueue(Queue):
         rows = self.server.run(SERIES, (start_of_series(name), limit))
         return [*jobs_of(self.alias, _decoded(rows))]
 
-    def list(self, *, status: TaskResultStatus | None = None, limit: int = 100) -> list[Job]:
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
+        status = status_of(status)
         if status is not None:  # a look that can stop when it has them all
             limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
         return list(islice(self._newest(status, limit), limit))

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..exceptions import LocoConfigurationError
 from ..job import READY, Job, Outcome, utcnow
 from .base import Claim
 from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_words
@@ -127,7 +128,13 @@ class Store(ABC):
     def names(self) -> dict[str, str]:
         """What stands for the names in braces. Made at first use, because models are not there any earlier."""
         quote = self.connection.ops.quote_name
-        model = apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
+        try:
+            model = apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
+        except LookupError:
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}] keeps its jobs in the database, but 'django_loco' is not in INSTALLED_APPS. "
+                "Add it, and run manage.py migrate."
+            ) from None
         kinds = {field.name: field.get_internal_type() for field in model.concrete_fields}
         names = {field.name: quote(str(field.column)) for field in model.concrete_fields}
         read = {name: self.read(column, kinds[name]) for name, column in names.items()}

@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple, get_args
 from django.utils import timezone
 
 from ..compat import InvalidTask, Task
-from ..exceptions import LocoConfigurationError
+from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..serialization import decode_call, encode_call
+from ..validation import is_name, validate_call
 from .misfire import CAP, Misfire, misfire_of
 from .shorthand import length_of, moment_of
 from .triggers import After, Once, Trigger, Within, delay_of
@@ -213,15 +214,14 @@ def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any]
         raise LocoConfigurationError(f"args is {args!r}; it must be a list of the task's positional arguments.")
     if not isinstance(kwargs, Mapping):
         raise LocoConfigurationError(f"kwargs is {kwargs!r}; it must be a dict of the task's keyword arguments.")
-    signature = inspect.signature(task.func)
     try:
-        signature.bind(*((None,) if task.takes_context else ()), *args, **kwargs)
-    except TypeError as error:
-        raise LocoConfigurationError(f"args and kwargs do not fit {task.module_path}{signature}: {error}.") from error
+        validate_call(task, args, kwargs)
+    except InvalidArguments as error:
+        raise LocoConfigurationError(f"args and kwargs: {error}") from error
     try:
         # What the caller does to a list or dict later must not change the schedule.
         return decode_call(encode_call(task.module_path, args, kwargs))
-    except (TypeError, ValueError) as error:
+    except InvalidArguments as error:
         raise LocoConfigurationError(str(error)) from error
 
 
@@ -234,6 +234,6 @@ def _name(name: object) -> str:
 
 
 def _tags(tags: object) -> tuple[str, ...]:
-    if not isinstance(tags, list | tuple | set | frozenset) or not all(isinstance(tag, str) and tag for tag in tags):
+    if not isinstance(tags, list | tuple | set | frozenset) or not all(is_name(tag) for tag in tags):
         raise LocoConfigurationError(f"tags is {tags!r}; it must be a list of words.")
     return tuple(tags)

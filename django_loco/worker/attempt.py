@@ -147,10 +147,7 @@ class Attempt:
         try:
             return Outcome(job=self.job, status=SUCCESSFUL, return_value=encode(value))
         except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"{self.job.task_path}: the return value cannot be stored as JSON. {error}. "
-                "Return an id, a string or another plain value."
-            ) from None
+            raise type(error)(f"{self.job.task_path}: the return value cannot be stored as JSON. {error}") from None
 
     def failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""

@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from ..commit import after_commit
 from ..compat import TaskContext
 from ..exceptions import QueueUnavailable
-from ..serialization import decode, encode
+from ..serialization import decode, encode_exact
 from .run import Run
 
 logger = logging.getLogger("django_loco.worker")
@@ -66,12 +66,9 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         is not JSON.
         """
         try:
-            text = encode(value)
+            text = encode_exact(value)
         except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"{self.run.job.task_path}: the checkpoint cannot be stored as JSON. {error}. "
-                "Save an id, a number or another plain value."
-            ) from None
+            raise type(error)(f"{self.run.job.task_path}: the checkpoint cannot be stored as JSON. {error}") from None
         stored = True
 
         def save() -> None:

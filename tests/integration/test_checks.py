@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 from django.test import override_settings
 
+from django_loco.compat import task_backends
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.queues.database import DatabaseQueue
 from django_loco.scheduler import Problem
 from django_loco.scheduler.registry import default
+from tests.app.tasks import add
 
 LOCO = "django_loco.backend.LocoBackend"
 
@@ -71,3 +78,56 @@ def test_a_schedule_that_is_wrong_and_a_module_of_tasks_that_may_have_some(monke
         "loco.E003": "Schedule 'digest': at is 75. Correct it.",
         "loco.W007": "shop.tasks cannot be imported. Correct it.",
     }
+
+
+@pytest.mark.parametrize("queues", ["emails", ["a\0"], [""], [5]])
+def test_names_of_queues_that_are_none(queues):
+    messages = found(TASKS={"default": {"BACKEND": LOCO, "QUEUES": queues}})
+    assert "TASKS['default']['QUEUES'] is" in messages["loco.E002"]
+
+
+def test_options_for_a_task_that_does_not_exist():
+    options = {"tests.app.tasks.ad": {"max_attempts": 2}, "tests.app.tasks.add": {"max_attempts": 2}}
+    messages = found(LOCO={"TASKS": options})
+    assert list(messages) == ["loco.W010"]
+    assert "LOCO['TASKS'] has options for 'tests.app.tasks.ad'" in messages["loco.W010"]
+
+
+def test_the_app_that_is_not_installed():
+    without = [name for name in settings.INSTALLED_APPS if name != "django_loco"]
+    with override_settings(INSTALLED_APPS=without):
+        (message,) = task_backends["default"].check()
+        with pytest.raises(LocoConfigurationError, match="'django_loco' is not in INSTALLED_APPS"):
+            DatabaseQueue("default", {}).counts()
+    assert message.id == "loco.E005"
+
+
+def waiting(**settings):
+    with override_settings(**settings):
+        messages = run_checks(tags=["loco"], databases=["default"])
+    return [f"{message.msg} {message.hint}" for message in messages if message.id == "loco.W011"]
+
+
+def test_jobs_that_no_worker_takes():
+    add.enqueue(1, 2)
+    assert waiting() == []
+    options = {"BACKEND": LOCO, "QUEUES": ["emails"]}
+    (message,) = waiting(TASKS={"default": options})
+    assert "1 job(s) of TASKS['default'] wait in queue 'default' in DATABASES['default']" in message
+    assert "it is not in TASKS['default']['QUEUES']. Add 'default' to QUEUES" in message
+    (message,) = waiting(TASKS={"other": {"BACKEND": LOCO}})
+    assert "TASKS has no alias 'default' any more." in message
+    (message,) = waiting(WORKER_MODE="BackgroundAsync")
+    assert "TASKS['default'] keeps its jobs elsewhere now." in message
+
+
+def test_jobs_that_waited_in_memory(tmp_path):
+    options = {"spool": str(tmp_path)}
+    folder = tmp_path / "tests.settings" / "default"
+    folder.mkdir(parents=True)
+    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options}}
+    with mock.patch("django_loco.checks.folder_for", return_value=folder):
+        assert "loco.W011" not in found(TASKS=tasks)
+        (folder / "1-default.jobs").touch()
+        assert f"{folder} has jobs of TASKS['default']" in found(TASKS=tasks)["loco.W011"]
+        assert "loco.W011" not in found(TASKS=tasks, WORKER_MODE="BackgroundAsync")

@@ -25,7 +25,10 @@ def test_settings_follow_override_settings():
         ({"zzz": 3}, "LOCO['zzz'] is unknown. Known are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
-        ({"LEASE": 0}, "LOCO['LEASE'] is 0; it must be a number of seconds above 0."),
+        ({"LEASE": 0}, "LOCO['LEASE'] is 0; it must be a number of seconds above 0, a hundred years at most."),
+        ({"LEASE": float("inf")}, "LOCO['LEASE'] is inf; it must be a number of seconds above 0"),
+        ({"RESULT_TTL": float("nan")}, "LOCO['RESULT_TTL'] is nan; it must be a number of seconds above 0"),
+        ({"RESULT_TTL": 1e15}, "LOCO['RESULT_TTL'] is 1000000000000000.0; it must be a number of seconds"),
         ({"LOG_FORMAT": "xml"}, 'it must be "text" or "json".'),
         ({"COMPONENTS": "shop.Feed"}, "it must be a list of dotted paths."),
         (

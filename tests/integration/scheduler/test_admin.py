@@ -95,7 +95,7 @@ def test_a_schedule_is_added_changed_and_deleted(client):
         ({"run_0": "check", "run_1": "--no-such-option"}, "run", "does not take"),
         ({"run_1": "5"}, "run", "what it is called with goes into args"),
         ({"run_0": ""}, "run", "This field is required"),
-        ({"run_0": SEND}, "args", "args and kwargs do not fit"),
+        ({"run_0": SEND}, "args", "the arguments do not fit"),
         ({"args": "[5"}, "args", "Enter a valid JSON"),
         ({"name": "nightly"}, "name", "there is one of this name in the code or the settings"),
         ({"name": "row"}, "name", "Schedule with this Name already exists"),

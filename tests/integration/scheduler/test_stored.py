@@ -102,7 +102,7 @@ def test_without_use_tz_times_are_those_of_the_site(reader):
         ({"run": "check 'urls"}, "run", "which is no list of words"),
         ({"run": f"{TICK} 5"}, "run", "what it is called with goes into args"),
         ({"run": " "}, "run", "it must be the dotted path of a task"),
-        ({"run": SEND}, "args", "args and kwargs do not fit"),
+        ({"run": SEND}, "args", "the arguments do not fit"),
         ({"args": {"a": 1}}, "args", "it must be a list"),
         ({"kwargs": [1]}, "kwargs", "it must be a dict"),
         ({"tags": "shop"}, "tags", "it must be a list of words"),
