@@ -195,8 +195,11 @@ def _check_task(path: str) -> Iterator[CheckMessage]:
 
 
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find jobs in databases that no worker of this project takes: with ``--database``."""
-    return [] if problems() else [message for name in databases or () for message in _check_table(name)]
+    """Find jobs that no worker of this project takes, in databases that keep jobs or may have: with ``--database``."""
+    if problems():
+        return []
+    keeping = {"default", *(task_backends[alias].options.get("database", "default") for alias in loco_aliases())}
+    return [message for name in databases or () if name in keeping for message in _check_table(name)]
 
 
 def _check_table(database: str) -> Iterator[CheckMessage]:
