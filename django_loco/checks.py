@@ -14,6 +14,7 @@ loco.W008  each request begins with a transaction in the SQLite file in which jo
 loco.W009  a schedule in the database is wrong (--database)
 loco.W010  LOCO["TASKS"] has options for a task that does not exist
 loco.W011  jobs wait where no worker takes them (those in a database: --database)
+loco.W012  jobs wait, and no worker is running (--deploy)
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -32,8 +33,8 @@ from django.db.models import Count, QuerySet
 from . import components
 from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
-from .exceptions import LocoConfigurationError
-from .job import READY, RUNNING
+from .exceptions import LocoConfigurationError, QueueUnavailable
+from .job import READY, RUNNING, utcnow
 from .queues import build, queue_for
 from .queues.spool import folder_for
 from .results import load_task
@@ -253,12 +254,27 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Find what is right in development and wrong in production."""
     if problems():
         return []
-    return [
-        checks.Warning(
+    return [message for alias in loco_aliases() for message in _check_workers(alias)]
+
+
+def _check_workers(alias: str) -> Iterator[CheckMessage]:
+    if worker_mode(task_backends[alias].options) == "BackgroundAsync":
+        yield checks.Warning(
             f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
             id="loco.W004",
         )
-        for alias in loco_aliases()
-        if worker_mode(task_backends[alias].options) == "BackgroundAsync"
-    ]
+        return
+    try:
+        queue = queue_for(alias)
+        oldest = queue.oldest_due()
+        alive = [worker for worker in queue.registry.workers() if worker.is_alive]
+    except (LocoConfigurationError, QueueUnavailable):
+        return  # Other checks say so.
+    waiting = 0.0 if oldest is None else (utcnow() - oldest).total_seconds()
+    if not alive and waiting > loco_settings().LEASE:
+        yield checks.Warning(
+            f"A job of TASKS[{alias!r}] has been waiting for {waiting:.0f} s, and no worker is running.",
+            hint="Start manage.py loco_worker.",
+            id="loco.W012",
+        )

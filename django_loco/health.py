@@ -6,6 +6,7 @@ well. Nothing here waits for what may hang, and nothing tells secrets: of an err
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +20,7 @@ from django.dispatch import receiver
 
 from . import runtime, shutdown
 from .component import Component
+from .conf import loco_settings
 from .job import utcnow
 from .probe import Probe
 from .queues import queue_for
@@ -59,13 +61,14 @@ def ping() -> Answer:
 def health() -> Answer:
     """Say whether the process and each of its components get on with their work: 503 if one does not."""
     components = {name: own | {"status": verdict(own)} for name, own in _components().items()}
-    status = _worst([own["status"] for own in components.values()])
+    queues = _queues()
+    status = _worst([own["status"] for own in (*components.values(), *queues.values())])
     body = {
         "status": status,
         "draining": shutdown.stopping(),
         "pid": os.getpid(),
         "components": components,
-        "queues": {alias: {"oldest_waiting_age": _oldest(alias)} for alias in runtime.loco_aliases()},
+        "queues": queues,
     }
     return HTTPStatus.SERVICE_UNAVAILABLE if status == FAILING else HTTPStatus.OK, body
 
@@ -126,10 +129,28 @@ def _without_text(own: Body) -> Body:
     return {"trouble": str(own["trouble"]).partition(":")[0]} if own.get("trouble") else {}
 
 
-def _oldest(alias: str) -> float | None:
-    """Return for how many seconds the oldest due job waits, 0 if none does, ``None`` if the queue does not say."""
+def _queues() -> dict[str, Body]:
+    probes = {alias: (_queue(alias), _workers(alias)) for alias in runtime.loco_aliases()}
+    for probe in itertools.chain.from_iterable(probes.values()):
+        probe.begin()  # All at once: those that hang are waited for together.
+    return {alias: _queue_body(_told(oldest), _told(workers)) for alias, (oldest, workers) in probes.items()}
+
+
+def _queue_body(oldest: float | None, workers: float | None) -> Body:
+    """Return how a queue fares: jobs wait for longer than a restart takes, and there is no worker at all."""
+    is_unserved = workers == 0 and oldest is not None and oldest > loco_settings().LEASE
+    return {
+        "status": DEGRADED if is_unserved else OK,
+        "problem": "no worker" if is_unserved else "",
+        "oldest_waiting_age": oldest,
+        "workers": None if workers is None else int(workers),
+    }
+
+
+def _told(probe: Probe[float]) -> float | None:
+    """Return its answer; ``None`` if the queue does not say."""
     try:
-        return _queue(alias).ask(PATIENCE / 2)
+        return probe.ask(PATIENCE / 2)
     except Exception:  # noqa: BLE001 - readiness tells what is wrong
         return None
 
@@ -143,6 +164,10 @@ def _dependencies() -> dict[str, Probe[float]]:
 
 def _queue(alias: str) -> Probe[float]:
     return _probe(f"queue {alias}", partial(_seconds_waiting, alias))
+
+
+def _workers(alias: str) -> Probe[float]:
+    return _probe(f"workers {alias}", partial(_count_workers, alias))
 
 
 def _probe(name: str, question: Callable[[], float]) -> Probe[float]:
@@ -176,6 +201,14 @@ def _seconds_waiting(alias: str) -> float:
     try:
         due = queue.oldest_due()
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
+    finally:
+        queue.close()
+
+
+def _count_workers(alias: str) -> float:
+    queue = queue_for(alias)
+    try:
+        return float(sum(worker.is_alive for worker in queue.registry.workers()))
     finally:
         queue.close()
 

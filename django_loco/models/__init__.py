@@ -3,5 +3,6 @@
 from .job import JobIdField, StoredJob
 from .lead import ScheduleLead
 from .schedule import Schedule, ScheduleState
+from .worker import StoredWorker
 
-__all__ = ["JobIdField", "Schedule", "ScheduleLead", "ScheduleState", "StoredJob"]
+__all__ = ["JobIdField", "Schedule", "ScheduleLead", "ScheduleState", "StoredJob", "StoredWorker"]

@@ -33,6 +33,7 @@ from ..compat import TaskResultStatus
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import Job, Outcome
+from .workers import WorkerRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,11 @@ class Queue(ABC):
                 f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
             )
         return value
+
+    @property
+    @abstractmethod
+    def registry(self) -> WorkerRegistry:
+        """The workers that take jobs from it."""
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:

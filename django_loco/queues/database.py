@@ -31,8 +31,9 @@ from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue, status_of
+from .database_registry import DatabaseRegistry
 from .rows import Row, job_of, time_of
-from .statements import CHECKPOINT, CLEAR, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
+from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
 from .waiter import Waiter
 
@@ -81,6 +82,11 @@ class DatabaseQueue(Queue):
     def database(self) -> str:
         """The alias in ``DATABASES``."""
         return self._database
+
+    @property
+    def registry(self) -> DatabaseRegistry:
+        """The workers that take jobs from it, on all machines."""
+        return DatabaseRegistry(self._run)
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs as part of the caller's transaction, if one is open."""
@@ -163,6 +169,7 @@ class DatabaseQueue(Queue):
     def clear(self) -> None:
         """Delete every job of this alias."""
         self._run(CLEAR)
+        self._run(CLEAR_WORKERS)
 
     def wait(self, timeout: float) -> bool:
         """Block until another process or thread has stored something; deferred jobs do not end it."""

@@ -20,6 +20,7 @@ from ..job import READY, Job, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue, status_of
 from .keys import Keys
+from .memory_registry import MemoryRegistry
 from .series import Series
 from .waiting import Waiting
 
@@ -61,9 +62,15 @@ class MemoryQueue(Queue):
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._series = Series()
         self.keys = Keys()
+        self._registry = MemoryRegistry()
         self._arrivals = 0
         self._interrupts = 0
         self._seen = threading.local()
+
+    @property
+    def registry(self) -> MemoryRegistry:
+        """The workers of this process."""
+        return self._registry
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
@@ -181,7 +188,7 @@ class MemoryQueue(Queue):
         """Forget everything, once-keys too."""
         with self._changed:
             self._waiting.take_all()
-            for known in (self._held, self._finished, self._series, self.keys):
+            for known in (self._held, self._finished, self._series, self.keys, self._registry):
                 known.clear()
 
     def wait(self, timeout: float) -> bool:

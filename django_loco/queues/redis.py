@@ -13,6 +13,8 @@ What is where
 ``index``, ``series``, ``failed``, ``counts``, ``once``
     all ids in order, those of once-keys by series, and those of jobs that have failed; how many jobs there are per
     queue and status; the once-keys.
+``workers``
+    a hash: when each worker showed last that it lives, and what it said of itself (``redis_registry``).
 ``bell...``, ``answer...``
     what wakes workers (``redis_wait``); what each was last given (``redis_fetch.lua``).
 
@@ -47,6 +49,7 @@ from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import FAILED, READY, Job, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
+from .redis_registry import RedisRegistry
 from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
 from .redis_text import UNREADABLE, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
@@ -95,6 +98,11 @@ class RedisQueue(Queue):
         self._waiters: WeakSet[RedisWaiter] = WeakSet()
         self._lock = threading.Lock()
         self._interrupts = 0
+
+    @property
+    def registry(self) -> RedisRegistry:
+        """The workers that take jobs from it, on all machines."""
+        return RedisRegistry(self.server)
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs."""

@@ -30,6 +30,8 @@ FIND = Script("jobs states held", "show", "find")
 SERIES = Script("jobs states held series", "show", "series")
 OLDEST = Script("ready tagged deferred", "ready", "oldest")
 PRUNE = Script("jobs states index finished failed once counts series", "prune")
+REGISTER = Script("workers", "register")
+WORKERS = Script("workers", "workers")
 
 #: All keys but bells and answers, of which there are as many as there are queues and workers.
-KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE) for key in script.keys})
+KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE, WORKERS) for key in script.keys})

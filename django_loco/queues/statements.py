@@ -94,4 +94,12 @@ PRUNE = """
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """
+#: ``{now}`` is the queue's clock, of which an age is told.
+REGISTER = """
+    INSERT INTO {worker} (id, backend, info, heartbeat_at) VALUES (%(worker_id)s, %(alias)s, %(info)s, {now})
+    ON CONFLICT (id) DO UPDATE SET info = excluded.info, heartbeat_at = excluded.heartbeat_at
+"""
+UNREGISTER = "DELETE FROM {worker} WHERE backend = %(alias)s AND id = %(worker_id)s RETURNING id"
+WORKERS = "SELECT id, info, {heartbeat_read}, {now_read} FROM {worker} WHERE backend = %(alias)s ORDER BY id"
+CLEAR_WORKERS = "DELETE FROM {worker} WHERE backend = %(alias)s"
 CLEAR = "DELETE FROM {job} WHERE {backend} = %(alias)s"

@@ -143,6 +143,9 @@ class Store(ABC):
             "job": quote(model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "due_at_read": read["due_at"],
+            "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
+            "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
+            "now_read": self.read(self.at("now"), "DateTimeField"),
             "random_text": self.random_text,
             "skip_locked": self.skip_locked,
         }

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ..queues import Queue
+from .registration import Registration
 from .role import Role
 from .run import Run
 
@@ -31,10 +32,16 @@ class Heartbeat(Role):
     duty: ClassVar[str] = "renew its claims"
 
     def __init__(
-        self, queue: Queue, held: dict[str, Run], lease: float, clock: Callable[[], float] = time.monotonic
+        self,
+        queue: Queue,
+        held: dict[str, Run],
+        lease: float,
+        clock: Callable[[], float] = time.monotonic,
+        registration: Registration | None = None,
     ) -> None:
         """``held``: the runs by job id, shared with the fetcher. ``lease``: ``LEASE``, in seconds."""
         super().__init__(queue)
+        self._registration = registration
         self.last_beat = clock()
         """When it last worked, by ``clock``."""
         self._steady_since = -math.inf
@@ -55,7 +62,14 @@ class Heartbeat(Role):
                 self._lose(run)
             elif self._held.get(job_id) is run:
                 run.lost = False  # It was in doubt, and nobody has taken it.
+        if self._registration is not None:
+            self._registration.renew()
         return self._lease / 3
+
+    def close(self) -> None:
+        """Say that the worker has ended; not to a queue that is away, which would hold up the end."""
+        if self._registration is not None and not self.outage.reason:
+            self._registration.end()
 
     @property
     def is_steady(self) -> bool:

@@ -39,6 +39,9 @@ class Role(ABC):
     def failed(self, error: Exception) -> None:  # noqa: B027 - few have more to do
         """Do more after a turn that raised ``error`` than to log it."""
 
+    def close(self) -> None:  # noqa: B027 - as above
+        """Let go of something at the end of the thread."""
+
     def start(self) -> None:
         """Start the thread; once."""
         self._thread.start()
@@ -65,6 +68,7 @@ class Role(ABC):
             while not self.ended.wait(self._guarded_turn()):
                 pass
         finally:
+            self.close()
             self.outage.let_go()
 
     def _guarded_turn(self) -> float:

@@ -16,6 +16,7 @@ from ..queues.patience import unlimited
 from ..results import result_of
 from .connections import tidy
 from .execute import announce, label
+from .registration import report_dead
 from .role import Role
 
 logger = logging.getLogger("django_loco.worker")
@@ -55,6 +56,7 @@ class Upkeep(Role):
         self._result_ttl = result_ttl
         self._clock = clock
         self._next_prune = clock()
+        self._next_report = clock()
         self._dead = frozenset(dead)
 
     def turn(self) -> float:
@@ -64,6 +66,9 @@ class Upkeep(Role):
             self._dead = frozenset()
         if self._may_rescue():
             self._rescue()
+            if self._clock() >= self._next_report:
+                report_dead(self.queue)
+                self._next_report = self._clock() + self._lease / 3
         if self._clock() >= self._next_prune:
             self._prune()
             self._next_prune = self._clock() + PRUNE_EVERY
@@ -78,6 +83,7 @@ class Upkeep(Role):
 
     def _free(self, dead: Collection[str]) -> None:
         """Free the jobs of workers that are not presumed but known to be dead: no lease has to run out for that."""
+        report_dead(self.queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
         running = self.queue.list(status=RUNNING, limit=RUNNING_BATCH)
         theirs = [job for job in running if (job.worker_id or "").rpartition(":")[2] in dead]
         outcomes = [Outcome.of_dead_worker(job) for job in theirs]

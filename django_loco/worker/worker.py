@@ -11,14 +11,16 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 from ..component import Component
-from ..job import FAILED, READY, SUCCESSFUL
+from ..job import FAILED, READY, SUCCESSFUL, utcnow
 from ..queues import Claim, Queue
+from ..queues.workers import WorkerInfo
 from .courtesy import Courtesy
 from .fetcher import Fetcher
 from .finished import Finished
 from .heartbeat import MARGIN, Heartbeat
 from .pools.event_loop import EventLoopPool
 from .pools.threads import ThreadPool
+from .registration import Registration
 from .run import Run
 from .upkeep import Upkeep
 from .waker import Waker
@@ -38,7 +40,7 @@ class Worker(Component):
 
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``Waker`` wakes it when jobs arrive.
-    3. ``Heartbeat`` renews the claims on what the worker holds.
+    3. ``Heartbeat`` renews the claims on what the worker holds, and shows that the worker lives.
     4. ``Upkeep`` frees the jobs of workers that died and deletes old results.
     5. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
        start when there is work for them.
@@ -93,7 +95,19 @@ class Worker(Component):
         self._fetcher = Fetcher(
             queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs, courtesy=self._courtesy
         )
-        self._heartbeat = Heartbeat(queue, self._held, lease)
+        info = WorkerInfo(
+            worker_id=self.worker_id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            queues=queues,
+            tags=tags,
+            threads=threads,
+            coroutines=coroutines,
+            lease=lease,
+            started_at=utcnow(),
+        )
+        registration = Registration(queue, info, self._held)
+        self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
         self._roles = (
             self._heartbeat,
             Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead),

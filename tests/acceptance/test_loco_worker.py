@@ -137,3 +137,23 @@ def test_the_scheduler_alone(project):
 
 def test_a_project_without_schedules(project):
     assert "There are no schedules." in project.manage("loco_scheduler", "--list")
+
+
+def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
+    project.settings["LOCO"] = {"LEASE": 3}
+    enqueue(project, "job")
+    first = start(project)
+    first.wait_for("job job begins")
+    other = start(project)
+    first.signal(signal.SIGKILL)
+    first.wait()
+    found = other.wait_for(
+        r"Worker \S+ \(process (\d+) on \S+\) has died: its last heartbeat was \d s ago, when it held 1 jobs"
+    )
+    assert int(found[1]) == first.pid
+    other.wait_for("job job begins")
+    project.open_gate("job")
+    other.wait_for("job job ends")
+    assert other.terminate() == CLEAN
+    code = "from django_loco.queues import queue_for; print('workers:', len(queue_for('default').registry.workers()))"
+    assert "workers: 0" in project.manage("shell", "--verbosity", "0", "--command", code)

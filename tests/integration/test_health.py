@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.checks import run_checks
 from django.db import OperationalError, connections
 from django.test import AsyncClient, Client
 from django.urls import include, path
@@ -16,6 +17,7 @@ from django_loco import health, runtime, shutdown
 from django_loco.exceptions import QueueUnavailable
 from django_loco.job import Job, utcnow
 from django_loco.queues import queue_for
+from django_loco.queues.workers import WorkerInfo
 from tests.app.tasks import add
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
@@ -78,6 +80,30 @@ def test_the_oldest_job_that_is_due_tells_progress():
     assert 60 <= get("/_health").json()["queues"]["default"]["oldest_waiting_age"] < 60 + SECONDS
 
 
+@pytest.mark.parametrize(("lease", "workers", "status"), [(60.0, 1, "ok"), (-1.0, 0, "degraded")])
+def test_jobs_that_wait_while_no_worker_lives_are_told(lease, workers, status):
+    queue = queue_for("default")
+    queue.enqueue([Job(task_path=add.module_path, backend="default", enqueued_at=utcnow() - timedelta(seconds=60))])
+    queue.registry.register(
+        WorkerInfo(
+            worker_id="w",
+            host="a",
+            pid=1,
+            queues=None,
+            tags=None,
+            threads=1,
+            coroutines=1,
+            lease=lease,
+            started_at=utcnow(),
+        )
+    )
+    response = get("/_health")
+    told = response.json()["queues"]["default"]
+    assert (response.status_code, response.json()["status"]) == (200, status)
+    assert (told["workers"], told["status"], told["problem"]) == (workers, status, "" if workers else "no worker")
+    assert ("loco.W012" in {message.id for message in run_checks(include_deployment_checks=True)}) is not workers
+
+
 def test_a_queue_that_is_away_makes_it_not_ready_and_is_no_failure_of_the_process(monkeypatch, caplog):
     def away(queues=None):
         raise QueueUnavailable("redis://user:secret@host is away")
@@ -90,7 +116,8 @@ def test_a_queue_that_is_away_makes_it_not_ready_and_is_no_failure_of_the_proces
     assert b"secret" not in response.content
     assert "Service Unavailable" not in caplog.text  # or the admins would get a mail a second
     response = get("/_health")
-    assert (response.status_code, response.json()["queues"]) == (200, {"default": {"oldest_waiting_age": None}})
+    told = {"status": "ok", "problem": "", "oldest_waiting_age": None, "workers": 0}
+    assert (response.status_code, response.json()["queues"]) == (200, {"default": told})
 
 
 @pytest.mark.parametrize("what", ["database", "cache"])

@@ -8,6 +8,7 @@ from .rescuing import RescueContract
 from .series import SeriesContract
 from .viewing import ViewContract
 from .waiting import WaitContract
+from .workers import WorkerContract
 
 __all__ = ["QueueContract"]
 
@@ -21,6 +22,7 @@ class QueueContract(
     ViewContract,
     SeriesContract,
     WaitContract,
+    WorkerContract,
 ):
     """Mix it into a test class for pytest or unittest and say how to make the queue.
 

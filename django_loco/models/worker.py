@@ -1,0 +1,34 @@
+"""The workers that take jobs from the database queue. Only ``queues.database`` writes to this table."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class StoredWorker(models.Model):
+    """A ``queues.workers.WorkerInfo``, as a worker that lives describes itself three times per lease.
+
+    A worker deletes its row when it ends. The row of one that died is deleted by another one, which logs it.
+    """
+
+    id = models.TextField(primary_key=True)
+    """Its ``worker_id``."""
+
+    backend = models.TextField()
+    """The alias in ``TASKS``."""
+
+    info = models.TextField()
+    """JSON, of which only Python reads more than the whole."""
+
+    heartbeat_at = models.DateTimeField()
+    """By the database's clock."""
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_worker"
+        verbose_name = "worker"
+
+    def __str__(self) -> str:
+        return self.id
