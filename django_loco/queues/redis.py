@@ -110,7 +110,7 @@ class RedisQueue(Queue):
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
         told = lines(chain.from_iterable(map(told_of_job, jobs)))
-        refused = _ids(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon)), again=("again",)))
+        refused = _ids(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -222,7 +222,9 @@ class RedisQueue(Queue):
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
         told = lines(chain.from_iterable(map(told_of_outcome, outcomes)))
         claimed = self._told_of_claim(claim) if claim else ()
-        more_keys = (f"answer:{claim.worker_id if claim else ''}", *sorted(bells_for(ready)))
+        # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
+        asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
+        more_keys = (f"answer:{asker}", *sorted(bells_for(ready)))
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))

@@ -20,10 +20,19 @@ def check(server: RedisServer) -> list[CheckMessage]:
     """Ask the server how it is set up. Where it does not say (its ACL may forbid it), nothing is wrong."""
     try:
         server.get_to_know()
-        return [*_eviction(server), *_persistence(server)]
+        return [*_permissions(server), *_eviction(server), *_persistence(server)]
     except QueueUnavailable as error:
         hint = "The site starts nevertheless; enqueue() raises QueueUnavailable and workers try again until it is back."
         return [checks.Warning(str(error), hint=hint, id="loco.W005")]
+
+
+def _permissions(server: RedisServer) -> Iterator[CheckMessage]:
+    if refused := server.refused_commands():
+        yield checks.Warning(
+            f"The ACL of the Redis of {server.name} refuses commands that scripts use: {', '.join(refused)}.",
+            hint=f"Allow this user {' '.join(f'+{command.lower()}' for command in refused)}.",
+            id="loco.W005",
+        )
 
 
 def _eviction(server: RedisServer) -> Iterator[CheckMessage]:

@@ -2,9 +2,9 @@
 --
 -- Keys: see the first line; the bells to ring follow.
 -- Arguments: how many marks to leave in the bells; the jobs, six lines each: id, the job, its state or nothing, its
--- place, the time before which it may not run or nothing, its once-key or nothing; `again` if the reply to the same
--- arguments was lost.
--- Returns the ids of those that were not stored because their once-key is known.
+-- place, the time before which it may not run or nothing, its once-key or nothing.
+-- Returns the ids of those that were not stored because their once-key is known. A job that is there under its own id is
+-- stored: the reply to the same arguments was lost, and we or the client sent them again.
 local jobs, states, index, ready, tagged, deferred, once, counts, series = unpack(KEYS, 1, 9)
 
 local told, ids = lines(ARGV[2]), {}
@@ -16,7 +16,7 @@ local known, now = pick(jobs, ids), micros()
 local texts, kept, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, place, after, key = unpack(told, 6 * number - 5, 6 * number)
-  if known[number] and (key == '' or ARGV[3] == 'again') then
+  if known[number] then
     -- An earlier try has stored it.
   elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
     refused[#refused + 1] = id

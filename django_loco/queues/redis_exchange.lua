@@ -16,8 +16,15 @@ end
 local now = micros()
 
 local refused = {}
-if ARGV[1] ~= '' then
-  refused = finish(ARGV[1], keys, now, ARGV[2] == '1')
+local is_rescue = ARGV[2] == '1'
+local remembered = is_rescue and redis.call('GET', keys.answer)
+if remembered then  -- the reply to this very rescue was lost
+  refused = lines(remembered)
+elseif ARGV[1] ~= '' then
+  refused = finish(ARGV[1], keys, now, is_rescue)
+  if is_rescue then
+    redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
+  end
   if tonumber(ARGV[3]) > 0 then
     ring(13, tonumber(ARGV[3]))
   end

@@ -12,9 +12,11 @@ from redis.cluster import RedisCluster
 
 from ..exceptions import QueueUnavailable
 from .redis_client import address_of
-from .redis_scripts import Script
+from .redis_scripts import COMMANDS, PROBE, Script
 
 OLDEST_VERSION = (6, 2)
+#: What Redis says when its ACL refuses a key, and a command of a script, which it does not name.
+FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
 REPLICA = "read only replica"
 #: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
 REMEDIES = {
@@ -27,7 +29,7 @@ REMEDIES = {
     "HELLO must be called": "It wants a password.",
     "Authentication required": "It wants a password.",
     "invalid username-password": "It does not know this user or password.",
-    "no permissions": "Its ACL must allow this user scripts (@scripting) and the commands that they use.",
+    "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection.",
     "max number of clients": "It has no room for more connections: raise its maxclients.",
     "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
     "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
@@ -63,14 +65,11 @@ class RedisServer:
         """Return the full key. What is in braces is the same in all, so that a Cluster keeps them together."""
         return self._prefix + name
 
-    def run(
-        self, script: Script, arguments: Sequence[Any], more_keys: Sequence[str] = (), *, again: Sequence[Any] = ()
-    ) -> Any:
+    def run(self, script: Script, arguments: Sequence[Any], more_keys: Sequence[str] = ()) -> Any:
         """Run ``script`` with its own keys and ``more_keys``; return its answer, texts as bytes.
 
         Raises ``QueueUnavailable``. Every script may be run twice with the same effect as once. That is why it is sent
-        again, with the arguments ``again`` in addition, when the connection is lost: the server was restarted, or has
-        closed a connection that it took for idle.
+        again when the connection is lost: the server was restarted, or has closed a connection that it took for idle.
         """
         keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
         with self.explained():
@@ -80,7 +79,7 @@ class RedisServer:
             except exceptions.ConnectionError as error:
                 if type(error) is not exceptions.ConnectionError:  # a refusal of some kind
                     raise
-                return self._evaluate(script, keys, (*arguments, *again))
+                return self._evaluate(script, keys, arguments)
 
     def ask(self, *command: Any) -> Any:
         """Run a single command; return its answer, texts as bytes. Raises ``QueueUnavailable``."""
@@ -103,6 +102,11 @@ class RedisServer:
         with self.explained(), suppress(exceptions.ResponseError), _told_of_closing():  # managed ones know no CONFIG
             return cast("str | None", self.node.config_get(name).get(name))
         return None
+
+    def refused_commands(self) -> list[str]:
+        """Return the commands that scripts use and that the server's ACL refuses. Raises ``QueueUnavailable``."""
+        told = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
+        return cast("bytes", self.run(PROBE, (told,))).decode().split()
 
     @property
     def node(self) -> Any:
@@ -146,9 +150,20 @@ class RedisServer:
 
     def _explanation(self, error: Exception) -> str:
         said = str(error).strip().rstrip(".") or type(error).__name__
-        remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "")
+        remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "") or self._permit(said)
         where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
         return f"{where}which cannot be used now: {said}.{remedy}"
+
+    def _permit(self, said: str) -> str:
+        """Return what an ACL has to allow, for what Redis says of a refusal inside a script."""
+        if FOREIGN_KEY in said:
+            return f" Its ACL must allow this user the keys of django-loco: ~{self._prefix}*"
+        if FOREIGN_COMMAND not in said:
+            return ""
+        with suppress(QueueUnavailable):
+            refused = " ".join(f"+{command.lower()}" for command in self.refused_commands())
+            return f" Its ACL must allow this user {refused or 'the commands that scripts use: +@read +@write'}."
+        return ""
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import TimeoutError as TimedOut
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
+from django_loco.queues.workers import worker_of_text
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10, coroutines=10)
 
@@ -24,9 +25,13 @@ class Line:
         self.breaks = 0
         self.error: type[Exception] = ConnectionLost
         self.scripts = 0
+        self.sends_twice = False
+        """Whether each command is sent once more, as some clients do by themselves when a reply is lost."""
 
     def execute_command(self, *command, **options):
         answer = self._client.execute_command(*command, **options)
+        if self.sends_twice:
+            answer = self._client.execute_command(*command, **options)
         if command[0] in ("EVAL", "EVALSHA"):
             self.scripts += 1
             if self.breaks:
@@ -247,6 +252,31 @@ def test_renewing_and_rescuing_again_does_no_harm(queue, line):
     with pytest.raises(QueueUnavailable):
         queue.rescue()
     assert queue.get(expired.id).lost == 1
+
+
+@pytest.mark.parametrize("lost", [1, 2, MAX_LOST - 1])
+def test_a_rescue_whose_reply_was_lost_says_what_it_freed(queue, line, lost):
+    [one, other] = queue.enqueue([job(lost=lost - 1), job(lost=lost - 1)])
+    for expired in queue.fetch(CLAIM):
+        queue.renew([expired], 0)
+    line.sends_twice = True
+    assert {freed.id for freed in queue.rescue()} == {one.id, other.id}
+    assert queue.rescue() == []
+
+
+def test_a_client_that_sends_everything_twice_changes_no_answer(queue, line):
+    line.sends_twice = True
+    plain, keyed = job(), job(key="series@1")
+    assert queue.enqueue([plain, keyed]) == [plain, keyed]
+    assert queue.enqueue([job(key="series@1")]) == []
+    assert everything(queue) == {READY: 2}
+    first, second = queue.fetch(CLAIM)
+    assert queue.renew([first, second], 60) == set()
+    assert queue.checkpoint(first, "1")
+    assert queue.finish([done(first), done(second)]) == set()
+    assert everything(queue) == {SUCCESSFUL: 2}
+    queue.registry.register(worker_of_text("w1", "{}", 0))
+    assert len(queue.registry.workers()) == 1
 
 
 def test_scripts_that_the_server_has_forgotten_are_sent_again(queue):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import threading
 import time
 from datetime import timedelta
@@ -12,7 +13,7 @@ from django.core.checks import run_checks
 
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.queues import Claim, queue_for
+from django_loco.queues import Claim, queue_for, redis_scripts
 from django_loco.queues.redis import RedisQueue
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer
@@ -261,6 +262,43 @@ def test_a_user_who_may_only_what_is_needed(client, server):
         queue.close()
     finally:
         client.acl_deluser("shop")
+
+
+@pytest.fixture
+def shop(client, server):
+    """Return a queue of a user who may do what the test says."""
+
+    def shop(*commands: str, keys: str = "django-loco:*") -> RedisQueue:
+        client.acl_setuser("shop", enabled=True, passwords=["+p"], keys=[keys], commands=[*commands])
+        return RedisQueue("default", {"url": server.url.replace("://", "://shop:p@")})
+
+    yield shop
+    client.acl_deluser("shop")
+
+
+def test_commands_that_are_refused_inside_a_script_are_named(shop):
+    queue = shop("+@all", "-zadd", "-hset")
+    with unavailable(r"can't run this command.*Its ACL must allow this user \+hset \+zadd\."):
+        queue.enqueue([job()])
+    (message,) = (found for found in queue.check() if found.id == "loco.W005")
+    assert "refuses commands that scripts use: HSET, ZADD." in message.msg
+    assert message.hint == "Allow this user +hset +zadd."
+
+
+def test_keys_that_are_refused_are_named(shop):
+    queue = shop("+@all", keys="shop:*")
+    with unavailable(r"Its ACL must allow this user the keys of django-loco: ~django-loco:\{default\}:\*"):
+        queue.enqueue([job()])
+    assert "~django-loco:{default}:*" in queue.check()[0].msg
+
+
+def test_the_check_tries_every_command_of_the_scripts_and_leaves_nothing(queue, client):
+    texts = "".join(path.read_text() for path in redis_scripts.FOLDER.glob("redis_*.lua"))
+    used = set(re.findall(r"(?:redis\.call|send)\(\s*'([A-Z]+)'", texts))
+    assert used == {command.split()[0] for command in redis_scripts.COMMANDS}
+    assert queue.server.refused_commands() == []
+    assert client.keys("*probe:[hs]*") == []
+    assert 0 < client.pttl("django-loco:{default}:probe:text") <= 1000
 
 
 def test_an_old_server(queue, monkeypatch):
