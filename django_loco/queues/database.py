@@ -124,13 +124,12 @@ class DatabaseQueue(Queue):
         with self._reached():
             if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
-            began = time.monotonic()
-            with transaction.atomic(using=self._database, savepoint=False):
-                if time.monotonic() - began > HELD_UP:
-                    return []
-                outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
-                freed = self._store.settle_expired(outcomes)
-        return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+            try:
+                return [*self._rescue(limit)]
+            except OperationalError as error:
+                if self._store.is_conflict(error):
+                    return []  # Others are about it.
+                raise
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -198,6 +197,15 @@ class DatabaseQueue(Queue):
         connection = connections[self._database]
         if not connection.in_atomic_block:
             connection.close()
+
+    def _rescue(self, limit: int) -> Sequence[Job]:
+        began = time.monotonic()
+        with transaction.atomic(using=self._database, savepoint=False):
+            if time.monotonic() - began > HELD_UP:
+                return []
+            outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
+            freed = self._store.settle_expired(outcomes)
+        return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _engine(self) -> tuple[type[Store], type[Waiter]]:
         try:

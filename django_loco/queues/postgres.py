@@ -13,10 +13,13 @@ Enqueuing wakes workers with ``NOTIFY``, see ``postgres_wait``.
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..job import Job, utcnow
@@ -25,6 +28,11 @@ from .patience import heeding
 from .postgres_wait import Debounce, channel_of, text_of
 from .rows import COLUMNS, TIMES, Row, row_of
 from .store import Store, ids, is_due
+
+#: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
+CONFLICT = ("40001", "40P01")
+#: How often a statement that met one is run again, and seconds before the second time; then they double.
+CONFLICTS, PAUSE = 8, 0.005
 
 #: The types of fields that are not text.
 TYPES = {"id": "uuid", "priority": "smallint", "is_async": "boolean", "lost": "smallint"}
@@ -123,6 +131,24 @@ class PostgresStore(Store):
         if window := self._debounce.begin():  # The statement has outlasted the window that it relied on.
             self.execute(NOTIFY, channel=self._channel, window=text_of(window))
         return rows
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement. Outside of a transaction it is run again when others were in its way.
+
+        That happens in projects that have chosen ``REPEATABLE READ`` or ``SERIALIZABLE``.
+        """
+        for number in range(CONFLICTS):
+            try:
+                return super().execute(sql, **parameters)
+            except OperationalError as error:
+                if not self.is_conflict(error) or not self.connection.get_autocommit():
+                    raise
+            time.sleep(random.random() * PAUSE * 2**number)  # noqa: S311 - jitter
+        return super().execute(sql, **parameters)
+
+    def is_conflict(self, error: OperationalError) -> bool:
+        """Whether PostgreSQL has undone a transaction because of others, and would have it tried again."""
+        return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held under their tokens, locked."""

@@ -11,6 +11,7 @@ itself, at the latest after a second.
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 import threading
@@ -28,6 +29,8 @@ from psycopg.sql import SQL, Identifier
 from .postgres_patience import watched, with_limit
 from .waiter import Waiter
 
+logger = logging.getLogger("django_loco.queues")
+
 #: Seconds for which a notification stands.
 SHORTEST, LONGEST = 0.005, 0.05
 #: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
@@ -35,6 +38,8 @@ MARGIN = 0.001
 #: Seconds without a notification after which the server is asked whether it is there. Silence alone does not tell: it
 #: may hang, or something between may have forgotten the connection.
 SILENCE = 30.0
+#: Seconds for which a connection has to last. One that is cut earlier is no matter of idleness.
+YOUNG = 5.0
 #: The same question for the kernel of the other end: asked after 30 s of silence, given up after 30 more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -84,7 +89,7 @@ class PostgresWaiter(Waiter):
         self._channel = channel_of(alias)
         self._django = connections.create_connection(database)  # for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
-        self._heard_at = 0.0
+        self._connected_at = self._heard_at = 0.0
         """When the server last said something."""
         self._ends: list[float] = []
         """When the windows end of which we know, by ``time.monotonic()``."""
@@ -95,19 +100,28 @@ class PostgresWaiter(Waiter):
 
     def wait(self, timeout: float) -> bool:
         """Block until a notification comes or the window of the last one ends."""
-        deadline = time.monotonic() + timeout
         with self._django.wrap_database_errors:
-            if self._connection is None:
-                self._connection = self._connect()
-                self._note(LONGEST)
-                return True  # for what was stored before anybody listened
-            if time.monotonic() - self._heard_at > SILENCE:
-                self._connection.execute("SELECT 1")
-                self._heard_at = time.monotonic()
-                return True  # for a notification that came with the answer
-            while not self._has_news(self._connection):
-                if time.monotonic() >= deadline or self._is_interrupted(self._connection, deadline):
-                    return False
+            if self._connection is not None:
+                try:
+                    return self._listen(self._connection, time.monotonic() + timeout)
+                except psycopg.OperationalError as error:
+                    if time.monotonic() - self._connected_at < YOUNG:
+                        raise
+                    # Servers and poolers cut connections that say nothing. Whether more is wrong, a new one shows.
+                    logger.info("The connection that listens for jobs was cut, and is made anew: %s", error)
+                    self.close()
+            self._connection = self._connect()
+            self._note(LONGEST)
+            return True  # for what was stored before anybody listened
+
+    def _listen(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
+        if time.monotonic() - self._heard_at > SILENCE:
+            connection.execute("SELECT 1")
+            self._heard_at = time.monotonic()
+            return True  # for a notification that came with the answer
+        while not self._has_news(connection):
+            if time.monotonic() >= deadline or self._is_interrupted(connection, deadline):
+                return False
         return True
 
     def interrupt(self) -> None:
@@ -125,7 +139,7 @@ class PostgresWaiter(Waiter):
         parameters = with_limit({**KEEPALIVES, **self._django.get_connection_params()})
         connection = watched(psycopg.connect(**parameters, autocommit=True))
         connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
-        self._heard_at = time.monotonic()
+        self._connected_at = self._heard_at = time.monotonic()
         return connection
 
     def _is_interrupted(self, connection: psycopg.Connection[Any], deadline: float) -> bool:

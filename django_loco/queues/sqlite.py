@@ -19,10 +19,12 @@ lost, and the kill of a process takes back nothing.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -41,6 +43,8 @@ from .store import Store
 OLDEST = (3, 35)
 BUSY_MILLISECONDS = 20_000
 NORMAL = 1
+#: Seconds between two looks whether the file is still the one that was opened.
+LOOK_EVERY = 1.0
 
 INSERT = """
     INSERT INTO {job} ({inserted}) VALUES ({marks})
@@ -80,6 +84,13 @@ class SQLiteStore(Store):
                 f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], for which SQLite {found.sqlite_version} "
                 "is too old; it must be 3.35 or later. Upgrade it, or use PostgreSQL."
             )
+
+    @property
+    def connection(self) -> Any:
+        """The calling thread's connection, to the file that is at its path now."""
+        connection = super().connection
+        close_if_replaced(connection)
+        return connection
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one transaction."""
@@ -167,6 +178,7 @@ def tune(*, connection: Any, **kwargs: Any) -> None:
     """
     if connection.vendor != "sqlite" or connection.alias not in served():
         return
+    connection.loco_file = _identity(connection)
     chosen = connection.settings_dict["OPTIONS"]
     if "transaction_mode" not in chosen:
         connection.transaction_mode = "IMMEDIATE"
@@ -175,6 +187,31 @@ def tune(*, connection: Any, **kwargs: Any) -> None:
         connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     if "journal_mode" not in commands and not connection.is_in_memory_db():
         _switch_to_wal(connection)
+
+
+def close_if_replaced(connection: Any) -> None:
+    """Close a connection whose file was deleted or replaced, unless it is in a transaction; look once a second."""
+    opened = getattr(connection, "loco_file", None)
+    if opened is None or connection.connection is None or connection.in_atomic_block:
+        return
+    looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
+    if now - looked_at < LOOK_EVERY:
+        return
+    connection.loco_looked_at = now
+    if _identity(connection) != opened:
+        logger.warning("%s was deleted or replaced; the new file is used", connection.settings_dict["NAME"])
+        connection.close()
+
+
+def _identity(connection: Any) -> tuple[int, int] | None:
+    """Return what tells the file at the path of ``connection`` from others; ``None`` if there is none."""
+    if connection.is_in_memory_db():
+        return None
+    try:
+        found = Path(connection.settings_dict["NAME"]).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def served() -> set[str]:

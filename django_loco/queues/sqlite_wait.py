@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connections
 
+from .sqlite import close_if_replaced
 from .waiter import Waiter
 
 #: Seconds between two looks: just after there was news, and when there has been none for a while.
@@ -58,7 +59,9 @@ class SQLiteWaiter(Waiter):
             self._connection = None
 
     def _connected(self) -> Any:
-        if self._connection is None:
+        if self._connection is not None:
+            close_if_replaced(self._connection)
+        if self._connection is None or self._connection.connection is None:
             self._connection = connections.create_connection(self._database)
             self._connection.connect()
             self._seen = 0

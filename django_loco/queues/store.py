@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django.apps import apps
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import LocoConfigurationError
@@ -103,6 +103,10 @@ class Store(ABC):
         with self.connection.cursor() as cursor:
             cursor.execute(sql, {"alias": self.alias, **values})
             return cursor.fetchall() if cursor.description else []
+
+    def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
+        """Whether the engine has undone a transaction because of others, and would have it tried again."""
+        return False
 
     def sql(self, template: str, **fragments: str) -> str:
         """Return the text of a statement."""

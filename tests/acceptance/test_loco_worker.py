@@ -148,7 +148,7 @@ def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
     first.signal(signal.SIGKILL)
     first.wait()
     found = other.wait_for(
-        r"Worker \S+ \(process (\d+) on \S+\) has died: its last heartbeat was \d s ago, when it held 1 jobs"
+        r"Worker \S+ \(process (\d+) on \S+\) has died: its last heartbeat was \d s ago, when it held \d jobs"
     )
     assert int(found[1]) == first.pid
     other.wait_for("job job begins")
@@ -157,3 +157,19 @@ def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
     assert other.terminate() == CLEAN
     code = "from django_loco.queues import queue_for; print('workers:', len(queue_for('default').registry.workers()))"
     assert "workers: 0" in project.manage("shell", "--verbosity", "0", "--command", code)
+
+
+def test_a_database_file_that_is_made_anew_is_noticed_at_once(project):
+    process = start(project)
+    enqueue(project, "job")
+    process.wait_for("job job begins")
+    project.open_gate("job")
+    process.wait_for("job job ends")
+    for file in project.folder.glob("*.sqlite3*"):
+        file.unlink()
+    process.wait_for("was deleted or replaced")
+    project.manage("migrate", "--verbosity", "0")
+    enqueue(project, "next")
+    process.wait_for("job next begins")
+    project.open_gate("next")
+    assert process.terminate() == CLEAN

@@ -1,12 +1,14 @@
 """Waking workers by notifications, the database's clock, and connections that break."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
 from django_loco.exceptions import QueueUnavailable
 from django_loco.job import Job, Outcome
+from django_loco.queues import postgres_wait
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.statements import SERIES
@@ -248,3 +250,50 @@ def test_a_series_is_found_by_an_index_in_its_order(queue):
     assert "(rtrim(key, replace(key, '@'::text, ''::text)) = 's@'::text)" in plan
     assert "Sort" not in plan
     assert "Filter" not in plan
+
+
+def test_a_listener_that_was_cut_after_a_while_goes_on_without_a_word(queue, monkeypatch, caplog):
+    """As the idle time-out of a server or a pooler does."""
+    caplog.set_level("INFO", "django_loco")
+    monkeypatch.setattr(postgres_wait, "YOUNG", 0.0)
+    queue.wait(0)
+    settle(queue)
+    kill_connections()
+    assert queue.wait(PATIENCE) is True
+    settle(queue)
+    queue.enqueue([job()])
+    assert queue.wait(PATIENCE) is True
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert "was cut, and is made anew" in caplog.text
+
+
+@pytest.mark.parametrize("level", ["repeatable\\ read", "serializable"])
+def test_what_others_change_meanwhile_is_done_again_in_a_strict_isolation_level(level, queue, postgres):
+    settings = connection.settings_dict["OPTIONS"]
+    settings["options"] = f"-c default_transaction_isolation={level}"
+    connection.close()
+    try:
+        queue.enqueue([job()])
+        [held] = fetch(queue)
+        with postgres.connect(settings_name()) as other, ThreadPoolExecutor(1) as pool:
+            for act in (lambda: queue.renew([held], 30), lambda: queue.finish([Outcome.released(held)])):
+                other.execute("BEGIN")
+                other.execute("UPDATE django_loco_job SET task_path = 'c.d'")
+                refused = pool.submit(act)
+                while not is_blocked(other):
+                    pass
+                other.execute("COMMIT")
+                assert refused.result(PATIENCE) == set()
+            pool.submit(queue.close).result(PATIENCE)
+    finally:
+        settings.clear()
+        connection.close()
+
+
+def settings_name():
+    return connection.settings_dict["NAME"]
+
+
+def is_blocked(other):
+    """Whether somebody waits for a lock that ``other`` has."""
+    return other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,)
