@@ -7,6 +7,8 @@ PYTEST_ARGS ?=
 TICKS_ARGS ?=
 # What of the measurements to take, and how long: BENCH_ARGS="--help" make bench
 BENCH_ARGS ?=
+# How many stories `make sweep` plays, some hundred faults each.
+SWEEP ?= 40
 # Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
 MATRIX_ARGS ?=
 # tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
@@ -20,7 +22,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos matrix ticks browser check lint types layers django wheel format coverage bench bench-schedules bench-web clean
+.PHONY: help start test chaos sweep matrix ticks browser check lint types layers django wheel format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -28,6 +30,7 @@ help:
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
+	@echo "make sweep     each call to each store fails in turn, in many stories (SWEEP=100): minutes"
 	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
 	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
 	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
@@ -52,6 +55,11 @@ chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=3 .venv/bin/pytest tests/acceptance/test_redis_chaos.py tests/acceptance/test_faults.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
+
+sweep: .venv/installed-dev
+	LOCO_SWEEP=$(SWEEP) .venv/bin/pytest -rP tests/integration/queues/test_sweep.py --timeout 3000 $(PYTEST_ARGS)
+	LOCO_SWEEP=$(SWEEP) LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/integration/queues/test_sweep.py \
+		--timeout 3000 $(PYTEST_ARGS)
 
 matrix: .venv/installed-dev
 	.venv/bin/python -m tests.acceptance.matrix $(MATRIX_ARGS)
