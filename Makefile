@@ -22,7 +22,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos sweep matrix ticks browser check lint types layers django wheel format coverage bench bench-schedules bench-web clean
+.PHONY: help start test chaos sweep matrix ticks browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -34,7 +34,7 @@ help:
 	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
 	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
 	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
-	@echo "make check     linters, types, import layers, migrations, Django's system checks"
+	@echo "make check     linters, types, import layers, migrations, Django's system checks, the documentation"
 	@echo "make format    let ruff mend and format what it can"
 	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
 	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
@@ -71,7 +71,7 @@ browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
 	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py $(PYTEST_ARGS)
 
-check: lint types layers django wheel
+check: lint types layers django docs wheel
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .
@@ -88,6 +88,9 @@ django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
+
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict --site-dir .cache/site
 
 format: .venv/installed-dev
 	.venv/bin/ruff check --fix .
