@@ -17,10 +17,10 @@ from weakref import WeakSet
 
 from django.db import (
     DatabaseError,
+    DataError,
+    IntegrityError,
     InterfaceError,
-    InternalError,
     OperationalError,
-    ProgrammingError,
     connections,
     transaction,
 )
@@ -28,7 +28,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from ..compat import TaskResultStatus
-from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..exceptions import LocoConfigurationError, QueueError, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
@@ -250,11 +250,15 @@ class DatabaseQueue(Queue):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueError``."""
         try:
-            yield
+            with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
+                yield
         except transaction.TransactionManagementError:
             raise  # The caller's transaction was broken before.
-        except (OperationalError, InterfaceError, ProgrammingError, InternalError) as error:
+        except (DataError, IntegrityError) as error:
+            raise QueueError(f"{self._where}which refuses this: {error}") from error
+        except (DatabaseError, InterfaceError) as error:
             self._drop_lost_connection()
             raise QueueUnavailable(self._explanation(error)) from error
 
@@ -265,9 +269,12 @@ class DatabaseQueue(Queue):
             connection.close()
 
     def _explanation(self, error: DatabaseError | InterfaceError) -> str:
-        where = f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self._database!r}], "
         said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
         if any(sign in said for sign in NO_TABLE):
             option = "" if self._database == "default" else f" --database={self._database}"
-            return f"{where}which lacks their table: run manage.py migrate django_loco{option}."
-        return f"{where}which cannot be used now: {str(error).strip() or type(error).__name__}"
+            return f"{self._where}which lacks their table: run manage.py migrate django_loco{option}."
+        return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
+
+    @property
+    def _where(self) -> str:
+        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self._database!r}], "

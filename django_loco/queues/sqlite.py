@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from ..compat import task_backends
 from ..conf import DEFAULT_MODE
@@ -152,17 +152,36 @@ class SQLiteStore(Store):
 
     @contextmanager
     def _relaxed(self) -> Iterator[None]:
-        self.connection.ensure_connection()
-        raw = self.connection.connection
-        (level,) = raw.execute("PRAGMA synchronous").fetchone()
-        if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            yield
-            return
-        raw.execute("PRAGMA synchronous = NORMAL")
+        """Write without waiting for the disk in here. Raises what Django makes of the engine's errors."""
+        connection = self.connection
+        with connection.wrap_database_errors:
+            level = _begin_to_relax(connection)
         try:
             yield
         finally:
-            raw.execute(f"PRAGMA synchronous = {level}")
+            if level is not None:
+                _insist_again(connection, level)
+
+
+def _begin_to_relax(connection: Any) -> int | None:
+    """Return the level of ``synchronous`` to go back to; ``None`` if it was left as it is."""
+    connection.ensure_connection()
+    raw = connection.connection
+    (level,) = raw.execute("PRAGMA synchronous").fetchone()
+    if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        return None
+    raw.execute("PRAGMA synchronous = NORMAL")
+    return int(level)
+
+
+def _insist_again(connection: Any, level: int) -> None:
+    """Set ``synchronous`` back, or else give the connection up: the project's own writes have to reach the disk."""
+    try:
+        with connection.wrap_database_errors:
+            connection.connection.execute(f"PRAGMA synchronous = {level}")
+    except DatabaseError:
+        logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
+        connection.close()
 
 
 def _new_row(job: Job) -> Row:

@@ -163,6 +163,73 @@ def test_a_lock_that_outlasts_all_patience_is_unavailable(queue, writer, impatie
     assert queue.list() == []
 
 
+CALLS = {
+    "enqueue": lambda queue, held: queue.enqueue([job()]),
+    "fetch": lambda queue, held: fetch(queue),
+    "finish": lambda queue, held: queue.finish([Outcome(job=held, status=SUCCESSFUL)]),
+    "renew": lambda queue, held: queue.renew([held], 30),
+    "checkpoint": lambda queue, held: queue.checkpoint(held, "1"),
+    "rescue": lambda queue, held: queue.rescue(),
+    "prune": lambda queue, held: queue.prune(0),
+    "get": lambda queue, held: queue.get(held.id),
+    "list": lambda queue, held: queue.list(),
+    "wait": lambda queue, held: queue.wait(0.01),
+}
+
+
+@pytest.fixture
+def held(queue):
+    queue.enqueue([job()])
+    [held] = fetch(queue)
+    queue.close()
+    yield held
+    queue.close()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_write_ahead_log_that_another_process_holds_is_unavailable(queue, held, name, monkeypatch, caplog):
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("COMMIT")
+        with pytest.raises(QueueUnavailable, match="locked"):
+            CALLS[name](queue, held)
+    CALLS[name](queue, held)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_file_that_is_no_database_is_unavailable(queue, held, name, tmp_path, monkeypatch):
+    spoilt = tmp_path / "spoilt.sqlite3"
+    spoilt.write_bytes(b"This is no database. " * 1_000)
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(spoilt))
+        with pytest.raises(QueueUnavailable, match="not a database"):
+            CALLS[name](queue, held)
+        queue.close()
+    CALLS[name](queue, held)
+
+
+def test_a_connection_whose_durability_cannot_be_set_back_is_given_up(queue, held, monkeypatch, caplog):
+    connection.ensure_connection()
+    wrapped = connection.connection
+
+    class Spoilt:
+        def __getattr__(self, name):
+            return getattr(wrapped, name)
+
+        def execute(self, sql, *args):
+            if sql == "PRAGMA synchronous = 2":
+                raise sqlite3.OperationalError("disk I/O error")
+            return wrapped.execute(sql, *args)
+
+    connection.connection = Spoilt()
+    assert queue.finish([Outcome(job=held, status=SUCCESSFUL)]) == set()
+    assert "disk I/O error" in caplog.text
+    assert connection.connection is None
+    assert queue.get(held.id).status == SUCCESSFUL
+
+
 def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
     levels = []
     execute = queue._store.execute
