@@ -29,6 +29,7 @@ from .queues.patience import unlimited
 from .results import load_task, result_of
 from .retry import stored
 from .serialization import encode_call
+from .sizes import require_size_together
 from .tasks import LocoTask, P, R
 from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 
@@ -94,6 +95,8 @@ class LocoBackend(BaseTaskBackend):
         self._require_importable(task)
         self.validate_task(task)
         jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
+        if len(jobs) > 1:
+            require_size_together([job.arguments for job in jobs])
         if not jobs:
             return []
         if worker_mode(self.options) == "ForegroundBlocking":

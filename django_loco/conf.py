@@ -47,6 +47,18 @@ class LocoSettings:
     RESULT_TTL: float = 86_400
     """Seconds that a finished job and its result are kept."""
 
+    MAX_ARGUMENTS_SIZE: int = 2**20
+    """Bytes that the arguments of a job may take as JSON; more are refused when it is enqueued."""
+
+    MAX_RESULT_SIZE: int = 8 * 2**20
+    """Bytes that a return value, or a checkpoint, may take as JSON; a job that returns more has failed."""
+
+    MAX_TRACEBACK_SIZE: int = 64 * 2**10
+    """Bytes that are kept of a traceback and the text of its exception; the middle of a longer one is left out."""
+
+    ERRORS_KEPT: int = 20
+    """Of how many attempts, from the first on and again up to the last, the errors and workers are kept."""
+
     ENQUEUE_ON_COMMIT: bool = True
     """Whether a job enqueued inside ``atomic()`` waits for the commit (or is part of the transaction)."""
 
@@ -101,6 +113,10 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "LEASE": (is_seconds, _SECONDS),
     "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),
     "RESULT_TTL": (is_seconds, _SECONDS),
+    "MAX_ARGUMENTS_SIZE": (_whole, "a whole number of bytes, 1 or more"),
+    "MAX_RESULT_SIZE": (_whole, "a whole number of bytes, 1 or more"),
+    "MAX_TRACEBACK_SIZE": (_whole, "a whole number of bytes, 1 or more"),
+    "ERRORS_KEPT": (_whole, "a whole number of attempts, 1 or more"),
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),

@@ -93,10 +93,10 @@ class Job:
     last_attempted_at: datetime | None = None
     finished_at: datetime | None = None
     worker_ids: tuple[str, ...] = ()
-    """The worker of each attempt that has ended; an interrupted run is no attempt."""
+    """The worker of each attempt that has ended; an interrupted run is no attempt. See ``Outcome.errors_kept``."""
 
     errors: tuple[TaskError, ...] = ()
-    """One per attempt that failed, oldest first."""
+    """One per attempt that failed, oldest first. See ``Outcome.errors_kept``."""
 
     lost: int = 0
     """How many workers died while they held it."""
@@ -175,6 +175,12 @@ class Outcome:
     lost: bool = False
     """Whether the worker died under it."""
 
+    errors_kept: int | None = None
+    """Of how many attempts, from the first on and again up to the last, the errors and workers are kept; ``None``: all.
+
+    In between, errors are left out and worker ids are empty, so that there is one for each attempt.
+    """
+
     @classmethod
     def released(cls, job: Job, *, run_after: datetime | None = None, error: TaskError | None = None) -> Outcome:
         """``job`` handed back unfinished: no attempt is spent and it keeps its place, unless ``run_after`` is given."""
@@ -190,6 +196,12 @@ class Outcome:
         error = TaskError(exception_class_path=story, traceback=text)
         return cls(job=job, status=FAILED, spent=False, lost=True, error=error)
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to store it."""
+        errors = self.job.errors if self.error is None else (*self.job.errors, self.error)
+        return len(self.return_value or "") + sum(len(error.traceback) for error in errors)
+
     def applied(self) -> Job:
         """The job after this outcome, held by nobody."""
         return replace(self.job, **self.changes())
@@ -198,14 +210,15 @@ class Outcome:
         """The fields of the job that this outcome sets."""
         job = self.job
         errors = () if self.error is None or self._is_repeated() else (self.error,)
+        worker_ids = (job.worker_id or "",) if self.spent else ()
         return {
             "status": self.status,
             "token": None,
             "worker_id": None,
             "run_after": self.run_after or job.run_after,
             "finished_at": self.at if self.status != READY else None,
-            "worker_ids": (*job.worker_ids, job.worker_id or "") if self.spent else job.worker_ids,
-            "errors": (*job.errors, *errors),
+            "worker_ids": _ends((*job.worker_ids, *worker_ids), self.errors_kept, between=("",)),
+            "errors": _ends((*job.errors, *errors), self.errors_kept),
             "lost": job.lost + self.lost,
             "return_value": self.return_value,
             "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
@@ -214,3 +227,10 @@ class Outcome:
     def _is_repeated(self) -> bool:
         """A job that is handed back again and again for one reason says so once."""
         return not self.spent and self.job.errors[-1:] == (self.error,)
+
+
+def _ends(items: tuple[Value, ...], kept: int | None, *, between: tuple[Value, ...] = ()) -> tuple[Value, ...]:
+    """Return the first and the last ``kept`` of ``items``, with ``between`` in place of each that is left out."""
+    if kept is None or len(items) <= 2 * kept:
+        return items
+    return (*items[:kept], *between * (len(items) - 2 * kept), *items[-kept:])

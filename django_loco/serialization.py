@@ -21,6 +21,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 
 from .exceptions import InvalidArguments
+from .sizes import require_arguments_size
 
 #: What to write instead of a value that JSON does not have; the first type that fits counts.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -123,12 +124,14 @@ decode: Callable[[str], Any] = json.JSONDecoder().decode
 def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return the arguments of a call to ``function`` (named in errors) as JSON text ``[args, kwargs]``.
 
-    Raises ``InvalidArguments``, which names the first argument at fault and what to write instead.
+    Raises ``InvalidArguments``, which names the first argument at fault and what to write instead, or their size.
     """
     try:
-        return encode_exact([args, kwargs])
+        text = encode_exact([args, kwargs])
     except (TypeError, ValueError) as error:
         raise InvalidArguments(f"{function}: {_at_fault(args, kwargs) or error}") from None
+    require_arguments_size(function, text)
+    return text
 
 
 def _at_fault(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

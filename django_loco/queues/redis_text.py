@@ -19,6 +19,7 @@ from typing import Any
 from ..compat import TaskError, TaskResultStatus
 from ..job import READY, RUNNING, Job, Outcome
 from ..serialization import encode
+from .rows import folded, unfolded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -124,7 +125,7 @@ def _fixed(job: Job) -> str:
 def _state(job: Job, after: Mapping[str, Any], token: str | None) -> str:
     times = (after["run_after"], job.started_at, job.last_attempted_at, after["finished_at"])
     errors = _errors(after["errors"])
-    ended = f"{_list(after['worker_ids'])},{errors},{after['lost']},{_quoted(after['return_value'])}"
+    ended = f"{_list(folded(after['worker_ids']))},{errors},{after['lost']},{_quoted(after['return_value'])}"
     return f'["{after["status"].value}",{",".join(map(_number, times))},{ended},{_quoted(token)}]'
 
 
@@ -132,8 +133,8 @@ def _errors(errors: Sequence[TaskError]) -> str:
     return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
 
 
-def _list(words: Iterable[str]) -> str:
-    return f"[{','.join(map(word, words))}]"
+def _list(words: Iterable[str | int]) -> str:
+    return f"[{','.join(word(each) if isinstance(each, str) else str(each) for each in words)}]"
 
 
 def _quoted(text: str | None) -> str:
@@ -209,7 +210,7 @@ def _past(state: str) -> dict[str, Any]:
         "started_at": _moment(started_at),
         "last_attempted_at": _moment(last),
         "finished_at": _moment(finished_at),
-        "worker_ids": tuple(worker_ids),
+        "worker_ids": unfolded(worker_ids),
         "errors": tuple(TaskError(exception_class_path=path, traceback=text) for path, text in errors),
         "lost": lost,
         "return_value": return_value,

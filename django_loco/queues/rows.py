@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from ..compat import TaskError, TaskResultStatus
 from ..job import Job
 
 Row = tuple[Any, ...]
+
+#: How many attempts a stored job can have had; a text that somebody has edited must not fill the memory.
+MAX_ATTEMPTS = 10_000_000
 
 #: What each place of a row holds: the fields of ``Job`` under their own names.
 COLUMNS = (
@@ -65,7 +69,7 @@ def row_of(job: Job) -> Row:
         text_of_time(job.started_at),
         text_of_time(job.last_attempted_at),
         text_of_time(job.finished_at),
-        text_of_words(job.worker_ids),
+        text_of_workers(job.worker_ids),
         text_of_errors(job.errors),
         job.lost,
         job.return_value,
@@ -94,7 +98,7 @@ def job_of(row: Sequence[Any]) -> Job:
         started_at=time_of(row[13]),
         last_attempted_at=time_of(row[14]),
         finished_at=time_of(row[15]),
-        worker_ids=() if row[16] == "[]" else tuple(json.loads(row[16])),
+        worker_ids=() if row[16] == "[]" else unfolded(json.loads(row[16])),
         errors=() if row[17] == "[]" else tuple(TaskError(**error) for error in json.loads(row[17])),
         lost=row[18],
         return_value=row[19],
@@ -121,9 +125,26 @@ def time_of(stored: str | datetime | None) -> datetime | None:
     return (datetime.fromisoformat(stored) if isinstance(stored, str) else stored).replace(tzinfo=UTC)
 
 
-def text_of_words(words: Sequence[str]) -> str:
-    """Return words (worker ids) as JSON text."""
-    return json.dumps(words) if words else "[]"
+def text_of_workers(worker_ids: Sequence[str]) -> str:
+    """Return worker ids as JSON text."""
+    return json.dumps(folded(worker_ids)) if worker_ids else "[]"
+
+
+def folded(worker_ids: Sequence[str]) -> list[str | int]:
+    """Return worker ids as they are stored: in place of empty ones in a row, how many there are."""
+    if "" not in worker_ids:
+        return list(worker_ids)
+    groups = [(worker_id, [*group]) for worker_id, group in groupby(worker_ids)]
+    return [item for worker_id, group in groups for item in (group if worker_id else (len(group),))]
+
+
+def unfolded(items: Sequence[str | int]) -> tuple[str, ...]:
+    """Return the worker ids that ``folded`` was given. Raises ``ValueError`` for a number that cannot be ours."""
+    if all(type(item) is str for item in items):
+        return tuple(items)  # type: ignore[arg-type]
+    if odd := [item for item in items if isinstance(item, int) and not 0 < item <= MAX_ATTEMPTS]:
+        raise ValueError(f"{odd[0]} attempts")
+    return tuple(word for item in items for word in (("",) * item if isinstance(item, int) else (item,)))
 
 
 def text_of_tags(tags: Sequence[str]) -> str:

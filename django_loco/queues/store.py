@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..exceptions import LocoConfigurationError
 from ..job import READY, Job, Outcome, utcnow
 from .base import Claim
-from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_words
+from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
 from .statements import CLAIMED, DUE_IN_LEVEL, EXPIRED, EXTEND, LEVELS, SERIES_OF_KEY, SETTLE, SETTLE_EXPIRED
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
@@ -182,7 +182,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "run_after": text_of_time(after["run_after"]),
         "due_at": text_of_time(outcome.run_after) if outcome.status == READY else None,
         "finished_at": text_of_time(after["finished_at"]),
-        "worker_ids": text_of_words(after["worker_ids"]),
+        "worker_ids": text_of_workers(after["worker_ids"]),
         "errors": text_of_errors(after["errors"]),
         "lost": after["lost"],
         "return_value": outcome.return_value,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
+from ..sizes import cut, require_result_size
 from .context import JobContext
 from .limits import within
 from .run import Run
@@ -62,7 +63,8 @@ def prepare(run: Run) -> Attempt | Outcome:
 def put_off(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be begun, through no fault of its own."""
     later = utcnow() + timedelta(seconds=UNKNOWN_TASK_DELAY)
-    return Outcome.released(job, run_after=later, error=record_of(error))
+    released = Outcome.released(job, run_after=later, error=record_of(error))
+    return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
 def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
@@ -75,14 +77,17 @@ def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
     return Attempt(run, task, result_of(bare, task), Policy(), refuse)
 
 
-def record_of(error: BaseException) -> TaskError:
-    """Return ``error`` as it is kept with the job, with its full traceback."""
+def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
+    """Return ``error`` as it is kept with the job: with its traceback, but for ``secrets`` and what is too much."""
     path = f"{type(error).__module__}.{type(error).__qualname__}"
     try:
         story = "".join(traceback.format_exception(error))
     except Exception:  # noqa: BLE001 - it may be broken in any way; what it raises when formatted is, too
         story = f"{path}: it has no traceback, for it cannot be formatted.\n"
-    return TaskError(exception_class_path=path, traceback=story)
+    if secrets:  # first: half a secret would not be found
+        story = scrubbed(story, secrets)
+    most = loco_settings().MAX_TRACEBACK_SIZE
+    return TaskError(exception_class_path=path, traceback=cut(story, most, "LOCO['MAX_TRACEBACK_SIZE']"))
 
 
 class Attempt:
@@ -143,11 +148,16 @@ class Attempt:
         )
 
     def succeeded(self, value: Any) -> Outcome:
-        """Return the outcome of a call that returned ``value``. Raises what ``encode`` does if that is not JSON."""
+        """Return the outcome of a call that returned ``value``.
+
+        Raises what ``encode`` does if that is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
+        """
         try:
-            return Outcome(job=self.job, status=SUCCESSFUL, return_value=encode(value))
+            text = encode(value)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self.job.task_path}: the return value cannot be stored as JSON. {error}") from None
+        require_result_size(f"{self.job.task_path}: the return value", text)
+        return Outcome(job=self.job, status=SUCCESSFUL, return_value=text)
 
     def failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
@@ -155,16 +165,14 @@ class Attempt:
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
-        record = self._record_of(error)
-        if self.policy.wants_retry(error, self.job.attempt):
-            return Outcome(job=self.job, status=READY, error=record, run_after=self._next_attempt_at(error))
-        return Outcome(job=self.job, status=FAILED, error=record)
-
-    def _record_of(self, error: BaseException) -> TaskError:
-        record = record_of(error)
-        if not self.secrets:
-            return record
-        return replace(record, traceback=scrubbed(record.traceback, self.secrets))
+        again = self.policy.wants_retry(error, self.job.attempt)
+        return Outcome(
+            job=self.job,
+            status=READY if again else FAILED,
+            error=record_of(error, self.secrets),
+            run_after=self._next_attempt_at(error) if again else None,
+            errors_kept=loco_settings().ERRORS_KEPT,
+        )
 
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early; not to be begun anew at once, if there was no reason to."""

@@ -14,6 +14,7 @@ from ..commit import after_commit
 from ..compat import TaskContext
 from ..exceptions import QueueUnavailable
 from ..serialization import decode, encode_exact
+from ..sizes import require_result_size
 from .run import Run
 
 logger = logging.getLogger("django_loco.worker")
@@ -63,12 +64,13 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         It is stored when this returns; inside ``atomic()``, right after the commit, and not if that is rolled back.
         Returns whether it is, or will be. It is not while the queue cannot be reached, and not any more once the job
         has been given to another worker, of which ``stopping`` tells. Raises ``TypeError`` or ``ValueError`` for what
-        is not JSON.
+        is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
         try:
             text = encode_exact(value)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{self.run.job.task_path}: the checkpoint cannot be stored as JSON. {error}") from None
+        require_result_size(f"{self.run.job.task_path}: the checkpoint", text)
         stored = True
 
         def save() -> None:

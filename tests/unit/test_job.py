@@ -107,3 +107,22 @@ def test_attempts_count_exactly_the_runs_that_ended_by_themselves(story):
         assert (job.finished_at is None) == (job.status == READY)
         if job.finished_at:
             break
+
+
+def test_of_many_attempts_the_first_and_the_last_are_kept_and_all_are_counted():
+    job = make_job()
+    for number in range(100):
+        error = TaskError(exception_class_path="builtins.ValueError", traceback=str(number))
+        job = Outcome(job=held(job, f"w{number}"), status=READY, error=error, errors_kept=3).applied()
+    assert [error.traceback for error in job.errors] == ["0", "1", "2", "97", "98", "99"]
+    assert job.worker_ids == ("w0", "w1", "w2", *[""] * 94, "w97", "w98", "w99")
+    assert job.attempt == 101
+
+
+def test_no_attempt_is_left_out_of_as_many_as_are_kept():
+    job = make_job()
+    for number in range(6):
+        error = TaskError(exception_class_path="builtins.ValueError", traceback=str(number))
+        job = Outcome(job=held(job), status=READY, error=error, errors_kept=3).applied()
+    assert len(job.errors) == 6
+    assert job.worker_ids == ("w1",) * 6

@@ -49,6 +49,16 @@ class OutcomeContract(ContractCase):
         for name in ("arguments", "tags", "options", "key", "priority", "enqueued_at", "queue_name", "task_path"):
             assert getattr(stored, name) == getattr(job, name)
 
+    def test_many_attempts_are_counted_though_not_all_are_kept(self) -> None:
+        job = self.enqueue(options={"max_attempts": 1000})
+        for number in range(1, 50):
+            [held] = self.fetch()
+            assert (held.id, held.attempt) == (job.id, number)
+            outcome = replace(retry(held, f"no {number}", run_after=in_seconds(-1)), errors_kept=20)
+            self.queue.finish([outcome])
+            assert self.stored(job) == outcome.applied()
+        assert len(self.stored(job).errors) == 40
+
     def test_the_first_start_and_the_last_attempt_are_known(self) -> None:
         first = self.held()
         self.queue.finish([retry(first, run_after=in_seconds(-1))])

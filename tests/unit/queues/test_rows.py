@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from django_loco.compat import TaskError
 from django_loco.job import FAILED, Job
-from django_loco.queues.rows import COLUMNS, job_of, needle_of_tag, row_of, stored_time, text_of_tags, time_of
+from django_loco.queues.rows import (
+    COLUMNS,
+    folded,
+    job_of,
+    needle_of_tag,
+    row_of,
+    stored_time,
+    text_of_tags,
+    time_of,
+    unfolded,
+)
 
 JOB = Job(
     task_path="shop.tasks.send",
@@ -25,6 +35,21 @@ JOB = Job(
 
 def test_a_job_survives_the_round_trip():
     assert job_of(row_of(JOB)) == JOB
+
+
+@given(st.lists(st.sampled_from(["w1", "w2", "", "", ""])))
+def test_worker_ids_survive_the_round_trip(worker_ids):
+    assert unfolded(json.loads(json.dumps(folded(worker_ids)))) == tuple(worker_ids)
+
+
+def test_worker_ids_that_are_left_out_take_no_room():
+    assert folded(["w1", *[""] * 5_000, "w2"]) == ["w1", 5_000, "w2"]
+
+
+@pytest.mark.parametrize("number", [-1, 0, 10**12])
+def test_a_number_of_attempts_that_cannot_be_is_refused(number):
+    with pytest.raises(ValueError, match="attempts"):
+        unfolded(["w1", number])
 
 
 def test_a_row_has_a_place_for_each_field():
