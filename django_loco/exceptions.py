@@ -9,6 +9,7 @@
     ├── UnknownTask              a stored job names a task that this process does not have
     ├── LostJob                  a job took its worker down with it, again and again
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
+    ├── ResultRefused            what a job returned is too large for the store
     └── Interrupted              a job ends early, to be gone on with; raised by the job itself
 
 The errors of Django's own contract are raised as Django defines them: ``InvalidTask``, ``TaskResultDoesNotExist``
@@ -58,6 +59,10 @@ class LostJob(LocoError):
 
 class JobTimeout(LocoError, TimeoutError):
     """The job ran longer than its ``timeout`` in seconds."""
+
+
+class ResultRefused(LocoError):
+    """The store did not take what a job returned, though it took other outcomes: the job has failed."""
 
 
 class Interrupted(LocoError):

@@ -199,8 +199,10 @@ class Outcome:
     @property
     def size(self) -> int:
         """About how many bytes it takes to store it."""
-        errors = self.job.errors if self.error is None else (*self.job.errors, self.error)
-        return len(self.return_value or "") + sum(len(error.traceback) for error in errors)
+        size = len(self.return_value or "")
+        if self.error is not None or self.job.errors:
+            size += sum(len(error.traceback) for error in (*self.job.errors, self.error) if error is not None)
+        return size
 
     def applied(self) -> Job:
         """The job after this outcome, held by nobody."""

@@ -16,11 +16,11 @@ from ..job import Job, Outcome
 from ..log import bind
 from ..queues import Claim, Queue
 from ..queues.patience import limit
+from .acknowledger import Acknowledger
 from .courtesy import Courtesy
 from .ending import Ending
 from .finished import Finished
 from .outage import Outage
-from .outbox import Outbox
 from .pools.event_loop import EventLoopPool
 from .pools.threads import ThreadPool
 from .run import Run
@@ -81,7 +81,7 @@ class Fetcher:
         self._pools = pools
         self._held = held
         self._finished = finished
-        self._outbox = Outbox(queue, self._gone)
+        self._acknowledger = Acknowledger(queue, self._gone, clock)
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
         self._courtesy = courtesy or Courtesy()
@@ -121,7 +121,7 @@ class Fetcher:
     @property
     def unstored(self) -> int:
         """How many outcomes wait for the queue."""
-        return len(self._outbox)
+        return len(self._acknowledger)
 
     def run(self) -> None:
         """Take turns to the end; the body of the thread."""
@@ -163,7 +163,8 @@ class Fetcher:
     @property
     def _patience(self) -> float:
         poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        return min(poll, self._ending.patience, self.threads.patience, self.coroutines.patience)
+        waits = (self._ending, self.threads, self.coroutines, self._acknowledger)
+        return min(poll, *(part.patience for part in waits))
 
     def _turn(self) -> bool:
         self._collect()
@@ -176,7 +177,7 @@ class Fetcher:
         ended = self._finished.take()
         for run, outcome in ended:
             if self._held.get(run.job.id) is run:
-                self._outbox.add(run, outcome)
+                self._acknowledger.add(run, outcome)
             else:
                 logger.warning("Job %s (%s) ended after its claim was lost", run.job.id, run.job.task_path)
         coroutines = sum(run.job.is_async for run, _ in ended)
@@ -203,26 +204,27 @@ class Fetcher:
         self._collect()
         self._release(tuple(self._held.values()))
         try:
-            self._outbox.flush()
+            self._acknowledger.flush()
             while self._held and self._clock() < until:
-                self._finished.bell.wait(until - self._clock())
+                self._finished.bell.wait(min(until - self._clock(), self._acknowledger.patience))
                 self._finished.bell.clear()
                 self._collect()
-                self._outbox.flush()
+                self._acknowledger.flush()
         except Exception as error:  # noqa: BLE001 - logged by the outage
             self.outage.met(error)
-            logger.error("%d outcomes could not be stored; those jobs will be run again", len(self._outbox))  # noqa: TRY400
+        if left := len(self._acknowledger):
+            logger.error("%d outcomes could not be stored; those jobs will be run again", left)
 
     def _exchange(self) -> Sequence[Job]:
         """Finish these, give me those."""
         claim = self._claim()
         if claim is None:
-            self._outbox.flush()
+            self._acknowledger.flush()
             self._found_nothing = False
             return ()
         self._courtesy.give_way()
         draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
-        jobs = self._outbox.exchange(claim)
+        jobs = self._acknowledger.exchange(claim)
         self._found_nothing = draining and not jobs
         if len(jobs) < claim.threads + claim.coroutines:
             self.hungry.set()
@@ -262,7 +264,7 @@ class Fetcher:
         for run in runs:
             if run.settle():
                 run.cancelled = True
-                self._outbox.add(run, Outcome.released(run.job))
+                self._acknowledger.add(run, Outcome.released(run.job))
 
     def _gone(self, run: Run, outcome: Outcome) -> None:
         if self._held.get(run.job.id) is run:

@@ -156,6 +156,8 @@ def test_no_error_of_the_queue_stops_the_worker_for_good(queue, start, caplog, i
     queue.troubles.clear()
     wait_for(queue, ids)
     assert worker.is_alive
+    if call == "finish":  # a queue that takes renewals is not away
+        return
     wait_until(lambda: "again, after" in caplog.text)
     errors = [record for record in caplog.records if record.levelname == "ERROR" and "for now" in record.getMessage()]
     assert len(errors) == 1

@@ -1,0 +1,256 @@
+"""Stores the outcomes of jobs, and keeps them until the queue has taken them.
+
+One bad outcome is not an outage
+--------------------------------
+When a call fails, the store may be away, or the call may carry an outcome that the store can never take. The error does
+not tell which: Redis closes the connection when a value is too large for it, PostgreSQL cancels a statement that takes
+too long. So the queue is asked for the smallest write there is (a *probe*) right after a failure.
+
+1. The probe fails as well: an outage. All outcomes are kept, and the error is raised.
+2. The probe succeeds: the batch is split in two and each half is offered by itself, down to single outcomes. Other
+   outcomes are stored and jobs are fetched in between. If the call failed slowly (a lock, a time limit), the batch is
+   split into single outcomes at once, because each further failure would be as slow.
+3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``substitute``.
+4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
+   It is dropped only if the queue raises something else than ``QueueUnavailable``: then its claim runs out, and the job
+   is run again, as often as a lost one is.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from ..exceptions import QueueUnavailable
+from ..job import Job, Outcome
+from ..queues import Claim, Queue
+from .run import Run
+from .substitute import substitute_for
+
+logger = logging.getLogger("django_loco.worker")
+
+#: After how many refusals a single outcome is replaced.
+MAX_TRIES = 5
+#: Seconds between the tries of a single outcome; they double from the first to the last.
+FIRST_DELAY, MAX_DELAY = 0.1, 30.0
+#: How many bytes are sent in one call, unless one outcome alone is larger. It is halved when a batch is refused.
+BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
+#: How many single outcomes may wait before no more jobs are fetched, so that they do not fill the memory.
+MAX_ASIDE = 100
+#: Seconds. A failure that took longer is slow; no further batch is offered in the same turn.
+SLOW = 1.0
+#: A job that no queue has: to renew its claim is a write that changes nothing.
+PROBE = Job(task_path="", backend="", token="")
+
+
+class Acknowledger:
+    """Keeps outcomes until the queue has taken them; used by the fetcher's thread alone."""
+
+    def __init__(
+        self, queue: Queue, on_gone: Callable[[Run, Outcome], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``on_gone`` is called with each outcome that was stored, refused as too late, or dropped."""
+        self._queue = queue
+        self._on_gone = on_gone
+        self._clock = clock
+        self._fresh: list[Pending] = []
+        self._suspects: list[list[Pending]] = []
+        """Batches that are offered one by one: parts of one that was refused."""
+        self._batch_size = BATCH_SIZE
+
+    def __len__(self) -> int:
+        """How many outcomes wait."""
+        return len(self._fresh) + sum(map(len, self._suspects))
+
+    def add(self, run: Run, outcome: Outcome) -> None:
+        """Take an outcome."""
+        self._fresh.append(Pending(run, outcome))
+
+    @property
+    def patience(self) -> float:
+        """Seconds until the next suspect is to be offered; infinite if there is none."""
+        first = min((batch[0].not_before for batch in self._suspects), default=math.inf)
+        return max(0.0, first - self._clock())
+
+    def flush(self) -> None:
+        """Offer all that is due. Raises in an outage what the queue raised; what is not stored is kept."""
+        now = self._clock()
+        due = [batch for batch in self._suspects if batch[0].not_before <= now]
+        for batch in [*due, *self._batches()]:
+            if self._offer(batch) > SLOW:
+                break
+        self._limit_suspects()
+
+    def exchange(self, claim: Claim) -> Sequence[Job]:
+        """``flush`` and fetch, in one call to the queue if that is possible. Raises as ``flush`` does."""
+        batch = next(self._batches(), [])
+        if self._suspects or not batch or len(batch) < len(self._fresh):
+            self.flush()
+            return self._queue.fetch(claim)
+        began = self._clock()
+        try:
+            with _doubt(batch):
+                outcomes = [pending.outcome for pending in batch]
+                return self._queue.exchange(outcomes, claim, lambda refused: self._stored(batch, refused))
+        except Exception as error:
+            seconds = self._clock() - began
+            if not self._fresh or not self._answers():  # they are stored, and the fetch failed; or an outage
+                raise
+            self._suspect(batch, error, seconds)
+            return self._queue.fetch(claim)
+
+    def _batches(self) -> Iterator[list[Pending]]:
+        """Yield what is fresh in batches of at most ``_batch_size`` bytes, or of a single outcome."""
+        batch: list[Pending] = []
+        total = 0
+        for pending in self._fresh:
+            size = pending.outcome.size
+            if total + size > self._batch_size and batch:
+                yield batch
+                batch, total = [], 0
+            batch.append(pending)
+            total += size
+        if batch:
+            yield batch
+
+    def _offer(self, batch: list[Pending]) -> float:
+        """Offer ``batch``; return the seconds after which the queue refused it, or 0. Raises in an outage."""
+        began = self._clock()
+        try:
+            self._store(batch)
+        except Exception as error:
+            seconds = self._clock() - began
+            if not self._answers():
+                raise
+            self._suspect(batch, error, seconds)
+            return seconds
+        return 0.0
+
+    def _answers(self) -> bool:
+        try:
+            self._queue.renew([PROBE], 1.0)
+        except Exception as error:  # noqa: BLE001 - what it raised before is raised
+            logger.debug("The queue does not answer: %s", error)
+            return False
+        return True
+
+    def _suspect(self, batch: list[Pending], error: Exception, seconds: float) -> None:
+        """Let the parts of ``batch``, which the queue refused after ``seconds``, be offered alone."""
+        self._forget(batch)
+        if len(batch) == 1:
+            self._set_aside(batch[0], error)
+            return
+        logger.info("The queue refuses %d outcomes in one call and is offered fewer: %s", len(batch), error)
+        size = sum(pending.outcome.size for pending in batch)
+        self._batch_size = max(MIN_BATCH_SIZE, min(self._batch_size, size // 2))
+        step = 1 if seconds > SLOW else (len(batch) + 1) // 2
+        self._suspects += [batch[first : first + step] for first in range(0, len(batch), step)]
+
+    def _set_aside(self, pending: Pending, error: Exception) -> None:
+        pending.refused(error, self._clock())
+        self._suspects.append([pending])
+        if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
+            logger.warning(
+                "The queue refuses the outcome of %s, %s bytes; other jobs go on: %s",
+                pending.name,
+                f"{pending.outcome.size:,}",
+                error,
+            )
+        elif pending.tries >= MAX_TRIES:
+            self._replace(pending)
+
+    def _replace(self, pending: Pending) -> None:
+        whole, short = pending.outcome, substitute_for(pending.outcome, pending.error)
+        if short.size < whole.size:
+            pending.outcome = short
+            try:
+                refused = self._store([pending])
+            except Exception as error:  # noqa: BLE001 - so it is not the size
+                pending.outcome, pending.error = whole, error
+            else:
+                if not refused and short.error is not None:
+                    logger.error("The outcome of %s is replaced. %s", pending.name, short.error.traceback.strip())
+                return
+        if not isinstance(pending.error, QueueUnavailable):
+            logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)
+            self._remove([pending])
+
+    def _limit_suspects(self) -> None:
+        aside = [batch[0] for batch in self._suspects if batch[0].tries]
+        if len(aside) >= MAX_ASIDE and (error := aside[-1].error):
+            raise error
+
+    def _store(self, batch: Sequence[Pending]) -> set[str]:
+        with _doubt(batch):
+            refused = self._queue.finish([pending.outcome for pending in batch])
+        self._stored(batch, refused)
+        return refused
+
+    def _stored(self, batch: Sequence[Pending], refused: set[str]) -> None:
+        for pending in batch if refused else ():
+            if pending.run.job.id in refused:
+                logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
+        self._remove(batch)
+
+    def _remove(self, batch: Sequence[Pending]) -> None:
+        self._forget(batch)
+        for pending in batch:
+            self._on_gone(pending.run, pending.outcome)
+
+    def _forget(self, batch: Sequence[Pending]) -> None:
+        if len(batch) == len(self._fresh) and not self._suspects:  # so they are the same, and that is the rule
+            self._fresh = []
+            return
+        gone = set(batch)
+        self._fresh = [pending for pending in self._fresh if pending not in gone]
+        self._suspects = [other for other in self._suspects if other[0] not in gone]
+
+
+@contextmanager
+def _doubt(batch: Sequence[Pending]) -> Iterator[None]:
+    """A queue that could not be reached may have stored them all the same."""
+    try:
+        yield
+    except QueueUnavailable:
+        for pending in batch:
+            pending.is_unsure = True
+        raise
+
+
+class Pending:
+    """An outcome that waits, and what became of it when it was offered."""
+
+    __slots__ = ("error", "is_unsure", "not_before", "outcome", "run", "tries")
+
+    def __init__(self, run: Run, outcome: Outcome) -> None:
+        self.run = run
+        self.outcome = outcome
+        self.tries = 0
+        """How often it was refused when it was offered alone, by a queue that answered."""
+        self.error: Exception | None = None
+        """What the queue raised then."""
+        self.not_before = 0.0
+        """When to offer it again."""
+        self.is_unsure = False
+        """Whether it was offered and there was no answer."""
+
+    def refused(self, error: Exception, now: float) -> None:
+        """Take note that the queue has refused it alone."""
+        self.tries += 1
+        self.error = error
+        self.not_before = now + min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.tries - 1, 16))
+
+    @property
+    def name(self) -> str:
+        """The job in words."""
+        return f"job {self.run.job.id} ({self.run.job.task_path})"
+
+    @property
+    def reason(self) -> str:
+        """Why it was refused as too late, in words."""
+        if self.is_unsure:
+            return "it was stored when it was offered before, or its claim was lost meanwhile"
+        return "its claim was lost meanwhile"

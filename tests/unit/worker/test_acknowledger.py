@@ -1,0 +1,295 @@
+"""Outcomes on their way to a queue that may be away, or may not be able to take one of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.exceptions import QueueUnavailable
+from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
+from django_loco.queues import Claim
+from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger
+from django_loco.worker.attempt import record_of
+from django_loco.worker.run import Run
+
+from .support import TroubledQueue, job, run_of
+
+CLAIM = Claim(worker_id="w1", lease=30, threads=1000)
+GONE = QueueUnavailable("the connection was closed")
+
+
+class Picky(TroubledQueue):
+    """Closes the connection, as Redis does, on more than ``most`` bytes; refuses some jobs whatever their outcome."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 10**9
+        self.locked: set[str] = set()
+        self.seconds = 0.0
+        self.now = 0.0
+        self.sizes: list[int] = []
+        self.refusal: Exception = GONE
+
+    def clock(self) -> float:
+        return self.now
+
+    def finish(self, outcomes):
+        self.sizes.append(len(outcomes))
+        if sum(one.size for one in outcomes) > self.most or self.locked & {one.job.id for one in outcomes}:
+            self.calls["refusals"] += 1
+            self.now += self.seconds
+            raise self.refusal
+        return super().finish(outcomes)
+
+    def goes_away(self) -> None:
+        self.troubles = dict.fromkeys(("finish", "renew", "fetch"), QueueUnavailable("gone"))
+
+
+@pytest.fixture
+def queue() -> Picky:
+    return Picky()
+
+
+@pytest.fixture
+def gone() -> list[Run]:
+    return []
+
+
+@pytest.fixture
+def acknowledger(queue, gone) -> Acknowledger:
+    return Acknowledger(queue, lambda run, outcome: gone.append(run), queue.clock)
+
+
+def fill(acknowledger: Acknowledger, queue: TroubledQueue, *sizes: int) -> list[Run]:
+    """Add outcomes whose return values have these sizes."""
+    queue.enqueue([job("nothing") for _ in sizes])
+    runs = [Run(one) for one in queue.fetch(CLAIM)]
+    for run, size in zip(runs, sizes, strict=True):
+        acknowledger.add(run, Outcome(job=run.job, status=SUCCESSFUL, return_value="1" * size))
+    return runs
+
+
+def settle(acknowledger: Acknowledger, queue: Picky, turns: int = 40) -> None:
+    """Take turns of the fetcher, 10 seconds apart."""
+    for _ in range(turns):
+        acknowledger.flush()
+        queue.now += 10
+
+
+def statuses(queue: TroubledQueue, runs: list[Run]) -> list[str]:
+    return [queue.get(run.job.id).status for run in runs]
+
+
+def test_without_outcomes_nothing_is_asked(acknowledger, queue):
+    acknowledger.flush()
+    assert queue.calls["finish"] == 0
+
+
+def test_all_are_stored_in_one_call(acknowledger, queue, gone):
+    runs = fill(acknowledger, queue, 1, 1, 1)
+    acknowledger.flush()
+    assert queue.calls == {"fetch": 1, "finish": 1}
+    assert gone == runs
+    assert len(acknowledger) == 0
+    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+
+
+def test_while_the_queue_is_away_they_are_kept(acknowledger, queue, gone):
+    runs = fill(acknowledger, queue, 1, 1, 1)
+    queue.goes_away()
+    for _ in range(3 * MAX_TRIES):
+        with pytest.raises(QueueUnavailable):
+            acknowledger.flush()
+    assert (len(acknowledger), gone) == (3, [])
+    queue.troubles.clear()
+    acknowledger.flush()
+    assert gone == runs
+    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+
+
+def test_what_comes_too_late_is_logged_by_name(acknowledger, gone, caplog):
+    run = run_of("nothing")  # the queue does not even know it
+    acknowledger.add(run, Outcome(job=run.job, status=SUCCESSFUL))
+    acknowledger.flush()
+    assert gone == [run]
+    assert run.job.id in caplog.text
+    assert "tests.unit.worker.tasks.nothing" in caplog.text
+
+
+def test_one_of_a_hundred_that_is_too_large_fails_alone(acknowledger, queue, gone, caplog):
+    queue.most = 2_000
+    runs = fill(acknowledger, queue, *[1] * 36, 5_000, *[1] * 63)
+    acknowledger.flush()
+    settle(acknowledger, queue, 8)
+    assert statuses(queue, runs).count(SUCCESSFUL) == 99
+    assert queue.get(runs[36].job.id).status == RUNNING
+    settle(acknowledger, queue)
+    bad = queue.get(runs[36].job.id)
+    assert (bad.status, bad.return_value) == (FAILED, None)
+    [error] = bad.errors
+    assert error.exception_class_path == "django_loco.exceptions.ResultRefused"
+    for word in ("tests.unit.worker.tasks.nothing", "5,000 bytes", "the connection was closed", "MAX_RESULT_SIZE"):
+        assert word in error.traceback
+    assert sorted(run.job.id for run in gone) == sorted(run.job.id for run in runs)
+    assert queue.calls["refusals"] < 20
+    assert f"The outcome of job {bad.id}" in caplog.text
+
+
+def test_those_that_only_together_are_too_large_all_succeed(acknowledger, queue, gone):
+    queue.most = 200_000
+    runs = fill(acknowledger, queue, *[50_000] * 32)
+    settle(acknowledger, queue, 8)
+    assert statuses(queue, runs) == [SUCCESSFUL] * 32
+    refusals = queue.calls["refusals"]
+    more = fill(acknowledger, queue, *[50_000] * 32)
+    acknowledger.flush()  # it has learnt how much is too much
+    assert statuses(queue, more) == [SUCCESSFUL] * 32
+    assert queue.calls["refusals"] == refusals
+
+
+def test_a_batch_is_cut_before_it_comes_to_that(acknowledger, queue):
+    runs = fill(acknowledger, queue, *[BATCH_SIZE // 3] * 5, 2 * BATCH_SIZE, 1)
+    acknowledger.flush()
+    assert queue.sizes == [3, 2, 1, 1]
+    assert statuses(queue, runs) == [SUCCESSFUL] * 7
+
+
+def test_if_all_are_too_large_all_of_them_fail(acknowledger, queue, gone):
+    queue.most = 2_000
+    runs = fill(acknowledger, queue, *[5_000] * 10)
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [FAILED] * 10
+    assert len(gone) == 10
+
+
+def test_an_outage_in_the_middle_loses_nothing_and_fails_nobody(acknowledger, queue, gone):
+    queue.most = 2_000
+    runs = fill(acknowledger, queue, *[1] * 5, 1_500, *[1_500] * 5)
+    acknowledger.flush()
+    queue.most = 10**9
+    queue.goes_away()
+    for _ in range(3 * MAX_TRIES):
+        with pytest.raises(QueueUnavailable):
+            acknowledger.flush()
+        queue.now += 10
+    assert len(acknowledger) + len(gone) == 11
+    queue.troubles.clear()
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [SUCCESSFUL] * 11
+    assert len(gone) == 11
+
+
+def test_an_outage_costs_a_large_outcome_no_tries(acknowledger, queue):
+    queue.most = 2_000
+    [run] = fill(acknowledger, queue, 5_000)
+    for _ in range(MAX_TRIES - 1):
+        acknowledger.flush()
+        queue.now += 10
+    queue.goes_away()
+    for _ in range(MAX_TRIES):
+        with pytest.raises(QueueUnavailable):
+            acknowledger.flush()
+        queue.now += 10
+    queue.troubles.clear()
+    queue.most = 10_000
+    settle(acknowledger, queue)
+    assert statuses(queue, [run]) == [SUCCESSFUL]
+
+
+def test_a_large_outcome_is_not_offered_all_the_time(acknowledger, queue):
+    queue.most = 2_000
+    fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    assert 0 < acknowledger.patience < 1
+    for _ in range(100):
+        acknowledger.flush()
+    assert queue.calls["refusals"] == 1
+
+
+def test_the_other_jobs_go_on_meanwhile(acknowledger, queue):
+    queue.most = 2_000
+    fill(acknowledger, queue, 5_000)
+    [waiting] = queue.enqueue([job("nothing")])
+    assert [one.id for one in acknowledger.exchange(CLAIM)] == [waiting.id]
+
+
+def test_an_outcome_that_is_small_waits_on_as_its_size_is_not_the_reason(acknowledger, queue, gone):
+    """Its row is locked by somebody, for example."""
+    runs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {runs[1].job.id}
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [SUCCESSFUL, RUNNING, SUCCESSFUL]
+    assert len(acknowledger) == 1
+    queue.locked.clear()
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+    assert len(gone) == 3
+
+
+def test_a_large_one_waits_on_if_a_short_one_is_refused_as_well(acknowledger, queue):
+    runs = fill(acknowledger, queue, 5_000)
+    queue.locked = {runs[0].job.id}
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [RUNNING]
+    queue.locked.clear()
+    settle(acknowledger, queue)
+    assert statuses(queue, runs) == [SUCCESSFUL]
+
+
+def test_what_the_queue_calls_an_error_of_the_outcome_is_dropped_in_the_end(acknowledger, queue, gone, caplog):
+    queue.refusal = ValueError("a NUL in the text")
+    runs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {runs[1].job.id}
+    settle(acknowledger, queue)
+    assert gone[-1] is runs[1]
+    assert len(acknowledger) == 0
+    assert f"The outcome of job {runs[1].job.id}" in caplog.text
+    assert "a NUL" in caplog.text
+
+
+def test_too_many_that_wait_alone_are_an_outage(acknowledger, queue):
+    runs = fill(acknowledger, queue, *[1] * MAX_ASIDE)
+    queue.locked = {run.job.id for run in runs}
+    with pytest.raises(QueueUnavailable, match="closed"):
+        settle(acknowledger, queue)
+    queue.locked.clear()
+    queue.now += 60
+    acknowledger.flush()
+    assert statuses(queue, runs) == [SUCCESSFUL] * MAX_ASIDE
+
+
+def test_a_slow_refusal_costs_one_call_a_turn(acknowledger, queue):
+    queue.seconds = 10
+    runs = fill(acknowledger, queue, *[1] * 64)
+    queue.locked = {runs[40].job.id}
+    for refusals in (1, 2):
+        acknowledger.flush()
+        assert queue.calls["refusals"] == refusals
+    acknowledger.flush()
+    assert statuses(queue, runs).count(SUCCESSFUL) == 63
+    assert queue.calls["refusals"] == 2
+
+
+def test_a_retry_that_is_too_large_is_tried_again_all_the_same(acknowledger, queue):
+    queue.most = 2_500
+    queue.enqueue([job("nothing", errors=(record_of(ValueError("x" * 5_000)), record_of(OSError("short"))))])
+    [run] = [Run(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(run, Outcome(job=run.job, status=READY, error=record_of(KeyError("y" * 5_000))))
+    settle(acknowledger, queue)
+    stored = queue.get(run.job.id)
+    assert (stored.status, stored.attempt) == (READY, 2)
+    paths = [error.exception_class_path for error in stored.errors]
+    assert paths == ["builtins.ValueError", "builtins.OSError", "builtins.KeyError"]
+    assert "left out" in stored.errors[0].traceback
+    assert "refused the outcome" in stored.errors[2].traceback
+
+
+def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
+    """A job that has been given to somebody else meanwhile is not failed."""
+    queue.most = 2_000
+    [run] = fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    queue._held.clear()
+    settle(acknowledger, queue)
+    assert queue.get(run.job.id) is None
+    assert "came too late" in caplog.text
+    assert "is replaced" not in caplog.text
