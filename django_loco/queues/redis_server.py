@@ -17,6 +17,10 @@ from .redis_scripts import COMMANDS, PROBE, Script
 OLDEST_VERSION = (6, 2)
 #: What Redis says when its ACL refuses a key, and a command of a script, which it does not name.
 FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
+#: Bytes. The limit of a server for what is sent in one piece cannot be smaller than a megabyte.
+LARGE = 2**20
+#: What redis-py raises; these three have no other class in common than ``Exception``.
+ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError)
 REPLICA = "read only replica"
 #: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
 REMEDIES = {
@@ -72,7 +76,7 @@ class RedisServer:
         again when the connection is lost: the server was restarted, or has closed a connection that it took for idle.
         """
         keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
-        with self.explained():
+        with self.explained(sent=sum(len(text) for text in arguments if isinstance(text, str))):
             self._check_version()
             try:
                 return self._evaluate(script, keys, arguments)
@@ -116,14 +120,14 @@ class RedisServer:
         return self.client
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy."""
+    def explained(self, *, sent: int = 0) -> Iterator[None]:
+        """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
         try:
             yield
-        except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
+        except (*ERRORS, OSError) as error:
             if REPLICA in str(error):
                 self._look_again()
-            raise QueueUnavailable(self._explanation(error)) from error
+            raise QueueUnavailable(f"{self._explanation(error)}{_told_of_size(error, sent)}") from error
 
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         rest = (len(keys), *keys, *arguments)
@@ -166,10 +170,17 @@ class RedisServer:
         return ""
 
 
+def _told_of_size(error: Exception, sent: int) -> str:
+    """A server that gets more than it takes closes the connection, mostly before it has said why."""
+    if sent < LARGE or not isinstance(error, exceptions.ConnectionError | exceptions.ResponseError | OSError):
+        return ""
+    return f" It was sent {sent:,} bytes; its proto-max-bulk-len may be smaller."
+
+
 @contextmanager
 def _told_of_closing() -> Iterator[None]:
     """Name what redis-py stumbles over when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
     try:
         yield
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error

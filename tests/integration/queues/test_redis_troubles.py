@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
+from redis import exceptions
 
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
@@ -299,6 +300,58 @@ def test_the_check_tries_every_command_of_the_scripts_and_leaves_nothing(queue, 
     assert queue.server.refused_commands() == []
     assert client.keys("*probe:[hs]*") == []
     assert 0 < client.pttl("django-loco:{default}:probe:text") <= 1000
+
+
+OURS = exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError
+KINDS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, OURS)]
+REPLIES = [
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "CLUSTERDOWN The cluster is down",
+    "NOAUTH Authentication required.",
+    "NOPERM this user has no permissions to run the 'hset' command",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist on disk.",
+    "NOREPLICAS Not enough good replicas to write.",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "UNKILLABLE Sorry the script already executed write commands against the dataset.",
+    "ERR max request size exceeded",
+]
+
+
+def raising(error):
+    def raise_it(*command, **options):
+        raise error
+
+    return raise_it
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_whatever_the_client_raises_is_unavailable(queue, monkeypatch, kind):
+    error = kind.__new__(kind)
+    Exception.__init__(error, "something")
+    monkeypatch.setattr(queue.server.client, "execute_command", raising(error))
+    with unavailable(""):
+        queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)])
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.split()[0])
+def test_whatever_the_server_replies_is_unavailable(queue, monkeypatch, reply):
+    monkeypatch.setattr(queue.server.client, "execute_command", raising(exceptions.ResponseError(reply)))
+    for call in (lambda: queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)]), lambda: queue.fetch(CLAIM)):
+        with unavailable(reply.split()[0]):
+            call()
+
+
+def test_a_server_that_takes_less_than_it_is_sent(queue, client):
+    client.config_set("proto-max-bulk-len", 2**20)
+    try:
+        with unavailable("It was sent 2,000,[0-9]+ bytes; its proto-max-bulk-len may be smaller"):
+            queue.enqueue([job(arguments='["' + 2_000_000 * "x" + '"]')])
+    finally:
+        client.config_set("proto-max-bulk-len", 2**29)
+    assert queue.enqueue([job()])
 
 
 def test_an_old_server(queue, monkeypatch):
