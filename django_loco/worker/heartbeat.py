@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from ..queues import Queue
@@ -18,6 +18,8 @@ logger = logging.getLogger("django_loco.worker")
 #: Claims are valid for this part of ``LEASE``. What is left is for the next rescue to come round, so that a dead
 #: worker's jobs are back within one ``LEASE``.
 MARGIN = 0.9
+#: How many claims are renewed in one call, so that it is never too much for a store.
+RENEW_BATCH = 1_000
 
 
 class Heartbeat(Role):
@@ -51,17 +53,15 @@ class Heartbeat(Role):
 
     def turn(self) -> float:
         """Renew once."""
-        runs = self._held.copy()
+        runs = list(self._held.copy().values())
         before = self._clock()
-        gone = self.queue.renew([run.job for run in runs.values()], MARGIN * self._lease) if runs else ()
+        parts = [runs[first : first + RENEW_BATCH] for first in range(0, len(runs), RENEW_BATCH)]
+        errors = [error for part in parts if (error := self._renewed(part, before)) is not None]
+        if errors:
+            raise errors[-1]
         if before - self.last_beat > self._lease / 2:
             self._steady_since = self._clock()
         self.last_beat = before
-        for job_id, run in runs.items():
-            if job_id in gone:
-                self._lose(run)
-            elif self._held.get(job_id) is run:
-                run.lost = False  # It was in doubt, and nobody has taken it.
         if self._registration is not None:
             self._registration.renew()
         return self._lease / 3
@@ -70,6 +70,20 @@ class Heartbeat(Role):
         """Say that the worker has ended; not to a queue that is away, which would hold up the end."""
         if self._registration is not None and not self.outage.reason:
             self._registration.end()
+
+    def _renewed(self, runs: Sequence[Run], now: float) -> Exception | None:
+        """Renew one part, whatever becomes of the others; return what the queue raised."""
+        try:
+            gone = self.queue.renew([run.job for run in runs], MARGIN * self._lease)
+        except Exception as error:  # noqa: BLE001 - raised by the caller
+            return error
+        for run in runs:
+            run.renewed_at = now
+            if run.job.id in gone:
+                self._lose(run)
+            elif self._held.get(run.job.id) is run:
+                run.lost = False  # It was in doubt, and nobody has taken it.
+        return None
 
     @property
     def is_steady(self) -> bool:
@@ -84,7 +98,9 @@ class Heartbeat(Role):
     def failed(self, error: Exception) -> None:  # noqa: ARG002
         """Give up the claims that must have run out."""
         expired = self._clock() - MARGIN * self._lease
-        doubtful = [run for run in self._held.copy().values() if max(self.last_beat, run.fetched_at) < expired]
+        doubtful = [
+            run for run in self._held.copy().values() if max(self.last_beat, run.fetched_at, run.renewed_at) < expired
+        ]
         fresh = [run for run in doubtful if not run.lost]
         for run in fresh:
             run.lost = True

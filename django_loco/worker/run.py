@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ class Run:
         "job",
         "lost",
         "refused",
+        "renewed_at",
         "save",
         "started",
     )
@@ -38,6 +40,8 @@ class Run:
         self.checkpoint = job.checkpoint
         """The last one that was stored, as JSON text."""
         self.fetched_at = time.monotonic()
+        self.renewed_at = -math.inf
+        """When its claim was last renewed, by the heartbeat's clock."""
         self.started = False
         """Whether a pool has begun with it."""
         self.cancelled = False

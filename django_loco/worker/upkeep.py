@@ -14,6 +14,7 @@ from ..job import FAILED, RUNNING, Job, Outcome
 from ..queues import Queue
 from ..queues.patience import unlimited
 from ..results import result_of
+from .batch import BatchSize
 from .connections import tidy
 from .execute import announce, label
 from .registration import report_dead
@@ -58,27 +59,35 @@ class Upkeep(Role):
         self._next_prune = clock()
         self._next_report = clock()
         self._dead = frozenset(dead)
+        self._rescued_at_once = BatchSize(RESCUE_BATCH)
+        self._pruned_at_once = BatchSize(PRUNE_BATCH)
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
         if self._dead:
             self._free(self._dead)
             self._dead = frozenset()
-        if self._may_rescue():
-            self._rescue()
-            if self._clock() >= self._next_report:
-                report_dead(self.queue)
-                self._next_report = self._clock() + self._lease / 3
-        if self._clock() >= self._next_prune:
-            self._prune()
-            self._next_prune = self._clock() + PRUNE_EVERY
+        try:
+            if self._may_rescue():
+                self._rescue()
+                self._report()
+        finally:  # a job that cannot be rescued does not keep the store from being cleaned
+            if self._clock() >= self._next_prune:
+                self._prune()
+                self._next_prune = self._clock() + PRUNE_EVERY
         return self._lease / 10
+
+    def _report(self) -> None:
+        if self._clock() >= self._next_report:
+            report_dead(self.queue)
+            self._next_report = self._clock() + self._lease / 3
 
     def _rescue(self) -> None:
         full = True
         while full and not self.ended.is_set():
-            jobs = self.queue.rescue(RESCUE_BATCH)
-            full = len(jobs) >= RESCUE_BATCH
+            with self._rescued_at_once.tried() as size:
+                jobs = self.queue.rescue(size)
+            full = len(jobs) >= size
             tell_of_rescue(jobs)
 
     def _free(self, dead: Collection[str]) -> None:
@@ -87,12 +96,17 @@ class Upkeep(Role):
         running = self.queue.list(status=RUNNING, limit=RUNNING_BATCH)
         theirs = [job for job in running if (job.worker_id or "").rpartition(":")[2] in dead]
         outcomes = [Outcome.of_dead_worker(job) for job in theirs]
-        refused = self.queue.finish(outcomes)
-        tell_of_rescue([outcome.applied() for outcome in outcomes if outcome.job.id not in refused])
+        while outcomes:
+            with self._rescued_at_once.tried() as size:
+                refused = self.queue.finish(outcomes[:size])
+            tell_of_rescue([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
+            del outcomes[:size]
 
     def _prune(self) -> None:
-        while not self.ended.is_set() and self.queue.prune(self._result_ttl, PRUNE_BATCH) >= PRUNE_BATCH:
-            pass
+        full = True
+        while full and not self.ended.is_set():
+            with self._pruned_at_once.tried() as size:
+                full = self.queue.prune(self._result_ttl, size) >= size
 
 
 def tell_of_rescue(jobs: Sequence[Job]) -> None:

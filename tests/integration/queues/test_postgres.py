@@ -4,10 +4,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import Job, Outcome
+from django_loco.job import Job, Outcome, utcnow
 from django_loco.queues import postgres_wait
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -276,14 +276,14 @@ def test_what_others_change_meanwhile_is_done_again_in_a_strict_isolation_level(
         queue.enqueue([job()])
         [held] = fetch(queue)
         with postgres.connect(settings_name()) as other, ThreadPoolExecutor(1) as pool:
-            for act in (lambda: queue.renew([held], 30), lambda: queue.finish([Outcome.released(held)])):
-                other.execute("BEGIN")
-                other.execute("UPDATE django_loco_job SET task_path = 'c.d'")
-                refused = pool.submit(act)
-                while not is_blocked(other):
-                    pass
-                other.execute("COMMIT")
-                assert refused.result(PATIENCE) == set()
+            other.execute("BEGIN")
+            other.execute("UPDATE django_loco_job SET task_path = 'c.d'")
+            assert pool.submit(queue.renew, [held], 30).result(PATIENCE) == set()  # it waits for nobody
+            refused = pool.submit(queue.finish, [Outcome.released(held)])
+            while not is_blocked(other):
+                pass
+            other.execute("COMMIT")
+            assert refused.result(PATIENCE) == set()
             pool.submit(queue.close).result(PATIENCE)
     finally:
         settings.clear()
@@ -297,3 +297,26 @@ def settings_name():
 def is_blocked(other):
     """Whether somebody waits for a lock that ``other`` has."""
     return other.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (0,)
+
+
+def test_a_renewal_passes_over_what_somebody_has_locked(queue):
+    """Or it would wait, and all the other leases would run out."""
+    queue.enqueue([job(), job(), job()])
+    held = fetch(queue)
+    gone = job().claimed(worker_id="w", token="t", at=utcnow())
+    other = connections.create_connection("default")
+    try:
+        with other.cursor() as cursor, transaction.atomic():
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT id FROM django_loco_job WHERE id = %s FOR UPDATE", [held[1].id])
+            with connection.cursor() as own:
+                own.execute("SET LOCAL lock_timeout = '1s'")
+            assert queue.renew([*held, gone], 600) == {gone.id}
+            cursor.execute("ROLLBACK")
+        with connection.cursor() as own:
+            own.execute("SELECT id, lease_until > now() + interval '300 s' FROM django_loco_job")
+            renewed = {one.hex: is_long for one, is_long in own.fetchall()}
+        assert renewed == {held[0].id: True, held[1].id: False, held[2].id: True}
+        assert queue.renew(held, 600) == set()
+    finally:
+        other.close()

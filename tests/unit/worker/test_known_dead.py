@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from django_loco.exceptions import QueueUnavailable
 from django_loco.job import FAILED, MAX_LOST, READY, RUNNING, Job
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
@@ -48,3 +51,23 @@ def test_it_is_tried_again_while_the_queue_is_away(queue, monkeypatch):
             upkeep.turn()
     upkeep.turn()
     assert queue.get(job_id).status == READY
+
+
+def test_many_are_freed_in_parts_of_which_a_failure_makes_smaller_ones(queue, monkeypatch):
+    ids = [hold(queue, "host:1:aaaa") for _ in range(250)]
+    sizes = []
+    finish = queue.finish
+
+    def picky(outcomes):
+        sizes.append(len(outcomes))
+        if len(outcomes) > 60:
+            raise QueueUnavailable("too large")
+        return finish(outcomes)
+
+    monkeypatch.setattr(queue, "finish", picky)
+    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    for _ in range(10):
+        with suppress(QueueUnavailable):
+            upkeep.turn()
+    assert sizes[:2] == [100, 50]
+    assert {queue.get(job_id).status for job_id in ids} == {READY}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_loco.compat import task_finished
 from django_loco.exceptions import LostJob, QueueUnavailable
 from django_loco.job import FAILED, MAX_LOST, Job
 from django_loco.queues import Claim
+from django_loco.worker import heartbeat as heartbeat_module
 from django_loco.worker import upkeep as upkeep_module
 from django_loco.worker.heartbeat import Heartbeat
 from django_loco.worker.role import Role
@@ -160,7 +162,78 @@ def test_a_heartbeat_goes_on_after_an_outage(queue):
     assert heartbeat.join(5)
 
 
+def test_a_part_that_cannot_be_renewed_costs_the_others_nothing(queue, clock, monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "RENEW_BATCH", 2)
+    runs = fetched(queue, 5)
+    bad = list(runs)[2]
+    renew = queue.renew
+    renewed: list[str] = []
+
+    def picky(jobs: list[Job], lease: float) -> set[str]:
+        if bad in [one.id for one in jobs]:
+            raise QueueUnavailable("too slow")
+        renewed.extend(one.id for one in jobs)
+        return renew(jobs, lease)
+
+    monkeypatch.setattr(queue, "renew", picky)
+    for run in runs.values():
+        run.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    for _ in range(3):
+        clock.now += 10
+        with pytest.raises(QueueUnavailable) as caught:
+            heartbeat.turn()
+        heartbeat.failed(caught.value)
+    ids = list(runs)
+    assert renewed == 3 * [ids[0], ids[1], ids[4]]
+    assert [run.stopping for run in runs.values()] == [False, False, True, True, False]
+
+
 # Upkeep
+
+
+def test_what_cannot_be_rescued_at_once_is_rescued_in_parts(queue, clock, monkeypatch):
+    fetched(queue, 5, lease=-1)
+    rescue = queue.rescue
+    sizes: list[int] = []
+
+    def picky(limit: int) -> list[Job]:
+        sizes.append(limit)
+        if limit > 13:
+            raise QueueUnavailable("too large")
+        return rescue(limit)
+
+    monkeypatch.setattr(queue, "rescue", picky)
+    upkeep = Upkeep(queue, 30, 60, clock)
+    for _ in range(4):
+        with suppress(QueueUnavailable):
+            upkeep.turn()
+    assert sizes == [100, 50, 25, 12]
+    assert len(queue.fetch(Claim(worker_id="w2", lease=30, threads=9))) == 5
+
+
+def test_what_cannot_be_pruned_at_once_is_pruned_in_parts(queue, clock, monkeypatch):
+    sizes: list[int] = []
+
+    def picky(older_than: float, limit: int) -> int:
+        sizes.append(limit)
+        if limit > 300:
+            raise QueueUnavailable("statement timeout")
+        return 0
+
+    monkeypatch.setattr(queue, "prune", picky)
+    upkeep = Upkeep(queue, 30, 60, clock)
+    for _ in range(3):
+        with suppress(QueueUnavailable):
+            upkeep.turn()
+    assert sizes == [1_000, 500, 250]
+
+
+def test_a_rescue_that_fails_does_not_keep_old_results(queue, clock):
+    queue.troubles["rescue"] = QueueUnavailable("too large")
+    with pytest.raises(QueueUnavailable):
+        Upkeep(queue, 30, 60, clock).turn()
+    assert queue.calls["prune"] == 1
 
 
 def test_rescue_goes_on_while_there_is_more(queue, clock, monkeypatch):
