@@ -21,6 +21,7 @@ it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import Job, Outcome
 from .workers import WorkerRegistry
+
+logger = logging.getLogger("django_loco.queues")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,18 @@ class Queue(ABC):
     @abstractmethod
     def interrupt(self) -> None:
         """End every ``wait`` in this process at once, and that of a thread which is about to wait."""
+
+    def answers(self) -> bool:
+        """Return whether the store takes a small write that changes nothing.
+
+        Asked after a call has failed: if it does, the store is not away, but refuses something in that call.
+        """
+        try:
+            self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+            logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
+            return False
+        return True
 
     def check(self) -> Sequence[CheckMessage]:
         """Return what ``manage.py check`` should say of the store. That it cannot be reached is no error there."""

@@ -28,6 +28,8 @@ logger = logging.getLogger("django_loco.scheduler")
 
 #: A tick later than this is worth a warning.
 LATE = timedelta(seconds=5)
+#: When a single tick is offered again to a queue that answers, and yet does not take it.
+REFUSED_RETRY = timedelta(seconds=10)
 
 
 class Ready(NamedTuple):
@@ -122,7 +124,7 @@ class Firing:
         try:
             self._enqueue(batch, now)
         except QueueUnavailable as error:
-            self._postpone(agenda, alias, batch, error, now)
+            self._not_taken(agenda, alias, batch, error, now)
             return
         except Exception as error:
             if len(batch) > 1:
@@ -140,6 +142,20 @@ class Firing:
             self.outages.end(alias)
         for ready in batch:
             agenda.follow(ready.fired, ready.fired.tick)
+
+    def _not_taken(self, agenda: Agenda, alias: str, batch: Sequence[Ready], error: QueueError, now: datetime) -> None:
+        """Wait for a store that is away; else offer the ticks in halves, and put back a single one that is refused."""
+        backend: Any = batch[0].entry.task.get_backend()
+        if not backend.queue.answers():
+            self._postpone(agenda, alias, batch, error, now)
+        elif len(batch) > 1:
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                self._fire_together(agenda, alias, part, now)
+        else:
+            name, tick = batch[0].entry.name, batch[0].fired.tick
+            logger.warning("Schedule %r: the queue refuses the tick of %s: %s", name, tick, error)
+            agenda.postpone(batch[0].due, now + REFUSED_RETRY)
 
     def _postpone(self, agenda: Agenda, alias: str, batch: Sequence[Ready], error: QueueError, now: datetime) -> None:
         until = self.outages.note(alias, error, now)

@@ -42,8 +42,6 @@ BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 MAX_ASIDE = 100
 #: Seconds. A failure that took longer is slow; no further batch is offered in the same turn.
 SLOW = 1.0
-#: A job that no queue has: to renew its claim is a write that changes nothing.
-PROBE = Job(task_path="", backend="", token="")
 
 
 class Acknowledger:
@@ -97,7 +95,7 @@ class Acknowledger:
                 return self._queue.exchange(outcomes, claim, lambda refused: self._stored(batch, refused))
         except Exception as error:
             seconds = self._clock() - began
-            if not self._fresh or not self._answers():  # they are stored, and the fetch failed; or an outage
+            if not self._fresh or not self._queue.answers():  # they are stored, and the fetch failed; or an outage
                 raise
             self._suspect(batch, error, seconds)
             return self._queue.fetch(claim)
@@ -123,19 +121,11 @@ class Acknowledger:
             self._store(batch)
         except Exception as error:
             seconds = self._clock() - began
-            if not self._answers():
+            if not self._queue.answers():
                 raise
             self._suspect(batch, error, seconds)
             return seconds
         return 0.0
-
-    def _answers(self) -> bool:
-        try:
-            self._queue.renew([PROBE], 1.0)
-        except Exception as error:  # noqa: BLE001 - what it raised before is raised
-            logger.debug("The queue does not answer: %s", error)
-            return False
-        return True
 
     def _suspect(self, batch: list[Pending], error: Exception, seconds: float) -> None:
         """Let the parts of ``batch``, which the queue refused after ``seconds``, be offered alone."""

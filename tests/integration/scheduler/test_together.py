@@ -26,12 +26,20 @@ class CountingQueue(MemoryQueue):
         super().__init__(alias, options)
         self.sizes = []
         self.failure = None
+        self.refused = None
 
     def enqueue(self, jobs):
         self.sizes.append(len(jobs))
         if self.failure:
             raise self.failure
+        if any(f"[{self.refused}]" in job.arguments for job in jobs):
+            raise QueueUnavailable("too large for it")
         return super().enqueue(jobs)
+
+    def renew(self, jobs, lease):
+        if self.failure:
+            raise self.failure
+        return super().renew(jobs, lease)
 
 
 def backend(**options):
@@ -106,6 +114,20 @@ def test_all_wait_while_the_store_is_away_and_none_is_lost(registry, queues):
     scheduler.fire_due()
     assert arguments(queue) == sorted([*range(COUNT), *range(COUNT)])
     assert scheduler.health()["unreachable"] == []
+
+
+def test_one_that_the_store_refuses_costs_no_other(registry, queues, caplog):
+    queue, clock = queues("default"), Clock()
+    queue.refused = 7
+    scheduler = begun(registry, clock)
+    assert arguments(queue) == [number for number in range(COUNT) if number != 7]
+    assert len(queue.sizes) < 12
+    assert scheduler.health()["unreachable"] == []
+    assert "Schedule 'send 7': the queue refuses the tick of 2026-11-21 12:00:01" in caplog.text
+    queue.refused = None
+    clock.now += 10 * SECOND
+    scheduler.fire_due()
+    assert {job.due_at for job in queue.list(limit=1000) if "[7]" in job.arguments} >= {NOON + SECOND}
 
 
 def test_one_that_cannot_be_enqueued_costs_no_other(registry, queues, monkeypatch, caplog):

@@ -51,6 +51,9 @@ class Store:
         )
         return True
 
+    def answers(self) -> bool:
+        return self.failure is None
+
     def series(self, name: str, limit: int = 100) -> list[Job]:
         self.looks.append((name, self.now))
         self.limits.append(limit)

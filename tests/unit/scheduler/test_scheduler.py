@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from django.test import override_settings
@@ -57,6 +58,10 @@ class StoreBackend(BaseTaskBackend):
         self.store.keys.add(key)
         self.store.jobs.append((key, tick))
         return object()
+
+    @property
+    def queue(self):
+        return SimpleNamespace(answers=lambda: self.alias not in self.store.failure)
 
     def enqueue_ticks(self, ticks):
         return [self.enqueue_tick(task, args, kwargs, key=key, tick=at) for task, args, kwargs, key, at in ticks]
