@@ -70,12 +70,22 @@ def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
     unfinished = path.with_suffix(".unfinished")
     try:
         with unfinished.open("x", encoding="ascii") as file:
-            file.writelines(f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n" for job in jobs)
+            file.writelines(filter(None, map(_line, jobs)))
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _line(job: Job) -> str | None:
+    try:
+        return f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n"
+    except (ValueError, TypeError, OverflowError):
+        logger.exception(
+            "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
+        )
+        return None
 
 
 def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:

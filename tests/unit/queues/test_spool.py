@@ -161,6 +161,15 @@ def test_a_damaged_line_costs_no_other(tmp_path, caplog):
     assert queue().load(tmp_path) == 0
 
 
+def test_a_job_that_cannot_be_written_costs_no_other(tmp_path, caplog):
+    old, new = queue(), queue()
+    kept, odd = old.enqueue([job(), job(options={"backoff": {1, 2}})])
+    old.save(tmp_path)
+    assert odd.id in caplog.text
+    assert new.load(tmp_path) == 1
+    assert new.get(kept.id) == kept
+
+
 def test_jobs_stay_if_they_cannot_be_written(tmp_path, monkeypatch):
     old = queue()
     jobs = old.enqueue([job(), job()])
