@@ -50,4 +50,4 @@ def test_it_fails_that_job_runs_the_others_and_ends_in_good_order(project: Proje
         worker.wait_for("outcome of job .* is replaced.*MAX_RESULT_SIZE")
         assert ended(queue, enqueue(queue, "small")).status == SUCCESSFUL
         assert worker.terminate() == 0
-        queue.close()
+        queue.server.client.connection_pool.disconnect()

@@ -93,7 +93,7 @@ def on_redis(small_redis):
     queue = RedisQueue("default", {"url": small_redis.url})
     queue.clear()
     yield queue
-    queue.close()
+    queue.server.client.connection_pool.disconnect()
 
 
 def test_on_redis_one_that_is_too_large_fails_and_the_others_go_on(on_redis, caplog):

@@ -225,6 +225,22 @@ def test_an_outcome_that_is_small_waits_on_as_its_size_is_not_the_reason(acknowl
     assert len(gone) == 3
 
 
+def test_a_small_one_is_never_replaced_as_that_would_save_nothing(acknowledger, queue, monkeypatch):
+    [run] = fill(acknowledger, queue, 1)
+    finish = queue.finish
+
+    def picky(outcomes):
+        if outcomes[0].status == SUCCESSFUL:
+            raise GONE
+        return finish(outcomes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "finish", picky)
+        settle(acknowledger, queue)
+    settle(acknowledger, queue)
+    assert statuses(queue, [run]) == [SUCCESSFUL]
+
+
 def test_a_large_one_waits_on_if_a_short_one_is_refused_as_well(acknowledger, queue):
     runs = fill(acknowledger, queue, 5_000)
     queue.locked = {runs[0].job.id}
