@@ -5,6 +5,7 @@
     ├── InvalidArguments         a task cannot be called with what was enqueued   (a TypeError and a ValueError too)
     ├── QueueError               the place where jobs wait
     │   ├── QueueUnavailable     it cannot be reached, or lacks its tables
+    │   ├── QueueRefused         it can, and refuses what it was given
     │   └── QueueFull            it takes no more for now
     ├── UnknownTask              a stored job names a task that this process does not have
     ├── LostJob                  a job took its worker down with it, again and again
@@ -43,6 +44,10 @@ class QueueUnavailable(QueueError):
 
     As a rule nothing was stored. But a store that hangs, or whose answer was lost, may have done what was asked of it.
     """
+
+
+class QueueRefused(QueueError):
+    """The queue's store answers, and refuses what it was given as wrong. Nothing was stored."""
 
 
 class QueueFull(QueueError):

@@ -28,7 +28,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from ..compat import TaskResultStatus
-from ..exceptions import LocoConfigurationError, QueueError, QueueUnavailable
+from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
@@ -250,14 +250,14 @@ class DatabaseQueue(Queue):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueError``."""
+        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueRefused``."""
         try:
             with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
                 yield
         except transaction.TransactionManagementError:
             raise  # The caller's transaction was broken before.
         except (DataError, IntegrityError) as error:
-            raise QueueError(f"{self._where}which refuses this: {error}") from error
+            raise QueueRefused(f"{self._where}which refuses this: {error}") from error
         except (DatabaseError, InterfaceError) as error:
             self._drop_lost_connection()
             raise QueueUnavailable(self._explanation(error)) from error

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..backend import Tick
-from ..exceptions import QueueError, QueueUnavailable
+from ..exceptions import QueueError, QueueRefused, QueueUnavailable
 from .agenda import Agenda, Due
 from .chains import Chains
 from .entries import Entry
@@ -131,7 +131,7 @@ class Firing:
                 for ready in batch:
                     self._fire_together(agenda, alias, [ready], now)
                 return
-            if isinstance(error, QueueError):
+            if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
                 self._postpone(agenda, alias, batch, error, now)
                 return
             # Whatever is wrong with this one, the others have to run.

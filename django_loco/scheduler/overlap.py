@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from ..exceptions import QueueError
+from ..exceptions import QueueError, QueueRefused
 from ..job import READY, RUNNING, Job
 from .entries import Entry
 from .jobs import jobs_of, tick_of
@@ -104,9 +104,9 @@ class Turns:
                 return now + wait
             else:
                 _tell_left_out(occasion)
-        except QueueError as error:
-            return self._outages.note(alias, error, now)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
+                return self._outages.note(alias, error, now)
             # Whatever is wrong with this one, the others have to run.
             logger.exception(
                 "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occasion.told

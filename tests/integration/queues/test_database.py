@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.utils import OperationalError
 
-from django_loco.exceptions import LocoConfigurationError, QueueError, QueueUnavailable
+from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from django_loco.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.models import StoredJob
 from django_loco.queues.base import Claim
@@ -149,9 +149,9 @@ def test_a_transaction_that_is_broken_already_says_so_itself(queue):
 def test_a_batch_with_a_known_id_is_stored_not_even_in_part(queue):
     known, new = job(), job()
     queue.enqueue([known])
-    with pytest.raises(QueueError, match="refuses this"):
+    with pytest.raises(QueueRefused, match="refuses this"):
         queue.enqueue([new, known])
-    with pytest.raises(QueueError), transaction.atomic():
+    with pytest.raises(QueueRefused), transaction.atomic():
         queue.enqueue([new, known])
     assert [each.id for each in queue.list()] == [known.id]
 

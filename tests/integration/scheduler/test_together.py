@@ -8,7 +8,7 @@ import pytest
 from django.test import override_settings
 
 from django_loco.backend import LocoBackend
-from django_loco.exceptions import QueueUnavailable
+from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
@@ -27,13 +27,14 @@ class CountingQueue(MemoryQueue):
         self.sizes = []
         self.failure = None
         self.refused = None
+        self.refusal = QueueUnavailable("too large for it")
 
     def enqueue(self, jobs):
         self.sizes.append(len(jobs))
         if self.failure:
             raise self.failure
         if any(f"[{self.refused}]" in job.arguments for job in jobs):
-            raise QueueUnavailable("too large for it")
+            raise self.refusal
         return super().enqueue(jobs)
 
     def renew(self, jobs, lease):
@@ -128,6 +129,15 @@ def test_one_that_the_store_refuses_costs_no_other(registry, queues, caplog):
     clock.now += 10 * SECOND
     scheduler.fire_due()
     assert {job.due_at for job in queue.list(limit=1000) if "[7]" in job.arguments} >= {NOON + SECOND}
+
+
+def test_one_that_the_store_calls_wrong_is_left_out(registry, queues, caplog):
+    queue = queues("default")
+    queue.refused, queue.refusal = 7, QueueRefused("value too long")
+    scheduler = begun(registry, Clock())
+    assert arguments(queue) == [number for number in range(COUNT) if number != 7]
+    assert scheduler.health()["unreachable"] == []
+    assert "Schedule 'send 7': the tick of 2026-11-21 12:00:01+00:00 could not be enqueued" in caplog.text
 
 
 def test_one_that_cannot_be_enqueued_costs_no_other(registry, queues, monkeypatch, caplog):
