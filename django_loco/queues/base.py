@@ -34,9 +34,13 @@ from ..compat import TaskResultStatus
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import Job, Outcome
+from .patience import limited
 from .workers import WorkerRegistry
 
 logger = logging.getLogger("django_loco.queues")
+
+#: Seconds that a store has to answer when it is asked whether it does.
+MOMENT = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,10 +211,12 @@ class Queue(ABC):
     def answers(self) -> bool:
         """Return whether the store takes a small write that changes nothing.
 
-        Asked after a call has failed: if it does, the store is not away, but refuses something in that call.
+        Asked after a call has failed: if it does, the store is not away, but refuses something in that call. It waits
+        no longer than a moment, as whoever asks has waited already.
         """
         try:
-            self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
+            with limited(MOMENT):
+                self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False

@@ -35,7 +35,7 @@ from ..conf import DEFAULT_MODE
 from ..exceptions import LocoConfigurationError
 from ..job import Job, utcnow
 from . import BUILT_IN, DEFAULT
-from .base import Claim
+from .base import MOMENT, Claim
 from .rows import COLUMNS, Row, row_of, stored_time
 from .store import Store
 
@@ -143,6 +143,20 @@ class SQLiteStore(Store):
     def read(self, column: str, kind: str) -> str:
         """Return times as they are stored, past the converters that Django has installed."""
         return f"CAST({column} AS TEXT)" if kind == "DateTimeField" else column
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Set the time-out for locks to ``MOMENT`` in here."""
+        connection = self.connection
+        connection.ensure_connection()
+        raw = connection.connection
+        (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+        raw.execute(f"PRAGMA busy_timeout = {min(before, round(1000 * MOMENT))}")
+        try:
+            yield
+        finally:
+            if connection.connection is raw:  # else it was given up
+                raw.execute(f"PRAGMA busy_timeout = {before}")
 
     @cached_property
     def _insert(self) -> str:

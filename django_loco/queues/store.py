@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -77,6 +78,10 @@ class Store(ABC):
     @abstractmethod
     def read(self, column: str, kind: str) -> str:
         """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
+
+    def hurried(self) -> AbstractContextManager[None]:
+        """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
+        return nullcontext()
 
     def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
         """Store how jobs ended; return the ids of those that were held under their tokens."""

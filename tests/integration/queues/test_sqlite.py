@@ -1,6 +1,7 @@
 """How SQLite is set up, and that its lock is held no longer than it must be."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -177,6 +178,16 @@ CALLS = {
 }
 
 
+def test_a_file_that_is_no_database_does_not_answer(queue, held, tmp_path, monkeypatch):
+    spoilt = tmp_path / "spoilt.sqlite3"
+    spoilt.write_bytes(b"This is no database. " * 1_000)
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(spoilt))
+        assert queue.answers() is False
+        queue.close()
+    assert queue.answers() is True
+
+
 @pytest.fixture
 def held(queue):
     queue.enqueue([job()])
@@ -208,6 +219,19 @@ def test_a_file_that_is_no_database_is_unavailable(queue, held, name, tmp_path, 
             CALLS[name](queue, held)
         queue.close()
     CALLS[name](queue, held)
+
+
+def test_whether_it_answers_is_known_in_a_moment(queue, writer, monkeypatch):
+    monkeypatch.setattr(sqlite, "MOMENT", 0.1)
+    connection.ensure_connection()
+    assert pragma("busy_timeout") == 20_000
+    began = time.monotonic()
+    assert queue.answers() is False
+    assert time.monotonic() - began < 5
+    assert pragma("busy_timeout") == 20_000
+    writer.execute("ROLLBACK")
+    assert queue.answers() is True
+    writer.execute("BEGIN")
 
 
 def test_a_connection_whose_durability_cannot_be_set_back_is_given_up(queue, held, monkeypatch, caplog):
