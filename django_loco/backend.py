@@ -23,13 +23,15 @@ from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDo
 from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
+from .loading import may_be_imported
 from .log import bound
 from .queues import Queue, queue_for
 from .queues.patience import unlimited
 from .results import load_task, result_of
-from .retry import stored
 from .serialization import encode_call
 from .sizes import require_size_together
+from .signing import sign
+from .stored_options import stored
 from .tasks import LocoTask, P, R
 from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 
@@ -170,6 +172,10 @@ class LocoBackend(BaseTaskBackend):
         path = task.module_path
         if path in _importable:
             return
+        module = path.rpartition(".")[0]
+        if module != "__main__" and not may_be_imported(module):
+            told = "since it is neither the project's code nor an installed app's. Name it in LOCO['TASK_MODULES']."
+            raise InvalidTask(f"{path}: a worker may not import {module}, {told}")
         try:
             load_task(path)
         except UnknownTask as error:
@@ -217,7 +223,7 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             runtime.ensure_started(self.alias)
-        return {job.id for job in self.queue.enqueue(jobs)}
+        return {job.id for job in self.queue.enqueue(sign(jobs))}
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
         ended: list[Job] = []
@@ -227,7 +233,7 @@ class LocoBackend(BaseTaskBackend):
     def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
         """Run jobs one after the other in this thread, each to its end; return those that the queue had not seen."""
         ended = []
-        for job in jobs:
+        for job in sign(jobs):
             self._announce([result_of(job, task)])
             if (end := runtime.run_in_foreground(self.alias, job)) is not None:
                 ended.append(end)
@@ -245,7 +251,7 @@ def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
     try:
         options = {name: stored(name, getattr(task, name)) for name in names}
         return options | {REQUEST: request_id} if request_id else options
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
 
 

@@ -5,6 +5,7 @@ loco.E002  a queue cannot be made of a TASKS alias
 loco.E003  a schedule is wrong (only that one is off)
 loco.E004  a component cannot be run
 loco.E005  TASKS uses the app, but it is not installed: django_loco.backend finds that
+loco.E007  LOCO["COMMANDS"] names a management command that there is not
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
@@ -15,6 +16,7 @@ loco.W009  a schedule in the database is wrong (--database)
 loco.W010  LOCO["TASKS"] has options for a task that does not exist
 loco.W011  jobs wait where no worker takes them (those in a database: --database)
 loco.W012  jobs wait, and no worker is running (--deploy)
+loco.W013  stored jobs and schedules may run a management command that runs any code
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check.
 """
@@ -27,12 +29,13 @@ from typing import Any
 from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error
+from django.core.management import get_commands
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
 
 from . import components
 from .compat import task_backends
-from .conf import loco_settings, problems, worker_mode
+from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .job import READY, RUNNING, utcnow
 from .queues import build, queue_for
@@ -48,6 +51,8 @@ from .validation import NAME, is_name
 #: the scheduler that may run beside it.
 EXTRA_CONNECTIONS = 5
 WRONG_SCHEDULE = "loco.E003"
+#: Management commands that run what they are given.
+ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -248,6 +253,19 @@ def check_components(**kwargs: Any) -> list[CheckMessage]:
     except LocoConfigurationError as error:
         return [Error(str(error), id="loco.E004")]
     return []
+
+
+def check_commands(**kwargs: Any) -> list[CheckMessage]:
+    """Find what is wrong with the management commands that stored jobs and schedules may run."""
+    if problems():
+        return []
+    known = sorted(get_commands())
+    unknown = [name for name in loco_settings().COMMANDS if name not in known]
+    errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
+    told = "Whoever can write to the queue, or add schedules in the admin, can run the command {!r}, and so any code."
+    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for what is to be done."
+    dangerous = sorted(default.exposed.commands & ANY_CODE)
+    return [*errors, *(checks.Warning(told.format(name), hint=hint, id="loco.W013") for name in dangerous)]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:

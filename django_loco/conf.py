@@ -72,7 +72,16 @@ class LocoSettings:
     """A YAML or TOML file of further schedules; relative to ``BASE_DIR``."""
 
     ALLOW_SHELL: bool = False
-    """Whether schedules may run commands of the shell."""
+    """Whether schedules of code, settings and the file may run commands of the shell: these commands, and no others."""
+
+    COMMANDS: Sequence[str] = ()
+    """Management commands that stored jobs and schedules in the database may run, with any arguments."""
+
+    TASK_MODULES: Sequence[str] | None = None
+    """Modules and packages that a stored task path may import; ``None``: the project's and those of installed apps."""
+
+    SIGN: bool = False
+    """Whether jobs are signed with ``SECRET_KEY`` when they are enqueued, and run only with such a signature."""
 
     RELEASE: str = ""
     """The name of this deploy, for what runs once per deploy; by default it is told by the code."""
@@ -122,6 +131,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),
     "SCHEDULE_FILE": (lambda value: value is None or isinstance(value, str | Path), "the path of a file, or None"),
     "ALLOW_SHELL": (lambda value: isinstance(value, bool), "True or False"),
+    "COMMANDS": (_names, "a list of management commands"),
+    "TASK_MODULES": (lambda value: value is None or _names(value), "a list of dotted paths of modules, or None"),
+    "SIGN": (lambda value: isinstance(value, bool), "True or False"),
     "RELEASE": (lambda value: isinstance(value, str), "text, such as the commit"),
     "COMPONENTS": (_names, "a list of dotted paths"),
     "REDACT": (_names, "a list of argument names"),

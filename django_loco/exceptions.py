@@ -8,6 +8,7 @@
     │   ├── QueueRefused         it can, and refuses what it was given
     │   └── QueueFull            it takes no more for now
     ├── UnknownTask              a stored job names a task that this process does not have
+    ├── InvalidSignature         a stored job is not signed as ``LOCO["SIGN"]`` wants it
     ├── LostJob                  a job took its worker down with it, again and again
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            what a job returned is too large for the store
@@ -56,6 +57,10 @@ class QueueFull(QueueError):
 
 class UnknownTask(LocoError):
     """A stored job names a task that cannot be imported here. The job is kept for a worker that can."""
+
+
+class InvalidSignature(LocoError):
+    """A stored job was not signed with this project's ``SECRET_KEY``, or was changed since. It is never run."""
 
 
 class LostJob(LocoError):

@@ -19,6 +19,8 @@ from .exceptions import LostJob
 MAX_LOST = 3
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
+#: Among the options of a job, its signature: see ``signing``.
+SIGNATURE = "signature"
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
@@ -81,7 +83,7 @@ class Job:
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: what ``.using()`` changed for this call alone, and under ``REQUEST`` who asked for it."""
+    """JSON values: what ``.using()`` changed for this call alone; under ``REQUEST`` who asked for it; ``SIGNATURE``."""
 
     key: str | None = None
     """A once-key: the queue takes one job with it, ever; ``None``: no limit. See also ``series``."""
@@ -116,9 +118,9 @@ class Job:
     @property
     def overrides(self) -> Mapping[str, Any]:
         """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
-        if REQUEST not in self.options:
+        if REQUEST not in self.options and SIGNATURE not in self.options:
             return self.options
-        return {name: given for name, given in self.options.items() if name != REQUEST}
+        return {name: given for name, given in self.options.items() if name not in (REQUEST, SIGNATURE)}
 
     @property
     def request_id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
@@ -12,21 +13,28 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from .compat import BaseTaskBackend, Task, TaskResult, task_backends
 from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
+from .loading import load_module
 from .retry import TASK_OPTIONS, Policy, revive
 from .serialization import decode, decode_call
+from .stored_options import restored
 from .tasks import LocoTask
+
+logger = logging.getLogger("django_loco.worker")
 
 
 def load_task(path: str) -> Task[..., Any]:
-    """Import the task at ``path``. Raises ``UnknownTask`` if there is none in this process."""
+    """Return the task at ``path``, whose module is imported if ``loading.may_be_imported`` allows it.
+
+    Raises ``UnknownTask`` if there is none in this process, and what the module raises when it is imported.
+    """
+    module, _, name = path.rpartition(".")
     try:
-        found = import_string(path)
+        found = _named(module, name)
     except ImportError as error:
         raise UnknownTask(
             f"{path} cannot be imported here ({error}). Deploy the code that has it, or delete its jobs."
@@ -34,6 +42,14 @@ def load_task(path: str) -> Task[..., Any]:
     if not isinstance(found, Task):
         raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
     return found
+
+
+def _named(module: str, name: str) -> object:
+    """Return what the module has under ``name``: in its own dictionary, for its ``__getattr__`` may run anything."""
+    try:
+        return vars(load_module(module))[name]
+    except KeyError:
+        raise ImportError(f'Module "{module}" does not define a "{name}"') from None
 
 
 def stand_in(path: str, backend: str) -> Task[..., Any]:
@@ -66,8 +82,26 @@ _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
-    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in options}
-    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(path, {}), options)
+    restored = _restored(path, options)
+    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS}
+    layers = [
+        {name: revive(name, value) for name, value in layer.items() if value is not None and name not in restored}
+        for layer in (declared, loco.TASKS.get(path, {}))
+    ]
+    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, *layers, restored)
+
+
+def _restored(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored ``options`` as a policy takes them; without a back-off function that cannot be had.
+
+    Such a job is tried again as its task says, for what it is there for is not the back-off.
+    """
+    found = {name: restored(name, value) for name, value in options.items() if name != "backoff"}
+    try:
+        return found | {"backoff": restored("backoff", options["backoff"])} if "backoff" in options else found
+    except ImportError as error:
+        logger.warning("The back-off of a job of %s is not used: %s", path, error)
+        return found
 
 
 @cache
@@ -149,8 +183,8 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
 def _shown_option(name: str, value: Any) -> Any:
     """A job stays readable when what one of its options names has been renamed or removed."""
     try:
-        value = revive(name, value)
-    except (ImportError, ValueError):
+        value = restored(name, value)
+    except (ImportError, ValueError, LookupError):
         return value
     return tuple(value) if isinstance(value, list) else value
 

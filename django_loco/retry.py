@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.module_loading import import_string
 
@@ -14,9 +14,12 @@ from .validation import MAX_TAGS, NAME, is_name, is_number, is_seconds, short
 #: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
 #: returns seconds.
 Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
-ExceptionTypes = tuple[type[BaseException], ...]
+#: Types, or the paths of some that this process has not imported.
+ExceptionTypes = tuple[type[BaseException] | str, ...]
 
 MAX_DELAY = 3600.0  # seconds
+#: The options that are types of exceptions.
+EXCEPTIONS = ("retry_on", "no_retry_on")
 
 
 def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
@@ -49,15 +52,15 @@ class Policy:
         merged: dict[str, Any] = {}
         for layer in layers:
             merged |= {name: value for name, value in layer.items() if value is not None and name != "tags"}
-        return cls(**{name: revive(name, value) for name, value in merged.items()})
+        return cls(**merged)
 
     def wants_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether attempt number ``attempt`` (from 1), ended by ``error``, is followed by another one."""
         if attempt >= self.max_attempts or not isinstance(error, Exception):
             return False
-        if isinstance(error, self.no_retry_on):
+        if _is_one_of(error, self.no_retry_on):
             return False
-        return self.retry_on is None or isinstance(error, self.retry_on)
+        return self.retry_on is None or _is_one_of(error, self.retry_on)
 
     def delay(self, error: BaseException, attempt: int, result: Any) -> float:
         """Return the seconds between attempt number ``attempt`` and the next one."""
@@ -72,13 +75,22 @@ class Policy:
                 return max(0.0, float(function(error, result)))
 
 
-def revive(name: str, value: Any) -> Any:
-    """Turn an option's stored form (dotted paths, lists) into what ``Policy`` takes.
+def _is_one_of(error: BaseException, types: ExceptionTypes) -> bool:
+    """Whether ``error`` is of one of ``types``; of those that are names, by the names of its own types."""
+    paths = {path_of(kind) for kind in type(error).__mro__} if any(isinstance(kind, str) for kind in types) else set()
+    return any(kind in paths if isinstance(kind, str) else isinstance(error, kind) for kind in types)
 
-    Raises ``ImportError`` for a path that leads nowhere, ``ValueError`` for one that leads to something else.
+
+def revive(name: str, value: Any) -> Any:
+    """Turn an option as settings and code write it (dotted paths, lists) into what ``Policy`` takes.
+
+    Not for what comes from the store, since it imports what a path names: see ``stored_options``. Raises
+    ``ImportError`` for a path that leads nowhere, ``ValueError`` for one that leads to something else.
     """
-    if name in ("retry_on", "no_retry_on"):
+    if name in EXCEPTIONS:
         value = tuple(import_string(item) if isinstance(item, str) else item for item in value)
+        if not all(map(is_exception_type, value)):
+            raise ValueError(f"{name} is {value!r}; it must be {_WANTED[name][1]}.")
     elif name == "backoff" and isinstance(value, str):
         value = import_string(value)
     if problem := option_problem(name, value):
@@ -86,27 +98,35 @@ def revive(name: str, value: Any) -> Any:
     return value
 
 
-def stored(name: str, value: Any) -> Any:
-    """Turn an option into JSON values; exception types and functions become dotted paths.
+def is_exception_type(value: object) -> bool:
+    """Whether ``value`` is a type of exceptions."""
+    return isinstance(value, type) and issubclass(value, BaseException)
 
-    Raises ``ValueError`` for a function or type that a worker could not import by its path.
+
+def path_of(item: Any) -> str:
+    """Return the dotted path under which ``item``, a function or a type, was defined."""
+    return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
+
+
+#: The functions marked with ``backoff_function``, by their paths.
+_marked: dict[str, Callable[..., float]] = {}
+
+Function = TypeVar("Function", bound=Callable[..., float])
+
+
+def backoff_function(function: Function) -> Function:
+    """Let ``using(backoff=function)`` name ``function``, and return it: ``@backoff_function`` above it.
+
+    Such a job carries the function's name, and a worker calls by name only what is marked. Functions that are given to
+    ``@task`` or named in ``LOCO["TASKS"]`` need no mark.
     """
-    if name in ("retry_on", "no_retry_on"):
-        return [_path(name, item) for item in value]
-    if name == "backoff" and (callable(value) or isinstance(value, str)):
-        return _path(name, value)
-    return list(value) if isinstance(value, tuple) else value
+    _marked[path_of(function)] = function
+    return function
 
 
-def _path(name: str, item: Any) -> str:
-    path = item if isinstance(item, str) else f"{item.__module__}.{getattr(item, '__qualname__', '')}"
-    try:
-        found = import_string(path)
-    except ImportError:
-        found = None
-    if found is None or (found is not item and item != path):
-        raise ValueError(f"{name}: a worker cannot import {item!r}. Define it by name at the top level of a module.")
-    return path
+def marked_backoff(path: str) -> Callable[..., float] | None:
+    """Return the function of that path which is marked with ``backoff_function`` in a module that has been imported."""
+    return _marked.get(path)
 
 
 def option_problem(name: str, value: Any) -> str | None:

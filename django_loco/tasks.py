@@ -25,7 +25,7 @@ from .compat import (
 )
 from .exceptions import LocoConfigurationError
 from .hints import instead_of_attribute, instead_of_option
-from .retry import TASK_OPTIONS, Backoff, option_problem
+from .retry import TASK_OPTIONS, Backoff, backoff_function, option_problem
 
 __all__ = [
     "InvalidTask",
@@ -33,6 +33,7 @@ __all__ = [
     "TaskResult",
     "TaskResultDoesNotExist",
     "aenqueue_many",
+    "backoff_function",
     "enqueue_many",
     "task",
 ]

@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 
 from ..shutdown import tracked
 from ..tasks import task
-from .targets import require_shell
+from .permitted import require_command, require_shell_text
 
 #: How much of the output is kept: its last characters.
 KEPT = 10_000
@@ -28,7 +28,11 @@ PATIENCE = 1.0
 
 @task
 def command(*words: str, silent: bool = False) -> str:
-    """Run a management command: its name and its arguments. Raises ``CommandError``, and what the command raises."""
+    """Run a management command: its name and its arguments. Raises ``CommandError``, and what the command raises.
+
+    Raises ``LocoConfigurationError`` for one that neither code nor settings allow.
+    """
+    require_command(words)
     output = StringIO()
     name, *arguments = words
     call_command(name, *arguments, stdout=output, stderr=output, no_color=True)
@@ -39,10 +43,10 @@ def command(*words: str, silent: bool = False) -> str:
 def shell(text: str, *, silent: bool = False) -> str:
     """Run ``text`` in ``/bin/sh``. Raises ``CommandError`` with the output if the exit code is not 0.
 
-    Raises ``LocoConfigurationError`` where ``LOCO["ALLOW_SHELL"]`` is not set: whoever enqueues a job could run what
-    they like.
+    Raises ``LocoConfigurationError`` where ``LOCO["ALLOW_SHELL"]`` is not set, and for a text that no schedule of the
+    settings has: whoever writes to the store could run what they like.
     """
-    require_shell()
+    require_shell_text(text)
     with tempfile.TemporaryFile() as output:
         code = _run(text, output)
         told = _end_of(output)

@@ -7,17 +7,22 @@ from collections.abc import Iterable
 from django.core.management import get_commands
 
 from ..compat import Task
-from ..conf import did_you_mean
+from ..conf import did_you_mean, loco_settings
 from ..exceptions import LocoConfigurationError
 from .targets import words_of_run
 
 
 class Exposed:
-    """The tasks, by their paths, and the management commands that the code exposes."""
+    """The tasks, by their paths, and the management commands that code and settings expose."""
 
     def __init__(self) -> None:
         self.tasks: set[str] = set()
-        self.commands: set[str] = set()
+        self._commands: set[str] = set()
+
+    @property
+    def commands(self) -> set[str]:
+        """The management commands: those that are exposed, and ``LOCO["COMMANDS"]``."""
+        return self._commands | set(loco_settings().COMMANDS)
 
     def add(self, target: object) -> None:
         """Expose a task, or a management command by its name.
@@ -27,7 +32,7 @@ class Exposed:
         if isinstance(target, Task):
             self.tasks.add(target.module_path)
         elif isinstance(target, str):
-            self.commands.add(_command(target))
+            self._commands.add(_command(target))
         else:
             raise LocoConfigurationError(
                 f"{target!r} is no task; decorate it with @task, or name a management command."

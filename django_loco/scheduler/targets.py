@@ -13,8 +13,8 @@ from ..conf import did_you_mean, loco_settings
 from ..exceptions import LocoConfigurationError, UnknownTask
 from ..results import load_task
 
-_COMMAND = f"{__package__}.actions.command"
-_SHELL = f"{__package__}.actions.shell"
+COMMAND = f"{__package__}.actions.command"
+SHELL = f"{__package__}.actions.shell"
 
 
 def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
@@ -27,9 +27,9 @@ def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
         raise LocoConfigurationError(f"shell is {shell!r}; it must be true or false.")
     if shell:
         require_shell()
-        return load_task(_SHELL), [text]
+        return load_task(SHELL), [text]
     words = words_of_run(text)
-    return (_task(words), []) if "." in words[0] else (load_task(_COMMAND), _checked(words))
+    return (_task(words), []) if "." in words[0] else (load_task(COMMAND), _checked(words))
 
 
 def require_shell() -> None:

@@ -19,14 +19,15 @@ from django.utils import timezone
 
 from ..compat import Task, TaskError, TaskResult
 from ..conf import loco_settings
-from ..exceptions import Interrupted
+from ..exceptions import Interrupted, InvalidSignature
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..log import hide
 from ..redaction import scrubbed, secrets_of
-from ..results import load_task, policy_of, result_of
+from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
 from ..sizes import cut, require_result_size
+from ..signing import is_genuine
 from .context import JobContext
 from .limits import within
 from .run import Run
@@ -49,6 +50,8 @@ def prepare(run: Run) -> Attempt | Outcome:
     job = run.job
     if run.lost:
         return Outcome.released(job)
+    if loco_settings().SIGN and not is_genuine(job):
+        return _unsigned(run)
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
@@ -73,6 +76,23 @@ def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
             f"{run.job.task_path}: job {run.job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
         ) from error
 
+    return _refused(run, task, refuse)
+
+
+def _unsigned(run: Run) -> Attempt:
+    job = run.job
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise InvalidSignature(
+            f"{job.task_path}: job {job.id} does not run, for its signature is missing or wrong. It was enqueued "
+            "without LOCO['SIGN'], with another SECRET_KEY, or was changed in the store."
+        )
+
+    # Its task is not even looked for: the path of it may be anything.
+    return _refused(run, stand_in(job.task_path, job.backend), refuse)
+
+
+def _refused(run: Run, task: Task[..., Any], refuse: Callable[..., Any]) -> Attempt:
     bare = replace(run.job, arguments="[[],{}]", options={})
     return Attempt(run, task, result_of(bare, task), Policy(), refuse)
 

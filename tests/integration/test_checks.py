@@ -131,3 +131,14 @@ def test_jobs_that_waited_in_memory(tmp_path):
         (folder / "1-default.jobs").touch()
         assert f"{folder} has jobs of TASKS['default']" in found(TASKS=tasks)["loco.W011"]
         assert "loco.W011" not in found(TASKS=tasks, WORKER_MODE="BackgroundAsync")
+
+
+def test_a_command_on_the_list_that_there_is_not():
+    assert (
+        "LOCO['COMMANDS'] has 'clearsesions'. Did you mean" in found(LOCO={"COMMANDS": ["clearsesions"]})["loco.E007"]
+    )
+
+
+def test_a_command_on_the_list_that_runs_any_code():
+    assert "'shell'" in found(LOCO={"COMMANDS": ["shell"]})["loco.W013"]
+    assert "loco.W013" not in found(LOCO={"COMMANDS": ["check"]})

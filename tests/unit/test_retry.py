@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.retry import MAX_DELAY, Policy, exponential, option_problem, revive, stored
+from django_loco.retry import MAX_DELAY, Policy, exponential, option_problem
 
 
 def linear(exception, result):
@@ -54,11 +54,13 @@ def test_a_later_layer_is_stronger_and_none_is_not_given():
     assert (policy.max_attempts, policy.timeout) == (5, 3)
 
 
-def test_options_travel_as_json_and_come_back():
-    for name, value in {"retry_on": (OSError, ValueError), "backoff": linear, "no_retry_on": (KeyError,)}.items():
-        assert revive(name, stored(name, value)) == value
-    assert stored("backoff", (1, 2)) == [1, 2]
-    assert stored("retry_on", (OSError,)) == ["builtins.OSError"]
+def test_an_exception_type_that_is_not_imported_is_known_by_its_name():
+    policy = Policy(max_attempts=9, retry_on=("shop.errors.Busy", OSError), no_retry_on=("builtins.FileNotFoundError",))
+    busy = type("Busy", (Exception,), {"__module__": "shop.errors"})
+    assert policy.wants_retry(type("VeryBusy", (busy,), {})(), 1)
+    assert policy.wants_retry(ConnectionError(), 1)
+    assert not policy.wants_retry(FileNotFoundError(), 1)
+    assert not policy.wants_retry(ValueError(), 1)
 
 
 @pytest.mark.parametrize(

@@ -13,45 +13,56 @@ from django_loco import resources
 from django_loco.exceptions import JobTimeout, LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.runtime import worker_for
-from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler import Registry, Scheduler, permitted
 from django_loco.scheduler.actions import KEPT, command, shell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def allowed():
-    with override_settings(LOCO={"ALLOW_SHELL": True}):
-        yield
+def declared(monkeypatch, settings):
+    """Return what declares a schedule of a command of the shell, and returns that command."""
+
+    def declare(text):
+        schedule = {"it": {"run": text, "shell": True, "schedule": "hourly"}}
+        settings.LOCO = {"ALLOW_SHELL": True, "SCHEDULE": schedule}
+        monkeypatch.setattr(permitted, "default", Registry(autodiscover=True))
+        return text
+
+    return declare
 
 
+@pytest.fixture
+def check_allowed(settings):
+    settings.LOCO = {"COMMANDS": ["check"]}
+
+
+@pytest.mark.usefixtures("check_allowed")
 def test_a_management_command_returns_what_it_wrote():
     assert "no issues" in command.call("check", "--tag", "urls")
     assert command.call("check", "--tag", "urls", silent=True) == ""
 
 
+@pytest.mark.usefixtures("check_allowed")
 def test_a_management_command_that_fails():
     with pytest.raises(CommandError, match="no system check"):
         command.call("check", "--tag", "no-such-tag")
 
 
-@pytest.mark.usefixtures("allowed")
-def test_a_shell_command_returns_what_it_wrote():
-    assert shell.call("echo out; echo err >&2; cat") == "out\nerr\n"
-    assert shell.call("echo out", silent=True) == ""
+def test_a_shell_command_returns_what_it_wrote(declared):
+    assert shell.call(declared("echo out; echo err >&2; cat")) == "out\nerr\n"
+    assert shell.call(declared("echo out"), silent=True) == ""
 
 
-@pytest.mark.usefixtures("allowed")
-def test_of_long_output_the_end_is_kept():
-    told = shell.call(f"'{sys.executable}' -c \"print('x' * 1_000_000, 'end')\"")
+def test_of_long_output_the_end_is_kept(declared):
+    told = shell.call(declared(f"'{sys.executable}' -c \"print('x' * 1_000_000, 'end')\""))
     assert len(told) == KEPT
     assert told.endswith(" end\n")
 
 
-@pytest.mark.usefixtures("allowed")
-def test_a_shell_command_that_fails_says_why():
+def test_a_shell_command_that_fails_says_why(declared):
     with pytest.raises(CommandError, match="exit code 3: no such customer") as caught:
-        shell.call("echo no such customer >&2; exit 3")
+        shell.call(declared("echo no such customer >&2; exit 3"))
     assert caught.value.returncode == 3
 
 
@@ -61,9 +72,9 @@ def test_a_shell_command_that_is_not_allowed_does_not_run(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("allowed")
-def test_what_is_interrupted_leaves_no_process_behind(monkeypatch, tmp_path):
+def test_what_is_interrupted_leaves_no_process_behind(monkeypatch, tmp_path, declared):
     begun = tmp_path / "begun"
+    text = declared(f"sleep 600 & echo $! > {tmp_path}/pid; touch {begun}; wait")
 
     def interrupted(process, timeout):
         while not begun.exists():
@@ -72,7 +83,7 @@ def test_what_is_interrupted_leaves_no_process_behind(monkeypatch, tmp_path):
 
     with monkeypatch.context() as patch, pytest.raises(JobTimeout):
         patch.setattr(subprocess.Popen, "wait", _once(interrupted))
-        shell.call(f"sleep 600 & echo $! > {tmp_path}/pid; touch {begun}; wait")
+        shell.call(text)
     assert _ended(int((tmp_path / "pid").read_text()))
     assert resources._tracked == []
 
@@ -101,7 +112,7 @@ def _ended(pid):
     return False
 
 
-def test_from_the_settings_to_the_result():
+def test_from_the_settings_to_the_result(monkeypatch):
     schedule = {
         "shell": {"run": "echo $((6 * 7))", "shell": True, "schedule": "hourly", "run_on_start": True},
         "command": {"run": "check --tag urls", "schedule": "hourly", "run_on_start": True, "queue": "emails"},
@@ -110,6 +121,7 @@ def test_from_the_settings_to_the_result():
     loco = {"ALLOW_SHELL": True, "SCHEDULE": schedule, "RELEASE": "one"}
     with override_settings(LOCO=loco, INSTALLED_APPS=["django_loco"]):
         registry = Registry(autodiscover=True)
+        monkeypatch.setattr(permitted, "default", registry)
         for _ in range(2):
             scheduler = Scheduler(registry)
             scheduler.plan()
