@@ -19,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 from ..exceptions import QueueUnavailable
+from .private import FILE, make_folder, require_file
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +85,16 @@ class OnceKeys:
             return None
 
     def _claim(self, keys: Sequence[str]) -> set[str]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
+        # Not opened, only looked at: closing a file takes away the locks that another thread has on it.
+        require_file(self.path.with_name(f"{self.path.name}-journal"))
+        is_new = not require_file(self.path)
         with closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as file:
             file.execute("PRAGMA synchronous = OFF")
             file.execute("BEGIN IMMEDIATE")
             file.execute(TABLE)
+            if is_new:
+                self.path.chmod(FILE)
             now = int(self._clock())
             claimed = {key for key in keys if file.execute(CLAIM, (key, now)).rowcount}
             if time.monotonic() >= self._next_prune:

@@ -2,7 +2,8 @@
 
 Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
 full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. Of several that
-start at once one gets the lock, and with it the file. A file that this process may not read or delete stays.
+start at once one gets the lock, and with it the file. A file that this process may not read or delete stays, and
+so does one that another user may have written: see ``private``.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from django.core.files import locks
 
 from ..compat import task_backends
 from ..job import Job, new_id
+from .private import NotPrivate, create_file, make_folder, open_file, require_folder
 from .rows import COLUMNS, job_of, row_of
 
 logger = logging.getLogger(__name__)
+
+REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
 
 
 def folder_for(alias: str) -> Path | None:
@@ -62,14 +66,20 @@ def _project() -> str:
 
 
 def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
-    """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none."""
+    """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none.
+
+    That is ``private.NotPrivate`` if another user could have put the folder there.
+    """
     if not jobs:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(folder)
+    except NotPrivate as error:
+        raise NotPrivate(f"{error}. {REMEDY}") from None
     path = folder / _name(new_id(), alias)
     unfinished = path.with_suffix(".unfinished")
     try:
-        with unfinished.open("x", encoding="ascii") as file:
+        with create_file(unfinished) as file:
             file.writelines(filter(None, map(_line, jobs)))
             file.flush()
             os.fsync(file.fileno())
@@ -78,9 +88,9 @@ def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _line(job: Job) -> str | None:
+def _line(job: Job) -> bytes | None:
     try:
-        return f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n"
+        return f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n".encode()
     except (ValueError, TypeError, OverflowError):
         logger.exception(
             "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
@@ -91,8 +101,16 @@ def _line(job: Job) -> str | None:
 def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
     """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
 
-    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken.
+    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken. In a folder that is not
+    this user's own nothing is taken, which is logged.
     """
+    if not os.path.lexists(folder):
+        return 0
+    try:
+        require_folder(folder)
+    except OSError as error:
+        logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", error, REMEDY)
+        return 0
     return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
 
 
@@ -122,7 +140,7 @@ def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
 def _locked(path: Path) -> Iterator[list[bytes] | None]:
     """Hold the file while its lines are used; ``None``: another process has it, or had it."""
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except FileNotFoundError:
         yield None
         return
