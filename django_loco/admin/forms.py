@@ -7,9 +7,12 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.registry import default
+from ..scheduler.rules import problem_of_json
 from ..scheduler.stored import KEYS
 
 #: What is said of each field; here and not in the model, so that another word is no migration.
@@ -82,12 +85,34 @@ class RunField(forms.MultiValueField):
         return " ".join(part for part in data_list if part)
 
 
+class BoundedJSONField(forms.JSONField):
+    """JSON that can be kept in any database, and shown again."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return what the text says. Raises ``ValidationError``, also for what Python's own parser gives up on."""
+        try:
+            found = super().to_python(value)
+        except (RecursionError, ValueError) as error:  # nested without end; a number of thousands of digits
+            raise ValidationError(f"It cannot be read: {error}") from error
+        if problem := problem_of_json(found):
+            raise ValidationError(f"It {problem}")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what stands in the form again, after it was refused."""
+        try:
+            found = super().bound_data(data, initial)
+        except (RecursionError, ValueError):
+            return InvalidJSONInput(data)
+        return InvalidJSONInput(data) if problem_of_json(found) else found
+
+
 class TagsField(forms.CharField):
     """Words with commas between them, for a list of words."""
 
     def prepare_value(self, value: Any) -> Any:
         """Return what stands in the form."""
-        return ", ".join(value) if isinstance(value, list) else value
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
         """Return the words."""
@@ -126,6 +151,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Schedule
         fields = ("name", "description", *KEYS)
         labels = LABELS
+        field_classes = dict.fromkeys(("args", "kwargs"), BoundedJSONField)
         widgets = {
             "description": forms.Textarea({"rows": 2, "class": "vLargeTextField"}),
             "args": AdminTextInputWidget({"class": "vTextField loco-json"}),

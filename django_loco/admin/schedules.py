@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +24,16 @@ from ..scheduler.project import current
 from ..scheduler.registry import Registry, default
 from ..scheduler.rules import only_when
 from ..scheduler.stored import Reader, pauses
+from .broken import complete, readable
 from .forms import ScheduleForm, WhenForm
 from .overview import overview
 from .shown import Shown, next_runs, paused, shown
 
 #: What is shown only when it is asked for, or has an error.
 FOLDED = ("collapse",)
+NO_PREVIEW = "Say when, and this shows the next runs."
+
+logger = logging.getLogger("django_loco.scheduler")
 
 Action = Callable[[str, HttpRequest], str]
 
@@ -89,9 +94,24 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         ]
         return [*own, *super().get_urls()]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
+        """Load of a row only what lists need; one of the other fields may hold what cannot be read."""
+        return super().get_queryset(request).only("name", "run")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Schedule | None:
+        """Return a row with all its fields; those that cannot be shown are blank, and a message says so."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and (bad := complete(row)) and request.method == "GET":
+            told = (
+                f"What is stored as {', '.join(bad)} cannot be shown; it is blank here, and is replaced when you save."
+            )
+            self.message_user(request, told, messages.WARNING)
+        return row
+
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Look up what is shown of the rows of one page, all at once."""
         changes = super().get_changelist_instance(request)
+        changes.result_list = readable(changes.result_list)
         rows = {row.name: row for row in changes.result_list}
         found = _joined(list(rows))
         for item in shown([*found.entries(), *found.problems()], pauses()):
@@ -123,14 +143,14 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def preview(self, row: Schedule) -> str:
         """What the fields above come to; kept up to date while they are edited."""
         url = reverse("admin:django_loco_schedule_preview", current_app=self.admin_site.name)
-        try:
-            found = next_runs(only_when(row)) if row.pk else {}
-        except ValidationError as error:
-            found = {"words": " ".join(error.messages), "runs": []}
+        found = _preview(row) if row.pk else {}
+        found.setdefault("words", found.get("error", NO_PREVIEW))
         runs = format_html_join("", "<li>{}</li>", ((run,) for run in found.get("runs", [])))
-        words = found.get("words", "Say when, and this shows the next runs.")
         return format_html(
-            '<div id="loco-preview" data-url="{}" aria-live="polite"><p>{}</p><ol>{}</ol></div>', url, words, runs
+            '<div id="loco-preview" data-url="{}" aria-live="polite"><p>{}</p><ol>{}</ol></div>',
+            url,
+            found["words"],
+            runs,
         )
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
@@ -140,10 +160,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form = WhenForm(request.GET)
         if not form.is_valid():
             return JsonResponse({"error": " ".join(str(text) for texts in form.errors.values() for text in texts)})
-        try:
-            return JsonResponse(next_runs(only_when(form.instance)))
-        except ValidationError as error:
-            return JsonResponse({"error": " ".join(error.messages)})
+        return JsonResponse(_preview(form.instance))
 
     def all_view(self, request: HttpRequest) -> HttpResponse:
         """Show all schedules; with ``POST`` pause, resume or run one."""
@@ -201,6 +218,17 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 self.message_user(request, f"Schedule {name!r}: {note}", messages.SUCCESS)
                 row: Any = Schedule.objects.filter(name=name).first() or ScheduleState(name=name)
                 self.log_change(request, row, note.capitalize())
+
+
+def _preview(row: Schedule) -> dict[str, Any]:
+    """Return the next runs of ``row``, or under ``error`` why there are none."""
+    try:
+        return next_runs(only_when(row))
+    except ValidationError as error:
+        return {"error": " ".join(error.messages)}
+    except Exception as error:
+        logger.exception("The next runs of a schedule cannot be told")
+        return {"error": f"The next runs cannot be told: {error!r}"}
 
 
 def _joined(names: list[str]) -> Registry:

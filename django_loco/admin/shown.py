@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,6 +20,8 @@ from ..scheduler.history import LastRun, last_runs
 from ..scheduler.listed import Upcoming, upcoming_of
 from ..scheduler.registry import Problem
 from ..scheduler.stored import Pause, pauses
+
+logger = logging.getLogger("django_loco.scheduler")
 
 #: How many of the next runs are shown of one schedule.
 RUNS = 5
@@ -82,8 +85,25 @@ class Shown(NamedTuple):
 def shown(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[Shown]:
     """Return them as they are shown, in their order."""
     items = list(found)
-    last = last_runs([item for item in items if isinstance(item, Entry)])
-    return [_shown(item, last, known) for item in items]
+    try:
+        last = last_runs([item for item in items if isinstance(item, Entry)])
+    except Exception:
+        logger.exception("The last runs of schedules cannot be shown")
+        last = {}
+    return [_whole(item, last, known) for item in items]
+
+
+def _whole(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> Shown:
+    """Return ``item`` as it is shown; whatever is wrong with it, the others are shown, too."""
+    try:
+        made = _shown(item, last, known)
+        for text in (made.when, made.next_run, made.last_run, made.state, made.runs):
+            text.encode()
+    except Exception as error:
+        logger.exception("Schedule %r cannot be shown", name_of(item))
+        place = "database" if isinstance(item, Problem) else _source(item)
+        return Shown(name_of(item), place, problem=f"It cannot be shown: {error!r}")
+    return made
 
 
 def _shown(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> Shown:

@@ -114,7 +114,7 @@ class Schedule(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)  # SQLite keeps anything in a column of text
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """Write the row, so that the schedulers see it."""

@@ -20,6 +20,7 @@ from .triggers import After, Once, Trigger, Within, delay_of
 from .waiting import Occasion
 
 LONGEST_NAME = 200
+LONGEST_JITTER = timedelta(days=31)
 
 
 Overlap = Literal["allow", "skip", "queue"]
@@ -145,7 +146,7 @@ def entry_of(
         args=arguments,
         kwargs=keywords,
         tags=_tags(tags),
-        jitter=length_of("jitter", jitter),
+        jitter=_jitter(jitter),
         misfire=misfire_of(misfire, grace, cap),
         overlap=_overlap(overlap),
         run_on_start=_yes_or_no("run_on_start", run_on_start),
@@ -170,6 +171,15 @@ def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
     zone = trigger.zone or timezone.get_default_timezone()
     limits = (("start", start), ("end", end))
     return Within(trigger, *(None if value is None else moment_of(field, value, zone) for field, value in limits))
+
+
+def _jitter(value: object) -> timedelta:
+    jitter = length_of("jitter", value)
+    if jitter > LONGEST_JITTER:
+        raise LocoConfigurationError(
+            f"jitter is {jitter.total_seconds():g} s; it must be at most {LONGEST_JITTER.days} days."
+        )
+    return jitter
 
 
 def _overlap(value: object) -> Overlap:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -40,21 +41,24 @@ class Upcoming(NamedTuple):
 
 def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
     """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
-    ticks: list[datetime] = []
     zone = entry.trigger.zone or timezone.get_default_timezone()
-    for _ in range(runs):
-        tick = entry.trigger.next_after(ticks[-1] if ticks else after)
-        if tick is None:
-            break
-        ticks.append(tick)
     return Upcoming(
         name=entry.name,
         schedule=str(entry.trigger),
         words=entry.trigger.words,
         zone=str(entry.trigger.zone or ""),
         task=entry.task.module_path,
-        next_runs=tuple(entry.run_at(tick).astimezone(zone) for tick in ticks),
+        next_runs=tuple(_next_runs(entry, runs, after, zone)),
         tags=entry.tags,
         source=str(entry.place),
         after=entry.after,
     )
+
+
+def _next_runs(entry: Entry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:
+    for _ in range(runs):
+        tick = entry.trigger.next_after(after)
+        if tick is None:
+            return
+        yield entry.run_at(tick).astimezone(zone)
+        after = tick

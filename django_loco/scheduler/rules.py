@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -14,6 +15,9 @@ from .registry import default
 from .stored import KEYS, PLACE, Reader, entry_of_row, item_of
 from .written import entry_from
 
+#: Characters of ``args``, ``kwargs`` or ``tags``: they are read again by each scheduler, and shown in a form.
+MOST_JSON = 100_000
+
 _WHEN = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
 #: What jobs have other than their task; what is wrong with one is told of all that are given.
 _CHANGES = ("queue", "priority", "max_attempts", "timeout")
@@ -21,6 +25,9 @@ _CHANGES = ("queue", "priority", "max_attempts", "timeout")
 
 def keep(row: Any) -> Entry:
     """Return what ``row``, a ``models.Schedule``, makes. Raises ``ValidationError`` for the field at fault."""
+    for field in ("args", "kwargs", "tags"):
+        if problem := problem_of_json(getattr(row, field)):
+            raise ValidationError({field: f"{field} {problem}"})
     try:
         entry = entry_of_row({key: getattr(row, key) for key in ("name", *KEYS)}, default.exposed)
     except LocoConfigurationError as error:
@@ -30,6 +37,25 @@ def keep(row: Any) -> Entry:
     if entry.after is not None:
         _require_other(row, entry)
     return entry
+
+
+def problem_of_json(value: Any) -> str:
+    """Say what is wrong with a value that is to be kept as JSON in any database and shown in a form; empty: nothing.
+
+    PostgreSQL keeps no NUL in JSON; nothing can show half of a surrogate pair, or what is nested without end.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        text.encode()
+    except RecursionError:
+        return "is nested too deeply."
+    except UnicodeEncodeError:
+        return "has half of a surrogate pair, which is no character."
+    except ValueError as error:
+        return f"cannot be kept as JSON: {error}."
+    if r"\u0000" in text:
+        return "has the character NUL, which PostgreSQL does not keep."
+    return f"is longer than {MOST_JSON} characters." if len(text) > MOST_JSON else ""
 
 
 def _require_other(row: Any, entry: Entry) -> None:

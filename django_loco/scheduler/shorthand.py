@@ -21,6 +21,8 @@ from .expression import looks_like_cron
 from .triggers import After, Interval, Trigger
 from .words import WEEKDAYS
 
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+
 _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
@@ -80,7 +82,10 @@ def _interval_of_units(units: Mapping[object, object]) -> Interval:
 
 
 def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
-    """Return the moment ``value``, in UTC; without an offset of its own it is on the wall clock of ``zone``."""
+    """Return the moment ``value``, in UTC; without an offset of its own it is on the wall clock of ``zone``.
+
+    It has to be from ``FIRST_YEAR`` to ``LAST_YEAR``: at the ends of the calendar sums and other zones' clocks fail.
+    """
     moment = _parsed_moment(value) if isinstance(value, str) else value
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(), zone)
@@ -88,6 +93,8 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
         raise LocoConfigurationError(
             f'{field} is {value!r}; it must be a datetime, or text such as "2026-12-24 18:00" or "2026-12-24".'
         )
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise LocoConfigurationError(f"{field} is {moment}; its year must be from {FIRST_YEAR} to {LAST_YEAR}.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -23,6 +23,7 @@ from .exposed import Exposed
 from .misfire import REMEMBERED
 from .registry import Problem
 from .targets import words_of_run
+from .triggers import EPOCH
 from .written import entry_from
 
 logger = logging.getLogger("django_loco.scheduler")
@@ -82,8 +83,8 @@ class Reader:
         What has not changed are the same objects as before. Raises ``NoTable``, and what the database raises.
         """
         with needing_tables():
-            version = model("Schedule").objects.all().version()
-            if thoroughly or version != self._version:
+            version = _version()
+            if thoroughly or version is None or version != self._version:
                 self._rows = self._read_rows()
                 self._version = version
             return Stored(self._rows, pauses())
@@ -91,12 +92,12 @@ class Reader:
     def some(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
         """Return those that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
         with needing_tables():
-            return [self._made(row) for row in model("Schedule").objects.filter(*conditions, **lookup).values()]
+            return [self._made(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
         known = self._known
         self._known = {}
-        for row in _all_rows():
+        for row in _rows(model("Schedule").objects.order_by("name")):
             before, made = known.get(row["id"], (None, None))
             self._known[row["id"]] = row, made if made and row == before else self._made(row)
         found = tuple(made for _, made in self._known.values())
@@ -108,28 +109,54 @@ class Reader:
                 raise row["error"]
             return entry_of_row(row, self._exposed)
         except LocoConfigurationError as error:
-            return Problem(f"Schedule {row['name']!r}: {error}", HINT, row["name"])
+            return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
         except Exception as error:
             # Whatever is wrong with this one, the others have to run.
             logger.exception("Schedule %r in the database cannot be understood", row["name"])
-            return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, row["name"])
+            return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, str(row["name"]))
 
 
-def _all_rows() -> Iterator[Row]:
-    """Yield the rows by name; one that has what no model can hold, written past Django, with the ``error`` instead."""
-    rows = model("Schedule").objects.order_by("name")
+def _version() -> tuple[Any, ...] | None:
+    """Return what is another after every change; ``None``: a row has what no model can hold, so nobody can tell."""
+    schedules = model("Schedule").objects
     try:
-        yield from list(rows.values())
-    except DatabaseError:
-        raise
-    except Exception:  # noqa: BLE001 - whatever is wrong with one, the others have to run
-        for pk, name in rows.values_list("pk", "name"):
-            try:
-                yield from list(rows.filter(pk=pk).values())
-            except DatabaseError:
-                raise
-            except Exception as error:  # noqa: BLE001 - as above
-                yield {"id": pk, "name": name, "error": error}
+        return schedules.all().version()  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - a converter may raise anything
+        _require_database()
+        return None
+
+
+def _rows(found: Any) -> list[Row]:
+    """Return the rows of a query; one that has what no model can hold, written past Django, with the ``error`` instead.
+
+    Raises what the database raises.
+    """
+    try:
+        return list(found.values())
+    except Exception:  # noqa: BLE001 - as above
+        _require_database()
+        rows = [row for pk in found.values_list("pk", flat=True) if (row := _row(found, pk))]
+        _require_database()  # else each of them would seem wrong
+        return rows
+
+
+def _row(found: Any, pk: int) -> Row | None:
+    try:
+        return found.filter(pk=pk).values().first()  # type: ignore[no-any-return]
+    except Exception as error:  # noqa: BLE001 - as above
+        return {"id": pk, "name": _name(pk), "error": error}
+
+
+def _name(pk: int) -> str:
+    try:
+        return str(model("Schedule").objects.values_list("name", flat=True).get(pk=pk))
+    except Exception:  # noqa: BLE001 - as above
+        return f"row {pk}"
+
+
+def _require_database() -> None:
+    """Raise what the database raises, if it is the cause of what was raised."""
+    model("Schedule").objects.values_list("pk").first()
 
 
 @contextmanager
@@ -180,10 +207,21 @@ def pauses() -> dict[str, Pause]:
     """Return the pauses by the names of the schedules, as far as they still matter."""
     remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
     states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
-    return {
-        name: Pause(since and aware(since), by, until and aware(until))
-        for name, since, by, until in states.values_list("name", "paused_at", "paused_by", "resumed_at")
-    }
+    fields = ("name", "paused_at", "paused_by", "resumed_at")
+    try:
+        found = list(states.values_list(*fields))
+    except Exception:  # noqa: BLE001 - as above
+        _require_database()
+        found = [_state(states, name, fields) for name in states.values_list("name", flat=True)]
+    return {name: Pause(since and aware(since), by, until and aware(until)) for name, since, by, until in found}
+
+
+def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return a state; of one that cannot be read, written past Django, that it is paused."""
+    try:
+        return states.values_list(*fields).get(name=name)  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - as above
+        return name, EPOCH, "", None
 
 
 def now() -> datetime:

@@ -134,9 +134,7 @@ def test_jobs_that_waited_in_memory(tmp_path):
 
 
 def test_a_command_on_the_list_that_there_is_not():
-    assert (
-        "LOCO['COMMANDS'] has 'clearsesions'. Did you mean" in found(LOCO={"COMMANDS": ["clearsesions"]})["loco.E007"]
-    )
+    assert "LOCO['COMMANDS'] has 'chek'. Did you mean 'check'?" in found(LOCO={"COMMANDS": ["chek"]})["loco.E007"]
 
 
 def test_a_command_on_the_list_that_runs_any_code():

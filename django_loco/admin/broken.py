@@ -1,0 +1,69 @@
+"""Rows that hold what no form lets through, written past it by SQL: they are shown as far as they can be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from ..exceptions import LocoConfigurationError
+from ..models import Schedule
+from ..scheduler.rules import problem_of_json
+from ..scheduler.shorthand import moment_of
+from ..scheduler.stored import KEYS
+
+FIELDS = ("description", *KEYS)
+
+
+def readable(rows: QuerySet[Schedule]) -> list[Schedule]:
+    """Return ``rows``; for one that cannot be read an empty one. Raises what the database raises."""
+    try:
+        return list(rows)
+    except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are shown
+        return [_readable(pk) for pk in rows.values_list("pk", flat=True)]
+
+
+def _readable(pk: int) -> Schedule:
+    try:
+        return Schedule.objects.only("name", "run").get(pk=pk)
+    except Exception:  # noqa: BLE001 - as above
+        return Schedule(pk=pk, name=f"row {pk}")
+
+
+def complete(row: Schedule) -> list[str]:
+    """Load all fields of ``row``; return the names of those that cannot be shown, which are left blank."""
+    try:
+        row.refresh_from_db(fields=FIELDS)
+    except Exception:  # noqa: BLE001 - it is found out below which field it is
+        bad = [name for name in FIELDS if not _load(row, name)]
+    else:
+        bad = []
+    return [*bad, *(name for name in FIELDS if name not in bad and not _can_be_shown(row, name))]
+
+
+def _load(row: Schedule, name: str) -> bool:
+    try:
+        row.refresh_from_db(fields=[name])
+    except Exception:  # noqa: BLE001 - a converter may raise anything
+        _blank(row, name)
+        return False
+    return True
+
+
+def _can_be_shown(row: Schedule, name: str) -> bool:
+    value = getattr(row, name)
+    try:
+        if isinstance(value, datetime):
+            moment_of(name, value, UTC)
+        elif problem_of_json(value):
+            raise ValueError(name)
+    except (LocoConfigurationError, ValueError):
+        _blank(row, name)
+        return False
+    return True
+
+
+def _blank(row: Schedule, name: str) -> None:
+    field: Any = Schedule._meta.get_field(name)  # noqa: SLF001 - Django's name for a public interface
+    setattr(row, name, field.get_default())
