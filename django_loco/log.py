@@ -27,6 +27,7 @@ from typing import Any
 from django.utils.termcolors import make_style
 
 from .compat import TASKS_LOGGER
+from .plain_text import indented, one_line, plain
 from .redaction import scrubbed
 
 Fields = Mapping[str, Any]
@@ -133,15 +134,19 @@ def place_label(record: logging.LogRecord) -> str:
     """Return ``send#9f3a01bc/2 request=5f0c77de`` in a job of a request, ``request#5f0c77de`` in the request itself."""
     fields = record.__dict__
     # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
-    request = fields["request_id"][-8:]
+    request = one_line(fields["request_id"][-8:])
     if fields["job_id"]:
-        job = f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}"
+        job = one_line(f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}")
         return f"{job} request={request}" if request else job
     return f"request#{request}" if request else ""
 
 
 class LabelFormatter(logging.Formatter):
-    """Puts the label in front of what the formatter it wraps makes of a record, in columns."""
+    """Puts the label in front of what the formatter it wraps makes of a record, in columns.
+
+    A line that is not indented begins a record: the further lines of messages and tracebacks are indented, and other
+    control characters in them are escaped, so that no text from elsewhere passes for a line of the log.
+    """
 
     def __init__(self, inner: logging.Formatter, component: str = "", *, colour: bool = False) -> None:
         """``component`` is named where a line's own is not known."""
@@ -151,11 +156,26 @@ class LabelFormatter(logging.Formatter):
         self.colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback's further lines carry no label."""
+        """Return the line; the further lines of a message or traceback are indented."""
         self.filter(record)
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
-        told = scrubbed(self.inner.format(record), _secrets.get())
+        told = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
         return " ".join(part for part in (self._component(record), place, told) if part)
+
+    def _plain(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Return ``record``, or a copy of it with control characters escaped: before the formatter adds colours."""
+        message = record.getMessage()
+        if message.isprintable() and not record.exc_info and not record.stack_info:
+            return record
+        texts = {"msg": message, "stack_info": record.stack_info}
+        if record.exc_info and not isinstance(self.inner, PlainFormatter):
+            texts["exc_text"] = record.exc_text or self.inner.formatException(record.exc_info)
+        changed = {name: found for name, text in texts.items() if text and (found := plain(text)) != text}
+        if not changed:
+            return record
+        copy = logging.makeLogRecord(record.__dict__ | changed)
+        copy.args = () if "msg" in changed else record.args
+        return copy
 
     def _component(self, record: logging.LogRecord) -> str:
         name = record.__dict__["component"]
@@ -193,7 +213,7 @@ class PlainFormatter(logging.Formatter):
         theirs = frames
         while theirs and theirs.tb_frame.f_code.co_filename.startswith(_PACKAGE):
             theirs = theirs.tb_next
-        return super().formatException((kind, error, theirs or frames))
+        return plain(super().formatException((kind, error, theirs or frames)))
 
 
 def _state(record: logging.LogRecord) -> str:

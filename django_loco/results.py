@@ -19,6 +19,7 @@ from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
 from .loading import load_module
+from .plain_text import one_line
 from .retry import TASK_OPTIONS, Policy, revive
 from .serialization import decode, decode_call
 from .stored_options import restored
@@ -37,7 +38,8 @@ def load_task(path: str) -> Task[..., Any]:
         found = _named(module, name)
     except ImportError as error:
         raise UnknownTask(
-            f"{path} cannot be imported here ({error}). Deploy the code that has it, or delete its jobs."
+            f"{one_line(path)} cannot be imported here ({one_line(error)}). Deploy the code that has it, or delete its "
+            "jobs."
         ) from error
     if not isinstance(found, Task):
         raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
@@ -100,7 +102,7 @@ def _restored(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return found | {"backoff": restored("backoff", options["backoff"])} if "backoff" in options else found
     except ImportError as error:
-        logger.warning("The back-off of a job of %s is not used: %s", path, error)
+        logger.warning("The back-off of a job of %s is not used: %s", path, one_line(error))
         return found
 
 

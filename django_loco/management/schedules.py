@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ..conf import did_you_mean
 from ..job import utcnow
+from ..plain_text import one_line
 from ..scheduler.agenda import preview
 from ..scheduler.entries import Entry
 from ..scheduler.history import LastRun, last_runs
@@ -107,4 +108,5 @@ def table(rows: Iterable[Sequence[str | Sequence[str]]]) -> Iterator[str]:
 
 
 def _lines(row: Sequence[str | Sequence[str]]) -> Iterator[tuple[str, ...]]:
-    return zip_longest(*([cell] if isinstance(cell, str) else cell for cell in row), fillvalue="")
+    cells = ([cell] if isinstance(cell, str) else cell for cell in row)
+    return zip_longest(*(map(one_line, cell) for cell in cells), fillvalue="")

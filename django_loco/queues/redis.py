@@ -47,6 +47,7 @@ from django.core.checks import CheckMessage
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..job import FAILED, READY, Job, Outcome, utcnow
+from ..plain_text import one_line
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
@@ -241,7 +242,9 @@ class RedisQueue(Queue):
     def _fail(self, unreadable: Sequence[Job]) -> None:
         """Let those fail that nobody can run. Until they have, their fetch does not count as answered."""
         for job in unreadable:
-            logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())
+            logger.error(
+                "Job %s of TASKS[%r] fails. %s", job.id, self.alias, one_line(job.errors[-1].traceback.strip())
+            )
         self._exchange([Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable], None)
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ from heapq import heapify, heappop, heappush
 from ..compat import TaskResultStatus
 from ..exceptions import QueueError
 from ..job import FAILED, SUCCESSFUL, Job
+from ..plain_text import one_line
 from .entries import Entry
 from .jobs import jobs_of, member_of
 from .links import Link
@@ -178,5 +179,5 @@ def _tell_failed(link: Link, job: Job) -> None:
     for then in link.then:
         logger.warning(
             "Schedule %r does not run after %r of %s: its job %s has failed",
-            *(then.name, link.first.name, member_of(job), job.id),
+            *(then.name, link.first.name, one_line(member_of(job)), job.id),
         )

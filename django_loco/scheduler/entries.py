@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from ..compat import InvalidTask, Task
 from ..exceptions import InvalidArguments, LocoConfigurationError
+from ..plain_text import one_line
 from ..serialization import decode_call, encode_call
 from ..validation import is_name, validate_call
 from .misfire import CAP, Misfire, misfire_of
@@ -92,7 +93,7 @@ class Entry:
 
     def occasion_after(self, member: str, now: datetime) -> Occasion:
         """Return what this schedule is to be fired for when the run ``member`` of another has succeeded."""
-        return Occasion(self.name, f"{self.name}@{member}", now, member, self.overlap)
+        return Occasion(self.name, f"{self.name}@{member}", now, one_line(member), self.overlap)
 
     def run_at(self, tick: datetime) -> datetime:
         """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 
 from ..exceptions import QueueUnavailable
 from ..job import Job, Outcome
+from ..plain_text import one_line
 from ..queues import Claim, Queue
 from .run import Run
 from .substitute import substitute_for
@@ -236,7 +237,7 @@ class Pending:
     @property
     def name(self) -> str:
         """The job in words."""
-        return f"job {self.run.job.id} ({self.run.job.task_path})"
+        return f"job {self.run.job.id} ({one_line(self.run.job.task_path)})"
 
     @property
     def reason(self) -> str:

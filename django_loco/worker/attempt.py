@@ -22,6 +22,7 @@ from ..conf import loco_settings
 from ..exceptions import Interrupted, InvalidSignature
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..log import hide
+from ..plain_text import one_line
 from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
@@ -55,7 +56,7 @@ def prepare(run: Run) -> Attempt | Outcome:
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
-        logger.warning("Job %s waits for a worker that has its task: %s", job.id, error)
+        logger.warning("Job %s waits for a worker that has its task: %s", job.id, one_line(error))
         return put_off(job, error)
     try:
         return Attempt(run, task, result_of(job, task), policy_of(task, job))
@@ -84,8 +85,8 @@ def _unsigned(run: Run) -> Attempt:
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise InvalidSignature(
-            f"{job.task_path}: job {job.id} does not run, for its signature is missing or wrong. It was enqueued "
-            "without LOCO['SIGN'], with another SECRET_KEY, or was changed in the store."
+            f"{one_line(job.task_path)}: job {job.id} does not run, for its signature is missing or wrong. It was "
+            "enqueued without LOCO['SIGN'] or with another SECRET_KEY, or was changed in the store."
         )
 
     # Its task is not even looked for: the path of it may be anything.

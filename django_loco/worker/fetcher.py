@@ -14,6 +14,7 @@ from dataclasses import replace
 from ..compat import TaskResultStatus
 from ..job import Job, Outcome
 from ..log import bind
+from ..plain_text import one_line
 from ..queues import Claim, Queue
 from ..queues.patience import limit
 from .acknowledger import Acknowledger
@@ -179,7 +180,7 @@ class Fetcher:
             if self._held.get(run.job.id) is run:
                 self._acknowledger.add(run, outcome)
             else:
-                logger.warning("Job %s (%s) ended after its claim was lost", run.job.id, run.job.task_path)
+                logger.warning("Job %s (%s) ended after its claim was lost", run.job.id, one_line(run.job.task_path))
         coroutines = sum(run.job.is_async for run, _ in ended)
         self.coroutines.take_back(coroutines)
         self.threads.take_back(len(ended) - coroutines)

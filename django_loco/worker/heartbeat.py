@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from ..plain_text import one_line
 from ..queues import Queue
 from .registration import Registration
 from .role import Role
@@ -113,4 +114,6 @@ class Heartbeat(Role):
             return
         del self._held[run.job.id]
         run.lost = True
-        logger.warning("The claim on job %s (%s) was lost; it goes on, but in vain", run.job.id, run.job.task_path)
+        logger.warning(
+            "The claim on job %s (%s) was lost; it goes on, but in vain", run.job.id, one_line(run.job.task_path)
+        )

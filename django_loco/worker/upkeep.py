@@ -11,6 +11,7 @@ from typing import ClassVar
 from ..compat import task_finished
 from ..exceptions import LostJob
 from ..job import FAILED, RUNNING, Job, Outcome
+from ..plain_text import one_line
 from ..queues import Queue
 from ..queues.patience import unlimited
 from ..results import result_of
@@ -121,7 +122,7 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
 def tell_of_loss(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
     label(job)
-    logger.error("%s has failed: it took its worker down %d times", job.task_path, job.lost)
+    logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
     try:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:

@@ -240,8 +240,9 @@ def test_stored_arguments_that_are_damaged_fail_the_job(text, finished):
     assert finished.statuses == [FAILED]
 
 
-def test_stored_options_that_lead_nowhere_fail_the_job():
-    outcome = on_a_thread(Run(held("add", 1, options={"retry_on": ["no.such.Error"]})))
+@pytest.mark.parametrize("options", [{"retry_on": "OSError"}, {"retry_on": [7]}, {"timeout": "soon"}, {"backoff": []}])
+def test_stored_options_that_are_damaged_fail_the_job(options):
+    outcome = on_a_thread(Run(held("add", 1, options=options)))
     assert outcome.status == FAILED
     assert "cannot be run as it is stored" in outcome.error.traceback
 
