@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
 
-from .compat import BaseTaskBackend, Task, TaskResult, task_backends
+from .compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
 from .loading import load_module
 from .plain_text import one_line
-from .retry import TASK_OPTIONS, Policy, revive
+from .retry import TASK_OPTIONS, Policy, is_exception_type, revive
 from .serialization import decode, decode_call
 from .stored_options import restored
 from .tasks import LocoTask
@@ -65,6 +65,24 @@ def stand_in(path: str, backend: str) -> Task[..., Any]:
     task: LocoTask[..., Any] = object.__new__(LocoTask)
     _fill(task, {field.name: field.default for field in fields(LocoTask)} | {"func": missing, "backend": backend})
     return task
+
+
+class StoredError(TaskError):
+    """The error of an attempt as the store tells of it: the path of its class imports no more than that of a task."""
+
+    __slots__ = ()
+
+    @property
+    def exception_class(self) -> type[BaseException]:
+        """The type of the exception.
+
+        Raises ``ImportError`` if its module is neither imported nor may be, ``ValueError`` if it is no such type.
+        """
+        module, _, name = self.exception_class_path.rpartition(".")
+        found = _named(module, name)
+        if not is_exception_type(found):
+            raise ValueError(f"{self.exception_class_path!r} does not reference a valid exception.")
+        return cast("type[BaseException]", found)
 
 
 def policy_of(task: Task[..., Any], job: Job) -> Policy:
@@ -137,7 +155,10 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
             "args": args,
             "kwargs": kwargs,
             "backend": job.backend,
-            "errors": list(job.errors),
+            "errors": [
+                StoredError(exception_class_path=error.exception_class_path, traceback=error.traceback)
+                for error in job.errors
+            ],
             "worker_ids": [*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
             "_return_value": decode(job.return_value or "null") if job.status == SUCCESSFUL else None,
         },

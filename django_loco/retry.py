@@ -117,8 +117,8 @@ Function = TypeVar("Function", bound=Callable[..., float])
 def backoff_function(function: Function) -> Function:
     """Let ``using(backoff=function)`` name ``function``, and return it: ``@backoff_function`` above it.
 
-    Such a job carries the function's name, and a worker calls by name only what is marked. Functions that are given to
-    ``@task`` or named in ``LOCO["TASKS"]`` need no mark.
+    Such a job carries the function's name, and a worker calls by name only what is marked. What a task declares,
+    ``@task(backoff=function)``, is marked by that.
     """
     _marked[path_of(function)] = function
     return function

@@ -115,6 +115,8 @@ class LocoTask(_Task[P, R]):
                 raise InvalidTask(f"{self.module_path}: {problem}")
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+        if callable(self.backoff) and "backoff" not in self.overrides:
+            backoff_function(self.backoff)
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
         Task.__post_init__(self)
 

@@ -6,23 +6,26 @@ import sys
 import textwrap
 from contextvars import copy_context
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.core.signing import Signer
 
 from django_loco import retry
-from django_loco.compat import InvalidTask
+from django_loco.backend import Tick
+from django_loco.compat import InvalidTask, TaskError, task_backends
 from django_loco.exceptions import UnknownTask
-from django_loco.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job
+from django_loco.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
 from django_loco.loading import _is_foreign, load_module, may_be_imported
 from django_loco.queues import queue_for
 from django_loco.results import load_task, policy_of, result_of
+from django_loco.runtime import worker_for
 from django_loco.scheduler import Registry, permitted
 from django_loco.stored_options import restored, stored
 from django_loco.tasks import backoff_function, task
 from django_loco.worker.execute import execute
 from django_loco.worker.run import Run
-from tests.app.tasks import add, ran
+from tests.app.tasks import add, fail_twice, ran
 
 COMMAND = "django_loco.scheduler.actions.command"
 SHELL = "django_loco.scheduler.actions.shell"
@@ -48,6 +51,14 @@ class Outer:
 @task(max_attempts=3)
 def stumble():
     raise Outer.Busy
+
+
+def declared(error, result):
+    return 9.0
+
+
+@task(backoff=declared)
+def declares(): ...
 
 
 def made(path: str, arguments: str = "[[],{}]", **options) -> Job:
@@ -173,6 +184,16 @@ def test_a_function_without_the_mark_is_refused_when_it_is_enqueued():
         stumble.using(backoff=unmarked).enqueue()
 
 
+def test_what_a_task_declares_can_be_named():
+    job = made(stumble.module_path, options={"backoff": stored("backoff", declared)})
+    assert policy_of(stumble, job).delay(ValueError(), 1, None) == 9.0
+
+
+def test_what_a_call_names_is_not_declared_by_that():
+    stumble.using(backoff=unmarked)
+    assert retry.marked_backoff(f"{__name__}.unmarked") is None
+
+
 @pytest.mark.parametrize("path", [f"{__name__}.unmarked", "os.system", "antigravity.x", "builtins.print", "x", ""])
 def test_a_stored_back_off_calls_nothing_that_is_not_marked(path, caplog):
     before = set(sys.modules)
@@ -209,6 +230,25 @@ def test_a_retry_on_a_type_within_a_class():
 
 def stored_options(name, value):
     return {name: stored(name, value)}
+
+
+@pytest.mark.parametrize("path", ["antigravity.Boom", "os.system", "no.such.Error", "", "x"])
+def test_the_stored_class_of_an_error_imports_nothing(path):
+    before = set(sys.modules)
+    error = result_of(made("tests.app.tasks.add", errors=(TaskError(exception_class_path=path, traceback=""),))).errors[
+        0
+    ]
+    with pytest.raises((ImportError, ValueError)):
+        _ = error.exception_class
+    assert set(sys.modules) == before
+    assert error.exception_class_path == path
+
+
+def test_the_class_of_an_error_is_found_where_it_is_imported():
+    [error] = result_of(
+        made("tests.app.tasks.add", errors=(TaskError(exception_class_path="builtins.OSError", traceback=""),))
+    ).errors
+    assert error.exception_class is OSError
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -356,3 +396,31 @@ def test_in_the_foreground_jobs_are_signed_too(settings):
 
 def test_without_the_setting_nothing_is_signed_and_signatures_do_not_matter():
     assert run(made("tests.app.tasks.add", "[[1,2],{}]", options={SIGNATURE: "x"})).status == SUCCESSFUL
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("place", ["database", "memory", "redis"])
+def test_a_signature_outlives_a_retry_in_every_store(settings, place, request):
+    if place == "redis":
+        settings.TASKS = request.getfixturevalue("redis_server").setting(uuid4().hex)
+    else:
+        settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"queue": place}}}
+    settings.LOCO = {"SIGN": True}
+    ran.clear()
+    result = fail_twice.enqueue(place)
+    worker = worker_for("default", drain=True)
+    worker.start()
+    assert worker.join(30)
+    job = queue_for("default").get(result.id)
+    assert job is not None
+    assert (job.status, job.return_value, len(job.errors)) == (SUCCESSFUL, "3", 2)
+    queue_for("default").clear()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("signing")
+def test_a_tick_is_signed():
+    [result] = task_backends["default"].enqueue_ticks([Tick(add, (1, 2), {}, "it@1", utcnow())])
+    job = queue_for("default").get(result.id)
+    assert run(job).status == SUCCESSFUL
+    assert run(replace(job, key="it@2")).status == FAILED
