@@ -1,6 +1,6 @@
-"""Which modules a name from the store may import: importing a module runs its code, and the store is data.
+"""Which modules a name from the store may import. The store is data, and to import a module runs its code.
 
-A name from the store (the path of a task, of a back-off function) leads to
+A name from the store is the path of a task, of a back-off function or of an exception type. It may lead to
 
 1. a module that this process has imported already;
 2. with ``LOCO["TASK_MODULES"]``, a module of that list, or below one;
@@ -30,9 +30,9 @@ OWN = ("django_loco",)
 
 
 def load_module(name: str) -> ModuleType:
-    """Return the module ``name``.
+    """Return the module ``name``; import it if ``may_be_imported`` allows that.
 
-    Raises ``ImportError`` if it ``may_be_imported`` not, or cannot be; and what the module raises when it is imported.
+    Raises ``ImportError`` if it does not, or if there is no such module, and what the module raises on import.
     """
     if name not in sys.modules and not may_be_imported(name):
         raise ImportError(
@@ -60,7 +60,7 @@ def _is_within(name: str, packages: Iterable[str]) -> bool:
 
 
 def _packages() -> Iterator[str]:
-    """Yield the packages of the installed apps, and those of the settings and the URLs: they are the project's."""
+    """Yield the packages of the installed apps, and those of the settings and the URLs, which are the project's."""
     yield from (app.name for app in apps.get_app_configs())
     for setting in ("SETTINGS_MODULE", "ROOT_URLCONF"):
         module = getattr(settings, setting, None)

@@ -1,4 +1,4 @@
-"""Rows that hold what no form lets through, written past it by SQL: they are shown as far as they can be."""
+"""Rows that were written by SQL and hold what no form accepts. They are shown as far as possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELDS = ("description", *KEYS)
 
 
 def readable(rows: QuerySet[Schedule]) -> list[Schedule]:
-    """Return ``rows``; for one that cannot be read an empty one. Raises what the database raises."""
+    """Return ``rows``, with an empty row in place of one that cannot be read. Raises what the database raises."""
     try:
         return list(rows)
     except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are shown
@@ -32,7 +32,7 @@ def _readable(pk: int) -> Schedule:
 
 
 def complete(row: Schedule) -> list[str]:
-    """Load all fields of ``row``; return the names of those that cannot be shown, which are left blank."""
+    """Load all fields of ``row``. Those that cannot be shown are left blank; return their names."""
     try:
         row.refresh_from_db(fields=FIELDS)
     except Exception:  # noqa: BLE001 - it is found out below which field it is

@@ -34,9 +34,9 @@ def make_folder(folder: Path) -> None:
 
 
 def require_folder(folder: Path) -> None:
-    """Raise ``NotPrivate`` unless ``folder`` is this user's; from now on it is for this user alone.
+    """Raise ``NotPrivate`` unless ``folder`` belongs to this user, and close it to others if it is open to them.
 
-    Nor may anybody else have put in its place one of the folders that it is in.
+    Also raise it if another user could have made one of the folders above it.
     """
     if not _HAS_OWNERS:
         return
@@ -52,7 +52,7 @@ def require_folder(folder: Path) -> None:
 
 
 def _exposed(folder: Path) -> Iterator[Path]:
-    """Yield what ``folder`` is in, and itself, as far as it stands where anybody may put things."""
+    """Yield those of ``folder`` and the folders above it that lie in a folder to which anybody may write."""
     for path in (folder, *folder.parents):
         if path.parent != path and path.parent.stat().st_mode & stat.S_IWOTH:
             yield path

@@ -117,7 +117,7 @@ class Reader:
 
 
 def _version() -> tuple[Any, ...] | None:
-    """Return what is another after every change; ``None``: a row has what no model can hold, so nobody can tell."""
+    """Return a value that every change changes; ``None`` if a row cannot be read, so that there is no such value."""
     schedules = model("Schedule").objects
     try:
         return schedules.all().version()  # type: ignore[no-any-return]
@@ -127,7 +127,7 @@ def _version() -> tuple[Any, ...] | None:
 
 
 def _rows(found: Any) -> list[Row]:
-    """Return the rows of a query; one that has what no model can hold, written past Django, with the ``error`` instead.
+    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` in place of values.
 
     Raises what the database raises.
     """
@@ -217,7 +217,7 @@ def pauses() -> dict[str, Pause]:
 
 
 def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
-    """Return a state; of one that cannot be read, written past Django, that it is paused."""
+    """Return a state. One that was written by SQL and cannot be read counts as paused."""
     try:
         return states.values_list(*fields).get(name=name)  # type: ignore[no-any-return]
     except Exception:  # noqa: BLE001 - as above
