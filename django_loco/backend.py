@@ -29,8 +29,8 @@ from .queues import Queue, queue_for
 from .queues.patience import unlimited
 from .results import load_task, result_of
 from .serialization import encode_call
-from .sizes import require_size_together
 from .signing import sign
+from .sizes import require_size_together
 from .stored_options import stored
 from .tasks import LocoTask, P, R
 from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task

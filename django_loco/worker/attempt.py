@@ -27,8 +27,8 @@ from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
-from ..sizes import cut, require_result_size
 from ..signing import is_genuine
+from ..sizes import cut, require_result_size
 from .context import JobContext
 from .limits import within
 from .run import Run
