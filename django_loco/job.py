@@ -17,6 +17,8 @@ from .exceptions import LostJob
 
 #: How often a job may take its worker down before it fails as ``LostJob``.
 MAX_LOST = 3
+#: The ``task_path`` of a job that cannot be read as it is stored.
+UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
 
@@ -114,6 +116,11 @@ class Job:
     """Who holds it, while ``RUNNING``."""
 
     @property
+    def is_readable(self) -> bool:
+        """Whether its stored form could be read. If not, nobody can run it, and its last error says why."""
+        return self.task_path != UNREADABLE
+
+    @property
     def overrides(self) -> Mapping[str, Any]:
         """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
         if REQUEST not in self.options:
@@ -188,7 +195,12 @@ class Outcome:
 
     @classmethod
     def of_dead_worker(cls, job: Job) -> Outcome:
-        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time."""
+        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time.
+
+        One that cannot be read is ``FAILED`` at once.
+        """
+        if not job.is_readable:
+            return cls(job=job, status=FAILED, spent=False, lost=True, error=job.errors[-1])
         if job.lost + 1 < MAX_LOST:
             return cls(job=job, status=READY, spent=False, lost=True)
         story = f"{LostJob.__module__}.{LostJob.__qualname__}"

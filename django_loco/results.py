@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -18,6 +18,7 @@ from .compat import BaseTaskBackend, Task, TaskResult, task_backends
 from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
+from .queues.unreadable import NOT_OURS, record_of
 from .retry import TASK_OPTIONS, Policy, revive
 from .serialization import decode, decode_call
 from .tasks import LocoTask
@@ -107,6 +108,15 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
         },
     )
     return result
+
+
+def shown_result_of(job: Job) -> TaskResult[..., Any]:
+    """Return ``result_of`` a stored job; if its call or its value cannot be read, without them and with an error."""
+    try:
+        return result_of(job)
+    except NOT_OURS as error:
+        errors = (*job.errors, record_of(error, f"TASKS[{job.backend!r}], job {job.id}"))
+        return result_of(replace(job, arguments="[[],{}]", options={}, return_value=None, errors=errors))
 
 
 #: For fields that ``TaskResult`` may get one day.

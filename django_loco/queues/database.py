@@ -6,8 +6,10 @@ data it works on is, and is not if that is rolled back.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -32,10 +34,13 @@ from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from ..job import Job, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
-from .rows import Row, job_of, time_of
+from .rows import Row, readable_time, shown_job_of, stored_status
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
+from .unreadable import log, outcomes_of, split
 from .waiter import Waiter
+
+logger = logging.getLogger("django_loco.queues")
 
 #: The engines by what Django calls their vendor: how they store and how they wait.
 ENGINES = {
@@ -100,8 +105,12 @@ class DatabaseQueue(Queue):
         """Hand over jobs that are due, best first."""
         with self._reached():
             rows = self._store.claim(claim)
-        rows.sort(key=lambda row: (-row[5], row[-1], row[0]))
-        return [job_of(row) for row in rows]
+        jobs = [shown_job_of(row) for row in rows]
+        due_at = {job.id: readable_time(row[-1]) or job.due_at for job, row in zip(jobs, rows, strict=True)}
+        readable, unreadable = split(jobs)
+        if unreadable:
+            self._fail(unreadable)
+        return sorted(readable, key=lambda job: (-job.priority, due_at[job.id], job.id))
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
@@ -125,11 +134,13 @@ class DatabaseQueue(Queue):
             if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
             try:
-                return [*self._rescue(limit)]
+                jobs, unreadable = split(self._rescue(limit))
             except OperationalError as error:
                 if self._store.is_conflict(error):
                     return []  # Others are about it.
                 raise
+        log(self.alias, unreadable)
+        return jobs
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -138,27 +149,30 @@ class DatabaseQueue(Queue):
         except ValueError:
             return None
         rows = self._run(GET, id=digits)
-        return job_of(rows[0]) if rows else None
+        return shown_job_of(rows[0]) if rows else None
 
     def series(self, name: str, limit: int = 100) -> list[Job]:
         """Return jobs of a series, the newest first."""
-        return [job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+        return [shown_job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
         having = f"AND {self._store.names['status']} = '{status.value}'" if status else ""
-        return [job_of(row) for row in self._run(LIST, having=having, limit=limit)]
+        return [shown_job_of(row) for row in self._run(LIST, having=having, limit=limit)]
 
     def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status."""
-        return {(queue_name, TaskResultStatus(status)): count for queue_name, status, count in self._run(COUNTS)}
+        counts: Counter[tuple[str, TaskResultStatus]] = Counter()
+        for queue_name, status, count in self._run(COUNTS):
+            counts[str(queue_name), stored_status(status)] += count
+        return dict(counts)
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
         wanted, parameters = self._store.wanted(Claim(worker_id="", lease=0, queues=queues))
         rows = self._run(OLDEST_DUE, wanted=wanted, now=0, **parameters)
-        return time_of(min((first for (first,) in rows if first is not None), default=None))
+        return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs, those with a once-key after an hour at the earliest."""
@@ -203,9 +217,16 @@ class DatabaseQueue(Queue):
         with transaction.atomic(using=self._database, savepoint=False):
             if time.monotonic() - began > HELD_UP:
                 return []
-            outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
+            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
             freed = self._store.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def _fail(self, unreadable: Sequence[Job]) -> None:
+        """Let fetched jobs fail that cannot be run. If that cannot be stored now, ``rescue`` does it later."""
+        try:
+            self.finish(outcomes_of(self.alias, unreadable))
+        except QueueUnavailable:
+            logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
 
     def _engine(self) -> tuple[type[Store], type[Waiter]]:
         try:

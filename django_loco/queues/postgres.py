@@ -68,6 +68,9 @@ CLAIM = """
     )
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
+#: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
+READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
+    THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
 HELD = """
     SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
     JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
@@ -179,7 +182,7 @@ class PostgresStore(Store):
 
     def read(self, column: str, kind: str) -> str:
         """Return times without a zone, in UTC; otherwise they would come in the zone of the connection."""
-        return f"{column} AT TIME ZONE 'UTC'" if kind == "DateTimeField" else column
+        return READ_TIME.format(column=column) if kind == "DateTimeField" else column
 
     @cached_property
     def _insert(self) -> str:

@@ -32,7 +32,6 @@ for which it gets the same jobs again. So a worker loses no jobs between the ser
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import threading
 import time
@@ -52,10 +51,9 @@ from .redis_check import check
 from .redis_registry import RedisRegistry
 from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
-from .redis_text import UNREADABLE, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
+from .redis_text import jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
-
-logger = logging.getLogger("django_loco.queues")
+from .unreadable import log, outcomes_of, split
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
@@ -145,7 +143,9 @@ class RedisQueue(Queue):
             return []
         outcomes = [Outcome.of_dead_worker(job) for job in expired]
         refused, _ = self._exchange(outcomes, None, only_expired=True)
-        return [outcome.applied() for outcome in outcomes if outcome.job.id not in refused]
+        freed, unreadable = split(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
+        log(self.alias, unreadable)
+        return [*freed]
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -228,21 +228,15 @@ class RedisQueue(Queue):
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))
-        if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
-            self._fail(unreadable)
-            jobs = [job for job in jobs if job.task_path != UNREADABLE]
+        jobs, unreadable = split(jobs)
+        if unreadable:  # until they have failed, their fetch does not count as answered
+            self._exchange(outcomes_of(self.alias, unreadable), None)
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
         if claim:
             self._local.nonce = None
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
         return _ids(refused), jobs
-
-    def _fail(self, unreadable: Sequence[Job]) -> None:
-        """Let those fail that nobody can run. Until they have, their fetch does not count as answered."""
-        for job in unreadable:
-            logger.error("Job %s of TASKS[%r] fails. %s", job.id, self.alias, job.errors[-1].traceback.strip())
-        self._exchange([Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable], None)
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.

@@ -6,13 +6,17 @@ Times are UTC and always carry six decimals, so that their texts sort as the tim
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from ..compat import TaskError, TaskResultStatus
-from ..job import Job
+from ..job import FAILED, READY, RUNNING, UNREADABLE, Job
+from .unreadable import EPOCH, NOT_OURS, record_of, texts
 
 Row = tuple[Any, ...]
 
@@ -47,7 +51,20 @@ COLUMNS = (
 )
 TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
 
+#: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
+BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
+#: What the table is called in the error of a job that cannot be read.
+TABLE = "django_loco_job"
+
 _statuses = {status.value: status for status in TaskResultStatus}
+
+_TEXT, _TEXT_OR_NONE, _TIME = str, (str, NoneType), (str, datetime)
+_TIME_OR_NONE = (*_TIME, NoneType)
+#: The types of the values in a row, in the order of ``COLUMNS``.
+_TYPES: tuple[Any, ...] = (
+    *((str, UUID), _TEXT, _TEXT, _TEXT, _TEXT, int, int, _TIME_OR_NONE, _TIME, _TEXT, _TEXT, _TEXT_OR_NONE, _TEXT),
+    *(_TIME_OR_NONE, _TIME_OR_NONE, _TIME_OR_NONE, _TEXT, _TEXT, int, *[_TEXT_OR_NONE] * 4),
+)
 
 
 def row_of(job: Job) -> Row:
@@ -80,9 +97,14 @@ def row_of(job: Job) -> Row:
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID."""
+    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID.
+
+    Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
+    """
+    if not all(map(isinstance, row, _TYPES)):
+        raise TypeError("a column has a value of another type")
     return Job(
-        id=row[0] if isinstance(row[0], str) else row[0].hex,
+        id=id_of(row[0]),
         backend=row[1],
         task_path=row[2],
         arguments=row[3],
@@ -91,21 +113,81 @@ def job_of(row: Sequence[Any]) -> Job:
         is_async=bool(row[6]),
         run_after=time_of(row[7]),
         enqueued_at=time_of(row[8]),  # type: ignore[arg-type]
-        tags=() if row[9] == "[]" else tuple(json.loads(row[9])),
-        options={} if row[10] == "{}" else json.loads(row[10]),
+        tags=words_of(row[9]),
+        options=options_of(row[10]),
         key=row[11],
         status=_statuses[row[12]],
         started_at=time_of(row[13]),
         last_attempted_at=time_of(row[14]),
         finished_at=time_of(row[15]),
-        worker_ids=() if row[16] == "[]" else unfolded(json.loads(row[16])),
-        errors=() if row[17] == "[]" else tuple(TaskError(**error) for error in json.loads(row[17])),
+        worker_ids=workers_of(row[16]),
+        errors=errors_of(row[17]),
         lost=row[18],
         return_value=row[19],
         token=row[20],
         worker_id=row[21],
         checkpoint=row[22],
     )
+
+
+def shown_job_of(row: Sequence[Any]) -> Job:
+    """Return the job that ``row`` holds, or what can be read of it: see ``unreadable``."""
+    try:
+        return job_of(row)
+    except NOT_OURS:
+        return _unreadable(row)
+
+
+def _unreadable(row: Sequence[Any]) -> Job:
+    fields: dict[str, Any] = {"enqueued_at": EPOCH, "status": FAILED}
+    problems = []
+    for column, value, kind in zip(COLUMNS, row, _TYPES, strict=False):
+        try:
+            fields[column] = _read(column, value, kind)
+        except NOT_OURS as error:
+            problems.append(f"{column}: {type(error).__name__}: {error}")
+    where = f"the table {TABLE}, job {row[0]} of {row[2]}"
+    job = Job(**fields | {"id": fields.get("id", str(row[0])), "task_path": UNREADABLE})
+    if job.status in (READY, RUNNING):
+        return replace(job, errors=(*job.errors, record_of(TypeError("; ".join(problems)), where)))
+    return job
+
+
+def _read(column: str, value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"it is {type(value).__name__}")
+    return _READERS[column](value) if column in _READERS else value
+
+
+def id_of(stored: str | UUID) -> str:
+    """Return a job's id, which PostgreSQL gives as a UUID."""
+    return stored if isinstance(stored, str) else stored.hex
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return what ``text_of_tags`` was given."""
+    return () if text == "[]" else texts(json.loads(text))
+
+
+def workers_of(text: str) -> tuple[str, ...]:
+    """Return what ``text_of_workers`` was given."""
+    return () if text == "[]" else unfolded(json.loads(text))
+
+
+def options_of(text: str) -> Mapping[str, Any]:
+    """Return what ``text_of_options`` was given."""
+    options = {} if text == "{}" else json.loads(text)
+    if not isinstance(options, dict):
+        raise TypeError("it is not a JSON object")
+    return options
+
+
+def errors_of(text: str) -> tuple[TaskError, ...]:
+    """Return what ``text_of_errors`` was given."""
+    if text == "[]":
+        return ()
+    errors = [texts([error["exception_class_path"], error["traceback"]]) for error in json.loads(text)]
+    return tuple(TaskError(exception_class_path=path, traceback=story) for path, story in errors)
 
 
 def stored_time(moment: datetime) -> str:
@@ -122,7 +204,23 @@ def time_of(stored: str | datetime | None) -> datetime | None:
     """Return what ``text_of_time`` was given, or what a database made of it."""
     if stored is None:
         return None
-    return (datetime.fromisoformat(stored) if isinstance(stored, str) else stored).replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    if moment == BEYOND:
+        raise ValueError("it is beyond the calendar")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def readable_time(stored: Any) -> datetime | None:
+    """Return ``time_of``, or ``None`` if that cannot be read either."""
+    try:
+        return time_of(stored)
+    except (*NOT_OURS, AttributeError):
+        return None
+
+
+def stored_status(stored: Any) -> TaskResultStatus:
+    """Return a stored status. One that cannot be read counts as ``FAILED``: nobody runs such a job."""
+    return _statuses.get(stored, FAILED)
 
 
 def text_of_workers(worker_ids: Sequence[str]) -> str:
@@ -138,10 +236,10 @@ def folded(worker_ids: Sequence[str]) -> list[str | int]:
     return [item for worker_id, group in groups for item in (group if worker_id else (len(group),))]
 
 
-def unfolded(items: Sequence[str | int]) -> tuple[str, ...]:
-    """Return the worker ids that ``folded`` was given. Raises ``ValueError`` for a number that cannot be ours."""
-    if all(type(item) is str for item in items):
-        return tuple(items)  # type: ignore[arg-type]
+def unfolded(items: object) -> tuple[str, ...]:
+    """Return the worker ids that ``folded`` was given. Raises ``TypeError`` or ``ValueError`` for what is not ours."""
+    if not isinstance(items, list) or not all(type(item) in (str, int) for item in items):
+        raise TypeError("it is not a list of texts and numbers")
     if odd := [item for item in items if isinstance(item, int) and not 0 < item <= MAX_ATTEMPTS]:
         raise ValueError(f"{odd[0]} attempts")
     return tuple(word for item in items for word in (("",) * item if isinstance(item, int) else (item,)))
@@ -173,3 +271,16 @@ def text_of_errors(errors: Sequence[TaskError]) -> str:
     return json.dumps(
         [{"exception_class_path": error.exception_class_path, "traceback": error.traceback} for error in errors]
     )
+
+
+#: What reads the columns that are not taken as they are.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "id": id_of,
+    "is_async": bool,
+    "tags": words_of,
+    "options": options_of,
+    "status": _statuses.__getitem__,
+    "worker_ids": workers_of,
+    "errors": errors_of,
+    **dict.fromkeys(TIMES, time_of),
+}

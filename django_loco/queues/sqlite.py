@@ -123,6 +123,16 @@ class SQLiteStore(Store):
                 rows += taken
         return rows
 
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement; a text in its rows that is not UTF-8 is left as bytes, rather than all rows lost."""
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        factory, raw.text_factory = raw.text_factory, _text
+        try:
+            return super().execute(sql, **parameters)
+        finally:
+            raw.text_factory = factory
+
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
         """Write without waiting for the disk. Who waits for jobs sees any change of the file."""
         with self._relaxed():
@@ -182,6 +192,13 @@ def _insist_again(connection: Any, level: int) -> None:
     except DatabaseError:
         logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
         connection.close()
+
+
+def _text(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 def _new_row(job: Job) -> Row:

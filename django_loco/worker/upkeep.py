@@ -13,7 +13,7 @@ from ..exceptions import LostJob
 from ..job import FAILED, RUNNING, Job, Outcome
 from ..queues import Queue
 from ..queues.patience import unlimited
-from ..results import result_of
+from ..results import shown_result_of
 from .batch import BatchSize
 from .connections import tidy
 from .execute import announce, label
@@ -126,5 +126,5 @@ def tell_of_loss(job: Job) -> None:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:
         with unlimited():
-            announce(task_finished, result_of(job))
+            announce(task_finished, shown_result_of(job))
     tidy()
