@@ -39,6 +39,11 @@ def new_id() -> str:
     return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
 
 
+def first_id(moment: datetime) -> str:
+    """Return the lowest id that ``new_id`` can return at ``moment``."""
+    return f"{int(moment.timestamp() * 1000):012x}{'0' * 20}"
+
+
 Value = TypeVar("Value")
 
 

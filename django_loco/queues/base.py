@@ -15,6 +15,10 @@ Whose clock
 Leases and due times are compared with one clock per queue: the database's own where several machines share
 it, this machine's elsewhere. No two machines have to agree.
 
+That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due whatever
+it says, and so is one that was handed back. Leases may all seem to have run out: who rescues watches ``clock`` and its
+own monotonic clock, and if they part it waits until all live holders have renewed.
+
 To write a queue of your own, fill in the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 """
@@ -22,6 +26,7 @@ it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +114,10 @@ class Queue(ABC):
     @abstractmethod
     def registry(self) -> WorkerRegistry:
         """The workers that take jobs from it."""
+
+    def clock(self) -> float:
+        """Return the seconds, since whenever, on the clock that judges leases; by default this machine's."""
+        return time.time()
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:

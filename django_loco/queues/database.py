@@ -49,8 +49,8 @@ ENGINES = {
 }
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
-#: Seconds that a rescue may wait for its turn to write. One that waited longer leaves the next turn to the heartbeats
-#: of live workers: they waited as long, and what seems expired may be theirs.
+#: Seconds that a rescue may wait for its turn to write, by either clock. One that waited longer leaves the next turn to
+#: the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
 HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column")
@@ -93,6 +93,11 @@ class DatabaseQueue(Queue):
         """The workers that take jobs from it, on all machines."""
         return DatabaseRegistry(self._run)
 
+    def clock(self) -> float:
+        """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
+        with self._reached():
+            return self._store.clock()
+
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs as part of the caller's transaction, if one is open."""
         if not jobs:
@@ -104,7 +109,7 @@ class DatabaseQueue(Queue):
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():
-            rows = self._store.claim(claim)
+            rows = self._store.take(claim)
         jobs = [shown_job_of(row) for row in rows]
         due_at = {job.id: readable_time(row[-1]) or job.due_at for job, row in zip(jobs, rows, strict=True)}
         readable, unreadable = split(jobs)
@@ -213,11 +218,11 @@ class DatabaseQueue(Queue):
             connection.close()
 
     def _rescue(self, limit: int) -> Sequence[Job]:
-        began = time.monotonic()
+        began, clock = time.monotonic(), time.time()
         with transaction.atomic(using=self._database, savepoint=False):
-            if time.monotonic() - began > HELD_UP:
-                return []
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
+            if max(time.monotonic() - began, abs(time.time() - clock)) > HELD_UP:
+                return []
             freed = self._store.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 

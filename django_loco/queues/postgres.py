@@ -71,6 +71,8 @@ CLAIM = """
 #: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
 READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
+#: By the server's clock, which judges due times, and not by that of this machine, which makes ids.
+ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
 HELD = """
     SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
     JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
@@ -92,6 +94,7 @@ class PostgresStore(Store):
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
     contains: ClassVar[str] = "strpos"
+    id_now: ClassVar[str] = ID_NOW
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -124,6 +127,11 @@ class PostgresStore(Store):
             until=claim.lease,
             **parameters,
         )
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(seconds)
 
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
         """Run a statement that returns ids, with a notification if it ``wakes`` workers and none is under way."""

@@ -49,7 +49,7 @@ from ..job import FAILED, READY, Job, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
-from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
+from .redis_scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
 from .redis_text import jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
@@ -101,6 +101,10 @@ class RedisQueue(Queue):
     def registry(self) -> RedisRegistry:
         """The workers that take jobs from it, on all machines."""
         return RedisRegistry(self.server)
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        return int(self.server.run(CLOCK, ())) / 1e6
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs."""

@@ -24,6 +24,7 @@ EXCHANGE = Script(
     *("ready", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
+CLOCK = Script("leases", "clock")
 CHECKPOINT = Script("states held", "checkpoint")
 ROWS = Script("jobs states held leases", "show", "rows")
 FIND = Script("jobs states held", "show", "find")

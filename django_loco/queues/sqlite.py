@@ -72,6 +72,7 @@ class SQLiteStore(Store):
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
+    plain: ClassVar[str] = "+"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
     def __init__(self, alias: str, database: str) -> None:

@@ -15,6 +15,7 @@ from ..queues import Queue
 from ..queues.patience import unlimited
 from ..results import shown_result_of
 from .batch import BatchSize
+from .clocks import ClockWatch
 from .connections import tidy
 from .execute import announce, label
 from .registration import report_dead
@@ -58,6 +59,7 @@ class Upkeep(Role):
         self._clock = clock
         self._next_prune = clock()
         self._next_report = clock()
+        self._clocks = ClockWatch(queue.clock, lease)
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
@@ -68,7 +70,7 @@ class Upkeep(Role):
             self._free(self._dead)
             self._dead = frozenset()
         try:
-            if self._may_rescue():
+            if self._clocks.agree() and self._may_rescue():
                 self._rescue()
                 self._report()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
