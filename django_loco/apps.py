@@ -9,6 +9,7 @@ from django.core import checks
 from django.db.backends.signals import connection_created
 
 from .checks import (
+    check_aliases,
     check_components,
     check_deployment,
     check_queues,
@@ -34,7 +35,14 @@ class LocoConfig(AppConfig):
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [rules.keep]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
-        for check in (check_settings, check_queues, check_task_options, check_schedules, check_components):
+        for check in (
+            check_settings,
+            check_queues,
+            check_task_options,
+            check_aliases,
+            check_schedules,
+            check_components,
+        ):
             checks.register(check, "loco")
         for check in (check_stored_schedules, check_waiting_jobs):
             checks.register(check, "loco", checks.Tags.database)

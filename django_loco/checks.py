@@ -5,6 +5,7 @@ loco.E002  a queue cannot be made of a TASKS alias
 loco.E003  a schedule is wrong (only that one is off)
 loco.E004  a component cannot be run
 loco.E005  TASKS uses the app, but it is not installed: django_loco.backend finds that
+loco.E006  two tasks claim the same alias, or a task is where an alias was
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
@@ -29,9 +30,10 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
+from django.utils.module_loading import import_string
 
-from . import components
-from .compat import task_backends
+from . import aliases, components
+from .compat import Task, task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .job import READY, RUNNING, utcnow
@@ -193,6 +195,28 @@ def _check_task(path: str) -> Iterator[CheckMessage]:
             hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
             id="loco.W010",
         )
+
+
+def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find aliases of tasks that lead to several tasks."""
+    for alias, paths in aliases.claims().items():
+        found = {*paths, *_path_of_task_at(alias)}
+        if len(found) > 1:
+            yield Error(
+                f"{alias!r} is an alias of {' and of '.join(sorted(paths))}"
+                + (", and a task is there" if found - {*paths} else "")
+                + ": it is not clear which one runs the jobs that are stored under it.",
+                hint="Take it out of the aliases= of all but one @task.",
+                id="loco.E006",
+            )
+
+
+def _path_of_task_at(path: str) -> tuple[str, ...]:
+    try:
+        found = import_string(path)
+    except ImportError:
+        return ()
+    return (found.module_path,) if isinstance(found, Task) else ()
 
 
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:

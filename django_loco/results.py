@@ -14,6 +14,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from . import aliases
 from .compat import BaseTaskBackend, Task, TaskResult, task_backends
 from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
@@ -25,12 +26,26 @@ from .tasks import LocoTask
 
 
 def load_task(path: str) -> Task[..., Any]:
-    """Import the task at ``path``. Raises ``UnknownTask`` if there is none in this process."""
+    """Import the task at ``path``, or the one that was there before it was renamed.
+
+    Raises ``UnknownTask`` if there is none in this process.
+    """
+    try:
+        return _imported(path)
+    except UnknownTask:
+        renamed = aliases.target_of(path)
+        if renamed is None:
+            raise
+    return _imported(renamed)
+
+
+def _imported(path: str) -> Task[..., Any]:
     try:
         found = import_string(path)
     except ImportError as error:
         raise UnknownTask(
-            f"{path} cannot be imported here ({error}). Deploy the code that has it, or delete its jobs."
+            f"{path} cannot be imported here ({error}). Deploy the code that has it, name it in the aliases of the "
+            "task that has replaced it, or delete its jobs."
         ) from error
     if not isinstance(found, Task):
         raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
@@ -68,7 +83,8 @@ _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
     declared = {name: getattr(task, name, None) for name in TASK_OPTIONS if name not in options}
-    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, loco.TASKS.get(path, {}), options)
+    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task under either path
+    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, declared, configured, options)
 
 
 @cache
