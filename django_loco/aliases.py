@@ -10,9 +10,13 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from typing import Any
 
 from django.apps import apps
-from django.utils.module_loading import module_has_submodule
+from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string, module_has_submodule
+
+from .compat import Task
 
 logger = logging.getLogger(__name__)
 
@@ -61,3 +65,25 @@ def _modules() -> Iterator[str]:
     for app in apps.get_app_configs():
         if module_has_submodule(app.module, "tasks"):
             yield f"{app.name}.tasks"
+
+
+def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find aliases of tasks that lead to several tasks."""
+    for alias, paths in claims().items():
+        found = {*paths, *_path_of_task_at(alias)}
+        if len(found) > 1:
+            yield Error(
+                f"{alias!r} is an alias of {' and of '.join(sorted(paths))}"
+                + (", and a task is there" if found - {*paths} else "")
+                + ": it is not clear which one runs the jobs that are stored under it.",
+                hint="Take it out of the aliases= of all but one @task.",
+                id="loco.E006",
+            )
+
+
+def _path_of_task_at(path: str) -> tuple[str, ...]:
+    try:
+        found = import_string(path)
+    except ImportError:
+        return ()
+    return (found.module_path,) if isinstance(found, Task) else ()

@@ -8,8 +8,8 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 
+from .aliases import check_aliases
 from .checks import (
-    check_aliases,
     check_components,
     check_deployment,
     check_queues,

@@ -17,7 +17,7 @@ loco.W010  LOCO["TASKS"] has options for a task that does not exist
 loco.W011  jobs wait where no worker takes them (those in a database: --database)
 loco.W012  jobs wait, and no worker is running (--deploy)
 
-A queue adds what it has to say of its store: django_loco.queues.redis_check.
+A queue adds what it has to say of its store: django_loco.queues.redis_check. E006 is found by django_loco.aliases.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
-from django.utils.module_loading import import_string
 
-from . import aliases, components
-from .compat import Task, task_backends
+from . import components
+from .compat import task_backends
 from .conf import loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .job import READY, RUNNING, utcnow
@@ -195,28 +194,6 @@ def _check_task(path: str) -> Iterator[CheckMessage]:
             hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
             id="loco.W010",
         )
-
-
-def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find aliases of tasks that lead to several tasks."""
-    for alias, paths in aliases.claims().items():
-        found = {*paths, *_path_of_task_at(alias)}
-        if len(found) > 1:
-            yield Error(
-                f"{alias!r} is an alias of {' and of '.join(sorted(paths))}"
-                + (", and a task is there" if found - {*paths} else "")
-                + ": it is not clear which one runs the jobs that are stored under it.",
-                hint="Take it out of the aliases= of all but one @task.",
-                id="loco.E006",
-            )
-
-
-def _path_of_task_at(path: str) -> tuple[str, ...]:
-    try:
-        found = import_string(path)
-    except ImportError:
-        return ()
-    return (found.module_path,) if isinstance(found, Task) else ()
 
 
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:

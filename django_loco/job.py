@@ -166,6 +166,40 @@ class Job:
 
 
 @value
+class JobSummary:
+    """How far a job has come, without what may be large: its arguments, its return value and its tracebacks."""
+
+    id: str
+    key: str | None
+    status: TaskResultStatus
+    run_after: datetime | None
+    """The earliest time of its first run, or of the next one after its last attempt."""
+
+    enqueued_at: datetime
+    finished_at: datetime | None
+    error: str = ""
+    """The class of the last error; empty if there was none, or the job has succeeded after all."""
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        """Return the summary of ``job``."""
+        return cls(
+            id=job.id,
+            key=job.key,
+            status=job.status,
+            run_after=job.run_after,
+            enqueued_at=job.enqueued_at,
+            finished_at=job.finished_at,
+            error=job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else "",
+        )
+
+    @property
+    def due_at(self) -> datetime:
+        """When it may run."""
+        return self.run_after or self.enqueued_at
+
+
+@value
 class Outcome:
     """How a run ended. ``job`` is the job as it was fetched, token and all."""
 

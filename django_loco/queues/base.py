@@ -38,7 +38,7 @@ from django.core.checks import CheckMessage
 from ..compat import TaskResultStatus
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
-from ..job import Job, Outcome
+from ..job import Job, JobSummary, Outcome
 from .workers import WorkerRegistry
 
 logger = logging.getLogger("django_loco.queues")
@@ -172,10 +172,11 @@ class Queue(ABC):
         """Return a job, finished or not; ``None`` if there is no such (or it has been pruned)."""
 
     @abstractmethod
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return up to ``limit`` jobs of which ``job.series`` is ``name``, finished or not, the newest first.
 
-        In one round trip, and without looking at other jobs: it is asked every second, of queues of any length.
+        In one round trip, and without reading other jobs or what these have returned: schedulers ask it every second,
+        of queues of any length.
         """
 
     @abstractmethod

@@ -31,10 +31,10 @@ from django.utils.module_loading import import_string
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
-from ..job import Job, Outcome
+from ..job import Job, JobSummary, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
-from .rows import Row, readable_time, shown_job_of, stored_status
+from .rows import Row, readable_time, shown_job_of, stored_status, summary_of
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
 from .unreadable import log, outcomes_of, split
@@ -156,9 +156,9 @@ class DatabaseQueue(Queue):
         rows = self._run(GET, id=digits)
         return shown_job_of(rows[0]) if rows else None
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        return [shown_job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..compat import TaskResultStatus
 from ..exceptions import QueueFull
-from ..job import READY, Job, Outcome, utcnow
+from ..job import READY, Job, JobSummary, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue, status_of
 from .keys import Keys
@@ -155,10 +155,11 @@ class MemoryQueue(Queue):
         with self._changed:
             return self._known(job_id)
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         with self._changed:
-            return [job for job_id in self._series.newest(name, limit) if (job := self._known(job_id))]
+            jobs = map(self._known, self._series.newest(name, limit))
+            return [JobSummary.of(job) for job in jobs if job]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""

@@ -68,6 +68,9 @@ CLAIM = """
     )
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
+#: Not by the functions for JSON: one text that is none would make them fail for all rows. What looks like a key inside
+#: a traceback has backslashes before its quotes.
+LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
 #: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
 READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
@@ -95,6 +98,7 @@ class PostgresStore(Store):
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
     contains: ClassVar[str] = "strpos"
     id_now: ClassVar[str] = ID_NOW
+    last_error: ClassVar[str] = LAST_ERROR
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, alias: str, database: str) -> None:

@@ -45,13 +45,13 @@ from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
-from ..job import FAILED, READY, Job, Outcome, utcnow
+from ..job import FAILED, READY, Job, JobSummary, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
 from .redis_scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
-from .redis_text import jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
+from .redis_text import ids_of, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word, words_of
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
 from .unreadable import log, outcomes_of, split
 
@@ -112,7 +112,7 @@ class RedisQueue(Queue):
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
         told = lines(chain.from_iterable(map(told_of_job, jobs)))
-        refused = _ids(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -134,7 +134,7 @@ class RedisQueue(Queue):
         if not jobs:
             return set()
         told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return _ids(self.server.run(RENEW, (_micros(lease), told)))
+        return ids_of(self.server.run(RENEW, (_micros(lease), told)))
 
     def checkpoint(self, job: Job, text: str) -> bool:
         """Store a checkpoint; return whether the job is still held."""
@@ -157,10 +157,10 @@ class RedisQueue(Queue):
             return None
         return next(iter(self._shown(lines([job_id]))), None)
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         rows = self.server.run(SERIES, (start_of_series(name), limit))
-        return [*jobs_of(self.alias, _decoded(rows))]
+        return [JobSummary.of(job) for job in jobs_of(self.alias, _decoded(rows))]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
@@ -178,7 +178,7 @@ class RedisQueue(Queue):
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        oldest = self.server.run(OLDEST, (_words(queues),)).decode()
+        oldest = self.server.run(OLDEST, (words_of(queues),)).decode()
         return moment_of(int(oldest)) if oldest else None
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -240,13 +240,13 @@ class RedisQueue(Queue):
         if claim:
             self._local.nonce = None
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
-        return _ids(refused), jobs
+        return ids_of(refused), jobs
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
         room = (claim.threads, claim.coroutines)
-        names = (_words(claim.queues), _words(claim.tags))
+        names = (words_of(claim.queues), words_of(claim.tags))
         return self._local.nonce, word(claim.worker_id), _micros(claim.lease), *room, *names
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
@@ -294,11 +294,3 @@ def _decoded(answer: bytes) -> str:
 
 def _micros(seconds: float) -> int:
     return round(seconds * 1e6)
-
-
-def _words(names: Sequence[str] | None) -> str:
-    return "*" if names is None else lines(map(word, dict.fromkeys(names)))
-
-
-def _ids(answer: bytes) -> set[str]:
-    return set(answer.decode().split("\n")) if answer else set()

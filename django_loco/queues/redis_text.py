@@ -81,6 +81,16 @@ def lines(values: Iterable[object]) -> str:
     return "".join([f"{value}\n" for value in values])
 
 
+def words_of(names: Iterable[str] | None) -> str:
+    """Return names as ``words`` in ``redis_ready.lua`` takes them apart; ``None``: all."""
+    return "*" if names is None else lines(map(word, dict.fromkeys(names)))
+
+
+def ids_of(answer: bytes) -> set[str]:
+    """Return the ids that a script has named, a line each."""
+    return set(answer.decode().split("\n")) if answer else set()
+
+
 def told_of_job(job: Job) -> tuple[object, ...]:
     """Return what ``redis_enqueue.lua`` is told of a job."""
     is_new = all(getattr(job, name) == getattr(NEW, name) for name in HISTORY)

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from ..compat import TaskError, TaskResultStatus
-from ..job import FAILED, READY, RUNNING, UNREADABLE, Job
+from ..job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
 from .unreadable import EPOCH, NOT_OURS, record_of, texts
 
 Row = tuple[Any, ...]
@@ -49,6 +49,8 @@ COLUMNS = (
     "worker_id",
     "checkpoint",
 )
+#: The columns of which a ``JobSummary`` is made, beside the last error.
+SUMMARY = ("id", "key", "status", "run_after", "enqueued_at", "finished_at")
 TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
 
 #: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
@@ -136,6 +138,20 @@ def shown_job_of(row: Sequence[Any]) -> Job:
         return job_of(row)
     except NOT_OURS:
         return _unreadable(row)
+
+
+def summary_of(row: Sequence[Any]) -> JobSummary:
+    """Return the summary of a job of which ``row`` holds ``SUMMARY`` and the class of its last error."""
+    job_id, key, status, run_after, enqueued_at, finished_at, error = row
+    return JobSummary(
+        id=id_of(job_id),
+        key=key,
+        status=stored_status(status),
+        run_after=readable_time(run_after),
+        enqueued_at=readable_time(enqueued_at) or EPOCH,
+        finished_at=readable_time(finished_at),
+        error=error if isinstance(error, str) and status != SUCCESSFUL.value else "",
+    )
 
 
 def _unreadable(row: Sequence[Any]) -> Job:

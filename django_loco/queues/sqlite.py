@@ -62,6 +62,7 @@ CLAIM = """
         ORDER BY {due_at}, {id} LIMIT %(room)s)
     RETURNING {columns}
 """
+LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
 HELD = "SELECT {fields} FROM json_each(%(told)s)"
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class SQLiteStore(Store):
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
     plain: ClassVar[str] = "+"
+    last_error: ClassVar[str] = LAST_ERROR
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
     def __init__(self, alias: str, database: str) -> None:

@@ -96,7 +96,7 @@ LIST = """
 #: A once-key without what follows its last "@". Both engines have it in an index, in these words.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
 SERIES = """
-    SELECT {columns} FROM {job}
+    SELECT {summary} FROM {job}
     WHERE {backend} = %(alias)s AND {key} IS NOT NULL AND {series_of_key} = %(series)s
     ORDER BY {id} DESC LIMIT %(limit)s
 """

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..exceptions import LocoConfigurationError
 from ..job import READY, Job, Outcome, first_id, utcnow
 from .base import Claim
-from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
+from .rows import COLUMNS, SUMMARY, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
 from .statements import (
     AHEAD,
     CLAIMED,
@@ -51,6 +51,9 @@ class Store(ABC):
 
     contains: ClassVar[str]
     """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
+
+    last_error: ClassVar[str]
+    """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
 
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""
@@ -198,6 +201,7 @@ class Store(ABC):
         names |= {
             "job": quote(model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
+            "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
             "due_at_read": read["due_at"],
             "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),

@@ -13,6 +13,7 @@ from ..exceptions import LostJob
 from ..job import FAILED, RUNNING, Job, Outcome
 from ..queues import Queue
 from ..queues.patience import unlimited
+from ..queues.unreadable import log, split
 from ..results import shown_result_of
 from .batch import BatchSize
 from .clocks import ClockWatch
@@ -101,7 +102,10 @@ class Upkeep(Role):
         while outcomes:
             with self._rescued_at_once.tried() as size:
                 refused = self.queue.finish(outcomes[:size])
-            tell_of_rescue([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
+            ended = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
+            freed, unreadable = split(ended)
+            log(self.queue.alias, unreadable)
+            tell_of_rescue(freed)
             del outcomes[:size]
 
     def _prune(self) -> None:
