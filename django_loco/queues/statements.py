@@ -104,10 +104,12 @@ COUNTS = """
     SELECT {queue_name}, {status}, count(*) FROM {job}
     WHERE {backend} = %(alias)s GROUP BY {queue_name}, {status}
 """
+#: Not what somebody has made ready by hand to be run once more.
 PRUNE = """
     DELETE FROM {job} WHERE {id} IN (
         SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
         AND ({key} IS NULL OR {finished_at} < {keys_before})
+        AND {status} NOT IN ('READY', 'RUNNING')
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """

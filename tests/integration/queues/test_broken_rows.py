@@ -145,6 +145,18 @@ def test_a_status_that_there_is_not_is_shown_as_failed_and_never_run(queue, valu
     assert len(queue.list()) == 3
 
 
+def test_a_job_that_was_made_ready_by_hand_is_not_deleted_but_run(queue):
+    job, *_ = three(queue)
+    for held in fetch(queue):
+        queue.finish([Outcome(job=held, status=FAILED, at=utcnow() - timedelta(days=2))])
+    spoil(job, "status", "'READY'")
+    assert queue.prune(older_than=86_400) == 2
+    [again] = fetch(queue)
+    assert again.id == job.id
+    assert queue.finish([Outcome(job=again, status=SUCCESSFUL, return_value="1")]) == set()
+    assert queue.get(job.id).status == SUCCESSFUL
+
+
 def test_a_broken_row_is_of_its_series_still(queue):
     jobs = [Job(task_path="a.b", backend="default", key=f"nightly@{number}") for number in range(3)]
     queue.enqueue(jobs)
