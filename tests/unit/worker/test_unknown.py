@@ -195,6 +195,22 @@ def test_new_jobs_do_not_wait_behind_thousands_whose_task_is_gone():
     assert queue.counts() == {("default", READY): 3_000, ("default", SUCCESSFUL): 1}
 
 
+@override_settings(LOCO={"UNKNOWN_TASK_TTL": 100})
+def test_sync_and_async_ones_that_have_waited_for_too_long_fail_in_a_worker(caplog):
+    queue = TroubledQueue()
+    waited = missed(101).errors
+    ids = [
+        queue.enqueue([replace(job("nothing"), task_path="gone.tasks.send", errors=waited, is_async=is_async)])[0].id
+        for is_async in (False, True)
+    ]
+    worker = Worker(queue, threads=1, coroutines=1, lease=30, result_ttl=60)
+    worker.start()
+    wait_until(lambda: all(queue.get(one).status == FAILED for one in ids))
+    worker.retire()
+    assert worker.join(10)
+    assert [queue.get(one).errors[-1].exception_class_path.rpartition(".")[2] for one in ids] == ["UnknownTask"] * 2
+
+
 def test_what_a_worker_has_asked_for_in_vain_goes_back_in_its_old_place():
     queue = TroubledQueue()
     queue.enqueue([replace(job("nothing"), task_path="gone.tasks.send") for _ in range(200)])
