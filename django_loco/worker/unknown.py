@@ -98,12 +98,14 @@ class Missing:
     def note(self, job: Job, record: TaskError) -> None:
         """Take note that a pool could not import the task of ``job``; ``record`` says why."""
         now, path = self._clock(), job.task_path
+        # Without the traceback, of which one is enough: the next may be stored with thousands of jobs.
+        reason = record.traceback.strip().rpartition("\n")[2]
+        record = replace(record, traceback=f"{reason}\n")
         known = self._paths.get(path)
         if known is None:
             if len(self._paths) >= MOST:
                 self._paths.clear()
             self._paths[path] = _Path(record, now + REMEMBERED, now)
-            reason = record.traceback.strip().rpartition("\n")[2]
             logger.warning("Jobs of %s wait for a worker that has this task: %s", path, reason)
         else:
             known.record, known.until = record, now + REMEMBERED

@@ -126,7 +126,9 @@ def test_what_is_known_to_be_missing_is_put_off_without_a_trial(missing):
     missing.note(gone(), RECORD)
     taken = missing.take([*runs(3), *runs(2, "other.task")])
     assert [(run.job.task_path, outcome.status) for run, outcome in taken] == [("gone.tasks.send", READY)] * 3
-    assert all(outcome.error.traceback.startswith(RECORD.traceback) for _, outcome in taken)
+    assert all(
+        outcome.error.traceback.startswith("ImportError: no module named gone\nThis task") for _, outcome in taken
+    )
 
 
 def test_now_and_then_one_is_tried(missing, clock):
