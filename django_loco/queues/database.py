@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -34,7 +33,8 @@ from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from ..job import Job, JobSummary, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
-from .rows import Row, readable_time, shown_job_of, stored_status, summary_of
+from .rows import Row
+from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
 from .unreadable import log, outcomes_of, split
@@ -110,12 +110,10 @@ class DatabaseQueue(Queue):
         """Hand over jobs that are due, best first."""
         with self._reached():
             rows = self._store.take(claim)
-        jobs = [shown_job_of(row) for row in rows]
-        due_at = {job.id: readable_time(row[-1]) or job.due_at for job, row in zip(jobs, rows, strict=True)}
-        readable, unreadable = split(jobs)
+        jobs, unreadable = split(in_order(rows))
         if unreadable:
             self._fail(unreadable)
-        return sorted(readable, key=lambda job: (-job.priority, due_at[job.id], job.id))
+        return jobs
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
@@ -153,8 +151,7 @@ class DatabaseQueue(Queue):
             digits = UUID(job_id).hex
         except ValueError:
             return None
-        rows = self._run(GET, id=digits)
-        return shown_job_of(rows[0]) if rows else None
+        return next(map(shown_job_of, self._run(GET, id=digits)), None)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
@@ -168,10 +165,7 @@ class DatabaseQueue(Queue):
 
     def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status."""
-        counts: Counter[tuple[str, TaskResultStatus]] = Counter()
-        for queue_name, status, count in self._run(COUNTS):
-            counts[str(queue_name), stored_status(status)] += count
-        return dict(counts)
+        return counted(self._run(COUNTS))
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
@@ -181,8 +175,7 @@ class DatabaseQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs, those with a once-key after an hour at the earliest."""
-        keys_older_than = max(older_than, KEY_MEMORY)
-        return len(self._run(PRUNE, before=-older_than, keys_before=-keys_older_than, limit=limit))
+        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY), limit=limit))
 
     def clear(self) -> None:
         """Delete every job of this alias."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .rows import Row, readable_time
+from .rows import Row
+from .shown_rows import readable_time
 from .statements import REGISTER, UNREGISTER, WORKERS
 from .workers import WorkerInfo, WorkerRegistry, text_of_worker, worker_of_text
 

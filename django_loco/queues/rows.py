@@ -6,8 +6,7 @@ Times are UTC and always carry six decimals, so that their texts sort as the tim
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from types import NoneType
@@ -15,8 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from ..compat import TaskError, TaskResultStatus
-from ..job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
-from .unreadable import EPOCH, NOT_OURS, record_of, texts
+from ..job import Job
+from .unreadable import texts
 
 Row = tuple[Any, ...]
 
@@ -49,21 +48,17 @@ COLUMNS = (
     "worker_id",
     "checkpoint",
 )
-#: The columns of which a ``JobSummary`` is made, beside the last error.
-SUMMARY = ("id", "key", "status", "run_after", "enqueued_at", "finished_at")
 TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
 
 #: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
-#: What the table is called in the error of a job that cannot be read.
-TABLE = "django_loco_job"
 
-_statuses = {status.value: status for status in TaskResultStatus}
+STATUSES = {status.value: status for status in TaskResultStatus}
 
 _TEXT, _TEXT_OR_NONE, _TIME = str, (str, NoneType), (str, datetime)
 _TIME_OR_NONE = (*_TIME, NoneType)
 #: The types of the values in a row, in the order of ``COLUMNS``.
-_TYPES: tuple[Any, ...] = (
+TYPES: tuple[Any, ...] = (
     *((str, UUID), _TEXT, _TEXT, _TEXT, _TEXT, int, int, _TIME_OR_NONE, _TIME, _TEXT, _TEXT, _TEXT_OR_NONE, _TEXT),
     *(_TIME_OR_NONE, _TIME_OR_NONE, _TIME_OR_NONE, _TEXT, _TEXT, int, *[_TEXT_OR_NONE] * 4),
 )
@@ -103,7 +98,7 @@ def job_of(row: Sequence[Any]) -> Job:
 
     Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
     """
-    if not all(map(isinstance, row, _TYPES)):
+    if not all(map(isinstance, row, TYPES)):
         raise TypeError("a column has a value of another type")
     return Job(
         id=id_of(row[0]),
@@ -118,7 +113,7 @@ def job_of(row: Sequence[Any]) -> Job:
         tags=words_of(row[9]),
         options=options_of(row[10]),
         key=row[11],
-        status=_statuses[row[12]],
+        status=STATUSES[row[12]],
         started_at=time_of(row[13]),
         last_attempted_at=time_of(row[14]),
         finished_at=time_of(row[15]),
@@ -130,49 +125,6 @@ def job_of(row: Sequence[Any]) -> Job:
         worker_id=row[21],
         checkpoint=row[22],
     )
-
-
-def shown_job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds, or what can be read of it: see ``unreadable``."""
-    try:
-        return job_of(row)
-    except NOT_OURS:
-        return _unreadable(row)
-
-
-def summary_of(row: Sequence[Any]) -> JobSummary:
-    """Return the summary of a job of which ``row`` holds ``SUMMARY`` and the class of its last error."""
-    job_id, key, status, run_after, enqueued_at, finished_at, error = row
-    return JobSummary(
-        id=id_of(job_id),
-        key=key,
-        status=stored_status(status),
-        run_after=readable_time(run_after),
-        enqueued_at=readable_time(enqueued_at) or EPOCH,
-        finished_at=readable_time(finished_at),
-        error=error if isinstance(error, str) and status != SUCCESSFUL.value else "",
-    )
-
-
-def _unreadable(row: Sequence[Any]) -> Job:
-    fields: dict[str, Any] = {"enqueued_at": EPOCH, "status": FAILED}
-    problems = []
-    for column, value, kind in zip(COLUMNS, row, _TYPES, strict=False):
-        try:
-            fields[column] = _read(column, value, kind)
-        except NOT_OURS as error:
-            problems.append(f"{column}: {type(error).__name__}: {error}")
-    where = f"the table {TABLE}, job {row[0]} of {row[2]}"
-    job = Job(**fields | {"id": fields.get("id", str(row[0])), "task_path": UNREADABLE})
-    if job.status in (READY, RUNNING):
-        return replace(job, errors=(*job.errors, record_of(TypeError("; ".join(problems)), where)))
-    return job
-
-
-def _read(column: str, value: Any, kind: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"it is {type(value).__name__}")
-    return _READERS[column](value) if column in _READERS else value
 
 
 def id_of(stored: str | UUID) -> str:
@@ -226,19 +178,6 @@ def time_of(stored: str | datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def readable_time(stored: Any) -> datetime | None:
-    """Return ``time_of``, or ``None`` if that cannot be read either."""
-    try:
-        return time_of(stored)
-    except (*NOT_OURS, AttributeError):
-        return None
-
-
-def stored_status(stored: Any) -> TaskResultStatus:
-    """Return a stored status. One that cannot be read counts as ``FAILED``: nobody runs such a job."""
-    return _statuses.get(stored, FAILED)
-
-
 def text_of_workers(worker_ids: Sequence[str]) -> str:
     """Return worker ids as JSON text."""
     return json.dumps(folded(worker_ids)) if worker_ids else "[]"
@@ -287,16 +226,3 @@ def text_of_errors(errors: Sequence[TaskError]) -> str:
     return json.dumps(
         [{"exception_class_path": error.exception_class_path, "traceback": error.traceback} for error in errors]
     )
-
-
-#: What reads the columns that are not taken as they are.
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "id": id_of,
-    "is_async": bool,
-    "tags": words_of,
-    "options": options_of,
-    "status": _statuses.__getitem__,
-    "worker_ids": workers_of,
-    "errors": errors_of,
-    **dict.fromkeys(TIMES, time_of),
-}

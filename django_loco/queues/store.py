@@ -18,7 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..exceptions import LocoConfigurationError
 from ..job import READY, Job, Outcome, first_id, utcnow
 from .base import Claim
-from .rows import COLUMNS, SUMMARY, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
+from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
+from .shown_rows import SUMMARY
 from .statements import (
     AHEAD,
     CLAIMED,

@@ -267,7 +267,7 @@ class Fetcher:
         absent = self._missing.take(runs)
         for run, outcome in absent:
             if run.settle():
-                self._outbox.add(run, outcome)
+                self._acknowledger.add(run, outcome)
         return [run for run in runs if not run.is_settled] if absent else runs
 
     def _give(self, share: Share, runs: Sequence[Run]) -> None:

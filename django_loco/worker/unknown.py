@@ -69,7 +69,8 @@ def put_off(job: Job, record: TaskError) -> Outcome:
         record = job.errors[-1]
     seconds = min(max(SHORTEST, PART * (now - (since or now)).total_seconds()), LONGEST)
     seconds *= random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311
-    return Outcome.released(job, run_after=now + timedelta(seconds=seconds), error=record)
+    released = Outcome.released(job, run_after=now + timedelta(seconds=seconds), error=record)
+    return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
 @dataclass(slots=True)

@@ -64,7 +64,7 @@ NOT_OURS = [
     *[("jobs", spoilt(at, value)) for at, value in enumerate(WRONG)],
     *[("jobs", spoilt(7, [["a"]])), ("states", "no JSON"), ("states", "[]")],
     *[("states", spoilt(at, value, STATE)) for at, value in ((0, "GONE"), (1, "now"), (5, 0), (6, [1]), (7, "0"))],
-    *[("states", spoilt(at, value, STATE)) for at, value in ((5, [7]), (6, [[None, 1]]))],
+    *[("states", spoilt(at, value, STATE)) for at, value in ((5, [-7]), (5, [None]), (6, [[None, 1]]))],
 ]
 
 
