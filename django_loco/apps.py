@@ -8,6 +8,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 
+from .aliases import check_aliases
 from .checks import (
     check_commands,
     check_components,
@@ -39,6 +40,7 @@ class LocoConfig(AppConfig):
             check_settings,
             check_queues,
             check_task_options,
+            check_aliases,
             check_schedules,
             check_components,
             check_commands,

@@ -27,7 +27,7 @@ from .loading import may_be_imported
 from .log import bound
 from .queues import Queue, queue_for
 from .queues.patience import unlimited
-from .results import load_task, result_of
+from .results import load_task, result_of, shown_result_of
 from .serialization import encode_call
 from .signing import sign
 from .sizes import require_size_together
@@ -142,7 +142,7 @@ class LocoBackend(BaseTaskBackend):
             job = self.queue.get(digits)
         if job is None:
             raise TaskResultDoesNotExist(result_id)
-        return result_of(job)
+        return shown_result_of(job)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         """Find the one fault that keeps ``django_loco.checks`` from being run at all."""

@@ -5,6 +5,7 @@ loco.E002  a queue cannot be made of a TASKS alias
 loco.E003  a schedule is wrong (only that one is off)
 loco.E004  a component cannot be run
 loco.E005  TASKS uses the app, but it is not installed: django_loco.backend finds that
+loco.E006  two tasks claim the same alias, or a task is where an alias was
 loco.E007  LOCO["COMMANDS"] names a management command that there is not
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
@@ -18,7 +19,7 @@ loco.W011  jobs wait where no worker takes them (those in a database: --database
 loco.W012  jobs wait, and no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that runs any code
 
-A queue adds what it has to say of its store: django_loco.queues.redis_check.
+A queue adds what it has to say of its store: django_loco.queues.redis_check. E006 is found by django_loco.aliases.
 """
 
 from __future__ import annotations

@@ -59,6 +59,9 @@ class LocoSettings:
     ERRORS_KEPT: int = 20
     """Of how many attempts, from the first on and again up to the last, the errors and workers are kept."""
 
+    UNKNOWN_TASK_TTL: float = 604_800
+    """Seconds after which a job fails whose task no worker has."""
+
     ENQUEUE_ON_COMMIT: bool = True
     """Whether a job enqueued inside ``atomic()`` waits for the commit (or is part of the transaction)."""
 
@@ -126,6 +129,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "MAX_RESULT_SIZE": (_whole, "a whole number of bytes, 1 or more"),
     "MAX_TRACEBACK_SIZE": (_whole, "a whole number of bytes, 1 or more"),
     "ERRORS_KEPT": (_whole, "a whole number of attempts, 1 or more"),
+    "UNKNOWN_TASK_TTL": (is_seconds, _SECONDS),
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),

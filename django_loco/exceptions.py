@@ -56,7 +56,10 @@ class QueueFull(QueueError):
 
 
 class UnknownTask(LocoError):
-    """A stored job names a task that cannot be imported here. The job is kept for a worker that can."""
+    """A stored job names a task that cannot be imported here.
+
+    The job is kept for a worker that can import it. After ``LOCO["UNKNOWN_TASK_TTL"]`` seconds it fails with this.
+    """
 
 
 class InvalidSignature(LocoError):

@@ -17,6 +17,8 @@ from .exceptions import LostJob
 
 #: How often a job may take its worker down before it fails as ``LostJob``.
 MAX_LOST = 3
+#: The ``task_path`` of a job that cannot be read as it is stored.
+UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
 #: Among the options of a job, its signature: see ``signing``.
@@ -37,6 +39,11 @@ def new_id() -> str:
     random = int.from_bytes(os.urandom(10))
     high, low = random >> 68, random & ((1 << 62) - 1)
     return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+
+
+def first_id(moment: datetime) -> str:
+    """Return the lowest id that ``new_id`` can return at ``moment``."""
+    return f"{int(moment.timestamp() * 1000):012x}{'0' * 20}"
 
 
 Value = TypeVar("Value")
@@ -116,6 +123,11 @@ class Job:
     """Who holds it, while ``RUNNING``."""
 
     @property
+    def is_readable(self) -> bool:
+        """Whether its stored form could be read. If not, nobody can run it, and its last error says why."""
+        return self.task_path != UNREADABLE
+
+    @property
     def overrides(self) -> Mapping[str, Any]:
         """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
         if REQUEST not in self.options and SIGNATURE not in self.options:
@@ -156,6 +168,40 @@ class Job:
 
 
 @value
+class JobSummary:
+    """How far a job has come, without what may be large: its arguments, its return value and its tracebacks."""
+
+    id: str
+    key: str | None
+    status: TaskResultStatus
+    run_after: datetime | None
+    """The earliest time of its first run, or of the next one after its last attempt."""
+
+    enqueued_at: datetime
+    finished_at: datetime | None
+    error: str = ""
+    """The class of the last error; empty if there was none, or the job has succeeded after all."""
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        """Return the summary of ``job``."""
+        return cls(
+            id=job.id,
+            key=job.key,
+            status=job.status,
+            run_after=job.run_after,
+            enqueued_at=job.enqueued_at,
+            finished_at=job.finished_at,
+            error=job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else "",
+        )
+
+    @property
+    def due_at(self) -> datetime:
+        """When it may run."""
+        return self.run_after or self.enqueued_at
+
+
+@value
 class Outcome:
     """How a run ended. ``job`` is the job as it was fetched, token and all."""
 
@@ -190,7 +236,12 @@ class Outcome:
 
     @classmethod
     def of_dead_worker(cls, job: Job) -> Outcome:
-        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time."""
+        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time.
+
+        One that cannot be read is ``FAILED`` at once.
+        """
+        if not job.is_readable:
+            return cls(job=job, status=FAILED, spent=False, lost=True, error=job.errors[-1])
         if job.lost + 1 < MAX_LOST:
             return cls(job=job, status=READY, spent=False, lost=True)
         story = f"{LostJob.__module__}.{LostJob.__qualname__}"

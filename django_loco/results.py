@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -14,12 +14,14 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils import timezone
 
+from . import aliases
 from .compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from .conf import LocoSettings, loco_settings
 from .exceptions import UnknownTask
 from .job import RUNNING, SUCCESSFUL, Job
 from .loading import load_module
 from .plain_text import one_line
+from .queues.unreadable import NOT_OURS, record_of
 from .retry import TASK_OPTIONS, Policy, is_exception_type, revive
 from .serialization import decode, decode_call
 from .stored_options import restored
@@ -29,17 +31,28 @@ logger = logging.getLogger("django_loco.worker")
 
 
 def load_task(path: str) -> Task[..., Any]:
-    """Return the task at ``path``, whose module is imported if ``loading.may_be_imported`` allows it.
+    """Return the task at ``path``, or the one that was there before it was renamed.
 
-    Raises ``UnknownTask`` if there is none in this process, and what the module raises when it is imported.
+    Its module is imported if ``loading.may_be_imported`` allows it. Raises ``UnknownTask`` if there is none in this
+    process, and what the module raises when it is imported.
     """
+    try:
+        return _loaded(path)
+    except UnknownTask:
+        renamed = aliases.target_of(path)
+        if renamed is None:
+            raise
+    return _loaded(renamed)
+
+
+def _loaded(path: str) -> Task[..., Any]:
     module, _, name = path.rpartition(".")
     try:
         found = _named(module, name)
     except ImportError as error:
         raise UnknownTask(
-            f"{one_line(path)} cannot be imported here ({one_line(error)}). Deploy the code that has it, or delete its "
-            "jobs."
+            f"{one_line(path)} cannot be imported here ({one_line(error)}). Deploy the code that has it, name it in "
+            "the aliases of the task that has replaced it, or delete its jobs."
         ) from error
     if not isinstance(found, Task):
         raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
@@ -104,9 +117,10 @@ _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
     restored = _restored(path, options)
     declared = {name: getattr(task, name, None) for name in TASK_OPTIONS}
+    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task under either path
     layers = [
         {name: revive(name, value) for name, value in layer.items() if value is not None and name not in restored}
-        for layer in (declared, loco.TASKS.get(path, {}))
+        for layer in (declared, configured)
     ]
     return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, *layers, restored)
 
@@ -164,6 +178,15 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
         },
     )
     return result
+
+
+def shown_result_of(job: Job) -> TaskResult[..., Any]:
+    """Return ``result_of`` a stored job; if its call or its value cannot be read, without them and with an error."""
+    try:
+        return result_of(job)
+    except NOT_OURS as error:
+        errors = (*job.errors, record_of(error, f"TASKS[{job.backend!r}], job {job.id}"))
+        return result_of(replace(job, arguments="[[],{}]", options={}, return_value=None, errors=errors))
 
 
 #: For fields that ``TaskResult`` may get one day.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, Par
 
 from asgiref.sync import sync_to_async
 
+from . import aliases
 from .compat import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_QUEUE_NAME,
@@ -88,6 +89,9 @@ class LocoTask(_Task[P, R]):
     tags: tuple[str, ...] | None = None
     """Words by which a worker can choose jobs (``--tags``)."""
 
+    aliases: tuple[str, ...] = ()
+    """Paths at which this task was before: jobs that were stored under them run as this one."""
+
     run_after_delay: timedelta | None = None
     """Set by ``using(run_after=timedelta(...))``: how long after ``enqueue()`` it may run."""
 
@@ -117,8 +121,19 @@ class LocoTask(_Task[P, R]):
                 object.__setattr__(self, name, tuple(value))
         if callable(self.backoff) and "backoff" not in self.overrides:
             backoff_function(self.backoff)
+        self._register_aliases()
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
         Task.__post_init__(self)
+
+    def _register_aliases(self) -> None:
+        given: Any = self.aliases
+        if not isinstance(given, list | tuple) or not all(map(_is_path, given)):
+            raise InvalidTask(
+                f"{self.module_path}: aliases is {given!r}; it must be a list of dotted paths where it was before."
+            )
+        if given:
+            object.__setattr__(self, "aliases", tuple(given))
+            aliases.register(self.module_path, given)
 
     def using(
         self,
@@ -161,6 +176,10 @@ class LocoTask(_Task[P, R]):
         return replace(self, **changes)
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and "." in value and all(part.isidentifier() for part in value.split("."))
+
+
 def _require_known(given: Iterable[str], known: Sequence[str], where: str) -> None:
     for name in given:
         if name not in known:
@@ -182,6 +201,7 @@ def task(
     no_retry_on: Sequence[type[BaseException]] | None = ...,
     timeout: float | None = ...,
     tags: Sequence[str] | None = ...,
+    aliases: Sequence[str] = ...,
 ) -> Callable[[Callable[Concatenate[TaskContext[Any, Any], P], R]], LocoTask[P, R]]: ...
 @overload
 def task(
@@ -196,6 +216,7 @@ def task(
     no_retry_on: Sequence[type[BaseException]] | None = ...,
     timeout: float | None = ...,
     tags: Sequence[str] | None = ...,
+    aliases: Sequence[str] = ...,
 ) -> Callable[[Callable[P, R]], LocoTask[P, R]]: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a module-level function, sync or async: ``@task`` or ``@task(max_attempts=5, ...)``.
@@ -205,7 +226,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         queue_name: one of ``TASKS[backend]["QUEUES"]``.
         backend: the alias in ``TASKS``.
         takes_context: whether the function's first argument, ``context``, is a ``JobContext``.
-        max_attempts, backoff, retry_on, no_retry_on, timeout, tags: see ``LocoTask``.
+        max_attempts, backoff, retry_on, no_retry_on, timeout, tags, aliases: see ``LocoTask``.
 
     Raises ``InvalidTask`` for options out of range and ``TypeError`` for unknown ones.
     """

@@ -15,6 +15,10 @@ Whose clock
 Leases and due times are compared with one clock per queue: the database's own where several machines share
 it, this machine's elsewhere. No two machines have to agree.
 
+That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due whatever
+it says, and so is one that was handed back. Leases may all seem to have run out: who rescues watches ``clock`` and its
+own monotonic clock, and if they part it waits until all live holders have renewed.
+
 To write a queue of your own, fill in the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 """
@@ -22,6 +26,7 @@ it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 from __future__ import annotations
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +38,7 @@ from django.core.checks import CheckMessage
 from ..compat import TaskResultStatus
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
-from ..job import Job, Outcome
+from ..job import Job, JobSummary, Outcome
 from .patience import limited
 from .workers import WorkerRegistry
 
@@ -114,6 +119,10 @@ class Queue(ABC):
     def registry(self) -> WorkerRegistry:
         """The workers that take jobs from it."""
 
+    def clock(self) -> float:
+        """Return the seconds, since whenever, on the clock that judges leases; by default this machine's."""
+        return time.time()
+
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs, all or none, in one round trip; return those stored.
@@ -167,10 +176,11 @@ class Queue(ABC):
         """Return a job, finished or not; ``None`` if there is no such (or it has been pruned)."""
 
     @abstractmethod
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return up to ``limit`` jobs of which ``job.series`` is ``name``, finished or not, the newest first.
 
-        In one round trip, and without looking at other jobs: it is asked every second, of queues of any length.
+        In one round trip, and without reading other jobs or what these have returned: schedulers ask it every second,
+        of queues of any length.
         """
 
     @abstractmethod

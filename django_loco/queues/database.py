@@ -6,6 +6,7 @@ data it works on is, and is not if that is rolled back.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +30,17 @@ from django.utils.module_loading import import_string
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
-from ..job import Job, Outcome
+from ..job import Job, JobSummary, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
-from .rows import Row, job_of, time_of
+from .rows import Row
+from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
 from .store import Store
+from .unreadable import log, outcomes_of, split
 from .waiter import Waiter
+
+logger = logging.getLogger("django_loco.queues")
 
 #: The engines by what Django calls their vendor: how they store and how they wait.
 ENGINES = {
@@ -44,8 +49,8 @@ ENGINES = {
 }
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
-#: Seconds that a rescue may wait for its turn to write. One that waited longer leaves the next turn to the heartbeats
-#: of live workers: they waited as long, and what seems expired may be theirs.
+#: Seconds that a rescue may wait for its turn to write, by either clock. One that waited longer leaves the next turn to
+#: the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
 HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column")
@@ -88,6 +93,11 @@ class DatabaseQueue(Queue):
         """The workers that take jobs from it, on all machines."""
         return DatabaseRegistry(self._run)
 
+    def clock(self) -> float:
+        """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
+        with self._reached():
+            return self._store.clock()
+
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs as part of the caller's transaction, if one is open."""
         if not jobs:
@@ -99,9 +109,11 @@ class DatabaseQueue(Queue):
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():
-            rows = self._store.claim(claim)
-        rows.sort(key=lambda row: (-row[5], row[-1], row[0]))
-        return [job_of(row) for row in rows]
+            rows = self._store.take(claim)
+        jobs, unreadable = split(in_order(rows))
+        if unreadable:
+            self._fail(unreadable)
+        return jobs
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
@@ -133,11 +145,13 @@ class DatabaseQueue(Queue):
             if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
             try:
-                return [*self._rescue(limit)]
+                jobs, unreadable = split(self._rescue(limit))
             except OperationalError as error:
                 if self._store.is_conflict(error):
                     return []  # Others are about it.
                 raise
+        log(self.alias, unreadable)
+        return jobs
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -145,33 +159,31 @@ class DatabaseQueue(Queue):
             digits = UUID(job_id).hex
         except ValueError:
             return None
-        rows = self._run(GET, id=digits)
-        return job_of(rows[0]) if rows else None
+        return next(map(shown_job_of, self._run(GET, id=digits)), None)
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        return [job_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
         having = f"AND {self._store.names['status']} = '{status.value}'" if status else ""
-        return [job_of(row) for row in self._run(LIST, having=having, limit=limit)]
+        return [shown_job_of(row) for row in self._run(LIST, having=having, limit=limit)]
 
     def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status."""
-        return {(queue_name, TaskResultStatus(status)): count for queue_name, status, count in self._run(COUNTS)}
+        return counted(self._run(COUNTS))
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
         wanted, parameters = self._store.wanted(Claim(worker_id="", lease=0, queues=queues))
         rows = self._run(OLDEST_DUE, wanted=wanted, now=0, **parameters)
-        return time_of(min((first for (first,) in rows if first is not None), default=None))
+        return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs, those with a once-key after an hour at the earliest."""
-        keys_older_than = max(older_than, KEY_MEMORY)
-        return len(self._run(PRUNE, before=-older_than, keys_before=-keys_older_than, limit=limit))
+        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY), limit=limit))
 
     def clear(self) -> None:
         """Delete every job of this alias."""
@@ -207,13 +219,20 @@ class DatabaseQueue(Queue):
             connection.close()
 
     def _rescue(self, limit: int) -> Sequence[Job]:
-        began = time.monotonic()
+        began, clock = time.monotonic(), time.time()
         with transaction.atomic(using=self._database, savepoint=False):
-            if time.monotonic() - began > HELD_UP:
+            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
+            if max(time.monotonic() - began, abs(time.time() - clock)) > HELD_UP:
                 return []
-            outcomes = [Outcome.of_dead_worker(job_of(row)) for row in self._store.expired(limit)]
             freed = self._store.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def _fail(self, unreadable: Sequence[Job]) -> None:
+        """Let fetched jobs fail that cannot be run. If that cannot be stored now, ``rescue`` does it later."""
+        try:
+            self.finish(outcomes_of(self.alias, unreadable))
+        except QueueUnavailable:
+            logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
 
     def _engine(self) -> tuple[type[Store], type[Waiter]]:
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .rows import Row, time_of
+from .rows import Row
+from .shown_rows import readable_time
 from .statements import REGISTER, UNREGISTER, WORKERS
 from .workers import WorkerInfo, WorkerRegistry, text_of_worker, worker_of_text
 
@@ -34,5 +35,5 @@ class DatabaseRegistry(WorkerRegistry):
 
 
 def _seconds(before: Any, after: Any) -> float:
-    first, second = time_of(before), time_of(after)
+    first, second = readable_time(before), readable_time(after)
     return (second - first).total_seconds() if first and second else 0.0

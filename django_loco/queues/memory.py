@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..compat import TaskResultStatus
 from ..exceptions import QueueFull
-from ..job import READY, Job, Outcome, utcnow
+from ..job import READY, Job, JobSummary, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue, status_of
 from .keys import Keys
@@ -71,6 +71,10 @@ class MemoryQueue(Queue):
     def registry(self) -> MemoryRegistry:
         """The workers of this process."""
         return self._registry
+
+    def clock(self) -> float:
+        """Return the seconds on the monotonic clock."""
+        return time.monotonic()
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
@@ -151,10 +155,11 @@ class MemoryQueue(Queue):
         with self._changed:
             return self._known(job_id)
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         with self._changed:
-            return [job for job_id in self._series.newest(name, limit) if (job := self._known(job_id))]
+            jobs = map(self._known, self._series.newest(name, limit))
+            return [JobSummary.of(job) for job in jobs if job]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
@@ -254,10 +259,11 @@ class MemoryQueue(Queue):
                 "Try again later, raise the limit or add workers."
             )
 
-    def _add(self, jobs: Sequence[Job]) -> None:
+    def _add(self, jobs: Sequence[Job], due: Collection[str] = ()) -> None:
+        """Let ``jobs`` wait; those whose id is among ``due`` have been due before, whatever the clock says now."""
         now = utcnow()
         for job in jobs:
-            self._arrivals += self._waiting.add(job, now)
+            self._arrivals += self._waiting.add(job, now, is_due=job.id in due)
             self._series.add(job)
             self.keys.note(job)
         self._changed.notify_all()
@@ -276,7 +282,7 @@ class MemoryQueue(Queue):
         hold = self._held.get(job.id)
         return job if hold is None or hold.job.checkpoint is None else replace(job, checkpoint=hold.job.checkpoint)
 
-    def _settle(self, outcomes: Iterable[Outcome]) -> Sequence[Job]:
+    def _settle(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
         jobs = [replace(outcome, job=self._with_checkpoint(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self._held[job.id]
@@ -284,5 +290,8 @@ class MemoryQueue(Queue):
                 self._finished[job.id] = job
         while self._max_results is not None and len(self._finished) > self._max_results:
             self._series.drop(self._finished.popitem(last=False)[1])
-        self._add([job for job in jobs if job.status == READY])
+        self._add(
+            [job for job in jobs if job.status == READY],
+            due={outcome.job.id for outcome in outcomes if outcome.run_after is None},
+        )
         return jobs

@@ -68,6 +68,14 @@ CLAIM = """
     )
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
+#: Not by the functions for JSON: one text that is none would make them fail for all rows. What looks like a key inside
+#: a traceback has backslashes before its quotes.
+LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
+#: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
+READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
+    THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
+#: By the server's clock, which judges due times, and not by that of this machine, which makes ids.
+ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
 HELD = """
     SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
     JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
@@ -89,6 +97,8 @@ class PostgresStore(Store):
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
     contains: ClassVar[str] = "strpos"
+    id_now: ClassVar[str] = ID_NOW
+    last_error: ClassVar[str] = LAST_ERROR
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -121,6 +131,11 @@ class PostgresStore(Store):
             until=claim.lease,
             **parameters,
         )
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(seconds)
 
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
         """Run a statement that returns ids, with a notification if it ``wakes`` workers and none is under way."""
@@ -179,7 +194,7 @@ class PostgresStore(Store):
 
     def read(self, column: str, kind: str) -> str:
         """Return times without a zone, in UTC; otherwise they would come in the zone of the connection."""
-        return f"{column} AT TIME ZONE 'UTC'" if kind == "DateTimeField" else column
+        return READ_TIME.format(column=column) if kind == "DateTimeField" else column
 
     @cached_property
     def _insert(self) -> str:

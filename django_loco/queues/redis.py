@@ -32,7 +32,6 @@ for which it gets the same jobs again. So a worker loses no jobs between the ser
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import threading
 import time
@@ -46,17 +45,15 @@ from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
-from ..job import FAILED, READY, Job, Outcome, utcnow
-from ..plain_text import one_line
+from ..job import FAILED, READY, Job, JobSummary, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
-from .redis_scripts import CHECKPOINT, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
+from .redis_scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
 from .redis_server import RedisServer
-from .redis_text import UNREADABLE, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word
+from .redis_text import ids_of, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word, words_of
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
-
-logger = logging.getLogger("django_loco.queues")
+from .unreadable import log, outcomes_of, split
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
@@ -105,13 +102,17 @@ class RedisQueue(Queue):
         """The workers that take jobs from it, on all machines."""
         return RedisRegistry(self.server)
 
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        return int(self.server.run(CLOCK, ())) / 1e6
+
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs."""
         if not jobs:
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
         told = lines(chain.from_iterable(map(told_of_job, jobs)))
-        refused = _ids(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -133,7 +134,7 @@ class RedisQueue(Queue):
         if not jobs:
             return set()
         told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return _ids(self.server.run(RENEW, (_micros(lease), told)))
+        return ids_of(self.server.run(RENEW, (_micros(lease), told)))
 
     def checkpoint(self, job: Job, text: str) -> bool:
         """Store a checkpoint; return whether the job is still held."""
@@ -146,7 +147,9 @@ class RedisQueue(Queue):
             return []
         outcomes = [Outcome.of_dead_worker(job) for job in expired]
         refused, _ = self._exchange(outcomes, None, only_expired=True)
-        return [outcome.applied() for outcome in outcomes if outcome.job.id not in refused]
+        freed, unreadable = split(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
+        log(self.alias, unreadable)
+        return [*freed]
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -154,10 +157,10 @@ class RedisQueue(Queue):
             return None
         return next(iter(self._shown(lines([job_id]))), None)
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         rows = self.server.run(SERIES, (start_of_series(name), limit))
-        return [*jobs_of(self.alias, _decoded(rows))]
+        return [JobSummary.of(job) for job in jobs_of(self.alias, _decoded(rows))]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
@@ -175,7 +178,7 @@ class RedisQueue(Queue):
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        oldest = self.server.run(OLDEST, (_words(queues),)).decode()
+        oldest = self.server.run(OLDEST, (words_of(queues),)).decode()
         return moment_of(int(oldest)) if oldest else None
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -229,29 +232,21 @@ class RedisQueue(Queue):
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))
-        if unreadable := [job for job in jobs if job.task_path == UNREADABLE]:
-            self._fail(unreadable)
-            jobs = [job for job in jobs if job.task_path != UNREADABLE]
+        jobs, unreadable = split(jobs)
+        if unreadable:  # until they have failed, their fetch does not count as answered
+            self._exchange(outcomes_of(self.alias, unreadable), None)
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
         if claim:
             self._local.nonce = None
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
-        return _ids(refused), jobs
-
-    def _fail(self, unreadable: Sequence[Job]) -> None:
-        """Let those fail that nobody can run. Until they have, their fetch does not count as answered."""
-        for job in unreadable:
-            logger.error(
-                "Job %s of TASKS[%r] fails. %s", job.id, self.alias, one_line(job.errors[-1].traceback.strip())
-            )
-        self._exchange([Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable], None)
+        return ids_of(refused), jobs
 
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
         room = (claim.threads, claim.coroutines)
-        names = (_words(claim.queues), _words(claim.tags))
+        names = (words_of(claim.queues), words_of(claim.tags))
         return self._local.nonce, word(claim.worker_id), _micros(claim.lease), *room, *names
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
@@ -299,11 +294,3 @@ def _decoded(answer: bytes) -> str:
 
 def _micros(seconds: float) -> int:
     return round(seconds * 1e6)
-
-
-def _words(names: Sequence[str] | None) -> str:
-    return "*" if names is None else lines(map(word, dict.fromkeys(names)))
-
-
-def _ids(answer: bytes) -> set[str]:
-    return set(answer.decode().split("\n")) if answer else set()

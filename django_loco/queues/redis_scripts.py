@@ -24,10 +24,11 @@ EXCHANGE = Script(
     *("ready", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
+CLOCK = Script("leases", "clock")
 CHECKPOINT = Script("states held", "checkpoint")
 ROWS = Script("jobs states held leases", "show", "rows")
 FIND = Script("jobs states held", "show", "find")
-SERIES = Script("jobs states held series", "show", "series")
+SERIES = Script("jobs states held finished counts series", "show", "series")
 OLDEST = Script("ready tagged deferred", "ready", "oldest")
 PRUNE = Script("jobs states index finished failed once counts series", "prune")
 REGISTER = Script("workers", "register")
@@ -35,8 +36,16 @@ WORKERS = Script("workers", "workers")
 PROBE = Script("probe:hash probe:sorted probe:text", "probe")
 #: The commands that scripts use, as ``PROBE`` tries them: each once, and what one of them stores another one deletes.
 COMMANDS = (
-    *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HGETALL *1", "HDEL *1 a"),
-    *("ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0", "ZRANGEBYLEX *2 - +"),
+    *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HKEYS *1", "HGETALL *1"),
+    *(
+        "HDEL *1 a",
+        "ZADD *2 0 a",
+        "ZSCORE *2 a",
+        "ZCARD *2",
+        "ZCOUNT *2 -inf +inf",
+        "ZRANGE *2 0 0",
+        "ZRANGEBYLEX *2 - +",
+    ),
     *("ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf", "PEXPIRE *2 1000", "ZREM *2 a"),
     *("SET *3 a PX 1000", "GET *3"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from json import JSONDecoder
 from json.encoder import encode_basestring_ascii as quote
@@ -17,11 +17,11 @@ from types import NoneType
 from typing import Any
 
 from ..compat import TaskError, TaskResultStatus
-from ..job import READY, RUNNING, Job, Outcome
+from ..job import READY, RUNNING, UNREADABLE, Job, Outcome
 from ..serialization import encode
 from .rows import folded, unfolded
+from .unreadable import EPOCH, NOT_OURS, record_of, texts
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 #: A place has three digits for the priority, which Django keeps between -100 and 100, turned round.
 HIGHEST = 500
@@ -36,10 +36,6 @@ NEW = Job(task_path="", backend="")
 _NUMBER, _TEXT = (int, NoneType), (str, NoneType)
 FIXED = (str, str, str, int, bool, _NUMBER, int, list, dict, _TEXT)
 STATE = (str, _NUMBER, _NUMBER, _NUMBER, _NUMBER, list, list, int, _TEXT, _TEXT)
-#: What may go wrong with a text that is not ours.
-NOT_OURS = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
-#: The path of the task of a job whose text cannot be read.
-UNREADABLE = "(unreadable)"
 
 _statuses = {status.value: status for status in TaskResultStatus}
 _read = JSONDecoder().decode
@@ -83,6 +79,16 @@ def start_of_series(name: str) -> str:
 def lines(values: Iterable[object]) -> str:
     """Return the text that the function of this name in ``redis_common.lua`` takes apart."""
     return "".join([f"{value}\n" for value in values])
+
+
+def words_of(names: Iterable[str] | None) -> str:
+    """Return names as ``words`` in ``redis_ready.lua`` takes them apart; ``None``: all."""
+    return "*" if names is None else lines(map(word, dict.fromkeys(names)))
+
+
+def ids_of(answer: bytes) -> set[str]:
+    """Return the ids that a script has named, a line each."""
+    return set(answer.decode().split("\n")) if answer else set()
 
 
 def told_of_job(job: Job) -> tuple[object, ...]:
@@ -155,8 +161,6 @@ def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
 def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
     values = _values(fixed, FIXED)
     path, arguments, queue_name, priority, is_async, run_after, enqueued_at, tags, options, key = values
-    if tags and not all(isinstance(tag, str) for tag in tags):
-        raise TypeError(f"its tags are {tags}")
     state, _, checkpoint = state.partition("\t")
     past: dict[str, Any] = _past(state) if state else {"run_after": _moment(run_after)}
     if checkpoint:
@@ -172,7 +176,7 @@ def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job
         priority=priority,
         is_async=is_async,
         enqueued_at=moment_of(enqueued_at),
-        tags=tuple(tags),
+        tags=texts(tags),
         options=options,
         key=key,
         **past,
@@ -181,14 +185,12 @@ def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job
 
 def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception) -> Job:
     """Return what can be told of a job whose text is not ours. Nobody can run it."""
-    reason = f"{type(error).__name__}: the job cannot be read as it is stored in Redis: {error}\n"
-    story = TaskError(exception_class_path=f"{type(error).__module__}.{type(error).__qualname__}", traceback=reason)
     try:
         past = _past(state.partition("\t")[0])
     except NOT_OURS:
         past = {"status": READY, "errors": ()}
-    if past["status"] == READY:
-        past["errors"] = (*past["errors"], story)
+    if held or past["status"] == READY:
+        past["errors"] = (*past["errors"], record_of(error, "Redis"))
     if held:
         past |= _claim(past.get("started_at"), held)
         past["queue_name"] = _read(held.rpartition("\t")[2])
@@ -211,7 +213,7 @@ def _past(state: str) -> dict[str, Any]:
         "last_attempted_at": _moment(last),
         "finished_at": _moment(finished_at),
         "worker_ids": unfolded(worker_ids),
-        "errors": tuple(TaskError(exception_class_path=path, traceback=text) for path, text in errors),
+        "errors": tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors)),
         "lost": lost,
         "return_value": return_value,
     }

@@ -9,10 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from ..compat import TaskError, TaskResultStatus
 from ..job import Job
+from .unreadable import texts
 
 Row = tuple[Any, ...]
 
@@ -47,7 +50,18 @@ COLUMNS = (
 )
 TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
 
-_statuses = {status.value: status for status in TaskResultStatus}
+#: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
+BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
+
+STATUSES = {status.value: status for status in TaskResultStatus}
+
+_TEXT, _TEXT_OR_NONE, _TIME = str, (str, NoneType), (str, datetime)
+_TIME_OR_NONE = (*_TIME, NoneType)
+#: The types of the values in a row, in the order of ``COLUMNS``.
+TYPES: tuple[Any, ...] = (
+    *((str, UUID), _TEXT, _TEXT, _TEXT, _TEXT, int, int, _TIME_OR_NONE, _TIME, _TEXT, _TEXT, _TEXT_OR_NONE, _TEXT),
+    *(_TIME_OR_NONE, _TIME_OR_NONE, _TIME_OR_NONE, _TEXT, _TEXT, int, *[_TEXT_OR_NONE] * 4),
+)
 
 
 def row_of(job: Job) -> Row:
@@ -80,9 +94,14 @@ def row_of(job: Job) -> Row:
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID."""
+    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID.
+
+    Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
+    """
+    if not all(map(isinstance, row, TYPES)):
+        raise TypeError("a column has a value of another type")
     return Job(
-        id=row[0] if isinstance(row[0], str) else row[0].hex,
+        id=id_of(row[0]),
         backend=row[1],
         task_path=row[2],
         arguments=row[3],
@@ -91,21 +110,52 @@ def job_of(row: Sequence[Any]) -> Job:
         is_async=bool(row[6]),
         run_after=time_of(row[7]),
         enqueued_at=time_of(row[8]),  # type: ignore[arg-type]
-        tags=() if row[9] == "[]" else tuple(json.loads(row[9])),
-        options={} if row[10] == "{}" else json.loads(row[10]),
+        tags=words_of(row[9]),
+        options=options_of(row[10]),
         key=row[11],
-        status=_statuses[row[12]],
+        status=STATUSES[row[12]],
         started_at=time_of(row[13]),
         last_attempted_at=time_of(row[14]),
         finished_at=time_of(row[15]),
-        worker_ids=() if row[16] == "[]" else unfolded(json.loads(row[16])),
-        errors=() if row[17] == "[]" else tuple(TaskError(**error) for error in json.loads(row[17])),
+        worker_ids=workers_of(row[16]),
+        errors=errors_of(row[17]),
         lost=row[18],
         return_value=row[19],
         token=row[20],
         worker_id=row[21],
         checkpoint=row[22],
     )
+
+
+def id_of(stored: str | UUID) -> str:
+    """Return a job's id, which PostgreSQL gives as a UUID."""
+    return stored if isinstance(stored, str) else stored.hex
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return what ``text_of_tags`` was given."""
+    return () if text == "[]" else texts(json.loads(text))
+
+
+def workers_of(text: str) -> tuple[str, ...]:
+    """Return what ``text_of_workers`` was given."""
+    return () if text == "[]" else unfolded(json.loads(text))
+
+
+def options_of(text: str) -> Mapping[str, Any]:
+    """Return what ``text_of_options`` was given."""
+    options = {} if text == "{}" else json.loads(text)
+    if not isinstance(options, dict):
+        raise TypeError("it is not a JSON object")
+    return options
+
+
+def errors_of(text: str) -> tuple[TaskError, ...]:
+    """Return what ``text_of_errors`` was given."""
+    if text == "[]":
+        return ()
+    errors = [texts([error["exception_class_path"], error["traceback"]]) for error in json.loads(text)]
+    return tuple(TaskError(exception_class_path=path, traceback=story) for path, story in errors)
 
 
 def stored_time(moment: datetime) -> str:
@@ -122,7 +172,10 @@ def time_of(stored: str | datetime | None) -> datetime | None:
     """Return what ``text_of_time`` was given, or what a database made of it."""
     if stored is None:
         return None
-    return (datetime.fromisoformat(stored) if isinstance(stored, str) else stored).replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    if moment == BEYOND:
+        raise ValueError("it is beyond the calendar")
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def text_of_workers(worker_ids: Sequence[str]) -> str:
@@ -138,10 +191,10 @@ def folded(worker_ids: Sequence[str]) -> list[str | int]:
     return [item for worker_id, group in groups for item in (group if worker_id else (len(group),))]
 
 
-def unfolded(items: Sequence[str | int]) -> tuple[str, ...]:
-    """Return the worker ids that ``folded`` was given. Raises ``ValueError`` for a number that cannot be ours."""
-    if all(type(item) is str for item in items):
-        return tuple(items)  # type: ignore[arg-type]
+def unfolded(items: object) -> tuple[str, ...]:
+    """Return the worker ids that ``folded`` was given. Raises ``TypeError`` or ``ValueError`` for what is not ours."""
+    if not isinstance(items, list) or not all(type(item) in (str, int) for item in items):
+        raise TypeError("it is not a list of texts and numbers")
     if odd := [item for item in items if isinstance(item, int) and not 0 < item <= MAX_ATTEMPTS]:
         raise ValueError(f"{odd[0]} attempts")
     return tuple(word for item in items for word in (("",) * item if isinstance(item, int) else (item,)))

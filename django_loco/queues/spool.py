@@ -28,6 +28,7 @@ from ..compat import task_backends
 from ..job import Job, new_id
 from .private import NotPrivate, create_file, make_folder, open_file, require_folder
 from .rows import COLUMNS, job_of, row_of
+from .unreadable import NOT_OURS
 
 logger = logging.getLogger(__name__)
 
@@ -151,11 +152,8 @@ def _locked(path: Path) -> Iterator[list[bytes] | None]:
 
 def _job(path: Path, number: int, line: bytes) -> Job | None:
     try:
-        document = json.loads(line)
-        if not isinstance(document["priority"], int):
-            raise TypeError("priority is no number")
-        return job_of([{"checkpoint": None, **document}[column] for column in COLUMNS])
-    except (ValueError, LookupError, TypeError, AttributeError):
+        return job_of([{"checkpoint": None, **json.loads(line)}[column] for column in COLUMNS])
+    except NOT_OURS:
         logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
         return None
 

@@ -62,6 +62,7 @@ CLAIM = """
         ORDER BY {due_at}, {id} LIMIT %(room)s)
     RETURNING {columns}
 """
+LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
 HELD = "SELECT {fields} FROM json_each(%(told)s)"
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ class SQLiteStore(Store):
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
+    plain: ClassVar[str] = "+"
+    last_error: ClassVar[str] = LAST_ERROR
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -122,6 +125,16 @@ class SQLiteStore(Store):
                 room[is_async] -= len(taken)
                 rows += taken
         return rows
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement; a text in its rows that is not UTF-8 is left as bytes, rather than all rows lost."""
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        factory, raw.text_factory = raw.text_factory, _text
+        try:
+            return super().execute(sql, **parameters)
+        finally:
+            raw.text_factory = factory
 
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
         """Write without waiting for the disk. Who waits for jobs sees any change of the file."""
@@ -196,6 +209,13 @@ def _insist_again(connection: Any, level: int) -> None:
     except DatabaseError:
         logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
         connection.close()
+
+
+def _text(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
 
 
 def _new_row(job: Job) -> Row:

@@ -10,6 +10,12 @@ the way are all those that are deferred, and a shop may have a million reminders
 priority that occurs (a *level*) is looked at by itself, because there the due jobs come first; ``LEVELS`` finds the
 levels by hopping through the index ("loose index scan" in the PostgreSQL wiki).
 
+Clocks that are put back
+------------------------
+A job without ``run_after`` is due when it is stored, and has that time as its ``due_at``. If the clock is put back
+afterwards, that time seems to come later. ``AHEAD`` finds such jobs by their ids, which begin with the time when they
+were made: nearly always there is none beyond now. A job that is handed back has been due, and stays so.
+
 Who may write
 -------------
 ``CHECKPOINT``, ``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show; for the
@@ -55,7 +61,8 @@ CHECKPOINT = """
 """
 SETTLE = """
     UPDATE {job} SET {status} = held.status, {run_after} = held.run_after, {finished_at} = held.finished_at,
-        {due_at} = coalesce(held.due_at, {job}.{due_at}), {worker_ids} = held.worker_ids, {errors} = held.errors,
+        {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
+        {worker_ids} = held.worker_ids, {errors} = held.errors,
         {lost} = held.lost, {return_value} = held.return_value,
         {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
@@ -71,6 +78,16 @@ EXPIRED = """
 #: To settle what ``EXPIRED`` found: not if the lease was renewed in between.
 SETTLE_EXPIRED = SETTLE.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
 
+#: Jobs to be run at once that were made at a time which, by a clock that was put back, is yet to come. ``{plain}``
+#: keeps SQLite from looking through all jobs that wait instead.
+AHEAD = """
+    SELECT {id} FROM {job}
+    WHERE {id} > {id_now} AND {plain}{backend} = %(alias)s AND {plain}{status} = 'READY'
+    AND {run_after} IS NULL AND {due_at} > {now}
+    ORDER BY {id} LIMIT %(limit)s
+"""
+MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} IN ({ahead}) RETURNING {id}".replace("{ahead}", AHEAD)
+
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 LIST = """
     SELECT {columns} FROM {job} WHERE {backend} = %(alias)s {having}
@@ -79,7 +96,7 @@ LIST = """
 #: A once-key without what follows its last "@". Both engines have it in an index, in these words.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
 SERIES = """
-    SELECT {columns} FROM {job}
+    SELECT {summary} FROM {job}
     WHERE {backend} = %(alias)s AND {key} IS NOT NULL AND {series_of_key} = %(series)s
     ORDER BY {id} DESC LIMIT %(limit)s
 """
@@ -87,10 +104,12 @@ COUNTS = """
     SELECT {queue_name}, {status}, count(*) FROM {job}
     WHERE {backend} = %(alias)s GROUP BY {queue_name}, {status}
 """
+#: Not what somebody has made ready by hand to be run once more.
 PRUNE = """
     DELETE FROM {job} WHERE {id} IN (
         SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
         AND ({key} IS NULL OR {finished_at} < {keys_before})
+        AND {status} NOT IN ('READY', 'RUNNING')
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """

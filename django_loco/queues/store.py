@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,14 +17,30 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import LocoConfigurationError
-from ..job import READY, Job, Outcome, utcnow
+from ..job import READY, Job, Outcome, first_id, utcnow
 from .base import Claim
 from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
-from .statements import CLAIMED, DUE_IN_LEVEL, EXPIRED, EXTEND, LEVELS, SERIES_OF_KEY, SETTLE, SETTLE_EXPIRED
+from .shown_rows import SUMMARY
+from .statements import (
+    AHEAD,
+    CLAIMED,
+    DUE_IN_LEVEL,
+    EXPIRED,
+    EXTEND,
+    LEVELS,
+    MAKE_DUE,
+    SERIES_OF_KEY,
+    SETTLE,
+    SETTLE_EXPIRED,
+)
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
 SETTLED = (*HELD, "status", "run_after", "due_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
+#: The place of ``is_async`` in a row.
+IS_ASYNC = COLUMNS.index("is_async")
+#: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
+LOOK_AHEAD_EVERY, AHEAD_BATCH = 5.0, 1_000
 #: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
 
@@ -36,7 +54,16 @@ class Store(ABC):
     contains: ClassVar[str]
     """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
 
+    last_error: ClassVar[str]
+    """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
+
     skip_locked: ClassVar[str] = ""
+    plain: ClassVar[str] = ""
+    """What is put before a column that is to be compared without an index."""
+
+    id_now: ClassVar[str] = "%(id_now)s"
+    """The SQL of the lowest id that a job can have which is made now."""
+
     fence: ClassVar[str] = ""
     """What lets only the holder of a job write it, unless ``held`` does."""
 
@@ -44,6 +71,7 @@ class Store(ABC):
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
         self.alias = alias
         self.database = database
+        self._next_look = 0.0
         self._texts: dict[tuple[str, ...], str] = {}
 
     @property
@@ -102,6 +130,34 @@ class Store(ABC):
         """Return jobs whose lease has run out; if the engine can, no other process gets them in the meantime."""
         return self.execute(self.sql(EXPIRED), now=0, limit=limit)
 
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the clock that judges leases."""
+        return time.time()
+
+    def take(self, claim: Claim) -> list[Row]:
+        """``claim``, and once more if there is room for jobs that a clock that was put back holds up."""
+        rows = self.claim(claim)
+        if len(rows) < claim.threads + claim.coroutines and self._has_made_due():
+            coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
+            threads = claim.threads - len(rows) + coroutines
+            rows += self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
+        return rows
+
+    def make_due(self, limit: int) -> int:
+        """Let up to ``limit`` jobs be due that are to be run at once and seem to be of the future; return how many."""
+        id_now = first_id(utcnow())
+        if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
+            return 0
+        return len(self.write(self.sql(MAKE_DUE), now=0, id_now=id_now, limit=limit))
+
+    def _has_made_due(self) -> bool:
+        if time.monotonic() < self._next_look:
+            return False
+        count = self.make_due(AHEAD_BATCH)
+        if count < AHEAD_BATCH:
+            self._next_look = time.monotonic() + LOOK_AHEAD_EVERY
+        return count > 0
+
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
         """Run a statement; return its rows, if it has any."""
         values = {name: self.value(given) if name in MOMENTS else given for name, given in parameters.items()}
@@ -151,12 +207,15 @@ class Store(ABC):
         names |= {
             "job": quote(model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
+            "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
             "due_at_read": read["due_at"],
             "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
             "now_read": self.read(self.at("now"), "DateTimeField"),
             "random_text": self.random_text,
             "skip_locked": self.skip_locked,
+            "plain": self.plain,
+            "id_now": self.id_now,
         }
         shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED, "fence": self.fence}
         shared["series_of_key"] = SERIES_OF_KEY

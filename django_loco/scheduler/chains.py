@@ -22,7 +22,7 @@ from heapq import heapify, heappop, heappush
 
 from ..compat import TaskResultStatus
 from ..exceptions import QueueError
-from ..job import FAILED, SUCCESSFUL, Job
+from ..job import FAILED, SUCCESSFUL, JobSummary
 from ..plain_text import one_line
 from .entries import Entry
 from .jobs import jobs_of, member_of
@@ -58,7 +58,7 @@ class _Watch:
     settled: dict[str, TaskResultStatus] = field(default_factory=dict)
     """How those have ended that are done with, by id."""
 
-    def newly_ended(self, jobs: Sequence[Job]) -> list[Job]:
+    def newly_ended(self, jobs: Sequence[JobSummary]) -> list[JobSummary]:
         """Take note of ``jobs``, the newest first; return those that have ended since, in the order of their ends."""
         is_short = len(jobs) == self.reach and jobs[-1].id not in self.settled
         ended = [job for job in jobs if job.status in (SUCCESSFUL, FAILED)]
@@ -69,7 +69,7 @@ class _Watch:
         self._follow(jobs, {job.id for job in ended}, is_short=is_short)
         return sorted(new, key=lambda job: (job.finished_at or job.enqueued_at, job.id))
 
-    def _follow(self, jobs: Sequence[Job], ended: Collection[str], *, is_short: bool) -> None:
+    def _follow(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_short: bool) -> None:
         """Choose how far to look the next time.
 
         That is further if the oldest was not done with (``is_short``: there may be others beyond it), or something that
@@ -153,7 +153,7 @@ class Chains:
         self._outages.reached(first.task.backend)
         return now + LOOK_EVERY
 
-    def _note(self, watch: _Watch, ended: Sequence[Job], now: datetime) -> None:
+    def _note(self, watch: _Watch, ended: Sequence[JobSummary], now: datetime) -> None:
         before, watch.looked = watch.looked, now
         done = [job for job in ended if job.status == SUCCESSFUL]
         for then in watch.link.then:
@@ -166,16 +166,16 @@ class Chains:
                 if job.status == FAILED:
                     _tell_failed(watch.link, job)
 
-    def _line_up(self, then: Entry, job: Job, now: datetime) -> None:
+    def _line_up(self, then: Entry, job: JobSummary, now: datetime) -> None:
         occasion = then.occasion_after(member_of(job), now)
         self._waiting.add(occasion, now, then.misfire.cap if then.overlap == "queue" else MOST)
 
 
-def _ended_at(job: Job) -> datetime:
+def _ended_at(job: JobSummary) -> datetime:
     return job.finished_at or job.enqueued_at
 
 
-def _tell_failed(link: Link, job: Job) -> None:
+def _tell_failed(link: Link, job: JobSummary) -> None:
     for then in link.then:
         logger.warning(
             "Schedule %r does not run after %r of %s: its job %s has failed",

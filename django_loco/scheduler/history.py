@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..exceptions import QueueError
-from ..job import Job
+from ..job import JobSummary
 from .entries import Entry
 from .jobs import jobs_of, member_of, tick_of
 from .project import having
@@ -55,7 +55,7 @@ class Tick(NamedTuple):
     """When the job ended."""
 
     error: str
-    """The class of the job's last error; ``""``: none."""
+    """The class of the job's last error; ``""``: none, or the job has succeeded after all."""
 
     job: str
     """The job's id."""
@@ -88,7 +88,7 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     return found
 
 
-def _told(job: Job, entry: Entry) -> Tick:
+def _told(job: JobSummary, entry: Entry) -> Tick:
     due = tick_of(job)
     return Tick(
         tick=member_of(job),
@@ -97,6 +97,6 @@ def _told(job: Job, entry: Entry) -> Tick:
         late=None if due is None or entry.after else round((job.enqueued_at - due).total_seconds(), 3),
         status=job.status.name,
         ended=job.finished_at,
-        error=job.errors[-1].exception_class_path if job.errors else "",
+        error=job.error,
         job=job.id,
     )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..job import Job
+from ..job import JobSummary
 from .entries import Entry
 
 
-def jobs_of(entry: Entry, limit: int) -> list[Job]:
+def jobs_of(entry: Entry, limit: int) -> list[JobSummary]:
     """Return the newest jobs of a schedule, whatever they were made for. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
 
 
-def tick_of(job: Job) -> datetime | None:
+def tick_of(job: JobSummary) -> datetime | None:
     """Return the tick that ``job`` was made for, in UTC; ``None`` if it was made for something else."""
     try:
         return datetime.fromisoformat(member_of(job)).astimezone(UTC)
@@ -23,6 +23,6 @@ def tick_of(job: Job) -> datetime | None:
         return None
 
 
-def member_of(job: Job) -> str:
+def member_of(job: JobSummary) -> str:
     """Return what tells ``job`` from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
     return (job.key or "").rpartition("@")[2]

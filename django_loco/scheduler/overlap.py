@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ..exceptions import QueueError, QueueRefused
-from ..job import READY, RUNNING, Job
+from ..job import READY, RUNNING, JobSummary
 from .entries import Entry
 from .jobs import jobs_of, tick_of
 from .outages import Outages
@@ -123,7 +123,7 @@ class Turns:
             return LOOK_EVERY
         return PATIENCE if occasion.overlap == "queue" and self._is_ahead(entry, occasion, jobs) else None
 
-    def _is_ahead(self, entry: Entry, occasion: Occasion, jobs: Sequence[Job]) -> bool:
+    def _is_ahead(self, entry: Entry, occasion: Occasion, jobs: Sequence[JobSummary]) -> bool:
         """Whether there are earlier ticks that have no job, of a time when this scheduler did not run yet.
 
         They may wait in another one. It has time to fire the first of them: the second time the answer is no.

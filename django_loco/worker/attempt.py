@@ -19,24 +19,25 @@ from django.utils import timezone
 
 from ..compat import Task, TaskError, TaskResult
 from ..conf import loco_settings
-from ..exceptions import Interrupted, InvalidSignature
+from ..exceptions import Interrupted, InvalidSignature, UnknownTask
 from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..log import hide
 from ..plain_text import one_line
 from ..redaction import scrubbed, secrets_of
-from ..results import load_task, policy_of, result_of, stand_in
+from ..results import load_task, policy_of, result_of, shown_result_of, stand_in
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
 from ..signing import is_genuine
 from ..sizes import cut, require_result_size
+from . import unknown
 from .context import JobContext
 from .limits import within
 from .run import Run
 
 logger = logging.getLogger("django_loco.worker")
 
-#: Seconds until a job that cannot be run here is offered again, here or to a worker that can.
-UNKNOWN_TASK_DELAY = 60.0
+#: When a job is offered again that could not be begun, here or to another worker.
+NOT_BEGUN = timedelta(seconds=60)
 #: When a job is gone on with that was interrupted by nobody but itself.
 INTERRUPTION = timedelta(seconds=1)
 
@@ -56,8 +57,7 @@ def prepare(run: Run) -> Attempt | Outcome:
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
-        logger.warning("Job %s waits for a worker that has its task: %s", job.id, one_line(error))
-        return put_off(job, error)
+        return _missing(run, error)
     try:
         return Attempt(run, task, result_of(job, task), policy_of(task, job))
     except Exception as error:  # noqa: BLE001 - its text and options may be anything, too
@@ -66,9 +66,24 @@ def prepare(run: Run) -> Attempt | Outcome:
 
 def put_off(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be begun, through no fault of its own."""
-    later = utcnow() + timedelta(seconds=UNKNOWN_TASK_DELAY)
-    released = Outcome.released(job, run_after=later, error=record_of(error))
+    released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
+
+
+def _missing(run: Run, error: Exception) -> Attempt | Outcome:
+    job = run.job
+    if not unknown.is_over(job):
+        run.missing = record_of(error)
+        return unknown.put_off(job, run.missing)
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise UnknownTask(
+            f"{job.task_path}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
+            f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {error}"
+        ) from error
+
+    task = stand_in(job.task_path, job.backend)
+    return Attempt(run, task, shown_result_of(job), Policy(), refuse)
 
 
 def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:

@@ -26,6 +26,7 @@ from .pools.event_loop import EventLoopPool
 from .pools.threads import ThreadPool
 from .run import Run
 from .share import Share
+from .unknown import Missing
 
 logger = logging.getLogger("django_loco.worker")
 
@@ -86,6 +87,7 @@ class Fetcher:
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
         self._courtesy = courtesy or Courtesy()
+        self._missing = Missing(clock)
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
@@ -177,6 +179,8 @@ class Fetcher:
     def _collect(self) -> None:
         ended = self._finished.take()
         for run, outcome in ended:
+            if run.missing is not None:
+                self._missing.note(run.job, run.missing)
             if self._held.get(run.job.id) is run:
                 self._acknowledger.add(run, outcome)
             else:
@@ -236,7 +240,8 @@ class Fetcher:
             return None
         # With few jobs left to run, each kind is asked for that many; what is too much goes back at once.
         most = self._jobs_left()
-        threads, coroutines = min(self.threads.room, most), min(self.coroutines.room, most)
+        threads = min(_with_more(self.threads, self._missing.more(is_async=False)), most)
+        coroutines = min(_with_more(self.coroutines, self._missing.more(is_async=True)), most)
         return replace(self._wanted, threads=threads, coroutines=coroutines) if threads or coroutines else None
 
     def _jobs_left(self) -> int:
@@ -251,14 +256,25 @@ class Fetcher:
             if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
                 self._held[run.job.id].lost = True
             self._held[run.job.id] = run
+        runs = self._without_missing(runs)
         if len(runs) > most:
             self._release(runs[most:])
             del runs[most:]
         self._give(self.threads, [run for run in runs if not run.job.is_async])
         self._give(self.coroutines, [run for run in runs if run.job.is_async])
 
+    def _without_missing(self, runs: list[Run]) -> list[Run]:
+        """Put off what is known to be impossible here; return the others."""
+        absent = self._missing.take(runs)
+        for run, outcome in absent:
+            if run.settle():
+                self._acknowledger.add(run, outcome)
+        return [run for run in runs if not run.is_settled] if absent else runs
+
     def _give(self, share: Share, runs: Sequence[Run]) -> None:
-        if runs:
+        if len(runs) > (room := share.room):
+            self._release(runs[room:])
+        if runs := runs[:room]:
             share.hand(runs)
 
     def _release(self, runs: Sequence[Run]) -> None:
@@ -273,3 +289,7 @@ class Fetcher:
         self.handed_back += run.started and run.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1
+
+
+def _with_more(share: Share, more: int) -> int:
+    return share.room + more if share.room else 0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..compat import TaskError
 from ..job import Job
 
 
@@ -25,6 +26,7 @@ class Run:
         "fetched_at",
         "job",
         "lost",
+        "missing",
         "refused",
         "renewed_at",
         "save",
@@ -46,6 +48,8 @@ class Run:
         """Whether a pool has begun with it."""
         self.cancelled = False
         """Whether the worker has given up waiting for it: it goes back to the queue."""
+        self.missing: TaskError | None = None
+        """Why its task cannot be imported here, if a pool found that."""
         self.lost = False
         """Whether the claim is, or may be, somebody else's by now."""
         self.refused = False

@@ -14,8 +14,10 @@ from ..job import FAILED, RUNNING, Job, Outcome
 from ..plain_text import one_line
 from ..queues import Queue
 from ..queues.patience import unlimited
-from ..results import result_of
+from ..queues.unreadable import log, split
+from ..results import shown_result_of
 from .batch import BatchSize
+from .clocks import ClockWatch
 from .connections import tidy
 from .execute import announce, label
 from .registration import report_dead
@@ -59,6 +61,7 @@ class Upkeep(Role):
         self._clock = clock
         self._next_prune = clock()
         self._next_report = clock()
+        self._clocks = ClockWatch(queue.clock, lease)
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
@@ -69,7 +72,7 @@ class Upkeep(Role):
             self._free(self._dead)
             self._dead = frozenset()
         try:
-            if self._may_rescue():
+            if self._clocks.agree() and self._may_rescue():
                 self._rescue()
                 self._report()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
@@ -100,7 +103,10 @@ class Upkeep(Role):
         while outcomes:
             with self._rescued_at_once.tried() as size:
                 refused = self.queue.finish(outcomes[:size])
-            tell_of_rescue([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
+            ended = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
+            freed, unreadable = split(ended)
+            log(self.queue.alias, unreadable)
+            tell_of_rescue(freed)
             del outcomes[:size]
 
     def _prune(self) -> None:
@@ -127,5 +133,5 @@ def tell_of_loss(job: Job) -> None:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:
         with unlimited():
-            announce(task_finished, result_of(job))
+            announce(task_finished, shown_result_of(job))
     tidy()

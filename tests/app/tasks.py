@@ -88,6 +88,14 @@ def step(number: int, seconds: float = 0.02) -> int:
 
 
 @task
+def stay(number: int, seconds: float) -> None:
+    """``step`` by the monotonic clock alone: where the time is faked, ``time.sleep`` fails."""
+    note(f"start {number}")
+    threading.Event().wait(seconds)
+    note(f"end {number}")
+
+
+@task
 async def astep(number: int, seconds: float = 0.02) -> int:
     note(f"start {number}")
     await asyncio.sleep(seconds)

@@ -117,7 +117,7 @@ def test_the_reference_of_settings_is_complete() -> None:
 
 def test_the_reference_of_task_options_is_complete() -> None:
     told = [words(row[0])[0] for row in rows("reference/tasks.md", "`@task`")]
-    assert told == ["priority", "queue_name", "backend", "takes_context", *TASK_OPTIONS]
+    assert told == ["priority", "queue_name", "backend", "takes_context", *TASK_OPTIONS, "aliases"]
 
 
 def test_the_reference_of_exceptions_is_complete() -> None:

@@ -111,6 +111,11 @@ class OutcomeContract(ContractCase):
         assert self.queue.finish([done(waiting), done(self.job())]) >= {waiting.id}
         assert self.stored(waiting) == waiting
 
+    def test_a_job_that_is_handed_back_has_been_due_whatever_the_clock_says(self) -> None:
+        held = replace(self.held(), run_after=utcnow() + timedelta(hours=1))  # as after a clock was put back
+        self.queue.finish([Outcome.released(held)])
+        assert [job.id for job in self.fetch()] == [held.id]
+
     def test_a_second_outcome_is_refused(self) -> None:
         held = self.held()
         self.queue.finish([done(held, "1")])

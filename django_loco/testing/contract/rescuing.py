@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from ...exceptions import LostJob
@@ -26,6 +27,12 @@ class RescueContract(ContractCase):
         assert (freed.status, freed.attempt) == (READY, 1)
         assert self.queue.rescue() == []
         assert [again.id for again in self.fetch()] == [job.id]
+
+    def test_the_clock_that_judges_leases_runs_like_the_monotonic_one(self) -> None:
+        before, began = self.queue.clock(), time.monotonic()
+        self.held()
+        passed, measured = self.queue.clock() - before, time.monotonic() - began
+        assert abs(passed - measured) < 1
 
     def test_a_rescued_job_keeps_its_place(self) -> None:
         first = self.enqueue(age=60)

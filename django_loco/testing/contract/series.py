@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...job import FAILED, READY, RUNNING, SUCCESSFUL, Job, new_id
+from ...compat import TaskError
+from ...job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
 from .case import ContractCase, done, failed, in_seconds, retry
 
 #: Names that a store could take for patterns, escapes, or several names.
@@ -24,8 +25,9 @@ class SeriesContract(ContractCase):
     def test_the_newest_of_a_series_come_first(self) -> None:
         jobs = [self.job(id=id_at(number), key=f"nightly@{number}") for number in range(5)]
         self.queue.enqueue([*jobs[2:], self.job(key="hourly@1"), *jobs[:2]])
-        assert self.queue.series("nightly") == jobs[::-1]
-        assert self.queue.series("nightly", 2) == jobs[:2:-1]
+        newest = [JobSummary.of(job) for job in reversed(jobs)]
+        assert self.queue.series("nightly") == newest
+        assert self.queue.series("nightly", 2) == newest[:2]
         assert self.queue.series("nightly", 0) == []
 
     def test_a_name_may_hold_any_character(self) -> None:
@@ -41,8 +43,27 @@ class SeriesContract(ContractCase):
         deferred = self.enqueue(key="s@5", id=id_at(5), run_after=in_seconds(3600))
         jobs = [deferred, running, again, second, first]
         found = self.queue.series("s")
-        assert found == [self.stored(job) for job in jobs]
+        assert found == [JobSummary.of(self.stored(job)) for job in jobs]
         assert [job.status for job in found] == [READY, RUNNING, READY, FAILED, SUCCESSFUL]
+        assert [job.error for job in found] == ["", "", "builtins.ValueError", "builtins.ValueError", ""]
+
+    def test_a_series_tells_the_last_of_several_errors(self) -> None:
+        story = '"exception_class_path": "fake", "traceback": "fake"'
+        errors = [TaskError(exception_class_path=f"shop.E{number}", traceback=story) for number in range(3)]
+        self.enqueue(key="s@1", queue_name='ä€𝄞/\\"')
+        for error in errors:
+            [held] = self.fetch()
+            self.queue.finish([Outcome(job=held, status=READY, error=error)])
+        assert [job.error for job in self.queue.series("s")] == ["shop.E2"]
+
+    def test_a_series_tells_when_its_jobs_were_due_and_have_ended(self) -> None:
+        past = in_seconds(-60)
+        self.queue.finish([done(held := self.held(key="s@1", queue_name='ä€𝄞/\\"', run_after=past))])
+        self.queue.finish([failed(second := self.held(key="s@2", run_after=past))])
+        ended = {job.id: job for job in self.queue.series("s")}
+        for job in (held, second):
+            assert ended[job.id].due_at == past
+            assert ended[job.id].finished_at == self.stored(job).finished_at
 
     def test_a_job_that_was_refused_is_of_no_series(self) -> None:
         self.enqueue(key="s@1")

@@ -64,6 +64,7 @@ NOT_OURS = [
     *[("jobs", spoilt(at, value)) for at, value in enumerate(WRONG)],
     *[("jobs", spoilt(7, [["a"]])), ("states", "no JSON"), ("states", "[]")],
     *[("states", spoilt(at, value, STATE)) for at, value in ((0, "GONE"), (1, "now"), (5, 0), (6, [1]), (7, "0"))],
+    *[("states", spoilt(at, value, STATE)) for at, value in ((5, [-7]), (5, [None]), (6, [[None, 1]]))],
 ]
 
 
@@ -86,14 +87,24 @@ def test_a_job_that_cannot_be_read_fails_and_holds_up_nobody(queue, caplog, key,
     assert statuses(queue) == {RUNNING: 1}
 
 
+def test_so_does_one_of_which_nothing_can_be_read_and_that_seems_to_have_ended(queue):
+    bad, good = job(), job()
+    queue.enqueue([bad, good])
+    write(queue, "jobs", bad, "no JSON")
+    write(queue, "states", bad, spoilt(0, "FAILED", STATE))
+    assert [one.id for one in queue.fetch(CLAIM)] == [good.id]
+    assert queue.get(bad.id).errors
+
+
 @pytest.mark.parametrize("text", [None, "no JSON"])
 def test_so_does_one_that_is_spoilt_while_it_is_held(queue, text):
     jobs = [job() for _ in range(3)]
     queue.enqueue(jobs)
     queue.fetch(replace(CLAIM, lease=0))
     write(queue, "jobs", jobs[1], text)
-    assert [one.lost for one in queue.rescue()] == [1, 1, 1]
-    assert [one.id for one in queue.fetch(CLAIM)] == [jobs[0].id, jobs[2].id]
+    assert {one.id: one.lost for one in queue.rescue()} == {jobs[0].id: 1, jobs[2].id: 1}
+    assert statuses(queue) == {FAILED: 1, READY: 2}
+    assert {one.id for one in queue.fetch(CLAIM)} == {jobs[0].id, jobs[2].id}
     assert statuses(queue) == {FAILED: 1, RUNNING: 2}
 
 

@@ -101,8 +101,11 @@ class Twins:
         assert self.redis.oldest_due() == self.memory.oldest_due()
         assert self.redis.oldest_due(("a", "b")) == self.memory.oldest_due(("a", "b"))
         for name in ("a", "b"):
-            one, other = (queue.series(name, 30) for queue in (self.redis, self.memory))
-            assert [(job.id, job.status) for job in one] == [(job.id, job.status) for job in other]
+            found, expected = (queue.series(name, 30) for queue in (self.redis, self.memory))
+            assert [(job.id, job.status, job.error) for job in found] == [
+                (job.id, job.status, job.error) for job in expected
+            ]
+            assert [job.finished_at is None for job in found] == [job.finished_at is None for job in expected]
         for status in (None, READY, RUNNING, SUCCESSFUL, FAILED):
             one, other = (queue.list(status=status, limit=10_000) for queue in (self.redis, self.memory))
             assert [(job.id, job.status, job.lost, job.run_after) for job in one] == [

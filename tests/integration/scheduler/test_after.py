@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_loco import scheduler
-from django_loco.job import Job
+from django_loco.job import Job, JobSummary
 from django_loco.queues import Queue, queue_for
 from django_loco.runtime import worker_for
 from django_loco.scheduler import Registry, Scheduler
@@ -54,7 +54,7 @@ def members(name: str) -> list[str]:
     return [member(job) for job in queue_for("default").series(name)]
 
 
-def member(job: Job) -> str:
+def member(job: Job | JobSummary) -> str:
     return str(job.key).rpartition("@")[2]
 
 

@@ -66,6 +66,17 @@ def test_a_stop_hands_back_and_the_next_worker_goes_on(queue, start):
     assert ContentType.objects.filter(app_label="made").count() == 100
 
 
+def test_new_jobs_do_not_wait_behind_those_of_a_task_that_was_removed(queue, start, caplog):
+    queue.enqueue([job("removed", number) for number in range(2_000)])
+    [new] = queue.enqueue([job("count")])
+    worker = start()
+    wait_until(lambda: queue.get(new.id).status == SUCCESSFUL, 10)
+    wait_until(lambda: queue.oldest_due() is None)
+    wait_until(lambda: worker.health()["unstored"] == 0)
+    assert [one.status for one in queue.list(status=READY, limit=3_000)] == [READY] * 2_000
+    assert len([record for record in caplog.records if "removed wait for a worker" in record.getMessage()]) == 1
+
+
 def test_a_failure_keeps_its_traceback(queue, run):
     [one] = run(("create",))
     assert one.status == FAILED

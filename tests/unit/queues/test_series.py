@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_loco.job import SUCCESSFUL, Job, Outcome
+from django_loco.job import SUCCESSFUL, Job, JobSummary, Outcome
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.series import Series
@@ -71,6 +71,6 @@ def test_what_could_not_be_saved_stays_in_its_series(queue, tmp_path):
 
 def test_a_job_that_runs_in_the_foreground_is_of_its_series(queue):
     held = queue.hold(job("a@1"), "w", 30)
-    assert queue.series("a") == [held]
+    assert queue.series("a") == [JobSummary.of(held)]
     queue.finish([Outcome(job=held, status=SUCCESSFUL)])
     assert [each.status for each in queue.series("a")] == [SUCCESSFUL]

@@ -153,7 +153,9 @@ def test_a_damaged_line_costs_no_other(tmp_path, caplog):
     [path] = tmp_path.iterdir()
     first, second = path.read_text().splitlines(keepends=True)
     incomplete = json.dumps({"id": "x"})
-    path.write_bytes(first.encode() + b'{"id": \xff\n' + f"{incomplete}\n[]\n7\n".encode() + second.encode())
+    deep, tags = "[" * 100_000, json.dumps(json.loads(first) | {"tags": "7"})
+    wrong = f"{incomplete}\n[]\n7\n{deep}\n{tags}\n"
+    path.write_bytes(first.encode() + b'{"id": \xff\n' + wrong.encode() + second.encode())
     assert new.load(tmp_path) == 2
     assert {each.id for each in new.list()} == {each.id for each in jobs}
     assert [left.suffix for left in tmp_path.iterdir()] == [".damaged"]

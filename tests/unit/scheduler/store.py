@@ -9,7 +9,7 @@ from typing import Any
 
 from django_loco.backend import Tick
 from django_loco.compat import BaseTaskBackend, TaskResultStatus
-from django_loco.job import RUNNING, SUCCESSFUL, Job
+from django_loco.job import RUNNING, SUCCESSFUL, Job, JobSummary
 from django_loco.scheduler import Registry, Scheduler
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -54,12 +54,12 @@ class Store:
     def answers(self) -> bool:
         return self.failure is None
 
-    def series(self, name: str, limit: int = 100) -> list[Job]:
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         self.looks.append((name, self.now))
         self.limits.append(limit)
         if self.failure:
             raise self.failure
-        return [job for job in reversed(self.jobs.values()) if job.series == name][:limit]
+        return [JobSummary.of(job) for job in reversed(self.jobs.values()) if job.series == name][:limit]
 
     def made(self, name: str) -> list[str]:
         """What has been made of a schedule: the ends of the keys, of times the time of the day."""

@@ -1,0 +1,56 @@
+"""Jobs whose stored form cannot be read, because somebody has edited the store by hand.
+
+A queue shows such a job as ``UNREADABLE``, with the reason as its last error. It never hands one to a worker: what it
+finds when it fetches or rescues fails by itself, and the jobs beside it are not affected.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from ..compat import TaskError
+from ..job import FAILED, Job, Outcome
+from ..plain_text import one_line
+
+logger = logging.getLogger("django_loco.queues")
+
+#: What reading text that is not ours may raise.
+NOT_OURS = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+#: The ``enqueued_at`` of a job whose own cannot be read.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def texts(values: object) -> tuple[str, ...]:
+    """Return a list that came out of JSON, if all in it are texts. Raises ``TypeError``."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("it is not a list of texts")
+    return tuple(values)
+
+
+def record_of(error: Exception, where: str) -> TaskError:
+    """Return the error of a job that cannot be read as it is stored ``where``."""
+    reason = f"{type(error).__name__}: the job cannot be read as it is stored in {where}: {error}\n"
+    return TaskError(exception_class_path=f"{type(error).__module__}.{type(error).__qualname__}", traceback=reason)
+
+
+def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
+    """Return the jobs that can be read, and those that cannot."""
+    readable: list[Job] = []
+    unreadable: list[Job] = []
+    for job in jobs:
+        (readable if job.is_readable else unreadable).append(job)
+    return readable, unreadable
+
+
+def outcomes_of(alias: str, unreadable: Sequence[Job]) -> list[Outcome]:
+    """Return the outcomes with which held jobs fail that nobody can run, and log them."""
+    log(alias, unreadable)
+    return [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
+
+
+def log(alias: str, unreadable: Iterable[Job]) -> None:
+    """Log that these jobs have failed."""
+    for job in unreadable:
+        logger.error("Job %s of TASKS[%r] fails. %s", job.id, alias, one_line(job.errors[-1].traceback.strip()))
