@@ -15,7 +15,6 @@ variable has flags of ``manage.py loco_start``; without it only hooks run, and w
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -85,8 +84,6 @@ class Lifespan:
         self._hosted = furnish(Host())
         claim()
         self._hosted.start()
-        # Not every end of a server passes through lifespan.shutdown.
-        atexit.register(self._hosted.end)
 
     def _tell_that_it_is_not_asked(self) -> None:
         self._has_lived = True

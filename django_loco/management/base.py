@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core import checks
-from django.core.management.base import BaseCommand, CommandError, SystemCheckError
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper, SystemCheckError
 from django.db import OperationalError
 
 from .. import shutdown
@@ -17,6 +17,7 @@ from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
 from ..servers.reload import is_reloaded
+from ..streams import nonblocking
 from . import banner
 from .console import open_standard_streams, set_up_console, wants_colour
 from .parts import Choice
@@ -37,6 +38,9 @@ class LocoCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command; a wrong setting is told in a sentence rather than by a traceback."""
+        if self.owns_process:  # what a check has to say must not keep it from running
+            style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
+            self.stderr.style_func = style
         try:
             loco_settings()
             return super().execute(*args, **options)
@@ -71,6 +75,7 @@ class LocoCommand(BaseCommand):
     def set_up(self, choice: Choice, options: Mapping[str, Any]) -> None:
         """Label what is logged from here on."""
         if self.owns_process:
+            self.stdout = OutputWrapper(nonblocking(sys.stdout))
             set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
 
     def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:

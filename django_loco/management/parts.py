@@ -14,6 +14,7 @@ from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from .. import components, runtime
+from ..bounded_log import BoundedLogger
 from ..compat import task_backends
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
@@ -36,7 +37,7 @@ APP = "django_loco"
 #: Why a process ends that has run as many jobs, or takes up as much memory, as it may.
 SPENT = "it has done its share"
 
-logger = logging.getLogger("django_loco.servers")
+logger = BoundedLogger(logging.getLogger("django_loco.servers"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +160,13 @@ def missing_tables(alias: str) -> str | None:
     return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None
 
 
-def process_of(choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False) -> Process:
-    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown."""
+def process_of(
+    choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False, is_last: bool = False
+) -> Process:
+    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown.
+
+    ``reloads`` and ``is_last``: see ``Process``.
+    """
     shutdown = Shutdown(loco_settings().SHUTDOWN_TIMEOUT)
 
     def workers() -> list[Worker]:
@@ -188,6 +194,7 @@ def process_of(choice: Choice, server: Server, announce: Callable[[str], None], 
         notifier=notifier,
         pulse=choice.place.pulse if choice.place else notifier.watchdog / 3,
         is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
+        is_last=is_last,
     )
 
 

@@ -14,7 +14,9 @@ from django.apps import apps
 from django.core.management.base import CommandError
 from django.utils.module_loading import import_string
 
+from ..copies import closed_in_copies
 from ..shutdown import CLEAN, FORCED
+from .exits import exit_now
 from .hosted import FURNISH, Host, Hosted, claim
 
 #: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
@@ -61,6 +63,7 @@ class Tenant:
             on_cut=self._on_cut,
             patience=RECYCLE,
             beat=self._beat,
+            is_last=True,
         )
         try:
             if not apps.ready:
@@ -77,6 +80,8 @@ class Tenant:
             sys.stderr.write(f"CommandError: {error}\n")
             sys.exit(BOOT_ERROR)
         claim()
+        for listener in worker.sockets:
+            closed_in_copies(listener.sock)
         self._hosted.start()
 
     def end(self) -> int:
@@ -85,10 +90,7 @@ class Tenant:
 
     def leave(self) -> None:
         """End the process although threads are left behind in it that still run a job."""
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(FORCED if self.was_asked else CLEAN)
+        exit_now(FORCED if self.was_asked else CLEAN)
 
     def _beat(self) -> None:
         now = time.monotonic()

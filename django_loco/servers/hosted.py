@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGQUIT, SIGTERM, Signals
 from typing import Any
 
+from ..bounded_log import BoundedLogger
 from ..component import Component
-from ..shutdown import CLEAN, FORCED, Shutdown
+from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from .exits import at_interpreters_end, end_within
 from .relay import Relay
 from .urgency import Urgency, obey
 
@@ -40,7 +42,7 @@ FLAGS = "LOCO_START"
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,9 @@ class Host:
 
     beat: Callable[[], object] = lambda: None
     """Called now and then while the process waits for its jobs."""
+
+    is_last: bool = False
+    """Whether nothing comes after it in the process, so that this may be killed when it does not end in time."""
 
 
 class HostServer(Component):
@@ -134,6 +139,7 @@ class Hosted:
         self._urgency = Urgency()
         self._code = CLEAN
         self._has_ended = False
+        self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
 
     @property
@@ -145,6 +151,7 @@ class Hosted:
         """Start the components. Outside of the main thread no signal is seen, only the server's end."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()
+        at_interpreters_end(self._on_interpreters_end)
         self._thread.start()
         if not self._host.is_ending():  # by a signal that came first
             self._components.start()
@@ -171,6 +178,15 @@ class Hosted:
         self._has_ended = True
         if self._host.cut_signal is None and self._urgency.level > 1:
             self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
+
+    def _on_interpreters_end(self) -> None:
+        """Wait for the end if the server has not (asgi), and for no longer than that for what else there is."""
+        if self._pid != os.getpid():
+            return
+        if not self._has_ended:
+            self.end()
+        if self._host.is_last or self.was_asked:
+            end_within(TAIL, self._code)
 
     def _on_servers_end(self) -> None:
         self._shutdown.request(ENDS)

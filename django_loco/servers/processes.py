@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from ..bounded_log import BoundedLogger
 from ..shutdown import CLEAN, FORCED, TAIL, remember
 from .child import Child, ended, start
 from .inbox import Inbox
@@ -48,7 +49,7 @@ from .stacks import log_stacks
 #: The signals that the parent listens to beside those that ask for its end.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 class Processes:
@@ -100,7 +101,7 @@ class Processes:
             def tell(name: str) -> None:
                 inbox.put(partial(self.on_signal, name))
 
-            with Signals(tell, {number: partial(tell, number.name) for number in OTHERS}):
+            with Signals(tell, {number: partial(tell, number.name) for number in OTHERS}, is_last=True):
                 self.open()
                 while self.code is None:
                     inbox.wait(self.patience, [child.link for child in self.children if not child.is_silent])

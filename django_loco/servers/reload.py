@@ -28,6 +28,7 @@ from pathlib import Path
 from django.apps import apps
 from django.utils import autoreload
 
+from ..bounded_log import BoundedLogger
 from ..shutdown import CLEAN, FORCED, TAIL
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
@@ -42,7 +43,7 @@ KILLED = 128
 #: So many signals end a child on the spot.
 ENOUGH = 3
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 def is_child() -> bool:
@@ -112,7 +113,7 @@ class Parent:
 
     def run(self) -> int:
         """Return the exit code of the last child."""
-        with Signals(self._on_signal, {signal.SIGTTIN: self._show_stacks}):
+        with Signals(self._on_signal, {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:

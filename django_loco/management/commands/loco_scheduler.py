@@ -58,7 +58,7 @@ class Command(LocoCommand):
     def run_on(self, choice: Choice, options: Mapping[str, Any]) -> None:
         self.set_up(choice, options)
         with health_served(options):
-            code = process_of(choice, NoServer(), self.greeter(choice, options)).run()
+            code = process_of(choice, NoServer(), self.greeter(choice, options), is_last=self.owns_process).run()
         self.end(code)
 
     def show(self, lines: Iterable[str]) -> None:

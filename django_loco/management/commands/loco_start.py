@@ -115,5 +115,7 @@ class Command(LocoCommand):
         name = "development server" if options["http"] == "runserver" else options["http"]
         remark = f"   {name}" + (", reloads when code changes" if reloads else "")
         with health_served(options):
-            code = process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run()
+            code = process_of(
+                choice, server, self.greeter(choice, options, remark), reloads=reloads, is_last=self.owns_process
+            ).run()
         self.end(code)

@@ -78,7 +78,7 @@ class Command(LocoCommand):
                     raise CommandError(problem)
             if self.owns_process:
                 connections.close_all()  # this thread needs none from here on
-            process = process_of(choice, NoServer(), self.announcer(choice, options))
+            process = process_of(choice, NoServer(), self.announcer(choice, options), is_last=self.owns_process)
             code = process.run()
         is_spent = self.place is not None and code == CLEAN and process.reason == SPENT
         self.end(RELOAD if is_spent else code)
