@@ -21,9 +21,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.utils.module_loading import import_string
 
-from .servers.hosted import FURNISH, Host, Hosted, claim, is_claimed
+from .servers.hosted import Host, Hosted, claim, furnish, is_claimed
 
 __all__ = ["lifespan"]
 
@@ -80,7 +79,6 @@ class Lifespan:
     def _begin(self) -> None:
         if is_claimed():
             return
-        furnish: Callable[..., Hosted] = import_string(FURNISH)
         self._hosted = furnish(Host())
         claim()
         self._hosted.start()

@@ -12,12 +12,11 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management.base import CommandError
-from django.utils.module_loading import import_string
 
 from ..copies import closed_in_copies
 from ..shutdown import CLEAN, FORCED
 from .exits import exit_now
-from .hosted import FURNISH, Host, Hosted, claim
+from .hosted import Host, Hosted, claim, furnish
 
 #: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
 #: before this one has ended, and meanwhile there is one less to answer requests, or none.
@@ -68,7 +67,6 @@ class Tenant:
         try:
             if not apps.ready:
                 raise CommandError("The application that gunicorn has loaded does not set Django up.")
-            furnish: Callable[..., Hosted] = import_string(FURNISH)
             self._hosted = furnish(
                 host,
                 url=", ".join(str(socket) for socket in worker.sockets),

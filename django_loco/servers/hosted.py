@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGQUIT, SIGTERM, Signals
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from ..bounded_log import BoundedLogger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
@@ -33,9 +35,6 @@ LOOK_EVERY = 0.25
 BEAT_EVERY = 0.25
 #: Seconds after which a shutdown that should be over is waited for no longer.
 SPARE = 1.0
-#: What makes a ``Hosted``. Named rather than imported: gunicorn's master and ``asgi.py`` import this module before
-#: Django is set up, and that is not possible for what knows of models.
-FURNISH = "django_loco.management.beside.furnish"
 #: The environment variable with flags of ``loco_start`` for what runs beside a server of its own.
 FLAGS = "LOCO_START"
 #: Set where it is ``loco_start`` that has started the server.
@@ -206,6 +205,23 @@ class Hosted:
             self._host.on_cut()
         if self._host.cut_signal:
             self._relay.hand_on(self._host.cut_signal)
+
+
+Furnish = Callable[..., Hosted]
+_furnish: Furnish | None = None
+
+
+def furnish_by(function: Furnish) -> None:
+    """Have ``function`` make what runs beside a server. The app hands it in: servers know nothing of what can run."""
+    global _furnish
+    _furnish = function
+
+
+def furnish(host: Host, **options: Any) -> Hosted:
+    """Return what is to run in this process beside its server, not started. Raises ``CommandError``."""
+    if _furnish is None:
+        raise CommandError('"django_loco" is not in INSTALLED_APPS. Add it there.')
+    return _furnish(host, **options)
 
 
 _owner: int | None = None
