@@ -246,6 +246,25 @@ def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> t
     return tuple(alias for alias, names in known.items() if not names or names & set(queues))
 
 
+def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the queues of ``backends`` less those ``excluded``.
+
+    Raises ``CommandError`` if none is left, for a name that is no queue, and for a backend that has no list of queues:
+    a worker asks for jobs by the names of the queues that it wants.
+    """
+    known_queues(backends, excluded)
+    for alias in backends:
+        if not task_backends[alias].queues:
+            raise CommandError(
+                f"TASKS[{alias!r}]['QUEUES'] is empty, which allows any name: --exclude-queues leaves nothing certain. "
+                "List the queues there, or name those that are wanted with --queues."
+            )
+    every = set().union(*(task_backends[alias].queues for alias in backends))
+    if not (found := tuple(sorted(every - set(excluded)))):
+        raise CommandError("--exclude-queues leaves no queue. Leave it out, or name fewer.")
+    return found
+
+
 def words(option: str, text: str | None) -> tuple[str, ...] | None:
     """Return the words of ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
     if text is None:

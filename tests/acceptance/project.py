@@ -209,8 +209,11 @@ class Project:
         }
 
     def command_line(self, *arguments: str) -> list[str]:
-        """Return what starts a command of the project."""
-        return [sys.executable, str(self.folder / "manage.py"), *arguments]
+        """Return what starts a command of the project. Workers do not reload, unless they are asked to."""
+        more = ("--noreload",) if {"loco_worker", "loco_scheduler"} & {*arguments} else ()
+        if "--reload" in arguments:
+            arguments, more = tuple(word for word in arguments if word != "--reload"), ()
+        return [sys.executable, str(self.folder / "manage.py"), *arguments, *more]
 
     def start(self, *arguments: str, **environment: str) -> Process:
         """Start a command of the project; it is killed, children and all, at the end of the test."""
