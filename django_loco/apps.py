@@ -20,8 +20,10 @@ from .checks import (
     check_task_options,
     check_waiting_jobs,
 )
+from .management import beside
 from .queues import sqlite
 from .scheduler import rules
+from .servers import hosted
 
 
 class LocoConfig(AppConfig):
@@ -32,7 +34,8 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect the checks, the rules for schedules, and the tuning of SQLite connections that a queue uses."""
+        """Connect checks, the rules for schedules, what runs beside a server, and the tuning of SQLite connections."""
+        hosted.furnish_by(beside.furnish)
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [rules.keep]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")

@@ -15,16 +15,14 @@ variable has flags of ``manage.py loco_start``; without it only hooks run, and w
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.utils.module_loading import import_string
 
-from .servers.hosted import FURNISH, Host, Hosted, claim, is_claimed
+from .servers.hosted import Host, Hosted, claim, furnish, is_claimed
 
 __all__ = ["lifespan"]
 
@@ -81,12 +79,9 @@ class Lifespan:
     def _begin(self) -> None:
         if is_claimed():
             return
-        furnish: Callable[..., Hosted] = import_string(FURNISH)
         self._hosted = furnish(Host())
         claim()
         self._hosted.start()
-        # Not every end of a server passes through lifespan.shutdown.
-        atexit.register(self._hosted.end)
 
     def _tell_that_it_is_not_asked(self) -> None:
         self._has_lived = True

@@ -12,7 +12,9 @@ from typing import Any
 
 from django.db import connections
 
-logger = logging.getLogger("django_loco.shutdown")
+from .bounded_log import BoundedLogger
+
+logger = BoundedLogger(logging.getLogger("django_loco.shutdown"))
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:

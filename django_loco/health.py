@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 from django.db import connections
 from django.dispatch import receiver
 
-from . import runtime, shutdown
+from . import runtime, shutdown, streams
 from .component import Component
 from .conf import loco_settings
 from .job import utcnow
@@ -61,16 +61,23 @@ def ping() -> Answer:
 def health() -> Answer:
     """Say whether the process and each of its components get on with their work: 503 if one does not."""
     components = {name: own | {"status": verdict(own)} for name, own in _components().items()}
-    queues = _queues()
-    status = _worst([own["status"] for own in (*components.values(), *queues.values())])
+    queues, log = _queues(), _log()
+    status = _worst([own["status"] for own in (*components.values(), *queues.values(), log)])
     body = {
         "status": status,
         "draining": shutdown.stopping(),
         "pid": os.getpid(),
+        "log": log,
         "components": components,
         "queues": queues,
     }
     return HTTPStatus.SERVICE_UNAVAILABLE if status == FAILING else HTTPStatus.OK, body
+
+
+def _log() -> Body:
+    """Return how the log fares: it is no reason to end a process that its lines cannot be written."""
+    own = streams.health()
+    return {"status": DEGRADED if own["blocked"] else OK, **own}
 
 
 def readiness() -> Answer:

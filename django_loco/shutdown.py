@@ -48,6 +48,7 @@ from typing import Any
 from django.conf import settings
 
 from . import leaks
+from .bounded_log import BoundedLogger
 from .calls import Call, Calls
 from .component import Component
 from .hooks import Context, Phase
@@ -81,7 +82,7 @@ CLOSE = 2.5
 #: Seconds that each hook and resource has in any case, also when those before it have used up the time.
 AT_LEAST = 0.25
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 _stopping = threading.Event()
 
 
@@ -144,8 +145,8 @@ class Shutdown:
             hurried, self._hurried = self._hurried, True
             self._deadline = min(self.deadline, self._clock())
         if not hurried:
-            logger.warning("Waiting no longer")
             self._calls.wake()
+            logger.warning("Waiting no longer")
 
     def limit(self, seconds: float) -> None:
         """Wait for no longer than ``seconds`` from now."""

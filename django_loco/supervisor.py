@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 from . import health
+from .bounded_log import BoundedLogger
 from .calls import Calls
 from .component import Component
 from .watch import MAX_DELAY, PATIENCE, Part, State, Watch, backoff
 
 __all__ = ["MAX_DELAY", "Part", "State", "Supervisor", "Watch", "backoff"]
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 class Supervisor(Component):

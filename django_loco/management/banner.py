@@ -31,6 +31,8 @@ def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
         found.append(("scheduler", _schedules(choice.schedules)))
     if choice.components:
         found.append(("also", ", ".join(choice.components)))
+    if remark and not url:
+        found.append(("reload", remark))
     return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from signal import SIGTSTP
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
-from django.core.management.base import BaseCommand, CommandError, SystemCheckError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper, SystemCheckError
 from django.db import OperationalError
 
 from .. import shutdown
@@ -16,12 +18,16 @@ from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..servers.process import leave
-from ..servers.reload import is_reloaded
+from ..servers.reload import Parent, is_reloaded
+from ..streams import nonblocking
 from . import banner
 from .console import open_standard_streams, set_up_console, wants_colour
 from .parts import Choice
 
 logger = logging.getLogger("django_loco.servers")
+
+#: What the banner says of a process that begins anew when the code changes.
+RELOADS = "when code changes; not with --noreload"
 
 
 class LocoCommand(BaseCommand):
@@ -37,6 +43,9 @@ class LocoCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command; a wrong setting is told in a sentence rather than by a traceback."""
+        if self.owns_process:  # what a check has to say must not keep it from running
+            style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
+            self.stderr.style_func = style
         try:
             loco_settings()
             return super().execute(*args, **options)
@@ -71,7 +80,16 @@ class LocoCommand(BaseCommand):
     def set_up(self, choice: Choice, options: Mapping[str, Any]) -> None:
         """Label what is logged from here on."""
         if self.owns_process:
+            self.stdout = OutputWrapper(nonblocking(sys.stdout))
             set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
+
+    def reloads(self, options: Mapping[str, Any]) -> bool:
+        """Whether to begin anew when the code changes: with ``DEBUG``, as Django's ``runserver``."""
+        return bool(self.owns_process and settings.DEBUG and options["use_reloader"])
+
+    def be_parent(self) -> None:
+        """Start this command anew as a child, again whenever the code has changed, and end with it."""
+        self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=[SIGTSTP]).run())
 
     def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
         """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
@@ -98,6 +116,16 @@ class LocoCommand(BaseCommand):
         shutdown.forget()
         if code != shutdown.CLEAN:
             sys.exit(code)
+
+
+def add_noreload(parser: CommandParser) -> None:
+    """Add the option."""
+    parser.add_argument(
+        "--noreload",
+        action="store_false",
+        dest="use_reloader",
+        help="Do not begin anew when the code changes. (Where DEBUG is off it never does.)",
+    )
 
 
 def colour_wish(options: Mapping[str, Any]) -> bool | None:

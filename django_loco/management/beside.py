@@ -18,6 +18,7 @@ from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..servers.hosted import FLAGS, STARTED, Host, Hosted
 from ..shutdown import TAIL, Shutdown
+from ..streams import nonblocking
 from ..supervisor import Supervisor
 from . import banner
 from .choices import beside_choice
@@ -90,7 +91,6 @@ def _show(choice: Choice, url: str, remark: str) -> None:
 
 def _write(rows: list[banner.Row]) -> None:
     if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
-        sys.stdout.write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
-        sys.stdout.flush()
+        nonblocking(sys.stdout).write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
     else:
         logger.info("Started. %s", ". ".join(": ".join(row) for row in rows))

@@ -14,7 +14,7 @@ from ..conf import did_you_mean
 from ..runtime import loco_aliases
 from ..servers.place import Place
 from ..worker.memory import resident
-from .parts import Choice, known_queues, mode_of, reachable, words
+from .parts import Choice, known_queues, mode_of, other_queues, reachable, words
 
 Options = Mapping[str, Any]
 
@@ -107,10 +107,14 @@ def worker_choice(options: Options, place: Place | None = None) -> Choice:
     """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
     if options["drain"] and options["scheduler"]:
         raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
-    queues = words("--queues", options["queues"])
-    if queues == ():
-        raise CommandError("--queues names no queue. Leave it out for all queues.")
-    backends = known_queues(reachable(_backends(options["backend"])), queues)
+    queues = _queue_names("--queues", options["queues"])
+    excluded = _queue_names("--exclude-queues", options["exclude_queues"])
+    if queues and excluded:
+        raise CommandError("--queues and --exclude-queues contradict each other. Leave one of them out.")
+    backends = reachable(_backends(options["backend"]))
+    if excluded:
+        queues = other_queues(backends, excluded)
+    backends = known_queues(backends, queues)
     return Choice(
         worker=True,
         # One is enough, and its successor has it again. The parent has none: it would need a connection for it.
@@ -125,6 +129,13 @@ def worker_choice(options: Options, place: Place | None = None) -> Choice:
         processes=options["processes"] or 1,
         place=place,
     )
+
+
+def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
+    names = words(option, text)
+    if names == ():
+        raise CommandError(f"{option} names no queue. Leave it out for all queues.")
+    return names
 
 
 def _more_than_at_start(megabytes: int | None) -> int | None:

@@ -8,12 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import Any
 
 from django.utils.log import AdminEmailHandler
 
 from ..compat import TASKS_LOGGER
 from ..log import JSONFormatter, LabelFormatter, PlainFormatter
+from ..streams import is_standard, nonblocking
 
 #: Where lines go that no console shows.
 _ELSEWHERE = (
@@ -35,8 +37,9 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
     2. What django-loco and Django's tasks log from ``INFO`` on, and uvicorn of requests, is shown, also where
        ``LOGGING`` would not (Django's default shows it with ``DEBUG`` only) but never twice. A level set for these
        loggers is respected.
-
     3. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
+    4. No line waits for a stream that takes nothing; see ``streams``. What jobs print goes out line by line: handlers
+       no longer flush it.
 
     ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
     """
@@ -45,7 +48,13 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
         logging.captureWarnings(capture=True)
         threading.excepthook = _log_end_of_thread
         names.append("py.warnings")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    if nonblocking(sys.stderr) is not sys.stderr:
+        logging.lastResort = _LastResort()
     for handler in _std_handlers():
+        if (stream := nonblocking(handler.stream)) is not handler.stream:
+            handler.setStream(stream)
         _label(handler, component, form, colour=colour)
     for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)
@@ -55,7 +64,7 @@ def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
     named = (item for item in logging.root.manager.loggerDict.values() if isinstance(item, logging.Logger))
     handlers = [handler for logger in (logging.root, *named) for handler in logger.handlers]
     for handler in (*handlers, logging.lastResort):
-        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
+        if isinstance(handler, logging.StreamHandler) and is_standard(handler.stream):
             yield handler
 
 
@@ -104,11 +113,19 @@ def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | N
         logger.addHandler(handler)
 
 
+class _LastResort(logging.StreamHandler[Any]):
+    """Shows what has no handler at all. Python's own cannot be given another stream."""
+
+    def __init__(self) -> None:
+        super().__init__(nonblocking(sys.stderr))
+        self.setLevel(logging.WARNING)
+
+
 class _OwnHandler(logging.StreamHandler[Any]):
     """Shows on stderr what no other handler of its logger would show."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(sys.stderr)
+        super().__init__(nonblocking(sys.stderr))
         self.setLevel(logging.INFO)
         self.logger = logger
 
@@ -124,7 +141,7 @@ class _OwnHandler(logging.StreamHandler[Any]):
 
 
 def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    if isinstance(handler, logging.StreamHandler) and handler.stream not in (sys.stdout, sys.stderr):
+    if isinstance(handler, logging.StreamHandler) and not is_standard(handler.stream):
         return False
     shown = not isinstance(handler, _ELSEWHERE) and record.levelno >= handler.level
     return shown and bool(handler.filter(record))

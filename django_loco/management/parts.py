@@ -14,6 +14,7 @@ from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from .. import components, runtime
+from ..bounded_log import BoundedLogger
 from ..compat import task_backends
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
@@ -36,7 +37,7 @@ APP = "django_loco"
 #: Why a process ends that has run as many jobs, or takes up as much memory, as it may.
 SPENT = "it has done its share"
 
-logger = logging.getLogger("django_loco.servers")
+logger = BoundedLogger(logging.getLogger("django_loco.servers"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +160,13 @@ def missing_tables(alias: str) -> str | None:
     return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None
 
 
-def process_of(choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False) -> Process:
-    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown."""
+def process_of(
+    choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False, is_last: bool = False
+) -> Process:
+    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown.
+
+    ``reloads`` and ``is_last``: see ``Process``.
+    """
     shutdown = Shutdown(loco_settings().SHUTDOWN_TIMEOUT)
 
     def workers() -> list[Worker]:
@@ -188,6 +194,7 @@ def process_of(choice: Choice, server: Server, announce: Callable[[str], None], 
         notifier=notifier,
         pulse=choice.place.pulse if choice.place else notifier.watchdog / 3,
         is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
+        is_last=is_last,
     )
 
 
@@ -237,6 +244,25 @@ def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> t
         if not any(not names or name in names for names in known.values()):
             raise CommandError(f"There is no queue {name!r} in TASKS.{did_you_mean(name, every)}")
     return tuple(alias for alias, names in known.items() if not names or names & set(queues))
+
+
+def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the queues of ``backends`` less those ``excluded``.
+
+    Raises ``CommandError`` if none is left, for a name that is no queue, and for a backend that has no list of queues:
+    a worker asks for jobs by the names of the queues that it wants.
+    """
+    known_queues(backends, excluded)
+    for alias in backends:
+        if not task_backends[alias].queues:
+            raise CommandError(
+                f"TASKS[{alias!r}]['QUEUES'] is empty, which allows any name: --exclude-queues leaves nothing certain. "
+                "List the queues there, or name those that are wanted with --queues."
+            )
+    every = set().union(*(task_backends[alias].queues for alias in backends))
+    if not (found := tuple(sorted(every - set(excluded)))):
+        raise CommandError("--exclude-queues leaves no queue. Leave it out, or name fewer.")
+    return found
 
 
 def words(option: str, text: str | None) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from socket import socket
 from socketserver import BaseServer
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.core.management.commands.runserver import Command as DjangoRunserver
 from django.utils import autoreload
 
+from ..copies import closed_in_copies
 from .base import Server
 from .daphne import GracefulDaphne
 from .in_flight import InFlight
@@ -61,12 +63,14 @@ class GracefulServer:
     """Mixed into the server's class: counts requests, and closes the port as soon as it is told to stop."""
 
     in_flight: InFlight
+    socket: socket
     opened: Callable[[Any], None]
     """Called with the server once it has its port."""
 
     def __init__(self, address: Any, handler: type, **options: Any) -> None:
         counted = type("Handler", (CountedHandler, handler), {})
         super().__init__(address, counted, **options)  # type: ignore[call-arg]
+        closed_in_copies(self.socket)
         self.opened(self)
 
     def serve_forever(self, poll_interval: float = POLL) -> None:

@@ -23,6 +23,7 @@ from gunicorn.glogging import Logger
 
 from ..log import JSONFormatter, LabelFormatter, PlainFormatter
 from ..shutdown import TAIL
+from ..streams import is_standard, nonblocking
 from . import gunicorn as hooks
 from .application import application
 from .hosted import FLAGS, STARTED
@@ -67,7 +68,8 @@ class Log(Logger):  # type: ignore[misc]
         super().setup(cfg)
         started = _started()
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
-            if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
+            if isinstance(handler, logging.StreamHandler) and is_standard(handler.stream):
+                handler.setStream(nonblocking(handler.stream))
                 handler.setFormatter(_formatter(started["form"], colour=started["colour"]))
 
 

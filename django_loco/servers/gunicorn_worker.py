@@ -12,10 +12,11 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management.base import CommandError
-from django.utils.module_loading import import_string
 
+from ..copies import closed_in_copies
 from ..shutdown import CLEAN, FORCED
-from .hosted import FURNISH, Host, Hosted, claim
+from .exits import exit_now
+from .hosted import Host, Hosted, claim, furnish
 
 #: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
 #: before this one has ended, and meanwhile there is one less to answer requests, or none.
@@ -61,11 +62,11 @@ class Tenant:
             on_cut=self._on_cut,
             patience=RECYCLE,
             beat=self._beat,
+            is_last=True,
         )
         try:
             if not apps.ready:
                 raise CommandError("The application that gunicorn has loaded does not set Django up.")
-            furnish: Callable[..., Hosted] = import_string(FURNISH)
             self._hosted = furnish(
                 host,
                 url=", ".join(str(socket) for socket in worker.sockets),
@@ -77,6 +78,8 @@ class Tenant:
             sys.stderr.write(f"CommandError: {error}\n")
             sys.exit(BOOT_ERROR)
         claim()
+        for listener in worker.sockets:
+            closed_in_copies(listener.sock)
         self._hosted.start()
 
     def end(self) -> int:
@@ -85,10 +88,7 @@ class Tenant:
 
     def leave(self) -> None:
         """End the process although threads are left behind in it that still run a job."""
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(FORCED if self.was_asked else CLEAN)
+        exit_now(FORCED if self.was_asked else CLEAN)
 
     def _beat(self) -> None:
         now = time.monotonic()

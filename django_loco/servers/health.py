@@ -10,6 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from ..copies import closed_in_copies
 from ..exceptions import LocoConfigurationError
 from ..health import ANSWERS
 
@@ -59,6 +60,7 @@ class HealthServer(ThreadingHTTPServer):
             raise LocoConfigurationError(
                 f"--health-port {host}:{port} cannot be had: {error.strerror or error}. Choose another."
             ) from error
+        closed_in_copies(self.socket)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, name="loco-health", daemon=True).start()

@@ -20,8 +20,12 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGQUIT, SIGTERM, Signals
 from typing import Any
 
+from django.core.management.base import CommandError
+
+from ..bounded_log import BoundedLogger
 from ..component import Component
-from ..shutdown import CLEAN, FORCED, Shutdown
+from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from .exits import at_interpreters_end, end_within
 from .relay import Relay
 from .urgency import Urgency, obey
 
@@ -31,16 +35,13 @@ LOOK_EVERY = 0.25
 BEAT_EVERY = 0.25
 #: Seconds after which a shutdown that should be over is waited for no longer.
 SPARE = 1.0
-#: What makes a ``Hosted``. Named rather than imported: gunicorn's master and ``asgi.py`` import this module before
-#: Django is set up, and that is not possible for what knows of models.
-FURNISH = "django_loco.management.beside.furnish"
 #: The environment variable with flags of ``loco_start`` for what runs beside a server of its own.
 FLAGS = "LOCO_START"
 #: Set where it is ``loco_start`` that has started the server.
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,9 @@ class Host:
 
     beat: Callable[[], object] = lambda: None
     """Called now and then while the process waits for its jobs."""
+
+    is_last: bool = False
+    """Whether nothing comes after it in the process, so that this may be killed when it does not end in time."""
 
 
 class HostServer(Component):
@@ -134,6 +138,7 @@ class Hosted:
         self._urgency = Urgency()
         self._code = CLEAN
         self._has_ended = False
+        self._pid = os.getpid()
         self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
 
     @property
@@ -145,6 +150,7 @@ class Hosted:
         """Start the components. Outside of the main thread no signal is seen, only the server's end."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()
+        at_interpreters_end(self._on_interpreters_end)
         self._thread.start()
         if not self._host.is_ending():  # by a signal that came first
             self._components.start()
@@ -172,6 +178,15 @@ class Hosted:
         if self._host.cut_signal is None and self._urgency.level > 1:
             self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
 
+    def _on_interpreters_end(self) -> None:
+        """Wait for the end if the server has not (asgi), and for no longer than that for what else there is."""
+        if self._pid != os.getpid():
+            return
+        if not self._has_ended:
+            self.end()
+        if self._host.is_last or self.was_asked:
+            end_within(TAIL, self._code)
+
     def _on_servers_end(self) -> None:
         self._shutdown.request(ENDS)
 
@@ -190,6 +205,23 @@ class Hosted:
             self._host.on_cut()
         if self._host.cut_signal:
             self._relay.hand_on(self._host.cut_signal)
+
+
+Furnish = Callable[..., Hosted]
+_furnish: Furnish | None = None
+
+
+def furnish_by(function: Furnish) -> None:
+    """Have ``function`` make what runs beside a server. The app hands it in: servers know nothing of what can run."""
+    global _furnish
+    _furnish = function
+
+
+def furnish(host: Host, **options: Any) -> Hosted:
+    """Return what is to run in this process beside its server, not started. Raises ``CommandError``."""
+    if _furnish is None:
+        raise CommandError('"django_loco" is not in INSTALLED_APPS. Add it there.')
+    return _furnish(host, **options)
 
 
 _owner: int | None = None

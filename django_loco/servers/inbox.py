@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Self
 
+from ..copies import closed_in_copies
+
 
 class Inbox:
     """Calls in the order in which they came in. Used as ``with Inbox() as inbox:``."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._read, self._write = socket.socketpair()
+        self._read, self._write = (closed_in_copies(end) for end in socket.socketpair())
         for end in (self._read, self._write):
             end.setblocking(False)
 

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from ..copies import closed_in_copies
+
 #: Where a child finds the number of its end of the link.
 LINK_VARIABLE = "DJANGO_LOCO_LINK"
 #: What a child says: its code is loaded, it serves, and, if its parent wants to know, that it makes progress.
@@ -25,7 +27,7 @@ class Link:
     """A child's end of the link."""
 
     def __init__(self, end: socket.socket) -> None:
-        self._end = end
+        self._end = closed_in_copies(end)
 
     @classmethod
     def of_parent(cls) -> Link | None:
@@ -43,8 +45,8 @@ class Link:
 
     def say(self, word: bytes) -> None:
         """Tell the parent something."""
-        with suppress(OSError):  # that it is gone we learn elsewhere
-            self._end.send(word)
+        with suppress(OSError):  # that it is gone, or does not listen, we learn elsewhere
+            self._end.send(word, socket.MSG_DONTWAIT)
 
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         """Tell the parent that the code could be loaded; from then on call back, in a thread."""
@@ -73,5 +75,5 @@ def said(link: socket.socket) -> bytes:
 
 def pass_on(link: socket.socket, name: str) -> None:
     """Tell the child at the other end of ``link`` of a signal."""
-    with suppress(OSError):  # it has just ended
-        link.send(bytes([signal.Signals[name]]))
+    with suppress(OSError):  # it has just ended, or has not listened for long
+        link.send(bytes([signal.Signals[name]]), socket.MSG_DONTWAIT)

@@ -48,5 +48,6 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):  # it may be restarting
+            sender.setblocking(False)  # or be too busy to listen
             sender.connect(self._address)
             sender.sendall(state.encode())

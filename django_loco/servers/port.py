@@ -6,6 +6,8 @@ import socket
 
 from django.core.management.base import CommandError
 
+from ..copies import closed_in_copies
+
 #: Connections that may wait to be accepted.
 BACKLOG = 2048
 
@@ -14,6 +16,6 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens there. Raises ``CommandError`` if the port cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return closed_in_copies(socket.create_server((host, port), family=family, backlog=BACKLOG))
     except OSError as error:
         raise CommandError(f"{host}:{port} cannot be had: {error.strerror or error}.") from error

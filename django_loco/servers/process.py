@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from django.core.management.base import CommandError
 
+from ..bounded_log import BoundedLogger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..streams import nonblocking
 from .base import Server
+from .exits import end_within, enforce, exit_now
 from .hosted import claim
 from .link import ALIVE, Link
 from .notify import Notifier
 from .pulse import Pulse
 from .reload import RELOAD, FileWatch
-from .signals import Signals
+from .signals import ENDING, Signals
 from .urgency import obey
 
 #: Seconds that jobs and requests have to end when the code has changed.
 RELOAD_TIMEOUT = 5.0
 CHANGED = "the code has changed"
+#: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
+LATE = 2.0
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 class Process:
@@ -55,11 +59,13 @@ class Process:
         notifier: Notifier = Notifier(),  # noqa: B008 - one that tells nobody
         pulse: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
+        is_last: bool = False,
     ) -> None:
         """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
 
         ``others`` are further signals, and what each of them does. Every ``pulse`` seconds, unless that is 0, who
-        started this process is told that it makes progress, if ``is_well`` says so.
+        started this process is told that it makes progress, if ``is_well`` says so. ``is_last``: nothing comes after
+        this in the process, so that it may be killed when it does not end in time.
         """
         self._server, self._components, self._shutdown = server, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
@@ -67,6 +73,7 @@ class Process:
         self._own_signals = self._parents_signals = 0
         self._others = others
         self._notifier = notifier
+        self._is_last = is_last
         self._pulse = Pulse(pulse, is_well, self._give_sign)
         self._error: BaseException | None = None
         self._link = Link.of_parent()
@@ -75,7 +82,7 @@ class Process:
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
         claim()
-        with Signals(self._on_signal, self._others):
+        with Signals(self._on_signal, self._others, is_last=self._is_last):
             if self._link:
                 self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
             self._pulse.start()
@@ -83,6 +90,7 @@ class Process:
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
             self._shutdown.requested.wait()
+            self._enforce_deadline()
             self._notifier.stopping()
             code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
             self._pulse.stop()
@@ -126,14 +134,23 @@ class Process:
 
     def _on_signal(self, name: str) -> None:
         self._own_signals += 1
-        obey(self._shutdown, self._level, name)
+        self._obey(name)
 
     def _on_parents_signal(self, name: str) -> None:
         if other := self._others.get(signal.Signals[name]):
             other()
             return
         self._parents_signals += 1
+        self._obey(name)
+
+    def _obey(self, name: str) -> None:
         obey(self._shutdown, self._level, name)
+        if self._level > 1:
+            self._enforce_deadline()
+
+    def _enforce_deadline(self) -> None:
+        if self._is_last:
+            enforce(self._shutdown.end + LATE - time.monotonic())
 
     @property
     def _level(self) -> int:
@@ -144,28 +161,19 @@ class Process:
 def _show(error: BaseException | None) -> None:
     """Show what kept a server from starting, the way a command does that ends."""
     if isinstance(error, CommandError):
-        sys.stderr.write(f"{error}\n")
+        nonblocking(sys.stderr).write(f"{error}\n")
     elif error:
-        traceback.print_exception(error)
+        traceback.print_exception(error, file=nonblocking(sys.stderr))
 
 
 def leave(code: int) -> None:
-    """End the process with an exit code, whatever threads others have left behind in it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """End the process with an exit code, whatever threads and processes others have left behind in it."""
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     if code == FORCED:
         # Jobs that were cut off may still run in their threads. The interpreter's own end would let them run on
         # while modules are taken down around them.
-        logging.shutdown()
-        _exit(code)
-    watchdog = threading.Timer(TAIL, _exit, [code])
-    watchdog.daemon = True
-    watchdog.start()
+        exit_now(code)
+    end_within(TAIL, code)
     if code != CLEAN:
         sys.exit(code)
-
-
-def _exit(code: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

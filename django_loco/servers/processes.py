@@ -1,8 +1,8 @@
 """Several processes that do the same work, and their parent, which does none.
 
-The parent opens no connection, runs no job and starts no thread but the one that listens for signals. Its children are
-new processes rather than forked copies: no lock, connection or thread of the parent's exists in them, and new code is
-loaded by whoever is started next.
+The parent opens no connection, runs no job and starts no thread but the one that listens for signals, and in
+development one that looks for changed code. Its children are new processes rather than forked copies: no lock,
+connection or thread of the parent's exists in them, and new code is loaded by whoever is started next.
 
 How it begins
 -------------
@@ -35,12 +35,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from ..bounded_log import BoundedLogger
 from ..shutdown import CLEAN, FORCED, TAIL, remember
 from .child import Child, ended, start
 from .inbox import Inbox
 from .notify import Notifier
 from .place import Place
-from .reload import ENOUGH, KILLED, RELOAD
+from .reload import ENOUGH, KILLED, RELOAD, FileWatch
 from .seat import END, Seat
 from .signals import Signals
 from .stacks import log_stacks
@@ -48,7 +49,7 @@ from .stacks import log_stacks
 #: The signals that the parent listens to beside those that ask for its end.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 class Processes:
@@ -67,6 +68,7 @@ class Processes:
         *,
         drain: bool = False,
         pulse: float = 0.0,
+        reloads: bool = False,
         start: Callable[[Place], Child] = start,
         ended: Callable[[], Iterable[tuple[int, int]]] = ended,
         notifier: Notifier | None = None,
@@ -75,8 +77,8 @@ class Processes:
     ) -> None:
         """``timeout`` is ``SHUTDOWN_TIMEOUT`` in seconds; with ``drain`` those who end in good order have no successor.
 
-        Each is to give a sign of its progress every ``pulse`` seconds, or as often as systemd wants to know; 0: never.
-        ``options`` are those of ``Seat``.
+        With ``reloads`` all are replaced when the code has changed. Each is to give a sign of its progress every
+        ``pulse`` seconds, or as often as systemd wants to know; 0: never. ``options`` are those of ``Seat``.
         """
         self._notifier = notifier or Notifier.of_process()
         pulse = self._notifier.watchdog / 3 or pulse
@@ -84,7 +86,7 @@ class Processes:
         self.code: int | None = None
         """The exit code, once that is known."""
         self._patience = timeout + 2 * TAIL
-        self._drain = drain
+        self._drain, self._reloads = drain, reloads
         self._ended, self._clock = ended, clock
         self._signals = 0
         self._is_open = self._is_complete = self._is_quiet = self._is_changing = False
@@ -100,8 +102,9 @@ class Processes:
             def tell(name: str) -> None:
                 inbox.put(partial(self.on_signal, name))
 
-            with Signals(tell, {number: partial(tell, number.name) for number in OTHERS}):
+            with Signals(tell, {number: partial(tell, number.name) for number in OTHERS}, is_last=True):
                 self.open()
+                self._watch_files(inbox)
                 while self.code is None:
                     inbox.wait(self.patience, [child.link for child in self.children if not child.is_silent])
                     self.look()
@@ -139,7 +142,7 @@ class Processes:
                 self._is_quiet = True
                 self._tell_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
-                self._change_all()
+                self._change_all("SIGHUP")
             case _:  # A terminal that was closed counts as this, too.
                 self._end(name)
 
@@ -202,9 +205,18 @@ class Processes:
             logger.error("The new process %d does not come up. The others stay as they are", seat.number)
             self._to_change.clear()
 
-    def _change_all(self) -> None:
+    def _watch_files(self, inbox: Inbox) -> None:
+        if self._reloads:
+            FileWatch(lambda: inbox.put(partial(self._on_change, inbox))).start_with_folders()
+
+    def _on_change(self, inbox: Inbox) -> None:
+        self._watch_files(inbox)
+        if not self._signals:
+            self._change_all("the code has changed")
+
+    def _change_all(self, reason: str) -> None:
         """Begin to replace all, once more if that is under way: the code may have changed since."""
-        logger.info("Every process is replaced by a new one (SIGHUP)")
+        logger.info("Every process is replaced by a new one (%s)", reason)
         self._is_quiet, self._is_changing = False, True
         self._change_began = self._clock()
         self._notifier.reloading()

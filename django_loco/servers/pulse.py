@@ -6,7 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+from ..bounded_log import BoundedLogger
+
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 class Pulse:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -18,7 +17,10 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-logger = logging.getLogger("django_loco.servers")
+from ..bounded_log import BoundedLogger
+from .wakeup import Wakeup, catch, default, release
+
+logger = BoundedLogger(logging.getLogger("django_loco.servers"))
 
 
 class Relay:
@@ -39,21 +41,20 @@ class Relay:
         #: What was handed on and has not come back yet: to the handlers, to the thread.
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
-        self._read, self._write = socket.socketpair()
-        self._write.setblocking(False)
+        self._wakeup = Wakeup()
         self._thread = threading.Thread(target=self._run, name="loco-relay", daemon=True)
 
     def install(self) -> None:
         """Take the place of the server's handlers; once more after it has put back those it found."""
-        wakeup = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        self._their_wakeup = -1 if wakeup == self._write.fileno() else wakeup
+        self._their_wakeup = self._wakeup.install()
         for number in self._numbers:
             before = signal.signal(number, self._handle)
             if before != self._handle:
                 self._theirs[number] = before
             signal.siginterrupt(number, False)  # what a request waits for is not to fail with EINTR
-        if self not in _installed:
-            _installed.append(self)
+        # Not the server's handlers, which would keep a copy alive that is told to end.
+        catch({number: default(number) for number in self._numbers})
+        if self._thread.ident is None:
             self._thread.start()
 
     def hand_on(self, number: signal.Signals) -> None:
@@ -66,10 +67,10 @@ class Relay:
 
     def uninstall(self) -> None:
         """Give the server its handlers back; in the main thread."""
-        _installed.remove(self)
         signal.set_wakeup_fd(self._their_wakeup)
         for number, handler in self._theirs.items():
             signal.signal(number, handler)
+        release(*self._numbers)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number in self._granted:
@@ -79,13 +80,13 @@ class Relay:
                 handler(number, frame)
 
     def _run(self) -> None:
-        while byte := self._read.recv(1):
-            number = byte[0]
+        while True:
+            number = self._wakeup.read()
             if number in self._numbers and not self._expected[number]:
                 self._tell(signal.Signals(number).name)
             else:
                 self._expected[number] -= number in self._numbers
-                self.wake(byte)
+                self.wake(bytes([number]))
 
     def wake(self, byte: bytes = b"\0") -> None:
         """Wake the server's selector."""
@@ -98,15 +99,3 @@ class Relay:
             self._on_signal(name)
         except Exception:  # the next signal must arrive all the same
             logger.exception("%s was not dealt with", name)
-
-
-_installed: list[Relay] = []
-
-
-def _after_fork() -> None:
-    """A forked copy (``multiprocessing``) has no such thread, and its signals are not this process's."""
-    for relay in tuple(_installed):
-        relay.uninstall()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -22,12 +22,14 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from django.apps import apps
 from django.utils import autoreload
 
+from ..bounded_log import BoundedLogger
 from ..shutdown import CLEAN, FORCED, TAIL
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
@@ -42,7 +44,7 @@ KILLED = 128
 #: So many signals end a child on the spot.
 ENOUGH = 3
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 def is_child() -> bool:
@@ -100,8 +102,12 @@ class Parent:
        or by the third signal, ends it.
     """
 
-    def __init__(self, shutdown_timeout: float) -> None:
-        """``shutdown_timeout`` is how many seconds the child may take to end, but for what it does in its tail."""
+    def __init__(self, shutdown_timeout: float, *, others: Sequence[signal.Signals] = ()) -> None:
+        """``shutdown_timeout`` is how many seconds the child may take to end, but for what it does in its tail.
+
+        ``others`` are further signals to pass on.
+        """
+        self._others = others
         self._patience = shutdown_timeout + 2 * TAIL
         self._signals = 0
         self._has_served = False
@@ -112,7 +118,8 @@ class Parent:
 
     def run(self) -> int:
         """Return the exit code of the last child."""
-        with Signals(self._on_signal, {signal.SIGTTIN: self._show_stacks}):
+        others = {number: partial(self._pass_on, number.name) for number in self._others}
+        with Signals(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:
@@ -163,9 +170,12 @@ class Parent:
 
     def _show_stacks(self) -> None:
         log_stacks()
+        self._pass_on("SIGTTIN")
+
+    def _pass_on(self, name: str) -> None:
         with self._lock:
             if self._link is not None and LOADED in said(self._link):
-                pass_on(self._link, "SIGTTIN")
+                pass_on(self._link, name)
 
     def _tell_child(self, name: str) -> None:
         if self._child is None or self._link is None:

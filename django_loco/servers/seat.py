@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 
+from ..bounded_log import BoundedLogger
 from ..retry import exponential
 from ..shutdown import CLEAN
 from .child import Child
@@ -23,7 +24,7 @@ REMEMBERED = 5
 #: What ends a process that gets no more signals than this.
 END = "SIGTERM"
 
-logger = logging.getLogger(__name__)
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 def backoff(deaths: int) -> float:

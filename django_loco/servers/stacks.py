@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from ..bounded_log import BoundedLogger
+
+logger = BoundedLogger(logging.getLogger(__name__))
 
 
 def log_stacks() -> None:

@@ -197,18 +197,27 @@ class Project:
         """Let the job or request go on that waits for ``name``."""
         (self.folder / name).touch()
 
-    def start(self, *arguments: str, **environment: str) -> Process:
-        """Start a command of the project; it is killed, children and all, at the end of the test."""
-        variables = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return os.environ | {
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             # Compiled code counts as up to date while size and second of the last change are the same.
             "PYTHONDONTWRITEBYTECODE": "1",
             "SITE_SETTINGS": json.dumps(self.settings),
         }
-        process = Process(
-            [sys.executable, str(self.folder / "manage.py"), *arguments], os.environ | variables | environment
-        )
+
+    def command_line(self, *arguments: str) -> list[str]:
+        """Return what starts a command of the project. Workers do not reload, unless they are asked to."""
+        more = ("--noreload",) if {"loco_worker", "loco_scheduler"} & {*arguments} else ()
+        if "--reload" in arguments:
+            arguments, more = tuple(word for word in arguments if word != "--reload"), ()
+        return [sys.executable, str(self.folder / "manage.py"), *arguments, *more]
+
+    def start(self, *arguments: str, **environment: str) -> Process:
+        """Start a command of the project; it is killed, children and all, at the end of the test."""
+        process = Process(self.command_line(*arguments), self.environment | environment)
         self.processes.append(process)
         return process
 

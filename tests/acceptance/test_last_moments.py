@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 
 import pytest
 
-from django_loco.shutdown import FORCED
+from django_loco.shutdown import CLEAN, FORCED
 
 LATE = {
     "a thread that outlives the main thread": "threading.Thread(target=lambda: (time.sleep(1), late())).start()",
@@ -49,3 +51,38 @@ def test_an_async_job_that_was_cancelled_and_handed_back_makes_the_end_a_forced_
     process.wait_for("job begins")
     assert process.terminate() == FORCED
     assert "Handed back or cut off: 1 by the worker" in process.output
+
+
+def storm(process, count: int = 200) -> None:
+    """Send so many SIGHUPs, a millisecond apart, or until there is nobody left to get them."""
+    for _ in range(count):
+        process.signal(signal.SIGHUP)
+        threading.Event().wait(0.001)
+
+
+@pytest.mark.parametrize("command", [("loco_worker",), ("loco_worker", "--scheduler"), ("loco_start", "--worker")])
+def test_no_signal_kills_one_that_is_about_to_end(project, command):
+    address = (str(project.port), "--noreload") if command[0] == "loco_start" else ()
+    process = project.start(*command, *address)
+    process.wait_for(r"stop +Ctrl-C")
+    storm(process)
+    assert process.wait() in (CLEAN, FORCED)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6, 0.9, 1.2])
+def test_signals_from_the_first_moment_on_lose_no_job(project, seconds):
+    """Who has no handlers yet is killed, and holds nothing; who has them hands back what it holds."""
+    project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 0.2, "LEASE": 3600}
+    names = [f"job{number}" for number in range(5)]
+    code = f"from pages.tasks import work\nfor name in {names!r}: work.enqueue(name)"
+    project.manage("shell", "--verbosity", "0", "--command", code)
+    process = project.start("loco_worker")
+    threading.Event().wait(seconds)
+    storm(process)
+    if process.wait() == -signal.SIGHUP:
+        assert "Ctrl-C" not in process.output
+    for name in names:
+        project.open_gate(name)
+    worker = project.start("loco_worker", "--drain")
+    assert worker.wait() == CLEAN
+    assert {f"job {name} ends" for name in names} <= {*worker.lines}

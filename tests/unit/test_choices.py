@@ -248,3 +248,31 @@ def test_a_wrong_setting_is_told_in_a_sentence(settings):
 @pytest.mark.parametrize(("text", "found"), [(None, None), ("", ()), (" ", ()), ("a", ("a",)), ("a, b", ("a", "b"))])
 def test_words(text, found):
     assert words("--tags", text) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backends", "queues"),
+    [
+        ("--exclude-queues emails", ("default", "other"), ("default", "reports")),
+        ("--exclude-queues emails,default", ("other",), ("reports",)),
+        ("--exclude-queues reports --backend default", None, "There is no queue 'reports' in TASKS"),
+        ("--exclude-queues emials", None, "Did you mean 'emails'"),
+        ("--exclude-queues default,emails,reports", None, "leaves no queue"),
+        ("--exclude-queues emails --queues default", None, "contradict each other"),
+        ("--exclude-queues=", None, "names no queue"),
+    ],
+)
+def test_all_queues_but_some(settings, arguments, backends, queues):
+    settings.TASKS = SEVERAL
+    if backends is None:
+        with pytest.raises(CommandError, match=queues):
+            worker(arguments)
+    else:
+        choice = worker(arguments)
+        assert (choice.backends, choice.queues) == (backends, queues)
+
+
+def test_all_queues_but_some_of_which_there_is_no_list(settings):
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "QUEUES": []}}
+    with pytest.raises(CommandError, match=r"TASKS\['default'\]\['QUEUES'\] is empty"):
+        worker("--exclude-queues emails")

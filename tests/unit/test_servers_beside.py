@@ -15,7 +15,7 @@ from gunicorn.config import Config
 from django_loco.management.beside import chosen
 from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
 from django_loco.management.parts import Choice
-from django_loco.servers import gunicorn
+from django_loco.servers import gunicorn, hosted
 from django_loco.servers.application import application
 from django_loco.servers.hosted import HostServer
 from django_loco.servers.relay import Relay
@@ -185,3 +185,9 @@ def test_what_is_one_signal(signals, level):
         now = 100.0 + moment
         urgency.hear(name)
     assert urgency.level == level
+
+
+def test_a_site_without_the_app_is_told_what_is_missing(monkeypatch):
+    monkeypatch.setattr(hosted, "_furnish", None)
+    with pytest.raises(CommandError, match='"django_loco" is not in INSTALLED_APPS'):
+        hosted.furnish(hosted.Host())

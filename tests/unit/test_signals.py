@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from django_loco.servers import signals as signals_module
 from django_loco.servers.signals import ENDING, Signals
 
 SECONDS = 10.0
@@ -149,3 +150,62 @@ def test_signals_that_were_held_back_until_now_arrive(arrived):
     with Signals(arrived.put):
         assert arrived.get(timeout=SECONDS) == "SIGINT"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_its_end_waits_for_no_forked_copy(arrived):
+    with Signals(arrived.put):
+        child = os.fork()
+        if child == 0:
+            threading.Event().wait()
+    os.kill(child, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_signal_for_a_copy_that_is_just_being_forked_is_the_copys(arrived):
+    """As ``multiprocessing.Pool`` sends it; from another thread, as a job is run in."""
+    codes = []
+
+    def fork() -> None:
+        for _ in range(100):
+            child = os.fork()
+            if child == 0:
+                threading.Event().wait()
+            os.kill(child, signal.SIGTERM)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    with Signals(arrived.put):
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert arrived.get(timeout=SECONDS) == "SIGINT"
+    assert codes == [-signal.SIGTERM] * 100
+
+
+def test_the_last_ones_of_a_process_leave_signals_ignored():
+    before = {number: signal.getsignal(number) for number in ENDING}
+    with Signals(lambda _: None, is_last=True):
+        pass
+    after = [signal.getsignal(number) for number in ENDING]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == [signal.SIG_IGN] * len(ENDING)
+
+
+def test_what_hangs_does_not_keep_it_from_its_end(arrived, monkeypatch):
+    monkeypatch.setattr(signals_module, "PATIENCE", 0.05)
+    go_on = threading.Event()
+
+    def hang(name: str) -> None:
+        arrived.put(name)
+        go_on.wait(SECONDS)
+
+    with Signals(hang):
+        os.kill(os.getpid(), signal.SIGTERM)
+        arrived.get(timeout=SECONDS)
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "loco-signals":
+            thread.join(SECONDS)

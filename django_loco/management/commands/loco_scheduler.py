@@ -6,8 +6,9 @@ from django.core.management.base import CommandError, CommandParser
 from ... import scheduler
 from ...exceptions import QueueError
 from ...servers.base import NoServer
+from ...servers.reload import is_child
 from .. import schedules, ticks
-from ..base import LocoCommand
+from ..base import RELOADS, LocoCommand, add_noreload
 from ..health import add_health_port, health_served
 from ..parts import Choice, process_of
 
@@ -34,6 +35,7 @@ class Command(LocoCommand):
             "--tag", action="append", default=[], help="Only schedules with this tag; may be given more than once."
         )
         parser.add_argument("--format", choices=("table", "json"), default="table", help="Of what is shown.")
+        add_noreload(parser)
         add_health_port(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,8 +59,13 @@ class Command(LocoCommand):
 
     def run_on(self, choice: Choice, options: Mapping[str, Any]) -> None:
         self.set_up(choice, options)
+        reloads = self.reloads(options)
+        if reloads and not is_child():
+            self.be_parent()
+            return
         with health_served(options):
-            code = process_of(choice, NoServer(), self.greeter(choice, options)).run()
+            greet = self.greeter(choice, options, RELOADS if reloads else "")
+            code = process_of(choice, NoServer(), greet, reloads=reloads, is_last=self.owns_process).run()
         self.end(code)
 
     def show(self, lines: Iterable[str]) -> None:

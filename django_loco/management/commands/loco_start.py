@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
+from signal import SIGTSTP
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from ...servers.base import NoServer, Server
 from ...servers.dev import DevServer, project_runserver, without_noise
 from ...servers.gunicorn_application import become
 from ...servers.reload import Parent, is_child
-from ..base import LocoCommand, colour_wish
+from ..base import RELOADS, LocoCommand, colour_wish
 from ..choices import EVERY_JOB, start_choice
 from ..console import wants_colour
 from ..health import add_health_port, health_served
@@ -110,10 +111,15 @@ class Command(LocoCommand):
     def host(self, choice: Choice, server: Server, options: dict[str, Any]) -> None:
         reloads = options["use_reloader"]
         if reloads and not is_child():
-            self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT).run())
+            others = [] if choice.server else [SIGTSTP]
+            self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
             return
         name = "development server" if options["http"] == "runserver" else options["http"]
         remark = f"   {name}" + (", reloads when code changes" if reloads else "")
+        if not choice.server:
+            remark = RELOADS if reloads else ""
         with health_served(options):
-            code = process_of(choice, server, self.greeter(choice, options, remark), reloads=reloads).run()
+            code = process_of(
+                choice, server, self.greeter(choice, options, remark), reloads=reloads, is_last=self.owns_process
+            ).run()
         self.end(code)

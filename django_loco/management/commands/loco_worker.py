@@ -10,9 +10,9 @@ from ...log import number_process
 from ...servers.base import NoServer
 from ...servers.place import Place
 from ...servers.processes import Processes
-from ...servers.reload import RELOAD
+from ...servers.reload import RELOAD, is_child
 from ...shutdown import CLEAN
-from ..base import LocoCommand
+from ..base import RELOADS, LocoCommand, add_noreload
 from ..choices import worker_choice
 from ..health import add_health_port, health_served
 from ..parts import SPENT, Choice, missing_tables, process_of
@@ -36,6 +36,7 @@ class Command(LocoCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--queues", metavar="A,B", help="Only jobs of these queues.")
+        parser.add_argument("--exclude-queues", metavar="A,B", help="Only jobs of other queues in TASKS than these.")
         parser.add_argument("--tags", metavar="A,B", help='Only jobs with one of these tags; --tags "": without tags.')
         parser.add_argument(
             "--concurrency",
@@ -57,6 +58,7 @@ class Command(LocoCommand):
             "--max-memory", type=whole, metavar="MB", help="End (each process) between jobs when it takes up more."
         )
         parser.add_argument("--backend", metavar="ALIAS", help="Only jobs of this alias in TASKS.")
+        add_noreload(parser)
         add_health_port(parser)
 
     def is_parent(self, options: Any) -> bool:
@@ -72,16 +74,31 @@ class Command(LocoCommand):
             return
         choice = worker_choice(options, self.place)
         self.set_up(choice, options)
+        # One that ends by itself would begin to count anew.
+        reloads = self.place is None and not choice.may_end and self.reloads(options)
+        if reloads and not is_child():
+            self.refuse_missing_tables(choice)
+            self.be_parent()
+            return
         with health_served(options if self.place is None else {}):
-            for alias in choice.backends:
-                if problem := missing_tables(alias):
-                    raise CommandError(problem)
-            if self.owns_process:
-                connections.close_all()  # this thread needs none from here on
-            process = process_of(choice, NoServer(), self.announcer(choice, options))
+            self.refuse_missing_tables(choice)
+            process = process_of(
+                choice,
+                NoServer(),
+                self.announcer(choice, options, RELOADS if reloads else ""),
+                reloads=reloads,
+                is_last=self.owns_process,
+            )
             code = process.run()
         is_spent = self.place is not None and code == CLEAN and process.reason == SPENT
         self.end(RELOAD if is_spent else code)
+
+    def refuse_missing_tables(self, choice: Choice) -> None:
+        for alias in choice.backends:
+            if problem := missing_tables(alias):
+                raise CommandError(problem)
+        if self.owns_process:
+            connections.close_all()  # this thread needs none from here on
 
     def start_processes(self, options: Any) -> None:
         if not self.owns_process:
@@ -89,13 +106,14 @@ class Command(LocoCommand):
         self.set_up(Choice(), options)
         pulse = PULSE if options["health_port"] else 0.0
         timeout = loco_settings().SHUTDOWN_TIMEOUT
-        processes = Processes(options["processes"], timeout, drain=options["drain"], pulse=pulse)
+        reloads = self.reloads(options) and not options["drain"]
+        processes = Processes(options["processes"], timeout, drain=options["drain"], pulse=pulse, reloads=reloads)
         with health_served(options, of=Several(processes)):
             code = processes.run()
         self.end(code)
 
-    def announcer(self, choice: Choice, options: Any) -> Callable[[str], None]:
+    def announcer(self, choice: Choice, options: Any, remark: str) -> Callable[[str], None]:
         if self.place is None:
-            return self.greeter(choice, options)
+            return self.greeter(choice, options, remark)
         number_process(self.place.number)
         return self.greeter(choice, options) if self.place.is_first else lambda url: None  # noqa: ARG005

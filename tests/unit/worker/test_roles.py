@@ -105,6 +105,33 @@ def test_all_held_jobs_are_renewed_for_most_of_a_lease(queue, clock, monkeypatch
     assert heartbeat.last_beat == clock.now
 
 
+def test_who_renews_in_time_is_steady(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    for _ in range(3):
+        assert heartbeat.is_steady
+        clock.now += 15
+        heartbeat.turn()
+    assert heartbeat.is_steady
+
+
+def test_who_has_not_renewed_for_half_a_lease_is_not_steady(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    clock.now += 15.1
+    assert not heartbeat.is_steady
+
+
+def test_who_renews_again_is_steady_only_when_all_others_must_have_renewed_as_well(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    clock.now += 15.1
+    heartbeat.turn()
+    assert not heartbeat.is_steady
+    clock.now += 9.9
+    heartbeat.turn()
+    assert not heartbeat.is_steady
+    clock.now += 0.2
+    assert heartbeat.is_steady
+
+
 def test_with_nothing_held_the_queue_is_not_asked(queue, clock):
     Heartbeat(queue, {}, 30, clock).turn()
     assert queue.calls["renew"] == 0

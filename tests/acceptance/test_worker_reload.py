@@ -1,0 +1,92 @@
+"""``loco_worker`` and ``loco_scheduler`` in development: they begin anew when the code changes."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from django_loco.shutdown import CLEAN
+
+CHANGED = r"\(the code has changed\)"
+
+
+def enqueue(project, *names: str) -> None:
+    code = f"from pages.tasks import work\nfor name in {names!r}: work.enqueue(name)"
+    project.manage("shell", "--verbosity", "0", "--command", code)
+
+
+def change(project, process) -> None:
+    project.change("pages/tasks.py", "{name} ends", "{name} ends, and is new")
+    project.touch_until(process, CHANGED, "pages/tasks.py")
+
+
+def start(project, *arguments: str):
+    process = project.start(*arguments, "--reload")
+    process.wait_for(r"reload +when code changes")
+    process.wait_for(r"stop +Ctrl-C")
+    return process
+
+
+def test_a_worker_begins_anew_when_its_jobs_have_ended(project):
+    enqueue(project, "first", "second")
+    project.open_gate("second")
+    process = start(project, "loco_worker", "--concurrency", "1")
+    process.wait_for("job first begins")
+    change(project, process)
+    project.open_gate("first")
+    process.wait_for("Running again")
+    process.wait_for("job second ends, and is new")
+    assert [line for line in process.lines if "job first" in line] == ["job first begins", "job first ends"]
+    assert process.terminate() == CLEAN
+
+
+def test_a_scheduler_begins_anew(project):
+    process = start(project, "loco_scheduler")
+    change(project, process)
+    process.wait_for("Running again")
+    assert process.terminate() == CLEAN
+
+
+def test_several_processes_are_replaced_one_after_the_other(project):
+    process = project.start("loco_worker", "--processes", "2", "--reload")
+    process.wait_for(r"Process \d runs", count=2)
+    change(project, process)
+    process.wait_for(r"Process \d runs", count=4)
+    enqueue(project, "job")
+    project.open_gate("job")
+    process.wait_for("job job ends, and is new")
+    enqueue(project, "later")
+    process.wait_for("job later begins")
+    project.change("pages/tasks.py", "def work", "dfe work")
+    project.touch_until(process, r"does not come up\. The others stay as they are", "pages/tasks.py")
+    project.open_gate("later")
+    process.wait_for("job later ends, and is new")
+    assert process.terminate() == CLEAN
+
+
+def test_signals_for_the_worker_reach_it(project):
+    process = start(project, "loco_worker")
+    process.signal(signal.SIGTSTP)
+    process.wait_for("Quiet: nothing new is begun")
+    process.signal(signal.SIGTTIN)
+    process.wait_for("Thread loco-worker-heartbeat")
+    assert process.terminate() == CLEAN
+
+
+@pytest.mark.parametrize(
+    ("debug", "arguments"),
+    [(False, ("--reload",)), (True, ("--noreload",)), (True, ("--max-jobs", "9", "--reload"))],
+)
+def test_in_production_and_where_it_is_not_wanted_there_is_but_one_process(project, debug, arguments):
+    project.settings["DEBUG"] = debug
+    process = project.start("loco_worker", *arguments)
+    process.wait_for(r"stop +Ctrl-C")
+    assert "reload" not in process.output
+    assert Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text() == ""
+    assert process.terminate() == CLEAN
+
+
+def test_a_wrong_option_ends_it_at_once(project):
+    assert "Did you mean 'emails'?" in project.manage("loco_worker", "--queues", "email", "--reload", code=1)
