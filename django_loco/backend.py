@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
-from . import runtime
+from . import environment, runtime
 from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
@@ -105,6 +105,12 @@ class LocoBackend(BaseTaskBackend):
         with _hint("enqueue"):
             self._after_commit(lambda: self._store(jobs, results))
         return results
+
+    def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job that ``enqueue`` would store. Raises what that raises for a wrong task or argument."""
+        self._require_importable(task)
+        self.validate_task(task)
+        return self._job(task, args, kwargs)
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
@@ -217,7 +223,9 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             runtime.ensure_started(self.alias)
-        return {job.id for job in self.queue.enqueue(jobs)}
+        stored = [job.id for job in self.queue.enqueue(jobs)]
+        environment.note(stored)
+        return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
         ended: list[Job] = []

@@ -23,8 +23,9 @@ from typing import Any
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from . import environment
 from .compat import task_backends
-from .conf import loco_settings, worker_mode
+from .conf import loco_settings, testing
 from .exceptions import LocoConfigurationError
 from .job import READY, Job
 from .queues import Queue, queue_for
@@ -105,9 +106,9 @@ def worker_for(
 
 
 def ensure_started(alias: str) -> None:
-    """Start the in-process worker of ``alias``, unless it runs or a supervisor looks after it."""
+    """Start the in-process worker of ``alias``, unless it runs, a supervisor looks after it, or a test does."""
     worker = _workers.get(alias)
-    if alias in _supervised or _closing or (worker is not None and worker.is_alive):
+    if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
         return
     with _lock:
         worker = _workers.get(alias)
@@ -195,9 +196,13 @@ def remembers(alias: str) -> bool:
 
 
 def _drain_at_exit() -> None:
-    """Go on with the jobs for as long as there is time, then stop; what is enqueued from now on only waits."""
+    """Go on with the jobs for as long as there is time, then stop; what is enqueued from now on only waits.
+
+    Jobs of a test end here: the databases that they were meant for may be gone.
+    """
     global _closing
-    if _workers:
+    environment.notice()
+    if _workers and not environment.is_on():
         deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
         for worker in tuple(_workers.values()):
             worker.drain()
@@ -238,6 +243,14 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
         stop(time.monotonic())
 
 
-def is_background_async(alias: str) -> bool:
-    """Whether the jobs of ``alias`` run in the process that enqueues them."""
-    return worker_mode(task_backends[alias].options) == "BackgroundAsync"
+@receiver(environment.test_ended)
+def _on_test_ended(**kwargs: Any) -> None:
+    """Let what runs come to its end before the test's data is removed; what waits has ended with the test."""
+    if _workers:
+        stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+
+
+@receiver(environment.test_began)
+def _on_test_began(**kwargs: Any) -> None:
+    """Leave behind workers of a test that had no database, or whose environment has ended."""
+    stop(time.monotonic())
