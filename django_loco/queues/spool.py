@@ -88,6 +88,11 @@ def _line(job: Job) -> str | None:
         return None
 
 
+def has_jobs(folder: Path, alias: str) -> bool:
+    """Whether there are files of ``alias`` to ``read``."""
+    return any(folder.glob(_name("?" * 32, alias)))
+
+
 def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
     """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
 

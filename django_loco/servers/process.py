@@ -14,7 +14,7 @@ from types import MappingProxyType
 from django.core.management.base import CommandError
 
 from ..component import Component
-from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
 from .base import Server
 from .hosted import claim
 from .link import ALIVE, Link
@@ -24,8 +24,6 @@ from .reload import RELOAD, FileWatch
 from .signals import Signals
 from .urgency import obey
 
-#: Seconds that jobs and requests have to end when the code has changed.
-RELOAD_TIMEOUT = 5.0
 CHANGED = "the code has changed"
 
 logger = logging.getLogger(__name__)

@@ -32,6 +32,7 @@ RUNNERS = {
 }
 MODES: dict[str, dict[str, Any]] = {
     "memory": {},
+    "memory-and-file": {"IN_FILE": not ON_POSTGRES},
     "database": {"WORKER_MODE": "BackgroundQueue"},
     # Nobody listens there.
     "redis": {
@@ -84,7 +85,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("mode", "runner"),
     [
-        ("memory", "manage.py"), ("memory", "pytest"), ("memory", "parallel"),
+        ("memory", "parallel"), ("memory-and-file", "manage.py"), ("memory-and-file", "pytest"),
         ("database", "manage.py"), ("database", "pytest"), ("redis", "manage.py"),
     ],
 )  # fmt: skip

@@ -27,7 +27,11 @@ else:
     EMAIL_BACKEND, EMAIL_FILE_PATH = MAILBOX, BASE_DIR / "real_mail"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "real.sqlite3"}}
 TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}
+IN_FILE = False
 globals().update(json.loads(os.environ["SITE_SETTINGS"]))
+if IN_FILE:
+    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
+TEST_DATABASE_IN_MEMORY = "sqlite3" in DATABASES["default"]["ENGINE"] and not IN_FILE
 """,
     "shop/__init__.py": "",
     "shop/models.py": """
@@ -383,8 +387,8 @@ class Simple(SimpleTestCase):
 
 if IN_DATABASE:
     del Simple  # it may not use the database
-if getattr(settings, "WORKER_MODE", "") == "BackgroundQueue":
-    del Live, Served  # an enqueue starts no worker
+if getattr(settings, "WORKER_MODE", "") == "BackgroundQueue" or settings.TEST_DATABASE_IN_MEMORY:
+    del Live, Served  # an enqueue starts no worker, or threads lock each other out
 """,
     "shop/functions.py": '''
 """For pytest."""
@@ -431,9 +435,6 @@ def test_without_a_database(number):
 DJANGO_SETTINGS_MODULE = site_settings
 python_files = tests.py functions.py
 python_classes = !*
-filterwarnings =
-    error
-    # Django leaves connections to an SQLite database in memory open; threads have one each.
-    ignore::pytest.PytestUnraisableExceptionWarning
+filterwarnings = error
 """,
 }
