@@ -18,8 +18,9 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from . import environment, runtime
+from .backport import not_found, send
 from .commit import after_commit
-from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
+from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
@@ -141,11 +142,11 @@ class LocoBackend(BaseTaskBackend):
         try:
             digits = UUID(str(result_id)).hex
         except ValueError:
-            raise TaskResultDoesNotExist(result_id) from None
+            raise not_found(result_id) from None
         with _hint("get_result"):
             job = self.queue.get(digits)
         if job is None:
-            raise TaskResultDoesNotExist(result_id)
+            raise not_found(result_id)
         return result_of(job)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
@@ -243,7 +244,7 @@ class LocoBackend(BaseTaskBackend):
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
         for result in results:
-            task_enqueued.send_robust(sender=type(self), task_result=result)
+            send(task_enqueued, sender=type(self), task_result=result)
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
