@@ -42,7 +42,7 @@ def watch() -> None:
 
 
 def _on_request(sender: Any, **kwargs: Any) -> None:
-    if environment.is_on() or sender.__module__.startswith("django.test"):
+    if environment.is_on() or getattr(sender, "__module__", "").startswith("django.test"):
         return
     request_started.disconnect(dispatch_uid="django_loco.serving")
     _note()
