@@ -9,6 +9,8 @@ TICKS_ARGS ?=
 BENCH_ARGS ?=
 # How many stories `make sweep` plays, some hundred faults each.
 SWEEP ?= 40
+# How many threads: WAGTAIL_ARGS="--threads 1" make wagtail
+WAGTAIL_ARGS ?=
 # Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
 MATRIX_ARGS ?=
 # tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
@@ -22,7 +24,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos sweep matrix ticks browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
+.PHONY: help start test chaos sweep matrix ticks wagtail browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -33,6 +35,7 @@ help:
 	@echo "make sweep     each call to each store fails in turn, in many stories (SWEEP=100): minutes"
 	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
 	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
+	@echo "make wagtail   pages of Wagtail's newest version, published in each mode on PostgreSQL: minutes"
 	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, migrations, Django's system checks, the documentation"
 	@echo "make format    let ruff mend and format what it can"
@@ -66,6 +69,9 @@ matrix: .venv/installed-dev
 
 ticks: .venv/installed-dev
 	.venv/bin/python -m tests.acceptance.ticks $(TICKS_ARGS)
+
+wagtail: .venv/installed-dev .cache/wagtail/installed
+	.venv/bin/python -m tests.acceptance.wagtail_site --python .cache/wagtail/bin/python $(WAGTAIL_ARGS)
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
@@ -118,6 +124,14 @@ wheel: .venv/installed-dev
 
 clean:
 	rm -rf .venv .tox .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+
+# On the newest Python found here, for Django 6 and later; each time with what PyPI has now.
+.cache/wagtail/bin/python:
+	$(or $(lastword $(sort $(wildcard $(PYENV_ROOT)/versions/3.1[2-9].*/bin/python3))),python3) -m venv .cache/wagtail
+
+.PHONY: .cache/wagtail/installed
+.cache/wagtail/installed: .cache/wagtail/bin/python
+	.cache/wagtail/bin/python -m pip install --quiet --upgrade --editable '.[postgres]' wagtail
 
 .venv/bin/python:
 	sh .ci/venv

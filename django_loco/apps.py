@@ -8,6 +8,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 
+from . import environment, serving
 from .aliases import check_aliases
 from .checks import (
     check_commands,
@@ -39,6 +40,9 @@ class LocoConfig(AppConfig):
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [rules.keep]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
+        serving.watch()
+        # A test connects before it opens a transaction.
+        connection_created.connect(environment.look, dispatch_uid="django_loco.environment")
         for check in (
             check_settings,
             check_queues,

@@ -17,9 +17,10 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
-from . import runtime
+from . import environment, runtime
+from .backport import not_found, send
 from .commit import after_commit
-from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, TaskResultDoesNotExist, task_enqueued
+from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
@@ -108,6 +109,12 @@ class LocoBackend(BaseTaskBackend):
             self._after_commit(lambda: self._store(jobs, results))
         return results
 
+    def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job that ``enqueue`` would store. Raises what that raises for a wrong task or argument."""
+        self._require_importable(task)
+        self.validate_task(task)
+        return self._job(task, args, kwargs)
+
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
@@ -137,11 +144,11 @@ class LocoBackend(BaseTaskBackend):
         try:
             digits = UUID(str(result_id)).hex
         except ValueError:
-            raise TaskResultDoesNotExist(result_id) from None
+            raise not_found(result_id) from None
         with _hint("get_result"):
             job = self.queue.get(digits)
         if job is None:
-            raise TaskResultDoesNotExist(result_id)
+            raise not_found(result_id)
         return shown_result_of(job)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
@@ -223,7 +230,9 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             runtime.ensure_started(self.alias)
-        return {job.id for job in self.queue.enqueue(sign(jobs))}
+        stored = [job.id for job in self.queue.enqueue(sign(jobs))]
+        environment.note(stored)
+        return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
         ended: list[Job] = []
@@ -241,7 +250,7 @@ class LocoBackend(BaseTaskBackend):
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
         for result in results:
-            task_enqueued.send_robust(sender=type(self), task_result=result)
+            send(task_enqueued, sender=type(self), task_result=result)
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

@@ -9,10 +9,14 @@ commit"); Django's own ``on_commit`` knows one database at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.transaction import on_commit
+from django.db.transaction import Atomic, get_connection, on_commit
+from django.dispatch import receiver
+
+from . import environment
 
 
 def open_transactions(except_for: str | None = None) -> list[str]:
@@ -42,9 +46,44 @@ def after_commit(action: Callable[[], object], except_for: str | None = None) ->
         action()
         return True
     # One at a time: by the time the first has committed, the others may have, too.
-    on_commit(lambda: _again(action, except_for), using=waiting[0])
+    on_commit(_Hook(action, except_for), using=waiting[0])
     return False
 
 
-def _again(action: Callable[[], object], except_for: str | None) -> None:
-    after_commit(action, except_for)
+class _Hook:
+    """What ``on_commit`` calls; once, though in a ``TestCase`` several may call it."""
+
+    def __init__(self, action: Callable[[], object], except_for: str | None) -> None:
+        self._action, self._except_for = action, except_for
+        self._called = False
+
+    def __call__(self) -> None:
+        if not self._called:
+            self._called = True
+            after_commit(self._action, self._except_for)
+
+
+@receiver(environment.test_began)
+def _end_blocks_like_commits(**kwargs: Any) -> None:
+    """In a ``TestCase`` make the end of the outermost block that is not Django's what a commit is outside of tests.
+
+    Django does not call the hooks there, for nothing is committed.
+    """
+    exit_block = Atomic.__exit__
+    if getattr(exit_block, "calls_hooks", False):
+        return
+
+    def __exit__(self: Any, *error: Any) -> None:  # noqa: N807 - it replaces one
+        exit_block(self, *error)
+        _call_hooks(get_connection(self.using))
+
+    __exit__.calls_hooks = True  # type: ignore[attr-defined]
+    Atomic.__exit__ = __exit__  # type: ignore[method-assign]
+
+
+def _call_hooks(connection: BaseDatabaseWrapper) -> None:
+    if not connection.atomic_blocks or _is_open(connection) or connection.needs_rollback:
+        return
+    for _, hook, *_ in list(connection.run_on_commit):  # Django has removed those of what was rolled back.
+        if isinstance(hook, _Hook):
+            hook()

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from . import environment
 from .exceptions import LocoConfigurationError
 from .retry import TASK_OPTIONS, option_problem
 from .validation import is_seconds
@@ -23,6 +24,7 @@ from .validation import is_seconds
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
+Testing = Literal["manual", "inline", "live"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,10 @@ class LocoSettings:
     LOG_FORMAT: Literal["text", "json"] = "text"
     """How the commands of django-loco write log lines."""
 
+    TESTING: Testing = "manual"
+    """What happens to jobs in Django's test environment: they wait for ``testing.drain()``, run inside ``enqueue()``,
+    or run in real workers."""
+
     def __post_init__(self) -> None:
         for name in ("TASKS", "SCHEDULE"):
             if getattr(self, name) is None:
@@ -142,6 +148,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "COMPONENTS": (_names, "a list of dotted paths"),
     "REDACT": (_names, "a list of argument names"),
     "LOG_FORMAT": (lambda value: value in ("text", "json"), '"text" or "json"'),
+    "TESTING": (lambda value: value in get_args(Testing), '"manual", "inline" or "live"'),
 }
 
 
@@ -212,8 +219,18 @@ def loco_settings() -> LocoSettings:
     return _cached
 
 
+def testing() -> Testing | None:
+    """Return ``LOCO["TESTING"]`` in Django's test environment, ``None`` anywhere else."""
+    return loco_settings().TESTING if environment.is_on() else None
+
+
 def worker_mode(options: Mapping[str, Any]) -> Mode:
-    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``."""
+    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``.
+
+    In tests with ``LOCO["TESTING"] = "inline"`` every alias is in ``ForegroundBlocking``.
+    """
+    if testing() == "inline":
+        return "ForegroundBlocking"
     mode = options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE))
     if mode not in MODES:
         source = "OPTIONS['mode']" if "mode" in options else "WORKER_MODE"

@@ -5,8 +5,8 @@ them at a fork. They are started where the first job is enqueued, in whatever pr
 worker, a shell, a command. ``loco_start --worker`` starts the same worker under its supervisor instead.
 
 What waits in memory when a process ends in good order is kept in files (see ``queues.spool``) and taken up by
-the next process that uses the queue. A process that nobody stops in order (a command that has come to its end,
-a server without ``loco_start``) first goes on with its jobs for up to ``SHUTDOWN_TIMEOUT`` seconds.
+the next process that uses the queue. A command that has come to its end first goes on with its jobs for up to
+``SHUTDOWN_TIMEOUT`` seconds; see ``serving`` for servers that nobody but they themselves stops.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from . import environment
 from .compat import task_backends
-from .conf import loco_settings, worker_mode
+from .conf import loco_settings, testing, worker_mode
 from .exceptions import LocoConfigurationError
 from .job import READY, Job
-from .queues import Queue, queue_for
+from .queues import Queue, queue_for, spool
 from .queues.memory import MemoryQueue
 from .queues.once import OnceKeys
 from .queues.spool import folder_for as spool_folder
@@ -53,6 +54,8 @@ _supervised: set[str] = set()
 _loaded: set[str] = set()
 #: Whether this process has come to its end.
 _closing = False
+#: Seconds that jobs which run have at the end of a process that serves; ``None``: it does not serve.
+_serving: float | None = None
 
 
 def loco_aliases() -> list[str]:
@@ -105,9 +108,9 @@ def worker_for(
 
 
 def ensure_started(alias: str) -> None:
-    """Start the in-process worker of ``alias``, unless it runs or a supervisor looks after it."""
+    """Start the in-process worker of ``alias``, unless it runs, a supervisor looks after it, or a test does."""
     worker = _workers.get(alias)
-    if alias in _supervised or _closing or (worker is not None and worker.is_alive):
+    if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
         return
     with _lock:
         worker = _workers.get(alias)
@@ -133,6 +136,20 @@ def run_in_foreground(alias: str, job: Job) -> Job | None:
     return run_inline(queue, job)
 
 
+def serves(timeout: float) -> None:
+    """Note that this process serves: at its end what waits is kept, and what runs has ``timeout`` seconds."""
+    global _serving
+    _serving = timeout
+
+
+def resume() -> None:
+    """Go on with the jobs that an earlier process kept."""
+    for alias in loco_aliases():
+        folder = spool_folder(alias)
+        if worker_mode(task_backends[alias].options) == "BackgroundAsync" and folder and spool.has_jobs(folder, alias):
+            ensure_started(alias)
+
+
 def stop(deadline: float) -> None:
     """Stop the workers that ``ensure_started`` started, by ``deadline`` (``time.monotonic()``), and keep what waits."""
     with _lock:
@@ -141,11 +158,15 @@ def stop(deadline: float) -> None:
         for worker in _workers.values():
             worker.join(max(0.0, deadline - time.monotonic()))
         _workers.clear()
-        for alias in tuple(_loaded):
-            keep(alias, queue_for(alias))
+        _keep_all()
         if not _closing:  # What comes next in this process begins anew.
             _loaded.clear()
             _supervised.clear()
+
+
+def _keep_all() -> None:
+    for alias in tuple(_loaded):
+        keep(alias, queue_for(alias))
 
 
 def take_up(alias: str, queue: Queue) -> None:
@@ -194,18 +215,39 @@ def remembers(alias: str) -> bool:
     return queue.keys.shared is not None and queue.keys.shared.works
 
 
-def _drain_at_exit() -> None:
-    """Go on with the jobs for as long as there is time, then stop; what is enqueued from now on only waits."""
+def _end_at_exit() -> None:
+    """Come to the end of the jobs that this process runs; what is enqueued from now on only waits."""
     global _closing
-    if _workers:
-        deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
-        for worker in tuple(_workers.values()):
-            worker.drain()
-        for worker in tuple(_workers.values()):
-            worker.join(max(0.0, deadline - time.monotonic()))
+    environment.notice()
+    rest = HAND_BACK
+    if environment.is_on():
+        pass  # Jobs of a test end here: the databases that they were meant for may be gone.
+    elif _serving is None:
+        _drain()
+    else:
+        rest = _serving
+        _keep_what_waits()
     _closing = True
     # Only what has been handed back by then can be kept.
-    stop(time.monotonic() + HAND_BACK)
+    stop(time.monotonic() + rest)
+
+
+def _drain() -> None:
+    """Go on with the jobs for as long as there is time."""
+    workers = tuple(_workers.values())
+    if workers:
+        deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
+        for worker in workers:
+            worker.drain()
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _keep_what_waits() -> None:
+    """Keep it at once: not every server that is stopped waits for what runs."""
+    for worker in tuple(_workers.values()):
+        worker.quiet()
+    _keep_all()
 
 
 def _keep_at_exit() -> None:
@@ -217,13 +259,13 @@ def _keep_at_exit() -> None:
 # Jobs go on before the interpreter forbids new work to executors (which async jobs with sync_to_async need). That is
 # earlier than atexit; there is no public name for that moment.
 atexit.register(_keep_at_exit)
-getattr(threading, "_register_atexit", atexit.register)(_drain_at_exit)
+getattr(threading, "_register_atexit", atexit.register)(_end_at_exit)
 
 
 def _after_fork() -> None:
     """A forked copy has none of its parent's threads, and its parent's jobs are not its own."""
-    global _lock, _closing
-    _lock, _closing = threading.RLock(), False
+    global _lock, _closing, _serving
+    _lock, _closing, _serving = threading.RLock(), False, None
     for registry in (_workers, _supervised, _loaded):
         registry.clear()
 
@@ -238,6 +280,14 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
         stop(time.monotonic())
 
 
-def is_background_async(alias: str) -> bool:
-    """Whether the jobs of ``alias`` run in the process that enqueues them."""
-    return worker_mode(task_backends[alias].options) == "BackgroundAsync"
+@receiver(environment.test_ended)
+def _on_test_ended(**kwargs: Any) -> None:
+    """Let what runs come to its end before the test's data is removed; what waits has ended with the test."""
+    if _workers:
+        stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+
+
+@receiver(environment.test_began)
+def _on_test_began(**kwargs: Any) -> None:
+    """Leave behind workers of a test that had no database, or whose environment has ended."""
+    stop(time.monotonic())

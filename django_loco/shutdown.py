@@ -75,6 +75,8 @@ CLEAN, FORCED = 0, 1
 BEFORE_SHARE = 0.25
 #: Seconds after the deadline for handing back, closing resources and the last hooks.
 TAIL = 3.0
+#: Seconds that what runs has when the code has changed, and somebody waits to see it.
+RELOAD_TIMEOUT = 5.0
 #: Seconds of these for handing back.
 HAND_BACK = 2.0
 #: Seconds that a resource has to close.

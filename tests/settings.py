@@ -89,6 +89,7 @@ TASKS = {
         "OPTIONS": {"queue": "database"},
     }
 }
-LOCO: dict[str, Any] = {}
+# Tests of workers start real ones. What is done in the tests of projects is tested by tests of such projects.
+LOCO: dict[str, Any] = {"TESTING": "live"}
 
 globals().update(json.loads(os.environ.get("LOCO_TEST_SETTINGS", "{}")))

@@ -1,4 +1,8 @@
-"""Where jobs wait. ``queue_for(alias)`` returns the queue that a ``TASKS`` alias uses in this process."""
+"""Where jobs wait. ``queue_for(alias)`` returns the queue that a ``TASKS`` alias uses in this process.
+
+In tests (``LOCO["TESTING"] = "manual"``) a queue that is not in a Django database is replaced by one in memory: what a
+test puts into a Redis would be there after the test, for the workers of the site.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
+from .. import environment
 from ..compat import task_backends
-from ..conf import did_you_mean, worker_mode
+from ..conf import Testing, did_you_mean, testing, worker_mode
 from ..exceptions import LocoConfigurationError
 from .base import Claim, Queue
 
@@ -25,7 +30,7 @@ BUILT_IN = {
 }
 DEFAULT = "database"
 
-_queues: dict[str, Queue] = {}
+_queues: dict[tuple[str, Testing | None], Queue] = {}
 _lock = threading.Lock()
 
 
@@ -34,13 +39,21 @@ def queue_for(alias: str) -> Queue:
 
     Raises ``LocoConfigurationError`` if it is configured wrongly.
     """
-    queue = _queues.get(alias)
+    environment.notice()
+    key = alias, testing()
+    queue = _queues.get(key)
     if queue is None:
         with _lock:
-            queue = _queues.get(alias)
+            queue = _queues.get(key)
             if queue is None:
-                queue = _queues[alias] = build(alias, task_backends[alias].options)
+                queue = _queues[key] = _made(*key)
     return queue
+
+
+def _made(alias: str, testing: Testing | None) -> Queue:
+    options = task_backends[alias].options
+    queue = build(alias, options)
+    return import_string(BUILT_IN["memory"])(alias, options) if testing == "manual" and not queue.database else queue
 
 
 def build(alias: str, options: dict[str, Any]) -> Queue:
@@ -70,6 +83,11 @@ def forget() -> None:
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in ("TASKS", "WORKER_MODE", "CACHES"):
         forget()
+
+
+@receiver(environment.test_began)
+def _on_test_began(**kwargs: Any) -> None:
+    forget()
 
 
 def _after_fork() -> None:

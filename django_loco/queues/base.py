@@ -68,6 +68,10 @@ class Claim:
     tags: tuple[str, ...] | None = None
     """``None``: whatever its tags; ``()``: only jobs without tags; else only jobs with one of these."""
 
+    ahead: float = 0
+    """Seconds: jobs that become due within them count as due. Only tests ask for it, of queues in memory and in a
+    database."""
+
 
 def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
     """Return a status that may have been given as text. Raises ``ValueError`` if there is no such."""

@@ -93,7 +93,7 @@ class MemoryQueue(Queue):
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._changed:
-            now = self._promote()
+            now = self._promote(claim.ahead)
             until = time.monotonic() + claim.lease
             jobs = [
                 job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
@@ -268,9 +268,9 @@ class MemoryQueue(Queue):
             self.keys.note(job)
         self._changed.notify_all()
 
-    def _promote(self) -> datetime:
+    def _promote(self, ahead: float = 0) -> datetime:
         now = utcnow()
-        self._arrivals += self._waiting.promote(now)
+        self._arrivals += self._waiting.promote(now + timedelta(seconds=ahead))
         return now
 
     def _is_held(self, job: Job) -> bool:

@@ -127,7 +127,7 @@ class PostgresStore(Store):
             room=max(claim.threads, claim.coroutines),
             worker_id=claim.worker_id,
             clock=utcnow(),
-            now=0,
+            now=claim.ahead,
             until=claim.lease,
             **parameters,
         )

@@ -21,9 +21,9 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.core import mail
 from django.core.files import locks
 
+from .. import environment
 from ..compat import task_backends
 from ..job import Job, new_id
 from .private import NotPrivate, create_file, make_folder, open_file, require_folder
@@ -42,7 +42,7 @@ def folder_for(alias: str) -> Path | None:
     ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
     In tests nothing is kept: the next run of the site must not find a test's jobs.
     """
-    if hasattr(mail, "outbox"):  # how Django's test environment shows itself
+    if environment.is_on():
         return None
     options = task_backends[alias].options
     chosen = options.get("spool", _default_folder())
@@ -97,6 +97,11 @@ def _line(job: Job) -> bytes | None:
             "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
         )
         return None
+
+
+def has_jobs(folder: Path, alias: str) -> bool:
+    """Whether there are files of ``alias`` to ``read``."""
+    return any(folder.glob(_name("?" * 32, alias)))
 
 
 def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:

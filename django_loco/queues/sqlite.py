@@ -111,7 +111,7 @@ class SQLiteStore(Store):
         """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
         wanted, parameters = self.wanted(claim)
         room = {False: claim.threads, True: claim.coroutines}
-        due = self.execute(self.sql(DUE_LEVELS, wanted=wanted), now=0, **parameters)
+        due = self.execute(self.sql(DUE_LEVELS, wanted=wanted), now=claim.ahead, **parameters)
         levels = [(bool(is_async), priority) for is_async, priority in due if room[bool(is_async)] > 0]
         if not levels:
             return []
@@ -121,7 +121,7 @@ class SQLiteStore(Store):
         with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, priority in levels:
                 level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
-                taken = self.execute(sql, now=0, until=claim.lease, **level, **parameters)
+                taken = self.execute(sql, now=claim.ahead, until=claim.lease, **level, **parameters)
                 room[is_async] -= len(taken)
                 rows += taken
         return rows

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 from ..bounded_log import BoundedLogger
 from ..component import Component
-from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
 from ..streams import nonblocking
 from .base import Server
 from .exits import end_within, enforce, exit_now
@@ -26,8 +26,6 @@ from .reload import RELOAD, FileWatch
 from .signals import ENDING, Signals
 from .urgency import obey
 
-#: Seconds that jobs and requests have to end when the code has changed.
-RELOAD_TIMEOUT = 5.0
 CHANGED = "the code has changed"
 #: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
 LATE = 2.0

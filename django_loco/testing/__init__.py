@@ -1,5 +1,6 @@
 """For the tests of projects that use django-loco, and of queues that are made for it."""
 
 from .contract import QueueContract
+from .jobs import all_enqueued, assert_enqueued, drain, refute_enqueued, run_job
 
-__all__ = ["QueueContract"]
+__all__ = ["QueueContract", "all_enqueued", "assert_enqueued", "drain", "refute_enqueued", "run_job"]

@@ -19,6 +19,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
+from ..backport import send, with_twin
 from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from ..exceptions import JobTimeout
 from ..job import READY, Job, Outcome, utcnow
@@ -84,7 +85,7 @@ def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``; a receiver that raises is logged and changes nothing."""
     try:
-        signal.send_robust(sender=backend_class(result.task.backend), task_result=result)
+        send(signal, sender=backend_class(result.task.backend), task_result=result)
     except BaseException:
         logger.exception("A receiver of a task signal raised")
 
@@ -121,7 +122,7 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     Unless they are but Django's own, which only log: two changes of thread per job would be most of its cost. Not by
     ``asend_robust``, which before Django 6.1 loses the exception that receivers look for.
     """
-    if all(_only_logs(entry[1]) for entry in signal.receivers):
+    if all(_only_logs(entry[1]) for one in with_twin(signal) for entry in one.receivers):
         announce(signal, result)
         return
     try:

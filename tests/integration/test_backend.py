@@ -81,7 +81,8 @@ def test_every_attempt_keeps_its_traceback(mode):
 
 
 def test_using_is_stronger_than_the_settings_and_those_than_the_decorator(mode):
-    with override_settings(LOCO={"TASKS": {"tests.app.tasks.fail_twice": {"max_attempts": 2}}}):
+    tasks_setting = {"tests.app.tasks.fail_twice": {"max_attempts": 2}}
+    with override_settings(LOCO={"TESTING": "live", "TASKS": tasks_setting}):
         assert finish(tasks.fail_twice.enqueue(f"{mode} settings"), mode).attempts == 2
         assert finish(tasks.fail_twice.using(max_attempts=1).enqueue(f"{mode} using"), mode).attempts == 1
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.core import mail
 from django.test import override_settings
 
-from django_loco import runtime
+from django_loco import environment, runtime
 from django_loco.queues import forget, queue_for
 from django_loco.scheduler import Registry, Scheduler
 from tests.unit.scheduler.tasks import tick
@@ -75,7 +74,7 @@ def test_who_remembers(folder, options):
 
 
 def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, settings, tmp_path):
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.setattr(environment, "is_on", lambda: False)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     found = set()
     for base in ("one", "other"):

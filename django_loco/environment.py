@@ -1,0 +1,129 @@
+"""Django's test environment: whether it is on, and where one test ends and the next one begins.
+
+``manage.py test`` and pytest-django set it up, in each process of a parallel run too. A job that a test enqueues
+belongs to that test. Code that keeps something for a job (a queue in memory, a worker) connects to the signals below.
+
+Django has no signal for the start and the end of a test. Two methods of its test cases are therefore wrapped as soon as
+the environment is seen. pytest-django calls them as well for tests that use the database; other tests of pytest are
+told apart by their names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from importlib import import_module
+from typing import Any
+
+from django.dispatch import Signal
+
+#: A test begins, or the test environment has ended: jobs that were enqueued before are nobody's any more.
+test_began = Signal()
+#: A test has run. Its data is still in the database.
+test_ended = Signal()
+
+_State = tuple[object, str, int]
+
+_lock = threading.RLock()
+_last: _State | None = None
+_count = 0
+_wrapped = False
+#: The ids of the jobs that the present test has enqueued, in order.
+_enqueued: dict[str, None] = {}
+
+
+def is_on() -> bool:
+    """Whether this process is in the environment that ``django.test.utils.setup_test_environment`` makes."""
+    return _marker() is not None
+
+
+def notice() -> None:
+    """Send ``test_began`` if this is another test than at the last call, or none any more."""
+    if _state() != _last:
+        _begin()
+
+
+def look(**kwargs: Any) -> None:
+    """``notice``, as a receiver of a signal."""
+    notice()
+
+
+def note(job_ids: list[str]) -> None:
+    """Remember, in the test environment, that the present test has enqueued these jobs."""
+    if is_on():
+        _enqueued.update(dict.fromkeys(job_ids))
+
+
+def enqueued() -> list[str]:
+    """Return the ids of the jobs that the present test has enqueued, in order."""
+    notice()
+    return list(_enqueued)
+
+
+def _marker() -> object | None:
+    # ``mail.outbox`` is no sign: the locmem e-mail backend makes it anywhere. Django's module is not imported for this,
+    # because a site in production has no use for it.
+    module = sys.modules.get("django.test.utils")
+    return getattr(module._TestState, "saved_data", None) if module else None  # noqa: SLF001 - there is no public sign
+
+
+def _state() -> _State | None:
+    marker = _marker()
+    if marker is None:
+        return None
+    return marker, os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0], _count
+
+
+def _begin() -> None:
+    global _last
+    with _lock:
+        state = _state()
+        if state == _last:
+            return
+        _last = state
+        _enqueued.clear()
+        if state is not None:
+            _wrap_test_cases()
+    test_began.send(sender=None)
+
+
+def _wrap_test_cases() -> None:
+    global _wrapped
+    if _wrapped:
+        return
+    _wrapped = True
+    cases = import_module("django.test.testcases")  # not at the top: see _marker
+    _wrap_start(cases.SimpleTestCase)
+    _wrap_end(cases.TransactionTestCase)
+
+
+def _wrap_start(case: Any) -> None:
+    original = case._pre_setup.__func__  # noqa: SLF001 - as in pytest-django
+
+    def _pre_setup(cls: type) -> None:
+        global _count
+        _count += 1
+        notice()
+        original(cls)
+
+    case._pre_setup = classmethod(_pre_setup)  # noqa: SLF001
+
+
+def _wrap_end(case: Any) -> None:
+    original = case._post_teardown  # noqa: SLF001
+
+    def _post_teardown(self: object) -> None:
+        if is_on():
+            test_ended.send(sender=None)
+        original(self)
+
+    case._post_teardown = _post_teardown  # noqa: SLF001
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,218 @@
+"""The jobs of a test: look at them, and run them in the test's own thread and transaction.
+
+They wait until a test runs them because ``LOCO["TESTING"]`` is ``"manual"`` by default. Each test begins without jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from inspect import signature
+from typing import Any
+
+from django.db import DatabaseError, connections
+
+from .. import environment, runtime
+from ..compat import Task, TaskResult, task_backends
+from ..conf import testing
+from ..exceptions import LocoConfigurationError, LocoError
+from ..job import FAILED, READY, Job, Outcome, utcnow
+from ..queues import Claim, Queue, queue_for
+from ..queues.memory import MemoryQueue
+from ..results import result_of
+from ..serialization import decode_call, encode_call
+from ..worker.inline import LEASE, run_held
+
+WORKER_ID = "test"
+#: How many waiting jobs of each alias are looked at.
+MOST = 100_000
+_DAY = timedelta(days=1)
+
+
+def all_enqueued(task: Task[..., Any] | None = None) -> list[TaskResult[..., Any]]:
+    """Return the jobs that this test has enqueued and that wait, deferred ones too, in the order of ``enqueue()``.
+
+    ``task``: only its jobs. A job that was rolled back with its transaction is not among them.
+    """
+    jobs = _waiting()
+    return [result_of(job) for job in jobs if task is None or job.task_path == task.module_path]
+
+
+def assert_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..., Any]:
+    """Return the last job of ``task`` that waits, with these arguments if any are given. Raises ``AssertionError``."""
+    found = _matching(task, args, kwargs)
+    if not found:
+        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is not enqueued. {_told()}")
+    return found[-1]
+
+
+def refute_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> None:
+    """Raise ``AssertionError`` if a job of ``task`` waits, with these arguments if any are given."""
+    if _matching(task, args, kwargs):
+        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is enqueued. {_told()}")
+
+
+def drain(
+    *, with_scheduled: bool | datetime = False, raises: bool = True, limit: int = 10_000
+) -> list[TaskResult[..., Any]]:
+    """Run the jobs that this test has enqueued, and those that they enqueue, in the calling thread, best first.
+
+    Each runs to its end, with all its attempts, without a pause between them. Returns their results in the order in
+    which they ran.
+
+    Args:
+        with_scheduled: whether jobs run whose ``run_after`` is still to come; an aware ``datetime``: those until then.
+        raises: whether the exception of a job that fails for good is raised. The jobs after it wait. ``False``: it is
+            only in the job's result.
+        limit: how many jobs run at most. Raises ``LocoError`` if there are more: jobs may enqueue themselves for ever.
+
+    Raises ``LocoConfigurationError`` if jobs do not wait here: outside of tests, and with ``LOCO["TESTING"]`` "live".
+    """
+    _require_test()
+    results: list[TaskResult[..., Any]] = []
+    with closing(_claimed(_ahead(with_scheduled))) as claimed:
+        for queue, job in claimed:
+            if len(results) == limit:
+                queue.finish([Outcome.released(job)])
+                raise LocoError(f"drain() has run {limit} jobs and {job.task_path} waits. Pass a higher limit.")
+            ended, error = run_held(queue, job, _usable_transactions)
+            if raises and ended.status == FAILED:
+                _raise(ended, error)
+            results.append(result_of(ended))
+    return results
+
+
+def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..., Any]:
+    """Run one job of ``task`` in the calling thread without enqueuing it, as a worker would; return its result.
+
+    Arguments and return value make the round trip through JSON, ``takes_context`` gives a context, and failed attempts
+    are tried again at once. Raises what the last attempt raises.
+    """
+    backend: Any = task_backends[task.backend]
+    queue = MemoryQueue(task.backend, {})
+    held = queue.hold(backend.job_of(task, args, kwargs), WORKER_ID, LEASE)
+    assert held is not None  # noqa: S101 - it has no once-key
+    ended, error = run_held(queue, held, _usable_transactions)
+    if ended.status == FAILED:
+        _raise(ended, error)
+    return result_of(ended)
+
+
+def _waiting() -> list[Job]:
+    _require_test()
+    jobs = {job.id: job for alias in runtime.loco_aliases() for job in queue_for(alias).list(status=READY, limit=MOST)}
+    return [jobs[job_id] for job_id in environment.enqueued() if job_id in jobs]
+
+
+def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
+    """Yield the jobs of this test, held, until there are none; what else is in a table stays as it is."""
+    claim = Claim(worker_id=WORKER_ID, lease=LEASE, threads=1, coroutines=1, ahead=ahead)
+    held: list[tuple[Queue, Job]] = []
+    foreign: list[tuple[Queue, Job]] = []
+    try:
+        while held := _fetched(claim, foreign):
+            while held:
+                yield held.pop(0)
+    finally:
+        for queue, job in held + foreign:
+            queue.finish([Outcome.released(job)])
+
+
+def _fetched(claim: Claim, foreign: list[tuple[Queue, Job]]) -> list[tuple[Queue, Job]]:
+    """Return the next jobs of this test, best first, having put those of nobody aside."""
+    own: list[tuple[Queue, Job]] = []
+    ids = set(environment.enqueued())
+    while batch := [(queue, job) for queue in _queues() for job in queue.fetch(claim)]:
+        others = [(queue, job) for queue, job in batch if job.id not in ids]
+        own += [(queue, job) for queue, job in batch if job.id in ids]
+        foreign += others
+        if not others:
+            break
+    return sorted(own, key=lambda held: (-held[1].priority, held[1].due_at, held[1].id))
+
+
+def _queues() -> list[Queue]:
+    return [queue_for(alias) for alias in runtime.loco_aliases()]
+
+
+def _ahead(with_scheduled: bool | datetime) -> float:
+    until = datetime.max.replace(tzinfo=UTC) - _DAY if with_scheduled is True else with_scheduled or utcnow()
+    return max(0.0, (until - utcnow()).total_seconds())
+
+
+@contextmanager
+def _usable_transactions() -> Iterator[None]:
+    """Keep a job whose statement fails from breaking the transaction of its ``TestCase``.
+
+    Outside of a test each statement of a job is a transaction of its own. Here only what has broken the one transaction
+    is rolled back, to where the job began.
+    """
+    inside = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]
+    points: list[tuple[Any, Any]] = [(connection, connection.savepoint()) for connection in inside]
+    yield
+    for connection, point in points:
+        try:
+            if not connection.needs_rollback:
+                connection.savepoint_commit(point)
+                continue
+        except DatabaseError:
+            pass
+        connection.needs_rollback = False
+        connection.savepoint_rollback(point)
+
+
+def _raise(job: Job, error: BaseException | None) -> None:
+    told = f"Raised by {job.task_path}, job {job.id}."
+    if not isinstance(error, Exception):  # such as a return value that is not JSON, or SystemExit
+        raise LocoError(f"{told}\n{job.errors[-1].traceback}") from error
+    error.add_note(f"{told} drain(raises=False) keeps it in the job's result.")
+    raise error
+
+
+def _matching(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[TaskResult[..., Any]]:
+    found = all_enqueued(task)
+    if not args and not kwargs:
+        return found
+    wanted = decode_call(encode_call(task.module_path, args, kwargs))
+    return [result for result in found if _bound(task, *wanted) == _bound(task, result.args, result.kwargs)]
+
+
+def _bound(task: Task[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments by their names: ``send(1)`` and ``send(user_id=1)`` are the same call."""
+    first = (None,) if task.takes_context else ()
+    return signature(task.func).bind(*first, *args, **kwargs).arguments
+
+
+def _call(path: str, args: Any, kwargs: Any) -> str:
+    given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    return f"{path}({', '.join(given)})"
+
+
+def _told() -> str:
+    calls = [_call(result.task.module_path, result.args, result.kwargs) for result in all_enqueued()]
+    return f"What waits: {', '.join(calls)}." if calls else "No job waits."
+
+
+def _require_test() -> None:
+    mode = testing()
+    if mode is None:
+        raise LocoConfigurationError(
+            "This works in Django's test environment only: under manage.py test, pytest-django, or after "
+            "django.test.utils.setup_test_environment()."
+        )
+    if mode == "live":
+        raise LocoConfigurationError(
+            "LOCO['TESTING'] is 'live': workers run the jobs. Wait for their results, or set it to 'manual'."
+        )
+    if mode == "manual" and _on_event_loop():
+        raise LocoConfigurationError("Jobs cannot run on an event loop: await sync_to_async(drain)() in an async test.")
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
