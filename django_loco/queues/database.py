@@ -25,14 +25,13 @@ from django.db import (
     connections,
     transaction,
 )
-from django.utils.connection import ConnectionDoesNotExist
-from django.utils.module_loading import import_string
 
 from ..compat import TaskResultStatus
-from ..exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
+from ..exceptions import QueueRefused, QueueUnavailable
 from ..job import Job, JobSummary, Outcome
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
+from .engines import engine_of
 from .rows import Row
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
@@ -42,11 +41,6 @@ from .waiter import Waiter
 
 logger = logging.getLogger("django_loco.queues")
 
-#: The engines by what Django calls their vendor: how they store and how they wait.
-ENGINES = {
-    "sqlite": ("django_loco.queues.sqlite.SQLiteStore", "django_loco.queues.sqlite_wait.SQLiteWaiter"),
-    "postgresql": ("django_loco.queues.postgres.PostgresStore", "django_loco.queues.postgres_wait.PostgresWaiter"),
-}
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
 #: Seconds that a rescue may wait for its turn to write, by either clock. One that waited longer leaves the next turn to
@@ -75,7 +69,7 @@ class DatabaseQueue(Queue):
         """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
         super().__init__(alias, options)
         self._database = str(options.get("database", "default"))
-        store, waiter = self._engine()
+        store, waiter = engine_of(alias, self._database)
         self._store: Store = store(alias, self._database)
         self._waiter_class = waiter
         self._local = threading.local()
@@ -233,28 +227,6 @@ class DatabaseQueue(Queue):
             self.finish(outcomes_of(self.alias, unreadable))
         except QueueUnavailable:
             logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
-
-    def _engine(self) -> tuple[type[Store], type[Waiter]]:
-        try:
-            vendor = connections[self._database].vendor
-        except ConnectionDoesNotExist as error:
-            raise LocoConfigurationError(
-                f"TASKS[{self.alias!r}]['OPTIONS']['database'] is {self._database!r}, which is not in DATABASES."
-            ) from error
-        if vendor not in ENGINES:
-            raise LocoConfigurationError(
-                f"TASKS[{self.alias!r}] keeps its jobs in DATABASES[{self._database!r}], whose engine is {vendor}; it "
-                "must be SQLite or PostgreSQL. Name such a database in OPTIONS['database'], or choose another "
-                "OPTIONS['queue']."
-            )
-        try:
-            store, waiter = (import_string(path) for path in ENGINES[vendor])
-        except ImportError as error:
-            raise LocoConfigurationError(
-                f"TASKS[{self.alias!r}] keeps its jobs in PostgreSQL, which needs psycopg 3 ({error}): "
-                'pip install "django-loco[postgres]".'
-            ) from error
-        return store, waiter
 
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
         fragments = {name: given.pop(name) for name in FRAGMENTS if name in given}

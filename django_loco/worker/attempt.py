@@ -24,7 +24,7 @@ from ..job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ..log import hide
 from ..plain_text import one_line
 from ..redaction import scrubbed, secrets_of
-from ..results import load_task, policy_of, result_of, shown_result_of, stand_in
+from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
 from ..serialization import decode, encode
 from ..signing import is_genuine
@@ -78,12 +78,11 @@ def _missing(run: Run, error: Exception) -> Attempt | Outcome:
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(
-            f"{job.task_path}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
-            f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {error}"
+            f"{one_line(job.task_path)}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
+            f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"
         ) from error
 
-    task = stand_in(job.task_path, job.backend)
-    return Attempt(run, task, shown_result_of(job), Policy(), refuse)
+    return _refused(run, stand_in(job.task_path, job.backend), refuse)
 
 
 def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:

@@ -89,7 +89,7 @@ def test_another_engine_is_named_with_the_remedy(monkeypatch):
 
 def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setattr(
-        "django_loco.queues.database.ENGINES", {connection.vendor: ("psycopg_is_not_here.Store", "a.Waiter")}
+        "django_loco.queues.engines.ENGINES", {connection.vendor: ("psycopg_is_not_here.Store", "a.Waiter")}
     )
     with pytest.raises(LocoConfigurationError, match=r"needs psycopg 3 .*django-loco\[postgres\]"):
         DatabaseQueue("default", {})
