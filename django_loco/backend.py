@@ -113,7 +113,7 @@ class LocoBackend(BaseTaskBackend):
         """Return the job that ``enqueue`` would store. Raises what that raises for a wrong task or argument."""
         self._require_importable(task)
         self.validate_task(task)
-        return self._job(task, args, kwargs)
+        return sign([self._job(task, args, kwargs)])[0]
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime

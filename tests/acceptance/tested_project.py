@@ -286,6 +286,12 @@ class Manual(TestCase):
         self.assertEqual(names(), ["base", "now"])
         self.assertEqual(waiting(), [])
 
+    @override_settings(LOCO={"SIGN": True})
+    def test_signed_jobs(self):
+        remember.enqueue("a")
+        self.assertEqual([result.status for result in drain()], ["SUCCESSFUL"])
+        self.assertEqual(run_job(nothing, 1).return_value, 1)
+
     async def test_async_code(self):
         await remember.aenqueue("a")
         await aremember.aenqueue("b")
