@@ -37,6 +37,9 @@ class LocoSettings:
     ASYNC_WORKERS: int = 100
     """How many async jobs one worker process runs at once on its event loop."""
 
+    ISOLATED_WORKERS: int = 1
+    """How many processes a worker process may start at a time for jobs that workers died with; each runs one job."""
+
     SHUTDOWN_TIMEOUT: float = 25
     """Seconds from the first signal until what still runs is handed back and the process ends."""
 
@@ -127,6 +130,7 @@ _SECONDS = "a number of seconds above 0, a hundred years at most"
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "NUM_WORKERS": (_count, "a whole number of threads, 0 or more"),
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
+    "ISOLATED_WORKERS": (_whole, "a whole number of processes, 1 or more"),
     "SHUTDOWN_TIMEOUT": (is_seconds, _SECONDS),
     "LEASE": (is_seconds, _SECONDS),
     "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),

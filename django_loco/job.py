@@ -17,6 +17,9 @@ from .exceptions import LostJob
 
 #: How often a job may take its worker down before it fails as ``LostJob``.
 MAX_LOST = 3
+#: A job that so many workers have died with is a *suspect*: it runs alone from then on, so that nobody else is to blame
+#: for its next death, which is its last.
+SUSPECT = MAX_LOST - 1
 #: The ``task_path`` of a job that cannot be read as it is stored.
 UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
@@ -149,6 +152,11 @@ class Job:
         """Of a once-key ``series@member`` what comes before the last ``@``: such jobs can be asked for together."""
         name, at, _ = (self.key or "").rpartition("@")
         return name if at else None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the next worker that dies with it makes it fail as lost."""
+        return self.lost >= SUSPECT
 
     @property
     def attempt(self) -> int:

@@ -76,7 +76,7 @@ def bound(name: str) -> Any:
     return _bound.get().get(name)
 
 
-def number_process(number: int) -> None:
+def number_process(number: int | str) -> None:
     """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
     global _place
     _place = f".{number}"

@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -28,13 +28,14 @@ from .compat import task_backends
 from .conf import loco_settings, testing, worker_mode
 from .exceptions import LocoConfigurationError
 from .job import READY, Job
-from .queues import Queue, queue_for, spool
+from .queues import Claim, Queue, queue_for, spool
 from .queues.memory import MemoryQueue
 from .queues.once import OnceKeys
 from .queues.spool import folder_for as spool_folder
 from .shutdown import HAND_BACK
 from .tasks import LocoTask
 from .worker import Worker, run_inline
+from .worker.isolation import Isolated
 
 logger = logging.getLogger("django_loco.runtime")
 
@@ -74,6 +75,8 @@ def worker_for(
     max_jobs: int | None = None,
     worker_id: str | None = None,
     dead: Collection[str] = (),
+    isolate: Callable[[Claim], Isolated] | None = None,
+    is_isolated: bool = False,
 ) -> Worker:
     """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
 
@@ -102,6 +105,9 @@ def worker_for(
             max_jobs=max_jobs,
             worker_id=worker_id,
             dead=dead,
+            isolate=isolate,
+            isolated_workers=loco.ISOLATED_WORKERS,
+            is_isolated=is_isolated,
         )
         _supervised.add(alias)
         return worker

@@ -105,6 +105,8 @@ def _refuse_tags_in_memory(choice: Choice) -> None:
 
 def worker_choice(options: Options, place: Place | None = None) -> Choice:
     """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
+    if place and place.is_isolated:
+        return isolated_choice(place, options["backend"])
     if options["drain"] and options["scheduler"]:
         raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
     queues = _queue_names("--queues", options["queues"])
@@ -136,6 +138,12 @@ def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
     if names == ():
         raise CommandError(f"{option} names no queue. Leave it out for all queues.")
     return names
+
+
+def isolated_choice(place: Place, alias: str) -> Choice:
+    """Return what an isolated worker of ``alias`` is to run."""
+    queues, tags = (None if names is None else tuple(names) for names in (place.queues, place.tags))
+    return Choice(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, place=place)
 
 
 def _more_than_at_start(megabytes: int | None) -> int | None:

@@ -19,10 +19,11 @@ from ..compat import task_backends
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
 from ..exceptions import LocoConfigurationError
-from ..queues import queue_for
+from ..queues import Claim, queue_for
 from ..queues.patience import heeding, limited
 from ..scheduler import Scheduler
 from ..servers.base import Server
+from ..servers.isolated import isolation
 from ..servers.notify import Notifier
 from ..servers.place import Place
 from ..servers.process import Process
@@ -31,6 +32,7 @@ from ..shutdown import Shutdown
 from ..supervisor import Part, Supervisor
 from ..worker import Worker
 from ..worker.courtesy import shorten_turns
+from ..worker.isolation import Isolated
 from ..worker.memory import MemoryLimit
 
 APP = "django_loco"
@@ -65,6 +67,9 @@ class Choice:
     """Megabytes."""
 
     processes: int = 1
+    is_command: bool = False
+    """Whether the process was started for a command of django-loco."""
+
     place: Place | None = None
     """Which of several processes this is."""
 
@@ -72,6 +77,11 @@ class Choice:
     def may_end(self) -> bool:
         """Whether the workers end by themselves."""
         return self.drain or self.max_jobs is not None or self.max_memory is not None
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether its worker runs suspects, and these alone."""
+        return self.place is not None and self.place.is_isolated
 
     @property
     def component(self) -> str:
@@ -89,9 +99,10 @@ def mode_of(alias: str) -> str:
 def served(choice: Choice) -> Iterator[str]:
     """Yield the aliases for which the process has a worker.
 
-    What runs in the process that enqueues it needs one in each process; then it is supervised like the others.
+    What runs in the process that enqueues it needs one in each process; then it is supervised like the others. An
+    isolated worker is alone in its process.
     """
-    for alias in runtime.loco_aliases():
+    for alias in choice.backends if choice.is_isolated else runtime.loco_aliases():
         mode = mode_of(alias)
         if mode == "BackgroundAsync" or (choice.worker and alias in choice.backends and mode == "BackgroundQueue"):
             yield alias
@@ -133,9 +144,18 @@ def make_worker(alias: str, choice: Choice) -> Component:
             max_jobs=choice.max_jobs,
             worker_id=choice.place.worker_id if choice.place else None,
             dead=choice.place.dead if choice.place else (),
+            isolate=_isolate(alias, choice),
+            is_isolated=choice.is_isolated,
         )
     finally:
         connections.close_all()
+
+
+def _isolate(alias: str, choice: Choice) -> Callable[[Claim], Isolated] | None:
+    """Return what starts isolated workers; ``None``: this worker has none."""
+    if choice.is_isolated or not queue_for(alias).is_shared:
+        return None
+    return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=choice.is_command)
 
 
 def queues_of(alias: str, choice: Choice) -> tuple[str, ...] | None:

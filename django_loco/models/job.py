@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Replace
 
+from ..job import SUSPECT
+
 
 class JobIdField(models.UUIDField):  # type: ignore[type-arg]
     """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
@@ -74,6 +76,12 @@ class StoredJob(models.Model):
                 fields=["backend", "is_async", "-priority", "due_at", "id", "queue_name"],
                 condition=Q(status="READY"),
                 name="django_loco_ready",
+            ),
+            # Hardly ever a row: jobs that two workers have died with.
+            models.Index(
+                fields=["backend", "-priority", "due_at", "id"],
+                condition=Q(status="READY", lost__gte=SUSPECT),
+                name="django_loco_suspects",
             ),
             models.Index(
                 fields=["backend", "lease_until"],

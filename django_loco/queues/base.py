@@ -72,6 +72,10 @@ class Claim:
     """Seconds: jobs that become due within them count as due. Only tests ask for it, of queues in memory and in a
     database."""
 
+    suspects: bool | None = None
+    """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect, be it
+    sync or async, as the only job."""
+
 
 def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
     """Return a status that may have been given as text. Raises ``ValueError`` if there is no such."""
@@ -174,6 +178,14 @@ class Queue(ABC):
 
         Any number of processes may call it at once; each such job is freed once.
         """
+
+    def suspects(self, claim: Claim) -> int:  # noqa: ARG002
+        """Return how many suspects (``Job.is_suspect``) of the queues and tags of ``claim`` are due.
+
+        Must cost next to nothing while there are none. A queue that does not tell suspects apart returns 0, as this one
+        does: its workers run them beside other jobs.
+        """
+        return 0
 
     @abstractmethod
     def get(self, job_id: str) -> Job | None:

@@ -147,6 +147,11 @@ class DatabaseQueue(Queue):
         log(self.alias, unreadable)
         return jobs
 
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        with self._reached():
+            return self._store.suspects(claim)
+
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
         try:

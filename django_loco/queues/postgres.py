@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..job import Job, utcnow
+from ..job import Job
 from .base import Claim
 from .patience import heeding
 from .postgres_wait import Debounce, channel_of, text_of
@@ -126,7 +126,7 @@ class PostgresStore(Store):
             coroutines=claim.coroutines,
             room=max(claim.threads, claim.coroutines),
             worker_id=claim.worker_id,
-            clock=utcnow(),
+            clock=self.wall_time(),
             now=claim.ahead,
             until=claim.lease,
             **parameters,

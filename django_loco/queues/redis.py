@@ -36,6 +36,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
@@ -49,9 +50,34 @@ from ..job import FAILED, READY, Job, JobSummary, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
-from .redis_scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES
+from .redis_scripts import (
+    CHECKPOINT,
+    CLOCK,
+    ENQUEUE,
+    EXCHANGE,
+    FIND,
+    KEYS,
+    OLDEST,
+    PRUNE,
+    RENEW,
+    ROWS,
+    SERIES,
+    SUSPECTS,
+)
 from .redis_server import RedisServer
-from .redis_text import ids_of, jobs_of, lines, moment_of, start_of_series, told_of_job, told_of_outcome, word, words_of
+from .redis_text import (
+    ids_of,
+    jobs_of,
+    lines,
+    micros_in,
+    moment_of,
+    start_of_series,
+    told_of_choice,
+    told_of_claim,
+    told_of_job,
+    told_of_outcome,
+    words_of,
+)
 from .redis_wait import Hunger, RedisWaiter, bells_for, ears_for
 from .unreadable import log, outcomes_of, split
 
@@ -134,7 +160,7 @@ class RedisQueue(Queue):
         if not jobs:
             return set()
         told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return ids_of(self.server.run(RENEW, (_micros(lease), told)))
+        return ids_of(self.server.run(RENEW, (micros_in(lease), told)))
 
     def checkpoint(self, job: Job, text: str) -> bool:
         """Store a checkpoint; return whether the job is still held."""
@@ -150,6 +176,11 @@ class RedisQueue(Queue):
         freed, unreadable = split(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
         log(self.alias, unreadable)
         return [*freed]
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        *asked, _ = told_of_choice(replace(claim, suspects=True))
+        return int(self.server.run(SUSPECTS, asked))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -183,7 +214,7 @@ class RedisQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs that are old or too many. A once-key is remembered for an hour at least."""
-        ages = _micros(older_than), _micros(max(older_than, KEY_MEMORY))
+        ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY))
         return int(self.server.run(PRUNE, (*ages, self._max_results, limit)))
 
     def clear(self) -> None:
@@ -245,9 +276,7 @@ class RedisQueue(Queue):
     def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
-        room = (claim.threads, claim.coroutines)
-        names = (words_of(claim.queues), words_of(claim.tags))
-        return self._local.nonce, word(claim.worker_id), _micros(claim.lease), *room, *names
+        return told_of_claim(claim, self._local.nonce)
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
         coroutines = sum(job.is_async for job in jobs)
@@ -290,7 +319,3 @@ def _is_soon(run_after: datetime | None) -> bool:
 
 def _decoded(answer: bytes) -> str:
     return answer.decode(errors="replace")  # what is stored may be somebody else's
-
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1e6)

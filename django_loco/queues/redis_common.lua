@@ -4,7 +4,8 @@
 -- no bare line breaks, so that none needs escaping. Times are whole microseconds since 1970, on the server's clock.
 --
 -- Where a job waits is a *place*, a text that sorts as jobs are to run:
---     <0 sync, 1 async><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
+--     <kind><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
+-- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect, so that these stand apart.
 -- Names are JSON words. What precedes the CR is its *line*, with a TAB at its end if the job has tags: all places of
 -- one line are neighbours in `ready`, and one line after the other can be found by hopping, so that jobs nobody asked
 -- for are never looked at. A job with tags is in `tagged` as well, once for each, as

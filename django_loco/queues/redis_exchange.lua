@@ -3,7 +3,8 @@
 --
 -- Keys: see the first lines; the bells to ring follow.
 -- Arguments: the outcomes (see `finish`); 1 if only those with expired leases are to be taken; how many marks to leave
--- in the bells; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags.
+-- in the bells; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags,
+-- and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or -1 if there is none.
 local keys = {
@@ -35,6 +36,7 @@ if ARGV[4] then
   ids = fetch({
     nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 60000,
     threads = tonumber(ARGV[7]), coroutines = tonumber(ARGV[8]), queues = words(ARGV[9]), tags = words(ARGV[10]),
+    sync = ARGV[11], async = ARGV[12],
   }, keys, now)
 end
 

@@ -1,10 +1,10 @@
 -- The other half of `exchange`: hands over jobs that are due.
 
--- Returns the places of the best jobs of one kind, best first.
+-- Returns the places of the best jobs of `kinds` (a digit each), best first.
 --
 -- If they stand in several lines, we look at the first of each; then at more of those lines alone of which the last
 -- place that we know is better than the worst of the best.
-local function best(keys, kind, room, claim)
+local function best(keys, kinds, room, claim)
   local key = claim.tags and #claim.tags > 0 and keys.tagged or keys.ready
   local found, rank, last = {}, {}, {}
 
@@ -25,9 +25,11 @@ local function best(keys, kind, room, claim)
     end
   end
 
-  each_line(keys.ready, keys.tagged, kind, claim.queues, claim.tags, function(line, entry)
-    last[line] = see(entry) and entry
-  end)
+  for kind in kinds:gmatch('%d') do
+    each_line(keys.ready, keys.tagged, kind, claim.queues, claim.tags, function(line, entry)
+      last[line] = see(entry) and entry
+    end)
+  end
   local line = next(last)
   if line and not next(last, line) and key == keys.ready then  -- the usual case is worth a shorter way
     return redis.call('ZRANGEBYLEX', key, '[' .. line .. '\r', '(' .. line .. '\14', 'LIMIT', 0, room)
@@ -101,8 +103,8 @@ local function fetch(claim, keys, now)
     return repeated(answer, claim, keys, now)
   end
   promote(keys.deferred, keys.ready, keys.tagged, now)
-  local places = claim.threads > 0 and best(keys, 0, claim.threads, claim) or {}
-  for _, place in ipairs(claim.coroutines > 0 and best(keys, 1, claim.coroutines, claim) or {}) do
+  local places = claim.threads > 0 and best(keys, claim.sync, claim.threads, claim) or {}
+  for _, place in ipairs(claim.coroutines > 0 and best(keys, claim.async, claim.coroutines, claim) or {}) do
     places[#places + 1] = place
   end
   return #places > 0 and take(places, claim, keys, now) or {}

@@ -25,7 +25,7 @@ local function hop(key, from, to, visit)
   end
 end
 
--- Calls `visit` with every line of one kind (0 sync, 1 async) that has jobs and is wanted, and its first place.
+-- Calls `visit` with every line of one kind (a digit, see `place`) that has jobs and is wanted, and its first place.
 -- `queues` is a list of JSON words, or nil: whatever they are; so is `tags`, of which an empty list means: only jobs
 -- without. With tags they are lines of `tagged`, else of `ready`.
 local function each_line(ready, tagged, kind, queues, tags, visit)

@@ -30,6 +30,7 @@ ROWS = Script("jobs states held leases", "show", "rows")
 FIND = Script("jobs states held", "show", "find")
 SERIES = Script("jobs states held finished counts series", "show", "series")
 OLDEST = Script("ready tagged deferred", "ready", "oldest")
+SUSPECTS = Script("ready tagged deferred", "ready", "suspects")
 PRUNE = Script("jobs states index finished failed once counts series", "prune")
 REGISTER = Script("workers", "register")
 WORKERS = Script("workers", "workers")
@@ -45,6 +46,7 @@ COMMANDS = (
         "ZCOUNT *2 -inf +inf",
         "ZRANGE *2 0 0",
         "ZRANGEBYLEX *2 - +",
+        "ZLEXCOUNT *2 - +",
     ),
     *("ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf", "PEXPIRE *2 1000", "ZREM *2 a"),
     *("SET *3 a PX 1000", "GET *3"),

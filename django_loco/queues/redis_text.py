@@ -17,8 +17,9 @@ from types import NoneType
 from typing import Any
 
 from ..compat import TaskError, TaskResultStatus
-from ..job import READY, RUNNING, UNREADABLE, Job, Outcome
+from ..job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ..serialization import encode
+from .base import Claim
 from .rows import folded, unfolded
 from .unreadable import EPOCH, NOT_OURS, record_of, texts
 
@@ -58,14 +59,14 @@ def word(text: str) -> str:
 
 
 @lru_cache(4096)
-def _line_and_tags(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, str]:
-    line = f"{is_async:d}{word(queue_name)}" + "\t" * bool(tags)
+def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...]) -> tuple[str, str]:
+    line = f"{kind}{word(queue_name)}" + "\t" * bool(tags)
     return line, "".join(f"\t{word(tag)}" for tag in dict.fromkeys(tags))
 
 
-def place_of(job: Job, due_at: datetime) -> str:
-    """Return the place at which ``job`` waits, see ``redis_common.lua``."""
-    line, tags = _line_and_tags(job.is_async, job.queue_name, job.tags)
+def place_of(job: Job, due_at: datetime, lost: int) -> str:
+    """Return the place at which ``job`` waits after ``lost`` deaths, see ``redis_common.lua``."""
+    line, tags = _line_and_tags(job.is_async + 2 * (lost >= SUSPECT), job.queue_name, job.tags)
     priority = min(max(HIGHEST - job.priority, 0), 999)
     due = min(max(micros(due_at), 0), LATEST)
     return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
@@ -97,7 +98,7 @@ def told_of_job(job: Job) -> tuple[object, ...]:
     state = "" if is_new else _state(job, {name: getattr(job, name) for name in ("run_after", *HISTORY)}, None)
     if job.checkpoint is not None:
         state += f"\t{job.checkpoint}"
-    return job.id, _fixed(job), state, place_of(job, job.due_at), _text(job.run_after), _once(job)
+    return job.id, _fixed(job), state, place_of(job, job.due_at, job.lost), _text(job.run_after), _once(job)
 
 
 def told_of_outcome(outcome: Outcome) -> tuple[object, ...]:
@@ -108,8 +109,30 @@ def told_of_outcome(outcome: Outcome) -> tuple[object, ...]:
     job, after = outcome.job, outcome.changes()
     told = (job.id, job.token, _state(job, after, job.token), _kind(job.queue_name, outcome.status))
     if outcome.status == READY:
-        return *told, place_of(job, after["run_after"] or job.enqueued_at), _text(outcome.run_after)
+        return *told, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _text(outcome.run_after)
     return *told, _once(job), micros(outcome.at)
+
+
+def micros_in(seconds: float) -> int:
+    """Return a length of time as the scripts want it."""
+    return round(seconds * 1e6)
+
+
+def told_of_claim(claim: Claim, nonce: str) -> tuple[object, ...]:
+    """Return what ``redis_exchange.lua`` is told of a claim."""
+    room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
+    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *told_of_choice(claim)
+
+
+def told_of_choice(claim: Claim) -> tuple[str, str, str, str]:
+    """Return which jobs are wanted: the queues, the tags, the kinds for the threads and those for the coroutines."""
+    return words_of(claim.queues), words_of(claim.tags), *_kinds_of(claim)
+
+
+def _kinds_of(claim: Claim) -> tuple[str, str]:
+    if claim.suspects:
+        return "2" * (claim.threads > 0) + "3" * (claim.coroutines > 0), ""
+    return ("02", "13") if claim.suspects is None else ("0", "1")
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:

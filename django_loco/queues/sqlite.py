@@ -116,7 +116,7 @@ class SQLiteStore(Store):
         if not levels:
             return []
         sql = self.sql(CLAIM, wanted=wanted)
-        parameters |= {"worker_id": claim.worker_id, "clock": self.value(0)}
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time()}
         rows: list[Row] = []
         with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, priority in levels:
@@ -148,6 +148,10 @@ class SQLiteStore(Store):
     def at(self, moment: str) -> str:
         """Return the parameter itself."""
         return f"%({moment})s"
+
+    def wall_time(self) -> str:
+        """Return the time now as it is stored."""
+        return self.value(0)
 
     def value(self, seconds: float) -> str:
         """Return the time as it is stored, so that texts are compared."""

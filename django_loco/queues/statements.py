@@ -45,6 +45,19 @@ CLAIMED = """
     {started_at} = coalesce({started_at}, %(clock)s), {last_attempted_at} = %(clock)s
 """
 
+#: A due suspect, sync or async. There are few, in an index of their own.
+DUE_SUSPECTS = """
+    FROM {job} WHERE {backend} = %(alias)s AND {status} = 'READY' AND {suspect} AND {due_at} <= {now}
+"""
+COUNT_SUSPECTS = "SELECT count(*) {due_suspects}"
+FIND_SUSPECT = "SELECT 1 {due_suspects} LIMIT 1"
+CLAIM_SUSPECT = """
+    WITH chosen AS MATERIALIZED (
+        SELECT {id} AS chosen_id {due_suspects} ORDER BY {priority} DESC, {due_at}, {id} LIMIT 1 {skip_locked}
+    )
+    UPDATE {job} SET {claimed} WHERE {id} IN (SELECT chosen_id FROM chosen) RETURNING {columns}
+"""
+
 OLDEST_DUE = """
     WITH RECURSIVE levels (is_async, priority) AS ({levels})
     SELECT (SELECT {due_at_read} FROM {job} WHERE {due_in_level} {wanted} ORDER BY {due_at} LIMIT 1) FROM levels

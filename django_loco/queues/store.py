@@ -17,16 +17,20 @@ from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import LocoConfigurationError
-from ..job import READY, Job, Outcome, first_id, utcnow
+from ..job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from .base import Claim
 from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
 from .shown_rows import SUMMARY
 from .statements import (
     AHEAD,
+    CLAIM_SUSPECT,
     CLAIMED,
+    COUNT_SUSPECTS,
     DUE_IN_LEVEL,
+    DUE_SUSPECTS,
     EXPIRED,
     EXTEND,
+    FIND_SUSPECT,
     LEVELS,
     MAKE_DUE,
     SERIES_OF_KEY,
@@ -111,6 +115,31 @@ class Store(ABC):
         """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
         return nullcontext()
 
+    def claim_suspect(self, claim: Claim) -> list[Row]:
+        """Hand one suspect that is due to a worker, if there is one; return its row as ``claim`` does."""
+        due, parameters = self._due_suspects(claim)
+        if not self.execute(self.sql(FIND_SUSPECT, due_suspects=due), now=0, **parameters):
+            return []  # a look at an index; only then is it worth a write
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
+        return self.write(self.sql(CLAIM_SUSPECT, due_suspects=due), now=0, **parameters)
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        due, parameters = self._due_suspects(claim)
+        [(count,)] = self.execute(self.sql(COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
+        return int(count)
+
+    def wall_time(self) -> Any:
+        """Return the parameter that stands for this machine's time."""
+        return utcnow()
+
+    def _due_suspects(self, claim: Claim) -> tuple[str, dict[str, Any]]:
+        """Return the SQL that finds suspects of the queues, tags and kinds of ``claim``, and its parameters."""
+        wanted, parameters = self.wanted(claim)
+        if not (claim.threads and claim.coroutines):
+            wanted += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
+        return self.sql(DUE_SUSPECTS) + wanted, dict(parameters)
+
     def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
         """Store how jobs ended; return the ids of those that were held under their tokens."""
         told = json.dumps([_told(outcome) for outcome in outcomes])
@@ -136,6 +165,8 @@ class Store(ABC):
 
     def take(self, claim: Claim) -> list[Row]:
         """``claim``, and once more if there is room for jobs that a clock that was put back holds up."""
+        if claim.suspects:
+            return self.claim_suspect(claim)
         rows = self.claim(claim)
         if len(rows) < claim.threads + claim.coroutines and self._has_made_due():
             coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
@@ -187,6 +218,8 @@ class Store(ABC):
         if claim.tags is not None:
             found = (f"{self.contains}({self.names['tags']}, %({name})s) > 0" for name in tags)
             conditions.append(_any(found) if claim.tags else f"{self.names['tags']} = '[]'")
+        if claim.suspects is False:
+            conditions.append(f"{self.names['lost']} < {SUSPECT}")
         return "".join(f" AND {condition}" for condition in conditions), queues | tags
 
     @cached_property
@@ -216,6 +249,7 @@ class Store(ABC):
             "skip_locked": self.skip_locked,
             "plain": self.plain,
             "id_now": self.id_now,
+            "suspect": f"{names['lost']} >= {SUSPECT}",
         }
         shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED, "fence": self.fence}
         shared["series_of_key"] = SERIES_OF_KEY

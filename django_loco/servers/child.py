@@ -1,4 +1,4 @@
-"""A process that this one has started, by the same command with the same arguments."""
+"""A process that this one has started, by default by the same command with the same arguments."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
+from weakref import WeakSet
 
 from django.utils import autoreload
 
@@ -21,6 +23,8 @@ from .place import Place
 #: its imports. What this process gets meanwhile, its other threads get.
 HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
 
+_links: WeakSet[socket.socket] = WeakSet()
+
 
 class Child:
     """One process, as its parent knows it."""
@@ -28,6 +32,7 @@ class Child:
     def __init__(self, place: Place, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
         self.place = place
         self.link = link
+        _links.add(link)
         self.began = self.heard = time.monotonic()
         """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
         self.is_loaded = self.is_ready = self.is_silent = False
@@ -62,6 +67,14 @@ class Child:
         """Pass a signal on."""
         pass_on(self.link, name)
 
+    def poll(self) -> int | None:
+        """Return its exit code; ``None`` while it runs. For those who do not learn of it by ``ended``."""
+        code = self._popen.poll()
+        if code is not None:
+            self.hear()
+            self.link.close()
+        return code
+
     def kill(self) -> None:
         """End it on the spot."""
         with suppress(ProcessLookupError):
@@ -73,16 +86,24 @@ class Child:
         self.link.close()
 
 
-def start(place: Place) -> Child:
-    """Start this very command as a new process, in ``place``. Call it in the main thread."""
+def start(
+    place: Place,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
+    without: Sequence[str] = (),
+) -> Child:
+    """Start ``command``, by default this very one, as a new process in ``place``.
+
+    ``environment`` goes into its environment beside what is in this process's, but for what is named in ``without``.
+    """
     ours, theirs = socket.socketpair()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         with theirs:
-            inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+            inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
             popen = subprocess.Popen(  # noqa: S603 (this very command)
-                autoreload.get_child_arguments(),
-                env=inherited | place.variable | {LINK_VARIABLE: str(theirs.fileno())},
+                command or autoreload.get_child_arguments(),
+                env={**inherited, **environment, **place.variable, LINK_VARIABLE: str(theirs.fileno())},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
@@ -104,3 +125,12 @@ def ended() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, os.waitstatus_to_exitcode(status)
+
+
+def _let_go() -> None:
+    """Close a forked copy's ends of the links: while any is open, a child does not learn that its parent is gone."""
+    for link in tuple(_links):
+        link.close()
+
+
+os.register_at_fork(after_in_child=_let_go)

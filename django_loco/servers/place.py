@@ -32,6 +32,16 @@ class Place:
     is_first: bool = False
     """Whether it is the very first of all: it shows what runs."""
 
+    is_isolated: bool = False
+    """Whether it runs nothing but suspects, one at a time, and ends when none is due."""
+
+    queues: Sequence[str] | None = None
+    tags: Sequence[str] | None = None
+    """Of an isolated worker: which jobs it takes, as in ``Claim``."""
+
+    python_path: str | None = None
+    """Of an isolated worker: the ``PYTHONPATH`` that its jobs are to find; it was started with a longer one."""
+
     pulse: float = 0.0
     """In how many seconds its parent wants a sign that it makes progress, again and again; 0: never."""
 
@@ -47,7 +57,16 @@ class Place:
             return None
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # which ``child`` has held back
-        return cls(**json.loads(text))
+        place = cls(**json.loads(text))
+        if place.is_isolated:
+            place.restore_python_path()
+        return place
+
+    def restore_python_path(self) -> None:
+        """Set ``PYTHONPATH`` to ``python_path``."""
+        os.environ.pop("PYTHONPATH", None)
+        if self.python_path is not None:
+            os.environ["PYTHONPATH"] = self.python_path
 
     @property
     def variable(self) -> dict[str, str]:

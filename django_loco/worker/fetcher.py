@@ -60,9 +60,13 @@ class Fetcher:
         drain: bool = False,
         max_jobs: int | None = None,
         courtesy: Courtesy | None = None,
+        others_are_done: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat."""
+        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat.
+
+        ``others_are_done`` is asked before it ends after ``drain``.
+        """
         self.outage = Outage("fetch and finish jobs", queue)
         self.last_turn = clock()
         """When the queue last answered, or had not to be asked, by ``clock``."""
@@ -88,6 +92,7 @@ class Fetcher:
         self._max_jobs = max_jobs
         self._courtesy = courtesy or Courtesy()
         self._missing = Missing(clock)
+        self._others_are_done = others_are_done
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
@@ -221,7 +226,9 @@ class Fetcher:
             logger.error("%d outcomes could not be stored; those jobs will be run again", left)
 
     def _exchange(self) -> Sequence[Job]:
-        """Finish these, give me those."""
+        """Finish these, give me those; a suspect is not asked for before the end of the one before it is stored."""
+        if self._wanted.suspects:
+            self._acknowledger.flush()
         claim = self._claim()
         if claim is None:
             self._acknowledger.flush()
@@ -230,19 +237,25 @@ class Fetcher:
         self._courtesy.give_way()
         draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
         jobs = self._acknowledger.exchange(claim)
-        self._found_nothing = draining and not jobs
+        self._found_nothing = draining and not jobs and self._others_are_done()
         if len(jobs) < claim.threads + claim.coroutines:
             self.hungry.set()
         return jobs
 
     def _claim(self) -> Claim | None:
-        if self._quiet:
+        if self._quiet or (self._wanted.suspects and not self._is_alone()):
             return None
         # With few jobs left to run, each kind is asked for that many; what is too much goes back at once.
         most = self._jobs_left()
         threads = min(_with_more(self.threads, self._missing.more(is_async=False)), most)
         coroutines = min(_with_more(self.coroutines, self._missing.more(is_async=True)), most)
         return replace(self._wanted, threads=threads, coroutines=coroutines) if threads or coroutines else None
+
+    def _is_alone(self) -> bool:
+        """Whether a suspect would be alone here: the one before it is off our hands, and has left no thread."""
+        if any(pool.abandoned for pool in self._pools):
+            self.retire()
+        return not self._quiet and not self._held
 
     def _jobs_left(self) -> int:
         if self._max_jobs is None:
@@ -252,6 +265,8 @@ class Fetcher:
     def _hand_over(self, jobs: Sequence[Job]) -> None:
         most = self._jobs_left()
         runs = [Run(job, self.stopping, self._queue.checkpoint) for job in jobs]
+        for job in jobs if self._wanted.suspects else ():
+            logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, job.task_path, job.lost)
         for run in runs:
             if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
                 self._held[run.job.id].lost = True

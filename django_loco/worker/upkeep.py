@@ -69,7 +69,7 @@ class Upkeep(Role):
     def turn(self) -> float:
         """Rescue, and now and then prune."""
         if self._dead:
-            self._free(self._dead)
+            free(self.queue, self._dead, self._rescued_at_once)
             self._dead = frozenset()
         try:
             if self._clocks.agree() and self._may_rescue():
@@ -94,26 +94,30 @@ class Upkeep(Role):
             full = len(jobs) >= size
             tell_of_rescue(jobs)
 
-    def _free(self, dead: Collection[str]) -> None:
-        """Free the jobs of workers that are not presumed but known to be dead: no lease has to run out for that."""
-        report_dead(self.queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
-        running = self.queue.list(status=RUNNING, limit=RUNNING_BATCH)
-        theirs = [job for job in running if (job.worker_id or "").rpartition(":")[2] in dead]
-        outcomes = [Outcome.of_dead_worker(job) for job in theirs]
-        while outcomes:
-            with self._rescued_at_once.tried() as size:
-                refused = self.queue.finish(outcomes[:size])
-            ended = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
-            freed, unreadable = split(ended)
-            log(self.queue.alias, unreadable)
-            tell_of_rescue(freed)
-            del outcomes[:size]
-
     def _prune(self) -> None:
         full = True
         while full and not self.ended.is_set():
             with self._pruned_at_once.tried() as size:
                 full = self.queue.prune(self._result_ttl, size) >= size
+
+
+def held_by(queue: Queue, keys: Collection[str]) -> Sequence[Job]:
+    """Return the jobs of workers whose ids end in one of ``keys``."""
+    running = queue.list(status=RUNNING, limit=RUNNING_BATCH)
+    return [job for job in running if (job.worker_id or "").rpartition(":")[2] in keys]
+
+
+def free(queue: Queue, dead: Collection[str], at_once: BatchSize) -> None:
+    """Free the jobs of workers that are not presumed but known to be dead: no lease has to run out for that."""
+    report_dead(queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
+    outcomes = [Outcome.of_dead_worker(job) for job in held_by(queue, dead)]
+    while outcomes:
+        with at_once.tried() as size:
+            refused = queue.finish(outcomes[:size])
+        freed, unreadable = split([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
+        log(queue.alias, unreadable)
+        tell_of_rescue(freed)
+        del outcomes[:size]
 
 
 def tell_of_rescue(jobs: Sequence[Job]) -> None:

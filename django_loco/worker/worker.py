@@ -7,7 +7,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..component import Component
@@ -18,9 +19,11 @@ from .courtesy import Courtesy
 from .fetcher import Fetcher
 from .finished import Finished
 from .heartbeat import MARGIN, Heartbeat
+from .isolation import Isolated, Isolation
 from .pools.event_loop import EventLoopPool
 from .pools.threads import ThreadPool
 from .registration import Registration
+from .role import Role
 from .run import Run
 from .upkeep import Upkeep
 from .waker import Waker
@@ -42,8 +45,11 @@ class Worker(Component):
     2. ``Waker`` wakes it when jobs arrive.
     3. ``Heartbeat`` renews the claims on what the worker holds, and shows that the worker lives.
     4. ``Upkeep`` frees the jobs of workers that died and deletes old results.
-    5. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
+    5. ``Isolation``, if it can, has jobs run apart that workers keep dying with.
+    6. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
        start when there is work for them.
+
+    An *isolated* worker runs those, one at a time. It has no ``Waker`` and no ``Upkeep``.
 
     Whatever goes wrong with the queue, they go on trying; only ``stop``, ``drain`` and ``max_jobs`` end a worker.
     """
@@ -64,6 +70,9 @@ class Worker(Component):
         drain: bool = False,
         max_jobs: int | None = None,
         dead: Collection[str] = (),
+        isolate: Callable[[Claim], Isolated] | None = None,
+        isolated_workers: int = 1,
+        is_isolated: bool = False,
     ) -> None:
         """Nothing starts here.
 
@@ -79,6 +88,9 @@ class Worker(Component):
             drain: whether to end when nothing is due and nothing runs.
             max_jobs: after how many attempts to end; ``None``: never.
             dead: what the ids of workers end in that are known to have died: their jobs are freed at once.
+            isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
+            isolated_workers: how many of them at most.
+            is_isolated: whether this is one.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue = queue
@@ -87,13 +99,25 @@ class Worker(Component):
         self._held: dict[str, Run] = {}
         finished = Finished()
         lanes = min(coroutines, threads or LANES)
+        if is_isolated:
+            threads, coroutines = min(1, threads), min(1, coroutines)
         self._courtesy = Courtesy()
         self._threads = ThreadPool(threads, queue.alias, finished.add, courtesy=self._courtesy)
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
-        claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags)
-        pools = (self._threads, self._event_loop)
+        suspects = True if is_isolated else None if isolate is None else False
+        claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags, suspects=suspects)
+        theirs = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
+        self._isolation = isolate and Isolation(queue, theirs, isolate, every=lease / 10, most=isolated_workers)
         self._fetcher = Fetcher(
-            queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs, courtesy=self._courtesy
+            queue,
+            claim,
+            (self._threads, self._event_loop),
+            self._held,
+            finished,
+            drain=drain,
+            max_jobs=max_jobs,
+            courtesy=self._courtesy,
+            others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
         )
         info = WorkerInfo(
             worker_id=self.worker_id,
@@ -108,11 +132,12 @@ class Worker(Component):
         )
         registration = Registration(queue, info, self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
-        self._roles = (
-            self._heartbeat,
-            Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead),
-            Waker(queue, self._fetcher.hungry, finished.bell),
-        )
+        self._roles: tuple[Role, ...] = (self._heartbeat,)
+        if not is_isolated:
+            upkeep = Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead)
+            self._roles += (upkeep, Waker(queue, self._fetcher.hungry, finished.bell))
+        if self._isolation:
+            self._roles += (self._isolation,)
         self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
 
     def start(self) -> None:
@@ -134,6 +159,8 @@ class Worker(Component):
     def quiet(self) -> None:
         """Fetch no more; jobs that have not begun go back to the queue at once."""
         self._fetcher.quiet()
+        if self._isolation:
+            self._isolation.quiet()
 
     def drain(self) -> None:
         """End when nothing is due and nothing runs."""
@@ -142,6 +169,8 @@ class Worker(Component):
     def retire(self) -> None:
         """End when what has begun has ended; fetch no more."""
         self._fetcher.retire()
+        if self._isolation:
+            self._isolation.quiet()
 
     @property
     def is_spent(self) -> bool:
@@ -156,6 +185,8 @@ class Worker(Component):
         cannot be ended; should the job come to its end there, its outcome is not taken any more.
         """
         self._fetcher.stop(deadline)
+        if self._isolation:
+            self._isolation.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the end; return whether it has come, which may be without a ``stop``."""
@@ -165,7 +196,7 @@ class Worker(Component):
         self._loop.join(None if timeout is None else timeout)
         if self._loop.is_alive():
             return False
-        parts = (*self._roles, self._threads, self._event_loop)
+        parts: Sequence[Role | ThreadPool | EventLoopPool] = (*self._roles, self._threads, self._event_loop)
         return all([part.join(max(0.0, until - time.monotonic())) for part in parts])
 
     @property
@@ -189,12 +220,14 @@ class Worker(Component):
             jobs that were given up at their timeout and still take up a thread.
         ``handed_back``
             jobs that had begun and were handed back because the worker had to end.
+        ``suspects``, ``isolated``
+            jobs that wait to run alone, because workers died with them; the processes that run such jobs.
         ``loop_lag``
             seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``
             attempts since the start, by how they ended.
         ``trouble``
-            what is wrong with the queue at the moment; empty if nothing is.
+            what is wrong with the queue at the moment, or keeps suspects from running; empty if nothing is.
         ``stuck``
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
@@ -214,18 +247,26 @@ class Worker(Component):
             "buffered": buffered,
             "unstored": fetcher.unstored,
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,
-            "handed_back": fetcher.handed_back,
+            "handed_back": fetcher.handed_back + (self._isolation.handed_back if self._isolation else 0),
+            "suspects": self._isolation.waiting if self._isolation else 0,
+            "isolated": self._isolation.pids if self._isolation else [],
             "loop_lag": round(self._event_loop.lag, 3),
             "done": fetcher.counts[SUCCESSFUL],
             "failed": fetcher.counts[FAILED],
             "retried": fetcher.counts[READY],
-            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason,
+            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason or self._no_isolation,
             "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
         }
+
+    @property
+    def _no_isolation(self) -> str:
+        return self._isolation.trouble if self._isolation else ""
 
     def _run(self) -> None:
         try:
             self._fetcher.run()
+            if self._isolation:
+                self._isolation.wind_down()
         finally:
             for role in self._roles:
                 role.end()

@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from django_loco.job import FAILED, SUSPECT
 from tests.processes import Process, Site
 
 from .chaos import SCALE, notes, redis_queue, statuses, wait_until
@@ -40,6 +41,15 @@ for task, first in (tasks.shaky, 0), (tasks.ashaky, 1):
     for number in numbers[:: {deferred}] if not first else numbers[3 :: {deferred}]:
         later = timezone.now() + timedelta(seconds=1 + number % 11 / 10)
         task.using(run_after=later).enqueue(number, number % {fails} < 2)
+"""
+#: The numbers of poison jobs begin here.
+POISON = 1_000_000
+ENQUEUE_POISON = """
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
+enqueue_many(tasks.forking, range({count}, {count} + {forks}))
+for number in range({poison}, {poison} + {killers}):
+    (tasks.akiller if number % 2 else tasks.killer).using(priority=number // 2 % 2).enqueue(number)
 """
 
 
@@ -70,6 +80,15 @@ class Toll:
     That is one, unless the next worker was killed, too, before it had begun with what it had fetched.
     """
 
+    harmless_failed: int = 0
+    """Jobs that failed as lost although they did no harm."""
+
+    poison_failed: int = 0
+    """Poison jobs that failed as lost."""
+
+    suspects: int = 0
+    """Harmless jobs that had died twice with others, and then ran alone."""
+
     @property
     def longest(self) -> float:
         """The longest wait, in seconds, for those that one worker had held."""
@@ -90,13 +109,18 @@ class Toll:
 class Storm:
     """Workers on the queue of ``site``, and who kills them.
 
-    1. ``enqueue`` sync and async jobs, some of which fail at first, and some of which are put off.
+    1. ``enqueue`` sync and async jobs, some of which fail at first, and some of which are put off; and, if wanted, jobs
+       that kill their worker or leave a fork behind.
     2. ``rage``: kill, and start another one wherever nobody else does.
     3. ``settle``: wait until every job has ended, and count.
     """
 
-    def __init__(self, site: Site, jobs: int, kills: int, seed: int = SEED) -> None:
+    def __init__(
+        self, site: Site, jobs: int, kills: int, *, killers: int = 0, forks: int = 0, seed: int = SEED
+    ) -> None:
+        """``killers``: how many jobs kill their worker in each run; ``forks``: how many leave a forked copy of it."""
         self._site = site
+        self._killers, self._forks = killers, forks
         self._random = random.Random(f"{seed}")
         self._jobs = jobs
         self._moments = sorted(self._random.sample(range(jobs // 20, int(jobs * LAST)), kills))
@@ -106,16 +130,19 @@ class Storm:
 
     def enqueue(self) -> None:
         self._site.shell(ENQUEUE.format(count=self._jobs, fails=FAILS, deferred=DEFERRED), timeout=60)
+        if self._killers or self._forks:
+            numbers = {"count": self._jobs, "forks": self._forks, "killers": self._killers, "poison": POISON}
+            self._site.shell(ENQUEUE_POISON.format(**numbers), timeout=60)
 
     def rage(self) -> None:
         self._singles = [self._site.start("loco_worker") for _ in range(SINGLES)]
         self._start_parent()
         for moment in self._moments:
-            wait_until(lambda moment=moment: sum(notes(self._site, "end").values()) >= moment, 120)
+            wait_until(lambda moment=moment: self._revive() and sum(notes(self._site, "end").values()) >= moment, 120)
             self._kill(*self._random.choice(self._alive()))
 
     def settle(self, seconds: float) -> Toll:
-        wait_until(lambda: not {"READY", "RUNNING"} & set(statuses(self._site)), seconds)
+        wait_until(lambda: self._revive() and not {"READY", "RUNNING"} & set(statuses(self._site)), seconds)
         processes = *self._singles, self._parent
         for process in processes:
             process.wait_for("stop +Ctrl-C")  # the last one has just been started: until then a signal kills it
@@ -128,6 +155,11 @@ class Storm:
 
     def _start_parent(self) -> None:
         self._parent = self._site.start("loco_worker", "--processes", str(CHILDREN))
+
+    def _revive(self) -> bool:
+        """Start another one for each worker that a job has killed, as a service manager does; always true."""
+        self._singles = [one if one.is_running else self._site.start("loco_worker") for one in self._singles]
+        return True
 
     def _alive(self) -> list[tuple[str, int]]:
         """Name the processes that may be killed: those that have run a job, so that something is at stake."""
@@ -149,16 +181,24 @@ class Storm:
             self._start_parent()
 
     def _count_recorded(self) -> None:
-        for number in range(self._jobs):
+        failed = lost_numbers(self._site)
+        self._toll.poison_failed = sum(number >= POISON for number in failed)
+        self._toll.harmless_failed = len(failed) - self._toll.poison_failed
+        self._toll.suspects = sum(record.deaths == SUSPECT for record in self._records.values())
+        for number in range(self._jobs + self._forks):
             attempts = self._records[number].attempts if number in self._records else 0
-            needed = 2 if number % FAILS < 2 else 1
+            needed = 2 if number % FAILS < 2 and number < self._jobs else 1
             self._toll.lost += attempts < needed
             self._toll.more_than_once += attempts > needed
 
     def _count_runs(self) -> None:
         began: defaultdict[tuple[int, int], list[Run]] = defaultdict(list)
         ended: Counter[tuple[int, int]] = Counter()
-        for run in runs(self._site):
+        every = runs(self._site)
+        self._killed |= {run.pid: run.at for run in every if run.attempt[0] >= POISON}
+        for run in every:
+            if run.attempt[0] >= POISON:
+                continue
             if run.word == "start":
                 began[run.attempt].append(run)
             else:
@@ -215,6 +255,15 @@ def recorded(site: Site) -> dict[int, Record]:
         rows = site.query("select return_value, worker_ids, lost from django_loco_job where status = 'SUCCESSFUL'")
         found = [(value, json.loads(workers), lost) for value, workers, lost in rows]
     return {int(value): Record(len(workers), lost) for value, workers, lost in found}
+
+
+def lost_numbers(site: Site) -> list[int]:
+    """Return the numbers of the jobs that have failed as lost."""
+    if queue := redis_queue(site):
+        calls = [job.arguments for job in queue.list(status=FAILED, limit=100_000)]
+    else:
+        calls = [text for (text,) in site.query("select arguments from django_loco_job where status = 'FAILED'")]
+    return [json.loads(text)[0][0] for text in calls]
 
 
 def _children(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from datetime import datetime
 
 from .chaos import JOBS, LEASE, SCALE, enqueue, enqueue_both, errors, keys, notes, redis_queue, statuses, wait_until
@@ -28,6 +29,26 @@ def test_kill_9_loses_no_job(any_site, capsys):
     assert toll.lost == toll.more_than_once == toll.needlessly == 0
     late = [(seconds, holders) for seconds, holders in toll.waits if seconds > holders * (LEASE + MOMENT)]
     assert not late, "not back within one lease, and the moment in which a worker looks away"
+
+
+def test_poison_and_forks_in_a_storm_harm_nobody_else(any_site, capsys):
+    any_site.settings["LOCO"] = {"LEASE": 3, "NUM_WORKERS": 3, "ASYNC_WORKERS": 3}
+    killers = 2 * min(SCALE, 5)
+    storm = Storm(any_site, JOBS // 4, kills=2 * SCALE, killers=killers, forks=5 * SCALE)
+    began = time.monotonic()
+    storm.enqueue()
+    storm.rage()
+    toll = storm.settle(60 + 20 * killers)
+    name = "redis" if redis_queue(any_site) else os.environ.get("LOCO_TEST_DATABASE", "sqlite")
+    harmed = toll.harmless_failed + toll.lost
+    with capsys.disabled():
+        print(f"\n{killers} poison jobs, {time.monotonic() - began:.0f} s, LOCO_CHAOS_SEED={SEED}")
+        print(
+            f"failed as lost: {toll.poison_failed}, harmless jobs lost: {harmed}, ran alone: {toll.suspects} of these"
+        )
+        print(f"{toll.head()}\n{toll.row(name)}")
+    assert toll.poison_failed == killers
+    assert toll.harmless_failed == toll.lost == toll.more_than_once == toll.needlessly == 0
 
 
 def test_sigterm_loses_no_job_and_runs_none_twice(any_site):

@@ -1,6 +1,7 @@
 """Jobs that tests enqueue."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -131,10 +132,50 @@ def result(context: Any, number: int, fails: bool) -> int:
 
 
 @task
-def poison(number: int) -> None:
+def poison(number: int, seconds: float = 0.0) -> None:
     """Takes its worker down with it."""
     note(f"start {number}")
+    time.sleep(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+async def apoison(number: int, seconds: float = 0.0) -> None:
+    note(f"start {number}")
+    await asyncio.sleep(seconds)
+    os._exit(1)
+
+
+@task
+def leave_a_fork(number: int, seconds: float) -> None:
+    """Leaves a forked copy of its worker behind, as ``multiprocessing`` makes one, for a while."""
+    note(f"start {number}")
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(seconds,), daemon=True).start()
+    note(f"end {number}")
+
+
+@task(takes_context=True)
+def killer(context: Any, number: int) -> None:
+    """Takes its worker down, and tells of each run."""
+    tell(context, "start", number)
+    time.sleep(0.03)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task(takes_context=True)
+async def akiller(context: Any, number: int) -> None:
+    tell(context, "start", number)
+    await asyncio.sleep(0.03)
+    os._exit(1)
+
+
+@task(takes_context=True)
+def forking(context: Any, number: int) -> int:
+    """Leaves a forked copy of its worker behind for some seconds, and tells of each run."""
+    tell(context, "start", number)
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(3,), daemon=True).start()
+    tell(context, "end", number)
+    return number
 
 
 @task

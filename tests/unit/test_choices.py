@@ -209,6 +209,14 @@ def test_one_of_several_processes_has_the_scheduler():
     assert [worker_choice(options, place).scheduler for place in places] == [True, False, False]
 
 
+def test_an_isolated_worker_is_alone_in_its_process(settings):
+    settings.TASKS = SEVERAL
+    place = Place(number=0, key="k", is_isolated=True, queues=["emails"], tags=[])
+    choice = worker_choice(parse(loco_worker.Command(), "--backend=default"), place)
+    assert (choice.backends, choice.queues, choice.tags, choice.drain) == (("default",), ("emails",), (), True)
+    assert [part.name for part in parts_of(choice)] == ["worker"]
+
+
 def test_only_the_workers_that_were_asked_for_may_end(settings):
     settings.TASKS = SEVERAL
     parts = parts_of(worker("--drain --backend default"))

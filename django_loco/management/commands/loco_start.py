@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from signal import SIGTSTP
 from typing import Any
@@ -73,6 +74,7 @@ class Command(LocoCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         choice, options["addrport"] = start_choice(options)
+        choice = replace(choice, is_command=self.owns_process)
         refuse_nonsense(options, self.server_options)
         self.set_up(choice, options)
         if choice.server and options["http"] == "runserver":

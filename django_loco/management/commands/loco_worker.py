@@ -1,5 +1,6 @@
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -65,14 +66,18 @@ class Command(LocoCommand):
         return bool(options["processes"]) and self.place is None
 
     def get_check_kwargs(self, options: Any) -> Any:
-        """Check nothing in a parent: its children do, and it is to load no more than it needs."""
-        return {"tags": set()} if self.is_parent(options) else super().get_check_kwargs(options)
+        """Check nothing in a parent: its children do, and it is to load no more than it needs.
+
+        Nor in an isolated worker: whoever has started it has checked the same.
+        """
+        is_checked = self.is_parent(options) or (self.place and self.place.is_isolated)
+        return {"tags": set()} if is_checked else super().get_check_kwargs(options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if self.is_parent(options):
             self.start_processes(options)
             return
-        choice = worker_choice(options, self.place)
+        choice = replace(worker_choice(options, self.place), is_command=self.owns_process)
         self.set_up(choice, options)
         # One that ends by itself would begin to count anew.
         reloads = self.place is None and not choice.may_end and self.reloads(options)
@@ -115,5 +120,5 @@ class Command(LocoCommand):
     def announcer(self, choice: Choice, options: Any, remark: str) -> Callable[[str], None]:
         if self.place is None:
             return self.greeter(choice, options, remark)
-        number_process(self.place.number)
+        number_process("isolated" if self.place.is_isolated else self.place.number)
         return self.greeter(choice, options) if self.place.is_first else lambda url: None  # noqa: ARG005

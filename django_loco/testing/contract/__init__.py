@@ -6,6 +6,7 @@ from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract
 from .series import SeriesContract
+from .suspecting import SuspectContract
 from .viewing import ViewContract
 from .waiting import WaitContract
 from .workers import WorkerContract
@@ -19,6 +20,7 @@ class QueueContract(
     OutcomeContract,
     CheckpointContract,
     RescueContract,
+    SuspectContract,
     ViewContract,
     SeriesContract,
     WaitContract,
