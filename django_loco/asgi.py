@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from .servers.hosted import Host, Hosted, claim, furnish, is_claimed
+from .threads import DaemonThread
 
 __all__ = ["lifespan"]
 
@@ -101,5 +101,5 @@ async def _ended(hosted: Hosted) -> None:
         hosted.end()
         loop.call_soon_threadsafe(has_ended.set)
 
-    threading.Thread(target=end, name="loco-lifespan", daemon=True).start()
+    DaemonThread(target=end, name="loco-lifespan").start()
     await has_ended.wait()

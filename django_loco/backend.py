@@ -25,7 +25,7 @@ from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
 from .loading import may_be_imported
-from .log import bound
+from .log import bound, labelled_context
 from .queues import Queue, queue_for
 from .queues.patience import unlimited
 from .results import load_task, result_of, shown_result_of
@@ -136,7 +136,8 @@ class LocoBackend(BaseTaskBackend):
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
         with unlimited():
-            self._announce(filter(None, results))
+            for result in filter(None, results):
+                labelled_context().run(self._announce, [result])
         return results
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from .threads import DaemonThread
+
 #: Seconds that a line may take.
 PATIENCE = 0.25
 #: How many lines wait for handlers that block.
@@ -67,7 +69,7 @@ class Deliveries:
         self._patience = patience
         self._queue: queue.Queue[tuple[Deliver, threading.Event]] = queue.Queue(most)
         self._is_held_up = False
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
 
     def make(self, deliver: Deliver) -> None:
         """Have ``deliver`` called, and wait for it, unless others are waited for in vain."""
@@ -83,7 +85,7 @@ class Deliveries:
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._run, name="loco-log", daemon=True)
+            thread = DaemonThread(target=self._run, name="loco-log")
             thread.start()
             self._thread = thread
 

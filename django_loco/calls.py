@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections
 
 from .bounded_log import BoundedLogger
+from .threads import DaemonThread
 
 logger = BoundedLogger(logging.getLogger("django_loco.shutdown"))
 
@@ -55,11 +56,11 @@ class Calls:
             self._news.notify_all()
 
 
-class Call(threading.Thread):
+class Call(DaemonThread):
     """One call, whether it has ended, and whether it has raised."""
 
     def __init__(self, news: threading.Condition, what: str, function: Callable[..., Any], *arguments: Any) -> None:
-        super().__init__(name=f"loco {what}", daemon=True)
+        super().__init__(name=f"loco {what}")
         self.what = what
         self.ended = self.failed = False
         self._news = news

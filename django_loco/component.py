@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.db import close_old_connections, connections
 
 from .log import bind
+from .threads import DaemonThread
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Loop(Component):
         self._quiet, self._stopped = threading.Event(), threading.Event()
         self._last_turn = time.monotonic()
         self._busy_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name=f"loco-{self.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-{self.name}")
 
     def open(self) -> None:
         """Get what the turns need; in the thread."""

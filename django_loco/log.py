@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -80,6 +80,13 @@ def number_process(number: int) -> None:
     """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
     global _place
     _place = f".{number}"
+
+
+def labelled_context() -> Context:
+    """Return a new ``contextvars`` context that holds nothing but what is bound in this thread or asyncio task."""
+    context = Context()
+    context.run(_bound.set, _bound.get())
+    return context
 
 
 def unbind(token: Token[Fields]) -> None:

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,7 @@ from .component import Component
 from .exceptions import LocoConfigurationError
 from .log import bind, unbind
 from .probe import Probe
+from .threads import DaemonThread
 
 #: Seconds between two looks at whether a component is alive.
 LOOK_EVERY = 0.5
@@ -93,7 +95,7 @@ class Watch:
         self._health = Probe(self._ask_health)
         self._deadline: float | None = None
         self._no_more_starts, self._told_to_stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"loco-watch {part.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-watch {part.name}")
 
     @property
     def state(self) -> State:
@@ -150,7 +152,7 @@ class Watch:
     def _run(self) -> None:
         while not self._no_more_starts.is_set():
             self._began = self._clock()
-            if self._live():
+            if Context().run(self._live):  # nothing of a component that died is left for its successor
                 break
             self.deaths = 1 if self._clock() - self._began > SETTLED else self.deaths + 1
             self._phase = State.FAILED

@@ -42,6 +42,7 @@ from .. import log
 from ..component import Component
 from ..job import utcnow
 from ..queues.patience import limit
+from ..threads import DaemonThread
 from .agenda import Agenda
 from .firing import Firing
 from .leads import Leads
@@ -90,7 +91,7 @@ class Scheduler(Component):
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
         self._latest = now()
         self._began = time.monotonic()
         self._last_pass: float | None = None
@@ -107,7 +108,7 @@ class Scheduler(Component):
                 self._lookout = Lookout(self._registry.exposed)
                 self._lookout.start()
             self._began = time.monotonic()
-            thread = threading.Thread(target=self._run, name="loco-scheduler", daemon=True)
+            thread = DaemonThread(target=self._run, name="loco-scheduler")
             thread.start()
             self._thread = thread
 
@@ -198,7 +199,8 @@ class Scheduler(Component):
             if self._lookout:
                 # A schedule that is paused must not run because a scheduler has not read that yet.
                 self._lookout.wait(LONGEST_LOOK)
-            while not self._stopped.wait(self.fire_due()):
+            # In a context of its own each time, as receivers of ``task_enqueued`` are called in it.
+            while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
                 close_old_connections()
         finally:
             self._leads.leave()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -13,6 +12,7 @@ from typing import Any, Self
 from ..copies import closed_in_copies
 from ..exceptions import LocoConfigurationError
 from ..health import ANSWERS
+from ..threads import DaemonThread
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class HealthServer(ThreadingHTTPServer):
         closed_in_copies(self.socket)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, name="loco-health", daemon=True).start()
+        DaemonThread(target=self.serve_forever, name="loco-health").start()
         return self
 
     def __exit__(self, *error: object) -> None:

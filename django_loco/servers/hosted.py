@@ -25,6 +25,7 @@ from django.core.management.base import CommandError
 from ..bounded_log import BoundedLogger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..threads import DaemonThread
 from .exits import at_interpreters_end, end_within
 from .relay import Relay
 from .urgency import Urgency, obey
@@ -139,7 +140,7 @@ class Hosted:
         self._code = CLEAN
         self._has_ended = False
         self._pid = os.getpid()
-        self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-hosted")
 
     @property
     def was_asked(self) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from ..bounded_log import BoundedLogger
+from ..threads import DaemonThread
 from .wakeup import Wakeup, catch, default, release
 
 logger = BoundedLogger(logging.getLogger("django_loco.servers"))
@@ -42,7 +42,7 @@ class Relay:
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
         self._wakeup = Wakeup()
-        self._thread = threading.Thread(target=self._run, name="loco-relay", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-relay")
 
     def install(self) -> None:
         """Take the place of the server's handlers; once more after it has put back those it found."""

@@ -31,6 +31,7 @@ from django.utils import autoreload
 
 from ..bounded_log import BoundedLogger
 from ..shutdown import CLEAN, FORCED, TAIL
+from ..threads import DaemonThread
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
 from .stacks import log_stacks
@@ -64,7 +65,7 @@ class FileWatch:
         self._on_change = on_change
         self._reloader = autoreload.get_reloader()
 
-    def start(self, main: threading.Thread) -> None:
+    def start(self, main: DaemonThread) -> None:
         """Begin, once the apps are loaded, with the files of all modules. ``main`` is the thread that loads them."""
         autoreload.ensure_echo_on()
         self._begin(lambda: self._reloader.run(main))
@@ -81,7 +82,7 @@ class FileWatch:
         self._reloader.stop()
 
     def _begin(self, loop: Callable[[], None]) -> None:
-        threading.Thread(target=self._run, args=(loop,), name="loco-reload", daemon=True).start()
+        DaemonThread(target=self._run, args=(loop,), name="loco-reload").start()
 
     def _run(self, loop: Callable[[], None]) -> None:
         try:

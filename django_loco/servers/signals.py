@@ -12,6 +12,7 @@ from types import FrameType, MappingProxyType
 from typing import Any, Self
 
 from ..bounded_log import BoundedLogger
+from ..threads import DaemonThread
 from .wakeup import END, Wakeup, catch, release
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
@@ -51,7 +52,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._before_socket = -1
         self._wakeup = Wakeup()
-        self._thread = threading.Thread(target=self._run, name="loco-signals", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-signals")
 
     def __enter__(self) -> Self:
         self._thread.start()

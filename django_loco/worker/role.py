@@ -9,6 +9,7 @@ from typing import ClassVar
 from ..log import bind
 from ..queues import Queue
 from ..queues.patience import limit
+from ..threads import DaemonThread
 from .outage import Outage
 
 
@@ -30,7 +31,7 @@ class Role(ABC):
         self.queue = queue
         self.outage = Outage(self.duty, queue)
         self.ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"loco-worker-{self.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-worker-{self.name}")
 
     @abstractmethod
     def turn(self) -> float:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import JobTimeout
+from ..threads import DaemonThread
 from .attempt import Attempt
 from .limits import GRACE, too_long
 
@@ -95,7 +96,7 @@ class Watch:
         self._changed = threading.Event()
         self._closed = False
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
 
     def call(self, attempt: Attempt) -> Any:
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
@@ -141,7 +142,7 @@ class Watch:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="loco-worker-watch", daemon=True)
+                thread = DaemonThread(target=self._run, name="loco-worker-watch")
                 thread.start()
                 self._thread = thread
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextvars import copy_context
+from contextvars import Context
 from typing import ClassVar
 
 from ..compat import task_finished
@@ -122,7 +122,7 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
         logger.warning("%d jobs of workers that died were found", len(jobs))
     for job in jobs:
         if job.status == FAILED:
-            copy_context().run(tell_of_loss, job)
+            Context().run(tell_of_loss, job)
 
 
 def tell_of_loss(job: Job) -> None:

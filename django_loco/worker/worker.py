@@ -14,6 +14,7 @@ from ..component import Component
 from ..job import FAILED, READY, SUCCESSFUL, utcnow
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
+from ..threads import DaemonThread
 from .courtesy import Courtesy
 from .fetcher import Fetcher
 from .finished import Finished
@@ -113,7 +114,7 @@ class Worker(Component):
             Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead),
             Waker(queue, self._fetcher.hungry, finished.bell),
         )
-        self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
+        self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
         """Bring the threads up, once."""

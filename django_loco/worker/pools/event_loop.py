@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
-from ...compat import task_backends
 from ...exceptions import JobTimeout
 from ...job import Outcome
 from ...log import bind
+from ...threads import DaemonThread
 from ..attempt import Attempt, put_off
 from ..execute import aexecute, give_up
+from ..job_contexts import context_for_jobs
 from ..limits import GRACE, unstoppable, within
 from ..run import Run
 from .lanes import JobLane, Lanes
@@ -54,7 +54,7 @@ class EventLoopPool:
         self._beat = 0.0
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
         self._context = Context()
 
     def submit(self, runs: Sequence[Run], held: int) -> None:  # noqa: ARG002 - one thread serves any number
@@ -66,7 +66,7 @@ class EventLoopPool:
 
     def _start_loop(self) -> asyncio.AbstractEventLoop | None:
         loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=self._run, args=(loop,), name="loco-worker-loop", daemon=True)
+        thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
         try:
             thread.start()
         except RuntimeError:  # The system has no more threads. What does not begin is handed back in a second.
@@ -120,8 +120,7 @@ class EventLoopPool:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         bind(component="worker")
-        task_backends[self._alias]  # made here, it is found in the context of each job
-        self._context = copy_context()
+        self._context = context_for_jobs(self._alias)
         self._beat = time.monotonic()
         loop.call_soon(self._live, loop)
         while not self._closed:
@@ -199,7 +198,7 @@ class EventLoopPool:
         self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
-        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+        self._report(attempt.run, Context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:
         for run, task in tuple(self._tasks.items()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -10,13 +9,14 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ...log import bind
+from ...threads import DaemonThread
 from ..connections import drop_all, tidy
 
 T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
-class Lane(threading.Thread):
+class Lane(DaemonThread):
     """A thread that makes calls one after the other.
 
     Unlike a ``ThreadPoolExecutor``'s it is a daemon: a job that is stuck in it must not keep the process from ending.
@@ -24,7 +24,7 @@ class Lane(threading.Thread):
 
     def __init__(self, name: str) -> None:
         """Starts at once."""
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=name)
         self.jobs = 0
         """How many jobs use it; kept by the event loop's thread."""
         self._asked = 0

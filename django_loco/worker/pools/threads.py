@@ -8,18 +8,18 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from ...compat import task_backends
 from ...exceptions import JobTimeout
 from ...job import Outcome
-from ...log import bind
+from ...threads import DaemonThread
 from ..attempt import Attempt, put_off
 from ..connections import drop_all, tidy
 from ..courtesy import Courtesy
 from ..execute import execute, give_up
+from ..job_contexts import context_for_jobs
 from ..limits import GRACE, unstoppable
 from ..run import Run
 from ..timeouts import Alarm, Watch
@@ -110,11 +110,11 @@ class ThreadPool:
         """How many threads were given up and still run."""
         return sum(thread.is_alive() for thread in self._abandoned)
 
-    def attend(self, run: Run) -> None:
-        """Run a job in the calling thread and report its outcome."""
+    def attend(self, run: Run, context: Context) -> None:
+        """Run a job in the calling thread, in a copy of ``context``, and report its outcome."""
         run.started = True
         try:
-            outcome = copy_context().run(execute, run, self._watch.call)
+            outcome = context.copy().run(execute, run, self._watch.call)
         except BaseException as error:
             logger.exception("Job %s could not be run", run.job.id)
             outcome = put_off(run.job, error) if run.settle() else None
@@ -122,10 +122,9 @@ class ThreadPool:
         if outcome is not None:
             self._report(run, outcome)
 
-    def settle_in(self) -> None:
-        """Make the Tasks backend in the calling thread's context; each job's own context then finds it there."""
-        bind(component="worker")
-        task_backends[self._alias]
+    def settle_in(self) -> Context:
+        """Return the context of which each job of the calling thread gets a copy."""
+        return context_for_jobs(self._alias)
 
     def next_run(self) -> Run | None:
         """Wait for a run to attend to; ``None``: the pool is closed.
@@ -173,15 +172,15 @@ class ThreadPool:
         """Tell how a job that was given up has ended: the first thing that its thread's successor does."""
         error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
         error.add_note(f"When it was given up, its thread was at:\n{stack}")
-        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+        self._report(attempt.run, Context().run(give_up, attempt, error))
 
 
-class JobThread(threading.Thread):
+class JobThread(DaemonThread):
     """One thread of a pool: takes runs until the pool is closed, or until it has been given up itself."""
 
     def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None, *, rests: bool = False) -> None:
         """``first`` is to be done before the first run; ``rests``: see ``courtesy``."""
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=name)
         self.given_up = False
         self.busy = False
         """Whether it is inside a job."""
@@ -191,20 +190,20 @@ class JobThread(threading.Thread):
 
     def run(self) -> None:
         """Work until there is no more to do."""
-        self._pool.settle_in()
+        context = self._pool.settle_in()
         if self._first is not None:
             self._first()
         while not self.given_up and (run := self._pool.next_run()) is not None:
             self.busy = True
             begun = time.thread_time()
-            self._pool.attend(run)
+            self._pool.attend(run, context)
             self.busy = False
             if self._rests:
                 self._pool.rest(time.thread_time() - begun)
         drop_all()
 
 
-def stack_of(thread: threading.Thread) -> str:
+def stack_of(thread: DaemonThread) -> str:
     """Return where ``thread`` is now, in the form of a traceback."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
     return "".join(traceback.format_stack(frame))
