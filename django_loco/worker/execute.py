@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
+from .. import sentry
 from ..backport import send, with_twin
 from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from ..exceptions import JobTimeout
@@ -50,11 +52,12 @@ def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome 
 
 
 def label(job: Job) -> None:
-    """Label what is logged from here on, in this context, with the job, its task and attempt, and its request.
+    """Label what is logged, and what Sentry captures, from here on in this context with the job and its request.
 
     So the jobs that it enqueues come from the same request.
     """
     bind(job_id=job.id, task=job.task_path, attempt=job.attempt, request_id=job.request_id)
+    sentry.describe(job)
 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
@@ -68,6 +71,7 @@ def tell(attempt: Attempt, outcome: Outcome) -> Outcome:
         log_retry(attempt, outcome)
     else:
         attempt.conclude(outcome)
+        sentry.report(sys.exception())
         announce(task_finished, attempt.result)
     return outcome
 
@@ -112,6 +116,7 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
         log_retry(attempt, outcome)
     else:
         attempt.conclude(outcome)
+        sentry.report(sys.exception())
         await aannounce(task_finished, attempt.result)
     return outcome
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
 from typing import ClassVar
 
+from .. import sentry
 from ..compat import task_finished
 from ..exceptions import LostJob
 from ..job import FAILED, RUNNING, Job, Outcome
@@ -132,6 +134,7 @@ def tell_of_loss(job: Job) -> None:
     try:
         raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
     except LostJob:
+        sentry.report(sys.exception())
         with unlimited():
             announce(task_finished, shown_result_of(job))
     tidy()
