@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,13 +21,14 @@ from .backport import not_found, send
 from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
-from .exceptions import UnknownTask
+from .exceptions import JobTimeout, UnknownTask
 from .job import REQUEST, Job, utcnow
 from .loading import may_be_imported
 from .log import bound, labelled_context
 from .queues import Queue, queue_for
 from .queues.patience import unlimited
 from .results import load_task, result_of, shown_result_of
+from .safe_logging import get_logger
 from .serialization import encode_call
 from .signing import sign
 from .sizes import require_size_together
@@ -36,9 +36,10 @@ from .stored_options import stored
 from .tasks import LocoTask, P, R
 from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _warned_of_async = False
+
 #: Paths that have been found to lead to a task; in one process that does not change.
 _importable: set[str] = set()
 
@@ -250,8 +251,14 @@ class LocoBackend(BaseTaskBackend):
         return ended
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
+        """Tell receivers of jobs that are stored: what they raise, or Django when it logs that, is not the caller's."""
         for result in results:
-            send(task_enqueued, sender=type(self), task_result=result)
+            try:
+                send(task_enqueued, sender=type(self), task_result=result)
+            except (KeyboardInterrupt, JobTimeout):
+                raise
+            except BaseException:
+                logger.exception("A receiver of task_enqueued raised")
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

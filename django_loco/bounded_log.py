@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from .safe_logging import get_logger
 from .threads import DaemonThread
 
 #: Seconds that a line may take.
@@ -59,6 +60,11 @@ class BoundedLogger:
             _deliveries.make(lambda: context.run(self._logger.handle, record))
 
 
+def get_bounded_logger(name: str) -> BoundedLogger:
+    """Return the logger ``name``, as one that holds nobody up."""
+    return BoundedLogger(logging.getLogger(name))  # noqa: TID251 - see above
+
+
 class Deliveries:
     """One thread that gives records to handlers, and those who wait for it, but not for long."""
 
@@ -94,7 +100,7 @@ class Deliveries:
             deliver, done = self._queue.get()
             try:
                 deliver()
-            except Exception:  # noqa: BLE001 - a handler's own; a line that cannot be logged cannot be told either
+            except BaseException:  # noqa: BLE001 - a handler's own; a line that cannot be logged cannot be told either
                 self.dropped += 1
             done.set()
             if self._is_held_up and self._queue.empty():
@@ -104,7 +110,7 @@ class Deliveries:
     def _tell(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            logging.getLogger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)
+            get_logger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)
 
 
 _deliveries = Deliveries()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +11,10 @@ from typing import Any
 
 from django.db import connections
 
-from .bounded_log import BoundedLogger
+from .bounded_log import get_bounded_logger
 from .threads import DaemonThread
 
-logger = BoundedLogger(logging.getLogger("django_loco.shutdown"))
+logger = get_bounded_logger("django_loco.shutdown")
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:

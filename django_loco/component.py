@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -11,9 +10,10 @@ from typing import Any, ClassVar
 from django.db import close_old_connections, connections
 
 from .log import bind
+from .safe_logging import get_logger
 from .threads import DaemonThread
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Component(ABC):

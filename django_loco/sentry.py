@@ -7,14 +7,14 @@ has them. A job that fails for good is reported as its exception. The SDK would 
 
 from __future__ import annotations
 
-import logging
 import sys
 from typing import Any
 
 from .compat import TASKS_LOGGER
 from .job import Job
+from .safe_logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def describe(job: Job) -> None:

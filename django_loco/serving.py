@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
@@ -24,6 +23,7 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV, autoreload_started
 
 from . import environment, runtime
 from .conf import loco_settings
+from .safe_logging import get_logger
 from .shutdown import RELOAD_TIMEOUT
 from .threads import DaemonThread
 
@@ -32,7 +32,7 @@ LOOK_EVERY = 0.1
 #: Where the system lists the descriptors of this process.
 DESCRIPTORS = Path("/dev/fd")
 
-logger = logging.getLogger("django_loco.runtime")
+logger = get_logger("django_loco.runtime")
 
 
 def watch() -> None:

@@ -7,7 +7,6 @@ and whoever logs next waits behind it. The descriptor cannot be set to not wait,
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import select
 import stat
@@ -19,6 +18,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, TextIO
 
+from .safe_logging import get_logger
 from .threads import DaemonThread
 
 #: Bytes that are kept for a stream which takes nothing at the moment.
@@ -30,7 +30,7 @@ LAST = 0.5
 #: What POSIX lets a pipe take at once, or not at all.
 PIPE = select.PIPE_BUF
 
-logger = logging.getLogger("django_loco.log")
+logger = get_logger("django_loco.log")
 
 
 class NonBlockingStream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from .calls import Calls
@@ -17,6 +17,7 @@ from .component import Component
 from .exceptions import LocoConfigurationError
 from .log import bind, unbind
 from .probe import Probe
+from .safe_logging import get_logger
 from .threads import DaemonThread
 
 #: Seconds between two looks at whether a component is alive.
@@ -32,7 +33,7 @@ KEEPS_DYING = 3
 #: Seconds for a component to take in what it is told (``quiet``, ``stop``), and to say how it fares.
 PATIENCE = 1.0
 
-logger = logging.getLogger("django_loco.supervisor")
+logger = get_logger("django_loco.supervisor")
 
 
 class State(StrEnum):
@@ -169,8 +170,7 @@ class Watch:
             self._pass_on()
             return self._watch(self.component)
         except BaseException as error:  # noqa: BLE001 (it is logged)
-            self._log("failed", error)
-            self._clear_up()
+            self._bury("failed", error)
             return False
 
     def _started(self) -> Component:
@@ -186,18 +186,25 @@ class Watch:
         while not self._told_to_stop.wait(self._look_every):
             # In this order: what ends because it was told to stop between the two questions has not died.
             if not component.is_alive and not self._told_to_stop.is_set():
-                return self._bury(component)
+                return self._has_ended_well(component)
         component.join()
         if component.error:
             self._log("ended with an error", component.error)
         return True
 
-    def _bury(self, component: Component) -> bool:
+    def _has_ended_well(self, component: Component) -> bool:
         if self.part.may_end and component.join(CLEAR_UP):
             return True
-        self._log("has died", component.error)
-        self._clear_up()
+        self._bury("has died", component.error)
         return False
+
+    def _bury(self, how: str, error: BaseException | None) -> None:
+        """Tell of a component that has died and clear up after it; whatever fails there, it is started again."""
+        for step in (partial(self._log, how, error), self._clear_up):
+            try:
+                step()
+            except BaseException:
+                logger.exception("The %s that died could not be cleared up after", self.part.name)
 
     def _log(self, how: str, error: BaseException | None) -> None:
         """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""

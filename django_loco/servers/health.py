@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,9 +11,10 @@ from typing import Any, Self
 from ..copies import closed_in_copies
 from ..exceptions import LocoConfigurationError
 from ..health import ANSWERS
+from ..safe_logging import get_logger
 from ..threads import DaemonThread
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class _Handler(BaseHTTPRequestHandler):

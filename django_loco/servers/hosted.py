@@ -10,7 +10,6 @@ last request is answered, and is kept from ending the process until the rest is 
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import threading
@@ -22,7 +21,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
 from ..threads import DaemonThread
@@ -42,7 +41,7 @@ FLAGS = "LOCO_START"
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

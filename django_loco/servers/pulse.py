@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..threads import DaemonThread
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Pulse:

@@ -7,7 +7,6 @@ other signal. So signals are held back here and handed on when it is the server'
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections import Counter, deque
@@ -16,11 +15,11 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..threads import DaemonThread
 from .wakeup import Wakeup, catch, default, release
 
-logger = BoundedLogger(logging.getLogger("django_loco.servers"))
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Relay:

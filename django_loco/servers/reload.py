@@ -16,7 +16,6 @@ a second after Ctrl-C.)
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -29,7 +28,7 @@ from pathlib import Path
 from django.apps import apps
 from django.utils import autoreload
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
 from ..threads import DaemonThread
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
@@ -45,7 +44,7 @@ KILLED = 128
 #: So many signals end a child on the spot.
 ENOUGH = 3
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 def is_child() -> bool:

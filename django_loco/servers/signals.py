@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -11,7 +10,7 @@ from functools import partial
 from types import FrameType, MappingProxyType
 from typing import Any, Self
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..threads import DaemonThread
 from .wakeup import END, Wakeup, catch, release
 
@@ -24,7 +23,7 @@ ONE_SIGNAL = 0.1
 #: Seconds that what a signal has set going may still take at the end.
 PATIENCE = 1.0
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Signals:

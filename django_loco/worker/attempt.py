@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -26,6 +25,7 @@ from ..plain_text import one_line
 from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
+from ..safe_logging import get_logger
 from ..serialization import decode, encode
 from ..signing import is_genuine
 from ..sizes import cut, require_result_size
@@ -34,7 +34,7 @@ from .context import JobContext
 from .limits import within
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: When a job is offered again that could not be begun, here or to another worker.
 NOT_BEGUN = timedelta(seconds=60)
@@ -216,7 +216,7 @@ class Attempt:
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:
             return utcnow() + timedelta(seconds=self.policy.delay(error, self.job.attempt, self.result))
-        except Exception:
+        except BaseException:
             logger.exception("The backoff of %s is of no use; 2 ** attempt seconds are used.", self.job.task_path)
             return utcnow() + timedelta(seconds=exponential(self.job.attempt))
 

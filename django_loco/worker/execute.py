@@ -4,14 +4,13 @@
 
     prepare -> task_started -> call -> succeeded or failed -> settle -> task_finished
 
-Each wants a ``contextvars`` context of its own, which it labels for the log. What a task or a receiver raises, a
-``SystemExit`` too, ends here.
+Each wants a ``contextvars`` context of its own, which it labels for the log. What a task, a receiver or a logging
+handler raises, a ``SystemExit`` too, ends here. Once a run is settled, its outcome is returned whatever is raised then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
@@ -27,10 +26,11 @@ from ..exceptions import JobTimeout
 from ..job import READY, Job, Outcome, utcnow
 from ..log import bind
 from ..results import backend_class
+from ..safe_logging import get_logger
 from .attempt import Attempt, prepare
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 
 def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:
@@ -41,7 +41,7 @@ def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome 
     label(run.job)
     attempt = prepare(run)
     if isinstance(attempt, Outcome):
-        return attempt if run.settle() else None
+        return attempt if run.settle(attempt) else None
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
@@ -62,18 +62,23 @@ def label(job: Job) -> None:
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """Settle the run and tell of its end."""
-    return tell(attempt, outcome) if attempt.run.settle() else None
-
-
-def tell(attempt: Attempt, outcome: Outcome) -> Outcome:
-    """Tell the log of a retry, or receivers of the end of the job; return ``outcome``."""
-    if outcome.status == READY:
-        log_retry(attempt, outcome)
-    else:
-        attempt.conclude(outcome)
-        sentry.report(sys.exception())
-        announce(task_finished, attempt.result)
+    if not attempt.run.settle(outcome):
+        return None
+    tell(attempt, outcome)
     return outcome
+
+
+def tell(attempt: Attempt, outcome: Outcome) -> None:
+    """Tell the log of a retry, or receivers of the end of the job. Nothing that is raised here changes the outcome."""
+    try:
+        if outcome.status == READY:
+            log_retry(attempt, outcome)
+        else:
+            attempt.conclude(outcome)
+            sentry.report(sys.exception())
+            announce(task_finished, attempt.result)
+    except BaseException:
+        logger.exception("The end of job %s could not be told", attempt.job.id)
 
 
 def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
@@ -83,7 +88,9 @@ def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
     try:
         raise error
     except JobTimeout:
-        return tell(attempt, attempt.failed(error))
+        outcome = attempt.failed(error)
+        tell(attempt, outcome)
+        return outcome
 
 
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
@@ -99,7 +106,7 @@ async def aexecute(run: Run, call: Callable[[Attempt], Awaitable[Any]]) -> Outco
     label(run.job)
     attempt = prepare(run)
     if isinstance(attempt, Outcome):
-        return attempt if run.settle() else None
+        return attempt if run.settle(attempt) else None
     await aannounce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(await call(attempt))
@@ -110,14 +117,17 @@ async def aexecute(run: Run, call: Callable[[Attempt], Awaitable[Any]]) -> Outco
 
 async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """``conclude`` on an event loop."""
-    if not attempt.run.settle():
+    if not attempt.run.settle(outcome):
         return None
-    if outcome.status == READY:
-        log_retry(attempt, outcome)
-    else:
-        attempt.conclude(outcome)
-        sentry.report(sys.exception())
-        await aannounce(task_finished, attempt.result)
+    try:
+        if outcome.status == READY:
+            log_retry(attempt, outcome)
+        else:
+            attempt.conclude(outcome)
+            sentry.report(sys.exception())
+            await aannounce(task_finished, attempt.result)
+    except BaseException:
+        logger.exception("The end of job %s could not be told", attempt.job.id)
     return outcome
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import sys
 import threading
@@ -17,6 +16,7 @@ from ..log import bind
 from ..plain_text import one_line
 from ..queues import Claim, Queue
 from ..queues.patience import limit
+from ..safe_logging import get_logger
 from .acknowledger import Acknowledger
 from .courtesy import Courtesy
 from .ending import Ending
@@ -28,10 +28,12 @@ from .run import Run
 from .share import Share
 from .unknown import Missing
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: At the latest so many seconds after one fetch comes the next, give or take a fifth.
 POLL = 1.0
+#: Seconds between two looks at whether threads of the pools have died.
+LOOK_EVERY = 1.0
 #: Seconds that outcomes have to come in when the deadline has passed.
 LAST_MOMENT = 0.5
 
@@ -91,6 +93,7 @@ class Fetcher:
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
+        self._next_look = clock()
         self._hurry = threading.Event()
 
     def quiet(self) -> None:
@@ -153,7 +156,7 @@ class Fetcher:
         self.last_try = self._clock()
         try:
             found = self._turn()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self._hurry.wait(min(self.outage.met(error), self._ending.patience))
             self._hurry.clear()
             return
@@ -170,11 +173,21 @@ class Fetcher:
         return min(poll, *(part.patience for part in waits))
 
     def _turn(self) -> bool:
+        self._mend()
         self._collect()
         self._wind_down()
         jobs = self._exchange()
         self._hand_over(jobs)
         return bool(jobs)
+
+    def _mend(self) -> None:
+        if self._clock() >= self._next_look:
+            self._next_look = self._clock() + LOOK_EVERY
+            try:
+                for pool in self._pools:
+                    pool.mend()
+            except BaseException:  # the system has no more threads: the next look may do better
+                logger.exception("A thread for jobs that has died could not be replaced")
 
     def _collect(self) -> None:
         ended = self._finished.take()
@@ -215,7 +228,7 @@ class Fetcher:
                 self._finished.bell.clear()
                 self._collect()
                 self._acknowledger.flush()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self.outage.met(error)
         if left := len(self._acknowledger):
             logger.error("%d outcomes could not be stored; those jobs will be run again", left)
@@ -280,7 +293,7 @@ class Fetcher:
     def _release(self, runs: Sequence[Run]) -> None:
         for run in runs:
             if run.settle():
-                run.cancelled = True
+                run.cancelled = run.ended = True
                 self._acknowledger.add(run, Outcome.released(run.job))
 
     def _gone(self, run: Run, outcome: Outcome) -> None:

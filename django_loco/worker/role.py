@@ -37,7 +37,7 @@ class Role(ABC):
     def turn(self) -> float:
         """Do it once; return the seconds until the next turn."""
 
-    def failed(self, error: Exception) -> None:  # noqa: B027 - few have more to do
+    def failed(self, error: BaseException) -> None:  # noqa: B027 - few have more to do
         """Do more after a turn that raised ``error`` than to log it."""
 
     def close(self) -> None:  # noqa: B027 - as above
@@ -75,7 +75,7 @@ class Role(ABC):
     def _guarded_turn(self) -> float:
         try:
             delay = self.turn()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self.failed(error)
             return self.outage.met(error)
         self.outage.over()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from ..compat import TaskError
-from ..job import Job
+from ..job import Job, Outcome
 
 
 class Run:
@@ -23,14 +23,17 @@ class Run:
         "_stop",
         "cancelled",
         "checkpoint",
+        "ended",
         "fetched_at",
         "job",
         "lost",
         "missing",
+        "outcome",
         "refused",
         "renewed_at",
         "save",
         "started",
+        "thread",
     )
 
     def __init__(
@@ -46,6 +49,12 @@ class Run:
         """When its claim was last renewed, by the heartbeat's clock."""
         self.started = False
         """Whether a pool has begun with it."""
+        self.thread: threading.Thread | None = None  # noqa: TID251 - none is made here
+        """The thread that is busy with it."""
+        self.outcome: Outcome | None = None
+        """What it was settled on, where that was known at once."""
+        self.ended = False
+        """Whether its outcome is on its way to the queue."""
         self.cancelled = False
         """Whether the worker has given up waiting for it: it goes back to the queue."""
         self.missing: TaskError | None = None
@@ -58,9 +67,24 @@ class Run:
         # A lock that is taken once and never given back: the cheapest question that only one thread gets a yes to.
         self._decided = threading.Lock()
 
-    def settle(self) -> bool:
+    def settle(self, outcome: Outcome | None = None) -> bool:
         """Return ``True`` to the first caller only: its outcome is the one that counts."""
-        return self._decided.acquire(blocking=False)
+        if not self._decided.acquire(blocking=False):
+            return False
+        self.outcome = outcome
+        return True
+
+    def settled_on(self, otherwise: Outcome) -> Outcome | None:
+        """Return the outcome that whoever was busy with it leaves: ``otherwise``, if nothing has been decided yet.
+
+        ``None``: somebody else has decided, and sees to the outcome.
+        """
+        return otherwise if self.settle(otherwise) else self.outcome
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it will come to an end: it waits for a thread, a thread is busy with it, or its outcome is known."""
+        return self.ended or not self.started or (self.thread is not None and self.thread.is_alive())
 
     @property
     def is_settled(self) -> bool:

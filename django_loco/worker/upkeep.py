@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -18,6 +17,7 @@ from ..queues import Queue
 from ..queues.patience import unlimited
 from ..queues.unreadable import log, split
 from ..results import shown_result_of
+from ..safe_logging import get_logger
 from .batch import BatchSize
 from .clocks import ClockWatch
 from .connections import tidy
@@ -25,7 +25,7 @@ from .execute import announce, label
 from .registration import report_dead
 from .role import Role
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 PRUNE_EVERY = 60.0  # seconds
 RESCUE_BATCH, PRUNE_BATCH = 100, 1_000

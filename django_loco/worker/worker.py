@@ -194,8 +194,10 @@ class Worker(Component):
             seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``
             attempts since the start, by how they ended.
+        ``missing``
+            threads for jobs that have died and are not replaced yet; 0 as a rule.
         ``trouble``
-            what is wrong with the queue at the moment; empty if nothing is.
+            what is wrong with the queue, or with the threads, at the moment; empty if nothing is.
         ``stuck``
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
@@ -204,6 +206,7 @@ class Worker(Component):
         buffered = sum(share.waiting for share in shares)
         poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
         last_try = now - fetcher.last_try
+        missing = self._threads.missing + self._event_loop.missing
         return {
             "alive": self.is_alive,
             "worker_id": self.worker_id,
@@ -216,11 +219,12 @@ class Worker(Component):
             "unstored": fetcher.unstored,
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,
             "handed_back": fetcher.handed_back,
+            "missing": missing,
             "loop_lag": round(self._event_loop.lag, 3),
             "done": fetcher.counts[SUCCESSFUL],
             "failed": fetcher.counts[FAILED],
             "retried": fetcher.counts[READY],
-            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason,
+            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason or _trouble_of(missing),
             "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
         }
 
@@ -230,3 +234,7 @@ class Worker(Component):
         finally:
             for role in self._roles:
                 role.end()
+
+
+def _trouble_of(missing: int) -> str:
+    return f"{missing} threads for jobs have died" if missing else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import traceback
 from collections import deque
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Sequence
 from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
+from threading import current_thread
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -18,6 +18,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from ...exceptions import JobTimeout
 from ...job import Outcome
 from ...log import bind
+from ...safe_logging import get_logger
 from ...threads import DaemonThread
 from ..attempt import Attempt, put_off
 from ..execute import aexecute, give_up
@@ -27,7 +28,7 @@ from ..run import Run
 from .lanes import JobLane, Lanes
 from .threads import Report
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: Seconds between two signs of life of the loop.
 _BEAT = 1.0
@@ -65,13 +66,15 @@ class EventLoopPool:
             loop.call_soon_threadsafe(self._fill)
 
     def _start_loop(self) -> asyncio.AbstractEventLoop | None:
-        loop = asyncio.new_event_loop()
-        thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
+        loop: asyncio.AbstractEventLoop | None = None
         try:
+            loop = asyncio.new_event_loop()
+            thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
             thread.start()
-        except RuntimeError:  # The system has no more threads. What does not begin is handed back in a second.
+        except BaseException:  # The system has no more threads. What does not begin is handed back in a second.
             logger.exception("The event loop for jobs could not be started")
-            loop.close()
+            if loop is not None:
+                loop.close()
             return None
         self._loop, self._thread = loop, thread
         return loop
@@ -87,6 +90,24 @@ class EventLoopPool:
         while len(taken) < limit and (run := self._next()) is not None:
             taken.append(run)
         return taken
+
+    def mend(self) -> None:
+        """Start the loop anew if its thread has died, though it should not; called now and then by the fetcher."""
+        if not self.missing:
+            return
+        logger.critical("The event loop for jobs has died and is started anew")
+        self._loop = self._thread = None
+        tasks, self._tasks = self._tasks, {}
+        for run in tasks:
+            outcome = run.settled_on(put_off(run.job, RuntimeError("the event loop has died")))
+            if outcome is not None:
+                self._report(run, outcome)
+        self.submit((), 0)
+
+    @property
+    def missing(self) -> int:
+        """How many threads have died and are not replaced yet."""
+        return int(not self._closed and self._thread is not None and not self._thread.is_alive())
 
     def cancel(self) -> None:
         """Cancel every job; their runs end as handed back."""
@@ -133,8 +154,8 @@ class EventLoopPool:
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beat = time.monotonic()
-        self._sweep()
         loop.call_later(_BEAT, self._live, loop)
+        self._sweep()
 
     def _next(self) -> Run | None:
         try:
@@ -144,6 +165,7 @@ class EventLoopPool:
 
     def _fill(self) -> None:
         while len(self._tasks) < self.size and (run := self._next()) is not None:
+            run.thread = current_thread()
             run.started = True
             loop = asyncio.get_running_loop()
             self._tasks[run] = loop.create_task(self._attend(run), context=self._context.copy())
@@ -152,8 +174,9 @@ class EventLoopPool:
         """Hand back jobs whose tasks other jobs cancelled before their first step."""
         for run in [run for run, task in self._tasks.items() if task.done()]:
             del self._tasks[run]
-            if run.settle():
-                self._report(run, Outcome.released(run.job))
+            outcome = run.settled_on(Outcome.released(run.job))
+            if outcome is not None:
+                self._report(run, outcome)
         self._fill()
 
     async def _attend(self, run: Run) -> None:
@@ -163,7 +186,7 @@ class EventLoopPool:
                 outcome = await aexecute(run, self._call)
         except BaseException as error:
             logger.exception("Job %s could not be run", run.job.id)
-            outcome = put_off(run.job, error) if run.settle() else None
+            outcome = run.settled_on(put_off(run.job, error))
         lane.release()
         self._tasks.pop(run, None)
         if outcome is not None:
@@ -198,6 +221,7 @@ class EventLoopPool:
         self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
+        attempt.run.thread = current_thread()
         self._report(attempt.run, Context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:

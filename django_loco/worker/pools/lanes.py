@@ -9,8 +9,11 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ...log import bind
+from ...safe_logging import get_logger
 from ...threads import DaemonThread
 from ..connections import drop_all, tidy
+
+logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[[], Any]]
@@ -59,8 +62,15 @@ class Lane(DaemonThread):
 
 
 def _make(future: Future[Any], call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
+    try:
+        if not future.set_running_or_notify_cancel():
+            return
+        _answer(future, call)
+    except BaseException:  # concurrent.futures logs what its callbacks raise, and that may raise again
+        logger.exception("A call in a lane could not be answered")
+
+
+def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
     try:
         result = call()
     except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
@@ -87,6 +97,7 @@ class Lanes:
 
     def take(self) -> Lane:
         """Return the lane with the least to do."""
+        self._lanes = [lane for lane in self._lanes if lane.is_alive()]
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
         if lane is None or (lane.load and len(self._lanes) < self._size):
             lane = self._add()
