@@ -204,7 +204,7 @@ class Watch:
             try:
                 step()
             except BaseException:
-                logger.exception("The %s that died could not be cleared up after", self.part.name)
+                logger.exception("The death of the %s could not be dealt with", self.part.name)
 
     def _log(self, how: str, error: BaseException | None) -> None:
         """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""

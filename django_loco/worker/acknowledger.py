@@ -167,6 +167,7 @@ class Acknowledger:
                 return
         if not isinstance(pending.error, QueueUnavailable):
             logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)
+            pending.run.untold = None
             self._remove([pending])
 
     def _limit_suspects(self) -> None:
@@ -183,6 +184,7 @@ class Acknowledger:
     def _stored(self, batch: Sequence[Pending], refused: set[str]) -> None:
         for pending in batch if refused else ():
             if pending.run.job.id in refused:
+                pending.run.refused = True
                 logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
         self._remove(batch)
 

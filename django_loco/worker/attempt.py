@@ -128,7 +128,7 @@ def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
 class Attempt:
     """A task, ready to be called once. Made by ``prepare``."""
 
-    __slots__ = ("function", "policy", "result", "run", "secrets", "task")
+    __slots__ = ("began_at", "duration", "function", "policy", "result", "run", "secrets", "task")
 
     def __init__(
         self,
@@ -146,6 +146,10 @@ class Attempt:
         self.function = function or task.func
         self.secrets = self._secrets(loco_settings().REDACT)
         """What of its arguments must not be told."""
+        self.began_at = time.monotonic()
+        """When the task was called (``time.monotonic()``, seconds)."""
+        self.duration = 0.0
+        """For how many seconds it ran, once the run is settled."""
 
     def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
         if not names:
@@ -160,9 +164,15 @@ class Attempt:
         """The job as it was fetched."""
         return self.run.job
 
+    def settle(self, outcome: Outcome) -> bool:
+        """Settle the run on ``outcome``; see ``Run.settle``."""
+        self.duration = time.monotonic() - self.began_at
+        return self.run.settle(outcome)
+
     def begin(self) -> Any:
         """Call the task's function; what comes back is a coroutine if it is an async one."""
         first = (self._context(),) if self.task.takes_context else ()
+        self.began_at = time.monotonic()
         return self.function(*first, *self.result.args, **self.result.kwargs)
 
     def call(self) -> Any:

@@ -61,10 +61,14 @@ class Fetcher:
         *,
         drain: bool = False,
         max_jobs: int | None = None,
+        on_accepted: Callable[[Run], None] = lambda _: None,
         courtesy: Courtesy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat."""
+        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat.
+
+        ``on_accepted`` is called with runs whose ends are still to be told, when the queue has accepted them.
+        """
         self.outage = Outage("fetch and finish jobs", queue)
         self.last_turn = clock()
         """When the queue last answered, or had not to be asked, by ``clock``."""
@@ -88,6 +92,7 @@ class Fetcher:
         self._acknowledger = Acknowledger(queue, self._gone, clock)
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
+        self._on_accepted = on_accepted
         self._courtesy = courtesy or Courtesy()
         self._missing = Missing(clock)
         self._clock = clock
@@ -176,8 +181,9 @@ class Fetcher:
         self._mend()
         self._collect()
         self._wind_down()
+        asked_at = time.monotonic()
         jobs = self._exchange()
-        self._hand_over(jobs)
+        self._hand_over(jobs, asked_at)
         return bool(jobs)
 
     def _mend(self) -> None:
@@ -262,9 +268,14 @@ class Fetcher:
             return sys.maxsize
         return max(0, self._max_jobs - self.counts.total() - len(self._held))
 
-    def _hand_over(self, jobs: Sequence[Job]) -> None:
+    def _run_of(self, job: Job, asked_at: float) -> Run:
+        run = Run(job, self.stopping, self._queue.checkpoint)
+        run.valid_until = asked_at + self._wanted.lease
+        return run
+
+    def _hand_over(self, jobs: Sequence[Job], asked_at: float) -> None:
         most = self._jobs_left()
-        runs = [Run(job, self.stopping, self._queue.checkpoint) for job in jobs]
+        runs = [self._run_of(job, asked_at) for job in jobs]
         for run in runs:
             if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
                 self._held[run.job.id].lost = True
@@ -299,6 +310,8 @@ class Fetcher:
     def _gone(self, run: Run, outcome: Outcome) -> None:
         if self._held.get(run.job.id) is run:
             del self._held[run.job.id]
+        if run.untold is not None and not run.refused:
+            self._on_accepted(run)
         self.handed_back += run.started and run.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1

@@ -74,6 +74,7 @@ class Heartbeat(Role):
 
     def _renewed(self, runs: Sequence[Run], now: float) -> Exception | None:
         """Renew one part, whatever becomes of the others; return what the queue raised."""
+        asked_at = time.monotonic()
         try:
             gone = self.queue.renew([run.job for run in runs], MARGIN * self._lease)
         except Exception as error:  # noqa: BLE001 - raised by the caller
@@ -83,6 +84,7 @@ class Heartbeat(Role):
             if run.job.id in gone:
                 self._lose(run)
             elif self._held.get(run.job.id) is run:
+                run.valid_until = asked_at + MARGIN * self._lease
                 run.lost = False  # It was in doubt, and nobody has taken it.
         return None
 

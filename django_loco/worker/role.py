@@ -41,7 +41,7 @@ class Role(ABC):
         """Do more after a turn that raised ``error`` than to log it."""
 
     def close(self) -> None:  # noqa: B027 - as above
-        """Let go of something at the end of the thread."""
+        """Do what is left to do, and let go of things, in the thread after its last turn."""
 
     def start(self) -> None:
         """Start the thread; once."""

@@ -34,6 +34,8 @@ class Run:
         "save",
         "started",
         "thread",
+        "untold",
+        "valid_until",
     )
 
     def __init__(
@@ -62,7 +64,11 @@ class Run:
         self.lost = False
         """Whether the claim is, or may be, somebody else's by now."""
         self.refused = False
-        """Whether a checkpoint was refused, because the claim is somebody else's."""
+        """Whether a checkpoint or the outcome was refused, because the claim is somebody else's."""
+        self.valid_until = math.inf
+        """Until when the claim is nobody else's (``time.monotonic()``, seconds); moved on by each renewal."""
+        self.untold: Callable[[], None] | None = None
+        """Tells of its end once the queue has accepted that; ``None``: it has been told."""
         self._stop = stop
         # A lock that is taken once and never given back: the cheapest question that only one thread gets a yes to.
         self._decided = threading.Lock()
@@ -90,6 +96,11 @@ class Run:
     def is_settled(self) -> bool:
         """Whether its outcome has been decided."""
         return self._decided.locked()
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the claim may be somebody else's, so that the queue alone knows whose outcome counts."""
+        return self.lost or self.refused or time.monotonic() > self.valid_until
 
     @property
     def stopping(self) -> bool:

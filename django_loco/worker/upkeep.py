@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
+from queue import SimpleQueue
 from typing import ClassVar
 
 from .. import sentry
@@ -24,6 +25,7 @@ from .connections import tidy
 from .execute import announce, label
 from .registration import report_dead
 from .role import Role
+from .run import Run
 
 logger = get_logger("django_loco.worker")
 
@@ -67,9 +69,19 @@ class Upkeep(Role):
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
+        self._accepted: SimpleQueue[Run] = SimpleQueue()
+
+    def tell_later(self, run: Run) -> None:
+        """Have the end of ``run`` told, which the queue has accepted; called by the fetcher."""
+        self._accepted.put(run)
+
+    def close(self) -> None:
+        """Tell of what the queue has accepted at last."""
+        self._tell_of_accepted()
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
+        self._tell_of_accepted()
         if self._dead:
             self._free(self._dead)
             self._dead = frozenset()
@@ -110,6 +122,14 @@ class Upkeep(Role):
             log(self.queue.alias, unreadable)
             tell_of_rescue(freed)
             del outcomes[:size]
+
+    def _tell_of_accepted(self) -> None:
+        while not self._accepted.empty():
+            run = self._accepted.get()
+            if run.untold is not None:
+                with unlimited():
+                    Context().run(run.untold)
+                tidy()
 
     def _prune(self) -> None:
         full = True

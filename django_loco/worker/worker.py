@@ -93,9 +93,6 @@ class Worker(Component):
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
         claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags)
         pools = (self._threads, self._event_loop)
-        self._fetcher = Fetcher(
-            queue, claim, pools, self._held, finished, drain=drain, max_jobs=max_jobs, courtesy=self._courtesy
-        )
         info = WorkerInfo(
             worker_id=self.worker_id,
             host=socket.gethostname(),
@@ -109,11 +106,19 @@ class Worker(Component):
         )
         registration = Registration(queue, info, self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
-        self._roles = (
-            self._heartbeat,
-            Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead),
-            Waker(queue, self._fetcher.hungry, finished.bell),
+        upkeep = Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead)
+        self._fetcher = Fetcher(
+            queue,
+            claim,
+            pools,
+            self._held,
+            finished,
+            drain=drain,
+            max_jobs=max_jobs,
+            on_accepted=upkeep.tell_later,
+            courtesy=self._courtesy,
         )
+        self._roles = (self._heartbeat, upkeep, Waker(queue, self._fetcher.hungry, finished.bell))
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
