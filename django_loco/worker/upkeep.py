@@ -26,6 +26,7 @@ from .execute import announce, label
 from .registration import report_dead
 from .role import Role
 from .run import Run
+from .unanswered import Unanswered
 
 logger = get_logger("django_loco.worker")
 
@@ -70,6 +71,7 @@ class Upkeep(Role):
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
         self._accepted: SimpleQueue[Run] = SimpleQueue()
+        self._unanswered = Unanswered(queue)
 
     def tell_later(self, run: Run) -> None:
         """Have the end of ``run`` told, which the queue has accepted; called by the fetcher."""
@@ -82,18 +84,23 @@ class Upkeep(Role):
     def turn(self) -> float:
         """Rescue, and now and then prune."""
         self._tell_of_accepted()
-        if self._dead:
-            self._free(self._dead)
-            self._dead = frozenset()
         try:
-            if self._clocks.agree() and self._may_rescue():
-                self._rescue()
-                self._report()
+            with self._unanswered.watch():
+                self._free_and_rescue()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             if self._clock() >= self._next_prune:
                 self._prune()
                 self._next_prune = self._clock() + PRUNE_EVERY
         return self._lease / 10
+
+    def _free_and_rescue(self) -> None:
+        if self._dead:
+            self._free(self._dead)
+            self._dead = frozenset()
+        if self._clocks.agree() and self._may_rescue():
+            self._rescue()
+            tell_of_rescue(self._unanswered.found())
+            self._report()
 
     def _report(self) -> None:
         if self._clock() >= self._next_report:
@@ -144,7 +151,10 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
         logger.warning("%d jobs of workers that died were found", len(jobs))
     for job in jobs:
         if job.status == FAILED:
-            Context().run(tell_of_loss, job)
+            try:
+                Context().run(tell_of_loss, job)
+            except BaseException:  # its task may be anything by now; the others are told of all the same
+                logger.exception("The end of job %s could not be told", job.id)
 
 
 def tell_of_loss(job: Job) -> None:

@@ -156,3 +156,88 @@ def test_two_workers_and_one_end(queue, start, heard, monkeypatch):
     assert worker.join(10)
     assert heard.statuses == []
     assert queue.get(other[0].id).status == RUNNING
+
+
+# Rescues
+
+
+class AnswersLost(TroubledQueue):
+    """Does what it is asked to, and then says that it cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing: set[str] = set()
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        return self._lose("rescue", super().rescue(limit))
+
+    def finish(self, outcomes: Any) -> Any:
+        return self._lose("finish", super().finish(outcomes))
+
+    def _lose(self, name: str, answer: Any) -> Any:
+        if name in self.losing:
+            raise QueueUnavailable("no answer")
+        return answer
+
+
+@pytest.fixture
+def losing() -> AnswersLost:
+    return AnswersLost()
+
+
+def dying(queue: TroubledQueue, lease: float, **fields: Any) -> str:
+    """Let a worker fetch a job that has taken two others down."""
+    [one] = queue.enqueue([job("nothing", lost=2, **fields)])
+    queue.fetch(Claim(worker_id="host:1:dead", lease=lease, threads=1))
+    return one.id
+
+
+def test_a_job_that_fails_in_a_rescue_without_an_answer_is_told_once(losing, heard):
+    failed = dying(losing, -1)
+    upkeep = Upkeep(losing, 30, 60)
+    losing.losing = {"rescue"}
+    upkeep._guarded_turn()
+    upkeep._guarded_turn()
+    assert losing.get(failed).status == FAILED
+    assert heard.statuses == []
+    losing.losing.clear()
+    for _ in range(3):
+        upkeep._guarded_turn()
+    assert (heard.statuses, [error.__name__ for error in heard.errors]) == ([FAILED], ["LostJob"])
+
+
+def test_so_is_one_of_a_worker_that_is_known_to_be_dead(losing, heard):
+    failed = dying(losing, 30)
+    upkeep = Upkeep(losing, 30, 60, dead=("dead",))
+    losing.losing = {"finish"}
+    upkeep._guarded_turn()
+    assert losing.get(failed).status == FAILED
+    losing.losing.clear()
+    upkeep._guarded_turn()
+    assert heard.statuses == [FAILED]
+
+
+def test_what_has_failed_otherwise_or_at_another_time_is_not_told_again(losing, heard):
+    upkeep = Upkeep(losing, 30, 60)
+    dying(losing, -1)
+    upkeep._guarded_turn()
+    assert heard.statuses.count(FAILED) == 1
+    time.sleep(0.005)
+    losing.losing = {"rescue"}
+    upkeep._guarded_turn()
+    losing.enqueue([job("nothing")])
+    [running] = losing.fetch(Claim(worker_id="w", lease=30, threads=1))
+    losing.finish([Outcome(job=running, status=FAILED)])
+    losing.losing.clear()
+    upkeep._guarded_turn()
+    assert heard.statuses.count(FAILED) == 1
+
+
+def test_a_job_that_cannot_be_told_of_does_not_hide_the_next_one(losing, heard, caplog):
+    dying(losing, -1)
+    broken = dying(losing, -1)
+    losing._held[broken].job.arguments = "["
+    dying(losing, -1)
+    Upkeep(losing, 30, 60)._guarded_turn()
+    assert heard.statuses == [FAILED] * 2
+    assert f"The end of job {broken} could not be told" in caplog.text
