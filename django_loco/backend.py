@@ -17,11 +17,11 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from . import environment, runtime
-from .backport import not_found, send
+from .backport import not_found
 from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
-from .exceptions import JobTimeout, UnknownTask
+from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
 from .loading import may_be_imported
 from .log import bound, labelled_context
@@ -30,6 +30,7 @@ from .queues.patience import unlimited
 from .results import load_task, result_of, shown_result_of
 from .safe_logging import get_logger
 from .serialization import encode_call
+from .signals import announce
 from .signing import sign
 from .sizes import require_size_together
 from .stored_options import stored
@@ -251,14 +252,8 @@ class LocoBackend(BaseTaskBackend):
         return ended
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
-        """Tell receivers of jobs that are stored: what they raise, or Django when it logs that, is not the caller's."""
         for result in results:
-            try:
-                send(task_enqueued, sender=type(self), task_result=result)
-            except (KeyboardInterrupt, JobTimeout):
-                raise
-            except BaseException:
-                logger.exception("A receiver of task_enqueued raised")
+            announce(task_enqueued, type(self), result)
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

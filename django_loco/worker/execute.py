@@ -31,8 +31,8 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
-from .. import sentry
-from ..backport import send, with_twin
+from .. import sentry, signals
+from ..backport import with_twin
 from ..compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from ..exceptions import JobTimeout
 from ..job import READY, Job, Outcome, utcnow
@@ -138,7 +138,7 @@ def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``; a receiver that raises is logged and changes nothing."""
     try:
-        send(signal, sender=backend_class(result.task.backend), task_result=result)
+        signals.announce(signal, backend_class(result.task.backend), result)
     except BaseException:
         logger.exception("A receiver of a task signal raised")
 

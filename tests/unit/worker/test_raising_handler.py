@@ -128,7 +128,16 @@ def test_each_lost_job_is_told(raising):
         def rescue(self, limit: int = 100) -> list[Job]:
             return [Outcome.of_dead_worker(held("nothing", lost=2)).applied() for _ in range(3)]
 
+    heard: list[str] = []
+
+    def receive(task_result: Any, **kwargs: Any) -> None:
+        heard.append(task_result.status)
+        raise raising.kind
+
+    task_finished.connect(receive)
     assert Upkeep(Queue(), 30, 60)._guarded_turn() == 3.0
+    task_finished.disconnect(receive)
+    assert heard == [FAILED] * 3
     assert sum("took its worker down" in one for one in raising.formats) == 3
     assert sum("Task id=" in one for one in raising.formats) == 3
 
