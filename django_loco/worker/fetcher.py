@@ -61,7 +61,7 @@ class Fetcher:
         *,
         drain: bool = False,
         max_jobs: int | None = None,
-        on_accepted: Callable[[Run], None] = lambda _: None,
+        on_accepted: Callable[[Run, Outcome], None] = lambda *_: None,
         courtesy: Courtesy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -310,8 +310,8 @@ class Fetcher:
     def _gone(self, run: Run, outcome: Outcome) -> None:
         if self._held.get(run.job.id) is run:
             del self._held[run.job.id]
-        if run.untold is not None and not run.refused:
-            self._on_accepted(run)
+        if not run.refused and (run.untold is not None or run.was_replaced_by(outcome)):
+            self._on_accepted(run, outcome)
         self.handed_back += run.started and run.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1

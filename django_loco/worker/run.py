@@ -87,6 +87,10 @@ class Run:
         """
         return otherwise if self.settle(otherwise) else self.outcome
 
+    def was_replaced_by(self, outcome: Outcome) -> bool:
+        """Whether ``outcome``, which the queue has stored, is another end than the one that was decided on here."""
+        return self.outcome is not None and self.outcome.status != outcome.status
+
     @property
     def is_alive(self) -> bool:
         """Whether it will come to an end: it waits for a thread, a thread is busy with it, or its outcome is known."""

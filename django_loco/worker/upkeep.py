@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 from typing import ClassVar
 
 from .. import sentry
 from ..compat import task_finished
-from ..exceptions import LostJob
+from ..exceptions import LostJob, ResultRefused
 from ..job import FAILED, RUNNING, Job, Outcome
 from ..plain_text import one_line
 from ..queues import Queue
@@ -70,12 +71,12 @@ class Upkeep(Role):
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
-        self._accepted: SimpleQueue[Run] = SimpleQueue()
+        self._accepted: SimpleQueue[tuple[Run, Outcome]] = SimpleQueue()
         self._unanswered = Unanswered(queue)
 
-    def tell_later(self, run: Run) -> None:
-        """Have the end of ``run`` told, which the queue has accepted; called by the fetcher."""
-        self._accepted.put(run)
+    def tell_later(self, run: Run, outcome: Outcome) -> None:
+        """Have the end of ``run`` told, which the queue has stored as ``outcome``; called by the fetcher."""
+        self._accepted.put((run, outcome))
 
     def close(self) -> None:
         """Tell of what the queue has accepted at last."""
@@ -132,10 +133,11 @@ class Upkeep(Role):
 
     def _tell_of_accepted(self) -> None:
         while not self._accepted.empty():
-            run = self._accepted.get()
-            if run.untold is not None:
+            run, outcome = self._accepted.get()
+            tell = partial(_tell_of_refusal, outcome.applied()) if run.was_replaced_by(outcome) else run.untold
+            if tell is not None:
                 with unlimited():
-                    Context().run(run.untold)
+                    Context().run(tell)
                 tidy()
 
     def _prune(self) -> None:
@@ -161,10 +163,20 @@ def tell_of_loss(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
     label(job)
     logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
-    try:
-        raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
-    except LostJob:
-        sentry.report(sys.exception())
-        with unlimited():
-            announce(task_finished, shown_result_of(job))
+    with unlimited():
+        _tell_of_failure(job, LostJob)
     tidy()
+
+
+def _tell_of_refusal(job: Job) -> None:
+    """Send ``task_finished`` of a job that has failed because the queue has refused its result."""
+    label(job)
+    _tell_of_failure(job, ResultRefused)
+
+
+def _tell_of_failure(job: Job, kind: type[Exception]) -> None:
+    try:
+        raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
+    except kind:
+        sentry.report(sys.exception())
+        announce(task_finished, shown_result_of(job))

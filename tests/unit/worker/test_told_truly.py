@@ -241,3 +241,22 @@ def test_a_job_that_cannot_be_told_of_does_not_hide_the_next_one(losing, heard, 
     Upkeep(losing, 30, 60)._guarded_turn()
     assert heard.statuses == [FAILED] * 2
     assert f"The end of job {broken} could not be told" in caplog.text
+
+
+# Outcomes that the queue refuses
+
+
+def test_a_result_that_the_queue_refuses_is_told_as_the_failure_that_it_becomes(start, heard):
+    class Narrow(TroubledQueue):
+        def finish(self, outcomes: Any) -> Any:
+            if any(outcome.status == SUCCESSFUL for outcome in outcomes):
+                raise ValueError("too large")
+            return super().finish(outcomes)
+
+    narrow = Narrow()
+    [one] = narrow.enqueue([job("tell", "x" * 5_000)])
+    start(on=narrow, lease=0.5)
+    wait_until(lambda: len(heard.statuses) == 2, 20)
+    assert narrow.get(one.id).status == FAILED
+    assert heard.statuses == [SUCCESSFUL, FAILED]
+    assert [error and error.__name__ for error in heard.errors] == [None, "ResultRefused"]
