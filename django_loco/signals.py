@@ -15,7 +15,7 @@ logger = get_logger("django_loco.worker")
 
 
 def announce(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
-    """Send ``signal``, and the backport's of the same name if it is in use; a receiver that raises anything is logged, and the others are called.
+    """Send ``signal``, and the backport's if it is in use. A receiver that raises is logged, and the others are called.
 
     Django's own ``send_robust`` stops at a ``SystemExit``, and where a logging handler raises: it logs what receivers
     raise, and its first receiver logs the signal itself. So each receiver is sent a signal of its own.

@@ -15,7 +15,6 @@ import pytest
 import django_loco
 from django_loco import safe_logging
 from django_loco.bounded_log import BoundedLogger
-from django_loco.bounded_log import BoundedLogger
 from django_loco.exceptions import JobTimeout
 from django_loco.safe_logging import SafeLogger, get_logger
 
