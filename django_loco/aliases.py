@@ -6,7 +6,6 @@ installed apps are imported, once per process; other modules have to be imported
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -17,8 +16,9 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string, module_has_submodule
 
 from .compat import Task
+from .safe_logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: The paths of the tasks that claim an alias: one, unless something is wrong.
 _claims: dict[str, list[str]] = {}

@@ -15,20 +15,20 @@ variable has flags of ``manage.py loco_start``; without it only hooks run, and w
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.core.management.base import CommandError
 
+from .safe_logging import get_logger
 from .servers.hosted import Host, Hosted, claim, furnish, is_claimed
+from .threads import DaemonThread
 
 __all__ = ["lifespan"]
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-logger = logging.getLogger("django_loco.servers")
+logger = get_logger("django_loco.servers")
 
 
 def lifespan(application: Application) -> Lifespan:
@@ -98,8 +98,10 @@ async def _ended(hosted: Hosted) -> None:
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:
-        hosted.end()
-        loop.call_soon_threadsafe(has_ended.set)
+        try:
+            hosted.end()
+        finally:
+            loop.call_soon_threadsafe(has_ended.set)
 
-    threading.Thread(target=end, name="loco-lifespan", daemon=True).start()
+    DaemonThread(target=end, name="loco-lifespan").start()
     await has_ended.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,27 +17,30 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from . import environment, runtime
-from .backport import not_found, send
+from .backport import not_found
 from .commit import after_commit
 from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
 from .exceptions import UnknownTask
 from .job import REQUEST, Job, utcnow
 from .loading import may_be_imported
-from .log import bound
+from .log import bound, labelled_context
 from .queues import Queue, queue_for
 from .queues.patience import unlimited
 from .results import load_task, result_of, shown_result_of
+from .safe_logging import get_logger
 from .serialization import encode_call
+from .signals import announce
 from .signing import sign
 from .sizes import require_size_together
 from .stored_options import stored
 from .tasks import LocoTask, P, R
 from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _warned_of_async = False
+
 #: Paths that have been found to lead to a task; in one process that does not change.
 _importable: set[str] = set()
 
@@ -136,7 +138,8 @@ class LocoBackend(BaseTaskBackend):
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
         with unlimited():
-            self._announce(filter(None, results))
+            for result in filter(None, results):
+                labelled_context().run(self._announce, [result])
         return results
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
@@ -250,7 +253,7 @@ class LocoBackend(BaseTaskBackend):
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
         for result in results:
-            send(task_enqueued, sender=type(self), task_result=result)
+            announce(task_enqueued, type(self), result)
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from functools import cache
 from types import ModuleType
-from typing import Any
 
 from django.dispatch import Signal
 
@@ -27,12 +26,6 @@ def not_found(result_id: str) -> TaskResultDoesNotExist:
     both = type(twin.__name__, (TaskResultDoesNotExist, twin), {"__module__": TaskResultDoesNotExist.__module__})
     error: TaskResultDoesNotExist = both(result_id)
     return error
-
-
-def send(signal: Signal, **named: Any) -> None:
-    """Send one of ``SIGNALS``; what a receiver raises, Django logs."""
-    for one in with_twin(signal):
-        one.send_robust(**named)
 
 
 def with_twin(signal: Signal) -> list[Signal]:

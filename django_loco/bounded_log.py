@@ -14,6 +14,9 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+from .safe_logging import get_logger
+from .threads import DaemonThread
+
 #: Seconds that a line may take.
 PATIENCE = 0.25
 #: How many lines wait for handlers that block.
@@ -57,6 +60,11 @@ class BoundedLogger:
             _deliveries.make(lambda: context.run(self._logger.handle, record))
 
 
+def get_bounded_logger(name: str) -> BoundedLogger:
+    """Return the logger ``name``, as one that holds nobody up."""
+    return BoundedLogger(logging.getLogger(name))  # noqa: TID251 - see above
+
+
 class Deliveries:
     """One thread that gives records to handlers, and those who wait for it, but not for long."""
 
@@ -67,7 +75,7 @@ class Deliveries:
         self._patience = patience
         self._queue: queue.Queue[tuple[Deliver, threading.Event]] = queue.Queue(most)
         self._is_held_up = False
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
 
     def make(self, deliver: Deliver) -> None:
         """Have ``deliver`` called, and wait for it, unless others are waited for in vain."""
@@ -83,7 +91,7 @@ class Deliveries:
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            thread = threading.Thread(target=self._run, name="loco-log", daemon=True)
+            thread = DaemonThread(target=self._run, name="loco-log")
             thread.start()
             self._thread = thread
 
@@ -92,7 +100,7 @@ class Deliveries:
             deliver, done = self._queue.get()
             try:
                 deliver()
-            except Exception:  # noqa: BLE001 - a handler's own; a line that cannot be logged cannot be told either
+            except BaseException:  # noqa: BLE001 - a handler's own; a line that cannot be logged cannot be told either
                 self.dropped += 1
             done.set()
             if self._is_held_up and self._queue.empty():
@@ -102,7 +110,7 @@ class Deliveries:
     def _tell(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            logging.getLogger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)
+            get_logger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)
 
 
 _deliveries = Deliveries()

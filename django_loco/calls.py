@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +11,10 @@ from typing import Any
 
 from django.db import connections
 
-from .bounded_log import BoundedLogger
+from .bounded_log import get_bounded_logger
+from .threads import DaemonThread
 
-logger = BoundedLogger(logging.getLogger("django_loco.shutdown"))
+logger = get_bounded_logger("django_loco.shutdown")
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:
@@ -55,11 +55,11 @@ class Calls:
             self._news.notify_all()
 
 
-class Call(threading.Thread):
+class Call(DaemonThread):
     """One call, whether it has ended, and whether it has raised."""
 
     def __init__(self, news: threading.Condition, what: str, function: Callable[..., Any], *arguments: Any) -> None:
-        super().__init__(name=f"loco {what}", daemon=True)
+        super().__init__(name=f"loco {what}")
         self.what = what
         self.ended = self.failed = False
         self._news = news

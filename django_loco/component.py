@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -11,8 +10,10 @@ from typing import Any, ClassVar
 from django.db import close_old_connections, connections
 
 from .log import bind
+from .safe_logging import get_logger
+from .threads import DaemonThread
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Component(ABC):
@@ -101,7 +102,7 @@ class Loop(Component):
         self._quiet, self._stopped = threading.Event(), threading.Event()
         self._last_turn = time.monotonic()
         self._busy_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name=f"loco-{self.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-{self.name}")
 
     def open(self) -> None:
         """Get what the turns need; in the thread."""

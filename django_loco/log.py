@@ -10,7 +10,7 @@ own, name the filter in ``LOGGING``; it gives each record the attributes that a 
 id and the number of the attempt. In a request it is ``[web] request#5f0c77de``, if ``MIDDLEWARE`` names
 ``django_loco.middleware.request_id``; a job that was enqueued in one, or by such a job, has ``request=5f0c77de`` behind
 its own label, in whatever process it runs. One by one they are ``component``, ``task``, ``job_id``, ``attempt`` and
-``request_id``.
+``request_id``; lines about the end of an attempt have its ``duration``, in seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Context, ContextVar, Token
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -33,7 +33,7 @@ from .redaction import scrubbed
 Fields = Mapping[str, Any]
 
 #: What a label is made of, in the order of the JSON form.
-FIELDS = ("component", "job_id", "task", "attempt", "request_id")
+FIELDS = ("component", "job_id", "task", "attempt", "request_id", "duration")
 
 #: The component of a line that nothing else tells, by the logger it came through.
 _COMPONENT_OF_LOGGER = {
@@ -63,12 +63,19 @@ _place = ""
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
 
 
+#: Seconds. Apart from the rest, for it changes with each attempt, and adding it to the rest copies that.
+_duration: ContextVar[float | None] = ContextVar("django_loco.log.duration", default=None)
 _secrets: ContextVar[tuple[str, ...]] = ContextVar("django_loco.log.secrets", default=())
 
 
 def bind(**fields: Any) -> Token[Fields]:
     """Add ``fields`` (some of ``FIELDS``) to each line logged from here on in this thread or asyncio task."""
     return _bound.set({**_bound.get(), **fields})
+
+
+def bind_duration(seconds: float) -> None:
+    """Let each line logged from here on in this thread or asyncio task say how long the attempt took that has ended."""
+    _duration.set(seconds)
 
 
 def bound(name: str) -> Any:
@@ -80,6 +87,13 @@ def number_process(number: int | str) -> None:
     """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
     global _place
     _place = f".{number}"
+
+
+def labelled_context() -> Context:
+    """Return a new ``contextvars`` context that holds nothing but what is bound in this thread or asyncio task."""
+    context = Context()
+    context.run(_bound.set, _bound.get())
+    return context
 
 
 def unbind(token: Token[Fields]) -> None:
@@ -101,7 +115,9 @@ def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
     """Return what ``FIELDS`` are for ``record`` in the calling thread; ``default`` is the component of last resort."""
     bound = _bound.get()
     component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
-    return {**dict.fromkeys(FIELDS, ""), **bound, "component": f"{component}{_place}" if component else ""}
+    fields = {**dict.fromkeys(FIELDS, ""), **bound, "component": f"{component}{_place}" if component else ""}
+    duration = _duration.get()
+    return fields if duration is None else fields | {"duration": round(duration, 6)}
 
 
 def _by_logger(name: str) -> str:
@@ -119,7 +135,9 @@ class LabelFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Set the attributes, unless another ``LabelFilter`` has: that one ran in the thread that logged."""
         if not hasattr(record, "label"):
-            record.__dict__.update(fields_of(record, self.component))
+            fields = fields_of(record, self.component)
+            record.__dict__.setdefault("duration", fields.pop("duration"))  # a common name: it may be the project's own
+            record.__dict__.update(fields)
             record.label = label(record)
         return True
 
@@ -219,7 +237,8 @@ class PlainFormatter(logging.Formatter):
 def _state(record: logging.LogRecord) -> str:
     """Return what is left to say of Django's ``Task id=... path=... state=...`` after a label."""
     if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
-        return str(record.args[-1]).lower()
+        duration = record.__dict__.get("duration", "")
+        return str(record.args[-1]).lower() + (f" after {duration:.3f} s" if isinstance(duration, float) else "")
     return ""
 
 
@@ -227,7 +246,8 @@ class JSONFormatter(logging.Formatter):
     """One JSON object per line.
 
     ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, and what is known of ``component``, ``job_id``,
-    ``task``, ``attempt``, ``request_id``, ``status_code``, ``exception`` (the traceback) and ``stack``.
+    ``task``, ``attempt``, ``request_id``, ``duration`` (of the attempt that has ended, in seconds), ``status_code``,
+    ``exception`` (the traceback) and ``stack``.
     """
 
     def __init__(self, component: str = "") -> None:

@@ -9,6 +9,8 @@ from typing import Generic, NoReturn, TypeVar
 
 from django.db import connections
 
+from .threads import DaemonThread
+
 Answer = TypeVar("Answer")
 
 
@@ -54,7 +56,7 @@ class Probe(Generic[Answer]):
     def _put_once(self) -> None:
         if not self._is_asking:
             self._is_asking, self._asked_at = True, self._clock()
-            threading.Thread(target=self._put, name="loco-probe", daemon=True).start()
+            DaemonThread(target=self._put, name="loco-probe").start()
 
     def _await(self, patience: float) -> None:
         before = self._answers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,11 +10,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
 
 from .calls import call
+from .safe_logging import get_logger
 
 #: Seconds that a child process has between SIGTERM and SIGKILL.
 KILL_AFTER = 2.0
 
-logger = logging.getLogger("django_loco.shutdown")
+logger = get_logger("django_loco.shutdown")
 
 Resource = TypeVar("Resource")
 Close = Callable[[], Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, replace
 from datetime import datetime
@@ -23,11 +22,12 @@ from .loading import load_module
 from .plain_text import one_line
 from .queues.unreadable import NOT_OURS, record_of
 from .retry import TASK_OPTIONS, Policy, is_exception_type, revive
+from .safe_logging import get_logger
 from .serialization import decode, decode_call
 from .stored_options import restored
 from .tasks import LocoTask
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 
 def load_task(path: str) -> Task[..., Any]:

@@ -12,7 +12,6 @@ the next process that uses the queue. A command that has come to its end first g
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -32,12 +31,13 @@ from .queues import Claim, Queue, queue_for, spool
 from .queues.memory import MemoryQueue
 from .queues.once import OnceKeys
 from .queues.spool import folder_for as spool_folder
+from .safe_logging import get_logger
 from .shutdown import HAND_BACK
 from .tasks import LocoTask
 from .worker import Worker, run_inline
 from .worker.isolation import Isolated
 
-logger = logging.getLogger("django_loco.runtime")
+logger = get_logger("django_loco.runtime")
 
 #: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is, and where that is on this machine.
 KEY_MEMORY = 3600.0

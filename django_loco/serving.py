@@ -8,12 +8,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +23,16 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV, autoreload_started
 
 from . import environment, runtime
 from .conf import loco_settings
+from .safe_logging import get_logger
 from .shutdown import RELOAD_TIMEOUT
+from .threads import DaemonThread
 
 #: Seconds between two looks at whether the server has its port.
 LOOK_EVERY = 0.1
 #: Where the system lists the descriptors of this process.
 DESCRIPTORS = Path("/dev/fd")
 
-logger = logging.getLogger("django_loco.runtime")
+logger = get_logger("django_loco.runtime")
 
 
 def watch() -> None:
@@ -53,7 +53,7 @@ def _on_reloader(**kwargs: Any) -> None:
     """Other commands use Django's reloader as well, and ours have components of their own."""
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "runserver":
         _note()
-        threading.Thread(target=_resume_when_it_listens, name="loco-serving", daemon=True).start()
+        DaemonThread(target=_resume_when_it_listens, name="loco-serving").start()
 
 
 def _resume_when_it_listens() -> None:

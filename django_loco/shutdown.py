@@ -38,7 +38,6 @@ and threads that are no daemons.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -48,7 +47,7 @@ from typing import Any
 from django.conf import settings
 
 from . import leaks
-from .bounded_log import BoundedLogger
+from .bounded_log import get_bounded_logger
 from .calls import Call, Calls
 from .component import Component
 from .hooks import Context, Phase
@@ -84,7 +83,7 @@ CLOSE = 2.5
 #: Seconds that each hook and resource has in any case, also when those before it have used up the time.
 AT_LEAST = 0.25
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 _stopping = threading.Event()
 
 

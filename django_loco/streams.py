@@ -7,7 +7,6 @@ and whoever logs next waits behind it. The descriptor cannot be set to not wait,
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import select
 import stat
@@ -19,6 +18,9 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, TextIO
 
+from .safe_logging import get_logger
+from .threads import DaemonThread
+
 #: Bytes that are kept for a stream which takes nothing at the moment.
 KEPT = 1 << 20
 #: Seconds after which a stream that takes nothing counts as blocked.
@@ -28,7 +30,7 @@ LAST = 0.5
 #: What POSIX lets a pipe take at once, or not at all.
 PIPE = select.PIPE_BUF
 
-logger = logging.getLogger("django_loco.log")
+logger = get_logger("django_loco.log")
 
 
 class NonBlockingStream:
@@ -54,7 +56,7 @@ class NonBlockingStream:
         self._full_since: float | None = None
         self._lock = threading.Lock()
         self._trouble = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
         _streams.add(self)
 
     def __getattr__(self, name: str) -> Any:
@@ -130,7 +132,7 @@ class NonBlockingStream:
     def _call_thread(self) -> None:
         self._trouble.set()
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="loco-log-stream", daemon=True)
+            thread = DaemonThread(target=self._run, name="loco-log-stream")
             with suppress(RuntimeError):  # the interpreter is about to end, or there are too many
                 thread.start()
                 self._thread = thread

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from . import health
-from .bounded_log import BoundedLogger
+from .bounded_log import get_bounded_logger
 from .calls import Calls
 from .component import Component
 from .watch import MAX_DELAY, PATIENCE, Part, State, Watch, backoff
 
 __all__ = ["MAX_DELAY", "Part", "State", "Supervisor", "Watch", "backoff"]
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Supervisor(Component):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from .calls import Calls
@@ -16,6 +17,8 @@ from .component import Component
 from .exceptions import LocoConfigurationError
 from .log import bind, unbind
 from .probe import Probe
+from .safe_logging import get_logger
+from .threads import DaemonThread
 
 #: Seconds between two looks at whether a component is alive.
 LOOK_EVERY = 0.5
@@ -30,7 +33,7 @@ KEEPS_DYING = 3
 #: Seconds for a component to take in what it is told (``quiet``, ``stop``), and to say how it fares.
 PATIENCE = 1.0
 
-logger = logging.getLogger("django_loco.supervisor")
+logger = get_logger("django_loco.supervisor")
 
 
 class State(StrEnum):
@@ -93,7 +96,7 @@ class Watch:
         self._health = Probe(self._ask_health)
         self._deadline: float | None = None
         self._no_more_starts, self._told_to_stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"loco-watch {part.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-watch {part.name}")
 
     @property
     def state(self) -> State:
@@ -150,7 +153,7 @@ class Watch:
     def _run(self) -> None:
         while not self._no_more_starts.is_set():
             self._began = self._clock()
-            if self._live():
+            if Context().run(self._live):  # nothing of a component that died is left for its successor
                 break
             self.deaths = 1 if self._clock() - self._began > SETTLED else self.deaths + 1
             self._phase = State.FAILED
@@ -167,8 +170,7 @@ class Watch:
             self._pass_on()
             return self._watch(self.component)
         except BaseException as error:  # noqa: BLE001 (it is logged)
-            self._log("failed", error)
-            self._clear_up()
+            self._bury("failed", error)
             return False
 
     def _started(self) -> Component:
@@ -184,18 +186,25 @@ class Watch:
         while not self._told_to_stop.wait(self._look_every):
             # In this order: what ends because it was told to stop between the two questions has not died.
             if not component.is_alive and not self._told_to_stop.is_set():
-                return self._bury(component)
+                return self._has_ended_well(component)
         component.join()
         if component.error:
             self._log("ended with an error", component.error)
         return True
 
-    def _bury(self, component: Component) -> bool:
+    def _has_ended_well(self, component: Component) -> bool:
         if self.part.may_end and component.join(CLEAR_UP):
             return True
-        self._log("has died", component.error)
-        self._clear_up()
+        self._bury("has died", component.error)
         return False
+
+    def _bury(self, how: str, error: BaseException | None) -> None:
+        """Tell of a component that has died and clear up after it; whatever fails there, it is started again."""
+        for step in (partial(self._log, how, error), self._clear_up):
+            try:
+                step()
+            except BaseException:
+                logger.exception("The death of the %s could not be dealt with", self.part.name)
 
     def _log(self, how: str, error: BaseException | None) -> None:
         """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from .. import scheduler
 from ..exceptions import LocoConfigurationError, QueueError
 from ..models import Schedule, ScheduleState
+from ..safe_logging import get_logger
 from ..scheduler.entries import Entry
 from ..scheduler.project import current
 from ..scheduler.registry import Registry, default
@@ -33,7 +33,7 @@ from .shown import Shown, next_runs, paused, shown
 FOLDED = ("collapse",)
 NO_PREVIEW = "Say when, and this shows the next runs."
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 Action = Callable[[str, HttpRequest], str]
 

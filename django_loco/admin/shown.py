@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 
 from ..job import utcnow
+from ..safe_logging import get_logger
 from ..scheduler import actions
 from ..scheduler.entries import Entry
 from ..scheduler.history import LastRun, last_runs
@@ -21,7 +21,7 @@ from ..scheduler.listed import Upcoming, upcoming_of
 from ..scheduler.registry import Problem
 from ..scheduler.stored import Pause, pauses
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: How many of the next runs are shown of one schedule.
 RUNS = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from signal import SIGTSTP
@@ -17,6 +16,7 @@ from .. import shutdown
 from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
+from ..safe_logging import get_logger
 from ..servers.process import leave
 from ..servers.reload import Parent, is_reloaded
 from ..streams import nonblocking
@@ -24,7 +24,7 @@ from . import banner
 from .console import open_standard_streams, set_up_console, wants_colour
 from .parts import Choice
 
-logger = logging.getLogger("django_loco.servers")
+logger = get_logger("django_loco.servers")
 
 #: What the banner says of a process that begins anew when the code changes.
 RELOADS = "when code changes; not with --noreload"

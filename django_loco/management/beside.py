@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import shlex
@@ -16,6 +15,7 @@ from django.core.management.base import CommandError
 from .. import runtime
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
+from ..safe_logging import get_logger
 from ..servers.hosted import FLAGS, STARTED, Host, Hosted
 from ..shutdown import TAIL, Shutdown
 from ..streams import nonblocking
@@ -25,7 +25,7 @@ from .choices import beside_choice
 from .console import set_up_console, wants_colour
 from .parts import Choice, parts_of
 
-logger = logging.getLogger("django_loco.servers")
+logger = get_logger("django_loco.servers")
 
 
 def furnish(

@@ -15,6 +15,7 @@ from django.utils.log import AdminEmailHandler
 
 from ..compat import TASKS_LOGGER
 from ..log import JSONFormatter, LabelFormatter, PlainFormatter
+from ..safe_logging import get_logger
 from ..streams import is_standard, nonblocking
 
 #: Where lines go that no console shows.
@@ -57,7 +58,7 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
             handler.setStream(stream)
         _label(handler, component, form, colour=colour)
     for name in names:
-        _show(logging.getLogger(name), component, form, colour=colour)
+        _show(logging.getLogger(name), component, form, colour=colour)  # noqa: TID251 - to set it up
 
 
 def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
@@ -101,7 +102,7 @@ def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
     if end.exc_type is not SystemExit:
         name = end.thread.name if end.thread else "?"
         error = (end.exc_type, end.exc_value or end.exc_type(), end.exc_traceback)
-        logging.getLogger("django_loco").error("The thread %r has ended with an error", name, exc_info=error)
+        get_logger("django_loco").error("The thread %r has ended with an error", name, exc_info=error)
 
 
 def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from .. import components, runtime
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..compat import task_backends
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
@@ -39,7 +38,7 @@ APP = "django_loco"
 #: Why a process ends that has run as many jobs, or takes up as much memory, as it may.
 SPENT = "it has done its share"
 
-logger = BoundedLogger(logging.getLogger("django_loco.servers"))
+logger = get_bounded_logger("django_loco.servers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

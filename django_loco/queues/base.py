@@ -25,7 +25,6 @@ it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 
 from __future__ import annotations
 
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -39,10 +38,11 @@ from ..compat import TaskResultStatus
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import Job, JobSummary, Outcome
+from ..safe_logging import get_logger
 from .patience import limited
 from .workers import WorkerRegistry
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 #: Seconds that a store has to answer when it is asked whether it does.
 MOMENT = 2.0

@@ -6,7 +6,6 @@ data it works on is, and is not if that is rolled back.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from django.db import (
 from ..compat import TaskResultStatus
 from ..exceptions import QueueRefused, QueueUnavailable
 from ..job import Job, JobSummary, Outcome
+from ..safe_logging import get_logger
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
 from .engines import engine_of
@@ -39,7 +39,7 @@ from .store import Store
 from .unreadable import log, outcomes_of, split
 from .waiter import Waiter
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0

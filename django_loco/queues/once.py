@@ -11,7 +11,6 @@ spoil the file; it is then begun anew, as are the jobs, which were in memory.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,9 +18,10 @@ from contextlib import closing
 from pathlib import Path
 
 from ..exceptions import QueueUnavailable
+from ..safe_logging import get_logger
 from .private import FILE, make_folder, require_file
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Seconds that a claim waits for those of other processes.
 PATIENCE = 5.0

@@ -10,7 +10,6 @@ one more, the server is asked to cancel it. That takes libpq 17: older ones wait
 
 from __future__ import annotations
 
-import logging
 import math
 import selectors
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from ..safe_logging import get_logger
 from .patience import patience
 
 #: What ``connect_timeout`` is for a thread without an end to its patience: psycopg's own.
@@ -27,7 +27,7 @@ CANCEL = 1.0
 #: Made for each statement: the cheapest to make.
 Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 
 def watch(wrapper: Any) -> None:

@@ -11,7 +11,6 @@ itself, at the latest after a second.
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
@@ -26,10 +25,11 @@ import psycopg
 from django.db import connections
 from psycopg.sql import SQL, Identifier
 
+from ..safe_logging import get_logger
 from .postgres_patience import watched, with_limit
 from .waiter import Waiter
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 #: Seconds for which a notification stands.
 SHORTEST, LONGEST = 0.005, 0.05

@@ -11,7 +11,6 @@ found when a worker looks by itself, at the latest after a second.
 
 from __future__ import annotations
 
-import logging
 import math
 import selectors
 import socket
@@ -27,12 +26,13 @@ from typing import Any
 from redis import exceptions
 
 from ..job import Job
+from ..safe_logging import get_logger
 from .base import Claim
 from .redis_client import TIMEOUT
 from .redis_server import RedisServer
 from .redis_text import word
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 INTERRUPT, CHANGE = b"!", b"~"
 #: Seconds that a blocking pop lasts at least: Redis 6 rounds to milliseconds, and takes 0 to mean without end.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -26,11 +25,12 @@ from django.core.files import locks
 from .. import environment
 from ..compat import task_backends
 from ..job import Job, new_id
+from ..safe_logging import get_logger
 from .private import NotPrivate, create_file, make_folder, open_file, require_folder
 from .rows import COLUMNS, job_of, row_of
 from .unreadable import NOT_OURS
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
 

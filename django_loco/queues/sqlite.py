@@ -18,7 +18,6 @@ lost, and the kill of a process takes back nothing.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -34,6 +33,7 @@ from ..compat import task_backends
 from ..conf import DEFAULT_MODE
 from ..exceptions import LocoConfigurationError
 from ..job import Job, utcnow
+from ..safe_logging import get_logger
 from . import BUILT_IN, DEFAULT
 from .base import MOMENT, Claim
 from .rows import COLUMNS, Row, row_of, stored_time
@@ -65,7 +65,7 @@ CLAIM = """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
 HELD = "SELECT {fields} FROM json_each(%(told)s)"
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class SQLiteStore(Store):

@@ -6,15 +6,15 @@ finds when it fetches or rescues fails by itself, and the jobs beside it are not
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ..compat import TaskError
 from ..job import FAILED, Job, Outcome
 from ..plain_text import one_line
+from ..safe_logging import get_logger
 
-logger = logging.getLogger("django_loco.queues")
+logger = get_logger("django_loco.queues")
 
 #: What reading text that is not ours may raise.
 NOT_OURS = (ValueError, TypeError, LookupError, OverflowError, RecursionError)

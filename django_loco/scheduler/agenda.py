@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from ..safe_logging import get_logger
 from .entries import Entry
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 
 class Due(NamedTuple):

@@ -13,7 +13,6 @@ and ``misfire`` and ``grace`` decide, by when it ended.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from ..compat import TaskResultStatus
 from ..exceptions import QueueError
 from ..job import FAILED, SUCCESSFUL, JobSummary
 from ..plain_text import one_line
+from ..safe_logging import get_logger
 from .entries import Entry
 from .jobs import jobs_of, member_of
 from .links import Link
@@ -31,7 +31,7 @@ from .misfire import PAUSE
 from .outages import Outages
 from .waiting import Waiting
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: How often each schedule is looked at that others run after.
 LOOK_EVERY = timedelta(seconds=1)

@@ -6,7 +6,6 @@ their schedule has not ended, in a line of their own (see ``overlap``).
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..backend import Tick
 from ..exceptions import QueueError, QueueRefused, QueueUnavailable
+from ..safe_logging import get_logger
 from .agenda import Agenda, Due
 from .chains import Chains
 from .entries import Entry
@@ -24,7 +24,7 @@ from .overlap import Turns
 from .triggers import delay_of
 from .waiting import Occasion
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: A tick later than this is worth a warning.
 LATE = timedelta(seconds=5)

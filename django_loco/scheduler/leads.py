@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import defaultdict
@@ -16,6 +15,7 @@ from django.utils.crypto import salted_hmac
 
 from ..job import new_id
 from ..queues import Queue
+from ..safe_logging import get_logger
 from .agenda import Agenda, Due
 from .board import Board
 from .entries import Entry
@@ -23,7 +23,7 @@ from .firing import Result
 from .lead import LOOK, Lead, Role, Verdict
 from .misfire import PAUSE
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: Seconds for which a board that could not be reached is left alone.
 BACK_OFF = 30.0

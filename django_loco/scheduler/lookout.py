@@ -15,10 +15,11 @@ from django.db import connections
 
 from ..component import Loop
 from ..queues.patience import heeding, limit
+from ..safe_logging import get_logger
 from .exposed import Exposed
 from .stored import NO_TABLE, NoTable, Reader, Stored, database
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: Seconds after which everything is read again, for what was changed past Django.
 THOROUGHLY = 60.0

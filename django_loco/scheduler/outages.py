@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..exceptions import QueueError, QueueFull
+from ..safe_logging import get_logger
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: The longest time between two attempts to reach a store that is away.
 LONGEST_RETRY = timedelta(seconds=10)

@@ -19,18 +19,18 @@ the jobs that there are that some are missing, and lets others fire these first:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ..exceptions import QueueError, QueueRefused
 from ..job import READY, RUNNING, JobSummary
+from ..safe_logging import get_logger
 from .entries import Entry
 from .jobs import jobs_of, tick_of
 from .outages import Outages
 from .waiting import Occasion, Waiting
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: How many of a schedule's newest jobs are looked through.
 LOOK = 50

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from ..safe_logging import get_logger
 from .agenda import Agenda, Due
 from .entries import Entry
 from .links import Link, links_of
@@ -13,7 +13,7 @@ from .registry import Registry
 from .release import release
 from .stored import Pause, Stored
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: How many ticks are fired together at most.
 MOST = 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from datetime import datetime
@@ -13,6 +12,7 @@ from django.db import DatabaseError, connections, transaction
 from ..compat import TaskResult
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
+from ..safe_logging import get_logger
 from .listed import Upcoming
 from .registry import Problem, Registry, default
 from .stored import (
@@ -31,7 +31,7 @@ from .stored import (
 
 T = TypeVar("T")
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 
 class Current(NamedTuple):

@@ -7,7 +7,6 @@ the line it stands on, logged, reported by ``manage.py check``, and only that sc
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from ..compat import TaskResult
 from ..conf import did_you_mean
 from ..exceptions import LocoConfigurationError
 from ..job import new_id, utcnow
+from ..safe_logging import get_logger
 from .entries import Entry, Place, entry_of, name_of
 from .exposed import Exposed
 from .fluent import LATER, Decorator, Fluent, T
@@ -32,7 +32,7 @@ from .listed import Upcoming, upcoming_of
 from .triggers import Trigger
 from .written import Source, entry_from, sources
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 Exposable = TypeVar("Exposable")
 

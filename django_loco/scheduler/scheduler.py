@@ -29,7 +29,6 @@ wall clock is noticed within that second.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -42,6 +41,8 @@ from .. import log
 from ..component import Component
 from ..job import utcnow
 from ..queues.patience import limit
+from ..safe_logging import get_logger
+from ..threads import DaemonThread
 from .agenda import Agenda
 from .firing import Firing
 from .leads import Leads
@@ -50,7 +51,7 @@ from .plan import Plan
 from .registry import Registry, default
 from .stored import has_database
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 #: Seconds of the longest wait.
 LONGEST_WAIT = 1.0
@@ -90,7 +91,7 @@ class Scheduler(Component):
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
         self._latest = now()
         self._began = time.monotonic()
         self._last_pass: float | None = None
@@ -98,7 +99,7 @@ class Scheduler(Component):
     def start(self) -> None:
         """Find the schedules and begin to fire their ticks; a schedule that is wrong is logged and left out."""
         with self._starting:
-            if self.is_alive:
+            if self._is_running:
                 return
             self._quiet.clear()
             self._stopped.clear()
@@ -107,7 +108,7 @@ class Scheduler(Component):
                 self._lookout = Lookout(self._registry.exposed)
                 self._lookout.start()
             self._began = time.monotonic()
-            thread = threading.Thread(target=self._run, name="loco-scheduler", daemon=True)
+            thread = DaemonThread(target=self._run, name="loco-scheduler")
             thread.start()
             self._thread = thread
 
@@ -126,14 +127,18 @@ class Scheduler(Component):
         """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
         if self._thread is not None:
             self._thread.join(timeout)
-        if self._lookout and not self.is_alive:
+        if self._lookout and not self._is_running:
             # It only reads: if the database lets it hang, it is left behind.
             self._lookout.join(LAST_LOOK if timeout is None else min(timeout, LAST_LOOK))
-        return not self.is_alive
+        return not self._is_running
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """Whether its threads run."""
+        return self._is_running and (self._lookout is None or self._lookout.is_alive)
+
+    @property
+    def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def health(self) -> dict[str, Any]:
@@ -198,7 +203,8 @@ class Scheduler(Component):
             if self._lookout:
                 # A schedule that is paused must not run because a scheduler has not read that yet.
                 self._lookout.wait(LONGEST_LOOK)
-            while not self._stopped.wait(self.fire_due()):
+            # In a context of its own each time, as receivers of ``task_enqueued`` are called in it.
+            while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
                 close_old_connections()
         finally:
             self._leads.leave()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from django.utils import timezone
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..job import utcnow
+from ..safe_logging import get_logger
 from .entries import Entry, Place
 from .exposed import Exposed
 from .misfire import REMEMBERED
@@ -26,7 +26,7 @@ from .targets import words_of_run
 from .triggers import EPOCH
 from .written import entry_from
 
-logger = logging.getLogger("django_loco.scheduler")
+logger = get_logger("django_loco.scheduler")
 
 PLACE = Place("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-logger = logging.getLogger("django_loco.scheduler")
+from ..safe_logging import get_logger
+
+logger = get_logger("django_loco.scheduler")
 
 
 class Occasion(NamedTuple):

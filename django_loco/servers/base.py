@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 from ..component import Component
+from ..threads import DaemonThread
 
 
 class Server(Component):
@@ -25,7 +26,7 @@ class Server(Component):
         self.on_end: Callable[[BaseException | None], None] = lambda _: None
         self.is_ready = False
         # Django's reloader gives up waiting for the apps when the thread of this name is gone.
-        self.thread = threading.Thread(target=self._run, name="django-main-thread", daemon=True)
+        self.thread = DaemonThread(target=self._run, name="django-main-thread")
 
     def start(self) -> None:
         """Begin to prepare."""

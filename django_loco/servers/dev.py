@@ -17,6 +17,7 @@ from django.core.management.commands.runserver import Command as DjangoRunserver
 from django.utils import autoreload
 
 from ..copies import closed_in_copies
+from ..threads import DaemonThread
 from .base import Server
 from .daphne import GracefulDaphne
 from .in_flight import InFlight
@@ -118,7 +119,7 @@ class DevServer(Server):
         self._stopping.set()
         if self._socket_server:
             # It waits until the loop has ended, which without threads is when the present request is answered.
-            threading.Thread(target=self._socket_server.shutdown, name="loco-close-port", daemon=True).start()
+            DaemonThread(target=self._socket_server.shutdown, name="loco-close-port").start()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds until no request is in flight; return whether none is."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from .. import streams
+from ..threads import DaemonThread
 
 #: Seconds by which an end may be late before it is enforced.
 SPARE = 1.0
@@ -44,7 +45,7 @@ def end_within(seconds: float, code: int) -> None:
 def exit_now(code: int) -> None:
     """End this process with ``code``; what is to be written has a moment to get out."""
     enforce(FLUSH + SPARE)
-    thread = threading.Thread(target=_flush, name="loco-flush", daemon=True)
+    thread = DaemonThread(target=_flush, name="loco-flush")
     with suppress(RuntimeError):  # no thread can be started any more
         thread.start()
         thread.join(FLUSH)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from django.apps import apps
 from django.core.management.base import CommandError
 
 from ..copies import closed_in_copies
+from ..safe_logging import get_logger
 from ..shutdown import CLEAN, FORCED
 from .exits import exit_now
 from .hosted import Host, Hosted, claim, furnish
@@ -24,7 +24,7 @@ RECYCLE = 1.0
 #: gunicorn's exit code of a process that could not begin; it gives up then.
 BOOT_ERROR = 3
 
-logger = logging.getLogger("django_loco.servers")
+logger = get_logger("django_loco.servers")
 
 
 class Tenant:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import socket
-import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -13,8 +11,10 @@ from typing import Any, Self
 from ..copies import closed_in_copies
 from ..exceptions import LocoConfigurationError
 from ..health import ANSWERS
+from ..safe_logging import get_logger
+from ..threads import DaemonThread
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ class HealthServer(ThreadingHTTPServer):
         closed_in_copies(self.socket)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, name="loco-health", daemon=True).start()
+        DaemonThread(target=self.serve_forever, name="loco-health").start()
         return self
 
     def __exit__(self, *error: object) -> None:

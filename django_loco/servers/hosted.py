@@ -10,7 +10,6 @@ last request is answered, and is kept from ending the process until the rest is 
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import threading
@@ -22,9 +21,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..threads import DaemonThread
 from .exits import at_interpreters_end, end_within
 from .relay import Relay
 from .urgency import Urgency, obey
@@ -41,7 +41,7 @@ FLAGS = "LOCO_START"
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ class Hosted:
         self._code = CLEAN
         self._has_ended = False
         self._pid = os.getpid()
-        self._thread = threading.Thread(target=self._run, name="loco-hosted", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-hosted")
 
     @property
     def was_asked(self) -> bool:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from ..copies import closed_in_copies
+from ..threads import DaemonThread
 
 #: Where a child finds the number of its end of the link.
 LINK_VARIABLE = "DJANGO_LOCO_LINK"
@@ -51,7 +51,7 @@ class Link:
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         """Tell the parent that the code could be loaded; from then on call back, in a thread."""
         self.say(LOADED)
-        threading.Thread(target=self._run, args=(on_signal, on_loss), name="loco-link", daemon=True).start()
+        DaemonThread(target=self._run, args=(on_signal, on_loss), name="loco-link").start()
 
     def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         while number := self._receive():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from types import MappingProxyType
 
 from django.core.management.base import CommandError
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..component import Component
 from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
 from ..streams import nonblocking
@@ -30,7 +29,7 @@ CHANGED = "the code has changed"
 #: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
 LATE = 2.0
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Process:

@@ -25,7 +25,6 @@ They are passed on through the ``link``; see there why. A child whose parent is 
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import signal
@@ -35,7 +34,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL, remember
 from .child import Child, ended, start
 from .inbox import Inbox
@@ -49,7 +48,7 @@ from .stacks import log_stacks
 #: The signals that the parent listens to beside those that ask for its end.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Processes:

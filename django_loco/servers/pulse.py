@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
+from ..threads import DaemonThread
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Pulse:
@@ -17,7 +17,7 @@ class Pulse:
     def __init__(self, every: float, is_well: Callable[[], bool], give: Callable[[], None]) -> None:
         """``every`` is in seconds; 0: nobody wants to know."""
         self._every, self._is_well, self._give = every, is_well, give
-        self._thread = threading.Thread(target=self._run, name="loco-pulse", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-pulse")
         self._ended = threading.Event()
 
     def start(self) -> None:

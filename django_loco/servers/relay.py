@@ -7,20 +7,19 @@ other signal. So signals are held back here and handed on when it is the server'
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
+from ..threads import DaemonThread
 from .wakeup import Wakeup, catch, default, release
 
-logger = BoundedLogger(logging.getLogger("django_loco.servers"))
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Relay:
@@ -42,7 +41,7 @@ class Relay:
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
         self._wakeup = Wakeup()
-        self._thread = threading.Thread(target=self._run, name="loco-relay", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-relay")
 
     def install(self) -> None:
         """Take the place of the server's handlers; once more after it has put back those it found."""

@@ -16,7 +16,6 @@ a second after Ctrl-C.)
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
@@ -29,8 +28,9 @@ from pathlib import Path
 from django.apps import apps
 from django.utils import autoreload
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
+from ..threads import DaemonThread
 from .link import LINK_VARIABLE, LOADED, READY, pass_on, said
 from .signals import Signals
 from .stacks import log_stacks
@@ -44,7 +44,7 @@ KILLED = 128
 #: So many signals end a child on the spot.
 ENOUGH = 3
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 def is_child() -> bool:
@@ -64,7 +64,7 @@ class FileWatch:
         self._on_change = on_change
         self._reloader = autoreload.get_reloader()
 
-    def start(self, main: threading.Thread) -> None:
+    def start(self, main: DaemonThread) -> None:
         """Begin, once the apps are loaded, with the files of all modules. ``main`` is the thread that loads them."""
         autoreload.ensure_echo_on()
         self._begin(lambda: self._reloader.run(main))
@@ -81,7 +81,7 @@ class FileWatch:
         self._reloader.stop()
 
     def _begin(self, loop: Callable[[], None]) -> None:
-        threading.Thread(target=self._run, args=(loop,), name="loco-reload", daemon=True).start()
+        DaemonThread(target=self._run, args=(loop,), name="loco-reload").start()
 
     def _run(self, loop: Callable[[], None]) -> None:
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 from ..retry import exponential
 from ..shutdown import CLEAN
 from .child import Child
@@ -24,7 +23,7 @@ REMEMBERED = 5
 #: What ends a process that gets no more signals than this.
 END = "SIGTERM"
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 def backoff(deaths: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -11,7 +10,8 @@ from functools import partial
 from types import FrameType, MappingProxyType
 from typing import Any, Self
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
+from ..threads import DaemonThread
 from .wakeup import END, Wakeup, catch, release
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
@@ -23,7 +23,7 @@ ONE_SIGNAL = 0.1
 #: Seconds that what a signal has set going may still take at the end.
 PATIENCE = 1.0
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 class Signals:
@@ -51,7 +51,7 @@ class Signals:
         self._before: dict[int, Any] = {}
         self._before_socket = -1
         self._wakeup = Wakeup()
-        self._thread = threading.Thread(target=self._run, name="loco-signals", daemon=True)
+        self._thread = DaemonThread(target=self._run, name="loco-signals")
 
     def __enter__(self) -> Self:
         self._thread.start()

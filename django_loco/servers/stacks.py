@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import sys
 import threading
 import traceback
@@ -12,9 +11,9 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from ..bounded_log import BoundedLogger
+from ..bounded_log import get_bounded_logger
 
-logger = BoundedLogger(logging.getLogger(__name__))
+logger = get_bounded_logger(__name__)
 
 
 def log_stacks() -> None:

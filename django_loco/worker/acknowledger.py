@@ -18,7 +18,6 @@ too long. So the queue is asked for the smallest write there is (a *probe*) righ
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +27,11 @@ from ..exceptions import QueueUnavailable
 from ..job import Job, Outcome
 from ..plain_text import one_line
 from ..queues import Claim, Queue
+from ..safe_logging import get_logger
 from .run import Run
 from .substitute import substitute_for
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: After how many refusals a single outcome is replaced.
 MAX_TRIES = 5
@@ -167,6 +167,7 @@ class Acknowledger:
                 return
         if not isinstance(pending.error, QueueUnavailable):
             logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)
+            pending.run.untold = None
             self._remove([pending])
 
     def _limit_suspects(self) -> None:
@@ -183,6 +184,7 @@ class Acknowledger:
     def _stored(self, batch: Sequence[Pending], refused: set[str]) -> None:
         for pending in batch if refused else ():
             if pending.run.job.id in refused:
+                pending.run.refused = True
                 logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
         self._remove(batch)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -26,6 +25,7 @@ from ..plain_text import one_line
 from ..redaction import scrubbed, secrets_of
 from ..results import load_task, policy_of, result_of, stand_in
 from ..retry import Policy, exponential
+from ..safe_logging import get_logger
 from ..serialization import decode, encode
 from ..signing import is_genuine
 from ..sizes import cut, require_result_size
@@ -34,7 +34,7 @@ from .context import JobContext
 from .limits import within
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: When a job is offered again that could not be begun, here or to another worker.
 NOT_BEGUN = timedelta(seconds=60)
@@ -128,7 +128,7 @@ def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
 class Attempt:
     """A task, ready to be called once. Made by ``prepare``."""
 
-    __slots__ = ("function", "policy", "result", "run", "secrets", "task")
+    __slots__ = ("began_at", "duration", "function", "policy", "result", "run", "secrets", "task")
 
     def __init__(
         self,
@@ -146,6 +146,10 @@ class Attempt:
         self.function = function or task.func
         self.secrets = self._secrets(loco_settings().REDACT)
         """What of its arguments must not be told."""
+        self.began_at = time.monotonic()
+        """When the task was called (``time.monotonic()``, seconds)."""
+        self.duration = 0.0
+        """For how many seconds it ran, once the run is settled."""
 
     def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
         if not names:
@@ -160,9 +164,15 @@ class Attempt:
         """The job as it was fetched."""
         return self.run.job
 
+    def settle(self, outcome: Outcome) -> bool:
+        """Settle the run on ``outcome``; see ``Run.settle``."""
+        self.duration = time.monotonic() - self.began_at
+        return self.run.settle(outcome)
+
     def begin(self) -> Any:
         """Call the task's function; what comes back is a coroutine if it is an async one."""
         first = (self._context(),) if self.task.takes_context else ()
+        self.began_at = time.monotonic()
         return self.function(*first, *self.result.args, **self.result.kwargs)
 
     def call(self) -> Any:
@@ -216,7 +226,7 @@ class Attempt:
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:
             return utcnow() + timedelta(seconds=self.policy.delay(error, self.job.attempt, self.result))
-        except Exception:
+        except BaseException:
             logger.exception("The backoff of %s is of no use; 2 ** attempt seconds are used.", self.job.task_path)
             return utcnow() + timedelta(seconds=exponential(self.job.attempt))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
-logger = logging.getLogger("django_loco.worker")
+from ..safe_logging import get_logger
+
+logger = get_logger("django_loco.worker")
 
 
 class ClockWatch:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-logger = logging.getLogger("django_loco.worker")
+from ..safe_logging import get_logger
+
+logger = get_logger("django_loco.worker")
 
 
 def tidy() -> None:
@@ -19,7 +19,7 @@ def tidy() -> None:
     for connection in connections.all(initialized_only=True):
         try:
             _tidy(connection)
-        except Exception:
+        except BaseException:
             logger.exception("The connection to database %r cannot be used any more", connection.alias)
             _drop(connection)
 
@@ -43,7 +43,7 @@ def _drop(connection: BaseDatabaseWrapper) -> None:
     """Close it and forget its object as well: after an unfinished transaction that would refuse all work."""
     try:
         connection.close()
-    except Exception as error:  # noqa: BLE001 - it is being thrown away because it is broken
+    except BaseException as error:  # noqa: BLE001 - it is being thrown away because it is broken
         logger.debug("Closing the connection to database %r: %s", connection.alias, error)
     finally:
         del connections[connection.alias]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +12,12 @@ from asgiref.sync import sync_to_async
 from ..commit import after_commit
 from ..compat import TaskContext
 from ..exceptions import QueueUnavailable
+from ..safe_logging import get_logger
 from ..serialization import decode, encode_exact
 from ..sizes import require_result_size
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

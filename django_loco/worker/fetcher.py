@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import sys
 import threading
@@ -17,6 +16,7 @@ from ..log import bind
 from ..plain_text import one_line
 from ..queues import Claim, Queue
 from ..queues.patience import limit
+from ..safe_logging import get_logger
 from .acknowledger import Acknowledger
 from .courtesy import Courtesy
 from .ending import Ending
@@ -28,10 +28,12 @@ from .run import Run
 from .share import Share
 from .unknown import Missing
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: At the latest so many seconds after one fetch comes the next, give or take a fifth.
 POLL = 1.0
+#: Seconds between two looks at whether threads of the pools have died.
+LOOK_EVERY = 1.0
 #: Seconds that outcomes have to come in when the deadline has passed.
 LAST_MOMENT = 0.5
 
@@ -59,12 +61,14 @@ class Fetcher:
         *,
         drain: bool = False,
         max_jobs: int | None = None,
+        on_accepted: Callable[[Run, Outcome], None] = lambda *_: None,
         courtesy: Courtesy | None = None,
         others_are_done: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat.
 
+        ``on_accepted`` is called with runs whose ends are still to be told, when the queue has accepted them.
         ``others_are_done`` is asked before it ends after ``drain``.
         """
         self.outage = Outage("fetch and finish jobs", queue)
@@ -90,12 +94,14 @@ class Fetcher:
         self._acknowledger = Acknowledger(queue, self._gone, clock)
         self._ending = Ending(clock)
         self._max_jobs = max_jobs
+        self._on_accepted = on_accepted
         self._courtesy = courtesy or Courtesy()
         self._missing = Missing(clock)
         self._others_are_done = others_are_done
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
+        self._next_look = clock()
         self._hurry = threading.Event()
 
     def quiet(self) -> None:
@@ -158,7 +164,7 @@ class Fetcher:
         self.last_try = self._clock()
         try:
             found = self._turn()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self._hurry.wait(min(self.outage.met(error), self._ending.patience))
             self._hurry.clear()
             return
@@ -175,11 +181,22 @@ class Fetcher:
         return min(poll, *(part.patience for part in waits))
 
     def _turn(self) -> bool:
+        self._mend()
         self._collect()
         self._wind_down()
+        asked_at = time.monotonic()
         jobs = self._exchange()
-        self._hand_over(jobs)
+        self._hand_over(jobs, asked_at)
         return bool(jobs)
+
+    def _mend(self) -> None:
+        if self._clock() >= self._next_look:
+            self._next_look = self._clock() + LOOK_EVERY
+            try:
+                for pool in self._pools:
+                    pool.mend()
+            except BaseException:  # the system has no more threads: the next look may do better
+                logger.exception("A thread for jobs that has died could not be replaced")
 
     def _collect(self) -> None:
         ended = self._finished.take()
@@ -220,7 +237,7 @@ class Fetcher:
                 self._finished.bell.clear()
                 self._collect()
                 self._acknowledger.flush()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self.outage.met(error)
         if left := len(self._acknowledger):
             logger.error("%d outcomes could not be stored; those jobs will be run again", left)
@@ -262,11 +279,16 @@ class Fetcher:
             return sys.maxsize
         return max(0, self._max_jobs - self.counts.total() - len(self._held))
 
-    def _hand_over(self, jobs: Sequence[Job]) -> None:
+    def _run_of(self, job: Job, asked_at: float) -> Run:
+        run = Run(job, self.stopping, self._queue.checkpoint)
+        run.valid_until = asked_at + self._wanted.lease
+        return run
+
+    def _hand_over(self, jobs: Sequence[Job], asked_at: float) -> None:
         most = self._jobs_left()
-        runs = [Run(job, self.stopping, self._queue.checkpoint) for job in jobs]
+        runs = [self._run_of(job, asked_at) for job in jobs]
         for job in jobs if self._wanted.suspects else ():
-            logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, job.task_path, job.lost)
+            logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, one_line(job.task_path), job.lost)
         for run in runs:
             if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
                 self._held[run.job.id].lost = True
@@ -295,12 +317,14 @@ class Fetcher:
     def _release(self, runs: Sequence[Run]) -> None:
         for run in runs:
             if run.settle():
-                run.cancelled = True
+                run.cancelled = run.ended = True
                 self._acknowledger.add(run, Outcome.released(run.job))
 
     def _gone(self, run: Run, outcome: Outcome) -> None:
         if self._held.get(run.job.id) is run:
             del self._held[run.job.id]
+        if not run.refused and (run.untold is not None or run.was_replaced_by(outcome)):
+            self._on_accepted(run, outcome)
         self.handed_back += run.started and run.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1

@@ -18,8 +18,11 @@ class Finished:
         self._items: deque[tuple[Run, Outcome]] = deque()
 
     def add(self, run: Run, outcome: Outcome) -> None:
-        """Leave an outcome. Called for every job: it takes no lock unless the fetcher is asleep."""
+        """Leave an outcome, the first one of a run. Called for every job: no lock unless the fetcher is asleep."""
+        if run.ended:
+            return
         self._items.append((run, outcome))
+        run.ended = True
         if not self.bell.is_set():
             self.bell.set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,12 @@ from typing import ClassVar
 
 from ..plain_text import one_line
 from ..queues import Queue
+from ..safe_logging import get_logger
 from .registration import Registration
 from .role import Role
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: Claims are valid for this part of ``LEASE``. What is left is for the next rescue to come round, so that a dead
 #: worker's jobs are back within one ``LEASE``.
@@ -54,7 +54,7 @@ class Heartbeat(Role):
 
     def turn(self) -> float:
         """Renew once."""
-        runs = list(self._held.copy().values())
+        runs = [run for run in self._held.copy().values() if self._is_alive(run)]
         before = self._clock()
         parts = [runs[first : first + RENEW_BATCH] for first in range(0, len(runs), RENEW_BATCH)]
         errors = [error for part in parts if (error := self._renewed(part, before)) is not None]
@@ -74,6 +74,7 @@ class Heartbeat(Role):
 
     def _renewed(self, runs: Sequence[Run], now: float) -> Exception | None:
         """Renew one part, whatever becomes of the others; return what the queue raised."""
+        asked_at = time.monotonic()
         try:
             gone = self.queue.renew([run.job for run in runs], MARGIN * self._lease)
         except Exception as error:  # noqa: BLE001 - raised by the caller
@@ -83,6 +84,7 @@ class Heartbeat(Role):
             if run.job.id in gone:
                 self._lose(run)
             elif self._held.get(run.job.id) is run:
+                run.valid_until = asked_at + MARGIN * self._lease
                 run.lost = False  # It was in doubt, and nobody has taken it.
         return None
 
@@ -96,7 +98,7 @@ class Heartbeat(Role):
         now = self._clock()
         return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
 
-    def failed(self, error: Exception) -> None:  # noqa: ARG002
+    def failed(self, error: BaseException) -> None:  # noqa: ARG002
         """Give up the claims that must have run out."""
         expired = self._clock() - MARGIN * self._lease
         doubtful = [
@@ -107,6 +109,15 @@ class Heartbeat(Role):
             run.lost = True
         if fresh:
             logger.error("Claims on %d jobs have run out unrenewed; others may run them now", len(fresh))
+
+    def _is_alive(self, run: Run) -> bool:
+        """Whether a claim is worth renewing; that on a run which can come to no end is left to the next worker."""
+        if run.is_alive:
+            return True
+        if self._held.pop(run.job.id, None) is run:
+            run.lost = True
+            logger.error("No thread runs job %s (%s) any more; it will be rescued", run.job.id, run.job.task_path)
+        return False
 
     def _lose(self, run: Run) -> None:
         """Stop renewing a claim that is gone, unless the run has ended: then the fetcher is about to be told so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import copy_context
+from contextvars import Context
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def _run(run: Run) -> tuple[Outcome, BaseException | None]:
             errors.append(error)
             raise
 
-    outcome = copy_context().run(execute, run, call)
+    outcome = Context().run(execute, run, call)
     watch.close()
     assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
     return outcome, errors[0] if errors else None

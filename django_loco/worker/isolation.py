@@ -10,7 +10,6 @@ at a time.
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import time
@@ -20,13 +19,14 @@ from typing import ClassVar, Protocol
 from ..job import SUSPECT, Outcome
 from ..queues import Claim, Queue
 from ..retry import exponential
+from ..safe_logging import get_logger
 from ..shutdown import CLEAN, FORCED
 from .batch import BatchSize
 from .ending import Ending
 from .role import Role
 from .upkeep import free, held_by
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: Seconds between two looks at whether an isolated worker has ended.
 LOOK_EVERY = 0.2

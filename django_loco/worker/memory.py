@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import resource
 import sys
 from collections.abc import Callable
@@ -10,10 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..component import Loop
+from ..safe_logging import get_logger
 
 MEGABYTE = 1024 * 1024
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 
 def resident() -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable
 
 from ..exceptions import QueueUnavailable
 from ..queues import Queue
+from ..safe_logging import get_logger
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 FIRST_DELAY, MAX_DELAY = 0.1, 5.0  # seconds
 
@@ -26,7 +26,7 @@ class Outage:
         self._jitter = jitter
         self._tries = 0
 
-    def met(self, error: Exception) -> float:
+    def met(self, error: BaseException) -> float:
         """Take note of ``error``; return the seconds to wait before the next try, which begins with a new connection.
 
         They double from 0.1 to 5, give or take half: workers that lost one database must not come back as one.
@@ -49,9 +49,9 @@ class Outage:
         """Close the calling thread's connection to the queue."""
         try:
             self._queue.close()
-        except Exception as error:  # noqa: BLE001 - it is broken, which is why it is closed
+        except BaseException as error:  # noqa: BLE001 - it is broken, which is why it is closed
             logger.debug("Closing the connection to the queue: %s", error)
 
-    def _log(self, error: Exception) -> None:
+    def _log(self, error: BaseException) -> None:
         unexpected = not isinstance(error, QueueUnavailable)
         logger.error("The worker cannot %s for now: %s", self.what, error, exc_info=error if unexpected else None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sized
 
 from ..exceptions import QueueUnavailable
 from ..queues import Queue
 from ..queues.workers import WorkerInfo
+from ..safe_logging import get_logger
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 
 class Registration:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from ..log import bind
 from ..queues import Queue
 from ..queues.patience import limit
+from ..threads import DaemonThread
 from .outage import Outage
 
 
@@ -30,17 +31,17 @@ class Role(ABC):
         self.queue = queue
         self.outage = Outage(self.duty, queue)
         self.ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"loco-worker-{self.name}", daemon=True)
+        self._thread = DaemonThread(target=self._run, name=f"loco-worker-{self.name}")
 
     @abstractmethod
     def turn(self) -> float:
         """Do it once; return the seconds until the next turn."""
 
-    def failed(self, error: Exception) -> None:  # noqa: B027 - few have more to do
+    def failed(self, error: BaseException) -> None:  # noqa: B027 - few have more to do
         """Do more after a turn that raised ``error`` than to log it."""
 
     def close(self) -> None:  # noqa: B027 - as above
-        """Let go of something at the end of the thread."""
+        """Do what is left to do, and let go of things, in the thread after its last turn."""
 
     def start(self) -> None:
         """Start the thread; once."""
@@ -74,7 +75,7 @@ class Role(ABC):
     def _guarded_turn(self) -> float:
         try:
             delay = self.turn()
-        except Exception as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the outage
             self.failed(error)
             return self.outage.met(error)
         self.outage.over()

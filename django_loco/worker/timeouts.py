@@ -17,7 +17,6 @@ bytecode instructions, a little later. It must never be raised in the pool's own
 from __future__ import annotations
 
 import ctypes
-import logging
 import math
 import threading
 import time
@@ -25,10 +24,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..exceptions import JobTimeout
+from ..safe_logging import get_logger
+from ..threads import DaemonThread
 from .attempt import Attempt
 from .limits import GRACE, too_long
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 _set_pending = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_pending.argtypes = (ctypes.c_ulong, ctypes.py_object)
@@ -95,7 +96,7 @@ class Watch:
         self._changed = threading.Event()
         self._closed = False
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
 
     def call(self, attempt: Attempt) -> Any:
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
@@ -132,7 +133,7 @@ class Watch:
         return self._thread is None or not self._thread.is_alive()
 
     def _add(self, alarm: Alarm) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._start()
         self._alarms.add(alarm)
         if alarm.due < self._next:
@@ -140,8 +141,8 @@ class Watch:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="loco-worker-watch", daemon=True)
+            if self._thread is None or not self._thread.is_alive():
+                thread = DaemonThread(target=self._run, name="loco-worker-watch")
                 thread.start()
                 self._thread = thread
 
@@ -171,7 +172,7 @@ class Watch:
             else:
                 self._alarms.discard(alarm)
                 self._on_stuck(alarm)
-        except Exception:
+        except BaseException:
             logger.exception("A job that is stuck could not be replaced")
         finally:
             alarm.gate.release()

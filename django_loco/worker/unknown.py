@@ -11,7 +11,6 @@ When a job was first missed is part of the error that is stored with it. That er
 
 from __future__ import annotations
 
-import logging
 import random
 import re
 import time
@@ -24,9 +23,10 @@ from ..conf import loco_settings
 from ..job import Job, Outcome, utcnow
 from ..plain_text import one_line
 from ..queues.unreadable import NOT_OURS
+from ..safe_logging import get_logger
 from .run import Run
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: Seconds until a job is offered again, at least and at most; in between it is a part of the time since it was missed.
 SHORTEST, LONGEST, PART = 15.0, 3_600.0, 0.25

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextvars import copy_context
+from contextvars import Context
+from functools import partial
+from queue import SimpleQueue
 from typing import ClassVar
 
+from .. import sentry
 from ..compat import task_finished
-from ..exceptions import LostJob
+from ..exceptions import LostJob, ResultRefused
 from ..job import FAILED, RUNNING, Job, Outcome
 from ..plain_text import one_line
 from ..queues import Queue
 from ..queues.patience import unlimited
 from ..queues.unreadable import log, split
 from ..results import shown_result_of
+from ..safe_logging import get_logger
 from .batch import BatchSize
 from .clocks import ClockWatch
 from .connections import tidy
 from .execute import announce, label
 from .registration import report_dead
 from .role import Role
+from .run import Run
+from .unanswered import Unanswered
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 PRUNE_EVERY = 60.0  # seconds
 RESCUE_BATCH, PRUNE_BATCH = 100, 1_000
@@ -65,21 +71,37 @@ class Upkeep(Role):
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
+        self._accepted: SimpleQueue[tuple[Run, Outcome]] = SimpleQueue()
+        self._unanswered = Unanswered(queue)
+
+    def tell_later(self, run: Run, outcome: Outcome) -> None:
+        """Have the end of ``run`` told, which the queue has stored as ``outcome``; called by the fetcher."""
+        self._accepted.put((run, outcome))
+
+    def close(self) -> None:
+        """Tell of what the queue has accepted at last."""
+        self._tell_of_accepted()
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
-        if self._dead:
-            free(self.queue, self._dead, self._rescued_at_once)
-            self._dead = frozenset()
+        self._tell_of_accepted()
         try:
-            if self._clocks.agree() and self._may_rescue():
-                self._rescue()
-                self._report()
+            with self._unanswered.watch():
+                self._free_and_rescue()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             if self._clock() >= self._next_prune:
                 self._prune()
                 self._next_prune = self._clock() + PRUNE_EVERY
         return self._lease / 10
+
+    def _free_and_rescue(self) -> None:
+        if self._dead:
+            free(self.queue, self._dead, self._rescued_at_once)
+            self._dead = frozenset()
+        if self._clocks.agree() and self._may_rescue():
+            self._rescue()
+            tell_of_rescue(self._unanswered.found())
+            self._report()
 
     def _report(self) -> None:
         if self._clock() >= self._next_report:
@@ -93,6 +115,15 @@ class Upkeep(Role):
                 jobs = self.queue.rescue(size)
             full = len(jobs) >= size
             tell_of_rescue(jobs)
+
+    def _tell_of_accepted(self) -> None:
+        while not self._accepted.empty():
+            run, outcome = self._accepted.get()
+            tell = partial(_tell_of_refusal, outcome.applied()) if run.was_replaced_by(outcome) else run.untold
+            if tell is not None:
+                with unlimited():
+                    Context().run(tell)
+                tidy()
 
     def _prune(self) -> None:
         full = True
@@ -126,16 +157,30 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
         logger.warning("%d jobs of workers that died were found", len(jobs))
     for job in jobs:
         if job.status == FAILED:
-            copy_context().run(tell_of_loss, job)
+            try:
+                Context().run(tell_of_loss, job)
+            except BaseException:  # its task may be anything by now; the others are told of all the same
+                logger.exception("The end of job %s could not be told", job.id)
 
 
 def tell_of_loss(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
     label(job)
     logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
-    try:
-        raise LostJob(job.errors[-1].traceback.strip().partition(": ")[2])
-    except LostJob:
-        with unlimited():
-            announce(task_finished, shown_result_of(job))
+    with unlimited():
+        _tell_of_failure(job, LostJob)
     tidy()
+
+
+def _tell_of_refusal(job: Job) -> None:
+    """Send ``task_finished`` of a job that has failed because the queue has refused its result."""
+    label(job)
+    _tell_of_failure(job, ResultRefused)
+
+
+def _tell_of_failure(job: Job, kind: type[Exception]) -> None:
+    try:
+        raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
+    except kind:
+        sentry.report(sys.exception())
+        announce(task_finished, shown_result_of(job))

@@ -15,6 +15,7 @@ from ..component import Component
 from ..job import FAILED, READY, SUCCESSFUL, utcnow
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
+from ..threads import DaemonThread
 from .courtesy import Courtesy
 from .fetcher import Fetcher
 from .finished import Finished
@@ -108,17 +109,6 @@ class Worker(Component):
         claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags, suspects=suspects)
         theirs = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
         self._isolation = isolate and Isolation(queue, theirs, isolate, every=lease / 10, most=isolated_workers)
-        self._fetcher = Fetcher(
-            queue,
-            claim,
-            (self._threads, self._event_loop),
-            self._held,
-            finished,
-            drain=drain,
-            max_jobs=max_jobs,
-            courtesy=self._courtesy,
-            others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
-        )
         info = WorkerInfo(
             worker_id=self.worker_id,
             host=socket.gethostname(),
@@ -132,13 +122,28 @@ class Worker(Component):
         )
         registration = Registration(queue, info, self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
-        self._roles: tuple[Role, ...] = (self._heartbeat,)
+        # An isolated worker leaves the jobs of others to whoever started it.
+        upkeep = Upkeep(
+            queue, lease, result_ttl, may_rescue=lambda: not is_isolated and self._heartbeat.is_steady, dead=dead
+        )
+        self._fetcher = Fetcher(
+            queue,
+            claim,
+            (self._threads, self._event_loop),
+            self._held,
+            finished,
+            drain=drain,
+            max_jobs=max_jobs,
+            on_accepted=upkeep.tell_later,
+            courtesy=self._courtesy,
+            others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
+        )
+        self._roles: tuple[Role, ...] = (self._heartbeat, upkeep)
         if not is_isolated:
-            upkeep = Upkeep(queue, lease, result_ttl, may_rescue=lambda: self._heartbeat.is_steady, dead=dead)
-            self._roles += (upkeep, Waker(queue, self._fetcher.hungry, finished.bell))
+            self._roles += (Waker(queue, self._fetcher.hungry, finished.bell),)
         if self._isolation:
             self._roles += (self._isolation,)
-        self._loop = threading.Thread(target=self._run, name="loco-worker-fetcher", daemon=True)
+        self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
         """Bring the threads up, once."""
@@ -226,8 +231,10 @@ class Worker(Component):
             seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``
             attempts since the start, by how they ended.
+        ``missing``
+            threads for jobs that have died and are not replaced yet; 0 as a rule.
         ``trouble``
-            what is wrong with the queue at the moment, or keeps suspects from running; empty if nothing is.
+            what is wrong at the moment with the queue or the threads, or keeps suspects from running; empty if nothing is.
         ``stuck``
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
@@ -236,6 +243,7 @@ class Worker(Component):
         buffered = sum(share.waiting for share in shares)
         poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
         last_try = now - fetcher.last_try
+        missing = self._threads.missing + self._event_loop.missing
         return {
             "alive": self.is_alive,
             "worker_id": self.worker_id,
@@ -250,17 +258,19 @@ class Worker(Component):
             "handed_back": fetcher.handed_back + (self._isolation.handed_back if self._isolation else 0),
             "suspects": self._isolation.waiting if self._isolation else 0,
             "isolated": self._isolation.pids if self._isolation else [],
+            "missing": missing,
             "loop_lag": round(self._event_loop.lag, 3),
             "done": fetcher.counts[SUCCESSFUL],
             "failed": fetcher.counts[FAILED],
             "retried": fetcher.counts[READY],
-            "trouble": fetcher.outage.reason or self._heartbeat.outage.reason or self._no_isolation,
+            "trouble": self._trouble or _trouble_of(missing),
             "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
         }
 
     @property
-    def _no_isolation(self) -> str:
-        return self._isolation.trouble if self._isolation else ""
+    def _trouble(self) -> str:
+        no_isolation = self._isolation.trouble if self._isolation else ""
+        return self._fetcher.outage.reason or self._heartbeat.outage.reason or no_isolation
 
     def _run(self) -> None:
         try:
@@ -270,3 +280,7 @@ class Worker(Component):
         finally:
             for role in self._roles:
                 role.end()
+
+
+def _trouble_of(missing: int) -> str:
+    return f"{missing} threads for jobs have died" if missing else ""

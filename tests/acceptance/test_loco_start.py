@@ -144,7 +144,7 @@ def test_lines_say_where_they_come_from(project):
     process.wait_for("job job ends")
     process.wait_for(r'^\[web\] +\[.*\] "GET /enqueue/job HTTP/1.1" 200')
     process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 WARNING: note$")
-    process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 successful$")
+    process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 successful after 0\.\d{3} s$")
     process.terminate()
     process.wait_for(r"^\[loco\] +\[.*\] Stopped$")
 

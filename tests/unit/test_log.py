@@ -39,7 +39,7 @@ def labelled(entry: logging.LogRecord, component: str = "") -> str:
 def test_a_line_of_a_job(job):
     entry = record()
     assert labelled(entry) == "[worker] send#9f3a01bc/2"
-    assert {name: entry.__dict__[name] for name in log.FIELDS} == JOB | {"request_id": ""}
+    assert {name: entry.__dict__[name] for name in log.FIELDS} == JOB | {"request_id": "", "duration": ""}
 
 
 @pytest.fixture
@@ -130,6 +130,25 @@ def test_what_django_says_of_a_task_is_not_said_twice(job):
         TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
     )
     assert log.LabelFormatter(log.PlainFormatter()).format(entry).endswith("] send#9f3a01bc/2 successful")
+
+
+def test_the_end_of_an_attempt_says_how_long_it_took(job):
+    context = contextvars.copy_context()
+    context.run(log.bind_duration, 0.0123400001)
+    entry = logging.LogRecord(
+        TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
+    )
+    line = context.run(log.LabelFormatter(log.PlainFormatter()).format, entry)
+    assert line.endswith("] send#9f3a01bc/2 successful after 0.012 s")
+    assert json.loads(log.JSONFormatter().format(entry))["duration"] == 0.01234
+    assert "duration" not in json.loads(log.JSONFormatter().format(record()))
+
+
+def test_a_duration_of_the_projects_own_is_kept(job):
+    entry = record()
+    entry.duration = "3 weeks"
+    log.LabelFilter().filter(entry)
+    assert entry.duration == "3 weeks"
 
 
 def fail() -> None:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 from inspect import iscoroutinefunction
+from threading import current_thread
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
-from ...compat import task_backends
 from ...exceptions import JobTimeout
 from ...job import Outcome
 from ...log import bind
+from ...safe_logging import get_logger
+from ...threads import DaemonThread
 from ..attempt import Attempt, put_off
 from ..execute import aexecute, give_up
+from ..job_contexts import context_for_jobs
 from ..limits import GRACE, unstoppable, within
 from ..run import Run
 from .lanes import JobLane, Lanes
 from .threads import Report
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
 
 #: Seconds between two signs of life of the loop.
 _BEAT = 1.0
@@ -54,7 +55,7 @@ class EventLoopPool:
         self._beat = 0.0
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: DaemonThread | None = None
         self._context = Context()
 
     def submit(self, runs: Sequence[Run], held: int) -> None:  # noqa: ARG002 - one thread serves any number
@@ -65,13 +66,15 @@ class EventLoopPool:
             loop.call_soon_threadsafe(self._fill)
 
     def _start_loop(self) -> asyncio.AbstractEventLoop | None:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=self._run, args=(loop,), name="loco-worker-loop", daemon=True)
+        loop: asyncio.AbstractEventLoop | None = None
         try:
+            loop = asyncio.new_event_loop()
+            thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
             thread.start()
-        except RuntimeError:  # The system has no more threads. What does not begin is handed back in a second.
+        except BaseException:  # The system has no more threads. What does not begin is handed back in a second.
             logger.exception("The event loop for jobs could not be started")
-            loop.close()
+            if loop is not None:
+                loop.close()
             return None
         self._loop, self._thread = loop, thread
         return loop
@@ -87,6 +90,24 @@ class EventLoopPool:
         while len(taken) < limit and (run := self._next()) is not None:
             taken.append(run)
         return taken
+
+    def mend(self) -> None:
+        """Start the loop anew if its thread has died, though it should not; called now and then by the fetcher."""
+        if not self.missing:
+            return
+        logger.critical("The event loop for jobs has died and is started anew")
+        self._loop = self._thread = None
+        tasks, self._tasks = self._tasks, {}
+        for run in tasks:
+            outcome = run.settled_on(put_off(run.job, RuntimeError("the event loop has died")))
+            if outcome is not None:
+                self._report(run, outcome)
+        self.submit((), 0)
+
+    @property
+    def missing(self) -> int:
+        """How many threads have died and are not replaced yet."""
+        return int(not self._closed and self._thread is not None and not self._thread.is_alive())
 
     def cancel(self) -> None:
         """Cancel every job; their runs end as handed back."""
@@ -120,8 +141,7 @@ class EventLoopPool:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         bind(component="worker")
-        task_backends[self._alias]  # made here, it is found in the context of each job
-        self._context = copy_context()
+        self._context = context_for_jobs(self._alias)
         self._beat = time.monotonic()
         loop.call_soon(self._live, loop)
         while not self._closed:
@@ -134,8 +154,8 @@ class EventLoopPool:
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beat = time.monotonic()
-        self._sweep()
         loop.call_later(_BEAT, self._live, loop)
+        self._sweep()
 
     def _next(self) -> Run | None:
         try:
@@ -145,6 +165,7 @@ class EventLoopPool:
 
     def _fill(self) -> None:
         while len(self._tasks) < self.size and (run := self._next()) is not None:
+            run.thread = current_thread()
             run.started = True
             loop = asyncio.get_running_loop()
             self._tasks[run] = loop.create_task(self._attend(run), context=self._context.copy())
@@ -153,8 +174,9 @@ class EventLoopPool:
         """Hand back jobs whose tasks other jobs cancelled before their first step."""
         for run in [run for run, task in self._tasks.items() if task.done()]:
             del self._tasks[run]
-            if run.settle():
-                self._report(run, Outcome.released(run.job))
+            outcome = run.settled_on(Outcome.released(run.job))
+            if outcome is not None:
+                self._report(run, outcome)
         self._fill()
 
     async def _attend(self, run: Run) -> None:
@@ -164,7 +186,7 @@ class EventLoopPool:
                 outcome = await aexecute(run, self._call)
         except BaseException as error:
             logger.exception("Job %s could not be run", run.job.id)
-            outcome = put_off(run.job, error) if run.settle() else None
+            outcome = run.settled_on(put_off(run.job, error))
         lane.release()
         self._tasks.pop(run, None)
         if outcome is not None:
@@ -199,7 +221,8 @@ class EventLoopPool:
         self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
-        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+        attempt.run.thread = current_thread()
+        self._report(attempt.run, Context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:
         for run, task in tuple(self._tasks.items()):

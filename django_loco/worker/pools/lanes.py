@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -10,13 +9,17 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from ...log import bind
+from ...safe_logging import get_logger
+from ...threads import DaemonThread
 from ..connections import drop_all, tidy
+
+logger = get_logger("django_loco.worker")
 
 T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
-class Lane(threading.Thread):
+class Lane(DaemonThread):
     """A thread that makes calls one after the other.
 
     Unlike a ``ThreadPoolExecutor``'s it is a daemon: a job that is stuck in it must not keep the process from ending.
@@ -24,7 +27,7 @@ class Lane(threading.Thread):
 
     def __init__(self, name: str) -> None:
         """Starts at once."""
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=name)
         self.jobs = 0
         """How many jobs use it; kept by the event loop's thread."""
         self._asked = 0
@@ -59,8 +62,15 @@ class Lane(threading.Thread):
 
 
 def _make(future: Future[Any], call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
+    try:
+        if not future.set_running_or_notify_cancel():
+            return
+        _answer(future, call)
+    except BaseException:  # concurrent.futures logs what its callbacks raise, and that may raise again
+        logger.exception("A call in a lane could not be answered")
+
+
+def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
     try:
         result = call()
     except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
@@ -87,6 +97,7 @@ class Lanes:
 
     def take(self) -> Lane:
         """Return the lane with the least to do."""
+        self._lanes = [lane for lane in self._lanes if lane.is_alive()]
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
         if lane is None or (lane.load and len(self._lanes) < self._size):
             lane = self._add()

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from ...compat import task_backends
 from ...exceptions import JobTimeout
 from ...job import Outcome
-from ...log import bind
+from ...safe_logging import get_logger
+from ...threads import DaemonThread
 from ..attempt import Attempt, put_off
 from ..connections import drop_all, tidy
 from ..courtesy import Courtesy
 from ..execute import execute, give_up
+from ..job_contexts import context_for_jobs
 from ..limits import GRACE, unstoppable
 from ..run import Run
 from ..timeouts import Alarm, Watch
 
-logger = logging.getLogger("django_loco.worker")
+logger = get_logger("django_loco.worker")
+
+#: Seconds between the interruption of a thread and its next job.
+PAUSE = 0.1
 
 #: Called with a run and its outcome, in whatever thread decided it.
 Report = Callable[[Run, Outcome], None]
@@ -64,7 +67,7 @@ class ThreadPool:
             with self._lock:
                 while len(self._threads) < min(self.size, held):
                     self._start_thread()
-        except RuntimeError:  # The system has no more threads. What nobody begins with is handed back in a second.
+        except BaseException:  # The system has no more threads. What nobody begins with is handed back in a second.
             logger.exception("Of %d threads for jobs only %d could be started", self.size, len(self._threads))
 
     def warm_up(self) -> None:
@@ -110,22 +113,52 @@ class ThreadPool:
         """How many threads were given up and still run."""
         return sum(thread.is_alive() for thread in self._abandoned)
 
-    def attend(self, run: Run) -> None:
-        """Run a job in the calling thread and report its outcome."""
+    def attend(self, run: Run, context: Context) -> None:
+        """Run a job in the calling thread, in a copy of ``context``, and report its outcome."""
         run.started = True
         try:
-            outcome = copy_context().run(execute, run, self._watch.call)
+            outcome = context.copy().run(execute, run, self._watch.call)
         except BaseException as error:
             logger.exception("Job %s could not be run", run.job.id)
-            outcome = put_off(run.job, error) if run.settle() else None
+            outcome = run.settled_on(put_off(run.job, error))
         tidy()
         if outcome is not None:
             self._report(run, outcome)
 
-    def settle_in(self) -> None:
-        """Make the Tasks backend in the calling thread's context; each job's own context then finds it there."""
-        bind(component="worker")
-        task_backends[self._alias]
+    def recover(self, run: Run, error: BaseException) -> None:
+        """Report a run that was left without an end, by a thread that ``error`` has interrupted."""
+        outcome = run.settled_on(put_off(run.job, error))
+        if outcome is not None:
+            self._report(run, outcome)
+
+    def mend(self) -> None:
+        """Replace threads that have died, though none should; called now and then by the fetcher."""
+        if self._closed.is_set():
+            return
+        for thread in self._dead():
+            logger.critical("The thread %s has died and is replaced", thread.name)
+            run, thread.attends = thread.attends, None
+            if run is not None:
+                self.recover(run, RuntimeError(f"the thread {thread.name} has died"))
+            with self._lock:
+                self._start_thread()
+                self._threads.remove(thread)
+
+    @property
+    def missing(self) -> int:
+        """How many threads have died and are not replaced yet."""
+        return 0 if self._closed.is_set() else len(self._dead())
+
+    def _dead(self) -> list[JobThread]:
+        return [thread for thread in tuple(self._threads) if not thread.is_alive()]
+
+    def pause(self) -> None:
+        """Wait a moment, or for the end of the pool."""
+        self._closed.wait(PAUSE)
+
+    def settle_in(self) -> Context:
+        """Return the context of which each job of the calling thread gets a copy."""
+        return context_for_jobs(self._alias)
 
     def next_run(self) -> Run | None:
         """Wait for a run to attend to; ``None``: the pool is closed.
@@ -171,40 +204,64 @@ class ThreadPool:
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Tell how a job that was given up has ended: the first thing that its thread's successor does."""
+        attempt.run.thread = threading.current_thread()
         error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
         error.add_note(f"When it was given up, its thread was at:\n{stack}")
-        self._report(attempt.run, copy_context().run(give_up, attempt, error))
+        self._report(attempt.run, Context().run(give_up, attempt, error))
 
 
-class JobThread(threading.Thread):
+class JobThread(DaemonThread):
     """One thread of a pool: takes runs until the pool is closed, or until it has been given up itself."""
 
     def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None, *, rests: bool = False) -> None:
         """``first`` is to be done before the first run; ``rests``: see ``courtesy``."""
-        super().__init__(name=name, daemon=True)
+        super().__init__(name=name)
         self.given_up = False
-        self.busy = False
-        """Whether it is inside a job."""
+        self.attends: Run | None = None
+        """What it is busy with."""
         self._pool = pool
         self._first = first
         self._rests = rests
 
     def run(self) -> None:
-        """Work until there is no more to do."""
-        self._pool.settle_in()
-        if self._first is not None:
-            self._first()
-        while not self.given_up and (run := self._pool.next_run()) is not None:
-            self.busy = True
-            begun = time.thread_time()
-            self._pool.attend(run)
-            self.busy = False
-            if self._rests:
-                self._pool.rest(time.thread_time() - begun)
+        """Work until there is no more to do, whatever is raised in here from outside of a job."""
+        while not self._has_worked():
+            self._pool.pause()
         drop_all()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is inside a job."""
+        return self.attends is not None
 
-def stack_of(thread: threading.Thread) -> str:
+    def _has_worked(self) -> bool:
+        try:
+            self._work()
+        except BaseException as error:
+            logger.critical("The thread %s was interrupted and goes on", self.name, exc_info=True)
+            run, self.attends = self.attends, None
+            if run is not None:
+                self._pool.recover(run, error)
+            return False
+        return True
+
+    def _work(self) -> None:
+        context = self._pool.settle_in()
+        first, self._first = self._first, None
+        if first is not None:
+            first()
+        while not self.given_up and (run := self._pool.next_run()) is not None:
+            self.attends, run.thread = run, self
+            begun = time.thread_time()
+            self._pool.attend(run, context)
+            self.attends = None
+            if run.thread is self:
+                run.thread = None
+            if self._rests:
+                self._pool.rest(time.thread_time() - begun)
+
+
+def stack_of(thread: DaemonThread) -> str:
     """Return where ``thread`` is now, in the form of a traceback."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
     return "".join(traceback.format_stack(frame))

@@ -9,6 +9,8 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from django_loco.exceptions import JobTimeout
 from django_loco.tasks import task
 
@@ -25,6 +27,18 @@ events = Events()
 told: list[Any] = []
 #: Leaks from one job into the next, unless each has a context of its own.
 leaky: ContextVar[str] = ContextVar("leaky", default="clean")
+
+#: Where whoever runs notes what it does: a list that is changed, not replaced.
+notes: ContextVar[list[str]] = ContextVar("notes")
+
+
+def noted(what: str) -> list[str]:
+    """Add ``what`` to the notes of the present context; return them all."""
+    found = notes.get(None)
+    if found is None:
+        notes.set(found := [])
+    found.append(what)
+    return found
 
 
 def patiently(event: threading.Event) -> None:
@@ -164,6 +178,29 @@ async def aleak() -> str:
     found = leaky.get()
     leaky.set("dirty")
     return found
+
+
+@task
+def note(what: str) -> list[str]:
+    return noted(what)
+
+
+@task
+async def anote(what: str) -> list[str]:
+    noted(what)
+    return await sync_to_async(noted)(f"{what} in a thread")
+
+
+@task
+def note_and_fail(what: str) -> None:
+    noted(what)
+    raise ValueError
+
+
+@task
+async def anote_and_fail(what: str) -> None:
+    noted(what)
+    raise ValueError
 
 
 @task

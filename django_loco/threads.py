@@ -1,0 +1,24 @@
+"""The threads of django-loco. The linter refuses ``threading.Thread`` elsewhere in the package."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import Context
+from typing import Any
+
+
+class DaemonThread(threading.Thread):  # noqa: TID251 - here alone
+    """A daemon thread that inherits no ``contextvars`` from the thread that starts it.
+
+    A worker is often started by the first request or job that needs it, and would keep that one's context for as long
+    as the process lives. Python copies the context to new threads on free-threaded builds of 3.14, and on others with
+    ``-X thread_inherit_context=1``; the SDK of Sentry copies its scopes on every version.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """``options`` are those of ``threading.Thread``."""
+        super().__init__(**options, daemon=True)
+
+    def start(self) -> None:
+        """Start it. Raises ``RuntimeError`` if the system has no more threads."""
+        Context().run(super().start)
