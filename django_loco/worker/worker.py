@@ -234,7 +234,7 @@ class Worker(Component):
         ``missing``
             threads for jobs that have died and are not replaced yet; 0 as a rule.
         ``trouble``
-            what is wrong at the moment with the queue or the threads, or keeps suspects from running; empty if nothing is.
+            what is wrong now with the queue or the threads, or keeps suspects from running; empty if nothing is.
         ``stuck``
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
