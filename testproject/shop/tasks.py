@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,10 @@ from .service import ServiceUnavailable
 
 BATCH = 500
 OFFERS = 50
+#: A line in the log for each so many products.
+TOLD = 250
+
+logger = logging.getLogger(__name__)
 
 
 class OnPurpose(Exception):
@@ -28,12 +33,16 @@ class OnPurpose(Exception):
 def index_product(pk: int, run: str = "") -> None:
     """Bring one product into the index: a read, and a call that takes 50 ms."""
     search.put(Product.objects.get(pk=pk), run)
+    if pk % TOLD == 0:
+        logger.info("product %d is in the index", pk)
 
 
 @task(queue_name="index", max_attempts=5, retry_on=[ServiceUnavailable], timeout=30)
 async def index_product_async(pk: int, run: str = "") -> None:
     """The same on the event loop, where a waiting job costs no thread."""
     await search.aput(await Product.objects.aget(pk=pk), run)
+    if pk % TOLD == 0:
+        logger.info("product %d is in the index", pk)
 
 
 @task(queue_name="index", max_attempts=5, retry_on=[ServiceUnavailable], timeout=60)
@@ -41,6 +50,7 @@ def index_batch(pks: list[int], run: str = "") -> int:
     """Bring many products into the index in one call; return how many."""
     products = list(Product.objects.filter(pk__in=pks))
     search.put_many(products, run)
+    logger.info("%d products are in the index", len(products))
     return len(products)
 
 
@@ -57,6 +67,7 @@ def refresh_prices() -> int:
         Product.objects.bulk_update(products, ["price"])
         PriceRefresh.objects.create(changed=len(products))
         index_batch.using(queue_name="default").enqueue([product.pk for product in products])
+    logger.info("%d prices have changed", len(products))
     return len(products)
 
 

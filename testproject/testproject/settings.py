@@ -53,7 +53,7 @@ STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
-# Each job is worth two lines at INFO; for 2,500 at once those that fail will do.
+# Each job is worth two lines at INFO; for 2,500 at once those that fail will do, and what the tasks log themselves.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
