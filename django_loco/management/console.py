@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.log import AdminEmailHandler
 
 from ..compat import TASKS_LOGGER
-from ..log import JSONFormatter, LabelFormatter, PlainFormatter
+from ..log import JSONFormatter, LabelFormatter, PlainFormatter, bound
 from ..safe_logging import get_logger
 from ..streams import is_standard, nonblocking
 
@@ -38,8 +38,9 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
     2. What django-loco and Django's tasks log from ``INFO`` on, and uvicorn of requests, is shown, also where
        ``LOGGING`` would not (Django's default shows it with ``DEBUG`` only) but never twice. A level set for these
        loggers is respected.
-    3. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
-    4. No line waits for a stream that takes nothing; see ``streams``. What jobs print goes out line by line: handlers
+    3. So is what jobs log from ``INFO`` on, by whatever logger, unless the project has handlers for all loggers.
+    4. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
+    5. No line waits for a stream that takes nothing; see ``streams``. What jobs print goes out line by line: handlers
        no longer flush it.
 
     ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
@@ -59,6 +60,7 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
         _label(handler, component, form, colour=colour)
     for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)  # noqa: TID251 - to set it up
+    _show_jobs(component, form, colour=colour)
 
 
 def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
@@ -114,6 +116,16 @@ def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | N
         logger.addHandler(handler)
 
 
+def _show_jobs(component: str, form: str, *, colour: bool | None) -> None:
+    root = logging.root
+    if root.handlers or root.level != logging.WARNING:  # Python's own level: the project has not set any
+        return
+    root.setLevel(logging.INFO)
+    handler = _JobHandler(root)
+    _label(handler, component, form, colour=colour)
+    root.addHandler(handler)
+
+
 class _LastResort(logging.StreamHandler[Any]):
     """Shows what has no handler at all. Python's own cannot be given another stream."""
 
@@ -135,10 +147,23 @@ class _OwnHandler(logging.StreamHandler[Any]):
         return not any(_takes(handler, record) for handler in self._others()) and bool(super().filter(record))
 
     def _others(self) -> Iterator[logging.Handler]:
-        logger: logging.Logger | None = self.logger
-        while logger:
-            yield from (handler for handler in logger.handlers if handler is not self)
-            logger = logger.parent if logger.propagate else None
+        return (handler for handler in _handlers_of(self.logger) if not isinstance(handler, _OwnHandler))
+
+
+class _JobHandler(_OwnHandler):
+    """Shows on stderr what jobs log, and what has no other handler, as Python's last resort does."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Refuse what is shown anyway, and what is neither a job's nor worth a look."""
+        others = [handler for handler in _handlers_of(logging.getLogger(record.name)) if handler is not self]  # noqa: TID251
+        is_wanted = bound("job_id") or (record.levelno >= logging.WARNING and not others)
+        return bool(is_wanted) and not any(isinstance(each, _OwnHandler) or _takes(each, record) for each in others)
+
+
+def _handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    while logger:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
 
 
 def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:

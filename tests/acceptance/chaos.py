@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import time
 from collections import Counter
@@ -74,7 +76,13 @@ def keys(site, prefix):
 def redis_queue(site):
     """The queue of a site whose jobs are in Redis."""
     options = site.settings.get("TASKS", {}).get("default", {}).get("OPTIONS", {})
-    return RedisQueue("default", options) if options.get("queue") == "redis" else None
+    return _redis_queue(json.dumps(options)) if options.get("queue") == "redis" else None
+
+
+@functools.cache
+def _redis_queue(options):
+    """One for each server: its connections are not left to the garbage collector."""
+    return RedisQueue("default", json.loads(options))
 
 
 def story(site, count):

@@ -8,12 +8,14 @@ import logging.config
 import sys
 import threading
 import warnings
+from contextvars import copy_context
 
 import pytest
 from django.test import override_settings
 from django.utils.log import DEFAULT_LOGGING
 
 from django_loco.compat import TASKS_LOGGER
+from django_loco.log import bind
 from django_loco.management.console import set_up_console, wants_colour
 
 
@@ -210,3 +212,34 @@ def test_files_are_left_alone(console, tmp_path):
     assert (tmp_path / "log").read_text() == "hello\n"
     assert len(console.lines) == 1
     logging.getLogger().handlers[0].close()
+
+
+def test_what_a_job_logs_is_shown_from_info_on(console):
+    configure()
+    logging.root.handlers.clear()  # pytest's
+    set_up_console("worker")
+    logger = logging.getLogger("shop")
+    logger.info("not in a job")
+    labelled(lambda: (logger.info("%s in a job", "done"), logger.debug("nobody cares")))
+    labelled(lambda: logging.getLogger("django_loco.worker").info("ours, once"))
+    logger.warning("worth a look")
+    assert [line.partition("] ")[2].partition("] ")[2] for line in console.lines] == [
+        "send#12345678/1 done in a job",
+        "send#12345678/1 ours, once",
+        "WARNING: worth a look",
+    ]
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_a_project_that_has_set_up_the_root_logger_keeps_it(console, level):
+    configure(**ON_CONSOLE, root={"handlers": ["console"], "level": level})
+    set_up_console("worker")
+    labelled(lambda: logging.getLogger("shop").info("in a job"))
+    assert len(console.lines) == (level == "INFO")
+
+
+def labelled(action):
+    """Call ``action`` as a job does."""
+    context = copy_context()
+    context.run(bind, component="worker", job_id="00000000000000000000000012345678", task="shop.send", attempt=1)
+    context.run(action)
