@@ -7,6 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 
 from . import environment, serving
 from .aliases import check_aliases
@@ -35,7 +36,9 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, the rules for schedules, what runs beside a server, and the tuning of SQLite connections."""
+        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs."""
+        models: Any = self.models_module
+        post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         hosted.furnish_by(beside.furnish)
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [rules.keep]

@@ -3,6 +3,17 @@
 from .job import JobIdField, StoredJob
 from .lead import ScheduleLead
 from .schedule import Schedule, ScheduleState
+from .tag_triggers import keep_triggers
+from .waiting_tag import WaitingTag
 from .worker import StoredWorker
 
-__all__ = ["JobIdField", "Schedule", "ScheduleLead", "ScheduleState", "StoredJob", "StoredWorker"]
+__all__ = [
+    "JobIdField",
+    "Schedule",
+    "ScheduleLead",
+    "ScheduleState",
+    "StoredJob",
+    "StoredWorker",
+    "WaitingTag",
+    "keep_triggers",
+]

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Func, Q, Value
+from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Replace
 
 from ..job import SUSPECT
@@ -83,6 +83,19 @@ class StoredJob(models.Model):
                 condition=Q(status="READY", lost__gte=SUSPECT),
                 name="django_loco_suspects",
             ),
+            # The same by queue, for workers of some queues or of jobs without tags. Workers of some tags find their
+            # jobs through ``WaitingTag``.
+            models.Index(
+                F("backend"),
+                F("is_async"),
+                Case(When(tags="[]", then=Value(0)), default=Value(1)),
+                F("queue_name"),
+                F("priority").desc(),
+                F("due_at"),
+                F("id"),
+                condition=Q(status="READY"),
+                name="django_loco_ready_by_queue",
+            ),
             models.Index(
                 fields=["backend", "lease_until"],
                 condition=Q(status="RUNNING"),
@@ -92,6 +105,12 @@ class StoredJob(models.Model):
                 fields=["backend", "finished_at"],
                 condition=Q(finished_at__isnull=False),
                 name="django_loco_finished",
+            ),
+            # For pages and commands that list or count finished jobs.
+            models.Index(
+                fields=["backend", "status", "queue_name", "-id"],
+                condition=Q(finished_at__isnull=False),
+                name="django_loco_finished_by_queue",
             ),
             # Of "series@member" what comes before the last "@", and with it, in the order of their ids.
             models.Index(

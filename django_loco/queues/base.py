@@ -207,8 +207,12 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status."""
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status.
+
+        With ``limit`` no number is higher than that: ``limit`` then stands for so many or more, which a page shows as
+        "1,000+". It lets a queue stop counting there; without it, millions of jobs may take a second.
+        """
 
     @abstractmethod
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:

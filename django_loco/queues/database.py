@@ -29,12 +29,13 @@ from ..compat import TaskResultStatus
 from ..exceptions import QueueRefused, QueueUnavailable
 from ..job import Job, JobSummary, Outcome
 from ..safe_logging import get_logger
+from . import overview
 from .base import Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
 from .engines import engine_of
 from .rows import Row
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, COUNTS, GET, LIST, OLDEST_DUE, PRUNE, SERIES
+from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, SERIES
 from .store import Store
 from .unreadable import log, outcomes_of, split
 from .waiter import Waiter
@@ -47,9 +48,9 @@ KEY_MEMORY = 3600.0
 #: the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
 HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
-NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column")
-#: Parameters that are SQL rather than values.
-FRAGMENTS = ("wanted", "having")
+NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
+#: More than there are jobs.
+NO_LIMIT = 2**62
 
 
 class DatabaseQueue(Queue):
@@ -166,18 +167,20 @@ class DatabaseQueue(Queue):
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
-        status = status_of(status)
-        having = f"AND {self._store.names['status']} = '{status.value}'" if status else ""
-        return [shown_job_of(row) for row in self._run(LIST, having=having, limit=limit)]
+        with self._reached():
+            return [shown_job_of(row) for row in overview.newest(self._store, status_of(status), limit)]
 
-    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status."""
-        return counted(self._run(COUNTS))
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
+        most = NO_LIMIT if limit is None else limit
+        with self._reached():
+            counts = counted(overview.counts(self._store, most))
+        return {of: min(number, most) for of, number in counts.items() if number}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        wanted, parameters = self._store.wanted(Claim(worker_id="", lease=0, queues=queues))
-        rows = self._run(OLDEST_DUE, wanted=wanted, now=0, **parameters)
+        with self._reached():
+            rows = overview.oldest_due(self._store, queues)
         return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -234,9 +237,8 @@ class DatabaseQueue(Queue):
             logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
 
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
-        fragments = {name: given.pop(name) for name in FRAGMENTS if name in given}
         with self._reached():
-            return self._store.execute(self._store.sql(template, **fragments), **given)
+            return self._store.execute(self._store.sql(template), **given)
 
     def _waiter(self) -> Waiter:
         if not hasattr(self._local, "waiter"):

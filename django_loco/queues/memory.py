@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ..compat import TaskResultStatus
 from ..exceptions import QueueFull
-from ..job import READY, Job, JobSummary, Outcome, utcnow
+from ..job import READY, RUNNING, Job, JobSummary, Outcome, utcnow
 from . import spool
 from .base import Claim, Queue, status_of
 from .keys import Keys
@@ -165,13 +165,16 @@ class MemoryQueue(Queue):
         """Return jobs, the newest first."""
         status = status_of(status)
         with self._changed:
-            jobs = (job for job in self._all() if status is None or job.status == status)
-            return nlargest(limit, jobs, key=lambda job: job.id)
+            newest = nlargest(limit, self._ids(status))
+            return [job for job_id in newest if (job := self._known(job_id))]
 
-    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status."""
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
         with self._changed:
-            return dict(Counter((job.queue_name, job.status) for job in self._all()))
+            others = itertools.chain((hold.job for hold in self._held.values()), self._finished.values())
+            counts = Counter((job.queue_name, job.status) for job in others)
+            counts.update({(name, READY): number for name, number in self._waiting.counts().items()})
+        return dict(counts) if limit is None else {of: min(number, limit) for of, number in counts.items()}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
@@ -247,9 +250,14 @@ class MemoryQueue(Queue):
         hold = self._held.get(job_id)
         return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
 
-    def _all(self) -> Iterator[Job]:
-        held = (hold.job for hold in self._held.values())
-        return itertools.chain(self._waiting, held, self._finished.values())
+    def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
+        if status is None:
+            return itertools.chain(self._waiting.ids(), self._held, self._finished)
+        if status == READY:
+            return self._waiting.ids()
+        if status == RUNNING:
+            return self._held
+        return (job.id for job in self._finished.values() if job.status == status)
 
     def _require_room(self, more: int) -> None:
         if self._max_waiting is not None and len(self._waiting) + more > self._max_waiting:

@@ -24,7 +24,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..job import Job
 from .base import Claim
+from .lines import best_of
 from .patience import heeding
+from .postgres_lines import CLAIM_BEST, FEW, LINE, MORE, MORE_OF_LINE, NEWEST
 from .postgres_wait import Debounce, channel_of, text_of
 from .rows import COLUMNS, TIMES, Row, row_of
 from .store import HELD as KEPT
@@ -99,6 +101,11 @@ class PostgresStore(Store):
     contains: ClassVar[str] = "strpos"
     id_now: ClassVar[str] = ID_NOW
     last_error: ClassVar[str] = LAST_ERROR
+    tag_of_word: ClassVar[str] = "%({})s"
+    few: ClassVar[str] = FEW
+    is_in: ClassVar[str] = "= ANY (ARRAY({}))"
+    id_apart: ClassVar[str] = "CAST({} AS text)"
+    newest_of_lines: ClassVar[str] = NEWEST
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -117,20 +124,23 @@ class PostgresStore(Store):
         rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
         return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), told=json.dumps(rows)))
 
-    def claim(self, claim: Claim) -> list[Row]:
+    def claim_of_all(self, claim: Claim) -> list[Row]:
         """Take due jobs in one statement."""
         wanted, parameters = self.wanted(claim)
-        return self.execute(
-            self.sql(CLAIM, wanted=wanted),
-            threads=claim.threads,
-            coroutines=claim.coroutines,
-            room=max(claim.threads, claim.coroutines),
-            worker_id=claim.worker_id,
-            clock=self.wall_time(),
-            now=claim.ahead,
-            until=claim.lease,
-            **parameters,
-        )
+        room = max(claim.threads, claim.coroutines)
+        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self._told(claim), **parameters)
+
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Take the best candidates. If others have taken all of them, look at more."""
+        sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a line of each tag
+        room, best = max(claim.threads, claim.coroutines), _best(claim, found, copies)
+        for more in MORE:
+            told = json.dumps([dict(zip(LINE, line, strict=True)) for line in best])
+            number = {"entries": room + max(MORE_OF_LINE, more // len(best)), "candidates": (room + more) * copies}
+            if rows := self.execute(sql, lines=told, **number, **self._told(claim), **parameters):
+                return rows
+            best = found
+        return []
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
@@ -201,9 +211,19 @@ class PostgresStore(Store):
         inserted = ", ".join(self.names[column] for column in COLUMNS)
         return self.sql(INSERT, inserted=inserted, values=", ".join(map(_value, COLUMNS)), typed=_typed(COLUMNS))
 
+    def _told(self, claim: Claim) -> dict[str, Any]:
+        room = {"threads": claim.threads, "coroutines": claim.coroutines}
+        lease = {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
+        return room | lease
+
     def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
         told = {"channel": self._channel, "window": text_of(window)}
         return self.execute(self.sql(NOTIFYING, sql=sql), **told, **parameters)
+
+
+def _best(claim: Claim, found: Sequence[Row], copies: int) -> Sequence[Row]:
+    of_threads, of_coroutines = ([line for line in found if line[0] is kind] for kind in (False, True))
+    return [*best_of(of_threads, claim.threads * copies), *best_of(of_coroutines, claim.coroutines * copies)]
 
 
 def _typed(fields: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ from django.core.checks import CheckMessage
 
 from ..compat import TaskResultStatus
 from ..exceptions import LocoConfigurationError, QueueUnavailable
-from ..job import FAILED, READY, Job, JobSummary, Outcome, utcnow
+from ..job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
 from .base import Claim, Queue, status_of
 from .redis_check import check
 from .redis_registry import RedisRegistry
@@ -196,16 +196,23 @@ class RedisQueue(Queue):
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
+        if status == RUNNING:
+            held = sorted((job_id.decode() for job_id in self._ask("ZRANGE", "leases", 0, -1)), reverse=True)
+            return [job for job in self._shown(lines(held[:limit])) if job.status == RUNNING] if held else []
         if status is not None:  # a look that can stop when it has them all
             limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
         return list(islice(self._newest(status, limit), limit))
 
-    def counts(self) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status."""
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status. They are kept, so that ``limit`` saves nothing."""
         answer = self._ask("HGETALL", "counts")
         pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
         counts = {tuple(field.decode().split("\t")): int(count) for field, count in pairs}
-        return {(json.loads(name), TaskResultStatus(has)): count for (name, has), count in counts.items() if count}
+        return {
+            (json.loads(name), TaskResultStatus(has)): count if limit is None else min(count, limit)
+            for (name, has), count in counts.items()
+            if count
+        }
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""

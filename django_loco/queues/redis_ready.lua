@@ -14,7 +14,7 @@ end
 
 -- Calls `visit` with every line of `key` between the bounds: the line, and the first place in it.
 local function hop(key, from, to, visit)
-  while true do
+  while from ~= to do
     local place = redis.call('ZRANGEBYLEX', key, from, to, 'LIMIT', 0, 1)[1]
     if not place then
       return

@@ -21,7 +21,7 @@ class Script:
 ENQUEUE = Script("jobs states index ready tagged deferred once counts series", "enqueue")
 EXCHANGE = Script(
     "jobs states ready tagged deferred held leases finished failed once counts",
-    *("ready", "finish", "fetch", "show", "exchange"),
+    *("ready", "best", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
 CLOCK = Script("leases", "clock")

@@ -211,7 +211,12 @@ def needle_of_tag(tag: str) -> str:
     JSON text has a bare line break only where we put one: before the quote that opens a tag. From there on the
     text cannot agree with the needle and be another tag.
     """
-    return f"\n{json.dumps(tag)}"
+    return f"\n{word_of_tag(tag)}"
+
+
+def word_of_tag(tag: str) -> str:
+    """Return a tag as it is in the text of tags."""
+    return json.dumps(tag)
 
 
 def text_of_options(options: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ lost, and the kill of a process takes back nothing.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -36,7 +37,9 @@ from ..job import Job, utcnow
 from ..safe_logging import get_logger
 from . import BUILT_IN, DEFAULT
 from .base import MOMENT, Claim
+from .lines import best_of
 from .rows import COLUMNS, Row, row_of, stored_time
+from .sqlite_lines import CLAIM_BEST, NEWEST
 from .store import Store
 
 #: The first one with ``RETURNING``.
@@ -75,6 +78,10 @@ class SQLiteStore(Store):
     contains: ClassVar[str] = "instr"
     plain: ClassVar[str] = "+"
     last_error: ClassVar[str] = LAST_ERROR
+    by_index: ClassVar[str] = "INDEXED BY {index}"
+    id_apart: ClassVar[str] = "+{}"
+    newest_of_lines: ClassVar[str] = NEWEST
+    tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -107,7 +114,7 @@ class SQLiteStore(Store):
                     stored.add(job.id)
         return stored
 
-    def claim(self, claim: Claim) -> list[Row]:
+    def claim_of_all(self, claim: Claim) -> list[Row]:
         """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
         wanted, parameters = self.wanted(claim)
         room = {False: claim.threads, True: claim.coroutines}
@@ -124,6 +131,23 @@ class SQLiteStore(Store):
                 taken = self.execute(sql, now=claim.ahead, until=claim.lease, **level, **parameters)
                 room[is_async] -= len(taken)
                 rows += taken
+        return rows
+
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Take the best of both kinds of jobs."""
+        sql = self.sql(CLAIM_BEST, **shape)
+        copies = max(1, len(claim.tags or ()))  # a job is in a line of each of its tags
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
+        rows: list[Row] = []
+        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+            for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
+                if of_kind := [line for line in found if line[0] == is_async]:
+                    told = {
+                        "lines": json.dumps(best_of(of_kind, room * copies)),
+                        "room": room,
+                        "entries": room * copies,
+                    }
+                    rows += self.execute(sql, now=claim.ahead, **told, **parameters)
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:

@@ -103,8 +103,21 @@ MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} IN ({ahead}) RETURNING 
 
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
 LIST = """
-    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s {having}
+    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s
     ORDER BY {id} DESC LIMIT %(limit)s
+"""
+#: What waits is in no index in the order of ids. As a rule there is enough of it among the newest jobs.
+LIST_AMONG_NEWEST = """
+    SELECT {columns} FROM (SELECT * FROM {job} ORDER BY {id} DESC LIMIT %(window)s) AS newest
+    WHERE {backend} = %(alias)s AND {status} = %(status)s
+    ORDER BY {id} DESC LIMIT %(limit)s
+"""
+#: If not, it is read from an index in another order and sorted.
+LIST_SORTED = """
+    SELECT {columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
+"""
+SORTED = """
+    SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} ORDER BY {id_apart} DESC LIMIT %(limit)s
 """
 #: A once-key without what follows its last "@". Both engines have it in an index, in these words.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
@@ -113,9 +126,9 @@ SERIES = """
     WHERE {backend} = %(alias)s AND {key} IS NOT NULL AND {series_of_key} = %(series)s
     ORDER BY {id} DESC LIMIT %(limit)s
 """
-COUNTS = """
-    SELECT {queue_name}, {status}, count(*) FROM {job}
-    WHERE {backend} = %(alias)s GROUP BY {queue_name}, {status}
+COUNT_RUNNING = """
+    SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
+    WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
 """
 #: Not what somebody has made ready by hand to be run once more.
 PRUNE = """

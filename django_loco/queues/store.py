@@ -18,8 +18,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import LocoConfigurationError
 from ..job import READY, SUSPECT, Job, Outcome, first_id, utcnow
+from . import lines, wanted
 from .base import Claim
-from .rows import COLUMNS, Row, needle_of_tag, text_of_errors, text_of_time, text_of_workers
+from .rows import COLUMNS, Row, text_of_errors, text_of_time, text_of_workers
 from .shown_rows import SUMMARY
 from .statements import (
     AHEAD,
@@ -61,6 +62,24 @@ class Store(ABC):
     last_error: ClassVar[str]
     """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
 
+    newest_of_lines: ClassVar[str]
+    """The statement for the newest jobs of all lines together."""
+
+    tag_of_word: ClassVar[str]
+    """The SQL of a tag as ``WaitingTag`` has it, with the name of a parameter in braces that is its JSON word."""
+
+    few: ClassVar[str] = "TRUE"
+    """A condition that is true. An engine may make the planner expect few rows by it; ``{0}`` is a text in each."""
+
+    by_index: ClassVar[str] = ""
+    """The SQL that tells the engine which index of a table to use: the one that is called ``{index}``."""
+
+    is_in: ClassVar[str] = "IN ({})"
+    """The SQL that tells of an id whether it is one of a few that a statement finds."""
+
+    id_apart: ClassVar[str]
+    """The SQL of a job's id that sorts as the id does, but for which the engine does not look to an index."""
+
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""
     """What is put before a column that is to be compared without an index."""
@@ -88,8 +107,15 @@ class Store(ABC):
         """Store new jobs, all or none; return the ids of those whose key was new."""
 
     @abstractmethod
-    def claim(self, claim: Claim) -> list[Row]:
-        """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
+    def claim_of_all(self, claim: Claim) -> list[Row]:
+        """Claim jobs by looking at all of them in the order in which they are to run."""
+
+    @abstractmethod
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Claim jobs of the lines that ``DUE_LINES`` has ``found``.
+
+        ``shape`` and ``parameters`` are what ``wanted_lines`` returned.
+        """
 
     @abstractmethod
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
@@ -115,6 +141,18 @@ class Store(ABC):
         """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
         return nullcontext()
 
+    def claim(self, claim: Claim) -> list[Row]:
+        """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
+        number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
+        if (claim.queues is None and claim.tags is None) or number > lines.MOST_LINES:
+            return self.claim_of_all(claim)
+        if claim.threads <= 0 and claim.coroutines <= 0:
+            return []
+        shape, parameters = self.wanted_lines(claim)
+        rows = self.execute(self.sql(lines.DUE_LINES, **shape), now=claim.ahead, **parameters)
+        found = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
+        return self.claim_of_lines(claim, found, shape, **parameters) if found else []
+
     def claim_suspect(self, claim: Claim) -> list[Row]:
         """Hand one suspect that is due to a worker, if there is one; return its row as ``claim`` does."""
         due, parameters = self._due_suspects(claim)
@@ -135,10 +173,10 @@ class Store(ABC):
 
     def _due_suspects(self, claim: Claim) -> tuple[str, dict[str, Any]]:
         """Return the SQL that finds suspects of the queues, tags and kinds of ``claim``, and its parameters."""
-        wanted, parameters = self.wanted(claim)
+        condition, parameters = self.wanted(claim)
         if not (claim.threads and claim.coroutines):
-            wanted += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
-        return self.sql(DUE_SUSPECTS) + wanted, dict(parameters)
+            condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
+        return self.sql(DUE_SUSPECTS) + condition, dict(parameters)
 
     def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
         """Store how jobs ended; return the ids of those that were held under their tokens."""
@@ -204,23 +242,21 @@ class Store(ABC):
         """Return the text of a statement."""
         key = (template, *fragments.values())
         if key not in self._texts:
-            self._texts[key] = template.format(**self.names, **fragments)
+            text, names = template, self.names | fragments
+            while "{" in text:  # a fragment may have names in it
+                text = text.format(**names)
+            self._texts[key] = text
         return self._texts[key]
 
     def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
-        queues = {f"queue_{number}": name for number, name in enumerate(claim.queues or ())}
-        tags = {f"tag_{number}": needle_of_tag(tag) for number, tag in enumerate(claim.tags or ())}
-        conditions = []
-        if claim.queues is not None:
-            names = ", ".join(f"%({name})s" for name in queues)
-            conditions.append(f"{self.names['queue_name']} IN ({names})" if queues else "FALSE")
-        if claim.tags is not None:
-            found = (f"{self.contains}({self.names['tags']}, %({name})s) > 0" for name in tags)
-            conditions.append(_any(found) if claim.tags else f"{self.names['tags']} = '[]'")
-        if claim.suspects is False:
-            conditions.append(f"{self.names['lost']} < {SUSPECT}")
-        return "".join(f" AND {condition}" for condition in conditions), queues | tags
+        return wanted.condition(claim, self.names, self.contains)
+
+    def wanted_lines(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the fragments for ``lines`` that lead to the queues and tags of ``claim``, and their parameters."""
+        condition, parameters = self.wanted(claim)
+        shape, words = wanted.lines_of(claim, self.tag_of_word)
+        return shape | {"wanted": condition}, parameters | words
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -238,6 +274,9 @@ class Store(ABC):
         read = {name: self.read(column, kinds[name]) for name, column in names.items()}
         names |= {moment: self.at(moment) for moment in MOMENTS}
         names |= {
+            "tag": quote("tag"),
+            "job_id": quote("job_id"),
+            "waiting_tag": quote("django_loco_waiting_tag"),
             "job": quote(model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
@@ -246,6 +285,11 @@ class Store(ABC):
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
             "now_read": self.read(self.at("now"), "DateTimeField"),
             "random_text": self.random_text,
+            "id_apart": self.id_apart.format(names["id"]),
+            "by_index": self.by_index,
+            "few_marks": self.few.format("CAST(marks.mark AS text)"),
+            "few_told": self.few.format("told.queue_name"),
+            "few_lines": self.few.format("lines.queue_name"),
             "skip_locked": self.skip_locked,
             "plain": self.plain,
             "id_now": self.id_now,
@@ -265,10 +309,6 @@ def is_due(run_after: Iterable[datetime | None]) -> bool:
 def ids(rows: Iterable[Row]) -> set[str]:
     """Return the job ids in the first column."""
     return {row[0] if isinstance(row[0], str) else row[0].hex for row in rows}
-
-
-def _any(conditions: Iterable[str]) -> str:
-    return f"({' OR '.join(conditions) or 'FALSE'})"
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
@@ -33,8 +34,16 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def __iter__(self) -> Iterator[Job]:
-        return iter(self._jobs.values())
+    def ids(self) -> Iterable[str]:
+        """Return the ids of all jobs that wait, the latest to arrive first."""
+        return reversed(self._jobs)
+
+    def counts(self) -> Counter[str]:
+        """Return how many jobs wait in each queue."""
+        counts = Counter(self._jobs[job_id].queue_name for _, job_id in self._deferred)
+        for (_, queue_name, _), line in self._lines.items():
+            counts[queue_name] += len(line)
+        return counts
 
     def get(self, job_id: str) -> Job | None:
         """Return a waiting job."""

@@ -96,6 +96,27 @@ class FetchContract(ContractCase):
         assert self.fetch(tags=("a",)) == []
         assert [job.tags for job in self.fetch(tags=None)] == [("ab",)]
 
+    def test_the_order_holds_across_queues_and_tags(self) -> None:
+        tags: list[tuple[str, ...]] = [(), ("t",), ("u", "t"), ("u",), ("v",)]
+        jobs = [
+            self.job(queue_name=name, tags=tags[number], priority=priority, age=7 * number % 5)
+            for name in ("a", "b", "c")
+            for number in range(5)
+            for priority in (-5, 0, 5)
+        ]
+        self.queue.enqueue(random.sample(jobs, len(jobs)))
+        left = sorted(jobs, key=lambda job: (-job.priority, job.due_at, job.id))
+        claims: list[dict[str, Any]] = [
+            {"queues": ("c", "a")},
+            {"tags": ("u", "t")},
+            {"tags": ()},
+            {"queues": ("b",), "tags": ("t", "v")},
+        ]
+        for wanted in claims:
+            accepted = [job for job in left if _accepts(job, **wanted)]
+            assert [job.id for job in self.fetch(threads=7, **wanted)] == [job.id for job in accepted[:7]], wanted
+            left = [job for job in left if job not in accepted[:7]]
+
     def test_no_tag_is_taken_for_another(self) -> None:
         self.queue.enqueue([self.job(tags=(tag,)) for tag in TAGS])
         for tag in TAGS:
@@ -125,3 +146,9 @@ class FetchContract(ContractCase):
         taken += [job.id for job in self.fetch()]
         assert sorted(taken) == sorted(job.id for job in jobs)
         assert self.queue.counts()["default", SUCCESSFUL] >= 1_000
+
+
+def _accepts(job: Job, queues: tuple[str, ...] | None = None, tags: tuple[str, ...] | None = None) -> bool:
+    if queues is not None and job.queue_name not in queues:
+        return False
+    return tags is None or (not set(tags).isdisjoint(job.tags) if tags else not job.tags)

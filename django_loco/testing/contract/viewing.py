@@ -40,6 +40,23 @@ class ViewContract(ContractCase):
         self.queue.enqueue([self.job(queue_name="b"), self.job(queue_name="b", run_after=in_seconds(60))])
         assert self.queue.counts() == {("a", READY): 1, ("a", SUCCESSFUL): 2, ("b", READY): 2}
 
+    def test_a_count_can_end_early(self) -> None:
+        self.queue.enqueue(
+            [self.job(queue_name=name, tags=tags) for name in "aab" for tags in ((), ("t",), ("u", "t"))]
+        )
+        self.queue.finish([done(job) for job in self.fetch(queues=("a",), threads=3)])
+        exact = {("a", READY): 3, ("a", SUCCESSFUL): 3, ("b", READY): 3}
+        assert self.queue.counts() == self.queue.counts(limit=3) == self.queue.counts(limit=100) == exact
+        assert self.queue.counts(limit=2) == dict.fromkeys(exact, 2)
+
+    def test_the_newest_of_several_queues_are_listed_first(self) -> None:
+        jobs = [self.job(queue_name=name) for name in "abcab"]
+        self.queue.enqueue(jobs)
+        newest = sorted((job.id for job in jobs), reverse=True)
+        assert [job.id for job in self.queue.list(status=READY, limit=3)] == newest[:3]
+        self.queue.finish([done(job) for job in self.fetch()])
+        assert [job.id for job in self.queue.list(status=SUCCESSFUL, limit=3)] == newest[:3]
+
     def test_the_oldest_due(self) -> None:
         deferred = self.job(queue_name="a", run_after=in_seconds(3600), priority=5)
         oldest = self.job(queue_name="b", age=60, priority=-5, is_async=True)

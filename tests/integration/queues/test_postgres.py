@@ -190,7 +190,6 @@ def test_a_server_that_is_away_is_unavailable_until_it_is_back(postgres):
 def test_leases_follow_the_databases_clock(queue, monkeypatch):
     queue.enqueue([job()])
     long_ago = job().enqueued_at.replace(year=2000)
-    monkeypatch.setattr("django_loco.queues.postgres.utcnow", lambda: long_ago)
     monkeypatch.setattr("django_loco.queues.store.utcnow", lambda: long_ago)
     [held] = fetch(queue)
     assert held.started_at == long_ago

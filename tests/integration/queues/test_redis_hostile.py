@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -152,6 +153,30 @@ def test_a_tag_for_each_customer_slows_nobody_down(queue, client):
     assert queue.oldest_due() == jobs[10].enqueued_at
     looks = client.info("commandstats")["cmdstat_zrangebylex"]["calls"]
     assert looks < 30
+
+
+def test_many_tags_in_many_queues_slow_nobody_down(queue, client):
+    names, tags = (tuple(f"{letter}{number}" for number in range(most)) for letter, most in (("q", 60), ("t", 50)))
+    jobs = [job(queue_name=names[number % 60], tags=(tags[number // 60],)) for number in range(3_000)]
+    queue.enqueue(jobs)
+    for given in ({"tags": tags}, {"tags": tags, "queues": names}, {"tags": tags[10:], "queues": names[5:]}):
+        client.config_resetstat()
+        fetched = queue.fetch(replace(CLAIM, **given))
+        assert client.info("commandstats")["cmdstat_zrangebylex"]["calls"] < 400, given
+        accepted = (
+            one for one in jobs if one.tags[0] in given["tags"] and one.queue_name in given.get("queues", names)
+        )
+        assert [one.id for one in fetched] == [one.id for one in islice(accepted, 10)]
+        queue.finish([Outcome.released(one) for one in fetched])
+
+
+def test_tags_are_found_behind_many_others(queue):
+    others = [job(tags=("other",), queue_name=name, priority=5) for name in "ab" for _ in range(100)]
+    wanted = [job(tags=tags, queue_name=name) for name in "ba" for tags in (("x",), ("y", "x"), ("other", "y"))]
+    queue.enqueue([*others, *wanted])
+    fetched = queue.fetch(replace(CLAIM, tags=("x", "y"), threads=4))
+    fetched += queue.fetch(replace(CLAIM, tags=("y", "x", "z")))
+    assert [one.id for one in fetched] == [one.id for one in wanted]
 
 
 def test_a_job_with_several_tags_is_handed_over_once(queue, client):

@@ -296,7 +296,7 @@ def test_no_statement_of_the_hot_road_reads_the_whole_table(queue, monkeypatch):
 
     queue.enqueue([job() for _ in range(10)])
     monkeypatch.setattr(queue._store, "execute", explain)
-    held = queue.fetch(Claim(worker_id="w", lease=0, threads=5, queues=("default",)))
+    held = queue.fetch(Claim(worker_id="w", lease=0, threads=5))
     queue.rescue()
     queue.renew(held, 0)
     queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in held])

@@ -1,3 +1,4 @@
+from collections import Counter
 from datetime import timedelta
 
 from hypothesis import given
@@ -60,7 +61,8 @@ def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
         wanted = expected(left, claim)
         assert waiting.take(claim) == wanted
         left = [job for job in left if job not in wanted]
-        assert sorted(job.id for job in waiting) == sorted(job.id for job in left)
+        assert sorted(waiting.ids()) == sorted(job.id for job in left)
+        assert waiting.counts() == Counter(job.queue_name for job in left)
 
 
 @given(st.lists(jobs, max_size=12))
@@ -71,7 +73,7 @@ def test_deferred_jobs_line_up_when_they_are_due(given_jobs):
     waiting.promote(NOW)
     everything = Claim(worker_id="w", lease=30, threads=100, coroutines=100)
     assert waiting.take(everything) == expected(given_jobs, everything)
-    later = [job.due_at for job in waiting]
+    later = [waiting.get(job_id).due_at for job_id in waiting.ids()]
     assert waiting.next_due() == min(later, default=None)
 
 

@@ -1,0 +1,47 @@
+"""The table from which workers with ``--tags`` learn which jobs wait for them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from .job import JobIdField
+
+
+class WaitingTag(models.Model):
+    """One of the tags of a job that is ``READY``, with the columns that decide when the job runs.
+
+    An index has one entry for each row of its table, and a job has any number of tags. So there is a row here for each
+    tag, in which a worker with ``--tags`` finds its first jobs without looking at others. Triggers on the table of jobs
+    write these rows (``tag_triggers``), whatever changes a job: a worker, the admin, an older version of this package.
+    Jobs without tags have no rows.
+    """
+
+    backend = models.TextField()
+    is_async = models.BooleanField()
+    tag = models.TextField()
+    queue_name = models.TextField()
+    priority = models.SmallIntegerField()
+    due_at = models.DateTimeField()
+    job_id = JobIdField()
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_waiting_tag"
+        verbose_name = "tag of a waiting job"
+        required_db_features = ["supports_partial_indexes"]
+        indexes = [
+            # For workers of all queues, and of some.
+            models.Index(
+                fields=["backend", "is_async", "tag", "-priority", "due_at", "job_id"],
+                name="django_loco_tag",
+            ),
+            models.Index(
+                fields=["backend", "is_async", "tag", "queue_name", "-priority", "due_at", "job_id"],
+                name="django_loco_tag_by_queue",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.job_id}"

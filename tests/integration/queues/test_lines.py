@@ -1,0 +1,239 @@
+"""What a worker of some queues or tags pays does not depend on how many others wait, nor what lists and counts cost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.models import StoredJob, WaitingTag, keep_triggers
+from django_loco.queues import Claim
+from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.lines import MOST_LINES
+
+from ...conftest import ON_POSTGRES
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 20.0
+#: How many jobs the statements should not look at.
+MANY = 2_000
+CLAIM = Claim(worker_id="w", lease=60, threads=5, coroutines=5)
+CLAIMS = [
+    {"queues": ("mine",)},
+    {"queues": ("mine", "nobody's")},
+    {"tags": ("mine",)},
+    {"tags": ("mine", "yours")},
+    {"tags": ()},
+    {"queues": ("mine",), "tags": ("mine",)},
+    {"queues": ("mine",), "tags": ()},
+    {"queues": ("nobody's",)},
+    {"tags": ("nobody's",)},
+]
+OTHERS = {
+    "in another queue": {"queue_name": "other", "tags": ("other",)},
+    "without tags": {"queue_name": "other", "priority": 1},
+    "deferred": {"queue_name": "mine", "tags": ("mine",), "run_after": utcnow() + timedelta(days=1)},
+    "better and async": {"queue_name": "other", "tags": ("o", "p", "q"), "priority": 9, "is_async": True},
+}
+
+
+@pytest.fixture
+def queue():
+    yield DatabaseQueue("default", {})
+    if not ON_POSTGRES:  # statistics of jobs that are gone would make other tests fail
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE sqlite_master")
+            cursor.execute("DROP TABLE sqlite_stat1")
+        connection.close()
+
+
+def job(**given):
+    return Job(**{"task_path": "a.b", "backend": "default"} | given)
+
+
+def claim(**given) -> Claim:
+    return replace(CLAIM, **given)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from nodes(below)
+
+
+def is_long_scan(node: dict[str, Any]) -> bool:
+    """Whether a plan reads a table from its beginning, and much of it."""
+    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return node["Node Type"] == "Seq Scan" and rows > MANY // 2
+
+
+class Meter:
+    """Tells how much a database had to do: steps of SQLite's machine, or blocks that PostgreSQL has read."""
+
+    def __init__(self, queue: DatabaseQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.queue = queue
+        self.monkeypatch = monkeypatch
+        self.work = 0
+        self.scans: list[str] = []
+
+    def measure(self, act: Callable[[], object]) -> int:
+        self.work = 0
+        (self._measure_postgres if ON_POSTGRES else self._measure_sqlite)(act)
+        return self.work
+
+    def _measure_sqlite(self, act: Callable[[], object]) -> None:
+        def step() -> None:
+            self.work += 1
+
+        connection.ensure_connection()
+        connection.connection.set_progress_handler(step, 10)
+        act()
+        connection.connection.set_progress_handler(None, 10)
+
+    def _measure_postgres(self, act: Callable[[], object]) -> None:
+        execute = self.queue._store.execute
+
+        def explained(sql, **parameters):
+            with transaction.atomic():
+                [(plan,)] = execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", **parameters)
+                transaction.set_rollback(True)
+            [told] = json.loads(plan) if isinstance(plan, str) else plan
+            assert "JIT" not in told, sql
+            if "UPDATE" not in sql:  # rows that are known by their ids may be read in this way while the table is small
+                self.scans += [sql for node in nodes(told["Plan"]) if is_long_scan(node)]
+            self.work += told["Plan"]["Shared Hit Blocks"] + told["Plan"]["Shared Read Blocks"]
+            return execute(sql, **parameters)
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(self.queue._store, "execute", explained)
+            act()
+
+
+@pytest.fixture
+def meter(queue, monkeypatch):
+    return Meter(queue, monkeypatch)
+
+
+def analyze():
+    with connection.cursor() as cursor:
+        for model in (StoredJob, WaitingTag):
+            # VACUUM, since PostgreSQL still has the index entries of rows that have changed.
+            cursor.execute(f"{'VACUUM ' if ON_POSTGRES else ''}ANALYZE {model._meta.db_table}")
+
+
+@pytest.mark.parametrize("others", OTHERS.values(), ids=OTHERS)
+def test_others_cost_nothing(queue, meter, others):
+    def fetch_and_release(given):
+        queue.finish([Outcome.released(each) for each in queue.fetch(claim(**given))])
+
+    acts = [lambda given=given: fetch_and_release(given) for given in CLAIMS]
+    acts.append(lambda: queue.oldest_due(("mine",)))
+    queue.enqueue([job(queue_name="mine", tags=("mine",)) for _ in range(3)])
+    queue.enqueue([job(queue_name="mine") for _ in range(3)])
+    analyze()
+    alone = [meter.measure(act) for act in acts]
+    meter.scans.clear()
+    queue.enqueue([job(**others) for _ in range(MANY)])
+    for _ in range(2):  # with statistics that are out of date, and with those of now
+        work = [meter.measure(act) for act in acts]
+        assert all(now < 2 * before + 300 for before, now in zip(alone, work, strict=True)), [
+            *zip(alone, work, strict=True)
+        ]
+        assert not meter.scans
+        analyze()
+
+
+def test_a_worker_of_very_many_queues_looks_at_all_jobs(queue, meter):
+    """This also shows that the meter can tell."""
+    names = tuple(f"q{number}" for number in range(MOST_LINES + 1))
+    queue.enqueue([job(queue_name="other") for _ in range(MANY)])
+    before = meter.measure(lambda: queue.fetch(claim(queues=names[:1])))
+    assert meter.measure(lambda: queue.fetch(claim(queues=names))) > 2 * before + (0 if ON_POSTGRES else 300)
+
+
+def test_lists_and_counts_cost_what_they_show(queue, meter):
+    queue.enqueue([job(queue_name=f"q{number % 3}") for number in range(90)])
+    queue.finish([Outcome(job=each, status=FAILED) for each in queue.fetch(claim(threads=30))])
+    queue.fetch(claim(threads=30))
+    acts = [lambda status=status: queue.list(status=status, limit=5) for status in (FAILED, READY, RUNNING, SUCCESSFUL)]
+    acts.append(lambda: queue.counts(10))
+    alone = [meter.measure(act) for act in acts]
+    queue.enqueue([job(queue_name=f"q{number % 3}", priority=5) for number in range(MANY)])
+    queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=MANY))])
+    analyze()
+    work = [meter.measure(act) for act in acts]
+    # A look at the newest jobs is allowed to those that are ready.
+    allowed = [3 * before + (9_000 if act is acts[1] else 300) for act, before in zip(acts, alone, strict=True)]
+    assert all(now < most for now, most in zip(work, allowed, strict=True)), [*zip(alone, work, strict=True)]
+
+
+def test_many_lines_are_not_hopped_over(queue):
+    names = tuple(f"q{number}" for number in range(MOST_LINES + 1))
+    jobs = [job(queue_name=name, priority=number % 3) for number, name in enumerate((*names, "other"))]
+    queue.enqueue(jobs)
+    expected = sorted((each for each in jobs[:-1]), key=lambda each: (-each.priority, each.due_at, each.id))
+    assert [each.id for each in queue.fetch(claim(queues=names))] == [each.id for each in expected[:5]]
+
+
+def test_the_best_of_many_queues_and_priorities(queue):
+    jobs = [job(queue_name=f"q{number % 20}", priority=number % 7, tags=("a", "b")) for number in range(200)]
+    queue.enqueue(jobs)
+    expected = [each.id for each in sorted(jobs, key=lambda each: (-each.priority, each.due_at, each.id))]
+    for given in ({"queues": tuple(f"q{number}" for number in range(20))}, {"tags": ("b", "c", "a")}):
+        taken = [each.id for each in queue.fetch(claim(threads=30, **given))]
+        assert taken == expected[:30]
+        del expected[:30]
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has one writer at a time")
+def test_what_others_have_locked_is_passed_over(queue):
+    queue.enqueue([job(queue_name="mine", tags=("mine",), priority=int(number < 500)) for number in range(502)])
+    locked, checked = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            assert len(queue.fetch(claim(threads=500))) == 500
+            locked.set()
+            checked.wait(PATIENCE)
+        queue.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(PATIENCE)
+    try:
+        assert len(queue.fetch(claim(queues=("mine",), threads=1))) == 1
+        assert len(queue.fetch(claim(tags=("mine",), threads=1))) == 1
+        assert queue.fetch(claim(queues=("mine",))) == []
+    finally:
+        checked.set()
+        holder.join()
+
+
+def test_triggers_that_are_gone_come_back_with_the_next_migrate(queue):
+    queue.enqueue([job(tags=("a",)), job(tags=("b", "c")), job()])
+    on = " ON django_loco_job" if ON_POSTGRES else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER django_loco_tags_insert{on}")
+    queue.enqueue([job(tags=("d",))])
+    assert queue.fetch(claim(tags=("d",))) == []
+    keep_triggers(using="default")
+    assert [each.tags for each in queue.fetch(claim(tags=("d",)))] == [("d",)]
+    assert WaitingTag.objects.count() == 3
+
+
+def test_jobs_that_waited_before_the_migration_are_found(queue):
+    try:
+        call_command("migrate", "django_loco", "0005", verbosity=0)
+        queue.enqueue([job(tags=("a", "b")), job(queue_name="mine")])
+    finally:
+        call_command("migrate", verbosity=0)
+    assert len(queue.fetch(claim(tags=("b",)))) == 1
+    assert len(queue.fetch(claim(queues=("mine",)))) == 1

@@ -1,0 +1,124 @@
+"""A queue beside a memory queue, as a model of what it has to do."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.queues import Claim
+from django_loco.queues.base import Queue
+from django_loco.queues.memory import MemoryQueue
+
+STEPS = 200
+
+
+class Twins:
+    """A queue and a memory queue to which the same is done."""
+
+    def __init__(self, queue: Queue, seed: int, *, has_keys: bool = True) -> None:
+        """``has_keys``: jobs have once-keys, which not every queue forgets as soon as the other."""
+        self.random = random.Random(seed)
+        self.queue = queue
+        self.queue.clear()
+        self.keys = [None, None, *(["key", "a@", "b@"] if has_keys else [])]
+        self.memory = MemoryQueue("default", {"max_results": None})
+        self.held: dict[str, tuple[Job, Job]] = {}
+
+    def enqueue(self) -> None:
+        jobs = [self.job() for _ in range(self.random.randint(1, 20))]
+        assert self.queue.enqueue(jobs) == self.memory.enqueue(jobs)
+
+    def job(self) -> Job:
+        choose = self.random.choice
+        key = choose(self.keys)
+        after = choose([None, None, None, timedelta(hours=-1), timedelta(hours=1)])
+        return Job(
+            task_path="shop.tasks.send",
+            backend="default",
+            queue_name=choose(["a", "b", "ab", 'q"\t']),
+            priority=choose([-100, -1, 0, 0, 0, 7, 100]),
+            is_async=choose([True, False]),
+            run_after=None if after is None else utcnow() + after,
+            enqueued_at=utcnow() - timedelta(seconds=self.random.randint(0, 3)),
+            tags=choose([(), (), ("x",), ("y", "x"), ("z", "x", "y", "x"), ('"', "x,", "ä\n")]),
+            key=key and f"{key}{self.random.randint(0, 50)}",
+        )
+
+    def fetch(self) -> None:
+        claim = Claim(
+            worker_id="w",
+            lease=self.random.choice([0, 60]),
+            threads=self.random.randint(0, 8),
+            coroutines=self.random.randint(0, 8),
+            queues=self.random.choice([None, None, ("a",), ("b", "ab"), ()]),
+            tags=self.random.choice([None, None, (), ("x",), ("y", "z"), ("x,", "y", "x")]),
+        )
+        pairs = list(zip(self.queue.fetch(claim), self.memory.fetch(claim), strict=True))
+        assert [one.id for one, _ in pairs] == [other.id for _, other in pairs]
+        self.held |= {one.id: (one, other) for one, other in pairs}
+
+    def finish(self) -> None:
+        chosen = self.random.sample(sorted(self.held), min(len(self.held), self.random.randint(0, 10)))
+        endings = [self.ending() for _ in chosen]
+        pairs = [self.held[job_id] for job_id in chosen]
+        refused = [
+            queue.finish([Outcome(job=pair[which], **ending) for pair, ending in zip(pairs, endings, strict=True)])
+            for which, queue in enumerate((self.queue, self.memory))
+        ]
+        assert refused[0] <= refused[1], "Redis takes the same outcome twice, since its first reply may have been lost"
+        for job_id in chosen[::2]:  # the others are offered once more
+            del self.held[job_id]
+
+    def ending(self):
+        at = utcnow() - timedelta(seconds=self.random.randint(0, 100))
+        return self.random.choice(
+            [
+                {"status": SUCCESSFUL, "return_value": "1", "at": at},
+                {"status": FAILED, "at": at},
+                {"status": READY, "spent": False},
+                {"status": READY, "run_after": at},
+                {"status": READY, "run_after": utcnow() + timedelta(hours=1)},
+            ]
+        )
+
+    def renew(self) -> None:
+        lease = self.random.choice([0, 60])
+        one, other = ([pair[which] for pair in self.held.values()] for which in (0, 1))
+        assert self.queue.renew(one, lease) == self.memory.renew(other, lease)
+
+    def rescue(self) -> None:
+        assert {job.id for job in self.queue.rescue(10_000)} == {job.id for job in self.memory.rescue(10_000)}
+
+    def prune(self) -> None:
+        older_than = self.random.randint(20, 80)
+        assert self.queue.prune(older_than) == self.memory.prune(older_than)
+
+    def compare(self) -> None:
+        assert self.queue.counts() == self.memory.counts()
+        assert self.queue.counts(3) == self.memory.counts(3)
+        assert self.queue.oldest_due() == self.memory.oldest_due()
+        assert self.queue.oldest_due(("a", "b")) == self.memory.oldest_due(("a", "b"))
+        for name in ("a", "b"):
+            found, expected = (queue.series(name, 30) for queue in (self.queue, self.memory))
+            assert [(job.id, job.status, job.error) for job in found] == [
+                (job.id, job.status, job.error) for job in expected
+            ]
+            assert [job.finished_at is None for job in found] == [job.finished_at is None for job in expected]
+        for status in (None, READY, RUNNING, SUCCESSFUL, FAILED):
+            one, other = (queue.list(status=status, limit=10_000) for queue in (self.queue, self.memory))
+            assert [(job.id, job.status, job.lost, job.run_after) for job in one] == [
+                (job.id, job.status, job.lost, job.run_after) for job in other
+            ]
+            few = self.queue.list(status=status, limit=7)
+            assert [job.id for job in few] == [job.id for job in other[:7]]
+
+    def run(self, steps: int = STEPS) -> None:
+        """Do this and that, and compare."""
+        often = [self.enqueue, self.fetch, self.finish]
+        choices = [*often, *often, self.renew, self.rescue, self.prune]
+        for number in range(steps):
+            self.random.choice(choices)()
+            if number % 20 == 0:
+                self.compare()
+        self.compare()
