@@ -48,9 +48,9 @@ from .scheduler.registry import Problem, default
 from .scheduler.stored import database
 from .validation import NAME, is_name
 
-#: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, and
-#: the scheduler that may run beside it.
-EXTRA_CONNECTIONS = 5
+#: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, isolation,
+#: and the scheduler that may run beside it.
+EXTRA_CONNECTIONS = 6
 WRONG_SCHEDULE = "loco.E003"
 #: Management commands that run what they are given.
 ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))

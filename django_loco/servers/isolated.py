@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from django.conf import settings
-from django.core import mail
 from django.utils import autoreload
 
+from .. import environment as test_environment
 from ..queues import Claim
 from ..shutdown import TAIL
 from .child import Child, start
@@ -72,7 +72,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
     or it is Django's test environment.
     """
     module = getattr(settings, "SETTINGS_MODULE", None)
-    if not module or hasattr(mail, "outbox"):
+    if not module or test_environment.is_on():
         return None
     command = [*_command_line(is_command=is_command), COMMAND, f"--backend={alias}"]
 
