@@ -56,13 +56,13 @@ class Acknowledger:
         self._on_gone = on_gone
         self._clock = clock
         self._fresh: list[Pending] = []
-        self._suspects: list[list[Pending]] = []
+        self._refused: list[list[Pending]] = []
         """Batches that are offered one by one: parts of one that was refused."""
         self._batch_size = BATCH_SIZE
 
     def __len__(self) -> int:
         """How many outcomes wait."""
-        return len(self._fresh) + sum(map(len, self._suspects))
+        return len(self._fresh) + sum(map(len, self._refused))
 
     def add(self, run: Run, outcome: Outcome) -> None:
         """Take an outcome."""
@@ -70,23 +70,23 @@ class Acknowledger:
 
     @property
     def patience(self) -> float:
-        """Seconds until the next suspect is to be offered; infinite if there is none."""
-        first = min((batch[0].not_before for batch in self._suspects), default=math.inf)
+        """Seconds until what was refused is to be offered again; infinite if there is none."""
+        first = min((batch[0].not_before for batch in self._refused), default=math.inf)
         return max(0.0, first - self._clock())
 
     def flush(self) -> None:
         """Offer all that is due. Raises in an outage what the queue raised; what is not stored is kept."""
         now = self._clock()
-        due = [batch for batch in self._suspects if batch[0].not_before <= now]
+        due = [batch for batch in self._refused if batch[0].not_before <= now]
         for batch in [*due, *self._batches()]:
             if self._offer(batch) > SLOW:
                 break
-        self._limit_suspects()
+        self._limit_refused()
 
     def exchange(self, claim: Claim) -> Sequence[Job]:
         """``flush`` and fetch, in one call to the queue if that is possible. Raises as ``flush`` does."""
         batch = next(self._batches(), [])
-        if self._suspects or not batch or len(batch) < len(self._fresh):
+        if self._refused or not batch or len(batch) < len(self._fresh):
             self.flush()
             return self._queue.fetch(claim)
         began = self._clock()
@@ -98,7 +98,7 @@ class Acknowledger:
             seconds = self._clock() - began
             if not self._fresh or not self._queue.answers():  # they are stored, and the fetch failed; or an outage
                 raise
-            self._suspect(batch, error, seconds)
+            self._split(batch, error, seconds)
             return self._queue.fetch(claim)
 
     def _batches(self) -> Iterator[list[Pending]]:
@@ -124,11 +124,11 @@ class Acknowledger:
             seconds = self._clock() - began
             if not self._queue.answers():
                 raise
-            self._suspect(batch, error, seconds)
+            self._split(batch, error, seconds)
             return seconds
         return 0.0
 
-    def _suspect(self, batch: list[Pending], error: Exception, seconds: float) -> None:
+    def _split(self, batch: list[Pending], error: Exception, seconds: float) -> None:
         """Let the parts of ``batch``, which the queue refused after ``seconds``, be offered alone."""
         self._forget(batch)
         if len(batch) == 1:
@@ -138,11 +138,11 @@ class Acknowledger:
         size = sum(pending.outcome.size for pending in batch)
         self._batch_size = max(MIN_BATCH_SIZE, min(self._batch_size, size // 2))
         step = 1 if seconds > SLOW else (len(batch) + 1) // 2
-        self._suspects += [batch[first : first + step] for first in range(0, len(batch), step)]
+        self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
     def _set_aside(self, pending: Pending, error: Exception) -> None:
         pending.refused(error, self._clock())
-        self._suspects.append([pending])
+        self._refused.append([pending])
         if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
             logger.warning(
                 "The queue refuses the outcome of %s, %s bytes; other jobs go on: %s",
@@ -170,8 +170,8 @@ class Acknowledger:
             pending.run.untold = None
             self._remove([pending])
 
-    def _limit_suspects(self) -> None:
-        aside = [batch[0] for batch in self._suspects if batch[0].tries]
+    def _limit_refused(self) -> None:
+        aside = [batch[0] for batch in self._refused if batch[0].tries]
         if len(aside) >= MAX_ASIDE and (error := aside[-1].error):
             raise error
 
@@ -194,12 +194,12 @@ class Acknowledger:
             self._on_gone(pending.run, pending.outcome)
 
     def _forget(self, batch: Sequence[Pending]) -> None:
-        if len(batch) == len(self._fresh) and not self._suspects:  # so they are the same, and that is the rule
+        if len(batch) == len(self._fresh) and not self._refused:  # so they are the same, and that is the rule
             self._fresh = []
             return
         gone = set(batch)
         self._fresh = [pending for pending in self._fresh if pending not in gone]
-        self._suspects = [other for other in self._suspects if other[0] not in gone]
+        self._refused = [other for other in self._refused if other[0] not in gone]
 
 
 @contextmanager
