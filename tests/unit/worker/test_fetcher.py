@@ -12,6 +12,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
+from django_loco.worker.courtesy import Courtesy
 from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
 from django_loco.worker.finished import Finished
 from django_loco.worker.run import Run
@@ -39,6 +40,7 @@ class Bell:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.waits: list[float] = []
+        self.rings = 0
         self.then: Callable[[], Any] = lambda: None
 
     def wait(self, seconds: float) -> None:
@@ -47,7 +49,7 @@ class Bell:
         self.then()
 
     def set(self) -> None:
-        pass
+        self.rings += 1
 
     def clear(self) -> None:
         pass
@@ -191,6 +193,15 @@ def test_a_job_that_it_gets_once_more_is_another_run(at):
     assert not second.lost
 
 
+def test_a_fetch_gives_way_to_requests(monkeypatch):
+    courtesy = Courtesy()
+    at = Fixture(courtesy=courtesy)
+    fetches: list[int] = []
+    monkeypatch.setattr(courtesy, "give_way", lambda: fetches.append(at.queue.calls["fetch"]))
+    at.turn()
+    assert fetches == [0]
+
+
 # Troubles
 
 
@@ -233,6 +244,23 @@ def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
 
 
 # The end
+
+
+@pytest.mark.parametrize(
+    "end", [Fetcher.quiet, Fetcher.drain, Fetcher.retire, lambda fetcher: fetcher.stop(2_000.0)], ids=range(4)
+)
+def test_it_is_woken_to_end(at, end):
+    end(at.fetcher)
+    assert at.bell.rings
+    assert at.fetcher._hurry.is_set() == at.fetcher.stopping.is_set()
+
+
+def test_one_that_drains_from_the_start_looks_at_least_once():
+    at = Fixture(drain=True)
+    [one] = at.enqueue("nothing")
+    at.bell.then = lambda: at.end(one) if not at.held[one].is_settled else None
+    at.fetcher.run()
+    assert at.status(one) == SUCCESSFUL
 
 
 def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
