@@ -52,7 +52,7 @@ class Bell:
         self.rings += 1
 
     def clear(self) -> None:
-        pass
+        self.rings = 0
 
     def is_set(self) -> bool:
         return True
@@ -155,6 +155,12 @@ def test_after_jobs_it_looks_for_more_and_after_none_it_waits(at):
     assert 0.8 <= at.bell.waits[0] <= 1.2
 
 
+def test_a_ring_is_heard_once(at):
+    at.bell.set()
+    at.turn()
+    assert at.bell.rings == 0, "or it would never wait again"
+
+
 def test_a_queue_that_gives_more_than_was_asked_for_gets_it_back(at, monkeypatch):
     ids = at.enqueue(*["nothing"] * 4)
     fetch = at.queue.fetch
@@ -241,6 +247,7 @@ def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
     at.fetcher.stop(at.clock.now + 20)
     at.turn()
     assert pauses == [pytest.approx(19)], "a second before the deadline there is something to do"
+    assert not at.fetcher._hurry.is_set(), "or it would never wait again"
 
 
 # The end
@@ -319,9 +326,11 @@ def test_after_a_stop_it_ends_when_nothing_is_held(at):
     at.turn()
     assert not at.fetcher._is_over()
     at.end(one)
+    waits = len(at.bell.waits)
     at.turn()
     assert at.fetcher._is_over()
     assert at.status(one) == SUCCESSFUL
+    assert len(at.bell.waits) == waits, "there is nothing to wait for"
 
 
 def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
@@ -335,6 +344,18 @@ def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     assert at.status(one) == SUCCESSFUL
     assert len(at.bell.waits) == 1
     assert at.bell.waits[0] <= LAST_MOMENT
+
+
+def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
+    ids = at.enqueue("nothing", "anothing")
+    at.turn()
+    run = at.begin(ids[0])
+    at.fetcher.stop(at.clock.now)
+    at.fetcher.run()
+    assert at.statuses(ids) == [READY, READY]
+    assert at.bell.waits == [], "nothing is on its way"
+    assert run.cancelled
+    assert at.fetcher.handed_back == 1
 
 
 def test_but_not_waited_for_for_long(at):
@@ -353,6 +374,7 @@ def test_at_the_end_the_pools_and_the_connection_are_closed(at):
     at.fetcher.run()
     assert (at.threads.closed, at.coroutines.closed) == (1, 1)
     assert at.queue.closed.is_set()
+    assert at.bell.waits == []
 
 
 def test_a_fetcher_that_drains_ends_when_the_queue_had_nothing(at):
