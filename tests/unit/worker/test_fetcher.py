@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
+from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
 from django_loco.worker.courtesy import Courtesy
@@ -144,6 +145,39 @@ def test_it_wants_to_be_woken_only_while_there_is_room(at):
     at.end(next(iter(at.held)))
     at.turn()
     assert at.fetcher.hungry.is_set()
+
+
+def test_one_kind_that_is_full_does_not_keep_the_other_from_coming(at):
+    at.enqueue("nothing", "nothing")
+    at.turn()
+    assert at.fetcher.hungry.is_set()
+    [one] = at.enqueue("anothing")
+    at.turn()
+    assert ids_of(at.coroutines) == [one]
+
+
+@pytest.mark.parametrize(("is_async", "asked"), [(False, (2 + 5, 2)), (True, (2, 2 + 5))])
+def test_more_are_asked_for_of_the_kind_of_which_most_are_put_off(at, monkeypatch, is_async, asked):
+    claims: list[Claim] = []
+    monkeypatch.setattr(at.fetcher._missing, "more", lambda is_async, kind=is_async: 5 if is_async is kind else 0)
+    monkeypatch.setattr(at.queue, "fetch", lambda claim: claims.append(claim) or [])
+    at.turn()
+    assert [(claim.threads, claim.coroutines) for claim in claims] == [asked]
+
+
+def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch):
+    ids = at.enqueue("nothing", "nothing")
+    later = utcnow() + timedelta(hours=1)
+
+    def take(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
+        return [(run, Outcome.released(run.job, run_after=later)) for run in runs if run.job.id == ids[0]]
+
+    monkeypatch.setattr(at.fetcher._missing, "take", take)
+    at.turn()
+    assert ids_of(at.threads) == ids[1:]
+    at.turn()
+    assert at.statuses(ids) == [READY, RUNNING]
+    assert at.queue.get(ids[0]).run_after == later
 
 
 def test_after_jobs_it_looks_for_more_and_after_none_it_waits(at):
@@ -418,6 +452,7 @@ def test_no_more_are_taken_than_are_left_of_max_jobs():
     ids = at.enqueue("nothing", "nothing", "anothing", "anothing", "nothing")
     at.turn()
     assert len(at.held) == 4, "of each kind as many as may be left"
+    assert len(at.threads.inbox) + len(at.coroutines.inbox) == 3, "what goes back does not begin"
     at.turn()
     assert len(at.held) == 3
     for one in list(at.held):
