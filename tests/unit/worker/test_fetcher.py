@@ -136,6 +136,7 @@ def test_one_that_has_ended_makes_room_for_the_next(at):
     assert ids_of(at.threads) == ids[1:]
     assert set(at.held) == set(ids[1:])
     assert at.fetcher.counts == {SUCCESSFUL: 1}
+    assert at.fetcher.handed_back == 0
 
 
 def test_it_wants_to_be_woken_only_while_there_is_room(at):
