@@ -171,6 +171,13 @@ def test_a_cancellation_by_the_worker_hands_the_job_back():
     assert (outcome.status, outcome.spent, outcome.error) == (READY, False, None)
 
 
+def test_another_failure_of_a_job_that_was_cancelled_stays_a_failure(kind):
+    run = run_of("fail" if kind == "sync" else "afail", "oops")
+    run.cancelled = True
+    outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+    assert (outcome.status, outcome.error.exception_class) == (FAILED, ValueError)
+
+
 # Another attempt
 
 
