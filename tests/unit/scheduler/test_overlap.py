@@ -206,6 +206,19 @@ def test_a_store_that_goes_away_while_a_tick_waits(registry, store):
     assert store.made("beat")[:4] == ["12:00:00", "12:00:10", "12:01:10", "12:01:20"]
 
 
+def test_a_store_that_answers_again_is_reachable_though_nothing_can_be_fired_yet(registry, store):
+    registry.every(tick, seconds=10, name="beat", overlap="skip")
+    scheduler = started(registry, store)
+    scheduler.fire_due()
+    store.failure = QueueUnavailable("away")
+    let_go_by(store, 12, scheduler)
+    assert scheduler.health()["unreachable"] == ["default"]
+    store.failure = None
+    let_go_by(store, 20, scheduler)
+    assert scheduler.health()["unreachable"] == []
+    assert store.made("beat") == ["12:00:00"], "its job has not ended"
+
+
 def test_a_clock_put_back_forgets_nothing_that_waits(registry, store):
     registry.every(tick, seconds=10, name="beat", overlap="queue")
     scheduler = started(registry, store)
