@@ -114,6 +114,7 @@ def test_what_comes_too_late_is_logged_by_name(acknowledger, gone, caplog):
     assert run.job.id in caplog.text
     assert "tests.unit.worker.tasks.nothing" in caplog.text
     assert "stored when it was offered before" not in caplog.text
+    assert run.refused
 
 
 def test_one_of_a_hundred_that_is_too_large_fails_alone(acknowledger, queue, gone, caplog):
@@ -389,8 +390,10 @@ def test_what_the_queue_calls_an_error_of_the_outcome_is_dropped_in_the_end(ackn
     queue.refusal = ValueError("a NUL in the text")
     runs = fill(acknowledger, queue, 1, 1, 1)
     queue.locked = {runs[1].job.id}
+    runs[1].untold = lambda: None
     settle(acknowledger, queue)
     assert gone[-1] is runs[1]
+    assert runs[1].untold is None, "an end that was not stored is not told"
     assert len(acknowledger) == 0
     assert f"The outcome of job {runs[1].job.id}" in caplog.text
     assert "a NUL" in caplog.text
