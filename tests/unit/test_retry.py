@@ -15,6 +15,10 @@ def test_the_default_back_off_doubles_up_to_an_hour_give_or_take_a_quarter(attem
     assert 0.75 * plain <= exponential(attempt, lambda: luck) <= 1.25 * plain
 
 
+def test_jobs_that_failed_together_do_not_come_back_together():
+    assert [exponential(3, lambda luck=luck: luck) for luck in (0.0, 0.5, 1.0)] == [6.0, 8.0, 10.0]
+
+
 def test_a_job_is_tried_max_attempts_times():
     policy = Policy(max_attempts=3)
     assert [policy.wants_retry(ValueError(), attempt) for attempt in (1, 2, 3, 4)] == [True, True, False, False]

@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -75,6 +76,15 @@ def test_a_retry_always_finds_room():
 def test_a_wrong_limit_is_named(name, value):
     with pytest.raises(LocoConfigurationError, match=name):
         MemoryQueue("default", {name: value})
+
+
+def test_a_job_that_is_run_at_once_has_a_lease_and_a_token_too():
+    queue = MemoryQueue("default", {})
+    held = queue.hold(job(key="s@1"), "w", 30)
+    assert queue.rescue() == []
+    assert [one.id for one in queue.series("s")] == [held.id]
+    assert queue.finish([Outcome(job=replace(held, token="another"), status=SUCCESSFUL)]) == {held.id}
+    assert queue.finish([Outcome(job=held, status=SUCCESSFUL)]) == set()
 
 
 def test_keys_are_remembered_up_to_a_number(monkeypatch):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from django_loco.exceptions import QueueFull, QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job, Outcome
+from django_loco.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.queues import once
 from django_loco.queues.base import Claim
 from django_loco.queues.memory import MemoryQueue
@@ -191,3 +191,10 @@ def test_a_job_in_the_foreground_runs_in_one_process(queues):
     one, other = queues
     ended = [run_inline(queue, Job(task_path="math.nothing", backend="default", key="a")) for queue in (one, other)]
     assert [each is not None for each in ended] == [True, False]
+
+
+def test_a_job_in_the_foreground_is_tried_again_though_its_key_is_known(queues):
+    one, _ = queues
+    ended = run_inline(one, Job(task_path="tests.unit.worker.tasks.fail_often", backend="default", key="a"))
+    assert ended is not None
+    assert (ended.status, len(ended.errors)) == (FAILED, 3)

@@ -6,6 +6,8 @@ from django.test import override_settings
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.scheduler import Scheduler
+from django_loco.scheduler.misfire import Misfire
+from django_loco.scheduler.triggers import Interval
 
 from .tasks import tick
 from .test_scheduler import HOUR, MINUTE, NOON, SECOND, clock, registry, run, store
@@ -187,3 +189,29 @@ def test_in_memory_a_start_makes_up_for_nothing(registry, clock):
         clock.now += 5 * MINUTE
         begin(registry, clock)
         assert queue_for("default").list() == []
+
+
+AGES = [70, 40, 20, 5]
+ENDS = [
+    (Misfire("skip"), True, []),
+    (Misfire("skip"), False, [5]),
+    (Misfire("once"), True, [5]),
+    (Misfire("all"), True, [40, 20, 5]),
+    (Misfire("all"), False, AGES),
+    (Misfire("all", grace=SECOND), False, [5]),
+    (Misfire("all", grace=MINUTE / 2), True, [20, 5]),
+    (Misfire("all", cap=2), False, [20, 5]),
+]
+
+
+@pytest.mark.parametrize(("rule", "starts", "made_up"), ENDS)
+def test_what_ended_while_nobody_looked(rule, starts, made_up):
+    """Ten seconds are no pause: what is as late as that was not missed."""
+    assert rule.made_up_of(AGES, lambda age: NOON - age * SECOND, NOON, starts=starts) == made_up
+
+
+def test_nothing_is_made_up_for_twice():
+    """However long the grace time is, it begins with the tick that was missed."""
+    trigger = Interval(10 * SECOND)
+    rule = Misfire("all", grace=HOUR)
+    assert rule.made_up(trigger, NOON, NOON + 25 * SECOND) == [NOON + number * 10 * SECOND for number in range(3)]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco.exceptions import LocoConfigurationError, QueueFull, QueueUnavailable
+from django_loco.exceptions import LocoConfigurationError, QueueFull, QueueRefused, QueueUnavailable
 from django_loco.job import FAILED
 from django_loco.scheduler import Registry, overlap
 from django_loco.scheduler.written import entry_from
@@ -64,6 +64,16 @@ def test_a_run_by_hand_counts(registry, store):
     registry.run("beat")
     let_go_by(store, 10, scheduler)
     assert [member[:4] for member in store.made("beat")] == ["run "]
+
+
+def test_an_earlier_job_counts_though_a_later_one_has_ended(registry, store):
+    registry.every(tick, seconds=10, name="beat", overlap="skip")
+    scheduler = started(registry, store)
+    scheduler.fire_due()
+    registry.run("beat")
+    store.end_at(list(store.jobs)[-1], store.now)
+    let_go_by(store, 20, scheduler)
+    assert [member[:4] for member in store.made("beat")] == ["12:0", "run "]
 
 
 def test_a_tick_that_another_scheduler_fired_is_not_left_out(registry, store, caplog):
@@ -206,6 +216,19 @@ def test_a_store_that_goes_away_while_a_tick_waits(registry, store):
     assert store.made("beat")[:4] == ["12:00:00", "12:00:10", "12:01:10", "12:01:20"]
 
 
+def test_a_store_that_answers_again_is_reachable_though_nothing_can_be_fired_yet(registry, store):
+    registry.every(tick, seconds=10, name="beat", overlap="skip")
+    scheduler = started(registry, store)
+    scheduler.fire_due()
+    store.failure = QueueUnavailable("away")
+    let_go_by(store, 12, scheduler)
+    assert scheduler.health()["unreachable"] == ["default"]
+    store.failure = None
+    let_go_by(store, 20, scheduler)
+    assert scheduler.health()["unreachable"] == []
+    assert store.made("beat") == ["12:00:00"], "its job has not ended"
+
+
 def test_a_clock_put_back_forgets_nothing_that_waits(registry, store):
     registry.every(tick, seconds=10, name="beat", overlap="queue")
     scheduler = started(registry, store)
@@ -225,6 +248,20 @@ def test_what_goes_wrong_with_one_does_not_concern_the_others(registry, store, c
     let_go_by(store, 10, scheduler)
     assert (store.made("bad"), len(store.made("good"))) == ([], 2)
     assert "Schedule 'bad': the tick of 2026-11-21 12:00:10+00:00 could not be fired and is left out" in caplog.text
+
+
+def test_a_tick_that_waits_and_is_refused_is_left_out_and_no_outage(registry, store, caplog):
+    registry.every(tick, seconds=10, name="beat", overlap="queue")
+    scheduler = started(registry, store)
+    let_go_by(store, 12, scheduler)
+    store.end("beat")
+    store.failure = QueueRefused("too long")
+    let_go_by(store, 2, scheduler)
+    assert scheduler.health()["unreachable"] == []
+    assert "Schedule 'beat': the tick of 12:00:10" in caplog.text.replace("2026-11-21 ", "")
+    store.failure = None
+    let_go_by(store, 7, scheduler)
+    assert store.made("beat") == ["12:00:00", "12:00:20"]
 
 
 def test_what_waits_of_a_schedule_that_is_gone_or_paused_is_left_out(registry, store):

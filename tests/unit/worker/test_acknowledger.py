@@ -7,7 +7,7 @@ import pytest
 from django_loco.exceptions import QueueUnavailable
 from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.queues import Claim
-from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger
+from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger, Pending
 from django_loco.worker.attempt import record_of
 from django_loco.worker.run import Run
 
@@ -113,6 +113,8 @@ def test_what_comes_too_late_is_logged_by_name(acknowledger, gone, caplog):
     assert gone == [run]
     assert run.job.id in caplog.text
     assert "tests.unit.worker.tasks.nothing" in caplog.text
+    assert "stored when it was offered before" not in caplog.text
+    assert run.refused
 
 
 def test_one_of_a_hundred_that_is_too_large_fails_alone(acknowledger, queue, gone, caplog):
@@ -151,6 +153,67 @@ def test_a_batch_is_cut_before_it_comes_to_that(acknowledger, queue):
     acknowledger.flush()
     assert queue.sizes == [3, 2, 1, 1]
     assert statuses(queue, runs) == [SUCCESSFUL] * 7
+
+
+def test_an_outage_between_two_calls_keeps_only_what_was_not_stored(acknowledger, queue, gone, monkeypatch, caplog):
+    runs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
+    finish = queue.finish
+
+    def last(outcomes):
+        refused = finish(outcomes)
+        queue.goes_away()
+        return refused
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "finish", last)
+        with pytest.raises(QueueUnavailable):
+            acknowledger.flush()
+    assert (len(acknowledger), gone) == (2, runs[:2])
+    queue.troubles.clear()
+    acknowledger.flush()
+    assert (len(acknowledger), gone) == (0, runs)
+    assert statuses(queue, runs) == [SUCCESSFUL] * 4
+    assert caplog.text == "", "nothing is offered a second time"
+
+
+def test_a_suspect_and_others_are_stored_once_each(acknowledger, queue, gone, caplog):
+    queue.most = 2_000
+    [suspect] = fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    queue.most = 10_000
+    queue.now += 10
+    [fresh] = fill(acknowledger, queue, 1)
+    acknowledger.flush()
+    acknowledger.flush()
+    assert gone == [suspect, fresh]
+    assert len(acknowledger) == 0
+    assert caplog.text == ""
+
+
+def test_one_whose_reply_was_lost_may_have_been_stored_and_the_log_says_so(acknowledger, queue, monkeypatch, caplog):
+    [run] = fill(acknowledger, queue, 1)
+    finish = queue.finish
+
+    def mute(outcomes):
+        finish(outcomes)
+        queue.goes_away()
+        raise GONE
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "finish", mute)
+        with pytest.raises(QueueUnavailable):
+            acknowledger.flush()
+    queue.troubles.clear()
+    acknowledger.flush()
+    assert len(acknowledger) == 0
+    assert statuses(queue, [run]) == [SUCCESSFUL]
+    assert "it was stored when it was offered before" in caplog.text
+
+
+def test_a_large_one_at_the_front_is_offered_alone(acknowledger, queue):
+    fill(acknowledger, queue, 2 * BATCH_SIZE, 1)
+    acknowledger.flush()
+    assert queue.sizes == [1, 1], "and no empty batch before it"
 
 
 def test_if_all_are_too_large_all_of_them_fail(acknowledger, queue, gone):
@@ -205,6 +268,78 @@ def test_a_large_outcome_is_not_offered_all_the_time(acknowledger, queue):
     assert queue.calls["refusals"] == 1
 
 
+def test_it_is_offered_at_growing_intervals_of_half_a_minute_at_most(queue):
+    pending = Pending(run_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
+    delays = []
+    for _ in range(12):
+        pending.refused(GONE, 1_000.0)
+        delays.append(round(pending.not_before - 1_000, 3))
+    assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30]
+
+
+def test_the_next_offer_is_that_of_the_first_that_is_due(acknowledger, queue):
+    queue.now = 1_000.0
+    queue.most = 2_000
+    fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    queue.now += 0.06
+    fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    assert acknowledger.patience == pytest.approx(0.04)
+
+
+def test_it_is_replaced_when_it_was_refused_five_times(acknowledger, queue, caplog):
+    queue.most = 2_000
+    [run] = fill(acknowledger, queue, 5_000)
+    warnings = []
+    for _ in range(MAX_TRIES - 1):
+        acknowledger.flush()
+        queue.now += 60
+        warnings.append(caplog.text.count(f"refuses the outcome of job {run.job.id}"))
+    assert warnings == [0, 1, 1, 1], "once may be a lost connection"
+    assert statuses(queue, [run]) == [RUNNING]
+    acknowledger.flush()
+    assert statuses(queue, [run]) == [FAILED]
+
+
+def test_a_suspect_is_offered_though_others_come_in_all_the_time(acknowledger, queue):
+    queue.most = 2_000
+    [suspect] = fill(acknowledger, queue, 5_000)
+    acknowledger.flush()
+    queue.most = 10_000
+    queue.now += 10
+    fill(acknowledger, queue, 1)
+    acknowledger.exchange(CLAIM)
+    assert statuses(queue, [suspect]) == [SUCCESSFUL]
+
+
+def test_what_does_not_fit_into_one_call_is_stored_before_more_is_fetched(acknowledger, queue):
+    runs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
+    acknowledger.exchange(CLAIM)
+    assert statuses(queue, runs) == [SUCCESSFUL] * 4
+
+
+def test_a_locked_row_does_not_make_later_calls_small(acknowledger, queue):
+    runs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {runs[1].job.id}
+    acknowledger.flush()
+    acknowledger.flush()
+    fill(acknowledger, queue, *[1] * 100)
+    acknowledger.flush()
+    assert queue.sizes[-1] == 100
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0, [4, 2, 2]), (10, [4, 1, 1, 1, 1])])
+def test_a_batch_that_was_refused_with_a_claim_is_split(acknowledger, queue, seconds, sizes):
+    queue.now, queue.seconds = 1_000.0, seconds
+    runs = fill(acknowledger, queue, 1, 1, 1, 1)
+    queue.locked = {run.job.id for run in runs}
+    acknowledger.exchange(CLAIM)
+    queue.locked.clear()
+    acknowledger.flush()
+    assert queue.sizes == sizes
+
+
 def test_the_other_jobs_go_on_meanwhile(acknowledger, queue):
     queue.most = 2_000
     fill(acknowledger, queue, 5_000)
@@ -255,8 +390,10 @@ def test_what_the_queue_calls_an_error_of_the_outcome_is_dropped_in_the_end(ackn
     queue.refusal = ValueError("a NUL in the text")
     runs = fill(acknowledger, queue, 1, 1, 1)
     queue.locked = {runs[1].job.id}
+    runs[1].untold = lambda: None
     settle(acknowledger, queue)
     assert gone[-1] is runs[1]
+    assert runs[1].untold is None, "an end that was not stored is not told"
     assert len(acknowledger) == 0
     assert f"The outcome of job {runs[1].job.id}" in caplog.text
     assert "a NUL" in caplog.text
@@ -277,9 +414,11 @@ def test_a_slow_refusal_costs_one_call_a_turn(acknowledger, queue):
     queue.seconds = 10
     runs = fill(acknowledger, queue, *[1] * 64)
     queue.locked = {runs[40].job.id}
-    for refusals in (1, 2):
-        acknowledger.flush()
-        assert queue.calls["refusals"] == refusals
+    acknowledger.flush()
+    assert queue.calls["refusals"] == 1
+    acknowledger.flush()
+    assert queue.calls["refusals"] == 2
+    assert statuses(queue, runs).count(SUCCESSFUL) == 40, "the others are for the next turn"
     acknowledger.flush()
     assert statuses(queue, runs).count(SUCCESSFUL) == 63
     assert queue.calls["refusals"] == 2
@@ -297,6 +436,15 @@ def test_a_retry_that_is_too_large_is_tried_again_all_the_same(acknowledger, que
     assert paths == ["builtins.ValueError", "builtins.OSError", "builtins.KeyError"]
     assert "left out" in stored.errors[0].traceback
     assert "refused the outcome" in stored.errors[2].traceback
+
+
+def test_one_that_is_handed_back_with_large_errors_is_handed_back_all_the_same(acknowledger, queue):
+    queue.most = 2_500
+    queue.enqueue([job("nothing", errors=(record_of(ValueError("x" * 5_000)),))])
+    [run] = [Run(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(run, Outcome.released(run.job))
+    settle(acknowledger, queue)
+    assert (queue.get(run.job.id).status, len(acknowledger)) == (READY, 0)
 
 
 def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):

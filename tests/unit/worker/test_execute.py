@@ -19,6 +19,7 @@ from django_loco import log
 from django_loco.backend import LocoBackend
 from django_loco.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
+from django_loco.worker.attempt import NOT_BEGUN, put_off
 from django_loco.worker.execute import aexecute, execute
 from django_loco.worker.run import Run
 from django_loco.worker.unknown import SHORTEST
@@ -170,6 +171,13 @@ def test_a_cancellation_by_the_worker_hands_the_job_back():
     assert (outcome.status, outcome.spent, outcome.error) == (READY, False, None)
 
 
+def test_another_failure_of_a_job_that_was_cancelled_stays_a_failure(kind):
+    run = run_of("fail" if kind == "sync" else "afail", "oops")
+    run.cancelled = True
+    outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+    assert (outcome.status, outcome.error.exception_class) == (FAILED, ValueError)
+
+
 # Another attempt
 
 
@@ -244,6 +252,14 @@ def test_stored_options_that_are_damaged_fail_the_job(options):
     outcome = on_a_thread(Run(held("add", 1, options=options)))
     assert outcome.status == FAILED
     assert "cannot be run as it is stored" in outcome.error.traceback
+
+
+def test_what_could_not_be_begun_waits_for_a_minute_and_costs_no_attempt():
+    before = utcnow()
+    outcome = put_off(held("nothing"), MemoryError("no thread"))
+    assert (outcome.status, outcome.spent) == (READY, False)
+    assert before + NOT_BEGUN <= outcome.run_after <= utcnow() + NOT_BEGUN
+    assert outcome.error.exception_class is MemoryError
 
 
 # Signals

@@ -36,6 +36,11 @@ def test_retries_do_not_wait(queue, name):
     assert len(ended.errors) == 3
 
 
+def test_a_key_lets_one_job_run(queue):
+    assert run_inline(queue, job("add", 1, 2, key="k")) is not None
+    assert run_inline(queue, job("add", 1, 2, key="k")) is None
+
+
 def test_other_jobs_that_are_due_do_not_matter(queue):
     queue.enqueue([job("add", 1, priority=50), job("anothing"), job("nothing", queue_name="emails")])
     assert run(queue, "add", 2).status == SUCCESSFUL

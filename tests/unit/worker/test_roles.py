@@ -176,6 +176,38 @@ def test_after_a_lease_without_renewal_all_claims_are_in_doubt(queue, clock, cap
     assert caplog.text.count("have run out") == 1
 
 
+def test_a_claim_in_doubt_that_is_renewed_after_all_is_kept(queue, clock):
+    runs = fetched(queue, 1)
+    [run] = runs.values()
+    run.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    clock.now += 28
+    heartbeat.failed(QueueUnavailable("gone"))
+    assert run.stopping
+    heartbeat.turn()
+    assert not run.stopping
+    assert run.renewed_at == clock.now
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_run_that_another_one_has_replaced_stays_lost(queue, clock, monkeypatch, is_gone):
+    """Its job was rescued and fetched again by the same worker while the queue was renewing."""
+    runs = fetched(queue, 1)
+    [first] = runs.values()
+    second = Run(first.job)
+
+    def renew(jobs: list[Job], lease: float) -> set[str]:
+        first.lost = True
+        runs[first.job.id] = second
+        return {first.job.id} if is_gone else set()
+
+    monkeypatch.setattr(queue, "renew", renew)
+    Heartbeat(queue, runs, 30, clock).turn()
+    assert first.stopping
+    assert not second.stopping
+    assert list(runs.values()) == [second]
+
+
 def test_a_heartbeat_goes_on_after_an_outage(queue):
     runs = fetched(queue, 1)
     heartbeat = Heartbeat(queue, runs, 0.06)
@@ -269,6 +301,31 @@ def test_rescue_goes_on_while_there_is_more(queue, clock, monkeypatch):
     assert Upkeep(queue, 30, 60, clock).turn() == 3
     assert queue.calls["rescue"] == 3
     assert len(queue.fetch(Claim(worker_id="w2", lease=30, threads=9))) == 5
+
+
+def test_nothing_is_rescued_while_other_workers_may_only_seem_dead(queue, clock):
+    fetched(queue, 1, lease=-1)
+    Upkeep(queue, 30, 60, clock, may_rescue=lambda: False).turn()
+    assert queue.calls["rescue"] == 0
+    assert queue.calls["prune"] == 1
+
+
+def test_the_end_does_not_wait_until_all_are_rescued(queue, clock, monkeypatch):
+    monkeypatch.setattr(upkeep_module, "RESCUE_BATCH", 1)
+    fetched(queue, 3, lease=-1)
+    upkeep = Upkeep(queue, 30, 60, clock)
+    rescue = queue.rescue
+    monkeypatch.setattr(queue, "rescue", lambda limit: upkeep.end() or rescue(limit))
+    upkeep.turn()
+    assert queue.calls["rescue"] == 1
+
+
+def test_the_end_does_not_wait_until_all_is_pruned(queue, clock, monkeypatch):
+    upkeep = Upkeep(queue, 30, 60, clock)
+    full = iter([1_000, 1_000, 0])
+    monkeypatch.setattr(queue, "prune", lambda older_than, limit: upkeep.end() or next(full))
+    upkeep.turn()
+    assert next(full) == 1_000
 
 
 def test_prune_once_a_minute_and_while_there_is_more(queue, clock, monkeypatch):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from django_loco.worker.run import Run
-from django_loco.worker.share import MAX_STOCK, Share
+from django_loco.worker.share import MAX_STOCK, RATE_STEP, Share
 
 from .support import run_of
 
@@ -131,6 +131,24 @@ def test_it_says_when_to_look_again(share, pool, clock):
     pool.begin(2)
     share.withdraw_stale()
     assert share.patience == math.inf
+
+
+def test_it_looks_again_when_the_oldest_has_waited_long_enough(share, clock):
+    share.hand(runs(1, clock))
+    clock.now += 0.3
+    share.hand(runs(1, clock))
+    assert share.patience == pytest.approx(0.7)
+    clock.now += 5
+    assert share.patience == RATE_STEP  # overdue, but no busy loop
+
+
+def test_what_is_settled_waits_no_more(share, clock):
+    handed = runs(2, clock)
+    share.hand(handed)
+    handed[0].settle()
+    assert share.waiting == 1
+    clock.now += 2
+    assert share.withdraw_stale() == handed[:1], "the pool is asked for one"
 
 
 def test_what_came_later_stays(share, pool, clock):
