@@ -6,6 +6,7 @@ data it works on is, and is not if that is rolled back.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +31,13 @@ from ..exceptions import QueueRefused, QueueUnavailable
 from ..job import Job, JobSummary, Outcome
 from ..safe_logging import get_logger
 from . import overview
-from .base import Claim, Queue, status_of
+from .base import MOMENT, Claim, Queue, status_of
 from .database_registry import DatabaseRegistry
 from .engines import engine_of
+from .patience import limited
 from .rows import Row
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, SERIES
+from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER
 from .store import Store
 from .unreadable import log, outcomes_of, split
 from .waiter import Waiter
@@ -127,12 +129,20 @@ class DatabaseQueue(Queue):
             return bool(self._store.write(sql, id=job.id, token=job.token, text=text))
 
     def answers(self) -> bool:
-        """Return whether the database takes a small write, without waiting for others that write."""
+        """Return whether the database stores a small change, without waiting for others that write.
+
+        A row that comes and goes in one transaction is written to the disk: a full disk takes nothing that is new, but
+        it does let a statement pass that finds nothing to change.
+        """
+        probe = f"probe:{secrets.token_hex(8)}"
         try:
-            with self._explained(), self._store.hurried():
-                return super().answers()
-        except QueueUnavailable:
+            with self._explained(), limited(MOMENT), self._store.hurried(), transaction.atomic(using=self._database):
+                self._run(REGISTER, worker_id=probe, info="", now=0)
+                self._run(UNREGISTER, worker_id=probe)
+        except QueueUnavailable as error:
+            logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False
+        return True
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
