@@ -2,7 +2,7 @@
 
 The tests wait for processes far more than they compute. If it is not said what to run they are split into parts, of
 which ``LOCO_TEST_PARTS`` may name some: the acceptance tests start some hundred processes, and so each pair of Python
-and Django but the newest has one half of them. What the first part says is shown as it comes, the others' words after
+and Django but the newest has one quarter of them. What the first part says is shown as it comes, the others' words after
 that.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
@@ -41,7 +41,7 @@ class Part:
         """Start pytest. ``output`` is where its words go, if not to ours."""
         environment = {**os.environ, "LOCO_TEST_DATABASE": self.database}
         cache = ["-o", f"cache_dir={Path(os.environ.get('TOX_ENV_DIR', '.cache')) / 'pytest' / self.name}"]
-        command = [sys.executable, "-m", "pytest", *cache, *self.arguments, *more]
+        command = [sys.executable, "-m", "pytest", *cache, "--durations=8", *self.arguments, *more]
         return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
 
 
@@ -49,9 +49,14 @@ PARTS = (
     Part("sqlite", "sqlite", ("--ignore", ACCEPTANCE)),
     Part("sqlite-acceptance-1", "sqlite", FILES[::2], is_tried_twice=True),
     Part("sqlite-acceptance-2", "sqlite", FILES[1::2], is_tried_twice=True),
+    Part("sqlite-acceptance-a", "sqlite", FILES[::4], is_tried_twice=True),
+    Part("sqlite-acceptance-b", "sqlite", FILES[1::4], is_tried_twice=True),
     Part("postgres", "postgres", ("--ignore", ACCEPTANCE)),
     Part("postgres-acceptance", "postgres", (ACCEPTANCE,), is_tried_twice=True),
 )
+
+
+ALL = "sqlite sqlite-acceptance-1 sqlite-acceptance-2 postgres postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,9 +88,9 @@ def run_side_by_side(parts: Sequence[Part]) -> list[int]:
 
 
 def chosen() -> list[Part]:
-    """Return the parts that ``LOCO_TEST_PARTS`` names, or all."""
+    """Return the parts that ``LOCO_TEST_PARTS`` names, or as many as all tests need."""
     by_name = {part.name: part for part in PARTS}
-    return [by_name[name] for name in os.environ.get("LOCO_TEST_PARTS", " ".join(by_name)).split()]
+    return [by_name[name] for name in os.environ.get("LOCO_TEST_PARTS", ALL).split()]
 
 
 if __name__ == "__main__":
