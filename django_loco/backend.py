@@ -78,8 +78,8 @@ class LocoBackend(BaseTaskBackend):
         if self.queues and task.queue_name not in self.queues:
             names = sorted(self.queues)
             raise InvalidTask(
-                f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} "
-                f"TASKS[{self.alias!r}]['QUEUES'] has: {', '.join(names)}."
+                f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} Add it to "
+                f"TASKS[{self.alias!r}]['QUEUES'], which must be a list, or use one that is there."
             )
         super().validate_task(task)
         if "." in task.func.__qualname__:

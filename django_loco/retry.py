@@ -138,7 +138,11 @@ def option_problem(name: str, value: Any) -> str | None:
 def _is_backoff(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return bool(value) and all(_is_delay(item) for item in value)
-    return callable(value) or isinstance(value, str) or _is_delay(value)
+    return callable(value) or _is_path(value) or _is_delay(value)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and "." in value
 
 
 def _is_delay(value: Any) -> bool:
@@ -147,15 +151,15 @@ def _is_delay(value: Any) -> bool:
 
 def _are_exceptions(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(
-        isinstance(item, str) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
+        _is_path(item) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
     )
 
 
 _WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_attempts": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1, "a whole number, 1 or more"),
     "backoff": (_is_backoff, "seconds, a list of seconds, or a function of the exception and the task result"),
-    "retry_on": (_are_exceptions, "a list of exception types"),
-    "no_retry_on": (_are_exceptions, "a list of exception types"),
+    "retry_on": (_are_exceptions, "a list of exception types, or of their dotted paths"),
+    "no_retry_on": (_are_exceptions, "a list of exception types, or of their dotted paths"),
     "timeout": (is_seconds, "a number of seconds above 0, a hundred years at most"),
     "tags": (
         lambda v: isinstance(v, list | tuple) and len(v) <= MAX_TAGS and all(is_name(item) for item in v),

@@ -8,7 +8,7 @@ on 5.2). This one does so on every supported version, is typed, and works whiche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
 
@@ -42,6 +42,10 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: What is no option of ``@task``, though it is a field of a task.
+_INTERNAL = ("func", "run_after", "run_after_delay", "overrides")
+#: The first options of ``@task`` to be named where one is unknown.
+_DECLARED_OPTIONS = ("queue_name", "priority", "takes_context", "backend", *TASK_OPTIONS)
 #: What ``using()`` takes beside ``TASK_OPTIONS``.
 _PLAIN_OPTIONS = ("priority", "queue_name", "run_after", "backend")
 
@@ -102,7 +106,8 @@ class LocoTask(_Task[P, R]):
 
         def __new__(cls, **options: Any) -> Self:
             """Raises ``TypeError`` for an option that does not exist, and says what to write instead."""
-            _require_known(options, [field.name for field in fields(cls)], "@task")
+            if not all(name in cls.__dataclass_fields__ for name in options):
+                _require_known(options, (*_DECLARED_OPTIONS, *cls.__dataclass_fields__), "@task")
             return object.__new__(cls)
 
         def __getattr__(self, name: str) -> Never:
@@ -183,7 +188,8 @@ def _is_path(value: object) -> bool:
 def _require_known(given: Iterable[str], known: Sequence[str], where: str) -> None:
     for name in given:
         if name not in known:
-            raise TypeError(f"{where} has no option {name!r}.{instead_of_option(name, known)}")
+            shown = [option for option in known if option not in _INTERNAL]
+            raise TypeError(f"{where} has no option {name!r}.{instead_of_option(name, list(dict.fromkeys(shown)))}")
 
 
 @overload

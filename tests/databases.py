@@ -2,8 +2,8 @@
 
 The tests wait for processes far more than they compute. If it is not said what to run they are split into parts, of
 which ``LOCO_TEST_PARTS`` may name some: the acceptance tests start some hundred processes, and so each pair of Python
-and Django but the newest has one quarter of them. What the first part says is shown as it comes, the others' words after
-that.
+and Django but the newest has one quarter of them. What the first part says is shown as it comes, the others' words
+after that.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some

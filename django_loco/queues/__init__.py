@@ -29,6 +29,8 @@ BUILT_IN = {
     "redis": "django_loco.queues.redis.RedisQueue",
 }
 DEFAULT = "database"
+#: The options of these, and of the backend: one that is not used just now is no mistake.
+OPTIONS = ("queue", "mode", "spool", "database", "cache", "url", "cluster", "prefix", "max_results", "max_waiting")
 
 _queues: dict[tuple[str, Testing | None], Queue] = {}
 _lock = threading.Lock()
@@ -63,6 +65,10 @@ def build(alias: str, options: dict[str, Any]) -> Queue:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}.{did_you_mean(str(name), tuple(BUILT_IN))} "
             "A queue of your own is named by its dotted path."
+        )
+    if name in BUILT_IN and (unknown := [str(option) for option in options if option not in OPTIONS]):
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}]['OPTIONS'][{unknown[0]!r}] is unknown.{did_you_mean(unknown[0], OPTIONS)}"
         )
     path = BUILT_IN.get(name, name)
     try:

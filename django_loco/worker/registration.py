@@ -50,10 +50,9 @@ def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda wor
     for worker in queue.registry.workers():
         if is_dead(worker) and queue.registry.unregister(worker.worker_id):
             logger.warning(
-                "Worker %s (process %d on %s) has died: its last heartbeat was %.0f s ago, when it held %d jobs",
+                "Worker %s (process %d on %s) has died: no heartbeat for %.0f s. Other workers run its jobs again",
                 worker.worker_id,
                 worker.pid,
                 worker.host,
                 worker.heartbeat_age,
-                worker.busy,
             )

@@ -33,6 +33,8 @@ logger = get_logger("django_loco.worker")
 
 PRUNE_EVERY = 60.0  # seconds
 RESCUE_BATCH, PRUNE_BATCH = 100, 1_000
+#: How many rescued jobs a log line names.
+NAMED = 10
 #: How many jobs that run are looked through for those of workers that are known to have died.
 RUNNING_BATCH = 10_000
 
@@ -154,7 +156,9 @@ def free(queue: Queue, dead: Collection[str], at_once: BatchSize) -> None:
 def tell_of_rescue(jobs: Sequence[Job]) -> None:
     """Log that ``jobs`` were freed, and tell of those that have failed for good."""
     if jobs:
-        logger.warning("%d jobs of workers that died were found", len(jobs))
+        names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
+        more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
+        logger.warning("Rescued %d jobs of workers that died: %s%s", len(jobs), ", ".join(names), more)
     for job in jobs:
         if job.status == FAILED:
             try:

@@ -147,9 +147,7 @@ def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
     other = start(project)
     first.signal(signal.SIGKILL)
     first.wait()
-    found = other.wait_for(
-        r"Worker \S+ \(process (\d+) on \S+\) has died: its last heartbeat was \d s ago, when it held \d jobs"
-    )
+    found = other.wait_for(r"Worker \S+ \(process (\d+) on \S+\) has died: no heartbeat for \d s")
     assert int(found[1]) == first.pid
     other.wait_for("job job begins")
     project.open_gate("job")

@@ -55,6 +55,11 @@ def test_a_queue_that_cannot_be_imported(queue, remedy):
     assert remedy in messages["loco.E002"]
 
 
+def test_an_option_that_does_not_exist():
+    messages = found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": {"databse": "default"}}})
+    assert "TASKS['default']['OPTIONS']['databse'] is unknown. Did you mean 'database'?" in messages["loco.E002"]
+
+
 def test_the_app_without_its_backend():
     messages = found(TASKS={"default": {"BACKEND": "tests.app.backends.OtherBackend"}})
     assert "no backend in TASKS is one of its own" in messages["loco.W001"]

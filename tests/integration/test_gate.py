@@ -81,7 +81,9 @@ def test_a_queue_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(InvalidTask) as raised:
         tasks.add.using(queue_name="emals")
     assert "Queue 'emals' is not valid for backend. Did you mean 'emails'?" in str(raised.value)
-    assert "TASKS['default']['QUEUES'] has: default, emails." in str(raised.value)
+    assert "Add it to TASKS['default']['QUEUES']" in str(raised.value)
+    with pytest.raises(InvalidTask, match="Known are: default, emails"):
+        tasks.add.using(queue_name="zzz")
 
 
 @pytest.mark.django_db
