@@ -29,10 +29,11 @@ from ..safe_logging import get_logger
 from ..serialization import decode, encode
 from ..signing import is_genuine
 from ..sizes import cut, require_result_size
-from . import unknown
 from .context import JobContext
 from .limits import within
 from .run import Run
+from .unknown import is_over
+from .unknown import put_off as put_off_missing
 
 logger = get_logger("django_loco.worker")
 
@@ -72,9 +73,9 @@ def put_off(job: Job, error: BaseException) -> Outcome:
 
 def _missing(run: Run, error: Exception) -> Attempt | Outcome:
     job = run.job
-    if not unknown.is_over(job):
+    if not is_over(job):
         run.missing = record_of(error)
-        return unknown.put_off(job, run.missing)
+        return put_off_missing(job, run.missing)
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(

@@ -109,18 +109,7 @@ class Worker(Component):
         claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags, suspects=suspects)
         theirs = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
         self._isolation = isolate and Isolation(queue, theirs, isolate, every=lease / 10, most=isolated_workers)
-        info = WorkerInfo(
-            worker_id=self.worker_id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            queues=queues,
-            tags=tags,
-            threads=threads,
-            coroutines=coroutines,
-            lease=lease,
-            started_at=utcnow(),
-        )
-        registration = Registration(queue, info, self._held)
+        registration = Registration(queue, _info(theirs, lease), self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
         # An isolated worker leaves the jobs of others to whoever started it.
         upkeep = Upkeep(
@@ -280,6 +269,21 @@ class Worker(Component):
         finally:
             for role in self._roles:
                 role.end()
+
+
+def _info(claim: Claim, lease: float) -> WorkerInfo:
+    """Return how a worker of this process with the ``claim`` describes itself to others."""
+    return WorkerInfo(
+        worker_id=claim.worker_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        queues=claim.queues,
+        tags=claim.tags,
+        threads=claim.threads,
+        coroutines=claim.coroutines,
+        lease=lease,
+        started_at=utcnow(),
+    )
 
 
 def _trouble_of(missing: int) -> str:
