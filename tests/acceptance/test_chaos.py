@@ -71,12 +71,13 @@ def test_sigterm_loses_no_job_and_runs_none_twice(any_site):
 def test_a_job_that_kills_its_worker_fails_as_lost_the_third_time(any_site):
     any_site.settings["LOCO"] = {"LEASE": 1}
     enqueue(any_site, "poison", 1)
-    for deaths in range(1, 4):
+    for deaths in range(1, 3):
         worker = any_site.start("loco_worker")
         assert worker.wait(30) == -signal.SIGKILL
         assert notes(any_site, "start")["0"] == deaths
-    survivor = any_site.start("loco_worker")
+    survivor = any_site.start("loco_worker")  # It runs the job in a process of its own.
     wait_until(lambda: statuses(any_site) == {"FAILED": 1})
+    assert notes(any_site, "start")["0"] == 3
     assert survivor.terminate() == 0
     assert "LostJob" in errors(any_site)[0]
 
