@@ -85,8 +85,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("mode", "runner"),
     [
-        ("memory", "parallel"), ("memory-and-file", "manage.py"), ("memory-and-file", "pytest"),
-        ("database", "manage.py"), ("database", "pytest"), ("redis", "manage.py"),
+        ("memory", "parallel"), ("memory-and-file", "pytest"), ("database", "manage.py"), ("redis", "manage.py"),
     ],
 )  # fmt: skip
 def test_jobs_stay_in_their_test(request, tmp_path, mode, runner):
