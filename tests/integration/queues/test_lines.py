@@ -224,7 +224,7 @@ def test_triggers_that_are_gone_come_back_with_the_next_migrate(queue):
         cursor.execute(f"DROP TRIGGER django_loco_tags_insert{on}")
     queue.enqueue([job(tags=("d",))])
     assert queue.fetch(claim(tags=("d",))) == []
-    keep_triggers(using="default")
+    keep_triggers(using="default", plan=[])
     assert [each.tags for each in queue.fetch(claim(tags=("d",)))] == [("d",)]
     assert WaitingTag.objects.count() == 3
 
