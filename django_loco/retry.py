@@ -151,7 +151,7 @@ def _is_delay(value: Any) -> bool:
 
 def _are_exceptions(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(
-        _is_path(item) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
+        isinstance(item, str) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
     )
 
 

@@ -26,7 +26,7 @@ from .compat import (
 )
 from .exceptions import LocoConfigurationError
 from .hints import instead_of_attribute, instead_of_option
-from .retry import TASK_OPTIONS, Backoff, backoff_function, option_problem
+from .retry import EXCEPTIONS, TASK_OPTIONS, Backoff, backoff_function, option_problem
 
 __all__ = [
     "InvalidTask",
@@ -120,7 +120,14 @@ class LocoTask(_Task[P, R]):
             value = getattr(self, name)
             if value is None:
                 continue
-            if problem := option_problem(name, value):
+            problem = option_problem(name, value)
+            if (
+                problem is None
+                and name in EXCEPTIONS
+                and any(isinstance(item, str) and "." not in item for item in value)
+            ):
+                problem = f"{name} is {value!r}; it must be a list of exception types, or of their dotted paths."
+            if problem:
                 raise InvalidTask(f"{self.module_path}: {problem}")
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))

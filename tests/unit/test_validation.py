@@ -59,6 +59,7 @@ def wrapped(connection, number): ...
         {"queue_name": ""}, {"queue_name": 5}, {"priority": "5"}, {"priority": float("nan")},
         {"priority": float("inf")}, {"timeout": float("inf")}, {"timeout": float("nan")}, {"timeout": 1e300},
         {"backoff": float("inf")}, {"backoff": [1, float("nan")]}, {"tags": ["\ud800"]}, {"tags": ["a\0"]},
+        {"retry_on": ["ConnectionError"]}, {"backoff": "1"},
         {"tags": [TOO_LONG]}, {"tags": [f"t{number}" for number in range(101)]},
         {"run_after": "tomorrow"}, {"run_after": 5}, {"run_after": date(2030, 1, 1)},
         {"run_after": datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))},
