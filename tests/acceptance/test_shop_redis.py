@@ -70,7 +70,7 @@ def test_two_workers_share_the_re_index(shop: Shop, server: RedisServer) -> None
     assert "BackgroundQueue" in page
     assert "redis queue" in page
     assert "Jobs wait in Redis" in page
-    workers = [shop.start("loco_worker") for _ in range(2)]
+    workers = [shop.start("loco_worker", "--noreload") for _ in range(2)]
     with server.client() as client:
         until(lambda: client.info("clients")["blocked_clients"] == 2, what="both workers wait for jobs")
 
