@@ -104,10 +104,14 @@ class Process:
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
 
-    def close(self) -> None:
-        """Kill what is left of it, children too."""
+    def kill(self) -> None:
+        """Kill what is left of it, children too, and do not wait."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what is left of it and wait until nobody holds its output any more."""
+        self.kill()
         self._popen.wait()
         self._reader.join()
         assert self._popen.stdout is not None
@@ -130,6 +134,14 @@ class Process:
         return f"{self._popen.args!r}: {problem}. Its output:\n" + "\n".join(self.lines)
 
 
+def close_all(processes: list[Process]) -> None:
+    """Kill all first: what one of them started may hold its output for as long as another one lives."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.close()
+
+
 class Site:
     """A Django site (``tests.settings``) with a database and a folder of its own.
 
@@ -146,8 +158,7 @@ class Site:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self.processes:
-            process.close()
+        close_all(self.processes)
 
     @property
     def environment(self) -> dict[str, str]:

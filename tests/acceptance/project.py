@@ -14,7 +14,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, Self
 
-from tests.processes import ROOT, SECONDS, Process, free_port
+from tests.processes import ROOT, SECONDS, Process, close_all, free_port
 
 FILES = {
     "manage.py": """
@@ -166,8 +166,7 @@ class Project:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self.processes:
-            process.close()
+        close_all(self.processes)
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name

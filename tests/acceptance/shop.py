@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from ..processes import ROOT, Process, free_port
+from ..processes import ROOT, Process, close_all, free_port
 
 PROJECT = ROOT / "testproject"
 LOOK_EVERY = 0.1  # seconds between two looks at a page; a page has no event to wait for
@@ -63,8 +63,7 @@ class Shop:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self.processes:
-            process.close()
+        close_all(self.processes)
         until(lambda: not is_open(self.index_port), what="the end of the index service")
 
     def start(self, *arguments: str) -> Process:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ..processes import ROOT, Process, free_port
+from ..processes import ROOT, Process, close_all, free_port
 from .shop import until
 
 PAGE = ROOT / "docs" / "start" / "first-job.md"
@@ -113,8 +113,7 @@ def test_the_first_job_is_as_the_page_says(tmp_path: Path) -> None:
                 see(reader, process)
         reader.stop_the_site()
     finally:
-        for process in reader.processes:
-            process.close()
+        close_all(reader.processes)
 
 
 def test_the_page_has_the_commands_that_are_followed() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from django_loco.shutdown import CLEAN
 from tests.postgres import Server
+from tests.processes import close_all
 from tests.redis_server import RedisServer
 
 from ..project import Project
@@ -45,8 +46,7 @@ def away(project: Project, postgres: Server, redis_server: RedisServer) -> Itera
     project.manage("migrate", "--verbosity", "0")
     yield project
     postgres.resume()
-    for process in project.processes:
-        process.close()
+    close_all(project.processes)
     postgres.drop_database(name)
 
 
