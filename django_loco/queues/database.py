@@ -46,8 +46,8 @@ logger = get_logger("django_loco.queues")
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
-#: Seconds that a rescue may wait for its turn to write, by either clock. One that waited longer leaves the next turn to
-#: the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
+#: Seconds that a rescue may wait for its turn to write, or the wall clock be set while it reads. Otherwise it leaves the
+#: next turn to the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
 HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
@@ -233,8 +233,11 @@ class DatabaseQueue(Queue):
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()
         with transaction.atomic(using=self._database, savepoint=False):
+            if time.monotonic() - began > HELD_UP:
+                return []
+            # However long this takes: what is renewed meanwhile is not settled below.
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
-            if max(time.monotonic() - began, abs(time.time() - clock)) > HELD_UP:
+            if abs(time.time() - clock - (time.monotonic() - began)) > HELD_UP:
                 return []
             freed = self._store.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]

@@ -1,10 +1,12 @@
 """A clock that was put back delays no job that is to be run at once, and lets none run before its time."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.db import transaction
 
 from django_loco.job import READY, Job, Outcome, first_id, new_id, utcnow
 from django_loco.models import StoredJob
@@ -98,6 +100,44 @@ def test_a_rescue_during_which_the_clock_leaps_frees_nothing(queue, monkeypatch)
     queue.fetch(replace(CLAIM, lease=-1))
     times = iter([1_000.0, 4_600.0])
     monkeypatch.setattr("django_loco.queues.database.time.time", lambda: next(times))
+    assert queue.rescue() == []
+    monkeypatch.undo()
+    assert len(queue.rescue()) == 1
+
+
+def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch):
+    """Many large jobs, or a slow network: were it to give up, it would read the same ones again for ever."""
+    queue.enqueue([Job(task_path="a.b", backend="default")])
+    queue.fetch(replace(CLAIM, lease=-1))
+    passed = 0.0
+    clock, monotonic, expired = time.time, time.monotonic, queue._store.expired
+
+    def slowly(limit):
+        nonlocal passed
+        rows = expired(limit)
+        passed += 10
+        return rows
+
+    monkeypatch.setattr(queue._store, "expired", slowly)
+    monkeypatch.setattr("django_loco.queues.database.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.time.monotonic", lambda: monotonic() + passed)
+    assert len(queue.rescue()) == 1
+
+
+def test_a_rescue_that_waited_for_its_turn_leaves_it_to_live_workers(queue, monkeypatch):
+    queue.enqueue([Job(task_path="a.b", backend="default")])
+    queue.fetch(replace(CLAIM, lease=-1))
+    passed = 0.0
+    clock, monotonic, atomic = time.time, time.monotonic, transaction.atomic
+
+    def later(**given):
+        nonlocal passed
+        passed += 10
+        return atomic(**given)
+
+    monkeypatch.setattr("django_loco.queues.database.transaction.atomic", later)
+    monkeypatch.setattr("django_loco.queues.database.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.time.monotonic", lambda: monotonic() + passed)
     assert queue.rescue() == []
     monkeypatch.undo()
     assert len(queue.rescue()) == 1
