@@ -46,8 +46,8 @@ logger = get_logger("django_loco.queues")
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY = 3600.0
-#: Seconds that a rescue may wait for its turn to write, or the wall clock be set while it reads. Otherwise it leaves the
-#: next turn to the heartbeats of live workers: they waited as long, and what seems expired may be theirs.
+#: Seconds that a rescue may wait for its turn to write, or that the wall clock may leap by meanwhile. After more than
+#: that it frees nothing: the heartbeats of live workers waited as long, and what seems expired may be theirs.
 HELD_UP = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")

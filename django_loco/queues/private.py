@@ -79,9 +79,11 @@ def open_file(path: Path) -> BinaryIO:
 
 def require_file(path: Path) -> bool:
     """Return whether there is a file ``path``; it is not opened. Raises ``NotPrivate`` if it is not this user's own."""
-    if not os.path.lexists(path):
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
         return False
-    _require_file(path, path.lstat())
+    _require_file(path, found)
     return True
 
 

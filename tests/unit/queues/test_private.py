@@ -14,7 +14,7 @@ import pytest
 from django_loco.job import Job
 from django_loco.queues import spool
 from django_loco.queues.once import OnceKeys
-from django_loco.queues.private import NotPrivate, make_folder, require_folder
+from django_loco.queues.private import NotPrivate, make_folder, require_file, require_folder
 
 NOBODY = 65534
 
@@ -132,6 +132,19 @@ def test_keys_are_kept_in_a_plain_file_or_not_at_all(tmp_path, caplog, name, mak
     assert not keys.works
     assert caplog.text.count("cannot be used") == 1
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_journal_that_another_process_removes_is_just_gone(tmp_path, monkeypatch):
+    journal = tmp_path / "keys-journal"
+    journal.touch()
+    look = Path.lstat
+
+    def too_late(path):
+        path.unlink(missing_ok=True)
+        return look(path)
+
+    monkeypatch.setattr(Path, "lstat", too_late)
+    assert require_file(journal) is False
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path, caplog):
