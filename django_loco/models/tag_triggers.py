@@ -104,8 +104,10 @@ PRESENT = {
 def keep_triggers(using: str, plan: Any = None, **_: Any) -> None:
     """Make the triggers in the database ``using`` if it has the tables but not them.
 
-    After ``migrate`` this makes good what migrations do not bring: SQLite drops triggers when Django makes a table anew
-    to alter it, and tests may have tables without migrations. ``flush``, which has no ``plan``, drops nothing.
+    After ``migrate`` this makes good what migrations do not bring: SQLite drops the triggers of ``StoredJob`` when
+    Django makes that table anew to alter it, and tests may have tables without migrations. ``flush``, which has no
+    ``plan``, drops nothing. A migration that alters the table of ``WaitingTag`` has to run ``DROP`` first: SQLite lets
+    no table be renamed that a view refers to.
     """
     connection = connections[using]
     if plan is None or connection.vendor not in CREATE:

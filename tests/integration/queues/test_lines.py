@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.models import StoredJob, WaitingTag, keep_triggers
@@ -237,3 +238,38 @@ def test_jobs_that_waited_before_the_migration_are_found(queue):
         call_command("migrate", verbosity=0)
     assert len(queue.fetch(claim(tags=("b",)))) == 1
     assert len(queue.fetch(claim(queues=("mine",)))) == 1
+
+
+def test_a_migration_that_was_interrupted_can_be_run_again(queue, monkeypatch):
+    """Whatever it was that failed: the first statement, one in the middle, or the last one."""
+    run, rest = BaseDatabaseSchemaEditor.execute, 0
+
+    def fail(self, sql, params=()):
+        nonlocal rest
+        rest -= 1
+        if not rest:
+            raise OperationalError("out of luck")
+        return run(self, sql, params)
+
+    call_command("migrate", "django_loco", "0005", verbosity=0)
+    interruptions = 0
+    try:
+        while True:
+            rest = interruptions + 1
+            with monkeypatch.context() as patch:
+                patch.setattr(BaseDatabaseSchemaEditor, "execute", fail)
+                try:
+                    call_command("migrate", verbosity=0)
+                    break
+                except OperationalError:
+                    interruptions += 1
+            if connection.in_atomic_block:  # Django leaves that to the end of the process
+                connection.close()
+                connection.connect()
+            call_command("migrate", verbosity=0)
+            call_command("migrate", "django_loco", "0005", verbosity=0)
+    finally:
+        call_command("migrate", verbosity=0)
+    assert interruptions > 10
+    queue.enqueue([job(tags=("a",))])
+    assert len(queue.fetch(claim(tags=("a",)))) == 1

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("django_loco", "0006_waiting_tag")]
+    dependencies = [("django_loco", "0007_waiting_tag")]
 
     operations = [
         migrations.CreateModel(

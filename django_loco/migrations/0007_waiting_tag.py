@@ -1,27 +1,9 @@
 from typing import Any
 
 from django.db import migrations, models
-from django.db.models import Case, F, Q, Value, When
-from django.db.models.indexes import Index
-from django.db.transaction import atomic
 
 from ..models.job import JobIdField
 from ..models.tag_triggers import CREATE, DROP, making
-
-
-class AddIndexBesideWriters(migrations.AddIndex):
-    """On PostgreSQL, build the index ``CONCURRENTLY``, so that writers need not wait for it."""
-
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        if schema_editor.connection.vendor != "postgresql" or schema_editor.connection.in_atomic_block:
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            name = schema_editor.quote_name(self.index.name)
-            # An interrupted build leaves an invalid index behind.
-            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}", params=None)
-            schema_editor.add_index(model, self.index, concurrently=True)
 
 
 class KeepWaitingTags(migrations.operations.base.Operation):
@@ -46,39 +28,14 @@ class KeepWaitingTags(migrations.operations.base.Operation):
         connection = schema_editor.connection
         model = state.apps.get_model(app_label, "WaitingTag")
         if connection.vendor in CREATE and self.allow_migrate_model(connection.alias, model):
-            with atomic(using=connection.alias):
-                for statement in statements(connection.vendor):
-                    schema_editor.execute(statement, params=None)
+            for statement in statements(connection.vendor):
+                schema_editor.execute(statement, params=None)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("django_loco", "0005_schedulelead")]
-    #: PostgreSQL cannot build an index concurrently in a transaction.
-    atomic = False
+    dependencies = [("django_loco", "0006_job_indexes")]
 
     operations = [
-        AddIndexBesideWriters(
-            model_name="storedjob",
-            index=Index(
-                F("backend"),
-                F("is_async"),
-                Case(When(tags="[]", then=Value(0)), default=Value(1)),
-                F("queue_name"),
-                F("priority").desc(),
-                F("due_at"),
-                F("id"),
-                condition=Q(status="READY"),
-                name="django_loco_ready_by_queue",
-            ),
-        ),
-        AddIndexBesideWriters(
-            model_name="storedjob",
-            index=Index(
-                fields=["backend", "status", "queue_name", "-id"],
-                condition=Q(finished_at__isnull=False),
-                name="django_loco_finished_by_queue",
-            ),
-        ),
         migrations.CreateModel(
             name="WaitingTag",
             fields=[
