@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
 from ..job import utcnow
@@ -72,29 +72,32 @@ class WorkerRegistry(ABC):
         """Return the workers that are known, also those that have died and that nobody has unregistered."""
 
 
+FIELDS = frozenset(field.name for field in fields(WorkerInfo))
+
+
 def text_of_worker(worker: WorkerInfo) -> str:
     """Return ``worker`` as one line of JSON, without its heartbeat, which the queue's clock tells."""
-    fields = asdict(worker) | {"started_at": worker.started_at.isoformat()}
-    del fields["heartbeat_age"]
-    return json.dumps(fields, separators=(",", ":"))
+    told = asdict(worker) | {"started_at": worker.started_at.isoformat()}
+    del told["heartbeat_age"]
+    return json.dumps(told, separators=(",", ":"))
 
 
 def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
     """Return what ``text_of_worker`` was given; of a text that cannot be read, a worker of which little is known.
 
-    ``age``: seconds since its last heartbeat.
+    ``age``: seconds since its last heartbeat. What only a newer version knows to tell is left out.
     """
     try:
-        fields = json.loads(text)
+        told = json.loads(text)
         return WorkerInfo(
-            **fields
+            **{name: value for name, value in told.items() if name in FIELDS}
             | {
                 "worker_id": worker_id,
-                "queues": _names(fields["queues"]),
-                "tags": _names(fields["tags"]),
-                "started_at": datetime.fromisoformat(fields["started_at"]),
+                "queues": _names(told["queues"]),
+                "tags": _names(told["tags"]),
+                "started_at": datetime.fromisoformat(told["started_at"]),
                 "heartbeat_age": max(0.0, age),
-                "lease": float(fields["lease"]),
+                "lease": float(told["lease"]),
             }
         )
     except (ValueError, TypeError, LookupError, AttributeError):

@@ -1,0 +1,26 @@
+"""Workers as they are told to the others of their queue."""
+
+import json
+from datetime import UTC, datetime
+
+from django_loco.queues.workers import WorkerInfo, text_of_worker, worker_of_text
+
+WORKER = WorkerInfo(
+    worker_id="w", host="h", pid=7, queues=("a", "b"), tags=(), threads=5, coroutines=9, lease=30.0,
+    started_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), busy=2, heartbeat_age=4.0,
+)  # fmt: skip
+
+
+def test_a_worker_is_read_as_it_was_told():
+    assert worker_of_text("w", text_of_worker(WORKER), 4.0) == WORKER
+
+
+def test_a_worker_of_a_newer_version_is_alive_to_older_ones():
+    newer = json.dumps(json.loads(text_of_worker(WORKER)) | {"release": "9.9"})
+    assert worker_of_text("w", newer, 4.0) == WORKER
+
+
+def test_a_text_that_cannot_be_read_tells_of_a_dead_worker():
+    for text in ("", "[]", "{}", '{"queues": 3}', text_of_worker(WORKER).replace("30.0", '"x"')):
+        found = worker_of_text("w", text, 4.0)
+        assert (found.worker_id, found.heartbeat_age, found.is_alive) == ("w", 4.0, False)
