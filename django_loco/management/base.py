@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from signal import SIGTSTP
+from collections.abc import Callable, Mapping, Sequence
+from signal import SIGTSTP, Signals
 from typing import Any
 
 from django.conf import settings
@@ -22,6 +22,7 @@ from ..servers.reload import Parent, is_reloaded
 from ..streams import nonblocking
 from . import banner
 from .console import open_standard_streams, set_up_console, wants_colour
+from .health import refuse_taken_port
 from .parts import Choice
 
 logger = get_logger("django_loco.servers")
@@ -87,9 +88,14 @@ class LocoCommand(BaseCommand):
         """Whether to begin anew when the code changes: with ``DEBUG``, as Django's ``runserver``."""
         return bool(self.owns_process and settings.DEBUG and options["use_reloader"])
 
-    def be_parent(self) -> None:
-        """Start this command anew as a child, again whenever the code has changed, and end with it."""
-        self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=[SIGTSTP]).run())
+    def be_parent(self, options: Mapping[str, Any], others: Sequence[Signals] = (SIGTSTP,)) -> None:
+        """Start this command anew as a child, again whenever the code has changed, and end with it.
+
+        ``others`` are signals that are passed on beside those that stop it. Raises ``LocoConfigurationError`` for a
+        health port that is taken: no change of the code mends that.
+        """
+        refuse_taken_port(options)
+        self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
 
     def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
         """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""

@@ -48,6 +48,12 @@ def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None
         yield
 
 
+def refuse_taken_port(options: Mapping[str, Any]) -> None:
+    """Raise ``LocoConfigurationError`` if the option is given and its port is taken, by another one than a child."""
+    if options.get("health_port") is not None:
+        HealthServer(*options["health_port"]).server_close()
+
+
 class Starting:
     """Stands where the supervisor will, so that health tells of a process that never gets as far as that."""
 

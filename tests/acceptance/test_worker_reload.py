@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,17 @@ def test_in_production_and_where_it_is_not_wanted_there_is_but_one_process(proje
 
 def test_a_wrong_option_ends_it_at_once(project):
     assert "Did you mean 'emails'?" in project.manage("loco_worker", "--queues", "email", "--reload", code=1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("loco_worker",), ("loco_scheduler",), ("loco_start", "--no-server", "--worker")],
+    ids=["worker", "scheduler", "start"],
+)
+def test_a_health_port_that_is_taken_is_not_waited_for(project, arguments):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = project.start(*arguments, "--health-port", str(port), "--reload")
+        assert process.wait() == 1
+    assert f"--health-port 127.0.0.1:{port} cannot be had: Address already in use. Choose another." in process.output
+    assert "Waiting for a change" not in process.output

@@ -61,7 +61,7 @@ class Command(LocoCommand):
         self.set_up(choice, options)
         reloads = self.reloads(options)
         if reloads and not is_child():
-            self.be_parent()
+            self.be_parent(options)
             return
         with health_served(options):
             greet = self.greeter(choice, options, RELOADS if reloads else "")

@@ -12,7 +12,7 @@ from ...conf import loco_settings
 from ...servers.base import NoServer, Server
 from ...servers.dev import DevServer, project_runserver, without_noise
 from ...servers.gunicorn_application import become
-from ...servers.reload import Parent, is_child
+from ...servers.reload import is_child
 from ..base import RELOADS, LocoCommand, colour_wish
 from ..choices import EVERY_JOB, start_choice
 from ..console import wants_colour
@@ -113,8 +113,7 @@ class Command(LocoCommand):
     def host(self, choice: Choice, server: Server, options: dict[str, Any]) -> None:
         reloads = options["use_reloader"]
         if reloads and not is_child():
-            others = [] if choice.server else [SIGTSTP]
-            self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
+            self.be_parent(options, others=[] if choice.server else [SIGTSTP])
             return
         name = "development server" if options["http"] == "runserver" else options["http"]
         remark = f"   {name}" + (", reloads when code changes" if reloads else "")

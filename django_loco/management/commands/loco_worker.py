@@ -83,10 +83,13 @@ class Command(LocoCommand):
         reloads = self.place is None and not choice.may_end and self.reloads(options)
         if reloads and not is_child():
             self.refuse_missing_tables(choice)
-            self.be_parent()
+            self.be_parent(options)
             return
         with health_served(options if self.place is None else {}):
-            self.refuse_missing_tables(choice)
+            if reloads:  # the parent has looked for the tables
+                connections.close_all()
+            else:
+                self.refuse_missing_tables(choice)
             process = process_of(
                 choice,
                 NoServer(),
