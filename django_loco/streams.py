@@ -54,7 +54,9 @@ class NonBlockingStream:
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._full_since: float | None = None
-        self._lock = threading.Lock()
+        # Reentrant, as logging's own: the garbage collector and signal handlers run amid a write, and may log.
+        self._lock = threading.RLock()
+        self._is_writing = False
         self._trouble = threading.Event()
         self._thread: DaemonThread | None = None
         _streams.add(self)
@@ -66,8 +68,10 @@ class NonBlockingStream:
         """Write ``text``, now or later or never."""
         data = text.encode(self._encoding, "backslashreplace")
         with self._lock:
-            if self._kept or (data := self._put(data)):
+            if self._kept or self._is_writing:
                 self._keep(data)
+            elif rest := self._put(data):
+                self._keep(rest, is_rest=True)
         return len(text)
 
     def flush(self) -> None:
@@ -89,6 +93,7 @@ class NonBlockingStream:
 
     def _put(self, data: bytes) -> bytes:
         """Write what the descriptor takes; return the rest."""
+        self._is_writing = True
         try:
             while data and (not self._waits or self._takes(0)):
                 written = os.write(self._descriptor, data[:PIPE] if self._waits else data)
@@ -98,6 +103,8 @@ class NonBlockingStream:
         except OSError:
             self.dropped += 1
             return b""
+        finally:
+            self._is_writing = False
         if data:
             self._full_since = self._full_since or time.monotonic()
         else:
@@ -106,11 +113,12 @@ class NonBlockingStream:
                 self._call_thread()
         return data
 
-    def _keep(self, data: bytes) -> None:
-        if self._size + len(data) > KEPT:
+    def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
+        """Keep ``data`` to be written last; the rest of a line that was begun is written first."""
+        if self._size + len(data) > KEPT and not is_rest:
             self.dropped += 1
         else:
-            self._kept.append(data)
+            (self._kept.appendleft if is_rest else self._kept.append)(data)
             self._size += len(data)
         self._call_thread()
 
@@ -125,8 +133,7 @@ class NonBlockingStream:
                 data = self._kept.popleft()
                 self._size -= len(data)
                 if rest := self._put(data):
-                    self._kept.appendleft(rest)
-                    self._size += len(rest)
+                    self._keep(rest, is_rest=True)
                     return
 
     def _call_thread(self) -> None:
@@ -156,7 +163,7 @@ class NonBlockingStream:
         """Begin anew in a forked copy: what is kept is for the other process to write."""
         self._kept.clear()
         self._full_since = None
-        self._size, self._thread, self._lock = 0, None, threading.Lock()
+        self._size, self._thread, self._lock, self._is_writing = 0, None, threading.RLock(), False
         self._trouble = threading.Event()
 
 

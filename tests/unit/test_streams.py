@@ -154,6 +154,25 @@ def test_there_is_one_for_each_stream(ends):
     assert nonblocking(ends.stream) is ends.stream
 
 
+def test_who_logs_in_the_middle_of_a_write_does_not_wait_for_itself(ends, monkeypatch):
+    """The garbage collector and signal handlers run anywhere, and what they run may log."""
+    write = os.write
+    nested = iter(["two\n"])
+
+    def collect_garbage_and_write(descriptor: int, data: bytes) -> int:
+        written = write(descriptor, data[:2])
+        for line in nested:
+            ends.stream.write(line)
+        return written
+
+    monkeypatch.setattr(streams.os, "write", collect_garbage_and_write)
+    writer = threading.Thread(target=ends.stream.write, args=("one\n",), daemon=True)
+    writer.start()
+    writer.join(SECONDS)
+    assert not writer.is_alive()
+    assert ends.read(2) == ["one", "two"]
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_copy_does_not_write_what_its_original_has_kept(ends):
     count = ends.fill()
