@@ -30,6 +30,7 @@ from ..queues import Claim, Queue
 from ..safe_logging import get_logger
 from .run import Run
 from .substitute import substitute_for
+from .unanswered import ROUNDING
 
 logger = get_logger("django_loco.worker")
 
@@ -183,10 +184,22 @@ class Acknowledger:
 
     def _stored(self, batch: Sequence[Pending], refused: set[str]) -> None:
         for pending in batch if refused else ():
-            if pending.run.job.id in refused:
+            if pending.run.job.id in refused and not (pending.is_unsure and self._is_stored(pending)):
                 pending.run.refused = True
                 logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
         self._remove(batch)
+
+    def _is_stored(self, pending: Pending) -> bool:
+        """Whether the outcome was stored by an earlier call, whose answer was lost."""
+        ends = pending.outcome.applied()
+        try:
+            stored = self._queue.get(ends.id)
+        except QueueUnavailable as error:
+            logger.warning("Whether the outcome of %s was stored cannot be found out: %s", pending.name, error)
+            return False
+        if stored is None or stored.finished_at is None or ends.finished_at is None:
+            return False
+        return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
 
     def _remove(self, batch: Sequence[Pending]) -> None:
         self._forget(batch)
@@ -245,5 +258,5 @@ class Pending:
     def reason(self) -> str:
         """Why it was refused as too late, in words."""
         if self.is_unsure:
-            return "it was stored when it was offered before, or its claim was lost meanwhile"
+            return "its claim was lost, before or after it was offered for the first time"
         return "its claim was lost meanwhile"

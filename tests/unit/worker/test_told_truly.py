@@ -97,7 +97,7 @@ def test_a_claim_that_is_not_renewed_in_time_becomes_doubtful(queue):
     wait_until(lambda: run.is_doubtful)
 
 
-def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any) -> Any:
+def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then: Any = lambda: None) -> Any:
     """Let a worker that cannot renew end a job after ``meanwhile``; return the worker."""
     queue.troubles["renew"] = QueueUnavailable("away")
     [one] = queue.enqueue([job(name, "w")])
@@ -108,7 +108,9 @@ def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any) -> An
     wait_until(lambda: run.is_doubtful)
     meanwhile()
     tasks.events["w"].set()
-    wait_until(lambda: run.ended and one.id not in worker._held)
+    wait_until(lambda: run.ended)
+    then()
+    wait_until(lambda: one.id not in worker._held)
     return worker
 
 
@@ -168,6 +170,7 @@ class AnswersLost(TroubledQueue):
     def __init__(self) -> None:
         super().__init__()
         self.losing: set[str] = set()
+        self.lost = threading.Event()
 
     def rescue(self, limit: int = 100) -> list[Job]:
         return self._lose("rescue", super().rescue(limit))
@@ -177,13 +180,27 @@ class AnswersLost(TroubledQueue):
 
     def _lose(self, name: str, answer: Any) -> Any:
         if name in self.losing:
+            self.lost.set()
             raise QueueUnavailable("no answer")
         return answer
+
+    def answer_again(self) -> None:
+        assert self.lost.wait(10)
+        self.losing.clear()
 
 
 @pytest.fixture
 def losing() -> AnswersLost:
     return AnswersLost()
+
+
+def test_an_end_that_was_stored_without_an_answer_is_told_once(losing, start, heard, monkeypatch):
+    monkeypatch.setattr(Upkeep, "_rescue", lambda upkeep: None)
+    worker = end_after(losing, start, "wait_for", lambda: losing.losing.add("finish"), losing.answer_again)
+    wait_until(lambda: heard.statuses)
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+    assert heard.statuses == [SUCCESSFUL]
 
 
 def dying(queue: TroubledQueue, lease: float, **fields: Any) -> str:
