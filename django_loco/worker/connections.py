@@ -42,6 +42,7 @@ def drop_all() -> None:
 def _drop(connection: BaseDatabaseWrapper) -> None:
     """Close it and forget its object as well: after an unfinished transaction that would refuse all work."""
     try:
+        connection.in_atomic_block = False  # else Django keeps the closed one until a block ends that never will
         connection.close()
     except BaseException as error:  # noqa: BLE001 - it is being thrown away because it is broken
         logger.debug("Closing the connection to database %r: %s", connection.alias, error)

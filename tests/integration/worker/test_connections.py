@@ -49,11 +49,12 @@ def test_one_that_may_be_kept_serves_the_next_job(run, opened, name):
 
 
 @pytest.mark.usefixtures("persistent")
-def test_a_transaction_that_a_job_left_open_is_rolled_back(run, caplog):
+def test_a_transaction_that_a_job_left_open_is_rolled_back(run, opened, caplog):
     jobs = run(("leave_a_transaction_open", "lost"), ("create", "kept"), ("count",), threads=1)
     assert [job.status for job in jobs] == [SUCCESSFUL] * 3
     assert made() == {"kept"}
     assert "left a transaction open" in caplog.text
+    assert opened.still_open() == []
 
 
 @pytest.mark.usefixtures("persistent")
