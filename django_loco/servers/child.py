@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from weakref import WeakSet
 
 from django.utils import autoreload
 
+from ..copies import closed_in_copies
 from .link import LINK_VARIABLE, LOADED, READY, pass_on
 from .notify import VARIABLES
 from .place import Place
@@ -23,16 +23,13 @@ from .place import Place
 #: its imports. What this process gets meanwhile, its other threads get.
 HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
 
-_links: WeakSet[socket.socket] = WeakSet()
-
 
 class Child:
     """One process, as its parent knows it."""
 
     def __init__(self, place: Place, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
         self.place = place
-        self.link = link
-        _links.add(link)
+        self.link = closed_in_copies(link)  # while one is open, a child does not learn that its parent is gone
         self.began = self.heard = time.monotonic()
         """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
         self.is_loaded = self.is_ready = self.is_silent = False
@@ -101,7 +98,7 @@ def start(
     try:
         with theirs:
             inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
-            popen = subprocess.Popen(  # noqa: S603 (this very command)
+            popen = subprocess.Popen(  # noqa: S603 - a command of ours, no text from outside
                 command or autoreload.get_child_arguments(),
                 env={**inherited, **environment, **place.variable, LINK_VARIABLE: str(theirs.fileno())},
                 stdin=subprocess.DEVNULL,
@@ -125,12 +122,3 @@ def ended() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, os.waitstatus_to_exitcode(status)
-
-
-def _let_go() -> None:
-    """Close a forked copy's ends of the links: while any is open, a child does not learn that its parent is gone."""
-    for link in tuple(_links):
-        link.close()
-
-
-os.register_at_fork(after_in_child=_let_go)

@@ -1,7 +1,7 @@
 """Several processes that do the same work, and their parent, which does none.
 
-The parent opens no connection, runs no job and starts no thread but the one that listens for signals, and in
-development one that looks for changed code. Its children are new processes rather than forked copies: no lock,
+The parent opens no connection and runs no job. Its threads listen for signals, write the log, answer health checks and,
+in development, look for changed code. Its children are new processes rather than forked copies: no lock,
 connection or thread of the parent's exists in them, and new code is loaded by whoever is started next.
 
 How it begins

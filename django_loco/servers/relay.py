@@ -17,7 +17,7 @@ from typing import Any
 
 from ..bounded_log import get_bounded_logger
 from ..threads import DaemonThread
-from .wakeup import Wakeup, catch, default, release
+from .wakeup import Wakeup, catch, default
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -63,13 +63,6 @@ class Relay:
         self._granted.append(number)
         self._expected[number] += 1
         os.kill(os.getpid(), number)
-
-    def uninstall(self) -> None:
-        """Give the server its handlers back; in the main thread."""
-        signal.set_wakeup_fd(self._their_wakeup)
-        for number, handler in self._theirs.items():
-            signal.signal(number, handler)
-        release(*self._numbers)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number in self._granted:

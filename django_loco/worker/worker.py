@@ -50,7 +50,7 @@ class Worker(Component):
     6. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
        start when there is work for them.
 
-    An *isolated* worker runs those, one at a time. It has no ``Waker`` and no ``Upkeep``.
+    An *isolated* worker runs those, one at a time. It has no ``Waker``, and its ``Upkeep`` rescues nothing.
 
     Whatever goes wrong with the queue, they go on trying; only ``stop``, ``drain`` and ``max_jobs`` end a worker.
     """

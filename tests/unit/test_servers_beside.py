@@ -21,6 +21,7 @@ from django_loco.servers.hosted import HostServer
 from django_loco.servers.relay import Relay
 from django_loco.servers.signals import ONE_SIGNAL
 from django_loco.servers.urgency import Urgency
+from django_loco.servers.wakeup import release
 from tests.processes import SECONDS
 
 
@@ -139,11 +140,13 @@ def relay():
         news.release()
 
     before = signal.signal(signal.SIGUSR1, lambda number, frame: see("handler"))
+    wakeup = signal.set_wakeup_fd(-1)
     relay = Relay([signal.SIGUSR1], see)
     relay.install()
     yield relay, seen, news
-    relay.uninstall()
+    signal.set_wakeup_fd(wakeup)
     signal.signal(signal.SIGUSR1, before)
+    release(signal.SIGUSR1)
 
 
 def test_a_signal_is_held_back_until_it_is_handed_on(relay):

@@ -191,6 +191,7 @@ class ThreadPool:
         attempt, thread = alarm.attempt, alarm.thread
         if not isinstance(thread, JobThread) or not attempt.run.settle():
             return
+        attempt.run.thread = threading.current_thread()  # its thread may come back, and then the run would have none
         thread.given_up = True
         report = partial(self._report_stuck, attempt, stack_of(thread))
         try:
