@@ -31,7 +31,7 @@ def main() -> None:
 
 def measure(kind: str, count: int, seconds: float, *, led: bool) -> None:
     from django_loco.scheduler import Registry, Scheduler  # noqa: PLC0415 - when Django is set up
-    from django_loco.scheduler.lead import SELDOM  # noqa: PLC0415
+    from django_loco.scheduler.dispatch.lead import SELDOM  # noqa: PLC0415
 
     registry = Registry(strict=True)
     declaring = _took(lambda: {"idle": declare_idle, "busy": declare_busy}[kind](registry, count))

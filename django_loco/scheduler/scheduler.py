@@ -37,19 +37,19 @@ from typing import Any
 
 from django.db import close_old_connections, connections
 
-from .. import log
 from ..component import Component
-from ..job import utcnow
-from ..queues.patience import limit
-from ..safe_logging import get_logger
-from ..threads import DaemonThread
-from .agenda import Agenda
-from .firing import Firing
-from .leads import Leads
-from .lookout import Lookout
-from .plan import Plan
+from ..core.job import utcnow
+from ..core.threads import DaemonThread
+from ..log import labels as log
+from ..log.safe import get_logger
+from ..queues.timeouts import limit
+from .dispatch.dispatcher import Firing
+from .dispatch.due_heap import Agenda
+from .dispatch.leads import Leads
+from .dispatch.timetable import Plan
 from .registry import Registry, default
-from .stored import has_database
+from .sources.database import has_database
+from .sources.database_poller import Lookout
 
 logger = get_logger("django_loco.scheduler")
 

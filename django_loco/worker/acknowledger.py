@@ -23,14 +23,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from ..core.job import Job, Outcome
 from ..exceptions import QueueUnavailable
-from ..job import Job, Outcome
-from ..plain_text import one_line
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..safe_logging import get_logger
-from .run import Run
-from .substitute import substitute_for
-from .unanswered import ROUNDING
+from .claimed_job import Run
+from .execution.substitute import substitute_for
+from .maintenance.unanswered import ROUNDING
 
 logger = get_logger("django_loco.worker")
 

@@ -10,23 +10,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..compat import TaskResultStatus
-from ..job import Job, Outcome
-from ..log import bind
-from ..plain_text import one_line
+from ..core.compat import TaskResultStatus
+from ..core.job import Job, Outcome
+from ..log.labels import bind
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..queues.patience import limit
-from ..safe_logging import get_logger
+from ..queues.timeouts import limit
 from .acknowledger import Acknowledger
-from .courtesy import Courtesy
-from .ending import Ending
-from .finished import Finished
-from .outage import Outage
+from .backoff import Outage
+from .claimed_job import Run
+from .deadline import Ending
+from .execution.unknown_task import Missing
+from .outcome_inbox import Finished
 from .pools.event_loop import EventLoopPool
+from .pools.request_priority import Courtesy
 from .pools.threads import ThreadPool
-from .run import Run
-from .share import Share
-from .unknown import Missing
+from .prefetch import Share
 
 logger = get_logger("django_loco.worker")
 

@@ -12,22 +12,22 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..component import Component
-from ..job import FAILED, READY, SUCCESSFUL, utcnow
+from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
+from ..core.threads import DaemonThread
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
-from ..threads import DaemonThread
-from .courtesy import Courtesy
+from .claimed_job import Run
 from .fetcher import Fetcher
-from .finished import Finished
-from .heartbeat import MARGIN, Heartbeat
-from .isolation import Isolated, Isolation
+from .maintenance.heartbeat import MARGIN, Heartbeat
+from .maintenance.isolation import Isolated, Isolation
+from .maintenance.listener import Waker
+from .maintenance.periodic_thread import Role
+from .maintenance.reaper import Upkeep
+from .maintenance.registration import Registration
+from .outcome_inbox import Finished
 from .pools.event_loop import EventLoopPool
+from .pools.request_priority import Courtesy
 from .pools.threads import ThreadPool
-from .registration import Registration
-from .role import Role
-from .run import Run
-from .upkeep import Upkeep
-from .waker import Waker
 
 #: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
 LANES = 10

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from django_loco.scheduler.lead import MANY, SELDOM
+from django_loco.scheduler.dispatch.lead import MANY, SELDOM
 from django_loco.scheduler.misfire import PAUSE
 from tests.processes import SECONDS, Process
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from django_loco.compat import task_backends
+from django_loco.core.compat import task_backends
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues.database import DatabaseQueue
 from django_loco.scheduler import Problem

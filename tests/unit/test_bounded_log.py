@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_loco import bounded_log
-from django_loco.bounded_log import BoundedLogger, Deliveries
-from django_loco.log import LabelFilter, bind, unbind
+from django_loco.log import bounded as bounded_log
+from django_loco.log.bounded import BoundedLogger, Deliveries
+from django_loco.log.labels import LabelFilter, bind, unbind
 
 from .worker.support import wait_until
 

@@ -6,11 +6,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
+from django_loco.assembly.options import start_choice, worker_choice
+from django_loco.assembly.parts import parts_of, words
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.management.choices import start_choice, worker_choice
 from django_loco.management.commands import loco_start, loco_worker
-from django_loco.management.parts import parts_of, words
-from django_loco.servers.place import Place
+from django_loco.process.children.identity import Place
 
 BACKEND = "django_loco.backend.LocoBackend"
 IN_MEMORY = {"default": {"BACKEND": BACKEND, "OPTIONS": {"mode": "BackgroundAsync"}}}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.component import Loop
-from django_loco.supervisor import Part, Supervisor
 
 SECONDS = 10.0
 

@@ -14,9 +14,9 @@ import pytest
 from django.test import override_settings
 from django.utils.log import DEFAULT_LOGGING
 
-from django_loco.compat import TASKS_LOGGER
-from django_loco.log import bind
-from django_loco.management.console import set_up_console, wants_colour
+from django_loco.core.compat import TASKS_LOGGER
+from django_loco.log.console import set_up_console, wants_colour
+from django_loco.log.labels import bind
 
 
 class Console:

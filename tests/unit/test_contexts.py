@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_loco.calls import Calls
-from django_loco.compat import task_enqueued, task_finished, task_started
-from django_loco.job import FAILED, SUCCESSFUL, Job, Outcome
+from django_loco.assembly.supervisor import Part, Supervisor
+from django_loco.core.bounded_calls import Calls
+from django_loco.core.compat import task_enqueued, task_finished, task_started
+from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
+from django_loco.core.serialization import decode
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.serialization import decode
-from django_loco.supervisor import Part, Supervisor
 from django_loco.worker import Worker
-from django_loco.worker.finished import Finished
+from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.event_loop import EventLoopPool
 from django_loco.worker.pools.threads import ThreadPool
-from django_loco.worker.upkeep import Upkeep
 
 from .scheduler.tasks import tick
 from .test_component import Turns

@@ -7,7 +7,8 @@ from django.core import mail
 from django.test import SimpleTestCase
 from django.test.utils import _TestState
 
-from django_loco import conf, environment
+from django_loco import conf
+from django_loco.core import test_environment
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.testing import drain
 
@@ -19,12 +20,12 @@ def outside(monkeypatch):
 
 
 def test_pytest_django_sets_up_the_environment():
-    assert environment.is_on()
+    assert test_environment.is_on()
 
 
 def test_a_mailbox_in_memory_is_no_sign_of_it(outside):
     assert mail.outbox == []
-    assert not environment.is_on()
+    assert not test_environment.is_on()
 
 
 def test_outside_settings_of_tests_mean_nothing(outside, settings):
@@ -49,21 +50,21 @@ def begun():
     calls = []
 
     def note(**kwargs):
-        calls.append(environment.is_on())
+        calls.append(test_environment.is_on())
 
-    environment.test_began.connect(note)
+    test_environment.test_began.connect(note)
     yield calls
-    environment.test_began.disconnect(note)
+    test_environment.test_began.disconnect(note)
 
 
 def test_a_test_begins_once(begun):
     for _ in range(3):
-        environment.notice()
+        test_environment.notice()
     assert len(begun) <= 1
 
 
 def test_each_test_case_is_a_test(begun):
-    environment.notice()
+    test_environment.notice()
     before = len(begun)
     for _ in range(2):
         SimpleTestCase._pre_setup()
@@ -71,16 +72,16 @@ def test_each_test_case_is_a_test(begun):
 
 
 def test_so_is_the_next_name_in_pytest(begun, monkeypatch):
-    environment.notice()
+    test_environment.notice()
     before = len(begun)
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (setup)")
-    environment.notice()
+    test_environment.notice()
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (call)")
-    environment.notice()
+    test_environment.notice()
     assert begun[before:] == [True]
 
 
 def test_and_the_end_of_the_environment(begun, outside):
-    environment.notice()
+    test_environment.notice()
     assert begun[-1:] == [False]
-    assert environment.enqueued() == []
+    assert test_environment.enqueued() == []

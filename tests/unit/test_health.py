@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from django_loco import health, shutdown
+from django_loco import shutdown
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.management import health as management_health
 from django_loco.management.health import address, health_served
-from django_loco.management.several import Several
-from django_loco.servers.health import HealthServer
+from django_loco.management.pool_health import Several
+from django_loco.process.health import report as health
+from django_loco.process.health.http_server import HealthServer
 
 SECONDS = 10.0
 RUNNING = {"state": "running", "alive": True}
@@ -46,7 +47,7 @@ class Supervised(Component):
 @pytest.fixture(autouse=True)
 def nothing_watched(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(health.runtime, "loco_aliases", list)
+    monkeypatch.setattr(health.in_process, "loco_aliases", list)
     health.forget()
     yield
     health.forget()

@@ -10,10 +10,10 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import override_settings
 
+from django_loco.process.children import isolated
+from django_loco.process.children.identity import PLACE_VARIABLE, Place
+from django_loco.process.children.isolated import isolation
 from django_loco.queues import Claim
-from django_loco.servers import isolated
-from django_loco.servers.isolated import isolation
-from django_loco.servers.place import PLACE_VARIABLE, Place
 
 CLAIM = Claim(worker_id="w", lease=60, threads=1, coroutines=1, queues=("a,b",), tags=(), suspects=True)
 

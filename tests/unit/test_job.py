@@ -4,8 +4,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.compat import TaskError
-from django_loco.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, new_id, utcnow
+from django_loco.core.compat import TaskError
+from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, new_id, utcnow
 
 BOOM = TaskError(exception_class_path="builtins.ValueError", traceback="Traceback: boom")
 

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from django_loco import log
-from django_loco.calls import Calls
-from django_loco.compat import TASKS_LOGGER
+from django_loco.core.bounded_calls import Calls
+from django_loco.core.compat import TASKS_LOGGER
+from django_loco.log import labels as log
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
 REQUEST = {"component": "web", "request_id": "0198f3a1c2d37e4f8a1b2c3d5f0c77de"}

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from django_loco.servers.notify import VARIABLES, Notifier
-from django_loco.servers.pulse import Pulse
+from django_loco.process.systemd import VARIABLES, Notifier
+from django_loco.process.watchdog import Pulse
 
 SECONDS = 10.0
 

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from django_loco.compat import TASKS_LOGGER
+from django_loco.core.compat import TASKS_LOGGER
 from django_loco.exceptions import UnknownTask
-from django_loco.log import JSONFormatter, LabelFormatter, PlainFormatter, bind, unbind
-from django_loco.plain_text import one_line, plain
-from django_loco.results import load_task
+from django_loco.log.labels import JSONFormatter, LabelFormatter, PlainFormatter, bind, unbind
+from django_loco.log.plain_text import one_line, plain
+from django_loco.tasks.results import load_task
 
 FORGED = "[worker]    [27/Nov/2026 12:00:00] ERROR: forged"
 #: What a text can end a line with, or move the cursor.

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from django_loco.probe import Probe
+from django_loco.process.health.probe import Probe
 
 SECONDS = 10.0
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from django_loco.servers.place import PLACE_VARIABLE, Place
-from django_loco.servers.processes import Processes
-from django_loco.servers.reload import RELOAD
-from django_loco.servers.seat import MAX_DELAY, SETTLED, backoff
+from django_loco.process.autoreload import RELOAD
+from django_loco.process.children.identity import PLACE_VARIABLE, Place
+from django_loco.process.children.parent import Processes
+from django_loco.process.children.slot import MAX_DELAY, SETTLED, backoff
 from django_loco.shutdown import CLEAN, FORCED, TAIL
 
 TIMEOUT = 20.0
@@ -304,7 +304,7 @@ def test_the_quiet_are_not_replaced_until_all_are(world):
 
 
 def test_a_closed_terminal_is_the_end(world, monkeypatch):
-    monkeypatch.setattr("django_loco.servers.processes._has_terminal", lambda: not world.parent._had_terminal)
+    monkeypatch.setattr("django_loco.process.children.parent._has_terminal", lambda: not world.parent._had_terminal)
     world.signal("SIGHUP")
     assert world.children[0].told == ["SIGHUP"]
     assert len(world.children) == 3

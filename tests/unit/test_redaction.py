@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.redaction import MARK, scrubbed, secrets_of, shown_call
+from django_loco.log.redaction import MARK, scrubbed, secrets_of, shown_call
 
 NAMES = ["password", "pin"]
 

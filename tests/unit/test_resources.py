@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from django_loco import resources, shutdown
+from django_loco import shutdown
+from django_loco.core.lifecycle import resources
 from django_loco.shutdown import CLEAN, FORCED, Shutdown
 
 SECONDS = 10.0

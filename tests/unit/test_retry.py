@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.retry import MAX_DELAY, Policy, exponential, option_problem
+from django_loco.core.retry import MAX_DELAY, Policy, exponential, option_problem
 
 
 def linear(exception, result):

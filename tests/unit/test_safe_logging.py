@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import django_loco
-from django_loco import safe_logging
-from django_loco.bounded_log import BoundedLogger
 from django_loco.exceptions import JobTimeout
-from django_loco.safe_logging import SafeLogger, get_logger
+from django_loco.log import safe as safe_logging
+from django_loco.log.bounded import BoundedLogger
+from django_loco.log.safe import SafeLogger, get_logger
 
 logger = get_logger("tests.safe_logging")
 

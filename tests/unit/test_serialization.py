@@ -6,8 +6,8 @@ from django.utils.functional import lazystr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.job import utcnow
-from django_loco.serialization import decode, decode_call, encode, encode_call
+from django_loco.core.job import utcnow
+from django_loco.core.serialization import decode, decode_call, encode, encode_call
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.servers.base import NoServer
-from django_loco.servers.dev import DevServer, url
-from django_loco.servers.in_flight import InFlight
+from django_loco.process.server import NoServer
+from django_loco.servers.request_counter import InFlight
+from django_loco.servers.runserver import DevServer, url
 
 SECONDS = 10.0
 

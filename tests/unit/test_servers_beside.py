@@ -12,16 +12,17 @@ import pytest
 from django.core.management.base import CommandError
 from gunicorn.config import Config
 
-from django_loco.management.beside import chosen
+from django_loco.assembly.embedded import chosen
+from django_loco.assembly.parts import Choice
 from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
-from django_loco.management.parts import Choice
-from django_loco.servers import gunicorn, hosted
+from django_loco.process import embedded as hosted
+from django_loco.process.embedded import HostServer
+from django_loco.process.signals.escalation import Urgency
+from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.pipe import release
+from django_loco.process.signals.relay import Relay
 from django_loco.servers.application import application
-from django_loco.servers.hosted import HostServer
-from django_loco.servers.relay import Relay
-from django_loco.servers.signals import ONE_SIGNAL
-from django_loco.servers.urgency import Urgency
-from django_loco.servers.wakeup import release
+from django_loco.servers.gunicorn import hooks as gunicorn
 from tests.processes import SECONDS
 
 

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from django_loco.servers import signals as signals_module
-from django_loco.servers.signals import ENDING, Signals
+from django_loco.process.signals import listener as signals_module
+from django_loco.process.signals.listener import ENDING, Signals
 
 SECONDS = 10.0
 

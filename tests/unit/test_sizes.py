@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.sizes import cut, require_result_size
+from django_loco.core.sizes import cut, require_result_size
 
 
 @given(st.text(max_size=50), st.integers(1, 100))

@@ -7,7 +7,7 @@ import threading
 
 from django.utils.functional import SimpleLazyObject
 
-from django_loco.servers.stacks import log_stacks, tasks
+from django_loco.process.stack_dump import log_stacks, tasks
 
 
 def wait_here(event: threading.Event) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_loco import streams
-from django_loco.streams import KEPT, NonBlockingStream, nonblocking
+from django_loco.log import streams
+from django_loco.log.streams import KEPT, NonBlockingStream, nonblocking
 
 from .worker.support import wait_until
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from django_loco import supervisor as supervisor_module
-from django_loco import watch
+from django_loco.assembly import restarter as watch
+from django_loco.assembly import supervisor as supervisor_module
+from django_loco.assembly.restarter import KEEPS_DYING
+from django_loco.assembly.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
-from django_loco.watch import KEEPS_DYING
 
 SECONDS = 10.0
 FAST = {"backoff": lambda deaths: 0.0, "look_every": 0.001}

@@ -9,7 +9,7 @@ import pytest
 from django.dispatch import Signal
 
 from django_loco.exceptions import JobTimeout
-from django_loco.signals import announce
+from django_loco.tasks.signals import announce
 
 RESULT: Any = object()
 

@@ -14,11 +14,11 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from django.utils.functional import lazystr
 
-from django_loco.compat import InvalidTask
+from django_loco.core.compat import InvalidTask
+from django_loco.core.serialization import decode, encode, encode_call, encode_exact
+from django_loco.core.validation import validate_call
 from django_loco.exceptions import InvalidArguments, LocoError
-from django_loco.serialization import decode, encode, encode_call, encode_exact
 from django_loco.tasks import task
-from django_loco.validation import validate_call
 
 TOO_LONG = "x" * 8_000
 

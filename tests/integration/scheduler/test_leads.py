@@ -12,9 +12,9 @@ from django.test import override_settings
 from django_loco.models import ScheduleLead
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.scheduler.board import Board, Word
-from django_loco.scheduler.lead import SELDOM
-from django_loco.scheduler.leads import Leads
+from django_loco.scheduler.dispatch.board import Board, Word
+from django_loco.scheduler.dispatch.lead import SELDOM
+from django_loco.scheduler.dispatch.leads import Leads
 from tests.unit.scheduler.tasks import send
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_loco.job import READY, SUCCESSFUL, Outcome
+from django_loco.core.job import READY, SUCCESSFUL, Outcome
 from django_loco.queues import Claim, queue_for
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.scheduler.lead import SELDOM
-from django_loco.scheduler.leads import Leads
+from django_loco.scheduler.dispatch.lead import SELDOM
+from django_loco.scheduler.dispatch.leads import Leads
 from tests.unit.scheduler.tasks import tick
 
 #: Past, so that the jobs are due; and far enough behind a tick that it does not count as just missed.

@@ -7,9 +7,9 @@ import time
 import pytest
 from django.db import connection
 
-from django_loco.job import FAILED, SUCCESSFUL
+from django_loco.core.job import FAILED, SUCCESSFUL
 from django_loco.queues.database import DatabaseQueue
-from django_loco.worker import outage
+from django_loco.worker import backoff as outage
 
 from ...conftest import ON_POSTGRES
 from .conftest import job

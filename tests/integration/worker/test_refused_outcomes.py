@@ -10,14 +10,15 @@ from contextlib import closing
 import pytest
 from django.db import connection, connections
 
-from django_loco.job import FAILED, SUCCESSFUL, Job
+from django_loco.core.job import FAILED, SUCCESSFUL, Job
+from django_loco.core.serialization import encode
 from django_loco.queues import Queue
-from django_loco.queues import sqlite as sqlite_store
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.database.sqlite import dialect as sqlite_store
 from django_loco.queues.redis import RedisQueue
-from django_loco.serialization import encode
 from django_loco.tasks import task
-from django_loco.worker import Worker, outage
+from django_loco.worker import Worker
+from django_loco.worker import backoff as outage
 from django_loco.worker.acknowledger import MAX_TRIES
 from tests.redis_server import RedisServer
 

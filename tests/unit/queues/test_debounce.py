@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.queues.postgres_wait import LONGEST, SHORTEST, Debounce
+from django_loco.queues.database.postgres.listener import LONGEST, SHORTEST, Debounce
 
 
 class Clock:

@@ -10,19 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueFull, QueueUnavailable
-from django_loco.job import FAILED, SUCCESSFUL, Job, Outcome
-from django_loco.queues import once
 from django_loco.queues.base import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.once import OnceKeys
+from django_loco.queues.memory import key_file as once
+from django_loco.queues.memory.key_file import OnceKeys
 from django_loco.worker import run_inline
 
 KEYS = [f"tick-{number}" for number in range(50)]
 CLAIM = """
 import sys
 from pathlib import Path
-from django_loco.queues.once import OnceKeys
+from django_loco.queues.memory.key_file import OnceKeys
 keys = OnceKeys(Path(sys.argv[1]), 3600)
 print(*(key for number in range(50) for key in keys.claim([f"tick-{number}"])))
 """

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from django_loco.job import Job
-from django_loco.queues import spool
-from django_loco.queues.once import OnceKeys
-from django_loco.queues.private import NotPrivate, make_folder, require_file, require_folder
+from django_loco.core.job import Job
+from django_loco.queues.memory import spool
+from django_loco.queues.memory.key_file import OnceKeys
+from django_loco.queues.memory.private_files import NotPrivate, make_folder, require_file, require_folder
 
 NOBODY = 65534
 
@@ -255,7 +255,7 @@ def paths(*more):
 
 
 def site(code, env, cwd=None):
-    start = "import django; django.setup()\nfrom django_loco.queues.spool import folder_for\n"
+    start = "import django; django.setup()\nfrom django_loco.queues.memory.spool import folder_for\n"
     command = [sys.executable, "-c", start + textwrap.dedent(code)]
     process = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=30, check=True)
     return process.stdout + process.stderr

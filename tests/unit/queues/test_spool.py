@@ -5,11 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from django_loco.core.job import READY, RUNNING, Job, Outcome, utcnow
 from django_loco.exceptions import QueueFull
-from django_loco.job import READY, RUNNING, Job, Outcome, utcnow
-from django_loco.queues import spool
 from django_loco.queues.base import Claim
-from django_loco.queues.memory import MemoryQueue
+from django_loco.queues.memory import MemoryQueue, spool
 
 
 def job(**given):

@@ -4,9 +4,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.job import Job, utcnow
+from django_loco.core.job import Job, utcnow
 from django_loco.queues.base import Claim
-from django_loco.queues.waiting import Waiting
+from django_loco.queues.memory.waiting import Waiting
 
 NOW = utcnow()
 seconds = st.integers(-3, 3).map(lambda number: timedelta(seconds=number))

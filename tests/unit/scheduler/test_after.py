@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
+from django_loco.core.job import FAILED, READY
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.job import FAILED, READY
-from django_loco.scheduler import Registry, chains
-from django_loco.scheduler.chains import FEW, MOST
-from django_loco.scheduler.entries import Place
-from django_loco.scheduler.written import entry_from
+from django_loco.scheduler import Registry
+from django_loco.scheduler.dispatch import dependents as chains
+from django_loco.scheduler.dispatch.dependents import FEW, MOST
+from django_loco.scheduler.entry import Place
+from django_loco.scheduler.sources.mapping import entry_from
 
 from .store import NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
 from .tasks import tick, tock

@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
-from django_loco.scheduler.expression import Parsed
+from django_loco.scheduler.triggers.cron_parser import Parsed
 
 from .test_cron import days_of_change, expressions, minutes_around, offset
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron
-from django_loco.scheduler.expression import Parsed
+from django_loco.scheduler.triggers.cron_parser import Parsed
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)

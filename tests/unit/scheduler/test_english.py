@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.english import EXAMPLES, read
-from django_loco.scheduler.shorthand import written_trigger
-from django_loco.scheduler.words import MONTHS, WEEKDAYS
+from django_loco.scheduler.triggers.cron_in_words import MONTHS, WEEKDAYS
+from django_loco.scheduler.triggers.english_parser import EXAMPLES, read
+from django_loco.scheduler.triggers.parsing import written_trigger
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)

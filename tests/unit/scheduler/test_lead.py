@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_loco.scheduler.board import Word
-from django_loco.scheduler.lead import LOOK, PATIENCE, SELDOM, TRUST, Lead, Role, Verdict, digest
+from django_loco.scheduler.dispatch.board import Word
+from django_loco.scheduler.dispatch.lead import LOOK, PATIENCE, SELDOM, TRUST, Lead, Role, Verdict, digest
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from django.test import override_settings
 
+from django_loco.core.job import FAILED
 from django_loco.exceptions import LocoConfigurationError, QueueFull, QueueRefused, QueueUnavailable
-from django_loco.job import FAILED
-from django_loco.scheduler import Registry, overlap
-from django_loco.scheduler.written import entry_from
+from django_loco.scheduler import Registry
+from django_loco.scheduler.dispatch import overlap
+from django_loco.scheduler.sources.mapping import entry_from
 
 from .store import MINUTE, NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
 from .tasks import tick

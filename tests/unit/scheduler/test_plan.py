@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_loco.scheduler import Cron, Interval, Registry
-from django_loco.scheduler.entries import Entry
+from django_loco.scheduler.dispatch.timetable import Plan
+from django_loco.scheduler.entry import Entry
 from django_loco.scheduler.misfire import Misfire
-from django_loco.scheduler.plan import Plan
 from django_loco.scheduler.registry import Problem
-from django_loco.scheduler.stored import PLACE, Pause, Stored
+from django_loco.scheduler.sources.database import PLACE, Pause, Stored
 
 from .tasks import send, tick
 

@@ -7,7 +7,7 @@ import pytest
 from django.apps import AppConfig, apps
 from django.test import override_settings
 
-from django_loco.scheduler.release import fingerprint, release
+from django_loco.scheduler.dispatch.release import fingerprint, release
 
 
 @pytest.fixture

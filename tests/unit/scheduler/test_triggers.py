@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.triggers import Once, Within, delay_of, first_tick, last_tick, last_ticks
+from django_loco.scheduler.triggers.trigger import Once, Within, delay_of, first_tick, last_tick, last_ticks
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)

@@ -8,8 +8,9 @@ import pytest
 from django.test import override_settings
 
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.scheduler import Cron, Interval, Registry, files
-from django_loco.scheduler.triggers import Once
+from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.sources import files
+from django_loco.scheduler.triggers.trigger import Once
 
 from .tasks import send, tick
 

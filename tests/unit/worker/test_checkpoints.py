@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome
+from django_loco.core.serialization import encode
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, SUCCESSFUL, Job, Outcome
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.serialization import encode
 from django_loco.worker import run_inline
 
 from . import long_tasks

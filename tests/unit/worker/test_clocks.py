@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.job import RUNNING
+from django_loco.core.job import RUNNING
 from django_loco.queues import Claim
-from django_loco.worker.clocks import ClockWatch
-from django_loco.worker.upkeep import Upkeep
+from django_loco.worker.maintenance.clocks import ClockWatch
+from django_loco.worker.maintenance.reaper import Upkeep
 
 from .support import TroubledQueue, job
 

@@ -9,9 +9,19 @@ import time
 import pytest
 from django.core.signals import request_finished, request_started
 
-from django_loco.worker import courtesy as module
-from django_loco.worker.courtesy import HEAVY, LONGEST_REST, PATIENCE, QUIET, REST, TURN, YOUNG, Courtesy, shorten_turns
-from django_loco.worker.finished import Finished
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools import request_priority as module
+from django_loco.worker.pools.request_priority import (
+    HEAVY,
+    LONGEST_REST,
+    PATIENCE,
+    QUIET,
+    REST,
+    TURN,
+    YOUNG,
+    Courtesy,
+    shorten_turns,
+)
 from django_loco.worker.pools.threads import ThreadPool
 
 from . import tasks

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from django_loco.job import READY, SUCCESSFUL, Outcome
+from django_loco.core.job import READY, SUCCESSFUL, Outcome
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
-from django_loco.worker.finished import Finished
-from django_loco.worker.heartbeat import Heartbeat
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.event_loop import EventLoopPool
-from django_loco.worker.pools.lanes import Lanes
+from django_loco.worker.pools.sync_lanes import Lanes
 from django_loco.worker.pools.threads import JobThread, ThreadPool
-from django_loco.worker.run import Run
 
 from . import tasks
 from .support import job, run_of, wait_until

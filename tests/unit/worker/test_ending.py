@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from django_loco.worker.ending import Ending
+from django_loco.worker.deadline import Ending
 
 
 def ending(now: float = 100.0) -> Ending:

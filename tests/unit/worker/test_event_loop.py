@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 from asgiref.sync import sync_to_async
 
-from django_loco.compat import task_finished
-from django_loco.job import FAILED, READY, SUCCESSFUL
-from django_loco.worker.finished import Finished
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.event_loop import EventLoopPool
-from django_loco.worker.pools.lanes import Lanes
-from django_loco.worker.run import Run
+from django_loco.worker.pools.sync_lanes import Lanes
 
 from . import tasks
 from .support import run_of, wait_until

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import SUCCESSFUL, Outcome
 from django_loco.queues import Claim
 from django_loco.worker.acknowledger import Acknowledger
-from django_loco.worker.run import Run
+from django_loco.worker.claimed_job import Run
 
 from .support import TroubledQueue, job, run_of
 

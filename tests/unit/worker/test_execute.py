@@ -15,14 +15,14 @@ import pytest
 from django.dispatch import Signal
 from django.test import override_settings
 
-from django_loco import log
 from django_loco.backend import LocoBackend
-from django_loco.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
-from django_loco.worker.attempt import NOT_BEGUN, put_off
-from django_loco.worker.execute import aexecute, execute
-from django_loco.worker.run import Run
-from django_loco.worker.unknown import SHORTEST
+from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
+from django_loco.log import labels as log
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution.attempt import NOT_BEGUN, put_off
+from django_loco.worker.execution.executor import aexecute, execute
+from django_loco.worker.execution.unknown_task import SHORTEST
 
 from .support import held, run_of
 from .tasks import told

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
-from django_loco.worker.courtesy import Courtesy
+from django_loco.worker.claimed_job import Run
 from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
-from django_loco.worker.finished import Finished
-from django_loco.worker.run import Run
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools.request_priority import Courtesy
 
 from .support import TroubledQueue, job
 from .test_share import Clock

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.job import FAILED, READY, SUCCESSFUL, Job, utcnow
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, utcnow
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import run_inline
 

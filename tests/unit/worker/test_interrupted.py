@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from django_loco.core.job import READY, Outcome, utcnow
 from django_loco.exceptions import Interrupted
-from django_loco.job import READY, Outcome, utcnow
-from django_loco.worker.attempt import INTERRUPTION, Attempt, prepare
-from django_loco.worker.run import Run
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution.attempt import INTERRUPTION, Attempt, prepare
 
 from .support import held
 

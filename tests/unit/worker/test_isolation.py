@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
+from django_loco.core.job import FAILED, READY, RUNNING, SUSPECT, Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUSPECT, Job
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
-from django_loco.worker.isolation import TELL_EVERY, Isolation
+from django_loco.worker.maintenance.isolation import TELL_EVERY, Isolation
 
 from .support import job, wait_until
 from .test_share import Clock

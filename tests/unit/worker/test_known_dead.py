@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
+from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, MAX_LOST, READY, RUNNING, Job
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.upkeep import Upkeep
+from django_loco.worker.maintenance.reaper import Upkeep
 
 
 @pytest.fixture

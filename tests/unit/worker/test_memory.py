@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from django_loco.worker.memory import MemoryLimit, resident
+from django_loco.worker.maintenance.memory_limit import MemoryLimit, resident
 
 SECONDS = 10.0
 

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.worker.outage import Outage
+from django_loco.worker.backoff import Outage
 
 from .support import TroubledQueue
 

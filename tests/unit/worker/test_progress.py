@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django_loco import health
+from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import Job
+from django_loco.process.health import report as health
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker import worker as module

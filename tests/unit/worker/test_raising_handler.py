@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_finished, task_started
+from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.component import Loop
+from django_loco.core.compat import task_finished, task_started
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
-from django_loco.supervisor import Part, Supervisor
 from django_loco.worker import Worker
-from django_loco.worker.upkeep import Upkeep
+from django_loco.worker.maintenance.reaper import Upkeep
 
 from . import tasks
 from .support import TroubledQueue, held, job, wait_until

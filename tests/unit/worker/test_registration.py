@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import utcnow
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.memory_registry import MemoryRegistry
+from django_loco.queues.memory.registry import MemoryRegistry
 from django_loco.queues.workers import WorkerInfo
-from django_loco.worker.heartbeat import Heartbeat
-from django_loco.worker.registration import Registration, report_dead
-from django_loco.worker.upkeep import Upkeep
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.registration import Registration, report_dead
 
 from .support import run_of
 from .test_share import Clock

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_finished
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, MAX_LOST, Job
 from django_loco.exceptions import LostJob, QueueUnavailable
-from django_loco.job import FAILED, MAX_LOST, Job
 from django_loco.queues import Claim
-from django_loco.worker import heartbeat as heartbeat_module
-from django_loco.worker import upkeep as upkeep_module
-from django_loco.worker.heartbeat import Heartbeat
-from django_loco.worker.role import Role
-from django_loco.worker.run import Run
-from django_loco.worker.upkeep import Upkeep
-from django_loco.worker.waker import Waker
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.maintenance import heartbeat as heartbeat_module
+from django_loco.worker.maintenance import reaper as upkeep_module
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.maintenance.listener import Waker
+from django_loco.worker.maintenance.periodic_thread import Role
+from django_loco.worker.maintenance.reaper import Upkeep
 
 from .support import TroubledQueue, job, wait_until
 from .test_share import Clock

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from django_loco.compat import TaskContext
+from django_loco.core.compat import TaskContext
 from django_loco.worker import JobContext
-from django_loco.worker.attempt import Attempt, prepare
-from django_loco.worker.run import Run
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution.attempt import Attempt, prepare
 
 from .support import held, run_of
 

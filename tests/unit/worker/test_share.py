@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from django_loco.worker.run import Run
-from django_loco.worker.share import MAX_STOCK, RATE_STEP, Share
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.prefetch import MAX_STOCK, RATE_STEP, Share
 
 from .support import run_of
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_backends
-from django_loco.job import FAILED, READY, SUCCESSFUL
-from django_loco.worker.finished import Finished
+from django_loco.core.compat import task_backends
+from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools import threads as module
 from django_loco.worker.pools.threads import JobThread, ThreadPool
-from django_loco.worker.run import Run
 
 from . import tasks
 from .support import run_of, wait_until

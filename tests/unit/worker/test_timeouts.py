@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from django_loco.core.retry import Policy
 from django_loco.exceptions import JobTimeout
-from django_loco.retry import Policy
-from django_loco.worker.timeouts import Alarm, Watch
+from django_loco.worker.execution.interrupter import Alarm, Watch
 
 from .support import wait_until
 

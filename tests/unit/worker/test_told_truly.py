@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_finished, task_started
+from django_loco.core.compat import task_finished, task_started
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.queues import Claim
-from django_loco.worker import upkeep as upkeep_module
-from django_loco.worker.heartbeat import MARGIN, Heartbeat
-from django_loco.worker.upkeep import Upkeep
+from django_loco.worker.maintenance import reaper as upkeep_module
+from django_loco.worker.maintenance.heartbeat import MARGIN, Heartbeat
+from django_loco.worker.maintenance.reaper import Upkeep
 
 from . import tasks
 from .support import TroubledQueue, job, run_of, wait_until

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_loco.compat import TaskError, task_finished
-from django_loco.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.worker import Worker, unknown
-from django_loco.worker.attempt import record_of
-from django_loco.worker.execute import execute
-from django_loco.worker.run import Run
-from django_loco.worker.unknown import LONGEST, SHORTEST, SPREAD, Missing, put_off, since_of
+from django_loco.core.compat import TaskError, task_finished
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.worker import Worker
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution import unknown_task as unknown
+from django_loco.worker.execution.attempt import record_of
+from django_loco.worker.execution.executor import execute
+from django_loco.worker.execution.unknown_task import LONGEST, SHORTEST, SPREAD, Missing, put_off, since_of
 
 from .support import TroubledQueue, held, job, wait_until
 from .test_share import Clock

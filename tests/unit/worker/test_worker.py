@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_finished
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.queues import Claim
 from django_loco.worker import Worker
-from django_loco.worker import outage as outage_module
+from django_loco.worker import backoff as outage_module
 
 from . import tasks
 from .support import TroubledQueue, job, wait_until
