@@ -59,14 +59,14 @@ def mode(path):
 
 
 def kept(folder, **given):
-    spool.write(folder, "default", [Job(task_path="a.b", backend="default", **given)])
+    spool.write_spool(folder, "default", [Job(task_path="a.b", backend="default", **given)])
     [path] = folder.glob("*.jobs")
     return path
 
 
 def read(folder):
     taken = []
-    spool.read(folder, "default", taken.extend)
+    spool.read_spool(folder, "default", taken.extend)
     return taken
 
 

@@ -184,10 +184,10 @@ def test_jobs_stay_if_they_cannot_be_written(tmp_path, monkeypatch):
 
 def test_checkpoints_are_kept_and_files_from_before_there_were_any_are_read(tmp_path):
     taken: list[Job] = []
-    spool.write(tmp_path, "default", [Job(task_path="shop.tasks.send", backend="default", checkpoint="7")])
+    spool.write_spool(tmp_path, "default", [Job(task_path="shop.tasks.send", backend="default", checkpoint="7")])
     [path] = tmp_path.iterdir()
     document = json.loads(path.read_text())
     del document["checkpoint"]
     path.write_text(f"{path.read_text()}{json.dumps(document)}\n")
-    assert spool.read(tmp_path, "default", taken.extend) == 2
+    assert spool.read_spool(tmp_path, "default", taken.extend) == 2
     assert [job.checkpoint for job in taken] == ["7", None]
