@@ -97,7 +97,7 @@ class ThreadPool:
         """End each thread after the job it is in, if any."""
         self._closed.set()
         self._inbox.put(None)
-        self._watch.close()
+        self._watch.end()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""

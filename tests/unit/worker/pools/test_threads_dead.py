@@ -19,7 +19,7 @@ from django_loco.worker.pools.sync_lanes import Lanes
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
-from ..maintenance.test_periodic_thread import fetched
+from ..maintenance.test_queue_thread import fetched
 from ..support import job, run_of, wait_until
 from .test_threads import outcomes
 

@@ -18,7 +18,7 @@ from django_loco.worker.maintenance import heartbeat as heartbeat_module
 from django_loco.worker.maintenance import reaper as upkeep_module
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.listener import Waker
-from django_loco.worker.maintenance.periodic_thread import Role
+from django_loco.worker.maintenance.queue_thread import QueueThread
 from django_loco.worker.maintenance.reaper import Upkeep
 
 from ..support import TroubledQueue, job, wait_until
@@ -40,10 +40,10 @@ def fetched(queue: TroubledQueue, count: int, lease: float = 30) -> dict[str, Ru
     return {one.id: Run(one) for one in queue.fetch(Claim(worker_id="w1", lease=lease, threads=count))}
 
 
-# Every role
+# Every thread
 
 
-class Counting(Role):
+class Counting(QueueThread):
     name = "counting"
     duty = "count"
 
@@ -59,28 +59,28 @@ class Counting(Role):
         return 0.001
 
 
-def test_a_role_takes_turn_after_turn(queue):
-    role = Counting(queue)
-    assert role.join(0)
-    role.start()
-    wait_until(lambda: role.turns > 3)
-    assert role.is_alive
-    role.end()
-    assert role.join(5)
+def test_it_takes_turn_after_turn(queue):
+    thread = Counting(queue)
+    assert thread.join(0)
+    thread.start()
+    wait_until(lambda: thread.turns > 3)
+    assert thread.is_alive
+    thread.end()
+    assert thread.join(5)
     assert queue.closed.is_set()
 
 
 def test_no_error_ends_it(queue, caplog):
-    role = Counting(queue)
-    role.trouble = ZeroDivisionError("oops")
-    role.start()
-    wait_until(lambda: role.turns >= 3)
-    assert role.is_alive
-    role.trouble = None
-    before = role.turns
-    wait_until(lambda: role.turns > before + 3)
-    role.end()
-    assert role.join(5)
+    thread = Counting(queue)
+    thread.trouble = ZeroDivisionError("oops")
+    thread.start()
+    wait_until(lambda: thread.turns >= 3)
+    assert thread.is_alive
+    thread.trouble = None
+    before = thread.turns
+    wait_until(lambda: thread.turns > before + 3)
+    thread.end()
+    assert thread.join(5)
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "The worker cannot count for now: oops"
     ]
