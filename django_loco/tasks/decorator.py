@@ -25,7 +25,7 @@ from ..core.compat import (
 )
 from ..core.retry import EXCEPTIONS, TASK_OPTIONS, Backoff, backoff_function, option_problem
 from ..exceptions import LocoConfigurationError
-from . import aliases
+from .aliases import register
 from .hints import instead_of_attribute, instead_of_option
 
 __all__ = [
@@ -145,7 +145,7 @@ class LocoTask(_Task[P, R]):
             )
         if given:
             object.__setattr__(self, "aliases", tuple(given))
-            aliases.register(self.module_path, given)
+            register(self.module_path, given)
 
     def using(
         self,

@@ -22,7 +22,7 @@ from ..exceptions import UnknownTask
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of
-from . import aliases
+from .aliases import target_of
 from .decorator import LocoTask
 from .loading import load_module
 from .stored_options import restored
@@ -39,7 +39,7 @@ def load_task(path: str) -> Task[..., Any]:
     try:
         return _loaded(path)
     except UnknownTask:
-        renamed = aliases.target_of(path)
+        renamed = target_of(path)
         if renamed is None:
             raise
     return _loaded(renamed)
