@@ -166,6 +166,16 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
             requirement="a list of dotted paths where it was before",
         ),
     ]
+    description: Annotated[
+        str | None,
+        Option(
+            type="str",
+            default="first line of the docstring",
+            help="what the task does, for people: `send.description`; not for `using()`",
+            check=lambda value: isinstance(value, str),
+            requirement="text",
+        ),
+    ]
 
 
 class CallOptions(DjangoOptions, StoredOptions, total=False):

@@ -76,6 +76,7 @@ class LocoTask(_Task[P, R]):
     timeout: float | None = None
     tags: tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
+    description: str = ""
 
     run_after_delay: timedelta | None = None
     """Set by ``using(run_after=timedelta(...))``: how long after ``enqueue()`` it may run."""
@@ -108,6 +109,7 @@ class LocoTask(_Task[P, R]):
         if callable(self.backoff) and "backoff" not in self.overrides:
             backoff_function(self.backoff)
         register(self.module_path, self.aliases or ())
+        object.__setattr__(self, "description", self.description or _first_line(self.func.__doc__))
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
         Task.__post_init__(self)
 
@@ -115,7 +117,7 @@ class LocoTask(_Task[P, R]):
         """Return a copy of this task with other options; an option that is ``None`` stays as it is.
 
         ``run_after`` is an aware ``datetime``, or a ``timedelta`` from the moment of ``enqueue()``. The other options
-        are those of ``@task`` but ``takes_context`` and ``aliases``.
+        are those in ``core.task_options.CallOptions``.
 
         Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
         """
@@ -127,6 +129,10 @@ class LocoTask(_Task[P, R]):
             delay = changes["run_after"] if isinstance(changes["run_after"], timedelta) else None
             changes |= {"run_after_delay": delay, "run_after": None if delay is not None else changes["run_after"]}
         return replace(self, **changes)
+
+
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0].strip()
 
 
 def _require_known(given: Iterable[str], known: Sequence[str], caller: str) -> None:
