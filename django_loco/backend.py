@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from .conf import did_you_mean, loco_settings, worker_mode
 from .core import test_environment
-from .tasks.backport import not_found
 from .core.compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
@@ -31,6 +30,7 @@ from .log.labels import bound, labelled_context
 from .log.safe import get_logger
 from .queues import Queue, queue_for
 from .queues.timeouts import unlimited
+from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
 from .tasks.results import load_task, result_of, shown_result_of
