@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from django.utils.module_loading import import_string
 
+from .backoff import exponential_delay
 from .validation import MAX_TAGS, NAME, is_name, is_number, is_seconds, short
 
 #: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
@@ -23,12 +24,8 @@ EXCEPTIONS = ("retry_on", "no_retry_on")
 
 
 def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
-    """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter.
-
-    The jitter keeps jobs that failed together (a server that went away) from coming back together; the reasons
-    are in "Exponential Backoff And Jitter" of the AWS Architecture Blog, 2015.
-    """
-    return min(MAX_DELAY, 2.0 ** min(attempt, 32)) * (0.75 + 0.5 * jitter())
+    """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter."""
+    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY, jitter=jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
