@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from .backoff import exponential_delay
+
 #: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
 #: returns seconds.
 Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
@@ -17,12 +19,8 @@ MAX_DELAY = 3600.0  # seconds
 
 
 def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
-    """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter.
-
-    The jitter keeps jobs that failed together (a server that went away) from coming back together; the reasons
-    are in "Exponential Backoff And Jitter" of the AWS Architecture Blog, 2015.
-    """
-    return min(MAX_DELAY, 2.0 ** min(attempt, 32)) * (0.75 + 0.5 * jitter())
+    """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter."""
+    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY, jitter=jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
