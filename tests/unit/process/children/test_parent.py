@@ -69,7 +69,7 @@ class World:
             ended=self.ended,
             notifier=cast("Any", self.notifier),
             clock=lambda: self.now,
-            backoff=lambda deaths: 2.0**deaths,
+            jitter=lambda: 0.5,
             **options,
         )
         self.parent.open()
@@ -138,7 +138,7 @@ def test_if_the_first_one_does_not_come_up_none_does(code, expected):
 
 def test_the_dead_are_replaced_after_growing_pauses(world):
     victim = world.children[1]
-    for pause in (2, 4, 8):
+    for pause in (1, 2, 4):
         count = len(world.children)
         world.end(victim, KILLED)
         assert world.parent.patience == pause
@@ -149,7 +149,7 @@ def test_the_dead_are_replaced_after_growing_pauses(world):
         assert (len(world.children), victim.place.number) == (count + 1, 2)
     world.later(SETTLED + 1)
     world.end(victim, KILLED)
-    assert world.parent.patience == 2
+    assert world.parent.patience == 1
 
 
 def test_a_successor_is_told_of_the_dead_before_it(world):
@@ -342,11 +342,11 @@ def test_what_cannot_be_started_is_tried_again(world, caplog):
     world.is_full = True
     world.end(world.children[0], RELOAD)
     assert "Process 1 cannot be started: no room" in caplog.text
+    assert world.parent.patience == 1
+    world.later(1)
     assert world.parent.patience == 2
-    world.later(2)
-    assert world.parent.patience == 4
     world.is_full = False
-    world.later(4)
+    world.later(2)
     assert world.numbers == [1, 2, 3, 1]
 
 

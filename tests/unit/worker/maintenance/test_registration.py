@@ -88,7 +88,7 @@ def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
 def test_a_queue_that_is_away_is_not_asked_at_the_end(queue, clock):
     beat = heartbeat(queue, clock)
     beat.turn()
-    beat.outage.met(QueueUnavailable("gone"))
+    beat.backoff.failed(QueueUnavailable("gone"))
     beat.close()
     assert known(queue) == ["host:1:a"]
 
