@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.db import close_old_connections, connections
 
-from .core.periodic_thread import PeriodicThread
+from .core.threads.periodic_thread import PeriodicThread
 from .log.safe import get_logger
 
 logger = get_logger(__name__)

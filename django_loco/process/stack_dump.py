@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.stacks import stack_of_task, stack_of_thread
+from ..core.threads.stacks import stack_of_task, stack_of_thread
 from ..log.bounded import get_bounded_logger
 
 logger = get_bounded_logger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.periodic_thread import PeriodicThread
+from ..core.threads.periodic_thread import PeriodicThread
 from ..log.bounded import get_bounded_logger
 
 logger = get_bounded_logger(__name__)

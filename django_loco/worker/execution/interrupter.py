@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.backoff import LoggedBackoff
-from ...core.periodic_thread import PeriodicThread
+from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from .attempt import Attempt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...core.periodic_thread import PeriodicThread
+from ...core.threads.periodic_thread import PeriodicThread
 from ...queues import Queue
 from ...queues.timeouts import limit
 from ..backoff import QueueBackoff

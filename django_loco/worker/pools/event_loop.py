@@ -15,8 +15,8 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from ...core.job import Outcome
-from ...core.stacks import stack_of_task
 from ...core.threads import DaemonThread
+from ...core.threads.stacks import stack_of_task
 from ...exceptions import JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger

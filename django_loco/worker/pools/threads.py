@@ -10,8 +10,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from ...core.job import Outcome
-from ...core.stacks import stack_of_thread
 from ...core.threads import DaemonThread
+from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import Run

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 
-from ..log.labels import bind
-from .backoff import Backoff
-from .threads import DaemonThread
+from ...log.labels import bind
+from ..backoff import Backoff
+from . import DaemonThread
 
 
 class PeriodicThread(ABC):

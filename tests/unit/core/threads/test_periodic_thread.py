@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from django_loco.core.backoff import Backoff
-from django_loco.core.periodic_thread import PeriodicThread
+from django_loco.core.threads.periodic_thread import PeriodicThread
 
 SECONDS = 10.0
 
