@@ -24,12 +24,13 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos sweep matrix ticks wagtail browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
+	@echo "make unit      the unit tests but the slow ones, on one Python, without servers: seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make sweep     each call to each store fails in turn, in many stories (SWEEP=100): minutes"
@@ -53,6 +54,9 @@ start: .venv/installed
 test: .venv/installed-dev
 	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
+
+unit: .venv/installed-dev
+	.venv/bin/pytest tests/unit -q -m "not slow" $(PYTEST_ARGS)
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)

@@ -15,7 +15,7 @@ from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker import Worker, backoff
+from django_loco.worker import Worker
 
 from . import tasks
 from .support import TroubledQueue, job, wait_until
@@ -45,12 +45,6 @@ def blocked(queue: TroubledQueue, *names: str, task: str = "wait_for") -> list[s
 
 def soon(seconds: float = 5) -> float:
     return time.monotonic() + seconds
-
-
-@pytest.fixture
-def impatient(monkeypatch) -> None:
-    """Come back soon after an error of the queue."""
-    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
 
 
 # Running
@@ -497,6 +491,7 @@ def test_a_stop_races_with_fetches(queue, start):
         queue.calls.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.interrupts
 def test_timeouts_race_with_completion(queue, start, nimble):
     """Each job ends once, as it should, and every thread lives to run the next one."""
