@@ -20,14 +20,20 @@ from .redis_server import RedisServer
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
 #: How many of the last lines of a process are shown with a test that fails.
 SHOWN = 60
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - pytest makes a folder of its own there
 UNIT_TESTS = Path(__file__).parent / "unit"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited."""
+    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited.
+
+    Temporary folders are kept in memory: SQLite waits for the disk at each commit, thousands of times in one run.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
