@@ -196,7 +196,7 @@ def test_a_bug_in_the_loop_is_death_and_says_so(queue, start, caplog, monkeypatc
     worker = start()
     wait_until(lambda: worker.is_alive)
     monkeypatch.setattr(worker._fetcher, "_guarded_turn", lambda: 1 / 0)
-    worker._fetcher._finished.bell.set()
+    worker._fetcher._inbox.wake.set()
     assert worker.join(10)
     assert not worker.is_alive
     assert worker.health()["alive"] is False
