@@ -15,7 +15,7 @@ from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.core.compat import task_enqueued, task_finished, task_started
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
-from django_loco.core.threads.bounded_calls import Calls
+from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
@@ -173,7 +173,7 @@ def test_hooks():
     async def ahook() -> None:
         found.append([*noted("async")])
 
-    calls = Calls()
+    calls = BoundedCalls()
     for one in (hook, ahook, hook):
         assert calls.wait(calls.start("A hook", one), until=lambda: time.monotonic() + 10)
     assert found == [["sync"], ["async"], ["sync"]]
