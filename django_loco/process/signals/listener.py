@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .pipe import END, Wakeup, catch, release
+from .pipe import END, SignalPipe, catch, release
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -50,7 +50,7 @@ class Signals:
         self._on_signal, self._others, self._is_last, self._clock = on_signal, others, is_last, clock
         self._before: dict[int, Any] = {}
         self._before_socket = -1
-        self._wakeup = Wakeup()
+        self._pipe = SignalPipe()
         self._thread = DaemonThread(target=self._run, name="loco-signals")
 
     def __enter__(self) -> Self:
@@ -61,11 +61,11 @@ class Signals:
 
     def __exit__(self, *error: object) -> None:
         self._uninstall()
-        self._wakeup.end()
+        self._pipe.end()
         self._thread.join(PATIENCE)
 
     def _install(self) -> None:
-        self._before_socket = self._wakeup.install()
+        self._before_socket = self._pipe.install()
         for number in (*ENDING, *self._others):
             # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
             # there is a handler; see ``reload.Parent``.
@@ -87,7 +87,7 @@ class Signals:
 
     def _run(self) -> None:
         last, at = END, 0.0
-        while (number := self._wakeup.read()) != END:
+        while (number := self._pipe.read()) != END:
             now = self._clock()
             if number in ENDING and (number != last or now - at > ONE_SIGNAL):
                 self._call(number, partial(self._on_signal, signal.Signals(number).name))
@@ -95,7 +95,7 @@ class Signals:
                 last, at = number, now
             elif number in self._others:
                 self._call(number, self._others[signal.Signals(number)])
-        self._wakeup.close()
+        self._pipe.close()
 
     def _call(self, number: int, function: Callable[[], object]) -> None:
         try:
