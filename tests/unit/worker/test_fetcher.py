@@ -19,8 +19,8 @@ from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.request_priority import Courtesy
 
 from .support import TroubledQueue, job
-from .test_share import Clock
-from .test_share import FakePool as Pool
+from .test_prefetch import Clock
+from .test_prefetch import FakePool as Pool
 
 
 class FakePool(Pool):
