@@ -94,7 +94,7 @@ class Seat:
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
-            self._dead = (*self._dead, child.place.key)[-REMEMBERED:]
+            self._dead = (*self._dead, child.key)[-REMEMBERED:]
             if child is not self.leaving:  # what its successor makes of it is another story
                 self.deaths = 1 if self._clock() - child.began > SETTLED else self.deaths + 1
             pause = self._backoff(self.deaths)

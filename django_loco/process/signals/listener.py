@@ -67,8 +67,7 @@ class Signals:
     def _install(self) -> None:
         self._before_socket = self._pipe.install()
         for number in (*ENDING, *self._others):
-            # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
-            # there is a handler; see ``reload.Parent``.
+            # A process started with nohup ignores SIGHUP and is to go on doing so.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number) or signal.SIG_DFL
                 catch({number: self._before[number]})
