@@ -30,6 +30,7 @@ from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
 from .children.child import Child, start_in_terminal
+from .signals.escalation import Level
 from .signals.listener import Signals
 from .stack_dump import log_stacks
 
@@ -39,8 +40,6 @@ RELOAD = 3
 AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
-#: So many signals end a child on the spot.
-ENOUGH = 3
 
 logger = get_bounded_logger(__name__)
 
@@ -160,7 +159,7 @@ class Parent:
     def _tell_child(self, name: str) -> None:
         if self._child is None:
             return
-        if self._signals >= ENOUGH or not self._child.hear().is_loaded:
+        if self._signals >= Level.KILL or not self._child.hear().is_loaded:
             self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
             return
         self._child.tell(name)

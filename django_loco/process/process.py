@@ -20,7 +20,7 @@ from .control_channel import ALIVE, Link
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .server import Server
-from .signals.escalation import obey
+from .signals.escalation import Level, obey
 from .signals.listener import ENDING, Signals
 from .systemd import Notifier
 from .watchdog import Pulse
@@ -142,7 +142,7 @@ class Process:
 
     def _obey(self, name: str) -> None:
         obey(self._shutdown, self._level, name)
-        if self._level > 1:
+        if self._level >= Level.HURRY:
             self._enforce_deadline()
 
     def _enforce_deadline(self) -> None:

@@ -12,14 +12,12 @@ from typing import Any, Self
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
+from .escalation import Escalation
 from .pipe import END, SignalPipe, catch, release
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: The same signal once more within so many seconds is no second one: ``timeout`` and some process managers send it to
-#: a process and then to its whole group. No hand is as quick.
-ONE_SIGNAL = 0.1
 #: Seconds that what a signal has set going may still take at the end.
 PATIENCE = 1.0
 
@@ -47,7 +45,8 @@ class Signals:
 
         A signal that came again in the last moments, to one that has just ended in good order, would else kill it.
         """
-        self._on_signal, self._others, self._is_last, self._clock = on_signal, others, is_last, clock
+        self._on_signal, self._others, self._is_last = on_signal, others, is_last
+        self._escalation = Escalation(clock)
         self._before: dict[int, Any] = {}
         self._before_socket = -1
         self._pipe = SignalPipe()
@@ -85,13 +84,11 @@ class Signals:
         release(*self._before)
 
     def _run(self) -> None:
-        last, at = END, 0.0
         while (number := self._pipe.read()) != END:
-            now = self._clock()
-            if number in ENDING and (number != last or now - at > ONE_SIGNAL):
-                self._call(number, partial(self._on_signal, signal.Signals(number).name))
             if number in ENDING:
-                last, at = number, now
+                name = signal.Signals(number).name
+                if self._escalation.hear(name):
+                    self._call(number, partial(self._on_signal, name))
             elif number in self._others:
                 self._call(number, self._others[signal.Signals(number)])
         self._pipe.close()

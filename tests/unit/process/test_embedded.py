@@ -17,8 +17,6 @@ from django_loco.assembly.parts import Choice
 from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
 from django_loco.process import embedded as hosted
 from django_loco.process.embedded import HostServer
-from django_loco.process.signals.escalation import Urgency
-from django_loco.process.signals.listener import ONE_SIGNAL
 from django_loco.process.signals.pipe import release
 from django_loco.process.signals.relay import Relay
 from django_loco.servers.application import application
@@ -166,29 +164,6 @@ def test_a_relay_that_is_installed_again_still_knows_the_handler(relay):
     relay.hand_on(signal.SIGUSR1)
     assert news.acquire(timeout=SECONDS)
     assert seen == ["handler"]
-
-
-@pytest.mark.parametrize(
-    ("signals", "level"),
-    [
-        ([("SIGTERM", 0)], 1),
-        ([("SIGTERM", 0), ("SIGTERM", 9)], 1),
-        ([("SIGINT", 0), ("SIGQUIT", 9)], 1),
-        ([("SIGINT", 0), ("SIGTERM", 9)], 1),
-        ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL / 2)], 1),
-        ([("SIGTERM", 0), ("SIGINT", 9)], 2),
-        ([("SIGINT", 0), ("SIGINT", 9)], 2),
-        ([("SIGTERM", 0), ("SIGQUIT", 9)], 2),
-        ([("SIGINT", 0), ("SIGQUIT", 1), ("SIGINT", 9), ("SIGQUIT", 10)], 2),
-    ],
-)
-def test_what_is_one_signal(signals, level):
-    now = 100.0
-    urgency = Urgency(lambda: now)
-    for name, moment in signals:
-        now = 100.0 + moment
-        urgency.hear(name)
-    assert urgency.level == level
 
 
 def test_a_site_without_the_app_is_told_what_is_missing(monkeypatch):
