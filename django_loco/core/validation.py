@@ -23,8 +23,10 @@ MAX_TAGS = 100
 MAX_SECONDS = 100 * 366 * 86_400
 #: At the ends of the calendar a time cannot be converted to every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
-#: What a name has to be, for error messages.
+#: What values have to be, for error messages.
 NAME = f"text of 1 to {MAX_NAME} printable characters"
+WHOLE = "a whole number, 1 or more"
+SECONDS = "a number of seconds above 0, a hundred years at most"
 
 
 def is_name(value: object) -> bool:
@@ -35,6 +37,11 @@ def is_name(value: object) -> bool:
 def is_number(value: object) -> bool:
     """Whether ``value`` is a finite number, and not a ``bool``."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: Any, least: int = 1) -> bool:
+    """Whether ``value`` is a whole number of ``least`` or more, and not a ``bool``."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def is_seconds(value: Any) -> bool:

@@ -17,10 +17,9 @@ from django.core.management import load_command_class
 
 from django_loco import checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
-from django_loco.core.retry import TASK_OPTIONS
+from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.api.declarations import Options, ZonedOptions
-from django_loco.tasks import LocoTask
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -81,9 +80,9 @@ def test_settings_and_options_in_examples_exist(code: str) -> None:
             case ast.Assign(targets=[ast.Name(id="LOCO")], value=ast.Dict(keys=keys)):
                 assert {key.value for key in keys if isinstance(key, ast.Constant)} <= known
             case ast.Call(func=ast.Name(id="task"), keywords=options):
-                assert {option.arg for option in options} <= {field.name for field in fields(LocoTask)}
+                assert {option.arg for option in options} <= set(TASK_OPTIONS)
             case ast.Call(func=ast.Attribute(attr="using"), keywords=options):
-                assert {option.arg for option in options} <= set(inspect.signature(LocoTask.using).parameters)
+                assert {option.arg for option in options} <= set(CALL_OPTIONS)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="scheduler"), attr=call), keywords=options):
                 parameters = {*inspect.signature(getattr(scheduler, call)).parameters, *ZonedOptions.__annotations__}
                 assert {option.arg for option in options} <= parameters | set(Options.__annotations__)
@@ -113,11 +112,6 @@ def test_the_reference_of_settings_is_complete() -> None:
     told = {words(name)[0]: default for name, _, default, _ in rows("reference/settings.md", "`LOCO`")}
     defaults = {field.name: getattr(LocoSettings(), field.name) for field in fields(LocoSettings)}
     assert told == {name: "`{}`".format(f'"{v}"' if isinstance(v, str) else v) for name, v in defaults.items()}
-
-
-def test_the_reference_of_task_options_is_complete() -> None:
-    told = [words(row[0])[0] for row in rows("reference/tasks.md", "`@task`")]
-    assert told == ["priority", "queue_name", "backend", "takes_context", *TASK_OPTIONS, "aliases"]
 
 
 def test_the_reference_of_exceptions_is_complete() -> None:

@@ -13,12 +13,12 @@ import pytest
 from django_loco.assembly import restarter as watch
 from django_loco.assembly import supervisor as supervisor_module
 from django_loco.assembly.restarter import KEEPS_DYING
-from django_loco.assembly.supervisor import MAX_DELAY, Part, State, Supervisor, backoff
+from django_loco.assembly.supervisor import Part, State, Supervisor
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
 
 SECONDS = 10.0
-FAST = {"backoff": lambda deaths: 0.0, "look_every": 0.001}
+FAST = {"first_delay": 0.0, "look_every": 0.001}
 
 
 class Fake(Component):
@@ -172,7 +172,7 @@ def test_one_that_fails_leaves_the_others_alone(supervise):
 
 
 def test_stop_ends_the_pause_before_a_restart(supervise):
-    supervisor = supervise(Part("bad", Factory(fail)), backoff=lambda deaths: 3600.0)
+    supervisor = supervise(Part("bad", Factory(fail)), first_delay=3600.0)
     wait_for(lambda: state(supervisor) is State.FAILED)
     supervisor.stop(time.monotonic())
     assert supervisor.join(SECONDS)
@@ -264,15 +264,6 @@ def test_a_component_that_raises_when_told_does_not_spare_the_next_one(supervise
     assert "The quiet() of the stubborn failed" in caplog.text
     assert fake.told == ["quiet"]
     other.made[0].ended.set()
-
-
-@pytest.mark.parametrize(("deaths", "jitter", "seconds"), [(1, 0.0, 0.75), (1, 1.0, 1.25), (3, 0.5, 4.0)])
-def test_pauses_double_with_jitter(deaths, jitter, seconds):
-    assert backoff(deaths, lambda: jitter) == seconds
-
-
-def test_pauses_have_an_end():
-    assert backoff(1000, lambda: 0.5) == MAX_DELAY
 
 
 def test_a_component_that_calls_sys_exit_is_started_again(supervise):

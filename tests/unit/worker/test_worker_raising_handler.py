@@ -156,7 +156,7 @@ def test_a_component_that_keeps_dying_is_started_again(raising):
             raise Unspeakable
 
     starts: list[threading.Thread] = []
-    supervisor = Supervisor([Part("failing", Failing)], backoff=lambda deaths: 0.0, look_every=0.001)
+    supervisor = Supervisor([Part("failing", Failing)], first_delay=0.0, look_every=0.001)
     supervisor.start()
     try:
         wait_until(lambda: len(starts) >= 3)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from django_loco.process.autoreload import RELOAD
-from django_loco.process.children.identity import PLACE_VARIABLE, Place
+from django_loco.process.children.identity import Place
 from django_loco.process.children.parent import Processes
-from django_loco.process.children.slot import MAX_DELAY, SETTLED, backoff
+from django_loco.process.children.slot import SETTLED
 from django_loco.shutdown import CLEAN, FORCED, TAIL
 
 TIMEOUT = 20.0
@@ -69,7 +69,7 @@ class World:
             ended=self.ended,
             notifier=cast("Any", self.notifier),
             clock=lambda: self.now,
-            backoff=lambda deaths: 2.0**deaths,
+            jitter=lambda: 0.5,
             **options,
         )
         self.parent.open()
@@ -138,7 +138,7 @@ def test_if_the_first_one_does_not_come_up_none_does(code, expected):
 
 def test_the_dead_are_replaced_after_growing_pauses(world):
     victim = world.children[1]
-    for pause in (2, 4, 8):
+    for pause in (1, 2, 4):
         count = len(world.children)
         world.end(victim, KILLED)
         assert world.parent.patience == pause
@@ -149,7 +149,7 @@ def test_the_dead_are_replaced_after_growing_pauses(world):
         assert (len(world.children), victim.place.number) == (count + 1, 2)
     world.later(SETTLED + 1)
     world.end(victim, KILLED)
-    assert world.parent.patience == 2
+    assert world.parent.patience == 1
 
 
 def test_a_successor_is_told_of_the_dead_before_it(world):
@@ -342,11 +342,11 @@ def test_what_cannot_be_started_is_tried_again(world, caplog):
     world.is_full = True
     world.end(world.children[0], RELOAD)
     assert "Process 1 cannot be started: no room" in caplog.text
+    assert world.parent.patience == 1
+    world.later(1)
     assert world.parent.patience == 2
-    world.later(2)
-    assert world.parent.patience == 4
     world.is_full = False
-    world.later(4)
+    world.later(2)
     assert world.numbers == [1, 2, 3, 1]
 
 
@@ -373,20 +373,3 @@ def test_orphans_are_nobodys_end(world):
     world.ends.append((4711, 1))
     world.later(1)
     assert len(world.children) == 3
-
-
-def test_pauses():
-    for deaths, most in ((1, 1.25), (2, 2.5), (3, 5.0), (50, MAX_DELAY)):
-        assert 0 < backoff(deaths) <= most
-    assert backoff(50) > 20
-
-
-def test_a_place_reaches_its_process(monkeypatch):
-    place = Place(number=2, key="abcd", dead=["1234"], pulse=1.5)
-    for name, value in place.variable.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert Place.of_process() == place
-    assert Place.of_process() is None  # what this process starts is none of them
-    assert place.worker_id.endswith(":abcd")
-    assert PLACE_VARIABLE == "DJANGO_LOCO_PLACE"

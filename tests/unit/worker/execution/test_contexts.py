@@ -192,7 +192,7 @@ def test_components_and_their_restarts():
             if len(found) < 4:
                 raise OSError
 
-    supervisor = Supervisor([Part("failing", Failing)], backoff=lambda deaths: 0.0, look_every=0.001)
+    supervisor = Supervisor([Part("failing", Failing)], first_delay=0.0, look_every=0.001)
     supervisor.start()
     wait_until(lambda: len(found) == 4)
     supervisor.stop(time.monotonic())

@@ -15,8 +15,7 @@ from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.reaper import Upkeep
 from django_loco.worker.maintenance.registration import Registration, report_dead
 
-from ..support import run_of
-from ..test_prefetch import Clock
+from ..support import Clock, run_of
 
 HELD = {"1": run_of("nothing"), "2": run_of("nothing")}
 
@@ -89,7 +88,7 @@ def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
 def test_a_queue_that_is_away_is_not_asked_at_the_end(queue, clock):
     beat = heartbeat(queue, clock)
     beat.turn()
-    beat.outage.met(QueueUnavailable("gone"))
+    beat.backoff.failed(QueueUnavailable("gone"))
     beat.close()
     assert known(queue) == ["host:1:a"]
 
