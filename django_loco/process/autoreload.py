@@ -41,7 +41,7 @@ AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:

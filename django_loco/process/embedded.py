@@ -41,7 +41,7 @@ FLAGS = "LOCO_START"
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ CHANGED = "the code has changed"
 #: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
 LATE = 2.0
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Process:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..log.bounded import get_bounded_logger
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 def log_stacks() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Pulse:

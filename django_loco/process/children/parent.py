@@ -49,7 +49,7 @@ from .slot import END, Seat
 #: The signals that the parent listens to beside those that ask for its end.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Processes:

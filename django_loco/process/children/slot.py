@@ -24,7 +24,7 @@ REMEMBERED = 5
 #: What ends a process that gets no more signals than this.
 END = "SIGTERM"
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Seat:
