@@ -18,6 +18,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow, written_by_run
 from ...exceptions import QueueFull
 from ..base import Claim, Queue, status_of
+from .key_file import OnceKeys
 from .keys import Keys
 from .registry import MemoryRegistry
 from .series import Series
@@ -25,6 +26,7 @@ from .spool import read_spool, write_spool
 from .waiting import Waiting
 
 MAX_RESULTS = 1_000
+KEYS_FILE = "once-keys.sqlite3"
 
 
 class Hold(NamedTuple):
@@ -75,6 +77,16 @@ class MemoryQueue(Queue):
     def clock(self) -> float:
         """Return the seconds on the monotonic clock."""
         return time.monotonic()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the once-keys are in a file that can be used."""
+        return self.keys.shared is not None and self.keys.shared.works
+
+    def share_keys(self, folder: Path, seconds: float) -> None:
+        """Claim once-keys in a file in ``folder``. The first call decides which."""
+        if self.keys.shared is None:
+            self.keys.share(OnceKeys(folder / KEYS_FILE, seconds))
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
