@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ..component import Component
+from ..core.backoff import Backoff
 from ..core.bounded_calls import Calls
 from ..core.threads import DaemonThread
 from ..exceptions import LocoConfigurationError
@@ -22,8 +22,8 @@ from ..process.health.probe import Probe
 
 #: Seconds between two looks at whether a component is alive.
 LOOK_EVERY = 0.5
-#: Seconds between two starts of a component that dies again and again, at most.
-MAX_DELAY = 30.0
+#: Seconds between two starts of a component that dies again and again, at first and at most.
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds that a component has to live for its earlier deaths to be forgotten.
 SETTLED = 60.0
 #: Seconds for a dead component to let go of what it held, before its successor starts.
@@ -60,11 +60,6 @@ class Part:
     """Whether it ends by itself when its work is done (``--drain``), and is not started again then."""
 
 
-def backoff(deaths: int, jitter: Callable[[], float] = random.random) -> float:
-    """Return the seconds until the next start after so many deaths in a row: 1, 2, 4 ... give or take a quarter."""
-    return min(MAX_DELAY, 2.0 ** min(deaths - 1, 10)) * (0.75 + 0.5 * jitter())
-
-
 class Watch:
     """Keeps one component running, from a thread of its own.
 
@@ -81,15 +76,15 @@ class Watch:
         on_end: Callable[[], None] = lambda: None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        backoff: Callable[[int], float] = backoff,
+        first_delay: float = FIRST_DELAY_SECONDS,
         look_every: float = LOOK_EVERY,
     ) -> None:
         """``on_end`` is called, in the thread, when the component has ended for good."""
         self.part = part
         self.component: Component | None = None
-        self.deaths = 0
         self.problem = ""
-        self._on_end, self._clock, self._backoff, self._look_every = on_end, clock, backoff, look_every
+        self._on_end, self._clock, self._look_every = on_end, clock, look_every
+        self._backoff = Backoff(first_delay, MAX_DELAY_SECONDS, clock=clock)
         self._phase = State.STARTING
         self._began = clock()
         self._calls = Calls(clock)
@@ -97,6 +92,11 @@ class Watch:
         self._deadline: float | None = None
         self._no_more_starts, self._told_to_stop = threading.Event(), threading.Event()
         self._thread = DaemonThread(target=self._run, name=f"loco-watch {part.name}")
+
+    @property
+    def deaths(self) -> int:
+        """How often it died in a row without settling in between."""
+        return self._backoff.failures
 
     @property
     def state(self) -> State:
@@ -155,9 +155,11 @@ class Watch:
             self._began = self._clock()
             if Context().run(self._live):  # nothing of a component that died is left for its successor
                 break
-            self.deaths = 1 if self._clock() - self._began > SETTLED else self.deaths + 1
+            if self._clock() - self._began > SETTLED:
+                self._backoff.succeeded()
+            seconds = self._backoff.failed()
             self._phase = State.FAILED
-            self._no_more_starts.wait(self._pause())
+            self._pause(seconds)
         self._phase = State.STOPPED
         self._on_end()
 
@@ -239,9 +241,7 @@ class Watch:
             if self._deadline is not None:
                 component.stop(self._deadline)
 
-    def _pause(self) -> float:
-        """Return the seconds until the next start."""
-        seconds = self._backoff(self.deaths)
+    def _pause(self, seconds: float) -> None:
         if not self._no_more_starts.is_set():
             logger.warning("The %s is started again in %.1f s", self.part.name, seconds)
-        return seconds
+            self._no_more_starts.wait(seconds)

@@ -11,9 +11,9 @@ from ..component import Component
 from ..core.bounded_calls import Calls
 from ..log.bounded import get_bounded_logger
 from ..process.health import report as health
-from .restarter import MAX_DELAY, PATIENCE, Part, State, Watch, backoff
+from .restarter import PATIENCE, Part, State, Watch
 
-__all__ = ["MAX_DELAY", "Part", "State", "Supervisor", "Watch", "backoff"]
+__all__ = ["Part", "State", "Supervisor", "Watch"]
 
 logger = get_bounded_logger(__name__)
 

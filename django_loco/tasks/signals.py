@@ -6,10 +6,10 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from .backport import with_twin
 from ..core.compat import TaskResult
 from ..exceptions import JobTimeout
 from ..log.safe import get_logger
+from .backport import with_twin
 
 logger = get_logger("django_loco.worker")
 

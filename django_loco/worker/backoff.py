@@ -1,57 +1,39 @@
-"""What to do when a queue does not answer: say so once, come back later, say that it is over."""
+"""The back-off of the worker's threads when the queue does not answer."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-from ..exceptions import QueueUnavailable
+from ..core.backoff import LoggedBackoff
 from ..log.safe import get_logger
 from ..queues import Queue
 
 logger = get_logger("django_loco.worker")
 
-FIRST_DELAY, MAX_DELAY = 0.1, 5.0  # seconds
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 5.0
+#: Workers that lost one database must not all come back at the same moment.
+SPREAD = 0.5
 
 
-class Outage:
-    """The troubles of one thread of a worker with its queue."""
+class QueueBackoff(LoggedBackoff):
+    """Closes the connection to the queue at each failure, so that the next try begins with a new one."""
 
-    def __init__(self, what: str, queue: Queue, jitter: Callable[[], float] = random.random) -> None:
-        """``what`` completes "The worker cannot": ``"renew its claims"``."""
+    def __init__(self, duty: str, queue: Queue, jitter: Callable[[], float] = random.random) -> None:
+        """``duty`` completes "The worker cannot": ``"renew its claims"``."""
+        super().__init__(
+            logger, "The worker", duty, FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=SPREAD, jitter=jitter
+        )
         self._queue = queue
-        self.what = what
-        self.reason = ""
-        """What was wrong at the last try; empty when all is well."""
-        self._jitter = jitter
-        self._tries = 0
 
-    def met(self, error: BaseException) -> float:
-        """Take note of ``error``; return the seconds to wait before the next try, which begins with a new connection.
+    def failed(self, error: BaseException | None = None) -> float:
+        """Count ``error`` as a failure, and return the seconds until the next try."""
+        self.close_connection()
+        return super().failed(error)
 
-        They double from 0.1 to 5, give or take half: workers that lost one database must not come back as one.
-        """
-        self.let_go()
-        if not self._tries:
-            self._log(error)
-        self._tries += 1
-        self.reason = f"{type(error).__name__}: {error}"
-        return min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self._tries - 1, 16)) * (0.5 + self._jitter())
-
-    def over(self) -> None:
-        """Take note that the queue has answered."""
-        if self._tries:
-            logger.info("The worker can %s again, after %d tries", self.what, self._tries)
-            self._tries = 0
-            self.reason = ""
-
-    def let_go(self) -> None:
+    def close_connection(self) -> None:
         """Close the calling thread's connection to the queue."""
         try:
             self._queue.close()
         except BaseException as error:  # noqa: BLE001 - it is broken, which is why it is closed
             logger.debug("Closing the connection to the queue: %s", error)
-
-    def _log(self, error: BaseException) -> None:
-        unexpected = not isinstance(error, QueueUnavailable)
-        logger.error("The worker cannot %s for now: %s", self.what, error, exc_info=error if unexpected else None)

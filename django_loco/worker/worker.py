@@ -259,7 +259,7 @@ class Worker(Component):
     @property
     def _trouble(self) -> str:
         no_isolation = self._isolation.trouble if self._isolation else ""
-        return self._fetcher.outage.reason or self._heartbeat.outage.reason or no_isolation
+        return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation
 
     def _run(self) -> None:
         try:

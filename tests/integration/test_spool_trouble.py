@@ -49,7 +49,7 @@ def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch
 
 def test_jobs_of_a_file_that_cannot_be_deleted_are_left_to_a_process_that_can(folder, monkeypatch):
     kept = Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1,2],{}]")
-    spool.write(folder, "default", [kept])
+    spool.write_spool(folder, "default", [kept])
     monkeypatch.setattr(Path, "unlink", fail)
     assert ends(tasks.add.enqueue(3, 4))
     assert queue_for("default").get(kept.id) is None, "it would run again in every process"
@@ -57,7 +57,7 @@ def test_jobs_of_a_file_that_cannot_be_deleted_are_left_to_a_process_that_can(fo
 
 def test_a_line_with_a_value_of_the_wrong_type_does_not_hold_up_the_others(folder):
     kept = [Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1,2],{}]") for _ in range(2)]
-    spool.write(folder, "default", kept)
+    spool.write_spool(folder, "default", kept)
     [path] = folder.iterdir()
     path.write_text(path.read_text().replace('"priority": 0', '"priority": "none"', 1))
     assert ends(tasks.add.enqueue(3, 4))

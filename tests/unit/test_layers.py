@@ -18,7 +18,7 @@ PATH = re.compile(r"django_loco\.(?P<module>[a-z_.]+)\.\w+")
 def layers() -> dict[str, int]:
     """Return how far down each part of the package is."""
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
-    (contract,) = settings["tool"]["importlinter"]["contracts"]
+    contract = settings["tool"]["importlinter"]["contracts"][0]
     return {name.strip(): depth for depth, layer in enumerate(contract["layers"]) for name in layer.split(":")}
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
 
-from ...core.retry import exponential
+from ...core.backoff import Backoff
 from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN
 from ..autoreload import RELOAD
 from .child import Child
 from .identity import Place
 
-#: Seconds between two starts in one place while its processes die one after the other, at most.
-MAX_DELAY = 30.0
+#: Seconds between two starts in one place while its processes die one after the other, at first and at most.
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds that a process has to live for the deaths before it to be forgotten.
 SETTLED = 60.0
 #: How many of the dead a successor is told of.
@@ -24,11 +25,6 @@ REMEMBERED = 5
 END = "SIGTERM"
 
 logger = get_bounded_logger(__name__)
-
-
-def backoff(deaths: int) -> float:
-    """Return the seconds until the next start after so many deaths in a row: 1, 2, 4 ... give or take a quarter."""
-    return min(MAX_DELAY, exponential(deaths - 1))
 
 
 class Seat:
@@ -45,21 +41,25 @@ class Seat:
         start: Callable[[Place], Child],
         *,
         clock: Callable[[], float] = time.monotonic,
-        backoff: Callable[[int], float] = backoff,
+        jitter: Callable[[], float] = random.random,
         pulse: float = 0.0,
     ) -> None:
-        """``pulse``: see ``Place``."""
+        """``jitter``: see ``Backoff``; ``pulse``: see ``Place``."""
         self.number = number
         self.present: Child | None = None
         self.heir: Child | None = None
         self.leaving: Child | None = None
         self.fill_at = math.inf
         """When to start a process in it, by ``clock``."""
-        self.deaths = 0
-        """How many died one soon after the other."""
         self._dead: tuple[str, ...] = ()
         self._pulse = pulse
-        self._start, self._clock, self._backoff = start, clock, backoff
+        self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock, jitter=jitter)
+        self._start, self._clock = start, clock
+
+    @property
+    def deaths(self) -> int:
+        """How many died one soon after the other."""
+        return self._backoff.failures
 
     @property
     def children(self) -> Iterator[Child]:
@@ -74,9 +74,7 @@ class Seat:
     def fill(self, *, is_first: bool = False) -> bool:
         """Start a process; return whether that was possible. If not, it is tried again after a pause."""
         self.present = self._make(is_first=is_first)
-        if self.present is None:
-            self.deaths += 1
-        self.fill_at = math.inf if self.present else self._clock() + self._backoff(self.deaths)
+        self.fill_at = math.inf if self.present else self._clock() + self._backoff.failed()
         return self.present is not None
 
     def renew(self) -> bool:
@@ -96,8 +94,9 @@ class Seat:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
             self._dead = (*self._dead, child.place.key)[-REMEMBERED:]
             if child is not self.leaving:  # what its successor makes of it is another story
-                self.deaths = 1 if self._clock() - child.began > SETTLED else self.deaths + 1
-            pause = self._backoff(self.deaths)
+                if self._clock() - child.began > SETTLED:
+                    self._backoff.succeeded()
+                pause = self._backoff.failed()
         if child is self.leaving:
             self.leaving = None
         elif child is self.heir:

@@ -20,8 +20,8 @@ from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
 from ..rows import COLUMNS, Row, text_of_errors, text_of_time, text_of_workers
-from . import filters as wanted
-from . import lines
+from .filters import condition_of, line_fragments_of
+from .lines import DUE_LINES, MOST_LINES
 from .shown_rows import SUMMARY
 from .statements import (
     AHEAD,
@@ -145,12 +145,12 @@ class Store(ABC):
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
-        if (claim.queues is None and claim.tags is None) or number > lines.MOST_LINES:
+        if (claim.queues is None and claim.tags is None) or number > MOST_LINES:
             return self.claim_of_all(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
         shape, parameters = self.wanted_lines(claim)
-        rows = self.execute(self.sql(lines.DUE_LINES, **shape), now=claim.ahead, **parameters)
+        rows = self.execute(self.sql(DUE_LINES, **shape), now=claim.ahead, **parameters)
         found = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
         return self.claim_of_lines(claim, found, shape, **parameters) if found else []
 
@@ -251,12 +251,12 @@ class Store(ABC):
 
     def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
-        return wanted.condition(claim, self.names, self.contains)
+        return condition_of(claim, self.names, self.contains)
 
     def wanted_lines(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments for ``lines`` that lead to the queues and tags of ``claim``, and their parameters."""
         condition, parameters = self.wanted(claim)
-        shape, words = wanted.lines_of(claim, self.tag_of_word)
+        shape, words = line_fragments_of(claim, self.tag_of_word)
         return shape | {"wanted": condition}, parameters | words
 
     @cached_property

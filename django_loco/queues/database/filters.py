@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from ...core.job import SUSPECT
 from ..base import Claim
 from ..rows import needle_of_tag, word_of_tag
-from . import lines
+from .lines import READY_BY_QUEUE, READY_BY_QUEUE_AND_TAG, READY_BY_TAG, fragments
 
 
-def condition(claim: Claim, names: Mapping[str, str], contains: str) -> tuple[str, dict[str, str]]:
+def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple[str, dict[str, str]]:
     """Return the condition for a row of the job table, and its parameters.
 
     ``names`` are those of ``Store``, ``contains`` is its function that finds a text in another one.
@@ -33,20 +33,20 @@ def condition(claim: Claim, names: Mapping[str, str], contains: str) -> tuple[st
     return "".join(f" AND {condition}" for condition in conditions), queues | tags
 
 
-def lines_of(claim: Claim, tag_of_word: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the fragments for ``lines``, and their parameters beside those of ``condition``.
+def line_fragments_of(claim: Claim, tag_of_word: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fragments for ``lines``, and their parameters beside those of ``condition_of``.
 
     ``tag_of_word`` is that of ``Store``.
     """
     words = {name: word_of_tag(tag) for name, tag in _numbered("mark", claim.tags or ()).items()}
     queues = None if claim.queues is None else [f"%({name})s" for name in _numbered("queue", claim.queues)]
     if claim.tags:
-        source = lines.READY_BY_TAG if queues is None else lines.READY_BY_QUEUE_AND_TAG
+        source = READY_BY_TAG if queues is None else READY_BY_QUEUE_AND_TAG
         marks = [tag_of_word.format(name) for name in words]
     else:
-        source, marks = lines.READY_BY_QUEUE, ["0", "1"] if claim.tags is None else ["0"]
+        source, marks = READY_BY_QUEUE, ["0", "1"] if claim.tags is None else ["0"]
     kinds = [name for name, room in (("FALSE", claim.threads), ("TRUE", claim.coroutines)) if room > 0]
-    return lines.fragments(source, marks, kinds=kinds, queues=queues), words
+    return fragments(source, marks, kinds=kinds, queues=queues), words
 
 
 def _numbered(prefix: str, values: Iterable[str]) -> dict[str, str]:

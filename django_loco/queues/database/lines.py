@@ -113,7 +113,7 @@ DUE_LINES = """
     SELECT levels.is_async, levels.mark, levels.queue_name, levels.priority FROM levels
     WHERE 1 = (SELECT 1 FROM {table} {by_index} WHERE {due_in_line} ORDER BY {due_at} LIMIT 1)
 """
-OLDEST_DUE = """
+OLDEST_DUE_OF_LINES = """
     {with_levels}
     SELECT (SELECT {due_at_read} FROM {table} {by_index} WHERE {due_in_line} ORDER BY {due_at} LIMIT 1) FROM levels
 """

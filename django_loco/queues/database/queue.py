@@ -35,9 +35,9 @@ from ..listener import Waiter
 from ..rows import Row
 from ..timeouts import limited
 from ..unreadable import log, outcomes_of, split
-from . import overview
 from .dialect import Store
 from .engines import engine_of
+from .overview import counts_by_queue, newest, oldest_due_times
 from .registry import DatabaseRegistry
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER
@@ -178,19 +178,19 @@ class DatabaseQueue(Queue):
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         with self._reached():
-            return [shown_job_of(row) for row in overview.newest(self._store, status_of(status), limit)]
+            return [shown_job_of(row) for row in newest(self._store, status_of(status), limit)]
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
         most = NO_LIMIT if limit is None else limit
         with self._reached():
-            counts = counted(overview.counts(self._store, most))
+            counts = counted(counts_by_queue(self._store, most))
         return {of: min(number, most) for of, number in counts.items() if number}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
         with self._reached():
-            rows = overview.oldest_due(self._store, queues)
+            rows = oldest_due_times(self._store, queues)
         return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:

@@ -18,10 +18,10 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow
 from ...exceptions import QueueFull
 from ..base import Claim, Queue, status_of
-from . import spool
 from .keys import Keys
 from .registry import MemoryRegistry
 from .series import Series
+from .spool import read_spool, write_spool
 from .waiting import Waiting
 
 MAX_RESULTS = 1_000
@@ -228,7 +228,7 @@ class MemoryQueue(Queue):
             for job in jobs:
                 self._series.drop(job)
         try:
-            spool.write(folder, self.alias, jobs)
+            write_spool(folder, self.alias, jobs)
         except BaseException:
             with self._changed:
                 self._add(jobs)
@@ -240,7 +240,7 @@ class MemoryQueue(Queue):
 
         ``max_waiting`` does not apply, nor do once-keys: these jobs were taken before.
         """
-        return spool.read(folder, self.alias, self._restore)
+        return read_spool(folder, self.alias, self._restore)
 
     def _restore(self, jobs: Sequence[Job]) -> None:
         with self._changed:

@@ -66,7 +66,7 @@ def _project() -> str:
     return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
-def write(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
+def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
     """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none.
 
     That is ``private.NotPrivate`` if another user could have put the folder there.
@@ -104,7 +104,7 @@ def has_jobs(folder: Path, alias: str) -> bool:
     return any(folder.glob(_name("?" * 32, alias)))
 
 
-def read(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
+def read_spool(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
     """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken. In a folder that is not

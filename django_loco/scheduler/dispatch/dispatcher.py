@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ...backend import Tick
+from ...backend import ScheduledCall
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..entry import Entry
@@ -43,15 +43,6 @@ class Ready(NamedTuple):
     """What is fired for it: the same, or what is made up for."""
 
 
-class Result(NamedTuple):
-    """A tick whose key the queue has now."""
-
-    entry: Entry
-    tick: datetime
-    is_ours: bool
-    """Whether it was fired here; else another scheduler had done so."""
-
-
 class Firing:
     """Fires ticks, those of a ``TASKS`` alias together. Used by one thread; what is public may be read from others."""
 
@@ -63,12 +54,6 @@ class Firing:
         """When a job was enqueued last (``time.monotonic()``); ``None``: not yet."""
         self.late = 0
         """How many ticks were fired later than ``LATE``."""
-        self._results: list[Result] = []
-
-    def results(self) -> list[Result]:
-        """Return what has become of ticks since this was last asked, but for those left out."""
-        found, self._results = self._results, []
-        return found
 
     def fire(self, agenda: Agenda, batch: Sequence[Due], now: datetime) -> None:
         """Enqueue the jobs of ticks that are due, one of each schedule; or put back those whose store is away."""
@@ -173,7 +158,6 @@ class Firing:
         backend: Any = batch[0].entry.task.get_backend()
         results = backend.enqueue_ticks([_call(entry, entry.occasion(fired.tick)) for entry, _, fired in batch])
         for (entry, _, fired), result in zip(batch, results, strict=True):
-            self._results.append(Result(entry, fired.tick, result is not None))
             self._tell(entry, fired.tick, now, is_ours=result is not None)
 
     def _tell(self, entry: Entry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
@@ -187,9 +171,9 @@ class Firing:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
 
-def _call(entry: Entry, occasion: Occasion) -> Tick:
+def _call(entry: Entry, occasion: Occasion) -> ScheduledCall:
     run_at = occasion.at + delay_of(occasion.key, entry.jitter)
-    return Tick(entry.task, entry.args, entry.kwargs, occasion.key, run_at)
+    return ScheduledCall(entry.task, entry.args, entry.kwargs, occasion.key, run_at)
 
 
 def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | None:

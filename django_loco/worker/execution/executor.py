@@ -31,7 +31,6 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
-from ...tasks.backport import with_twin
 from ...core.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from ...core.job import READY, Job, Outcome, utcnow
 from ...exceptions import JobTimeout
@@ -39,6 +38,7 @@ from ...log import sentry
 from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
 from ...tasks import signals
+from ...tasks.backport import with_twin
 from ...tasks.results import backend_class
 from ..claimed_job import Run
 from .attempt import Attempt, prepare

@@ -69,7 +69,7 @@ class Heartbeat(Role):
 
     def close(self) -> None:
         """Say that the worker has ended; not to a queue that is away, which would hold up the end."""
-        if self._registration is not None and not self.outage.reason:
+        if self._registration is not None and not self.backoff.reason:
             self._registration.end()
 
     def _renewed(self, runs: Sequence[Run], now: float) -> Exception | None:

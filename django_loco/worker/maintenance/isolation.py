@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
+from ...core.backoff import Backoff
 from ...core.job import SUSPECT, Outcome
-from ...core.retry import exponential
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
@@ -30,8 +30,8 @@ logger = get_logger("django_loco.worker")
 
 #: Seconds between two looks at whether an isolated worker has ended.
 LOOK_EVERY = 0.2
-#: Seconds between two tries to start one that does not come up, at most.
-MAX_DELAY = 30.0
+#: Seconds between two tries to start one that does not come up, at first and at most.
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds between two log lines about how many jobs wait.
 TELL_EVERY = 60.0
 #: A worker takes the second of these as a wish to hand back at once. After a third one it would end on the spot.
@@ -103,8 +103,8 @@ class Isolation(Role):
         self._ending = Ending(clock)
         self._is_quiet = False
         self._wishes = 0
-        self._failures = 0
-        self._look_at = self._start_at = -math.inf
+        self._starts = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock)
+        self._look_at = -math.inf
         self._told_at, self._told_of = -math.inf, 0
 
     @property
@@ -115,7 +115,7 @@ class Isolation(Role):
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing left to do for it, or nothing that it can do. Asks the queue."""
-        return not self._workers and (self._failures > 0 or not self.queue.suspects(self._claim))
+        return not self._workers and (self._starts.failures > 0 or not self.queue.suspects(self._claim))
 
     def turn(self) -> float:
         """Look after the isolated workers, and now and then for suspects."""
@@ -178,7 +178,8 @@ class Isolation(Role):
             if code and not worker.has_come_up:
                 self._fail(f"it ended with exit code {code} before it had begun")
         if any(worker.has_come_up for worker in (*self._workers, *(worker for worker, _ in ended))):
-            self._failures, self.trouble = 0, ""
+            self._starts.succeeded()
+            self.trouble = ""
         return any(code != CLEAN for _, code in ended)
 
     def _look(self, *, has_died: bool) -> None:
@@ -189,7 +190,7 @@ class Isolation(Role):
             self._start()
 
     def _may_start(self) -> bool:
-        return not self._is_quiet and len(self._workers) < self._most and self._clock() >= self._start_at
+        return not self._is_quiet and len(self._workers) < self._most and self._starts.is_due
 
     def _start(self) -> None:
         try:
@@ -209,9 +210,7 @@ class Isolation(Role):
             worker.tell("SIGTERM")
 
     def _fail(self, reason: str) -> None:
-        delay = min(MAX_DELAY, exponential(self._failures))
-        self._failures += 1
-        self._start_at = self._clock() + delay
+        delay = self._starts.failed()
         self.trouble = f"No isolated worker can be started: {reason}"
         logger.error(
             "An isolated worker cannot be started: %s. Jobs that wait for one: %d. Any other worker of these queues "

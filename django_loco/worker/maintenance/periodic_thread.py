@@ -10,7 +10,7 @@ from ...core.threads import DaemonThread
 from ...log.labels import bind
 from ...queues import Queue
 from ...queues.timeouts import limit
-from ..backoff import Outage
+from ..backoff import QueueBackoff
 
 
 class Role(ABC):
@@ -29,7 +29,7 @@ class Role(ABC):
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
-        self.outage = Outage(self.duty, queue)
+        self.backoff = QueueBackoff(self.duty, queue)
         self.ended = threading.Event()
         self._thread = DaemonThread(target=self._run, name=f"loco-worker-{self.name}")
 
@@ -70,13 +70,13 @@ class Role(ABC):
                 pass
         finally:
             self.close()
-            self.outage.let_go()
+            self.backoff.close_connection()
 
     def _guarded_turn(self) -> float:
         try:
             delay = self.turn()
-        except BaseException as error:  # noqa: BLE001 - logged by the outage
+        except BaseException as error:  # noqa: BLE001 - logged by the back-off
             self.failed(error)
-            return self.outage.met(error)
-        self.outage.over()
+            return self.backoff.failed(error)
+        self.backoff.succeeded()
         return delay

@@ -476,7 +476,6 @@ def test_health(registry, clock, store):
         "late_ticks": 0,
         "waiting": 0,
         "unreachable": [],
-        "roles": {},
         "stuck": False,
     }
     scheduler.plan()

@@ -273,7 +273,7 @@ def test_it_is_offered_at_growing_intervals_of_half_a_minute_at_most(queue):
     pending = Pending(run_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
     delays = []
     for _ in range(12):
-        pending.refused(GONE, 1_000.0)
+        pending.refused(GONE, lambda: 1_000.0)
         delays.append(round(pending.not_before - 1_000, 3))
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30, 30, 30]
 

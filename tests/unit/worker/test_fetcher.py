@@ -18,12 +18,10 @@ from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
 from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.request_priority import Courtesy
 
-from .support import TroubledQueue, job
-from .test_share import Clock
-from .test_share import FakePool as Pool
+from .support import Clock, FakePool, TroubledQueue, job
 
 
-class FakePool(Pool):
+class IdlePool(FakePool):
     """Begins with nothing by itself."""
 
     cancelled = closed = 0
@@ -65,7 +63,7 @@ class Fixture:
     def __init__(self, **options: Any) -> None:
         self.queue = TroubledQueue()
         self.clock = Clock()
-        self.threads, self.coroutines = FakePool(2), FakePool(2)
+        self.threads, self.coroutines = IdlePool(2), IdlePool(2)
         self.held: dict[str, Run] = {}
         self.finished = Finished()
         self.bell = Bell(self.clock)
@@ -107,7 +105,7 @@ def at() -> Fixture:
     return Fixture()
 
 
-def ids_of(pool: FakePool) -> list[str]:
+def ids_of(pool: IdlePool) -> list[str]:
     return [run.job.id for run in pool.inbox]
 
 
@@ -254,7 +252,7 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
         at.clock.now += seconds
 
     monkeypatch.setattr(at.fetcher._hurry, "wait", wait)
-    monkeypatch.setattr(at.fetcher.outage, "_jitter", lambda: 0.5)
+    monkeypatch.setattr(at.fetcher.backoff, "_jitter", lambda: 0.5)
     at.queue.troubles["fetch"] = QueueUnavailable("gone")
     began = at.clock.now
     for _ in range(3):
@@ -264,17 +262,17 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
     assert at.fetcher.last_turn == began
     assert at.fetcher.last_try == at.clock.now - pauses[-1]
     assert at.bell.waits == []
-    assert "gone" in at.fetcher.outage.reason
+    assert "gone" in at.fetcher.backoff.reason
     at.queue.troubles.clear()
     at.turn()
-    assert at.fetcher.outage.reason == ""
+    assert at.fetcher.backoff.reason == ""
     assert at.fetcher.last_turn == at.fetcher.last_try > began
 
 
 def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
     pauses: list[float] = []
     monkeypatch.setattr(at.fetcher._hurry, "wait", pauses.append)
-    monkeypatch.setattr(at.fetcher.outage, "met", lambda error: 60.0)
+    monkeypatch.setattr(at.fetcher.backoff, "failed", lambda error: 60.0)
     at.enqueue("nothing")
     at.turn()
     at.queue.troubles["finish"] = at.queue.troubles["renew"] = QueueUnavailable("gone")

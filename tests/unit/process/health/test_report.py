@@ -1,0 +1,97 @@
+"""What health makes of what components say of themselves."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from django_loco import shutdown
+from django_loco.component import Component
+from django_loco.process.health import report as health
+
+SECONDS = 10.0
+RUNNING = {"state": "running", "alive": True}
+
+
+class Supervised(Component):
+    """A supervisor of components that say what the test wants."""
+
+    name = "supervisor"
+    is_alive = True
+
+    def __init__(self, **components: dict[str, Any]) -> None:
+        self.components = components
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+    def stop(self, deadline: float) -> None: ...
+    def join(self, timeout: float | None = None) -> bool:
+        return True
+
+    def health(self) -> dict[str, Any]:
+        return {"alive": True, "components": self.components}
+
+
+@pytest.fixture(autouse=True)
+def nothing_watched(monkeypatch):
+    monkeypatch.setattr(shutdown, "_stopping", threading.Event())
+    monkeypatch.setattr(health.in_process, "loco_aliases", list)
+    health.forget()
+    yield
+    health.forget()
+
+
+@pytest.mark.parametrize(
+    ("own", "verdict"),
+    [
+        (RUNNING, "ok"),
+        ({"state": "starting", "alive": False}, "ok"),
+        ({"state": "failed", "alive": False}, "failing"),
+        ({"state": "failed", "alive": True}, "failing"),
+        ({"state": "running", "alive": False}, "failing"),
+        (RUNNING | {"stuck": True}, "failing"),
+        (RUNNING | {"stuck": True, "trouble": "QueueUnavailable: away"}, "failing"),
+        (RUNNING | {"trouble": "QueueUnavailable: away"}, "degraded"),
+        (RUNNING | {"unreachable": ["default"]}, "degraded"),
+        ({"state": "quiet", "alive": True, "stuck": True}, "ok"),
+        ({"state": "stopping", "alive": False}, "ok"),
+        ({"state": "stopped", "alive": False}, "ok"),
+    ],
+)
+def test_how_a_component_fares(own, verdict):
+    assert health.verdict(own) == verdict
+
+
+def test_one_that_fails_is_the_processes_failure_and_the_others_are_shown_as_they_are():
+    health.watch(Supervised(worker=RUNNING, feed={"state": "failed", "alive": False}))
+    status, body = health.health()
+    assert (status, body["status"]) == (503, "failing")
+    assert {name: own["status"] for name, own in body["components"].items()} == {"worker": "ok", "feed": "failing"}
+
+
+def test_waiting_for_a_dependency_is_no_failure_of_the_process():
+    health.watch(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: refused"}))
+    status, body = health.health()
+    assert (status, body["status"]) == (200, "degraded")
+
+
+def test_no_text_of_an_error_is_told():
+    health.watch(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: redis://user:secret@host"}))
+    _, body = health.health()
+    assert body["components"]["worker"]["trouble"] == "QueueUnavailable"
+    assert "secret" not in json.dumps(body)
+
+
+def test_a_process_without_components_is_well():
+    status, body = health.health()
+    assert (status, body["status"], body["components"], body["draining"]) == (200, "ok", {}, False)
+
+
+def test_a_process_that_drains_is_well_but_not_ready():
+    shutdown.Shutdown(SECONDS).request("SIGTERM")
+    assert health.health()[0] == 200
+    assert health.health()[1]["draining"]
+    assert health.readiness() == (503, {"status": "draining", "checks": {}})
