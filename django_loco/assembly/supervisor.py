@@ -15,7 +15,7 @@ from .restarter import PATIENCE, Part, Restarter, State
 
 __all__ = ["Part", "Restarter", "State", "Supervisor"]
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.supervisor")
 
 
 class Supervisor(Component):
