@@ -15,6 +15,7 @@ from .checks import (
     check_commands,
     check_components,
     check_deployment,
+    check_migrations,
     check_queues,
     check_schedules,
     check_settings,
@@ -56,6 +57,6 @@ class LocoConfig(AppConfig):
             check_commands,
         ):
             checks.register(check, "loco")
-        for check in (check_stored_schedules, check_waiting_jobs):
+        for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(check, "loco", checks.Tags.database)
         checks.register(check_deployment, "loco", deploy=True)

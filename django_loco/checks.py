@@ -18,12 +18,14 @@ loco.W010  LOCO["TASKS"] has options for a task that does not exist
 loco.W011  jobs wait where no worker takes them (those in a database: --database)
 loco.W012  jobs wait, and no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that runs any code
+loco.W014  migrations of the app are missing in a database that it uses (--database)
 
 A queue adds what it has to say of its store: django_loco.queues.redis_check. E006 is found by django_loco.aliases.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -40,6 +42,7 @@ from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .job import READY, RUNNING, utcnow
 from .queues import build, queue_for
+from .queues.migrated import is_unmigrated, migrate_command
 from .queues.spool import folder_for
 from .results import load_task
 from .runtime import loco_aliases
@@ -205,8 +208,28 @@ def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) 
     """Find jobs that no worker of this project takes, in databases that keep jobs or may have: with ``--database``."""
     if problems():
         return []
-    keeping = {"default", *(task_backends[alias].options.get("database", "default") for alias in loco_aliases())}
+    keeping = {"default", *_databases_of_queues()}
     return [message for name in databases or () if name in keeping for message in _check_table(name)]
+
+
+def _databases_of_queues() -> set[str]:
+    return {task_backends[alias].options.get("database", "default") for alias in loco_aliases()}
+
+
+def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find databases that lack migrations of the app: with ``--database``, but not where ``migrate`` asks."""
+    if problems() or next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate":
+        return []
+    used = {database(), *_databases_of_queues()}
+    return [
+        checks.Warning(
+            f"Migrations of django_loco are missing in DATABASES[{name!r}].",
+            hint=f"Run {migrate_command(name)}.",
+            id="loco.W014",
+        )
+        for name in databases or ()
+        if name in used and is_unmigrated(name)
+    ]
 
 
 def _check_table(database: str) -> Iterator[CheckMessage]:

@@ -7,10 +7,13 @@ from unittest import mock
 import pytest
 from django.conf import settings
 from django.core.checks import run_checks
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_loco.compat import task_backends
 from django_loco.exceptions import LocoConfigurationError
+from django_loco.management.parts import missing_tables
 from django_loco.queues.database import DatabaseQueue
 from django_loco.scheduler import Problem
 from django_loco.scheduler.registry import default
@@ -124,6 +127,29 @@ def test_jobs_that_no_worker_takes():
     assert "TASKS has no alias 'default' any more." in message
     (message,) = waiting(WORKER_MODE="BackgroundAsync")
     assert "TASKS['default'] keeps its jobs elsewhere now." in message
+
+
+def unmigrated(**settings):
+    with override_settings(**settings):
+        messages = run_checks(tags=["loco"], databases=["default"])
+    return [f"{message.msg} {message.hint}" for message in messages if message.id == "loco.W014"]
+
+
+def test_migrations_that_are_missing(monkeypatch):
+    assert unmigrated() == []
+    # As after a partial migration: the table of jobs is there.
+    MigrationRecorder(connection).record_unapplied("django_loco", "0008_storedworker")
+    expected = [
+        "Migrations of django_loco are missing in DATABASES['default']. Run manage.py migrate django_loco.",
+    ]
+    assert unmigrated() == expected
+    assert unmigrated(WORKER_MODE="BackgroundAsync") == expected
+    assert missing_tables("default") == (
+        "The jobs of TASKS['default'] are in DATABASES['default'], where migrations of django_loco are missing: "
+        "run manage.py migrate django_loco."
+    )
+    monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
+    assert unmigrated() == []
 
 
 def test_jobs_that_waited_in_memory(tmp_path):
