@@ -121,6 +121,11 @@ def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _lease(value: Any) -> bool:
+    """A shorter one may run out before a healthy worker has come round to renew it."""
+    return is_seconds(value) and value >= 1
+
+
 def _names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
@@ -132,7 +137,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
     "ISOLATED_WORKERS": (_whole, "a whole number of processes, 1 or more"),
     "SHUTDOWN_TIMEOUT": (is_seconds, _SECONDS),
-    "LEASE": (is_seconds, _SECONDS),
+    "LEASE": (_lease, "a number of seconds, 1 or more, a hundred years at most"),
     "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),
     "RESULT_TTL": (is_seconds, _SECONDS),
     "MAX_ARGUMENTS_SIZE": (_whole, "a whole number of bytes, 1 or more"),
