@@ -162,11 +162,16 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or a list of them all."""
+    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or a list of them all, if there are any."""
+    if near := nearest(word, known):
+        return f" Did you mean {near!r}?"
+    return f" Known are: {', '.join(known)}." if known else ""
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Return that of ``known`` which ``word`` may be a misspelling of."""
     near = difflib.get_close_matches(word.upper(), [name.upper() for name in known], n=1, cutoff=0.6)
-    if near:
-        return f" Did you mean {next(name for name in known if name.upper() == near[0])!r}?"
-    return f" Known are: {', '.join(known)}."
+    return next(name for name in known if name.upper() == near[0]) if near else None
 
 
 def problems() -> list[str]:

@@ -43,7 +43,7 @@ def require_known(tags: Sequence[str]) -> None:
     known = sorted({tag for entry in current().registry.entries() for tag in entry.tags}) if tags else []
     for tag in tags:
         if tag not in known:
-            raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known) if known else ''}")
+            raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known)}")
 
 
 def as_list(tags: Sequence[str], form: str) -> Iterator[str]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..conf import did_you_mean, loco_settings
+from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
+from ..hints import instead_of_schedule_key
 from .entries import Entry, Place, entry_of
 from .files import SETTING, read_file
 from .shorthand import after_of, moment_of, written_trigger, zone_of
@@ -51,7 +52,7 @@ def entry_from(name: object, item: object, place: Place) -> Entry:
         raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
     for key in item:
         if key not in KEYS:
-            raise LocoConfigurationError(f"{key!r} is unknown.{did_you_mean(str(key), KEYS)}")
+            raise LocoConfigurationError(f"{key!r} is unknown.{instead_of_schedule_key(str(key), KEYS)}")
     task, words = target_of(item.get("run"), item.get("shell", False))
     options = {key: item[key] for key in _SAME if key in item}
     silent = _is_silent(item.get("output", OUTPUTS[0]))

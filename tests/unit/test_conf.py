@@ -1,7 +1,7 @@
 import pytest
 from django.test import override_settings
 
-from django_loco.conf import LocoSettings, loco_settings, problems, worker_mode
+from django_loco.conf import LocoSettings, did_you_mean, loco_settings, problems, worker_mode
 from django_loco.exceptions import LocoConfigurationError
 
 
@@ -27,7 +27,10 @@ def test_settings_follow_override_settings():
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
         ({"LEASE": 0.01}, "LOCO['LEASE'] is 0.01; it must be a number of seconds, 1 or more, a hundred years at most."),
         ({"LEASE": float("inf")}, "LOCO['LEASE'] is inf; it must be a number of seconds, 1 or more"),
-        ({"RESULT_TTL": 0}, "LOCO['RESULT_TTL'] is 0; it must be a number of seconds above 0, a hundred years at most."),
+        (
+            {"RESULT_TTL": 0},
+            "LOCO['RESULT_TTL'] is 0; it must be a number of seconds above 0, a hundred years at most.",
+        ),
         ({"RESULT_TTL": float("nan")}, "LOCO['RESULT_TTL'] is nan; it must be a number of seconds above 0"),
         ({"RESULT_TTL": 1e15}, "LOCO['RESULT_TTL'] is 1000000000000000.0; it must be a number of seconds"),
         ({"LOG_FORMAT": "xml"}, 'it must be "text" or "json".'),
@@ -46,6 +49,10 @@ def test_what_is_wrong_is_named_with_the_remedy(loco, problem):
         assert problem in " ".join(problems())
         with pytest.raises(LocoConfigurationError):
             loco_settings()
+
+
+def test_where_nothing_is_known_nothing_is_proposed():
+    assert did_you_mean("nightly", []) == ""
 
 
 def test_a_mode_that_does_not_exist_is_named():
