@@ -21,6 +21,7 @@ from ..scheduler.entries import Entry
 from ..scheduler.history import LastRun, last_runs
 from ..scheduler.listed import Upcoming
 from ..scheduler.project import current
+from ..validation import is_seconds
 
 #: How many runs of each schedule are shown, and how many of all together.
 RUNS = 5
@@ -33,9 +34,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def length(text: str) -> timedelta:
     """Return what ``24h``, ``90m`` or ``7d`` means. Raises ``ArgumentTypeError``."""
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
-    if not match or not int(match[1]):
-        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
+    if not is_seconds(found.total_seconds()):
+        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d, a hundred years at most.")
+    return found
 
 
 def require_known(tags: Sequence[str]) -> None:
