@@ -27,6 +27,7 @@ from .management import beside
 from .queues import sqlite
 from .scheduler import rules
 from .servers import hosted
+from .tasks_setting import require_backends
 
 
 class LocoConfig(AppConfig):
@@ -37,7 +38,11 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs."""
+        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs.
+
+        Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
+        """
+        require_backends()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         hosted.furnish_by(beside.furnish)
