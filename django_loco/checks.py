@@ -26,7 +26,7 @@ A queue adds what it has to say of its store: django_loco.queues.redis_check. E0
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -41,7 +41,7 @@ from .compat import task_backends
 from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .job import READY, RUNNING, utcnow
-from .queues import build, queue_for
+from .queues import build, mistakes, queue_for
 from .queues.migrated import is_unmigrated, migrate_command
 from .queues.spool import folder_for
 from .results import load_task
@@ -49,6 +49,7 @@ from .runtime import loco_aliases
 from .scheduler.project import current
 from .scheduler.registry import Problem, default
 from .scheduler.stored import database
+from .tasks_setting import KEYS
 from .validation import NAME, is_name
 
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, isolation,
@@ -80,7 +81,10 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_alias(alias: str) -> Iterator[CheckMessage]:
     options = task_backends[alias].options
-    yield from _check_names(alias, task_backends.settings[alias].get("QUEUES", []))
+    yield from _check_keys(alias, task_backends.settings[alias])
+    if found := mistakes(alias, options):
+        yield from (Error(mistake, id="loco.E002") for mistake in found)
+        return
     try:
         queue = build(alias, options)
     except LocoConfigurationError as error:
@@ -97,7 +101,7 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
     if (
         folder is not None
         and any(folder.glob("*.jobs"))
-        and worker_mode(task_backends[alias].options) != "BackgroundAsync"
+        and worker_mode(alias, task_backends[alias].options) != "BackgroundAsync"
     ):
         yield checks.Warning(
             f"{folder} has jobs of TASKS[{alias!r}] that waited in memory. No worker takes them: the mode is not "
@@ -107,7 +111,11 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-def _check_names(alias: str, names: object) -> Iterator[CheckMessage]:
+def _check_keys(alias: str, given: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for key in given:
+        if key not in KEYS:
+            yield Error(f"TASKS[{alias!r}][{key!r}] is unknown.{did_you_mean(str(key), KEYS)}", id="loco.E002")
+    names = given.get("QUEUES", [])
     if not isinstance(names, list | tuple | set | frozenset) or not all(is_name(name) for name in names):
         yield Error(
             f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME}.", id="loco.E002"
@@ -255,7 +263,11 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
     """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
     if alias not in loco_aliases():
         return f"TASKS has no alias {alias!r} any more.", f"Bring TASKS[{alias!r}] back until they have run."
-    if queue_for(alias).database != database:
+    try:
+        is_elsewhere = queue_for(alias).database != database
+    except LocoConfigurationError:
+        return None  # Other checks say so.
+    if is_elsewhere:
         return (
             f"TASKS[{alias!r}] keeps its jobs elsewhere now.",
             "Start a worker with the settings that stored them, until they have run.",
@@ -296,11 +308,12 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Find what is right in development and wrong in production."""
     if problems():
         return []
-    return [message for alias in loco_aliases() for message in _check_workers(alias)]
+    sound = [alias for alias in loco_aliases() if not mistakes(alias, task_backends[alias].options)]
+    return [message for alias in sound for message in _check_workers(alias)]
 
 
 def _check_workers(alias: str) -> Iterator[CheckMessage]:
-    if worker_mode(task_backends[alias].options) == "BackgroundAsync":
+    if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync":
         yield checks.Warning(
             f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',

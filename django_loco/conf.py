@@ -238,8 +238,8 @@ def testing() -> Testing | None:
     return loco_settings().TESTING if environment.is_on() else None
 
 
-def worker_mode(options: Mapping[str, Any]) -> Mode:
-    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``.
+def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:
+    """Return the mode of a ``TASKS`` alias with these ``OPTIONS``: its ``"mode"``, else the setting ``WORKER_MODE``.
 
     In tests with ``LOCO["TESTING"] = "inline"`` every alias is in ``ForegroundBlocking``.
     """
@@ -247,7 +247,7 @@ def worker_mode(options: Mapping[str, Any]) -> Mode:
         return "ForegroundBlocking"
     mode = options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE))
     if mode not in MODES:
-        source = "OPTIONS['mode']" if "mode" in options else "WORKER_MODE"
+        source = f"TASKS[{alias!r}]['OPTIONS']['mode']" if "mode" in options else "WORKER_MODE"
         raise LocoConfigurationError(f"{source} is {mode!r}.{did_you_mean(str(mode), MODES)}")
     return mode  # type: ignore[no-any-return]
 

@@ -7,7 +7,8 @@ on 5.2). This one does so on every supported version, is typed, and works whiche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
@@ -19,6 +20,7 @@ from .compat import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_QUEUE_NAME,
     InvalidTask,
+    InvalidTaskBackend,
     Task,
     TaskContext,
     TaskResult,
@@ -27,6 +29,7 @@ from .compat import (
 from .exceptions import LocoConfigurationError
 from .hints import instead_of_attribute, instead_of_option
 from .retry import EXCEPTIONS, TASK_OPTIONS, Backoff, backoff_function, option_problem
+from .tasks_setting import fault_of
 
 __all__ = [
     "InvalidTask",
@@ -57,6 +60,10 @@ else:
     # Django's own Task takes no type parameters at run time; the backport's does.
     class _Task(Task, Generic[P, R]):
         __slots__ = ()
+
+
+class WrongBackend(LocoConfigurationError, InvalidTaskBackend):
+    """No backend can be made of the alias in ``TASKS`` that a task names; Django raises an ``InvalidTaskBackend``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +142,17 @@ class LocoTask(_Task[P, R]):
             backoff_function(self.backoff)
         self._register_aliases()
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
-        Task.__post_init__(self)
+        with self._backend_required():
+            Task.__post_init__(self)
+
+    @contextmanager
+    def _backend_required(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if fault := fault_of(self.backend, self.module_path):
+                raise WrongBackend(fault) from error
+            raise
 
     def _register_aliases(self) -> None:
         given: Any = self.aliases

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
-from .compat import task_backends
+from .compat import DEFAULT_TASK_BACKEND_ALIAS, task_backends
+from .conf import did_you_mean
 from .exceptions import LocoConfigurationError
 
 #: Of an alias. These are Django's.
@@ -21,6 +22,19 @@ def faults() -> list[str]:
     if not isinstance(given, Mapping):
         return [f"TASKS is {given!r}; it must be a dict of aliases."]
     return [fault for alias in given if (fault := _fault(f"TASKS[{alias!r}]", given[alias]))]
+
+
+def fault_of(alias: str, path: str) -> str | None:
+    """Say why the task at ``path`` cannot have ``alias`` for its backend; ``None``: it can."""
+    given: Any = task_backends.settings
+    if not isinstance(given, Mapping):
+        return faults()[0]
+    if alias in given:
+        return _fault(f"TASKS[{alias!r}]", given[alias])
+    remedy = did_you_mean(str(alias), [str(known) for known in given])
+    if alias == DEFAULT_TASK_BACKEND_ALIAS:
+        remedy = " Add it to TASKS: tasks that name no backend use it."
+    return f"{path}: The connection {alias!r} doesn't exist. There is no such alias in TASKS.{remedy}"  # as Django says
 
 
 def require_backends() -> None:
@@ -46,5 +60,5 @@ def _fault(where: str, given: Any) -> str | None:
         import_string(path)
     except ImportError as error:
         remedy = f" {_WRITE}" if path.startswith("django_loco") else ""
-        return f"{where}['BACKEND'] is {path!r}, which cannot be imported: {str(error).rstrip('.')}.{remedy}"
+        return f"{where}: Could not find backend {path!r}: {str(error).rstrip('.')}.{remedy}"  # as Django says
     return None

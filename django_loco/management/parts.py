@@ -90,7 +90,7 @@ class Choice:
 
 def mode_of(alias: str) -> str:
     """Return the mode of a ``TASKS`` alias."""
-    return worker_mode(task_backends[alias].options)
+    return worker_mode(alias, task_backends[alias].options)
 
 
 def served(choice: Choice) -> Iterator[str]:

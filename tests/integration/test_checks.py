@@ -63,6 +63,50 @@ def test_an_option_that_does_not_exist():
     assert "TASKS['default']['OPTIONS']['databse'] is unknown. Did you mean 'database'?" in messages["loco.E002"]
 
 
+def test_all_mistakes_of_all_aliases_are_shown():
+    options = {"mode": "Fast", "queue": "databse", "databse": "default", "prefx": "shop"}
+    tasks = {
+        "default": {"BACKEND": LOCO, "QUEUE": ["emails"], "queues": ["emails"], "OPTIONS": options},
+        "other": {"BACKEND": LOCO, "OPTION": {"queue": "redis"}, "QUEUES": "emails"},
+    }
+    with override_settings(TASKS=tasks):
+        messages = [message.msg for message in run_checks(tags=["loco"]) if message.id == "loco.E002"]
+    assert [message.partition(" Known are")[0].partition(" A queue of")[0] for message in messages] == [
+        "TASKS['default']['QUEUE'] is unknown. Did you mean 'QUEUES'?",
+        "TASKS['default']['queues'] is unknown. Did you mean 'QUEUES'?",
+        "TASKS['default']['OPTIONS']['mode'] is 'Fast'.",
+        "TASKS['default']['OPTIONS']['queue'] is 'databse'. Did you mean 'database'?",
+        "TASKS['other']['OPTION'] is unknown. Did you mean 'OPTIONS'?",
+        "TASKS['other']['QUEUES'] is 'emails'; it must be a list of names, each text of 1 to 200 printable characters.",
+    ]
+    tasks["default"]["OPTIONS"]["queue"] = "database"
+    assert len([message for message in all_found(TASKS=tasks) if "is unknown" in message]) == 5
+
+
+def test_a_wrong_mode_keeps_no_other_check_from_running():
+    add.enqueue(1, 2)
+    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": {"mode": "Fast"}}}
+    with override_settings(TASKS=tasks):
+        messages = run_checks(tags=["loco"], include_deployment_checks=True, databases=["default"])
+    assert {message.id for message in messages} == {"loco.E002"}
+
+
+def all_found(**settings):
+    with override_settings(**settings):
+        return [message.msg for message in run_checks(tags=["loco"])]
+
+
+def test_options_of_a_queue_of_ones_own_while_jobs_wait_in_memory():
+    options = {"queue": "shop.queues.Fast", "shards": 3, "mode": "BackgroundAsync"}
+    assert all_found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": options}}) == []
+
+
+@pytest.mark.parametrize(("queues", "names"), [("emails", {"emails"}), (5, set())])
+def test_tasks_can_be_imported_though_queues_is_no_list(queues, names):
+    with override_settings(TASKS={"default": {"BACKEND": LOCO, "QUEUES": queues}}):
+        assert task_backends["default"].queues == names
+
+
 def test_the_app_without_its_backend():
     messages = found(TASKS={"default": {"BACKEND": "tests.app.backends.OtherBackend"}})
     assert "no backend in TASKS is one of its own" in messages["loco.W001"]

@@ -59,12 +59,12 @@ def test_a_mode_that_does_not_exist_is_named():
     with override_settings(WORKER_MODE="BackgroundAsinc"):
         assert problems() == ["WORKER_MODE is 'BackgroundAsinc'. Did you mean 'BackgroundAsync'?"]
         with pytest.raises(LocoConfigurationError, match="WORKER_MODE"):
-            worker_mode({})
-    with pytest.raises(LocoConfigurationError, match=r"OPTIONS\['mode'\]"):
-        worker_mode({"mode": "Fast"})
+            worker_mode("default", {})
+    with pytest.raises(LocoConfigurationError, match=r"TASKS\['fast'\]\['OPTIONS'\]\['mode'\] is 'Fast'"):
+        worker_mode("fast", {"mode": "Fast"})
 
 
 def test_an_alias_may_have_a_mode_of_its_own():
     with override_settings(WORKER_MODE="BackgroundQueue"):
-        assert worker_mode({}) == "BackgroundQueue"
-        assert worker_mode({"mode": "ForegroundBlocking"}) == "ForegroundBlocking"
+        assert worker_mode("default", {}) == "BackgroundQueue"
+        assert worker_mode("default", {"mode": "ForegroundBlocking"}) == "ForegroundBlocking"

@@ -6,7 +6,9 @@ import pytest
 from django.apps import apps
 from django.test import override_settings
 
+from django_loco.compat import InvalidTaskBackend
 from django_loco.exceptions import LocoConfigurationError
+from django_loco.tasks import task
 from django_loco.tasks_setting import faults, require_backends
 
 LOCO = "django_loco.backend.LocoBackend"
@@ -18,12 +20,12 @@ WRITE = f"Write {LOCO!r}."
     [
         (
             {"default": {"BACKEND": "django_loco.backends.LocoBackend"}},
-            ["TASKS['default']['BACKEND'] is 'django_loco.backends.LocoBackend', which cannot be imported:", WRITE],
+            ["TASKS['default']: Could not find backend 'django_loco.backends.LocoBackend': No module named", WRITE],
         ),
         ({"default": {"BACKEND": "django_loco.backend.LocoBakend"}}, ["does not define", WRITE]),
         (
             {"default": {"BACKEND": "shop.tasks.Backend"}},
-            ["TASKS['default']['BACKEND'] is 'shop.tasks.Backend', which"],
+            ["TASKS['default']: Could not find backend 'shop.tasks.Backend'"],
         ),
         ({"default": {"BACKED": LOCO}}, ["TASKS['default'] has no BACKEND. " + WRITE]),
         ({"default": {"BACKEND": 5}}, ["TASKS['default']['BACKEND'] is 5; it must be a dotted path. " + WRITE]),
@@ -51,9 +53,32 @@ def test_good_settings_are_silent():
     assert faults() == []
 
 
+@pytest.mark.parametrize(
+    ("tasks", "backend", "said"),
+    [
+        (
+            {"default": {"BACKEND": LOCO}},
+            "defualt",
+            "send: The connection 'defualt' doesn't exist. There is no such alias in TASKS. Did you mean 'default'?",
+        ),
+        ({"jobs": {"BACKEND": LOCO}}, "default", "Add it to TASKS: tasks that name no backend use it."),
+        ({"default": {"BACKEND": "django_loco.backends.LocoBackend"}}, "default", WRITE),
+        ({"default": {}}, "default", "TASKS['default'] has no BACKEND."),
+    ],
+)
+def test_a_task_whose_backend_does_not_exist(tasks, backend, said):
+    def send():
+        pass
+
+    with override_settings(TASKS=tasks), pytest.raises(LocoConfigurationError) as raised:
+        task(backend=backend)(send)
+    assert isinstance(raised.value, InvalidTaskBackend)
+    assert said in str(raised.value)
+
+
 def test_every_command_says_so():
     with (
         override_settings(TASKS={"default": {"BACKEND": "django_loco.backends.LocoBackend"}}),
-        pytest.raises(LocoConfigurationError, match=r"TASKS\['default'\]\['BACKEND'\]"),
+        pytest.raises(LocoConfigurationError, match=r"TASKS\['default'\]: Could not find"),
     ):
         apps.get_app_config("django_loco").ready()
