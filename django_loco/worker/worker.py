@@ -21,6 +21,7 @@ from .fetcher import Fetcher
 from .finished import Finished
 from .heartbeat import MARGIN, Heartbeat
 from .isolation import Isolated, Isolation
+from .outage import share
 from .pools.event_loop import EventLoopPool
 from .pools.threads import ThreadPool
 from .registration import Registration
@@ -132,6 +133,7 @@ class Worker(Component):
             self._roles += (Waker(queue, self._fetcher.hungry, finished.bell),)
         if self._isolation:
             self._roles += (self._isolation,)
+        share([self._fetcher.outage, *(role.outage for role in self._roles)])
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:

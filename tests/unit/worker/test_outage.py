@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from django_loco.exceptions import QueueUnavailable
-from django_loco.worker.outage import Outage
+from django_loco.worker.outage import Outage, share
 
 from .support import TroubledQueue
 
@@ -50,6 +50,33 @@ def test_the_next_outage_is_logged_anew_and_begins_with_a_short_delay(queue, cap
         assert outage.met(QueueUnavailable("gone")) == 0.1
         outage.over()
     assert [record.levelname for record in caplog.records].count("ERROR") == 2
+
+
+def test_one_of_several_threads_says_so_for_all(queue, caplog):
+    outages = [Outage(what, queue) for what in ("fetch", "renew", "rescue")]
+    share(outages)
+    levels = []
+    with caplog.at_level(logging.INFO, "django_loco.worker"):
+        for _ in range(2):
+            caplog.clear()
+            for outage in outages:
+                outage.met(QueueUnavailable("gone"))
+            levels.append([record.levelname for record in caplog.records])
+            outages[0].over()
+            outages[0].met(QueueUnavailable("gone"))  # it is away for the others still
+            levels.append([record.levelname for record in caplog.records][4:])
+            for outage in outages:
+                outage.over()
+    assert levels == [["ERROR", "INFO", "INFO"], ["INFO"]] * 2
+
+
+def test_an_unexpected_error_is_none_of_the_outage(queue, caplog):
+    outages = [Outage(what, queue) for what in ("fetch", "renew", "rescue")]
+    share(outages)
+    outages[0].met(ZeroDivisionError("oops"))
+    outages[1].met(QueueUnavailable("gone"))
+    outages[2].met(ZeroDivisionError("oops"))
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
 
 def test_an_unexpected_error_comes_with_its_traceback(queue, caplog):
