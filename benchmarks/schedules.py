@@ -1,8 +1,7 @@
 """What many schedules cost: ``python -m benchmarks.schedules [--help]``.
 
 A scheduler has ``--schedules`` of them, which are due once a day, and then so often that a hundredth is due every
-second, all at full seconds. It runs alone on a store, and then as one of a crowd that shares it: where one of them may
-lead, and where all try all. There is no worker.
+second, all at full seconds. It runs alone on a store, and then as one of a crowd that shares it. There is no worker.
 """
 
 from __future__ import annotations
@@ -25,9 +24,6 @@ from tests.processes import ROOT
 CHILD = Path(__file__).parent / "projects" / "many_schedules.py"
 COLUMNS = ("store", "due", "schedulers", "declare, s", "start, s", "CPU of a core, %", "late p50, ms", "p99", "at most")
 
-#: What stands behind the figure of a scheduler that leads, or stands by.
-MARKS = {"leader": " (leads)", "standby": " (stands by)"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -36,25 +32,18 @@ class Case:
     store: str
     kind: str
     crowd: int = 1
-    led: bool = True
 
 
 def cases(options: argparse.Namespace) -> list[Case]:
     """Return what is measured."""
     alone = [Case(store=store, kind="busy") for store in options.stores]
-    crowds = [
-        Case(store=store, kind="busy", crowd=options.crowd, led=led)
-        for store in options.stores
-        for led in (True, False)
-        if led or store != "redis"  # where nobody leads
-    ]
+    crowds = [Case(store=store, kind="busy", crowd=options.crowd) for store in options.stores]
     return [Case(store=options.stores[0], kind="idle"), *alone, *crowds]
 
 
 def measure(case: Case, site: TickSite, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Run the schedulers of ``case`` side by side; return what each has told."""
     command = [sys.executable, str(CHILD), case.kind, str(options.schedules), str(options.seconds)]
-    command += [] if case.led else ["unled"]
     environment = site.environment | {"PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
         started = [
@@ -83,12 +72,11 @@ def line(case: Case, told: Sequence[dict[str, Any]]) -> str:
     figures = [
         f"{max(one['declare'] for one in told):.1f}",
         f"{max(one['start'] for one in told):.1f}",
-        ", ".join(f"{100 * one['cpu']:.2f}{MARKS.get(one['role'], '')}" for one in told),
+        ", ".join(f"{100 * one['cpu']:.2f}" for one in told),
         *(f"{late[min(len(late) - 1, int(len(late) * part))]:.0f}" if late else "" for part in (0.5, 0.99, 1)),
     ]
     due = f"{sum(one['due'] for one in told):.0f}/s" if case.kind == "busy" else "once a day"
-    crowd = str(case.crowd) if case.led else f"{case.crowd}, all try all"
-    return f"| {' | '.join([case.store, due, crowd, *figures])} |"
+    return f"| {' | '.join([case.store, due, str(case.crowd), *figures])} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,8 +9,8 @@ from django.core import checks
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-from . import environment, serving
-from .aliases import check_aliases
+from .assembly import embedded as beside
+from .assembly import plain_server as serving
 from .checks import (
     check_commands,
     check_components,
@@ -23,11 +23,12 @@ from .checks import (
     check_task_options,
     check_waiting_jobs,
 )
-from .management import beside
-from .queues import sqlite
-from .scheduler import rules
-from .servers import hosted
-from .tasks_setting import require_backends
+from .core import test_environment
+from .process import embedded as hosted
+from .queues.database.sqlite import dialect as sqlite
+from .scheduler.sources import validation as rules
+from .tasks.aliases import check_aliases
+from .tasks.setting import require_backends
 
 
 class LocoConfig(AppConfig):
@@ -51,7 +52,7 @@ class LocoConfig(AppConfig):
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
         serving.watch()
         # A test connects before it opens a transaction.
-        connection_created.connect(environment.look, dispatch_uid="django_loco.environment")
+        connection_created.connect(test_environment.look, dispatch_uid="django_loco.environment")
         for check in (
             check_settings,
             check_queues,

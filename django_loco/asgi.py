@@ -20,9 +20,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from .safe_logging import get_logger
-from .servers.hosted import Host, Hosted, claim, furnish, is_claimed
-from .threads import DaemonThread
+from .core.threads import DaemonThread
+from .log.safe import get_logger
+from .process.embedded import Host, Hosted, claim, furnish, is_claimed
 
 __all__ = ["lifespan"]
 

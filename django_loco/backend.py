@@ -16,26 +16,27 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
-from . import environment, runtime
-from .backport import not_found
-from .commit import after_commit
-from .compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .conf import did_you_mean, loco_settings, worker_mode
+from .core import test_environment
+from .core.compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
+from .core.job import REQUEST, Job, utcnow
+from .core.on_commit import after_commit
+from .core.serialization import encode_call
+from .core.signing import sign
+from .core.sizes import require_size_together
+from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 from .exceptions import UnknownTask
-from .job import REQUEST, Job, utcnow
-from .loading import may_be_imported
-from .log import bound, labelled_context
+from .log.labels import bound, labelled_context
+from .log.safe import get_logger
 from .queues import Queue, queue_for
-from .queues.patience import unlimited
-from .results import load_task, result_of, shown_result_of
-from .safe_logging import get_logger
-from .serialization import encode_call
-from .signals import announce
-from .signing import sign
-from .sizes import require_size_together
-from .stored_options import stored
-from .tasks import LocoTask, P, R
-from .validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
+from .queues.timeouts import unlimited
+from .tasks.backport import not_found
+from .tasks.decorator import LocoTask, P, R
+from .tasks.loading import may_be_imported
+from .tasks.results import load_task, result_of, shown_result_of
+from .tasks.signals import announce
+from .tasks.stored_options import stored
+from .worker import in_process
 
 logger = get_logger(__name__)
 
@@ -132,7 +133,7 @@ class LocoBackend(BaseTaskBackend):
 
     def enqueue_ticks(self, ticks: Sequence[Tick]) -> list[TaskResult[..., Any] | None]:
         """Store the jobs of several ticks, all or none, as ``enqueue_tick`` does; return their results in order."""
-        runtime.share_keys(self.alias)
+        in_process.share_keys(self.alias)
         jobs = [
             replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
         ]
@@ -177,7 +178,7 @@ class LocoBackend(BaseTaskBackend):
     @property
     def remembers(self) -> bool:
         """Whether the keys of ticks are known after a restart."""
-        return runtime.remembers(self.alias)
+        return in_process.remembers(self.alias)
 
     @property
     def queue(self) -> Queue:
@@ -239,9 +240,9 @@ class LocoBackend(BaseTaskBackend):
         """Return the ids of those that the queue had not seen."""
         if worker_mode(self.alias, self.options) == "BackgroundAsync":
             _warn_of_async_caller()
-            runtime.ensure_started(self.alias)
+            in_process.ensure_started(self.alias)
         stored = [job.id for job in self.queue.enqueue(sign(jobs))]
-        environment.note(stored)
+        test_environment.note(stored)
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
@@ -254,7 +255,7 @@ class LocoBackend(BaseTaskBackend):
         ended = []
         for job in sign(jobs):
             self._announce([result_of(job, task)])
-            if (end := runtime.run_in_foreground(self.alias, job)) is not None:
+            if (end := in_process.run_in_foreground(self.alias, job)) is not None:
                 ended.append(end)
         return ended
 

@@ -20,7 +20,7 @@ loco.W012  jobs wait, and no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that runs any code
 loco.W014  migrations of the app are missing in a database that it uses (--database)
 
-A queue adds what it has to say of its store: django_loco.queues.redis_check. E006 is found by django_loco.aliases.
+A queue adds what it has to say of its store: ``queues.redis.check``. E006 is found by ``tasks.aliases``.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from django.core.management import get_commands
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
 
-from . import components
-from .compat import task_backends
+from .assembly import project_components as components
 from .conf import did_you_mean, loco_settings, problems, worker_mode
+from .core.compat import task_backends
+from .core.job import READY, RUNNING, utcnow
+from .core.validation import NAME, is_name
 from .exceptions import LocoConfigurationError, QueueUnavailable
-from .job import READY, RUNNING, utcnow
 from .queues import build, mistakes, queue_for
-from .queues.migrated import is_unmigrated, migrate_command
-from .queues.spool import folder_for
-from .results import load_task
-from .runtime import loco_aliases
-from .scheduler.project import current
+from .queues.database.migrated import is_unmigrated, migrate_command
+from .queues.memory.spool import folder_for
+from .scheduler.api.control import current
 from .scheduler.registry import Problem, default
-from .scheduler.stored import database
-from .tasks_setting import KEYS
-from .validation import NAME, is_name
+from .scheduler.sources.database import database
+from .tasks.results import load_task
+from .tasks.setting import KEYS
+from .worker.in_process import loco_aliases
 
 #: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, isolation,
 #: and the scheduler that may run beside it.

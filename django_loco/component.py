@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from django.db import close_old_connections, connections
 
-from .log import bind
-from .safe_logging import get_logger
-from .threads import DaemonThread
+from .core.threads import DaemonThread
+from .log.labels import bind
+from .log.safe import get_logger
 
 logger = get_logger(__name__)
 

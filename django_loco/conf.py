@@ -16,10 +16,10 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from . import environment
+from .core import test_environment
+from .core.retry import TASK_OPTIONS, option_problem
+from .core.validation import is_seconds
 from .exceptions import LocoConfigurationError
-from .retry import TASK_OPTIONS, option_problem
-from .validation import is_seconds
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -235,7 +235,7 @@ def loco_settings() -> LocoSettings:
 
 def testing() -> Testing | None:
     """Return ``LOCO["TESTING"]`` in Django's test environment, ``None`` anywhere else."""
-    return loco_settings().TESTING if environment.is_on() else None
+    return loco_settings().TESTING if test_environment.is_on() else None
 
 
 def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:

@@ -17,8 +17,8 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from . import log
-from .health import ANSWERS
+from .log import labels as log
+from .process.health.report import ANSWERS
 from .urls.health import response_of
 
 HEADER = "X-Request-ID"

@@ -46,12 +46,12 @@ from typing import Any
 
 from django.conf import settings
 
-from . import leaks
-from .bounded_log import get_bounded_logger
-from .calls import Call, Calls
 from .component import Component
-from .hooks import Context, Phase
-from .resources import closers, track, tracked, untrack
+from .core.bounded_calls import Call, Calls
+from .core.lifecycle import leaks
+from .core.lifecycle.hooks import Context, Phase
+from .core.lifecycle.resources import closers, track, tracked, untrack
+from .log.bounded import get_bounded_logger
 
 __all__ = [
     "CLEAN",

@@ -1,8 +1,8 @@
 """A scheduler of many schedules, and what it costs: prints one JSON object, and goes on until stdin ends.
 
-``python many_schedules.py idle|busy COUNT SECONDS [unled]``, in a Django site. ``idle``: each is due once a day.
+``python many_schedules.py idle|busy COUNT SECONDS``, in a Django site. ``idle``: each is due once a day.
 ``busy``: half of them are intervals and half cron expressions, together ``COUNT / 100`` due per second, all of them at
-full seconds. ``unled``: this one tries all, whoever leads.
+full seconds.
 """
 
 from __future__ import annotations
@@ -26,25 +26,21 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo")
 def main() -> None:
     django.setup()
     kind, count, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    measure(kind, count, seconds, led="unled" not in sys.argv)
+    measure(kind, count, seconds)
 
 
-def measure(kind: str, count: int, seconds: float, *, led: bool) -> None:
+def measure(kind: str, count: int, seconds: float) -> None:
     from django_loco.scheduler import Registry, Scheduler  # noqa: PLC0415 - when Django is set up
-    from django_loco.scheduler.lead import SELDOM  # noqa: PLC0415
 
     registry = Registry(strict=True)
     declaring = _took(lambda: {"idle": declare_idle, "busy": declare_busy}[kind](registry, count))
     scheduler = Scheduler(registry)
-    if not led:
-        scheduler._leads._lead = lambda entry: None  # type: ignore[method-assign]  # noqa: ARG005, SLF001
     late = watch_queue()
     starting = _took(scheduler.start)
     time.sleep(WARM_UP)
     while late and scheduler.health()["late_by"] > 1:
         time.sleep(0.1)
-    # With others: until one leads.
-    time.sleep(WARM_UP + (SELDOM if kind == "busy" else 0))
+    time.sleep(WARM_UP)
     late.clear()
     began, cpu = time.monotonic(), time.process_time()
     time.sleep(seconds)
@@ -53,7 +49,6 @@ def measure(kind: str, count: int, seconds: float, *, led: bool) -> None:
         "declare": declaring,
         "start": starting,
         "cpu": load / lasted,
-        "role": scheduler.health()["roles"].get("default", "alone"),
         "due": len(late) / lasted,
         "late": sorted(round(1000 * each, 1) for each in late),
     }

@@ -14,7 +14,7 @@ from django.urls import path
 application = get_wsgi_application()
 
 from django_loco.tasks import enqueue_many as enqueue_calls  # noqa: E402 - not before Django is set up
-from django_loco.tasks import task  # noqa: E402
+from django_loco.tasks.decorator import task  # noqa: E402
 
 ROWS = [{"name": f"product {number}", "price": number * 1.5} for number in range(20)]
 PAGE = Engine().from_string(

@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 
 from ..exceptions import LocoConfigurationError
 from ..models import Schedule
-from ..scheduler.rules import problem_of_json
-from ..scheduler.shorthand import moment_of
-from ..scheduler.stored import KEYS
+from ..scheduler.sources.database import KEYS
+from ..scheduler.sources.validation import problem_of_json
+from ..scheduler.triggers.parsing import moment_of
 
 FIELDS = ("description", *KEYS)
 

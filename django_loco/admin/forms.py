@@ -12,8 +12,8 @@ from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.registry import default
-from ..scheduler.rules import problem_of_json
-from ..scheduler.stored import KEYS
+from ..scheduler.sources.database import KEYS
+from ..scheduler.sources.validation import problem_of_json
 
 #: What is said of each field; here and not in the model, so that another word is no migration.
 LABELS = {

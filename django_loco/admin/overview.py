@@ -8,7 +8,7 @@ from typing import Any
 from django.core.paginator import Paginator
 
 from ..models import Schedule
-from ..scheduler.project import current
+from ..scheduler.api.control import current
 from .shown import named, shown
 
 #: How many are on one page.

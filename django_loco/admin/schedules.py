@@ -17,13 +17,13 @@ from django.utils.html import format_html, format_html_join
 
 from .. import scheduler
 from ..exceptions import LocoConfigurationError, QueueError
+from ..log.safe import get_logger
 from ..models import Schedule, ScheduleState
-from ..safe_logging import get_logger
-from ..scheduler.entries import Entry
-from ..scheduler.project import current
+from ..scheduler.api.control import current
+from ..scheduler.entry import Entry
 from ..scheduler.registry import Registry, default
-from ..scheduler.rules import only_when
-from ..scheduler.stored import Reader, pauses
+from ..scheduler.sources.database import Reader, pauses
+from ..scheduler.sources.validation import only_when
 from .broken import complete, readable
 from .forms import ScheduleForm, WhenForm
 from .overview import overview

@@ -12,14 +12,14 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
-from ..job import utcnow
-from ..safe_logging import get_logger
-from ..scheduler.entries import Entry
-from ..scheduler.history import LastRun, last_runs
-from ..scheduler.listed import Upcoming, upcoming_of
+from ..core.job import utcnow
+from ..log.safe import get_logger
+from ..scheduler.api.history import LastRun, last_runs
+from ..scheduler.api.upcoming import Upcoming, upcoming_of
+from ..scheduler.entry import Entry
 from ..scheduler.registry import Problem
-from ..scheduler.stored import Pause, pauses
-from ..scheduler.targets import COMMAND, SHELL
+from ..scheduler.sources.database import Pause, pauses
+from ..scheduler.sources.targets import COMMAND, SHELL
 
 logger = get_logger("django_loco.scheduler")
 

@@ -13,17 +13,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from .. import shutdown
+from ..assembly import banner
+from ..assembly.parts import Choice
 from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
-from ..safe_logging import get_logger
-from ..servers.process import leave
-from ..servers.reload import Parent, is_reloaded
-from ..streams import nonblocking
-from . import banner
-from .console import open_standard_streams, set_up_console, wants_colour
+from ..log.console import open_standard_streams, set_up_console, wants_colour
+from ..log.safe import get_logger
+from ..log.streams import nonblocking
+from ..process.autoreload import Parent, is_reloaded
+from ..process.process import leave
 from .health import refuse_taken_port
-from .parts import Choice
 
 logger = get_logger("django_loco.servers")
 

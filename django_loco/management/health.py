@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from .. import health
-from ..servers.health import HealthServer
+from ..process.health import report as health
+from ..process.health.http_server import HealthServer
 
 LOOPBACK = "127.0.0.1"
 #: Seconds that a process has for all that comes before its components (to look whether its tables are there).

@@ -10,11 +10,11 @@ from django.core.management.base import CommandError
 from django.core.management.commands.runserver import naiveip_re
 from django.utils.module_loading import import_string
 
+from ..assembly.options import given_of_server
+from ..assembly.parts import Choice
+from ..process.server import Server
 from ..servers.application import application
-from ..servers.base import Server
 from ..servers.port import listen
-from .choices import given_of_server
-from .parts import Choice
 
 Options = Mapping[str, Any]
 

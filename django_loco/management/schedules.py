@@ -14,14 +14,14 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from ..conf import did_you_mean
-from ..job import utcnow
-from ..plain_text import one_line
-from ..scheduler.agenda import preview
-from ..scheduler.entries import Entry
-from ..scheduler.history import LastRun, last_runs
-from ..scheduler.listed import Upcoming
-from ..scheduler.project import current
-from ..validation import is_seconds
+from ..core.job import utcnow
+from ..core.validation import is_seconds
+from ..log.plain_text import one_line
+from ..scheduler.api.control import current
+from ..scheduler.api.history import LastRun, last_runs
+from ..scheduler.api.upcoming import Upcoming
+from ..scheduler.dispatch.due_heap import preview
+from ..scheduler.entry import Entry
 
 #: How many runs of each schedule are shown, and how many of all together.
 RUNS = 5

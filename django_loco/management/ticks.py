@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from ..scheduler.history import Tick, history
-from ..scheduler.project import having
+from ..scheduler.api.control import having
+from ..scheduler.api.history import Tick, history
 from .schedules import clock, table
 
 HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")

@@ -1,7 +1,6 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
-from .lead import ScheduleLead
 from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers
 from .waiting_tag import WaitingTag
@@ -10,7 +9,6 @@ from .worker import StoredWorker
 __all__ = [
     "JobIdField",
     "Schedule",
-    "ScheduleLead",
     "ScheduleState",
     "StoredJob",
     "StoredWorker",

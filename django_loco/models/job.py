@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Replace
 
-from ..job import SUSPECT
+from ..core.job import SUSPECT
 
 
 class JobIdField(models.UUIDField):  # type: ignore[type-arg]

@@ -14,9 +14,9 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from .. import environment
-from ..compat import task_backends
 from ..conf import Testing, did_you_mean, testing, worker_mode
+from ..core import test_environment
+from ..core.compat import task_backends
 from ..exceptions import LocoConfigurationError
 from .base import Claim, Queue
 
@@ -41,7 +41,7 @@ def queue_for(alias: str) -> Queue:
 
     Raises ``LocoConfigurationError`` if it is configured wrongly.
     """
-    environment.notice()
+    test_environment.notice()
     key = alias, testing()
     queue = _queues.get(key)
     if queue is None:
@@ -104,7 +104,7 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
         forget()
 
 
-@receiver(environment.test_began)
+@receiver(test_environment.test_began)
 def _on_test_began(**kwargs: Any) -> None:
     forget()
 

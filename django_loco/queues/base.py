@@ -34,12 +34,12 @@ from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
 
-from ..compat import TaskResultStatus
 from ..conf import did_you_mean
+from ..core.compat import TaskResultStatus
+from ..core.job import Job, JobSummary, Outcome
 from ..exceptions import LocoConfigurationError
-from ..job import Job, JobSummary, Outcome
-from ..safe_logging import get_logger
-from .patience import limited
+from ..log.safe import get_logger
+from .timeouts import limited
 from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")

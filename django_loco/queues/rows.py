@@ -13,8 +13,8 @@ from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from ..compat import TaskError, TaskResultStatus
-from ..job import Job
+from ..core.compat import TaskError, TaskResultStatus
+from ..core.job import Job
 from .unreadable import texts
 
 Row = tuple[Any, ...]

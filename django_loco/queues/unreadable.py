@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from ..compat import TaskError
-from ..job import FAILED, Job, Outcome
-from ..plain_text import one_line
-from ..safe_logging import get_logger
+from ..core.compat import TaskError
+from ..core.job import FAILED, Job, Outcome
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 
 logger = get_logger("django_loco.queues")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
-from ..job import utcnow
+from ..core.job import utcnow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

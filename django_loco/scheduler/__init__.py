@@ -23,14 +23,14 @@ Each tick enqueues a job with the key (schedule, tick), which the queue takes on
 run, on any number of machines, and each tick is one job.
 """
 
-from .cron import Cron
-from .entries import Entry
-from .history import Tick, history
-from .listed import Upcoming
-from .project import pause, problems, resume, run, upcoming
+from .api.control import pause, problems, resume, run, upcoming
+from .api.history import Tick, history
+from .api.upcoming import Upcoming
+from .entry import Entry
 from .registry import Problem, Registry, default
 from .scheduler import Scheduler
-from .triggers import Interval, Trigger
+from .triggers.cron import Cron
+from .triggers.trigger import Interval, Trigger
 
 every = default.every
 every_minute = default.every_minute

@@ -17,8 +17,8 @@ from typing import IO
 from django.core.management import CommandError, call_command
 
 from ..shutdown import tracked
-from ..tasks import task
-from .permitted import require_command, require_shell_text
+from ..tasks.decorator import task
+from .sources.commands import require_command, require_shell_text
 
 #: How much of the output is kept: its last characters.
 KEPT = 10_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ..job import JobSummary
-from .entries import Entry
+from ..core.job import JobSummary
+from .entry import Entry
 
 
 def jobs_of(entry: Entry, limit: int) -> list[JobSummary]:

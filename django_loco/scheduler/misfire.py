@@ -15,8 +15,8 @@ from typing import Literal, TypeVar, get_args
 
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
-from .shorthand import length_of
-from .triggers import Trigger, first_tick, last_ticks
+from .triggers.parsing import length_of
+from .triggers.trigger import Trigger, first_tick, last_ticks
 
 Mode = Literal["skip", "once", "all"]
 T = TypeVar("T")

@@ -19,18 +19,18 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import module_has_submodule
 
-from ..compat import TaskResult
 from ..conf import did_you_mean
+from ..core.compat import TaskResult
+from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
-from ..job import new_id, utcnow
-from ..safe_logging import get_logger
-from .entries import Entry, Place, entry_of, name_of
-from .exposed import Exposed
-from .fluent import LATER, Decorator, Fluent, T
-from .links import faults
-from .listed import Upcoming, upcoming_of
-from .triggers import Trigger
-from .written import Source, entry_from, sources
+from ..log.safe import get_logger
+from .api.declarations import LATER, Decorator, Fluent, T
+from .api.upcoming import Upcoming, upcoming_of
+from .dependencies import faults
+from .entry import Entry, Place, entry_of, name_of
+from .sources.allow_list import Exposed
+from .sources.mapping import Source, entry_from, sources
+from .triggers.trigger import Trigger
 
 logger = get_logger("django_loco.scheduler")
 

@@ -4,8 +4,7 @@ Many schedulers, one job per tick
 ---------------------------------
 Every scheduler computes the same ticks and tries to enqueue each of them. The job of a tick has a key, made of the
 schedule's name and the tick's time, and a queue takes a key once. So it does not matter how many schedulers run,
-which of them is late, or whether a clock has jumped. Where many ticks are fired in vain, one scheduler leads and the
-others look at what it has done; but a tick that it is not known to have fired they fire: see ``lead``.
+which of them is late, or whether a clock has jumped.
 
 What is late
 ------------
@@ -37,19 +36,18 @@ from typing import Any
 
 from django.db import close_old_connections, connections
 
-from .. import log
 from ..component import Component
-from ..job import utcnow
-from ..queues.patience import limit
-from ..safe_logging import get_logger
-from ..threads import DaemonThread
-from .agenda import Agenda
-from .firing import Firing
-from .leads import Leads
-from .lookout import Lookout
-from .plan import Plan
+from ..core.job import utcnow
+from ..core.threads import DaemonThread
+from ..log import labels as log
+from ..log.safe import get_logger
+from ..queues.timeouts import limit
+from .dispatch.dispatcher import Firing
+from .dispatch.due_heap import Agenda
+from .dispatch.timetable import Plan
 from .registry import Registry, default
-from .stored import has_database
+from .sources.database import has_database
+from .sources.database_poller import Lookout
 
 logger = get_logger("django_loco.scheduler")
 
@@ -87,7 +85,6 @@ class Scheduler(Component):
         self._plan = Plan(registry, tags, now())
         self._lookout: Lookout | None = None
         self._firing = Firing()
-        self._leads = Leads()
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
@@ -148,9 +145,8 @@ class Scheduler(Component):
         it has, ``last_pass_age`` and ``last_tick_age`` those since the thread last looked at its agenda and last
         fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue tick is late, ``late_ticks``
         how many were fired more than 5 seconds late, ``waiting`` how many wait until an earlier job has ended,
-        ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, ``roles`` those on whose queue it is
-        ``"leader"`` or ``"standby"`` rather than on its own, and ``stuck`` whether the thread has not come round for
-        ``HUNG`` seconds.
+        ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether the thread has not come
+        round for ``HUNG`` seconds.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
@@ -164,7 +160,6 @@ class Scheduler(Component):
             "late_ticks": self._firing.late,
             "waiting": self._firing.turns.waiting.count,
             "unreachable": self._firing.outages.aliases,
-            "roles": self._leads.roles,
             "stuck": self.is_alive and time.monotonic() - since > HUNG,
         }
 
@@ -182,13 +177,10 @@ class Scheduler(Component):
             self._plan.apply(news, now)
             self._firing.chains.watch(self._plan.links, now)
         while not self._quiet.is_set() and (batch := self._plan.due(now)):
-            self._firing.fire(self._agenda, self._leads.sift(self._agenda, batch, now), now)
+            self._firing.fire(self._agenda, batch, now)
             now = self._now()
-        self._leads.tend(self._firing.results())
         if not self._quiet.is_set():
             self._firing.advance(self._plan.entry, now)
-        else:
-            self._leads.leave()
         self._last_pass = time.monotonic()
         return self._wait(now)
 
@@ -207,14 +199,13 @@ class Scheduler(Component):
             while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
                 close_old_connections()
         finally:
-            self._leads.leave()
             connections.close_all()
 
     def _wait(self, now: datetime) -> float:
         next_at = min(filter(None, (self._agenda.next_at, self._firing.next_at)), default=None)
         if next_at is None or self._quiet.is_set():
             return LONGEST_WAIT
-        return min(self._leads.waits or LONGEST_WAIT, LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))
+        return min(LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))
 
     def _notice_clock(self) -> datetime:
         """Return the time; if the clock has been put back, plan anew from there."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .in_flight import Application, InFlight
+from .request_counter import Application, InFlight
 
 #: Seconds that the last bytes of the last answer have to get out.
 FLUSH = 0.1

@@ -6,7 +6,7 @@ import socket
 
 from django.core.management.base import CommandError
 
-from ..copies import closed_in_copies
+from ..core.lifecycle.fork import closed_in_copies
 
 #: Connections that may wait to be accepted.
 BACKLOG = 2048

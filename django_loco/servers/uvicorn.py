@@ -10,10 +10,10 @@ from typing import Any
 import uvicorn
 from django.core.management.base import CommandError
 
+from ..process.server import Server
 from .application import application
-from .base import Server
-from .in_flight import InFlight
 from .port import listen
+from .request_counter import InFlight
 
 
 class UvicornServer(Server):

@@ -14,16 +14,17 @@ from typing import Any
 
 from django.db import DatabaseError, connections
 
-from .. import environment, runtime
-from ..compat import Task, TaskResult, task_backends
 from ..conf import testing
+from ..core import test_environment
+from ..core.compat import Task, TaskResult, task_backends
+from ..core.job import FAILED, READY, Job, Outcome, utcnow
+from ..core.serialization import decode_call, encode_call
 from ..exceptions import LocoConfigurationError, LocoError
-from ..job import FAILED, READY, Job, Outcome, utcnow
 from ..queues import Claim, Queue, queue_for
-from ..queues.memory import MemoryQueue
-from ..results import result_of
-from ..serialization import decode_call, encode_call
-from ..worker.inline import LEASE, run_held
+from ..queues.memory.queue import MemoryQueue
+from ..tasks.results import result_of
+from ..worker import in_process
+from ..worker.execution.inline import LEASE, run_held
 
 WORKER_ID = "test"
 #: How many waiting jobs of each alias are looked at.
@@ -102,8 +103,10 @@ def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..
 
 def _waiting() -> list[Job]:
     _require_test()
-    jobs = {job.id: job for alias in runtime.loco_aliases() for job in queue_for(alias).list(status=READY, limit=MOST)}
-    return [jobs[job_id] for job_id in environment.enqueued() if job_id in jobs]
+    jobs = {
+        job.id: job for alias in in_process.loco_aliases() for job in queue_for(alias).list(status=READY, limit=MOST)
+    }
+    return [jobs[job_id] for job_id in test_environment.enqueued() if job_id in jobs]
 
 
 def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
@@ -123,7 +126,7 @@ def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
 def _fetched(claim: Claim, foreign: list[tuple[Queue, Job]]) -> list[tuple[Queue, Job]]:
     """Return the next jobs of this test, best first, having put those of nobody aside."""
     own: list[tuple[Queue, Job]] = []
-    ids = set(environment.enqueued())
+    ids = set(test_environment.enqueued())
     while batch := [(queue, job) for queue in _queues() for job in queue.fetch(claim)]:
         others = [(queue, job) for queue, job in batch if job.id not in ids]
         own += [(queue, job) for queue, job in batch if job.id in ids]
@@ -134,7 +137,7 @@ def _fetched(claim: Claim, foreign: list[tuple[Queue, Job]]) -> list[tuple[Queue
 
 
 def _queues() -> list[Queue]:
-    return [queue_for(alias) for alias in runtime.loco_aliases()]
+    return [queue_for(alias) for alias in in_process.loco_aliases()]
 
 
 def _ahead(with_scheduled: bool | datetime) -> float:

@@ -10,7 +10,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from ..health import ANSWERS, Answer
+from ..process.health.report import ANSWERS, Answer
 
 View = Callable[[HttpRequest], HttpResponseBase]
 

@@ -4,8 +4,8 @@ A job's road through this package: ``fetcher`` takes it from the queue and hands
 task on one of the pool's threads (or on its event loop), and ``fetcher`` stores the outcome.
 """
 
-from .context import JobContext
-from .inline import run_inline
+from .execution.context import JobContext
+from .execution.inline import run_inline
 from .worker import Worker
 
 __all__ = ["JobContext", "Worker", "run_inline"]

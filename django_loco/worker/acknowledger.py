@@ -23,21 +23,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from ..core.backoff import Backoff
+from ..core.job import Job, Outcome
 from ..exceptions import QueueUnavailable
-from ..job import Job, Outcome
-from ..plain_text import one_line
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..safe_logging import get_logger
-from .run import Run
-from .substitute import substitute_for
-from .unanswered import ROUNDING
+from .claimed_job import Run
+from .execution.substitute import substitute_for
+from .maintenance.unanswered import ROUNDING
 
 logger = get_logger("django_loco.worker")
 
 #: After how many refusals a single outcome is replaced.
 MAX_TRIES = 5
 #: Seconds between the tries of a single outcome; they double from the first to the last.
-FIRST_DELAY, MAX_DELAY = 0.1, 30.0
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
 #: How many bytes are sent in one call, unless one outcome alone is larger. It is halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 #: How many single outcomes may wait before no more jobs are fetched, so that they do not fill the memory.
@@ -142,7 +143,7 @@ class Acknowledger:
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
     def _set_aside(self, pending: Pending, error: Exception) -> None:
-        pending.refused(error, self._clock())
+        pending.refused(error, self._clock)
         self._refused.append([pending])
         if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
             logger.warning(
@@ -229,25 +230,33 @@ def _doubt(batch: Sequence[Pending]) -> Iterator[None]:
 class Pending:
     """An outcome that waits, and what became of it when it was offered."""
 
-    __slots__ = ("error", "is_unsure", "not_before", "outcome", "run", "tries")
+    __slots__ = ("_backoff", "error", "is_unsure", "outcome", "run")
 
     def __init__(self, run: Run, outcome: Outcome) -> None:
         self.run = run
         self.outcome = outcome
-        self.tries = 0
-        """How often it was refused when it was offered alone, by a queue that answered."""
         self.error: Exception | None = None
-        """What the queue raised then."""
-        self.not_before = 0.0
-        """When to offer it again."""
+        """What the queue raised when it was offered alone, and the queue answered otherwise."""
+        self._backoff: Backoff | None = None
         self.is_unsure = False
         """Whether it was offered and there was no answer."""
 
-    def refused(self, error: Exception, now: float) -> None:
+    def refused(self, error: Exception, clock: Callable[[], float]) -> None:
         """Take note that the queue has refused it alone."""
-        self.tries += 1
+        if self._backoff is None:
+            self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=0.0, clock=clock)
+        self._backoff.failed(error)
         self.error = error
-        self.not_before = now + min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(self.tries - 1, 16))
+
+    @property
+    def tries(self) -> int:
+        """How often it was refused when it was offered alone."""
+        return self._backoff.failures if self._backoff else 0
+
+    @property
+    def not_before(self) -> float:
+        """When to offer it again."""
+        return self._backoff.retry_at if self._backoff else 0.0
 
     @property
     def name(self) -> str:

@@ -10,23 +10,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..compat import TaskResultStatus
-from ..job import Job, Outcome
-from ..log import bind
-from ..plain_text import one_line
+from ..core.compat import TaskResultStatus
+from ..core.job import Job, Outcome
+from ..log.labels import bind
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..queues.patience import limit
-from ..safe_logging import get_logger
+from ..queues.timeouts import limit
 from .acknowledger import Acknowledger
-from .courtesy import Courtesy
-from .ending import Ending
-from .finished import Finished
-from .outage import Outage
+from .backoff import QueueBackoff
+from .claimed_job import Run
+from .deadline import Ending
+from .execution.unknown_task import Missing
+from .outcome_inbox import Finished
 from .pools.event_loop import EventLoopPool
+from .pools.request_priority import Courtesy
 from .pools.threads import ThreadPool
-from .run import Run
-from .share import Share
-from .unknown import Missing
+from .prefetch import Share
 
 logger = get_logger("django_loco.worker")
 
@@ -71,7 +71,7 @@ class Fetcher:
         ``on_accepted`` is called with runs whose ends are still to be told, when the queue has accepted them.
         ``others_are_done`` is asked before it ends after ``drain``.
         """
-        self.outage = Outage("fetch and finish jobs", queue)
+        self.backoff = QueueBackoff("fetch and finish jobs", queue)
         self.last_turn = clock()
         """When the queue last answered, or had not to be asked, by ``clock``."""
         self.last_try = clock()
@@ -150,7 +150,7 @@ class Fetcher:
         finally:
             for pool in self._pools:
                 pool.close()
-            self.outage.let_go()
+            self.backoff.close_connection()
 
     def _is_over(self) -> bool:
         if self._ending.has_begun and self._clock() >= self._ending.deadline:
@@ -164,11 +164,11 @@ class Fetcher:
         self.last_try = self._clock()
         try:
             found = self._turn()
-        except BaseException as error:  # noqa: BLE001 - logged by the outage
-            self._hurry.wait(min(self.outage.met(error), self._ending.patience))
+        except BaseException as error:  # noqa: BLE001 - logged by the back-off
+            self._hurry.wait(min(self.backoff.failed(error), self._ending.patience))
             self._hurry.clear()
             return
-        self.outage.over()
+        self.backoff.succeeded()
         self.last_turn = self._clock()
         if not found and not self._is_over():
             self._finished.bell.wait(self._patience)
@@ -237,8 +237,8 @@ class Fetcher:
                 self._finished.bell.clear()
                 self._collect()
                 self._acknowledger.flush()
-        except BaseException as error:  # noqa: BLE001 - logged by the outage
-            self.outage.met(error)
+        except BaseException as error:  # noqa: BLE001 - logged by the back-off
+            self.backoff.failed(error)
         if left := len(self._acknowledger):
             logger.error("%d outcomes could not be stored; those jobs will be run again", left)
 

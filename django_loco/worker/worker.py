@@ -12,23 +12,23 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..component import Component
-from ..job import FAILED, READY, SUCCESSFUL, utcnow
+from ..core.backoff import log_as_one
+from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
+from ..core.threads import DaemonThread
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
-from ..threads import DaemonThread
-from .courtesy import Courtesy
+from .claimed_job import Run
 from .fetcher import Fetcher
-from .finished import Finished
-from .heartbeat import MARGIN, Heartbeat
-from .isolation import Isolated, Isolation
-from .outage import share
+from .maintenance.heartbeat import MARGIN, Heartbeat
+from .maintenance.isolation import Isolated, Isolation
+from .maintenance.listener import Waker
+from .maintenance.periodic_thread import Role
+from .maintenance.reaper import Upkeep
+from .maintenance.registration import Registration
+from .outcome_inbox import Finished
 from .pools.event_loop import EventLoopPool
+from .pools.request_priority import Courtesy
 from .pools.threads import ThreadPool
-from .registration import Registration
-from .role import Role
-from .run import Run
-from .upkeep import Upkeep
-from .waker import Waker
 
 #: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
 LANES = 10
@@ -133,7 +133,7 @@ class Worker(Component):
             self._roles += (Waker(queue, self._fetcher.hungry, finished.bell),)
         if self._isolation:
             self._roles += (self._isolation,)
-        share([self._fetcher.outage, *(role.outage for role in self._roles)])
+        log_as_one([self._fetcher.backoff, *(role.backoff for role in self._roles)])
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
@@ -261,7 +261,7 @@ class Worker(Component):
     @property
     def _trouble(self) -> str:
         no_isolation = self._isolation.trouble if self._isolation else ""
-        return self._fetcher.outage.reason or self._heartbeat.outage.reason or no_isolation
+        return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation
 
     def _run(self) -> None:
         try:

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.utils import timezone
 
-from django_loco.compat import TaskResult, TaskResultDoesNotExist, TaskResultStatus
 from django_loco.conf import loco_settings, worker_mode
+from django_loco.core.compat import TaskResult, TaskResultDoesNotExist, TaskResultStatus
+from django_loco.core.serialization import decode_call
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
-from django_loco.serialization import decode_call
 
 from . import reindex, search
 from .models import PriceRefresh, Reindex, Trial

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django_loco.core.job import READY, RUNNING
 from django_loco.exceptions import QueueError
-from django_loco.job import READY, RUNNING
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 
-from django_loco.servers.signals import ONE_SIGNAL
+from django_loco.process.signals.listener import ONE_SIGNAL
 from django_loco.shutdown import CLEAN, FORCED
 from tests.processes import Process
 

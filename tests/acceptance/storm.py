@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from django_loco.job import FAILED, SUSPECT
+from django_loco.core.job import FAILED, SUSPECT
 from tests.processes import Process, Site
 
 from .chaos import SCALE, notes, redis_queue, statuses, wait_until

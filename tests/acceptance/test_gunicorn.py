@@ -10,8 +10,8 @@ from urllib.error import HTTPError
 
 import pytest
 
-from django_loco.servers.gunicorn_worker import BOOT_ERROR, RECYCLE
-from django_loco.servers.signals import ONE_SIGNAL
+from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.servers.gunicorn.worker import BOOT_ERROR, RECYCLE
 from django_loco.shutdown import CLEAN, FORCED, HAND_BACK
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first

@@ -99,7 +99,7 @@ scheduler.every(work, seconds=1, args=["tick"])
 UNTIL_ALL_ARE_DONE = """
 import time
 from django_loco.queues import queue_for
-from django_loco.job import SUCCESSFUL
+from django_loco.core.job import SUCCESSFUL
 deadline = time.monotonic() + 20
 while {status for _, status in queue_for("default").counts()} != {SUCCESSFUL}:
     assert time.monotonic() < deadline, queue_for("default").list()

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from django_loco.servers.signals import ONE_SIGNAL
+from django_loco.process.signals.listener import ONE_SIGNAL
 from tests.acceptance.project import get
 from tests.acceptance.servers import ServedProject, said, to_all, to_first
 from tests.processes import Process

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from django_loco.servers.signals import ONE_SIGNAL
+from django_loco.process.signals.listener import ONE_SIGNAL
 from django_loco.shutdown import CLEAN, FORCED
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first

@@ -25,7 +25,7 @@ enqueue_many(tasks.step, [(number, 0.2) for number in range({beside}, 2 * {besid
 enqueue_many(tasks.astep, [(number, 0.2) for number in range({beside} + 1, 2 * {beside}, 2)])
 """
 SUSPECTS = """
-from django_loco.job import SUSPECT, Job
+from django_loco.core.job import SUSPECT, Job
 from django_loco.queues import queue_for
 call = {{"task_path": "{task}", "backend": "default", "is_async": {is_async}, "arguments": '{arguments}'}}
 queue_for("default").enqueue([Job(**call, lost=SUSPECT) for _ in range({count})])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from django_loco.job import FAILED, SUCCESSFUL, Job
+from django_loco.core.job import FAILED, SUCCESSFUL, Job
 from django_loco.queues import Queue
 from django_loco.queues.redis import RedisQueue
 from tests.redis_server import RedisServer

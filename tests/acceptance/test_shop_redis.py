@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.job import SUCCESSFUL
+from django_loco.core.job import SUCCESSFUL
 from django_loco.queues.redis import RedisQueue
 
 from ..processes import Process

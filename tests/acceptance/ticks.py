@@ -19,7 +19,7 @@ from tests.processes import free_port
 
 from .matrix import migrated
 from .ticks_sites import STORES, Sites
-from .ticks_trials import BUSY, Led, Served, Stopped, Toll, Trial
+from .ticks_trials import Served, Stopped, Toll, Trial
 
 #: How many schedulers share a store.
 CROWDS = (2, 5)
@@ -42,8 +42,6 @@ def chosen(stores: Sequence[str], sites: Sites) -> list[Trial]:
     """Return the trials of these stores."""
     durable = [store for store in STORES if store in stores]
     trials: list[Trial] = [Trial(store, partial(sites.make, store), crowd) for crowd in CROWDS for store in durable]
-    led = [store for store in durable if store != "redis"]
-    trials += [Led(f"{store}, {BUSY} schedules, one leads", partial(sites.make, store), max(CROWDS)) for store in led]
     if "memory" in stores:
         trials.append(Served("memory, four processes of gunicorn", sites.served, 4))
     if "sqlite" in stores:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from django_loco.scheduler.lead import MANY, SELDOM
 from django_loco.scheduler.misfire import PAUSE
 from tests.processes import SECONDS, Process
 
@@ -26,9 +25,6 @@ from .matrix_cells import children, wait
 from .ticks_sites import Tick
 
 STARTED = r"stop +Ctrl-C"
-#: How many schedules are due each second where one scheduler leads, and what tells which one does.
-BUSY = 2 * MANY
-LEADER = "from django_loco.models import ScheduleLead; print(*ScheduleLead.objects.values_list('holder', flat=True))"
 #: Seconds for which a process is suspended: longer than what counts as late.
 SUSPENDED = 2 * PAUSE.total_seconds()
 RULES = ("skip", "once", "all")
@@ -73,10 +69,7 @@ class Trial:
     schedules: Sequence[str] = ("tick",)
     """The names of those of one second whose ticks are looked at."""
 
-    gap: float = 0.0
-    """Seconds from a kill until another one is started."""
-
-    tail: float = 1.0
+    tail = 1.0
     """Seconds at the end of a run whose ticks may not have been fired yet."""
 
     def __init__(self, name: str, make: Callable[[], Any], crowd: int) -> None:
@@ -115,15 +108,10 @@ class Trial:
 
     def kill_one(self) -> None:
         """Kill one, and start another."""
-        victim = self.choose()
+        victim = self._random.choice(self.processes)
         self.processes.remove(victim)
         os.kill(victim.pid, signal.SIGKILL)
-        threading.Event().wait(self.gap)
         self.processes.append(self.start_one())
-
-    def choose(self) -> Process:
-        """Return which is killed next."""
-        return self._random.choice(self.processes)
 
     def stop(self) -> None:
         """End them all in good order."""
@@ -149,34 +137,6 @@ class Trial:
             twice=sum(count > 1 for count in found.values()) + len(set(found) - expected),
             latest=max((tick.fired - tick.at for tick in ours), default=0.0),
         )
-
-
-class Led(Trial):
-    """So many schedules that one of the schedulers leads: it is whom the kills meet.
-
-    Another one is started only when a standby has found that out: for a scheduler that starts fires everything.
-    """
-
-    gap, tail = 3.0, 2.5
-
-    schedules = tuple(f"busy {number}" for number in range(BUSY))
-
-    def start(self) -> None:
-        """Start them, and wait until one leads."""
-        schedule = {"run": "tests.app.tasks.tick", "schedule": {"seconds": 1}}
-        self.site.settings["LOCO"] = {"SCHEDULE": dict.fromkeys(self.schedules, schedule)}
-        super().start()
-        wait(lambda: self.leader() is not None, "leader")
-        threading.Event().wait(SELDOM)  # until the others have found that out
-
-    def choose(self) -> Process:
-        """Return the leader."""
-        return self.leader() or super().choose()
-
-    def leader(self) -> Process | None:
-        """Return who leads, if anybody does."""
-        pid = self.site.told(LEADER).partition(" ")[0]
-        return next((process for process in self.processes if str(process.pid) == pid), None)
 
 
 class Served(Trial):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django_loco.compat import BaseTaskBackend
+from django_loco.core.compat import BaseTaskBackend
 
 
 class OtherBackend(BaseTaskBackend):

@@ -9,10 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 from django.db import connection, connections
 
-from django_loco import runtime
 from django_loco.backend import LocoBackend
-from django_loco.compat import Task, TaskResult
-from django_loco.results import result_of
+from django_loco.core.compat import Task, TaskResult
+from django_loco.tasks.results import result_of
+from django_loco.worker import in_process
 
 SECONDS = 30
 P = ParamSpec("P")
@@ -52,7 +52,7 @@ class EagerBackend(RecordingBackend):
 
 def run_what_waits(alias: str) -> None:
     """Let a real worker run every job that is due."""
-    worker = runtime.worker_for(alias, threads=1, coroutines=1, drain=True)
+    worker = in_process.worker_for(alias, threads=1, coroutines=1, drain=True)
     worker.start()
     assert worker.join(SECONDS), "the worker did not end"
 

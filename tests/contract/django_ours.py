@@ -15,7 +15,7 @@ from django.test import TransactionTestCase, override_settings
 from django.utils import timezone
 
 from django_loco.backend import LocoBackend
-from django_loco.compat import InvalidTask, TaskResultDoesNotExist, TaskResultStatus, task_backends
+from django_loco.core.compat import InvalidTask, TaskResultDoesNotExist, TaskResultStatus, task_backends
 
 from .django_adapters import RecordingBackend, run_what_waits
 

@@ -11,13 +11,12 @@ import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from django_loco import aliases
-from django_loco.compat import InvalidTask, task_backends
+from django_loco.core.compat import InvalidTask, task_backends
+from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import UnknownTask
-from django_loco.job import SUCCESSFUL, Job
 from django_loco.queues.memory import MemoryQueue
-from django_loco.results import load_task, policy_of, result_of
-from django_loco.tasks import task
+from django_loco.tasks import aliases, task
+from django_loco.tasks.results import load_task, policy_of, result_of
 from django_loco.worker import Worker
 
 HERE = __name__

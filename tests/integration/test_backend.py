@@ -11,11 +11,18 @@ from asgiref.sync import async_to_sync
 from django.test import override_settings
 from django.utils import timezone
 
-from django_loco import runtime
-from django_loco.compat import InvalidTask, Task, TaskResultDoesNotExist, TaskResultStatus, task_backends, task_enqueued
+from django_loco.core.compat import (
+    InvalidTask,
+    Task,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    task_backends,
+    task_enqueued,
+)
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.tasks import LocoTask, enqueue_many
+from django_loco.worker import in_process
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +40,7 @@ def mode(request):
 def finish(result, mode):
     """Let ``result`` come to its end, in whatever way the mode has."""
     if mode == "BackgroundQueue":
-        worker = runtime.worker_for("default", threads=2, coroutines=2, drain=True)
+        worker = in_process.worker_for("default", threads=2, coroutines=2, drain=True)
         worker.start()
         assert worker.join(20)
     deadline = time.monotonic() + 20

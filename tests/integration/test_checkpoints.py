@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from django_loco.compat import TaskResultStatus
+from django_loco.core.compat import TaskResultStatus
 from django_loco.queues import Claim, queue_for
-from django_loco.worker.context import JobContext
-from django_loco.worker.run import Run
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution.context import JobContext
 from tests.app import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)

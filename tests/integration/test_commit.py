@@ -6,8 +6,8 @@ import pytest
 from django.db import connection, transaction
 from django.test import TestCase, override_settings
 
-from django_loco.commit import after_commit, open_transactions
-from django_loco.compat import TaskResultDoesNotExist
+from django_loco.core.compat import TaskResultDoesNotExist
+from django_loco.core.on_commit import after_commit, open_transactions
 from django_loco.queues import queue_for
 from tests.app import tasks
 

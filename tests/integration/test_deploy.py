@@ -18,7 +18,7 @@ from django.core.management import load_command_class
 from gunicorn.config import Config
 
 from django_loco.conf import LocoSettings
-from django_loco.health import ANSWERS
+from django_loco.process.health.report import ANSWERS
 from django_loco.shutdown import TAIL
 
 ROOT = Path(__file__).parents[2]

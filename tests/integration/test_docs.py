@@ -17,9 +17,9 @@ from django.core.management import load_command_class
 
 from django_loco import checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
-from django_loco.queues import redis_check
-from django_loco.retry import TASK_OPTIONS
-from django_loco.scheduler.fluent import Options, ZonedOptions
+from django_loco.core.retry import TASK_OPTIONS
+from django_loco.queues.redis import check as redis_check
+from django_loco.scheduler.api.declarations import Options, ZonedOptions
 from django_loco.tasks import LocoTask
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from django_loco import retry
-from django_loco.compat import InvalidTask, TaskResultStatus, task_backends
-from django_loco.job import SUCCESSFUL
+from django_loco.core import retry
+from django_loco.core.compat import InvalidTask, TaskResultStatus, task_backends
+from django_loco.core.job import SUCCESSFUL
 from django_loco.queues import Claim, queue_for
-from django_loco.queues.memory import MAX_RESULTS
+from django_loco.queues.memory.queue import MAX_RESULTS
 from django_loco.tasks import backoff_function, enqueue_many, task
 
 begun = threading.Semaphore(0)

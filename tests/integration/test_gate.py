@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 
 from django_loco import backend
-from django_loco.compat import InvalidTask, TaskResultDoesNotExist, task_backends
+from django_loco.core.compat import InvalidTask, TaskResultDoesNotExist, task_backends
 from django_loco.exceptions import InvalidArguments
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many

@@ -13,11 +13,13 @@ from django.db import OperationalError, connections
 from django.test import AsyncClient, Client
 from django.urls import include, path
 
-from django_loco import health, runtime, shutdown
+from django_loco import shutdown
+from django_loco.core.job import Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import Job, utcnow
+from django_loco.process.health import report as health
 from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo
+from django_loco.worker import in_process
 from tests.app.tasks import add
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
@@ -181,4 +183,4 @@ def test_a_worker_that_the_first_job_started_is_shown(settings):
     add.enqueue(1, 2)
     worker = get("/_health").json()["components"]["worker"]
     assert (worker["status"], worker["state"], worker["stuck"]) == ("ok", "running", False)
-    runtime.stop(time.monotonic())
+    in_process.stop(time.monotonic())

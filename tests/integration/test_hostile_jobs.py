@@ -10,7 +10,7 @@ import pytest
 from _pytest.logging import LogCaptureHandler
 from asgiref.sync import sync_to_async
 
-from django_loco.job import FAILED, RUNNING, SUCCESSFUL, Job
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
 from django_loco.worker import Worker

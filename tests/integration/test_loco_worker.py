@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_loco import shutdown
-from django_loco.compat import TaskResultStatus
+from django_loco.core.compat import TaskResultStatus
 from tests.app import tasks
 
 

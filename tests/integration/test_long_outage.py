@@ -8,8 +8,8 @@ import time
 import pytest
 from django.db import connection, transaction
 
+from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job, Outcome
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.tasks import task

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_loco import runtime
+from django_loco.core.job import SUCCESSFUL
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import SUCCESSFUL
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
+from django_loco.worker import in_process
 
 SECONDS = 20.0
 runs: list[int] = []
@@ -65,7 +65,7 @@ def test_outcomes_are_stored_once_and_none_is_lost(queue, caplog):
             count.enqueue(number)
         except QueueUnavailable:
             continue  # and yet it is there
-    worker = runtime.worker_for("default", threads=2, coroutines=0)
+    worker = in_process.worker_for("default", threads=2, coroutines=0)
     worker.start()
     deadline = time.monotonic() + SECONDS
     while set(queue.counts()) != {("default", SUCCESSFUL)} or worker.health()["unstored"]:

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
-from django_loco import log
+from django_loco.log import labels as log
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many
 from tests.app import tasks

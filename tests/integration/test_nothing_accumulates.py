@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from django_loco import health, shutdown
+from django_loco import shutdown
+from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.component import Loop
+from django_loco.process.health import report as health
+from django_loco.process.health.http_server import HealthServer
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.servers.health import HealthServer
 from django_loco.shutdown import CLEAN, Shutdown
-from django_loco.supervisor import Part, Supervisor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CYCLES = 50

@@ -7,11 +7,11 @@ import time
 import pytest
 from django.db import transaction
 
-from django_loco import runtime
-from django_loco.compat import TaskResultDoesNotExist, TaskResultStatus
+from django_loco.core.compat import TaskResultDoesNotExist, TaskResultStatus
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many
+from django_loco.worker import in_process
 from tests.app import tasks
 from tests.redis_server import RedisServer
 
@@ -34,7 +34,7 @@ def until(condition):
 
 
 def drain():
-    worker = runtime.worker_for("default", threads=2, coroutines=2, drain=True)
+    worker = in_process.worker_for("default", threads=2, coroutines=2, drain=True)
     worker.start()
     assert worker.join(SECONDS)
     return worker
@@ -42,7 +42,7 @@ def drain():
 
 @pytest.fixture
 def worker():
-    worker = runtime.worker_for("default", threads=2, coroutines=2)
+    worker = in_process.worker_for("default", threads=2, coroutines=2)
     yield worker
     worker.stop(time.monotonic() + 5)
     assert worker.join(SECONDS)
@@ -89,7 +89,7 @@ def test_results_live_as_long_as_they_should(on_redis, settings):
     drain()
     time.sleep(0.01)
     # Not by draining: a worker that ends at once may do so before its upkeep has had a turn.
-    worker = runtime.worker_for("default", threads=2, coroutines=2)
+    worker = in_process.worker_for("default", threads=2, coroutines=2)
     worker.start()
     until(lambda: on_redis.get(result.id) is None)
     worker.stop(time.monotonic() + SECONDS)
@@ -115,7 +115,7 @@ def test_no_more_results_are_kept_than_asked_for(redis_server, settings):
 def test_a_worker_outlives_its_redis(settings):
     with RedisServer() as server:
         settings.TASKS = server.setting()
-        worker = runtime.worker_for("default", threads=2, coroutines=2)
+        worker = in_process.worker_for("default", threads=2, coroutines=2)
         worker.start()
         try:
             until(lambda: worker.health()["last_poll_age"] < 1)

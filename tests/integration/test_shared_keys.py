@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco import environment, runtime
+from django_loco.core import test_environment
 from django_loco.queues import forget, queue_for
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.worker import in_process
 from tests.unit.scheduler.tasks import tick
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -18,7 +19,7 @@ BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "spool_folder", lambda alias: tmp_path / alias)  # none is kept in tests otherwise
+    monkeypatch.setattr(in_process, "spool_folder", lambda alias: tmp_path / alias)  # none is kept in tests otherwise
     return tmp_path
 
 
@@ -68,18 +69,18 @@ def test_where_keys_cannot_be_kept_a_restart_makes_up_for_nothing(mode, folder, 
 @pytest.mark.parametrize("options", [{"queue": "database", "mode": "BackgroundQueue"}, {"mode": "BackgroundAsync"}])
 def test_who_remembers(folder, options):
     with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options}}):
-        assert runtime.remembers("default")
-        assert (folder / "default" / runtime.KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
+        assert in_process.remembers("default")
+        assert (folder / "default" / in_process.KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
         forget()
 
 
 def test_projects_without_a_folder_of_their_own_do_not_share_one(monkeypatch, settings, tmp_path):
-    monkeypatch.setattr(environment, "is_on", lambda: False)
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
     monkeypatch.setattr("os.access", lambda path, mode: False)
     found = set()
     for base in ("one", "other"):
         settings.BASE_DIR = tmp_path / base
-        found.add(runtime.spool_folder("default"))
+        found.add(in_process.spool_folder("default"))
     del settings.BASE_DIR
-    found.add(runtime.spool_folder("default"))
+    found.add(in_process.spool_folder("default"))
     assert len(found) == 3

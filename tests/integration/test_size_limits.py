@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from django_loco import runtime
+from django_loco.core.job import FAILED, SUCCESSFUL
 from django_loco.exceptions import InvalidArguments
-from django_loco.job import FAILED, SUCCESSFUL
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many, task
+from django_loco.worker import in_process
 
 LIMITS = {
     "MAX_ARGUMENTS_SIZE": 1_000,
@@ -61,7 +61,7 @@ def _limits(settings, transactional_db):
 
 
 def ended(*results):
-    worker = runtime.worker_for("default", threads=2, coroutines=2, drain=True)
+    worker = in_process.worker_for("default", threads=2, coroutines=2, drain=True)
     worker.start()
     assert worker.join(20)
     worker.stop(time.monotonic())

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from django_loco import runtime
-from django_loco.job import SUCCESSFUL, Job, new_id
-from django_loco.queues import queue_for, spool
+from django_loco.core.job import SUCCESSFUL, Job, new_id
+from django_loco.queues import queue_for
+from django_loco.queues.memory import spool
+from django_loco.worker import in_process
 
 from ..app import tasks
 
 
 @pytest.fixture
 def folder(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "spool_folder", lambda alias: tmp_path)  # none is kept in tests otherwise
+    monkeypatch.setattr(in_process, "spool_folder", lambda alias: tmp_path)  # none is kept in tests otherwise
     settings.WORKER_MODE = "BackgroundAsync"
     yield tmp_path
-    runtime.stop(time.monotonic() + 5)
-    runtime._loaded.clear()
-    runtime._supervised.clear()
+    in_process.stop(time.monotonic() + 5)
+    in_process._loaded.clear()
+    in_process._supervised.clear()
 
 
 def ends(result) -> bool:
@@ -40,7 +41,7 @@ def test_a_file_that_cannot_be_read_keeps_no_job_from_running(folder):
 
 def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(runtime, "take_up", fail)
+        patched.setattr(in_process, "take_up", fail)
         with pytest.raises(OSError, match="no such luck"):
             tasks.add.enqueue(1, 2)
     assert ends(tasks.add.enqueue(1, 2))
@@ -48,7 +49,7 @@ def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch
 
 def test_jobs_of_a_file_that_cannot_be_deleted_are_left_to_a_process_that_can(folder, monkeypatch):
     kept = Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1,2],{}]")
-    spool.write(folder, "default", [kept])
+    spool.write_spool(folder, "default", [kept])
     monkeypatch.setattr(Path, "unlink", fail)
     assert ends(tasks.add.enqueue(3, 4))
     assert queue_for("default").get(kept.id) is None, "it would run again in every process"
@@ -56,7 +57,7 @@ def test_jobs_of_a_file_that_cannot_be_deleted_are_left_to_a_process_that_can(fo
 
 def test_a_line_with_a_value_of_the_wrong_type_does_not_hold_up_the_others(folder):
     kept = [Job(task_path="tests.app.tasks.add", backend="default", arguments="[[1,2],{}]") for _ in range(2)]
-    spool.write(folder, "default", kept)
+    spool.write_spool(folder, "default", kept)
     [path] = folder.iterdir()
     path.write_text(path.read_text().replace('"priority": 0', '"priority": "none"', 1))
     assert ends(tasks.add.enqueue(3, 4))

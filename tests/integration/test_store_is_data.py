@@ -11,20 +11,21 @@ from uuid import uuid4
 import pytest
 from django.core.signing import Signer
 
-from django_loco import retry
 from django_loco.backend import Tick
-from django_loco.compat import InvalidTask, TaskError, task_backends
+from django_loco.core import retry
+from django_loco.core.compat import InvalidTask, TaskError, task_backends
+from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import UnknownTask
-from django_loco.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
-from django_loco.loading import _is_foreign, load_module, may_be_imported
 from django_loco.queues import queue_for
-from django_loco.results import load_task, policy_of, result_of
-from django_loco.runtime import worker_for
-from django_loco.scheduler import Registry, permitted
-from django_loco.stored_options import restored, stored
+from django_loco.scheduler import Registry
+from django_loco.scheduler.sources import commands as permitted
 from django_loco.tasks import backoff_function, task
-from django_loco.worker.execute import execute
-from django_loco.worker.run import Run
+from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
+from django_loco.tasks.results import load_task, policy_of, result_of
+from django_loco.tasks.stored_options import restored, stored
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.execution.executor import execute
+from django_loco.worker.in_process import worker_for
 from tests.app.tasks import add, fail_twice, ran
 
 COMMAND = "django_loco.scheduler.actions.command"
@@ -110,7 +111,7 @@ def project(tmp_path, monkeypatch):
         "..x",
         "a\0b.c",
         "a b.c",
-        "django_loco.results.load_task",
+        "django_loco.tasks.results.load_task",
         "tests.app.tasks.gate",
         "tests.app.tasks.ran.append",
     ],

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.component import Loop
-from django_loco.supervisor import Part, Supervisor
 
 SECONDS = 10.0
 
@@ -106,7 +106,7 @@ def test_a_turn_that_raises_ends_it_and_closes_what_is_open(run):
 
 
 def test_its_supervisor_tells_once_in_full_what_ended_it(caplog):
-    supervisor = Supervisor([Part("turns", lambda: Turns(fail))], backoff=lambda deaths: 0.0, look_every=0.001)
+    supervisor = Supervisor([Part("turns", lambda: Turns(fail))], first_delay=0.0, look_every=0.001)
     supervisor.start()
     while supervisor.watches[0].deaths < 3:
         threading.Event().wait(0.001)

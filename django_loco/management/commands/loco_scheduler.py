@@ -4,13 +4,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ... import scheduler
+from ...assembly.parts import Choice, process_of
 from ...exceptions import QueueError
-from ...servers.base import NoServer
-from ...servers.reload import is_child
+from ...process.autoreload import is_child
+from ...process.server import NoServer
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
 from ..health import add_health_port, health_served
-from ..parts import Choice, process_of
 
 
 class Command(LocoCommand):

@@ -8,17 +8,17 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from ...assembly.options import EVERY_JOB, start_choice
+from ...assembly.parts import Choice, process_of
 from ...conf import loco_settings
-from ...servers.base import NoServer, Server
-from ...servers.dev import DevServer, project_runserver, without_noise
-from ...servers.gunicorn_application import become
-from ...servers.reload import is_child
+from ...log.console import wants_colour
+from ...process.autoreload import is_child
+from ...process.server import NoServer, Server
+from ...servers.gunicorn.application import become
+from ...servers.runserver import DevServer, project_runserver, without_noise
 from ..base import RELOADS, LocoCommand, colour_wish
-from ..choices import EVERY_JOB, start_choice
-from ..console import wants_colour
 from ..health import add_health_port, health_served
 from ..http import HTTP, flags_of, gunicorn_arguments, refuse_nonsense, split, uvicorn_server
-from ..parts import Choice, process_of
 from .loco_worker import whole
 
 

@@ -6,18 +6,18 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from ...assembly.options import worker_choice
+from ...assembly.parts import SPENT, Choice, missing_tables, process_of
 from ...conf import loco_settings
-from ...log import number_process
-from ...servers.base import NoServer
-from ...servers.place import Place
-from ...servers.processes import Processes
-from ...servers.reload import RELOAD, is_child
+from ...log.labels import number_process
+from ...process.autoreload import RELOAD, is_child
+from ...process.children.identity import Place
+from ...process.children.parent import Processes
+from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload
-from ..choices import worker_choice
 from ..health import add_health_port, health_served
-from ..parts import SPENT, Choice, missing_tables, process_of
-from ..several import PULSE, Several
+from ..pool_health import PULSE, Several
 
 
 def whole(text: str) -> int:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from ...compat import TaskError
-from ...job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...core.compat import TaskError
+from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...queues.base import Claim, Queue
 
 THREADS = 8

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...job import READY, SUCCESSFUL, Outcome
+from ...core.job import READY, SUCCESSFUL, Outcome
 from .case import ContractCase, done, failed, in_seconds, retry
 from .enqueueing import NASTY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ...job import FAILED, READY, Job, new_id
+from ...core.job import FAILED, READY, Job, new_id
 from .case import ContractCase, done, failed, in_seconds
 
 #: Texts that stores have mangled before: quotes, escapes, NUL, line ends, beyond the basic plane, a lone surrogate.

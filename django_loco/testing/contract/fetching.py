@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from ...job import RUNNING, SUCCESSFUL, Job, utcnow
+from ...core.job import RUNNING, SUCCESSFUL, Job, utcnow
 from .case import PATIENCE, ContractCase, done, in_seconds
 
 #: Tags that a search in text might take for one another.

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from ...job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from .case import ContractCase, done, error_of, failed, in_seconds, retry
 from .enqueueing import NASTY
 

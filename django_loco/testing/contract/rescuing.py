@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from ...core.job import FAILED, MAX_LOST, READY, RUNNING, Outcome
 from ...exceptions import LostJob
-from ...job import FAILED, MAX_LOST, READY, RUNNING, Outcome
 from .case import ContractCase, done, in_seconds, retry
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...compat import TaskError
-from ...job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
+from ...core.compat import TaskError
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
 from .case import ContractCase, done, failed, in_seconds, retry
 
 #: Names that a store could take for patterns, escapes, or several names.

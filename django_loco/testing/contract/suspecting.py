@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...job import FAILED, MAX_LOST, SUSPECT, Job
+from ...core.job import FAILED, MAX_LOST, SUSPECT, Job
 from ...queues import Claim
 from .case import ContractCase, done, in_seconds, retry
 

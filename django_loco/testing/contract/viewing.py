@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ...job import FAILED, READY, RUNNING, SUCCESSFUL
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL
 from .case import ContractCase, done, failed, in_seconds, retry
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...job import Outcome
+from ...core.job import Outcome
 from .case import PATIENCE, ContractCase
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...job import utcnow
+from ...core.job import utcnow
 from ...queues.workers import WorkerInfo
 from .case import ContractCase
 

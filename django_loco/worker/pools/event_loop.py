@@ -15,17 +15,17 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
+from ...core.job import Outcome
+from ...core.threads import DaemonThread
 from ...exceptions import JobTimeout
-from ...job import Outcome
-from ...log import bind
-from ...safe_logging import get_logger
-from ...threads import DaemonThread
-from ..attempt import Attempt, put_off
-from ..execute import aexecute, give_up
-from ..job_contexts import context_for_jobs
-from ..limits import GRACE, unstoppable, within
-from ..run import Run
-from .lanes import JobLane, Lanes
+from ...log.labels import bind
+from ...log.safe import get_logger
+from ..claimed_job import Run
+from ..execution.attempt import Attempt, put_off
+from ..execution.contexts import context_for_jobs
+from ..execution.executor import aexecute, give_up
+from ..execution.timeouts import GRACE, unstoppable, within
+from .sync_lanes import JobLane, Lanes
 from .threads import Report
 
 logger = get_logger("django_loco.worker")

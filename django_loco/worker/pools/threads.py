@@ -11,18 +11,18 @@ from contextvars import Context
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from ...core.job import Outcome
+from ...core.threads import DaemonThread
 from ...exceptions import JobTimeout
-from ...job import Outcome
-from ...safe_logging import get_logger
-from ...threads import DaemonThread
-from ..attempt import Attempt, put_off
-from ..connections import drop_all, tidy
-from ..courtesy import Courtesy
-from ..execute import execute, give_up
-from ..job_contexts import context_for_jobs
-from ..limits import GRACE, unstoppable
-from ..run import Run
-from ..timeouts import Alarm, Watch
+from ...log.safe import get_logger
+from ..claimed_job import Run
+from ..execution.attempt import Attempt, put_off
+from ..execution.connections import drop_all, tidy
+from ..execution.contexts import context_for_jobs
+from ..execution.executor import execute, give_up
+from ..execution.interrupter import Alarm, Watch
+from ..execution.timeouts import GRACE, unstoppable
+from .request_priority import Courtesy
 
 logger = get_logger("django_loco.worker")
 

@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
-from django_loco.compat import TaskError
+from django_loco.core.compat import TaskError
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, SUCCESSFUL, Job, Outcome
 from django_loco.queues import Claim, Queue
 
 Answer = TypeVar("Answer")

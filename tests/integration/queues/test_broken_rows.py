@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from django_loco.compat import TaskResultStatus, task_backends
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.compat import TaskResultStatus, task_backends
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue

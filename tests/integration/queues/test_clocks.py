@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import transaction
 
-from django_loco.job import READY, Job, Outcome, first_id, new_id, utcnow
+from django_loco.core.job import READY, Job, Outcome, first_id, new_id, utcnow
 from django_loco.models import StoredJob
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -99,7 +99,7 @@ def test_a_rescue_during_which_the_clock_leaps_frees_nothing(queue, monkeypatch)
     queue.enqueue([Job(task_path="a.b", backend="default")])
     queue.fetch(replace(CLAIM, lease=-1))
     times = iter([1_000.0, 4_600.0])
-    monkeypatch.setattr("django_loco.queues.database.time.time", lambda: next(times))
+    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: next(times))
     assert queue.rescue() == []
     monkeypatch.undo()
     assert len(queue.rescue()) == 1
@@ -119,8 +119,8 @@ def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch
         return rows
 
     monkeypatch.setattr(queue._store, "expired", slowly)
-    monkeypatch.setattr("django_loco.queues.database.time.time", lambda: clock() + passed)
-    monkeypatch.setattr("django_loco.queues.database.time.monotonic", lambda: monotonic() + passed)
+    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
     assert len(queue.rescue()) == 1
 
 
@@ -135,9 +135,9 @@ def test_a_rescue_that_waited_for_its_turn_leaves_it_to_live_workers(queue, monk
         passed += 10
         return atomic(**given)
 
-    monkeypatch.setattr("django_loco.queues.database.transaction.atomic", later)
-    monkeypatch.setattr("django_loco.queues.database.time.time", lambda: clock() + passed)
-    monkeypatch.setattr("django_loco.queues.database.time.monotonic", lambda: monotonic() + passed)
+    monkeypatch.setattr("django_loco.queues.database.queue.transaction.atomic", later)
+    monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
+    monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
     assert queue.rescue() == []
     monkeypatch.undo()
     assert len(queue.rescue()) == 1

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.utils import OperationalError
 
+from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.models import StoredJob
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
@@ -89,7 +89,7 @@ def test_another_engine_is_named_with_the_remedy(monkeypatch):
 
 def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setattr(
-        "django_loco.queues.engines.ENGINES", {connection.vendor: ("psycopg_is_not_here.Store", "a.Waiter")}
+        "django_loco.queues.database.engines.ENGINES", {connection.vendor: ("psycopg_is_not_here.Store", "a.Waiter")}
     )
     with pytest.raises(LocoConfigurationError, match=r"needs psycopg 3 .*django-loco\[postgres\]"):
         DatabaseQueue("default", {})

@@ -14,11 +14,11 @@ from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.models import StoredJob, WaitingTag, keep_triggers
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.lines import MOST_LINES
+from django_loco.queues.database.lines import MOST_LINES
 
 from ...conftest import ON_POSTGRES
 

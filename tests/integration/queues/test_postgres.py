@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
+from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import Job, Outcome, utcnow
-from django_loco.queues import postgres_wait
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.statements import SERIES
+from django_loco.queues.database.postgres import listener as postgres_wait
+from django_loco.queues.database.statements import SERIES
 
 from ...conftest import ON_POSTGRES
 
@@ -190,7 +190,7 @@ def test_a_server_that_is_away_is_unavailable_until_it_is_back(postgres):
 def test_leases_follow_the_databases_clock(queue, monkeypatch):
     queue.enqueue([job()])
     long_ago = job().enqueued_at.replace(year=2000)
-    monkeypatch.setattr("django_loco.queues.store.utcnow", lambda: long_ago)
+    monkeypatch.setattr("django_loco.queues.database.dialect.utcnow", lambda: long_ago)
     [held] = fetch(queue)
     assert held.started_at == long_ago
     assert queue.rescue() == []

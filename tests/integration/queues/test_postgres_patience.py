@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
+from django_loco.assembly.parts import missing_tables
+from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job
-from django_loco.management.parts import missing_tables
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.patience import limit, patience, unlimited
+from django_loco.queues.timeouts import limit, patience, unlimited
 from django_loco.worker import Worker
 from tests.app import tasks
 
@@ -121,7 +121,7 @@ def test_so_has_the_connection_that_listens(queue, limited, postgres, monkeypatc
     until(lambda: not queue.wait(0.1))
     with stopped([listening]):
         assert not any(queue.wait(0.2) for _ in range(3))  # silence is all that is expected of it for a while
-        monkeypatch.setattr("django_loco.queues.postgres_wait.SILENCE", 0.1)
+        monkeypatch.setattr("django_loco.queues.database.postgres.listener.SILENCE", 0.1)
         with pytest.raises(QueueUnavailable, match="has not answered"):
             queue.wait(10)
         assert queue.wait(10)  # on a new one
@@ -141,7 +141,7 @@ def test_a_server_that_lets_nobody_in_any_more_is_given_up_too(queue, limited, p
 
 
 def test_a_worker_starts_though_its_server_hangs(queue, postgres, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.patience.LIMIT", LIMIT)
+    monkeypatch.setattr("django_loco.queues.timeouts.LIMIT", LIMIT)
     connection.close()
     began = time.monotonic()
     with stopped([postgres.pid]):
@@ -192,7 +192,7 @@ def test_nothing_is_left_on_the_server_of_a_statement_that_waits_for_a_lock(queu
 
 
 def test_a_worker_that_hangs_with_its_server_says_so_and_goes_on_by_itself(queue, postgres, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.patience.LIMIT", LIMIT)
+    monkeypatch.setattr("django_loco.queues.timeouts.LIMIT", LIMIT)
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
     known = set(others(postgres))
     worker.start()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
-from django_loco.results import result_of
+from django_loco.tasks.results import result_of
 
 CLAIM = Claim(worker_id="w1", lease=60, threads=10, coroutines=10)
 OURS: list[Any] = ["tests.app.tasks.add", "[[],{}]", "default", 0, False, None, 0, [], {}, None]
@@ -219,7 +219,7 @@ def test_nothing_stays_of_what_is_over(queue, client):
 
 
 def test_once_keys_are_forgotten_as_fast_as_they_come(queue, client, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.KEY_MEMORY", -1)
+    monkeypatch.setattr("django_loco.queues.redis.queue.KEY_MEMORY", -1)
     queue.enqueue([job(key=f"k{number}") for number in range(2_500)])
     queue.finish([done(one) for one in queue.fetch(replace(CLAIM, threads=2_500))])
     while queue.prune(older_than=-1):

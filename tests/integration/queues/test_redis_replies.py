@@ -8,8 +8,8 @@ import pytest
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import TimeoutError as TimedOut
 
+from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, MAX_LOST, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
 from django_loco.queues.workers import worker_of_text

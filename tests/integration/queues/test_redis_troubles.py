@@ -12,10 +12,11 @@ import pytest
 from django.core.checks import run_checks
 from redis import exceptions
 
+from django_loco.core.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.job import RUNNING, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.queues import Claim, queue_for, redis_scripts
+from django_loco.queues import Claim, queue_for
 from django_loco.queues.redis import RedisQueue
+from django_loco.queues.redis import scripts as redis_scripts
 from tests.processes import free_port
 from tests.redis_server import IN_MEMORY, RedisServer
 
@@ -218,8 +219,8 @@ def test_a_server_that_is_busy_with_a_script(queue, client, server):
 def test_a_script_that_is_killed(queue, monkeypatch, server, client):
     client.config_set("lua-time-limit", "10")
     queue.enqueue([job()])
-    monkeypatch.setattr("django_loco.queues.redis.EXCHANGE.text", "while true do end")
-    monkeypatch.setattr("django_loco.queues.redis.EXCHANGE.sha", "0" * 40)
+    monkeypatch.setattr("django_loco.queues.redis.queue.EXCHANGE.text", "while true do end")
+    monkeypatch.setattr("django_loco.queues.redis.queue.EXCHANGE.sha", "0" * 40)
     ended = threading.Event()
 
     def kill():
@@ -306,7 +307,7 @@ def test_keys_that_are_refused_are_named(shop):
 
 
 def test_the_check_tries_every_command_of_the_scripts_and_leaves_nothing(queue, client):
-    texts = "".join(path.read_text() for path in redis_scripts.FOLDER.glob("redis_*.lua"))
+    texts = "".join(path.read_text() for path in redis_scripts.FOLDER.glob("*.lua"))
     used = set(re.findall(r"(?:redis\.call|send)\(\s*'([A-Z]+)'", texts))
     assert used == {command.split()[0] for command in redis_scripts.COMMANDS}
     assert queue.server.refused_commands() == []

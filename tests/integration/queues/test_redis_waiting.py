@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 from redis.sentinel import SentinelConnectionPool
 
+from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import Job, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.queues.redis import RedisQueue
 from tests.redis_server import RedisServer
@@ -168,7 +168,7 @@ def test_a_worker_with_new_room_listens_at_once(queue, waiting):
 @pytest.mark.parametrize("may_unblock", [True, False])
 def test_a_deferred_job_ends_the_wait_when_it_is_due(queue, waiting, may_unblock, monkeypatch):
     if not may_unblock:
-        monkeypatch.setattr("django_loco.queues.redis_wait.RedisWaiter._own_id", lambda self: None)
+        monkeypatch.setattr("django_loco.queues.redis.listener.RedisWaiter._own_id", lambda self: None)
     worker = waiting()
     due_at = utcnow() + timedelta(seconds=0.3)
     queue.enqueue([job(run_after=due_at)])
@@ -312,7 +312,7 @@ def test_an_interrupt_reaches_a_wait_for_a_server_that_hangs():
 
 
 def test_a_server_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis_wait.TIMEOUT", 0.2)
+    monkeypatch.setattr("django_loco.queues.redis.listener.TIMEOUT", 0.2)
     with RedisServer() as server:
         queue = RedisQueue("default", {"url": server.url + "?socket_timeout=0.5"})
         queue.fetch(CLAIM)

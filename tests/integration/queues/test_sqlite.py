@@ -7,12 +7,12 @@ from contextlib import closing
 import pytest
 from django.db import connection, connections, transaction
 
+from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.job import SUCCESSFUL, Job, Outcome
-from django_loco.queues import sqlite
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.sqlite_wait import SQLiteWaiter
+from django_loco.queues.database.sqlite import dialect as sqlite
+from django_loco.queues.database.sqlite.listener import SQLiteWaiter
 
 from ...conftest import ON_POSTGRES
 

@@ -9,12 +9,13 @@ import pytest
 from django.core.management import CommandError
 from django.test import override_settings
 
-from django_loco import resources
+from django_loco.core.lifecycle import resources
 from django_loco.exceptions import JobTimeout, LocoConfigurationError
 from django_loco.queues import queue_for
-from django_loco.runtime import worker_for
-from django_loco.scheduler import Registry, Scheduler, permitted
+from django_loco.scheduler import Registry, Scheduler
 from django_loco.scheduler.actions import KEPT, command, shell
+from django_loco.scheduler.sources import commands as permitted
+from django_loco.worker.in_process import worker_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,8 +13,8 @@ from django_loco import scheduler
 from django_loco.admin import ScheduleAdmin
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
-from django_loco.scheduler.exposed import Exposed
 from django_loco.scheduler.registry import default
+from django_loco.scheduler.sources.allow_list import Exposed
 from tests.unit.scheduler.tasks import send, tick, tock
 
 pytestmark = pytest.mark.django_db

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule, ScheduleState
 from django_loco.scheduler import Registry
-from django_loco.scheduler.agenda import Agenda
-from django_loco.scheduler.project import current
-from django_loco.scheduler.stored import Reader, pauses
+from django_loco.scheduler.api.control import current
+from django_loco.scheduler.dispatch.due_heap import Agenda
+from django_loco.scheduler.sources.database import Reader, pauses
 from tests.integration.scheduler import test_admin
 from tests.integration.scheduler.test_admin import ADD, ALL, LIST, PREVIEW, SEND, TICK, client_of, form, text
 from tests.unit.scheduler.tasks import tick

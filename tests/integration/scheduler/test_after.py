@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_loco import scheduler
-from django_loco.job import Job, JobSummary
+from django_loco.core.job import Job, JobSummary
 from django_loco.queues import Queue, queue_for
-from django_loco.runtime import worker_for
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.worker.in_process import worker_for
 from tests.app.tasks import add, echo, fail
 
 

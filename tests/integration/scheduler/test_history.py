@@ -9,10 +9,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from django_loco import scheduler
+from django_loco.core.job import FAILED, SUCCESSFUL, Outcome
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.job import FAILED, SUCCESSFUL, Outcome
 from django_loco.queues import Claim, queue_for
-from django_loco.scheduler.history import last_runs
+from django_loco.scheduler.api.history import last_runs
 from django_loco.testing.contract.case import error_of
 from tests.unit.scheduler.tasks import tick
 

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from django_loco.job import FAILED, READY, SUCCESSFUL, Job, Outcome
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome
 from django_loco.queues import Claim, Queue
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.redis import RedisQueue

@@ -10,13 +10,13 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_loco import scheduler
+from django_loco.assembly.parts import Choice, parts_of
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.management import schedules
-from django_loco.management.parts import Choice, parts_of
 from django_loco.queues import queue_for
-from django_loco.runtime import worker_for
 from django_loco.scheduler import Registry
 from django_loco.scheduler.registry import default
+from django_loco.worker.in_process import worker_for
 from tests.unit.scheduler.tasks import send, tick
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,11 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_loco.job import READY, SUCCESSFUL, Outcome
-from django_loco.queues import Claim, queue_for
+from django_loco.core.job import READY, SUCCESSFUL, Outcome
+from django_loco.queues import Claim
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.scheduler.lead import SELDOM
-from django_loco.scheduler.leads import Leads
 from tests.unit.scheduler.tasks import tick
 
 #: Past, so that the jobs are due; and far enough behind a tick that it does not count as just missed.
@@ -98,23 +96,3 @@ def test_a_run_by_hand(any_queue, registry, two):
     registry.run("beat")
     two(30)
     assert len(any_queue.series("beat")) == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_leader_that_leaves_ticks_out_is_in_no_trouble(registry, clock):
-    """Those that stand by look whether the leader has fired what is due; a tick that is left out is none of theirs."""
-    for number in range(12):
-        registry.every(tick, seconds=1, name=f"often {number}")
-    registry.every(tick, seconds=1, name="beat", overlap="skip")
-    schedulers = [Scheduler(registry, now=clock) for _ in range(3)]
-    for scheduler in schedulers:
-        scheduler._leads = Leads(clock=clock.seconds)
-        scheduler.plan()
-    for _ in range(int(SELDOM + 10) * 4):
-        clock.now += SECOND / 4
-        for scheduler in schedulers:
-            scheduler.fire_due()
-    assert sorted(scheduler.health()["roles"].get("default") for scheduler in schedulers) == [
-        *("leader", "standby", "standby")
-    ]
-    assert len(queue_for("default").series("beat")) == 1

@@ -18,12 +18,13 @@ from django_loco.checks import check_schedules, check_stored_schedules
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
-from django_loco.scheduler import Registry, Scheduler, stored
-from django_loco.scheduler.exposed import Exposed
-from django_loco.scheduler.lookout import SELDOM, Lookout
-from django_loco.scheduler.project import current
+from django_loco.scheduler import Registry, Scheduler
+from django_loco.scheduler.api.control import current
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.stored import Reader
+from django_loco.scheduler.sources import database as stored
+from django_loco.scheduler.sources.allow_list import Exposed
+from django_loco.scheduler.sources.database import Reader
+from django_loco.scheduler.sources.database_poller import SELDOM, Lookout
 from tests.unit.scheduler.tasks import plain, send, tick
 
 TICK, SEND = tick.module_path, send.module_path

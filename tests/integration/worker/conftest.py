@@ -11,11 +11,11 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from django_loco.job import Job
+from django_loco.core.job import Job
+from django_loco.core.serialization import encode
 from django_loco.queues import Queue
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.memory import MemoryQueue
-from django_loco.serialization import encode
 from django_loco.worker import Worker
 
 from . import tasks

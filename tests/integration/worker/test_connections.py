@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.test import override_settings
 
-from django_loco.job import FAILED, SUCCESSFUL
+from django_loco.core.job import FAILED, SUCCESSFUL
 
 from . import tasks
 

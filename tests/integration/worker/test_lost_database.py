@@ -7,9 +7,9 @@ import time
 import pytest
 from django.db import connection
 
-from django_loco.job import FAILED, SUCCESSFUL
+from django_loco.core.job import FAILED, SUCCESSFUL
 from django_loco.queues.database import DatabaseQueue
-from django_loco.worker import outage
+from django_loco.worker import backoff
 
 from ...conftest import ON_POSTGRES
 from .conftest import job
@@ -30,7 +30,7 @@ def queue(transactional_db):
 
 
 def test_it_stops_nothing_for_good(queue, start, monkeypatch, caplog):
-    monkeypatch.setattr(outage, "MAX_DELAY", 0.2)
+    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.2)
     worker = start(threads=4, lease=2)
     jobs = queue.enqueue([job("count") for _ in range(400)])
     deadline = time.monotonic() + 30

@@ -10,14 +10,14 @@ from contextlib import closing
 import pytest
 from django.db import connection, connections
 
-from django_loco.job import FAILED, SUCCESSFUL, Job
+from django_loco.core.job import FAILED, SUCCESSFUL, Job
+from django_loco.core.serialization import encode
 from django_loco.queues import Queue
-from django_loco.queues import sqlite as sqlite_store
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.database.sqlite import dialect as sqlite_store
 from django_loco.queues.redis import RedisQueue
-from django_loco.serialization import encode
 from django_loco.tasks import task
-from django_loco.worker import Worker, outage
+from django_loco.worker import Worker, backoff
 from django_loco.worker.acknowledger import MAX_TRIES
 from tests.redis_server import RedisServer
 
@@ -188,7 +188,7 @@ def until(condition):
 @pytest.mark.skipif(ON_POSTGRES, reason="about SQLite; runs when LOCO_TEST_DATABASE is sqlite")
 def test_on_sqlite_an_outcome_waits_while_somebody_else_writes(database, monkeypatch):
     monkeypatch.setattr(sqlite_store, "BUSY_MILLISECONDS", 1)
-    monkeypatch.setattr(outage, "MAX_DELAY", 0.05)
+    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
     [waiting] = database.enqueue([job("wait")])
     worker = Worker(database, threads=1, coroutines=0, lease=30, result_ttl=60)
     worker.start()
@@ -196,7 +196,7 @@ def test_on_sqlite_an_outcome_waits_while_somebody_else_writes(database, monkeyp
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         gate.set()
-        until(lambda: worker._fetcher.outage._tries > 4 * MAX_TRIES)
+        until(lambda: worker._fetcher.backoff.failures > 4 * MAX_TRIES)
         assert worker.health()["unstored"] == 1
         other.execute("ROLLBACK")
     until(lambda: worker.health()["done"] == 1)

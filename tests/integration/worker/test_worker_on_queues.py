@@ -7,7 +7,7 @@ from collections import Counter
 
 from django.contrib.contenttypes.models import ContentType
 
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL
 from django_loco.queues import Claim
 
 from .conftest import job

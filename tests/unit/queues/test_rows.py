@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.compat import TaskError
-from django_loco.job import FAILED, Job
+from django_loco.core.compat import TaskError
+from django_loco.core.job import FAILED, Job
 from django_loco.queues.rows import (
     COLUMNS,
     folded,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django_loco.backend import Tick
-from django_loco.compat import BaseTaskBackend, TaskResultStatus
-from django_loco.job import RUNNING, SUCCESSFUL, Job, JobSummary
+from django_loco.core.compat import BaseTaskBackend, TaskResultStatus
+from django_loco.core.job import RUNNING, SUCCESSFUL, Job, JobSummary
 from django_loco.scheduler import Registry, Scheduler
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

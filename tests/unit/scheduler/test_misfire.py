@@ -7,7 +7,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.scheduler import Scheduler
 from django_loco.scheduler.misfire import Misfire
-from django_loco.scheduler.triggers import Interval
+from django_loco.scheduler.triggers.trigger import Interval
 
 from .tasks import tick
 from .test_scheduler import HOUR, MINUTE, NOON, SECOND, clock, registry, run, store

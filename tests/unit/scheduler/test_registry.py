@@ -7,12 +7,12 @@ import pytest
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.compat import BaseTaskBackend
+from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval, Registry
 from django_loco.scheduler.misfire import Misfire
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.triggers import Once
+from django_loco.scheduler.triggers.trigger import Once
 
 from . import tasks
 from .tasks import fetch, plain, report, send, tick, tock

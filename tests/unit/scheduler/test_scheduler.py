@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 from django.test import override_settings
 
-from django_loco.compat import BaseTaskBackend
+from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import QueueFull, QueueUnavailable
 from django_loco.queues import queue_for
-from django_loco.scheduler import Cron, Entry, Interval, Registry, Scheduler, plan
-from django_loco.scheduler.entries import Place
+from django_loco.scheduler import Cron, Entry, Interval, Registry, Scheduler
+from django_loco.scheduler.dispatch import timetable as plan
+from django_loco.scheduler.entry import Place
 
 from .tasks import send, tick, tock
 
@@ -475,7 +476,6 @@ def test_health(registry, clock, store):
         "late_ticks": 0,
         "waiting": 0,
         "unreachable": [],
-        "roles": {},
         "stuck": False,
     }
     scheduler.plan()

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django_loco.job import Job, Outcome, utcnow
+from django_loco.core.job import Job, Outcome, utcnow
+from django_loco.core.serialization import encode
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.serialization import encode
-from django_loco.worker.run import Run
+from django_loco.worker.claimed_job import Run
 
 TASKS = "tests.unit.worker.tasks"
 

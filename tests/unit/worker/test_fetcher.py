@@ -9,18 +9,18 @@ from typing import Any, cast
 
 import pytest
 
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
-from django_loco.worker.courtesy import Courtesy
+from django_loco.worker.claimed_job import Run
 from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
-from django_loco.worker.finished import Finished
-from django_loco.worker.run import Run
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools.request_priority import Courtesy
 
 from .support import TroubledQueue, job
-from .test_share import Clock
-from .test_share import FakePool as Pool
+from .test_prefetch import Clock
+from .test_prefetch import FakePool as Pool
 
 
 class FakePool(Pool):
@@ -254,7 +254,7 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
         at.clock.now += seconds
 
     monkeypatch.setattr(at.fetcher._hurry, "wait", wait)
-    monkeypatch.setattr(at.fetcher.outage, "_jitter", lambda: 0.5)
+    monkeypatch.setattr(at.fetcher.backoff, "_jitter", lambda: 0.5)
     at.queue.troubles["fetch"] = QueueUnavailable("gone")
     began = at.clock.now
     for _ in range(3):
@@ -264,17 +264,17 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
     assert at.fetcher.last_turn == began
     assert at.fetcher.last_try == at.clock.now - pauses[-1]
     assert at.bell.waits == []
-    assert "gone" in at.fetcher.outage.reason
+    assert "gone" in at.fetcher.backoff.reason
     at.queue.troubles.clear()
     at.turn()
-    assert at.fetcher.outage.reason == ""
+    assert at.fetcher.backoff.reason == ""
     assert at.fetcher.last_turn == at.fetcher.last_try > began
 
 
 def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
     pauses: list[float] = []
     monkeypatch.setattr(at.fetcher._hurry, "wait", pauses.append)
-    monkeypatch.setattr(at.fetcher.outage, "met", lambda error: 60.0)
+    monkeypatch.setattr(at.fetcher.backoff, "failed", lambda error: 60.0)
     at.enqueue("nothing")
     at.turn()
     at.queue.troubles["finish"] = at.queue.troubles["renew"] = QueueUnavailable("gone")

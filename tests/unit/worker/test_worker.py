@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from django_loco.compat import task_finished
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.queues import Claim
-from django_loco.worker import Worker
-from django_loco.worker import outage as outage_module
+from django_loco.worker import Worker, backoff
 
 from . import tasks
 from .support import TroubledQueue, job, wait_until
@@ -51,7 +50,7 @@ def soon(seconds: float = 5) -> float:
 @pytest.fixture
 def impatient(monkeypatch) -> None:
     """Come back soon after an error of the queue."""
-    monkeypatch.setattr(outage_module, "MAX_DELAY", 0.05)
+    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
 
 
 # Running

@@ -1,0 +1,122 @@
+"""What a command shows once it runs: one look at what is where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+import django
+from django.conf import settings
+from django.db import connections
+from django.utils import timezone
+from django.utils.termcolors import make_style
+
+from .. import __version__
+from ..conf import loco_settings
+from ..core.compat import task_backends
+from ..log.labels import COLOURS
+from ..queues import queue_for
+from ..scheduler.registry import default
+from ..worker import in_process
+from .parts import Choice, mode_of, queues_of, served
+
+Row = tuple[str, str]
+
+
+def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
+    """Return what to show: ``(name, what is to be said of it)`` each. ``remark`` goes with the URL."""
+    found = [("web", f"{url}{remark}")] if url else []
+    found += [("worker", text) for text in _workers(choice)]
+    if choice.scheduler:
+        found.append(("scheduler", _schedules(choice.schedules)))
+    if choice.components:
+        found.append(("also", ", ".join(choice.components)))
+    if remark and not url:
+        found.append(("reload", remark))
+    return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
+
+
+def render(found: list[Row], *, colour: bool = False) -> str:
+    """Return the lines of the banner."""
+    bold = make_style(opts=("bold",)) if colour else str
+    title = f"django-loco {__version__}, Django {django.get_version()}, settings {settings.SETTINGS_MODULE}"
+    lines = [_name(name, colour=colour) + text for name, text in found]
+    return "\n".join(["", bold(title), "", *lines, ""])
+
+
+def _name(name: str, *, colour: bool) -> str:
+    padded = f"  {name:<11}"
+    return make_style(**COLOURS[name])(padded) if colour and name in COLOURS else padded
+
+
+def _workers(choice: Choice) -> Iterator[str]:
+    aliases = in_process.loco_aliases()
+    running = set(served(choice))
+    for alias in aliases:
+        if choice.server or alias in running:
+            name = f"{alias}: " if len(aliases) > 1 else ""
+            yield name + (_worker(alias, choice) if alias in running else _elsewhere(alias))
+
+
+def _worker(alias: str, choice: Choice) -> str:
+    threads, coroutines = loco_settings().NUM_WORKERS, loco_settings().ASYNC_WORKERS
+    chosen = choice if alias in choice.backends else Choice()
+    if chosen.concurrency is not None:
+        threads = coroutines = chosen.concurrency
+    queues = queues_of(alias, chosen) or sorted(task_backends[alias].queues)
+    return "; ".join(
+        [
+            f"{mode_of(alias)}, {_place(alias)}",
+            f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
+            *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
+            *([f"{chosen.processes} processes of these"] if chosen.processes > 1 else []),
+            *_limits(chosen),
+        ]
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _limits(choice: Choice) -> Iterator[str]:
+    if choice.tags is not None:
+        yield f"only jobs tagged {' or '.join(choice.tags)}" if choice.tags else "only jobs without tags"
+    if choice.drain:
+        yield "ends when no job is left"
+    if choice.max_jobs is not None:
+        yield f"ends after {_count(choice.max_jobs, 'job')}"
+    if choice.max_memory is not None:
+        yield f"ends above {choice.max_memory} MB"
+
+
+def _elsewhere(alias: str) -> str:
+    if mode_of(alias) == "ForegroundBlocking":
+        return "ForegroundBlocking; jobs run inside enqueue()"
+    if not queue_for(alias).is_shared:
+        return f"none, so that no job ever runs: {_place(alias)} is not shared; add --worker"
+    return f"none here; jobs wait in {_place(alias)} for manage.py loco_worker, or add --worker"
+
+
+def _place(alias: str) -> str:
+    queue = queue_for(alias)
+    if queue.database is not None:
+        return connections[queue.database].display_name
+    return type(queue).__name__.removesuffix("Queue").lower()
+
+
+def _schedules(tags: Collection[str]) -> str:
+    # Those of the code: a start must not wait for a database that is away.
+    found: list[Any] = default.upcoming(tags=tags)
+    broken = len(default.problems())
+    text = _count(len(found), "schedule") if found else "no schedules in the code"
+    if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:
+        moment, name = min(due)
+        text += f"; next is {name} at {_clock(moment)}"
+    return text + (f"; {broken} more are off because they are wrong" if broken else "")
+
+
+def _clock(moment: datetime) -> str:
+    local = timezone.localtime(moment)
+    return local.strftime("%H:%M:%S" if local.date() == timezone.localdate() else "%a %H:%M:%S")

@@ -1,0 +1,96 @@
+"""What runs beside a server that is not ours, from the flags in the environment to what its process is given."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import sys
+import time
+from typing import Any
+
+from django.core.management import load_command_class
+from django.core.management.base import CommandError
+
+from ..conf import loco_settings
+from ..exceptions import LocoConfigurationError
+from ..log.console import set_up_console, wants_colour
+from ..log.safe import get_logger
+from ..log.streams import nonblocking
+from ..process.embedded import FLAGS, STARTED, Host, Hosted
+from ..shutdown import TAIL, Shutdown
+from ..worker import in_process
+from . import banner
+from .options import beside_choice
+from .parts import Choice, parts_of
+from .supervisor import Supervisor
+
+logger = get_logger("django_loco.servers")
+
+
+def furnish(
+    host: Host, *, url: str = "", remark: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)
+) -> Hosted:
+    """Return what is to run in this process beside its server, as ``LOCO_START`` has it.
+
+    ``url`` and ``remark`` are to be shown, if ``shows``; ``grace`` names the server's setting, and its value in
+    seconds, by which it kills the process. Raises ``CommandError`` for what is set wrongly.
+    """
+    try:
+        choice = chosen(os.environ.get(FLAGS, ""))
+        loco = loco_settings()
+        set_up_console(choice.component, form=loco.LOG_FORMAT)
+        timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
+        supervisor = Supervisor(parts_of(choice))
+    except LocoConfigurationError as error:
+        raise CommandError(str(error)) from error
+    return Hosted(
+        host,
+        supervisor,
+        Shutdown(timeout),
+        announce=lambda: _show(choice, url, remark) if shows else None,
+        running=lambda: supervisor.components,
+        finish=lambda: in_process.stop(time.monotonic()),
+    )
+
+
+def chosen(flags: str) -> Choice:
+    """Return what ``flags`` of ``loco_start`` choose. Raises ``CommandError`` that names the variable."""
+    command: Any = load_command_class("django_loco", "loco_start")
+    try:
+        return beside_choice(vars(command.create_parser("", FLAGS).parse_args(shlex.split(flags))))
+    except (CommandError, ValueError) as error:
+        raise CommandError(f"{FLAGS}={flags!r}: {error}") from error
+
+
+def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float:
+    """Return how many seconds there are for what runs, if the server kills its process after ``grace`` seconds."""
+    if wanted + TAIL <= grace:
+        return wanted
+    timeout = max(0.0, grace - TAIL)
+    if shows:
+        logger.warning(
+            "What runs has %g s at the end rather than LOCO['SHUTDOWN_TIMEOUT'] (%g): the process is killed after %s "
+            "(%g). Set that to %g or more.",
+            timeout,
+            wanted,
+            setting,
+            grace,
+            math.ceil(wanted + TAIL),
+        )
+    return timeout
+
+
+def _show(choice: Choice, url: str, remark: str) -> None:
+    """Say what runs: as the banner if ``loco_start`` has started the server, else in a line of the log."""
+    try:
+        _write(banner.rows(choice, url, remark))
+    except Exception:  # a site is not kept from serving by what cannot be shown of it
+        logger.exception("What runs cannot be shown")
+
+
+def _write(rows: list[banner.Row]) -> None:
+    if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
+        nonblocking(sys.stdout).write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
+    else:
+        logger.info("Started. %s", ". ".join(": ".join(row) for row in rows))

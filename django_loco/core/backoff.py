@@ -1,0 +1,138 @@
+"""Exponential back-off: the growing pauses between the tries of something that fails."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from ..exceptions import QueueUnavailable
+from ..log.safe import SafeLogger
+
+
+def exponential_delay(
+    failures: int,
+    *,
+    first: float,
+    longest: float,
+    spread: float = 0.25,
+    jitter: Callable[[], float] = random.random,
+) -> float:
+    """Return the seconds to wait after ``failures`` failures in a row: ``first``, doubled each time, up to ``longest``.
+
+    The delay is made up to ``spread`` (a share of it) shorter or longer by ``jitter``, a number from 0 to 1. So
+    clients that lost one server do not all come back at the same moment; see "Exponential Backoff And Jitter" of the
+    AWS Architecture Blog, 2015.
+    """
+    return min(longest, first * 2.0 ** min(failures - 1, 32)) * (1 - spread + 2 * spread * jitter())
+
+
+class Backoff:
+    """Counts failures in a row and says when to try again. For one thread."""
+
+    def __init__(
+        self,
+        first: float,
+        longest: float,
+        *,
+        spread: float = 0.25,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """``first`` and ``longest`` are seconds; for ``spread`` and ``jitter`` see ``exponential_delay``."""
+        self.failures = 0
+        """The number of failures since the last success."""
+        self.retry_at = -math.inf
+        """The time of the next try, by ``clock``."""
+        self._first, self._longest, self._spread = first, longest, spread
+        self._clock, self._jitter = clock, jitter
+
+    def failed(self, error: BaseException | None = None) -> float:  # noqa: ARG002 - for subclasses
+        """Count a failure and return the seconds until the next try."""
+        self.failures += 1
+        delay = exponential_delay(
+            self.failures, first=self._first, longest=self._longest, spread=self._spread, jitter=self._jitter
+        )
+        self.retry_at = self._clock() + delay
+        return delay
+
+    def succeeded(self) -> None:
+        """Forget the failures: the next one is the first."""
+        self.failures = 0
+        self.retry_at = -math.inf
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next try."""
+        return self._clock() >= self.retry_at
+
+
+class LoggedBackoff(Backoff):
+    """A ``Backoff`` that logs the first failure of a row, and the success that ends it.
+
+    Several threads may fail because one queue is unavailable. After ``log_as_one`` the first of them logs an error, and
+    the others log at ``INFO``.
+    """
+
+    def __init__(
+        self,
+        logger: SafeLogger,
+        subject: str,
+        duty: str,
+        first: float,
+        longest: float,
+        *,
+        spread: float = 0.5,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """``subject`` and ``duty`` are for the log: ``"The worker"`` cannot ``"renew its claims"``."""
+        super().__init__(first, longest, spread=spread, jitter=jitter)
+        self.reason = ""
+        """The error of the last try, as text; empty after a success."""
+        self._logger, self._subject, self._duty = logger, subject, duty
+        self._unavailable = _Unavailable()
+
+    def failed(self, error: BaseException | None = None) -> float:
+        """Count ``error`` as a failure and return the seconds until the next try."""
+        if not self.failures:
+            traceback = None if isinstance(error, QueueUnavailable) else error
+            level = logging.ERROR if traceback or self._unavailable.add(self) else logging.INFO
+            self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
+        self.reason = f"{type(error).__name__}: {error}"
+        return super().failed(error)
+
+    def succeeded(self) -> None:
+        """Forget the failures."""
+        if self.failures:
+            self._logger.info("%s can %s again, after %d tries", self._subject, self._duty, self.failures)
+            self.reason = ""
+            self._unavailable.discard(self)
+            super().succeeded()
+
+
+class _Unavailable:
+    """Those that fail because the queue is unavailable. Used by several threads."""
+
+    def __init__(self) -> None:
+        self._failing: set[LoggedBackoff] = set()
+        self._lock = threading.Lock()
+
+    def add(self, backoff: LoggedBackoff) -> bool:
+        """Return whether it is the only one."""
+        with self._lock:
+            self._failing.add(backoff)
+            return len(self._failing) == 1
+
+    def discard(self, backoff: LoggedBackoff) -> None:
+        with self._lock:
+            self._failing.discard(backoff)
+
+
+def log_as_one(backoffs: Iterable[LoggedBackoff]) -> None:
+    """Log only one error when the queue of all ``backoffs`` is unavailable."""
+    shared = _Unavailable()
+    for backoff in backoffs:
+        backoff._unavailable = shared  # noqa: SLF001 - of this module

@@ -1,0 +1,299 @@
+"""The two values that travel the whole way: a ``Job`` down to where it runs, an ``Outcome`` back.
+
+Both are values and do no I/O. A change is a new value; only a queue stores one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar, dataclass_transform
+
+from ..exceptions import LostJob
+from .compat import TaskError, TaskResultStatus
+
+#: How often a job may take its worker down before it fails as ``LostJob``.
+MAX_LOST = 3
+#: A job that so many workers have died with is a *suspect*: it runs alone from then on, so that nobody else is to blame
+#: for its next death, which is its last.
+SUSPECT = MAX_LOST - 1
+#: The ``task_path`` of a job that cannot be read as it is stored.
+UNREADABLE = "(unreadable)"
+#: Among the options of a job, the id of the request that it comes from.
+REQUEST = "request_id"
+#: Among the options of a job, its signature: see ``signing``.
+SIGNATURE = "signature"
+
+READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
+FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
+
+
+def utcnow() -> datetime:
+    """The time now, aware, in UTC, whatever ``USE_TZ`` says: the only kind of time a job carries."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Return a UUID of version 7 as 32 hexadecimal digits: sorts by time of creation (RFC 9562, section 5.7)."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10))
+    high, low = random >> 68, random & ((1 << 62) - 1)
+    return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+
+
+def first_id(moment: datetime) -> str:
+    """Return the lowest id that ``new_id`` can return at ``moment``."""
+    return f"{int(moment.timestamp() * 1000):012x}{'0' * 20}"
+
+
+Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def value(cls: type[Value]) -> type[Value]:
+    """Make ``cls`` a dataclass whose fields, as the type checker sees to, nobody sets again.
+
+    To be ``frozen`` at run time as well would take six times as long for each instance, and with two of them a fifth of
+    the time that is spent on a job.
+    """
+    return dataclass(slots=True, kw_only=True)(cls)
+
+
+@value
+class Job:
+    """One call of a task that waits, runs or has run.
+
+    1. ``enqueue`` makes it: ``READY`` and due at once, or at ``run_after``.
+    2. A worker fetches it: ``RUNNING``, under a random ``token`` that every later write must show.
+    3. The worker's outcome makes it ``SUCCESSFUL``, ``FAILED``, or ``READY`` once more (a retry, or handed back).
+    4. If the worker died, its lease runs out and any live process makes it ``READY`` again, ``lost`` one higher.
+    """
+
+    task_path: str
+    """Where the task is imported from: ``"shop.tasks.reindex"``."""
+
+    backend: str
+    """The alias in ``TASKS``."""
+
+    id: str = field(default_factory=new_id)
+    arguments: str = field(default="[[],{}]", repr=False)
+    """JSON text ``[args, kwargs]``. What shows it to anybody goes through ``redaction.shown_call``."""
+
+    queue_name: str = "default"
+    priority: int = 0
+    is_async: bool = False
+    """Whether it wants a place on the event loop rather than a thread."""
+
+    run_after: datetime | None = None
+    """The earliest time of the next run; ``None``: at once."""
+
+    enqueued_at: datetime = field(default_factory=utcnow)
+    tags: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values: what ``.using()`` changed for this call alone; under ``REQUEST`` who asked for it; ``SIGNATURE``."""
+
+    key: str | None = None
+    """A once-key: the queue takes one job with it, ever; ``None``: no limit. See also ``series``."""
+
+    status: TaskResultStatus = READY
+    started_at: datetime | None = None
+    """When the first attempt began."""
+
+    last_attempted_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker_ids: tuple[str, ...] = ()
+    """The worker of each attempt that has ended; an interrupted run is no attempt. See ``Outcome.errors_kept``."""
+
+    errors: tuple[TaskError, ...] = ()
+    """One per attempt that failed, oldest first. See ``Outcome.errors_kept``."""
+
+    lost: int = 0
+    """How many workers died while they held it."""
+
+    return_value: str | None = None
+    """JSON text, once ``SUCCESSFUL``."""
+
+    checkpoint: str | None = None
+    """JSON text: how far a run has come, by its own account; until the job has succeeded."""
+
+    token: str | None = None
+    """The fencing token of the claim it is held under, while ``RUNNING``."""
+
+    worker_id: str | None = None
+    """Who holds it, while ``RUNNING``."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its stored form could be read. If not, nobody can run it, and its last error says why."""
+        return self.task_path != UNREADABLE
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
+        if REQUEST not in self.options and SIGNATURE not in self.options:
+            return self.options
+        return {name: given for name, given in self.options.items() if name not in (REQUEST, SIGNATURE)}
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request in which it was enqueued, be it by a job of a job of that; empty if there was none."""
+        return self.options.get(REQUEST, "") if self.options else ""
+
+    @property
+    def due_at(self) -> datetime:
+        """When it may run: also its place in the order among jobs of one priority."""
+        return self.run_after or self.enqueued_at
+
+    @property
+    def series(self) -> str | None:
+        """Of a once-key ``series@member`` what comes before the last ``@``: such jobs can be asked for together."""
+        name, at, _ = (self.key or "").rpartition("@")
+        return name if at else None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the next worker that dies with it makes it fail as lost."""
+        return self.lost >= SUSPECT
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt that runs now or comes next, from 1."""
+        return len(self.worker_ids) + (self.finished_at is None)
+
+    def claimed(self, *, worker_id: str, token: str, at: datetime) -> Job:
+        """This job as the worker ``worker_id`` holds it from ``at`` on."""
+        return replace(
+            self,
+            status=RUNNING,
+            worker_id=worker_id,
+            token=token,
+            started_at=self.started_at or at,
+            last_attempted_at=at,
+        )
+
+
+@value
+class JobSummary:
+    """How far a job has come, without what may be large: its arguments, its return value and its tracebacks."""
+
+    id: str
+    key: str | None
+    status: TaskResultStatus
+    run_after: datetime | None
+    """The earliest time of its first run, or of the next one after its last attempt."""
+
+    enqueued_at: datetime
+    finished_at: datetime | None
+    error: str = ""
+    """The class of the last error; empty if there was none, or the job has succeeded after all."""
+
+    @classmethod
+    def of(cls, job: Job) -> JobSummary:
+        """Return the summary of ``job``."""
+        return cls(
+            id=job.id,
+            key=job.key,
+            status=job.status,
+            run_after=job.run_after,
+            enqueued_at=job.enqueued_at,
+            finished_at=job.finished_at,
+            error=job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else "",
+        )
+
+    @property
+    def due_at(self) -> datetime:
+        """When it may run."""
+        return self.run_after or self.enqueued_at
+
+
+@value
+class Outcome:
+    """How a run ended. ``job`` is the job as it was fetched, token and all."""
+
+    job: Job
+    status: TaskResultStatus
+    """``SUCCESSFUL``, ``FAILED``, or ``READY`` to be run again."""
+
+    at: datetime = field(default_factory=utcnow)
+    return_value: str | None = None
+    """JSON text, if ``SUCCESSFUL``."""
+
+    error: TaskError | None = None
+    run_after: datetime | None = None
+    """If ``READY``: not before this time; ``None`` keeps the job's old place in the order."""
+
+    spent: bool = True
+    """Whether the run counts as an attempt."""
+
+    lost: bool = False
+    """Whether the worker died under it."""
+
+    errors_kept: int | None = None
+    """Of how many attempts, from the first on and again up to the last, the errors and workers are kept; ``None``: all.
+
+    In between, errors are left out and worker ids are empty, so that there is one for each attempt.
+    """
+
+    @classmethod
+    def released(cls, job: Job, *, run_after: datetime | None = None, error: TaskError | None = None) -> Outcome:
+        """``job`` handed back unfinished: no attempt is spent and it keeps its place, unless ``run_after`` is given."""
+        return cls(job=job, status=READY, spent=False, run_after=run_after, error=error)
+
+    @classmethod
+    def of_dead_worker(cls, job: Job) -> Outcome:
+        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time.
+
+        One that cannot be read is ``FAILED`` at once.
+        """
+        if not job.is_readable:
+            return cls(job=job, status=FAILED, spent=False, lost=True, error=job.errors[-1])
+        if job.lost + 1 < MAX_LOST:
+            return cls(job=job, status=READY, spent=False, lost=True)
+        story = f"{LostJob.__module__}.{LostJob.__qualname__}"
+        text = f"{story}: the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}.\n"
+        error = TaskError(exception_class_path=story, traceback=text)
+        return cls(job=job, status=FAILED, spent=False, lost=True, error=error)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes to store it."""
+        size = len(self.return_value or "")
+        if self.error is not None or self.job.errors:
+            size += sum(len(error.traceback) for error in (*self.job.errors, self.error) if error is not None)
+        return size
+
+    def applied(self) -> Job:
+        """The job after this outcome, held by nobody."""
+        return replace(self.job, **self.changes())
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of the job that this outcome sets."""
+        job = self.job
+        errors = () if self.error is None or self._is_repeated() else (self.error,)
+        worker_ids = (job.worker_id or "",) if self.spent else ()
+        return {
+            "status": self.status,
+            "token": None,
+            "worker_id": None,
+            "run_after": self.run_after or job.run_after,
+            "finished_at": self.at if self.status != READY else None,
+            "worker_ids": _ends((*job.worker_ids, *worker_ids), self.errors_kept, between=("",)),
+            "errors": _ends((*job.errors, *errors), self.errors_kept),
+            "lost": job.lost + self.lost,
+            "return_value": self.return_value,
+            "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
+        }
+
+    def _is_repeated(self) -> bool:
+        """A job that is handed back again and again for one reason says so once."""
+        return not self.spent and self.job.errors[-1:] == (self.error,)
+
+
+def _ends(items: tuple[Value, ...], kept: int | None, *, between: tuple[Value, ...] = ()) -> tuple[Value, ...]:
+    """Return the first and the last ``kept`` of ``items``, with ``between`` in place of each that is left out."""
+    if kept is None or len(items) <= 2 * kept:
+        return items
+    return (*items[:kept], *between * (len(items) - 2 * kept), *items[-kept:])

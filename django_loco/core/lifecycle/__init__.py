@@ -1,0 +1,1 @@
+"""The parts of a shutdown; ``django_loco.shutdown`` puts them together."""

@@ -1,0 +1,150 @@
+"""JSON in, JSON out: what every queue stores of arguments and results, and nothing else.
+
+A value is encoded once, when it is enqueued or returned, and travels as text; so a job sees the same
+arguments whichever queue carried it, in this process or another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from types import NoneType
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+
+from ..exceptions import InvalidArguments
+from .sizes import require_arguments_size
+
+#: What to write instead of a value that JSON does not have; the first type that fits counts.
+_REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (datetime, "Use its isoformat(), and datetime.fromisoformat() in the task."),
+    (date, "Use its isoformat(), and date.fromisoformat() in the task."),
+    (time, "Use its isoformat(), and time.fromisoformat() in the task."),
+    (timedelta, "Use its total_seconds(), and timedelta(seconds=...) in the task."),
+    (Decimal, "Use str() of it, and Decimal() in the task."),
+    (UUID, "Use str() of it, and UUID() in the task."),
+    (Model, "Use its pk, and load the object in the task."),
+    (QuerySet, 'Use list(queryset.values_list("pk", flat=True)), and load the objects in the task.'),
+    (HttpRequest, "Use the values that the task needs of it."),
+    ((bytes, bytearray, memoryview), "Use text: bytes.decode(), or base64.b64encode() for any bytes."),
+    ((set, frozenset), "Use a list."),
+    (Promise, "Use str() of it."),
+    (PurePath, "Use str() of it."),
+    (Enum, "Use its value."),
+)
+_PLAIN_VALUE = "Use an id or another plain value."
+#: Types in which there can be no key, and most values are of one.
+_SCALARS = frozenset((str, int, float, bool, NoneType))
+_BYTES = (bytes, bytearray, memoryview)
+
+
+def _refused(value: Any) -> TypeError:
+    remedy = next((remedy for kind, remedy in _REMEDIES if isinstance(value, kind)), _PLAIN_VALUE)
+    return TypeError(f"Unsupported type: {type(value)}. {remedy}")
+
+
+def _exact(value: Any) -> Any:
+    """Turn mappings and sequences of any type into those of JSON."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, _BYTES):
+        return list(value)
+    raise _refused(value)
+
+
+def _lenient(value: Any) -> Any:
+    """Turn bytes into text as well."""
+    if not isinstance(value, bytes):
+        return _exact(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"Unsupported value: {type(value)} that is not UTF-8") from None
+
+
+_exact_encoder = json.JSONEncoder(default=_exact, allow_nan=False, separators=(",", ":"))
+_encoder = json.JSONEncoder(default=_lenient, allow_nan=False, separators=(",", ":"))
+
+
+def encode(value: Any) -> str:
+    """Return what a task returned as JSON text (ASCII only, so that every store takes it).
+
+    As Django's contract has it, bytes in UTF-8 become text, and keys such as ``1`` become ``"1"``.
+
+    Raises ``TypeError`` for a type that JSON does not have (a set, a datetime), ``ValueError`` for such a value (NaN).
+    """
+    if value is None:  # what most jobs return
+        return "null"
+    return _encoded(_encoder, value)
+
+
+def encode_exact(value: Any) -> str:
+    """``encode`` what a task reads again: also refuses what would come back as something else.
+
+    A tuple does come back as a list, and a mapping as a dict.
+    """
+    text = _encoded(_exact_encoder, value)
+    _require_text_keys(value)  # Only now: what contains itself has been refused.
+    return text
+
+
+def _encoded(encoder: json.JSONEncoder, value: Any) -> str:
+    try:
+        return encoder.encode(value)
+    except RecursionError:
+        raise ValueError("Unsupported value: nested too deeply for JSON") from None
+
+
+def _require_text_keys(value: Any) -> None:
+    pending = [value]
+    while pending:
+        each = pending.pop()
+        if type(each) is list or type(each) is tuple:
+            inner: Iterable[Any] = each
+        elif isinstance(each, Mapping):
+            if odd := [key for key in each if not isinstance(key, str)]:
+                raise TypeError(f"Unsupported key: {odd[0]!r}. Use text, such as {str(odd[0])!r}, as JSON does.")
+            inner = each.values()
+        else:
+            inner = each if isinstance(each, Sequence) and not isinstance(each, str) else ()
+        pending += [item for item in inner if type(item) not in _SCALARS]
+
+
+decode: Callable[[str], Any] = json.JSONDecoder().decode
+
+
+def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return the arguments of a call to ``function`` (named in errors) as JSON text ``[args, kwargs]``.
+
+    Raises ``InvalidArguments``, which names the first argument at fault and what to write instead, or their size.
+    """
+    try:
+        text = encode_exact([args, kwargs])
+    except (TypeError, ValueError) as error:
+        raise InvalidArguments(f"{function}: {_at_fault(args, kwargs) or error}") from None
+    require_arguments_size(function, text)
+    return text
+
+
+def _at_fault(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    named = [*((f"argument {i}", value) for i, value in enumerate(args)), *((f"{k!r}", v) for k, v in kwargs.items())]
+    for name, value in named:
+        try:
+            encode_exact(value)
+        except (TypeError, ValueError) as error:
+            return f"{name} cannot be stored as JSON. {error}"
+    return ""
+
+
+def decode_call(text: str) -> tuple[list[Any], dict[str, Any]]:
+    """Return ``(args, kwargs)`` from what ``encode_call`` made."""
+    args, kwargs = decode(text)
+    return args, kwargs

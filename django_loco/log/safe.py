@@ -1,0 +1,58 @@
+"""Loggers that do not raise.
+
+A filter or handler of the project may raise anything, and ``logging`` lets it through to whoever logs. A log line must
+not decide over a thread, a job or a restart. So every module of django-loco has its logger from here; the linter
+refuses ``logging.getLogger``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from ..exceptions import JobTimeout
+
+#: What has been shown on stderr: the logger's name and the kind of the error.
+_shown: set[tuple[str, type[BaseException]]] = set()
+
+
+class SafeLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger that drops a line which cannot be logged. Each kind of error is shown on stderr once per logger."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Change nothing."""
+        return msg, kwargs
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line, as all other methods do through this one.
+
+        Raises only what is not meant for it: ``KeyboardInterrupt`` in the main thread, ``JobTimeout`` in a job.
+        """
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line comes from the caller, not from here
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except JobTimeout:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            self._show(error)
+
+    def _show(self, error: BaseException) -> None:
+        key = (self.logger.name, type(error))
+        if key in _shown or not logging.raiseExceptions or sys.stderr is None:
+            return
+        _shown.add(key)
+        with suppress(Exception):  # there is no other place to show it
+            print(f"A log line of {self.logger.name} was dropped:", file=sys.stderr)  # noqa: T201
+            traceback.print_exception(error, file=sys.stderr)
+
+
+def get_logger(name: str) -> SafeLogger:
+    """Return the logger ``name``, as one that does not raise."""
+    return SafeLogger(logging.getLogger(name))  # noqa: TID251 - here alone

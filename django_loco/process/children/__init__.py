@@ -1,0 +1,1 @@
+"""Processes that a parent starts, watches and replaces."""

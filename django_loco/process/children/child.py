@@ -1,0 +1,124 @@
+"""A process that this one has started, by default by the same command with the same arguments."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+
+from django.utils import autoreload
+
+from ...core.lifecycle.fork import closed_in_copies
+from ..control_channel import LINK_VARIABLE, LOADED, READY, pass_on
+from ..systemd import VARIABLES
+from .identity import Place
+
+#: Signals that wait until a child has handlers of its own: before that, a Ctrl-C would be but a KeyboardInterrupt amid
+#: its imports. What this process gets meanwhile, its other threads get.
+HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
+
+
+class Child:
+    """One process, as its parent knows it."""
+
+    def __init__(self, place: Place, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
+        self.place = place
+        self.link = closed_in_copies(link)  # while one is open, a child does not learn that its parent is gone
+        self.began = self.heard = time.monotonic()
+        """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
+        self.is_loaded = self.is_ready = self.is_silent = False
+        """Whether its code is loaded, whether it serves, whether it will say no more."""
+        self.kill_at = math.inf
+        """When its patience with it ends, in ``time.monotonic()`` seconds."""
+        self.ends = 0
+        """How often it was told to end."""
+        self.is_expendable = False
+        """Whether it was killed because nothing could be lost."""
+        self._popen = popen
+
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._popen.pid
+
+    def hear(self) -> None:
+        """Take in what it has said."""
+        try:
+            words = self.link.recv(256, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        self.is_silent = not words
+        self.heard = time.monotonic()
+        self.is_loaded |= LOADED in words
+        self.is_ready |= READY in words
+
+    def tell(self, name: str) -> None:
+        """Pass a signal on."""
+        pass_on(self.link, name)
+
+    def poll(self) -> int | None:
+        """Return its exit code; ``None`` while it runs. For those who do not learn of it by ``ended``."""
+        code = self._popen.poll()
+        if code is not None:
+            self.hear()
+            self.link.close()
+        return code
+
+    def kill(self) -> None:
+        """End it on the spot."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # ``Popen`` would first look, and take note of, whether it has ended
+
+    def ended(self, code: int) -> None:
+        """Note that it has ended, of which our caller has learnt by ``waitpid``."""
+        self._popen.returncode = code
+        self.link.close()
+
+
+def start(
+    place: Place,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
+    without: Sequence[str] = (),
+) -> Child:
+    """Start ``command``, by default this very one, as a new process in ``place``.
+
+    ``environment`` goes into its environment beside what is in this process's, but for what is named in ``without``.
+    """
+    ours, theirs = socket.socketpair()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    try:
+        with theirs:
+            inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
+            popen = subprocess.Popen(  # noqa: S603 - a command of ours, no text from outside
+                command or autoreload.get_child_arguments(),
+                env={**inherited, **environment, **place.variable, LINK_VARIABLE: str(theirs.fileno())},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return Child(place, popen, ours)
+
+
+def ended() -> Iterator[tuple[int, int]]:
+    """Yield id and exit code of each process that has ended. The first one in a container gets those of others, too."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, os.waitstatus_to_exitcode(status)

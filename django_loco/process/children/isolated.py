@@ -1,0 +1,101 @@
+"""Isolated workers: processes that run one job at a time, because workers died with it.
+
+Each is a ``loco_worker`` with a ``Place`` that says so. It learns of signals, and of the end of the process that
+started it, through the ``link``; then it hands its job back, which is no death.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from django.conf import settings
+from django.utils import autoreload
+
+from ...core import test_environment
+from ...queues import Claim
+from ...shutdown import TAIL
+from .child import Child, start
+from .identity import Place
+
+COMMAND = "loco_worker"
+
+
+class IsolatedWorker:
+    """One of these processes, as the one that has started it knows it."""
+
+    def __init__(self, child: Child, patience: float) -> None:
+        """``patience``: how many seconds it may take to end."""
+        self.kill_at = math.inf
+        self._child, self._patience = child, patience
+
+    @property
+    def key(self) -> str:
+        """What its worker's id ends in."""
+        return self._child.place.key
+
+    @property
+    def pid(self) -> int:
+        """Its number in the system."""
+        return self._child.pid
+
+    @property
+    def has_come_up(self) -> bool:
+        """Whether its worker has started."""
+        self._child.hear()
+        return self._child.is_ready
+
+    def poll(self) -> int | None:
+        """Return its exit code (``-n``: signal ``n``); ``None`` while it runs."""
+        return self._child.poll()
+
+    def tell(self, name: str) -> None:
+        """Pass a signal on."""
+        if name == "SIGTERM":
+            self.kill_at = min(self.kill_at, time.monotonic() + self._patience)
+        self._child.tell(name)
+
+    def kill(self) -> None:
+        """End it on the spot."""
+        self._child.kill()
+
+
+def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Claim], IsolatedWorker] | None:
+    """Return what starts isolated workers for ``TASKS[alias]``.
+
+    ``timeout`` is ``SHUTDOWN_TIMEOUT`` in seconds; ``is_command``: whether this process is a management command.
+    Returns ``None`` where a new process would be another site than this one: its settings are not those of a module,
+    or it is Django's test environment.
+    """
+    module = getattr(settings, "SETTINGS_MODULE", None)
+    if not module or test_environment.is_on():
+        return None
+    command = [*_command_line(is_command=is_command), COMMAND, f"--backend={alias}"]
+
+    def begin(claim: Claim) -> IsolatedWorker:
+        place = Place(
+            number=0,
+            key=secrets.token_hex(4),
+            is_isolated=True,
+            queues=claim.queues,
+            tags=claim.tags,
+            python_path=os.environ.get("PYTHONPATH"),
+        )
+        # It finds modules where this process does, and is not the child of a reloader, which this one may be.
+        environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        child = start(place, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
+        return IsolatedWorker(child, timeout + 2 * TAIL)
+
+    return begin
+
+
+def _command_line(*, is_command: bool) -> Sequence[str]:
+    """Return what starts a command of this project: as this process was started, if it is one."""
+    if is_command:
+        arguments = autoreload.get_child_arguments()
+        return arguments[: len(arguments) - len(sys.argv[1:])]
+    return [sys.executable, *(f"-W{option}" for option in sys.warnoptions), "-m", "django"]

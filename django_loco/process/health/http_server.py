@@ -1,0 +1,75 @@
+"""Health over HTTP for processes that have no web server: a small one of their own, in one thread."""
+
+from __future__ import annotations
+
+import json
+import socket
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from ...core.lifecycle.fork import closed_in_copies
+from ...core.threads import DaemonThread
+from ...exceptions import LocoConfigurationError
+from ...log.safe import get_logger
+from .report import ANSWERS
+
+logger = get_logger(__name__)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request, and closes the connection."""
+
+    server_version, sys_version = "django-loco", ""
+    timeout = 5  # seconds for a client to say what it wants
+
+    def do_GET(self) -> None:
+        """Answer with JSON."""
+        answer = ANSWERS.get(self.path.partition("?")[0])
+        status, body = answer() if answer else (HTTPStatus.NOT_FOUND, {"paths": list(ANSWERS)})
+        content = json.dumps(body, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET  # noqa: N815 (http.server's name)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
+        """Say nothing loud: probes come every second."""
+        logger.debug(format, *args)
+
+
+class HealthServer(ThreadingHTTPServer):
+    """Serves ``/_ping``, ``/_health`` and ``/_readiness``, from ``with`` to its end.
+
+    The port is taken when it is made, so that nothing else has begun if it cannot be had.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int) -> None:
+        """Raises ``LocoConfigurationError`` if the port cannot be had."""
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            super().__init__((host, port), _Handler)
+        except OSError as error:
+            raise LocoConfigurationError(
+                f"--health-port {host}:{port} cannot be had: {error.strerror or error}. Choose another."
+            ) from error
+        closed_in_copies(self.socket)
+
+    def __enter__(self) -> Self:
+        DaemonThread(target=self.serve_forever, name="loco-health").start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (socketserver's signature)
+        """Log what kept one from its answer (a client that went away) as the rest of the process logs."""
+        logger.debug("A question about health from %s was not answered", client_address, exc_info=True)  # noqa: LOG014

@@ -1,0 +1,238 @@
+"""How this process fares: what ``/_ping``, ``/_health`` and ``/_readiness`` say, whoever serves them.
+
+Health is of the process that is asked. It tells progress: a component whose threads exist but get nowhere is not
+well. Nothing here waits for what may hang, and nothing tells secrets: of an error there is the class, never the text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from django.core.cache import caches
+from django.core.signals import setting_changed
+from django.db import connections
+from django.dispatch import receiver
+
+from ... import shutdown
+from ...component import Component
+from ...conf import loco_settings
+from ...core.job import utcnow
+from ...log import streams
+from ...queues import queue_for
+from ...worker import in_process
+from .probe import Probe
+
+Body = dict[str, Any]
+Answer = tuple[HTTPStatus, Body]
+
+#: Seconds that a dependency has to answer. Probes of Kubernetes wait for one second unless told otherwise.
+PATIENCE = 0.8
+#: Seconds for which an answer is good: however many ask, each dependency is asked once in that time.
+FRESH = 1.0
+
+OK, DEGRADED, FAILING, AWAY, DRAINING = "ok", "degraded", "failing", "away", "draining"
+_ENDING = ("quiet", "stopping", "stopped")
+
+_watched: HasHealth | None = None
+_probes: dict[str, Probe[float]] = {}
+
+
+class HasHealth(Protocol):
+    """A supervisor, or what stands for one."""
+
+    def health(self) -> dict[str, Any]:
+        """Return ``{"components": {name: its health and "state"}}``, and never hang."""
+
+
+def watch(supervisor: HasHealth) -> None:
+    """Tell of the components of ``supervisor``, rather than of one that ran before."""
+    global _watched
+    _watched = supervisor
+
+
+def ping() -> Answer:
+    """Say that the process answers."""
+    return HTTPStatus.OK, {"status": OK}
+
+
+def health() -> Answer:
+    """Say whether the process and each of its components get on with their work: 503 if one does not."""
+    components = {name: own | {"status": verdict(own)} for name, own in _components().items()}
+    queues, log = _queues(), _log()
+    status = _worst([own["status"] for own in (*components.values(), *queues.values(), log)])
+    body = {
+        "status": status,
+        "draining": shutdown.stopping(),
+        "pid": os.getpid(),
+        "log": log,
+        "components": components,
+        "queues": queues,
+    }
+    return HTTPStatus.SERVICE_UNAVAILABLE if status == FAILING else HTTPStatus.OK, body
+
+
+def _log() -> Body:
+    """Return how the log fares: it is no reason to end a process that its lines cannot be written."""
+    own = streams.health()
+    return {"status": DEGRADED if own["blocked"] else OK, **own}
+
+
+def readiness() -> Answer:
+    """Say whether this process should be given work: 503 from the first signal on, or while a dependency is away."""
+    if shutdown.stopping():
+        return HTTPStatus.SERVICE_UNAVAILABLE, {"status": DRAINING, "checks": {}}
+    probes = _dependencies()
+    for probe in probes.values():
+        probe.begin()
+    checks = {name: _check(probe) for name, probe in probes.items()}
+    if all(check["status"] == OK for check in checks.values()):
+        return HTTPStatus.OK, {"status": OK, "checks": checks}
+    return HTTPStatus.SERVICE_UNAVAILABLE, {"status": AWAY, "checks": checks}
+
+
+#: What is said where.
+ANSWERS: Mapping[str, Callable[[], Answer]] = {"/_ping": ping, "/_health": health, "/_readiness": readiness}
+
+
+def verdict(own: Mapping[str, Any]) -> str:
+    """Return how a component fares, from its ``health()`` and ``state``.
+
+    ``"failing"``: it has died, cannot start, or gets nowhere. ``"degraded"``: it waits for what is away, and goes on
+    by itself when that is back, so that a new process would be no better off. What is ending is well.
+    """
+    if own["state"] in _ENDING:
+        return OK
+    if own["state"] == "failed" or own.get("stuck") or (own["state"] == "running" and not own.get("alive")):
+        return FAILING
+    return DEGRADED if own.get("trouble") or own.get("unreachable") else OK
+
+
+def _worst(statuses: list[str]) -> str:
+    return next((status for status in (FAILING, DEGRADED) if status in statuses), OK)
+
+
+def _components() -> dict[str, Body]:
+    found = {_name(alias): _started(worker) for alias, worker in in_process.started().items()}
+    if _watched is not None:
+        found |= _watched.health().get("components", {})
+    return {name: own | _without_text(own) for name, own in found.items()}
+
+
+def _name(alias: str) -> str:
+    return "worker" if alias == "default" else f"worker of {alias!r}"
+
+
+def _started(worker: Component) -> Body:
+    """Return the health of a worker that the first job has started, and no supervisor looks after."""
+    own = worker.health()
+    return own | {"state": "running" if own["alive"] or not shutdown.stopping() else "stopped"}
+
+
+def _without_text(own: Body) -> Body:
+    """Return what replaces the trouble that a component tells, by its class alone."""
+    return {"trouble": str(own["trouble"]).partition(":")[0]} if own.get("trouble") else {}
+
+
+def _queues() -> dict[str, Body]:
+    probes = {alias: (_queue(alias), _workers(alias)) for alias in in_process.loco_aliases()}
+    for probe in itertools.chain.from_iterable(probes.values()):
+        probe.begin()  # All at once: those that hang are waited for together.
+    return {alias: _queue_body(_told(oldest), _told(workers)) for alias, (oldest, workers) in probes.items()}
+
+
+def _queue_body(oldest: float | None, workers: float | None) -> Body:
+    """Return how a queue fares: jobs wait for longer than a restart takes, and there is no worker at all."""
+    is_unserved = workers == 0 and oldest is not None and oldest > loco_settings().LEASE
+    return {
+        "status": DEGRADED if is_unserved else OK,
+        "problem": "no worker" if is_unserved else "",
+        "oldest_waiting_age": oldest,
+        "workers": None if workers is None else int(workers),
+    }
+
+
+def _told(probe: Probe[float]) -> float | None:
+    """Return its answer; ``None`` if the queue does not say."""
+    try:
+        return probe.ask(PATIENCE / 2)
+    except Exception:  # noqa: BLE001 - readiness tells what is wrong
+        return None
+
+
+def _dependencies() -> dict[str, Probe[float]]:
+    found = {"database": _probe("database", _ask_database), "cache": _probe("cache", _ask_cache)}
+    for alias in in_process.loco_aliases():
+        found[f"queue {alias}"] = _queue(alias)
+    return found
+
+
+def _queue(alias: str) -> Probe[float]:
+    return _probe(f"queue {alias}", partial(_seconds_waiting, alias))
+
+
+def _workers(alias: str) -> Probe[float]:
+    return _probe(f"workers {alias}", partial(_count_workers, alias))
+
+
+def _probe(name: str, question: Callable[[], float]) -> Probe[float]:
+    return _probes.setdefault(name, Probe(question, fresh=FRESH))
+
+
+def _check(probe: Probe[float]) -> Body:
+    try:
+        probe.ask(PATIENCE)
+    except TimeoutError:
+        return {"status": AWAY, "reason": "no answer"}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is of no use
+        return {"status": AWAY, "reason": type(error).__name__}
+    return {"status": OK}
+
+
+def _ask_database() -> float:
+    if connections["default"].vendor != "unknown":  # Django's dummy, in a project without a database
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    return 0.0
+
+
+def _ask_cache() -> float:
+    caches["default"].get("django_loco.readiness")
+    return 0.0
+
+
+def _seconds_waiting(alias: str) -> float:
+    queue = queue_for(alias)
+    try:
+        due = queue.oldest_due()
+        return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
+    finally:
+        queue.close()
+
+
+def _count_workers(alias: str) -> float:
+    queue = queue_for(alias)
+    try:
+        return float(sum(worker.is_alive for worker in queue.registry.workers()))
+    finally:
+        queue.close()
+
+
+def forget() -> None:
+    """Begin anew: in a forked copy, and when a test changes settings."""
+    global _watched
+    _watched = None
+    _probes.clear()
+
+
+os.register_at_fork(after_in_child=forget)
+
+
+@receiver(setting_changed)
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("TASKS", "WORKER_MODE", "DATABASES", "CACHES"):
+        _probes.clear()

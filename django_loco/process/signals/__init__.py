@@ -1,0 +1,1 @@
+"""Signals of the operating system, from where they arrive to what they mean."""

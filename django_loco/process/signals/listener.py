@@ -1,0 +1,108 @@
+"""Signals of the operating system, brought to where they can be dealt with."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import FrameType, MappingProxyType
+from typing import Any, Self
+
+from ...core.threads import DaemonThread
+from ...log.bounded import get_bounded_logger
+from .pipe import END, Wakeup, catch, release
+
+#: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: The same signal once more within so many seconds is no second one: ``timeout`` and some process managers send it to
+#: a process and then to its whole group. No hand is as quick.
+ONE_SIGNAL = 0.1
+#: Seconds that what a signal has set going may still take at the end.
+PATIENCE = 1.0
+
+logger = get_bounded_logger(__name__)
+
+
+class Signals:
+    """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
+
+    Other signals can be given functions of their own, which are called in that thread, too. The handlers that Python
+    runs do nothing; see ``wakeup`` for what does.
+
+    Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
+    """
+
+    def __init__(
+        self,
+        on_signal: Callable[[str], None],
+        others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
+        *,
+        is_last: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``is_last``: the process ends after this. Then signals are ignored at the end, rather than given back.
+
+        A signal that came again in the last moments, to one that has just ended in good order, would else kill it.
+        """
+        self._on_signal, self._others, self._is_last, self._clock = on_signal, others, is_last, clock
+        self._before: dict[int, Any] = {}
+        self._before_socket = -1
+        self._wakeup = Wakeup()
+        self._thread = DaemonThread(target=self._run, name="loco-signals")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if threading.current_thread() is threading.main_thread():
+            self._install()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._uninstall()
+        self._wakeup.end()
+        self._thread.join(PATIENCE)
+
+    def _install(self) -> None:
+        self._before_socket = self._wakeup.install()
+        for number in (*ENDING, *self._others):
+            # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
+            # there is a handler; see ``reload.Parent``.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.getsignal(number) or signal.SIG_DFL
+                catch({number: self._before[number]})
+                signal.signal(number, _nothing)
+        # Whoever started this process may have held signals back until now; see ``child``.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
+
+    def _uninstall(self) -> None:
+        """Put back what was there before, if something comes after this."""
+        if not self._before:
+            return
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._is_last else handler)
+        signal.set_wakeup_fd(self._before_socket)
+        release(*self._before)
+
+    def _run(self) -> None:
+        last, at = END, 0.0
+        while (number := self._wakeup.read()) != END:
+            now = self._clock()
+            if number in ENDING and (number != last or now - at > ONE_SIGNAL):
+                self._call(number, partial(self._on_signal, signal.Signals(number).name))
+            if number in ENDING:
+                last, at = number, now
+            elif number in self._others:
+                self._call(number, self._others[signal.Signals(number)])
+        self._wakeup.close()
+
+    def _call(self, number: int, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception:  # the next signal must arrive all the same
+            logger.exception("%s was not dealt with", signal.Signals(number).name)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Be a handler, as Python writes to the wakeup socket only for signals that have one."""

@@ -1,0 +1,328 @@
+"""What the database queue asks of an engine: the road of a job, one statement a step."""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
+from ...exceptions import LocoConfigurationError
+from ..base import Claim
+from ..rows import COLUMNS, Row, text_of_errors, text_of_time, text_of_workers
+from .filters import condition_of, line_fragments_of
+from .lines import DUE_LINES, MOST_LINES
+from .shown_rows import SUMMARY
+from .statements import (
+    AHEAD,
+    CLAIM_SUSPECT,
+    CLAIMED,
+    COUNT_SUSPECTS,
+    DUE_IN_LEVEL,
+    DUE_SUSPECTS,
+    EXPIRED,
+    EXTEND,
+    FIND_SUSPECT,
+    LEVELS,
+    MAKE_DUE,
+    SERIES_OF_KEY,
+    SETTLE,
+    SETTLE_EXPIRED,
+)
+
+#: What a worker shows of a job that it holds, and what it stores of one that has ended.
+HELD = ("id", "token")
+SETTLED = (*HELD, "status", "run_after", "due_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
+#: The place of ``is_async`` in a row.
+IS_ASYNC = COLUMNS.index("is_async")
+#: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
+LOOK_AHEAD_EVERY, AHEAD_BATCH = 5.0, 1_000
+#: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
+MOMENTS = frozenset({"now", "until", "before", "keys_before"})
+
+
+class Store(ABC):
+    """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
+
+    random_text: ClassVar[str]
+    """The SQL of a random text."""
+
+    contains: ClassVar[str]
+    """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
+
+    last_error: ClassVar[str]
+    """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
+
+    newest_of_lines: ClassVar[str]
+    """The statement for the newest jobs of all lines together."""
+
+    tag_of_word: ClassVar[str]
+    """The SQL of a tag as ``WaitingTag`` has it, with the name of a parameter in braces that is its JSON word."""
+
+    few: ClassVar[str] = "TRUE"
+    """A condition that is true. An engine may make the planner expect few rows by it; ``{0}`` is a text in each."""
+
+    by_index: ClassVar[str] = ""
+    """The SQL that tells the engine which index of a table to use: the one that is called ``{index}``."""
+
+    is_in: ClassVar[str] = "IN ({})"
+    """The SQL that tells of an id whether it is one of a few that a statement finds."""
+
+    id_apart: ClassVar[str]
+    """The SQL of a job's id that sorts as the id does, but for which the engine does not look to an index."""
+
+    skip_locked: ClassVar[str] = ""
+    plain: ClassVar[str] = ""
+    """What is put before a column that is to be compared without an index."""
+
+    id_now: ClassVar[str] = "%(id_now)s"
+    """The SQL of the lowest id that a job can have which is made now."""
+
+    fence: ClassVar[str] = ""
+    """What lets only the holder of a job write it, unless ``held`` does."""
+
+    def __init__(self, alias: str, database: str) -> None:
+        """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
+        self.alias = alias
+        self.database = database
+        self._next_look = 0.0
+        self._texts: dict[tuple[str, ...], str] = {}
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection."""
+        return connections[self.database]
+
+    @abstractmethod
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs, all or none; return the ids of those whose key was new."""
+
+    @abstractmethod
+    def claim_of_all(self, claim: Claim) -> list[Row]:
+        """Claim jobs by looking at all of them in the order in which they are to run."""
+
+    @abstractmethod
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Claim jobs of the lines that ``DUE_LINES`` has ``found``.
+
+        ``shape`` and ``parameters`` are what ``wanted_lines`` returned.
+        """
+
+    @abstractmethod
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
+        """``execute`` a statement that changes jobs. ``wakes``: workers that wait should look for them at once."""
+
+    @abstractmethod
+    def held(self, fields: Sequence[str]) -> str:
+        """Return SQL that makes rows of ``fields`` out of the JSON list ``%(told)s``."""
+
+    @abstractmethod
+    def at(self, moment: str) -> str:
+        """Return the SQL of one of ``MOMENTS``."""
+
+    @abstractmethod
+    def value(self, seconds: float) -> Any:
+        """Return the parameter that stands for the moment ``seconds`` from now."""
+
+    @abstractmethod
+    def read(self, column: str, kind: str) -> str:
+        """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
+
+    def hurried(self) -> AbstractContextManager[None]:
+        """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
+        return nullcontext()
+
+    def claim(self, claim: Claim) -> list[Row]:
+        """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
+        number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
+        if (claim.queues is None and claim.tags is None) or number > MOST_LINES:
+            return self.claim_of_all(claim)
+        if claim.threads <= 0 and claim.coroutines <= 0:
+            return []
+        shape, parameters = self.wanted_lines(claim)
+        rows = self.execute(self.sql(DUE_LINES, **shape), now=claim.ahead, **parameters)
+        found = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
+        return self.claim_of_lines(claim, found, shape, **parameters) if found else []
+
+    def claim_suspect(self, claim: Claim) -> list[Row]:
+        """Hand one suspect that is due to a worker, if there is one; return its row as ``claim`` does."""
+        due, parameters = self._due_suspects(claim)
+        if not self.execute(self.sql(FIND_SUSPECT, due_suspects=due), now=0, **parameters):
+            return []  # a look at an index; only then is it worth a write
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
+        return self.write(self.sql(CLAIM_SUSPECT, due_suspects=due), now=0, **parameters)
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        due, parameters = self._due_suspects(claim)
+        [(count,)] = self.execute(self.sql(COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
+        return int(count)
+
+    def wall_time(self) -> Any:
+        """Return the parameter that stands for this machine's time."""
+        return utcnow()
+
+    def _due_suspects(self, claim: Claim) -> tuple[str, dict[str, Any]]:
+        """Return the SQL that finds suspects of the queues, tags and kinds of ``claim``, and its parameters."""
+        condition, parameters = self.wanted(claim)
+        if not (claim.threads and claim.coroutines):
+            condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
+        return self.sql(DUE_SUSPECTS) + condition, dict(parameters)
+
+    def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
+        """Store how jobs ended; return the ids of those that were held under their tokens."""
+        told = json.dumps([_told(outcome) for outcome in outcomes])
+        wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
+        return ids(self.write(self.sql(statement, held=self.held(SETTLED)), wakes=wakes, told=told, now=0))
+
+    def settle_expired(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """``settle``, but only what nobody has renewed in the meantime."""
+        return self.settle(outcomes, SETTLE_EXPIRED)
+
+    def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids of the jobs that were held under their tokens."""
+        told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), told=told, until=lease))
+
+    def expired(self, limit: int) -> list[Row]:
+        """Return jobs whose lease has run out; if the engine can, no other process gets them in the meantime."""
+        return self.execute(self.sql(EXPIRED), now=0, limit=limit)
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the clock that judges leases."""
+        return time.time()
+
+    def take(self, claim: Claim) -> list[Row]:
+        """``claim``, and once more if there is room for jobs that a clock that was put back holds up."""
+        if claim.suspects:
+            return self.claim_suspect(claim)
+        rows = self.claim(claim)
+        if len(rows) < claim.threads + claim.coroutines and self._has_made_due():
+            coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
+            threads = claim.threads - len(rows) + coroutines
+            rows += self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
+        return rows
+
+    def make_due(self, limit: int) -> int:
+        """Let up to ``limit`` jobs be due that are to be run at once and seem to be of the future; return how many."""
+        id_now = first_id(utcnow())
+        if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
+            return 0
+        return len(self.write(self.sql(MAKE_DUE), now=0, id_now=id_now, limit=limit))
+
+    def _has_made_due(self) -> bool:
+        if time.monotonic() < self._next_look:
+            return False
+        count = self.make_due(AHEAD_BATCH)
+        if count < AHEAD_BATCH:
+            self._next_look = time.monotonic() + LOOK_AHEAD_EVERY
+        return count > 0
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement; return its rows, if it has any."""
+        values = {name: self.value(given) if name in MOMENTS else given for name, given in parameters.items()}
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, {"alias": self.alias, **values})
+            return cursor.fetchall() if cursor.description else []
+
+    def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
+        """Whether the engine has undone a transaction because of others, and would have it tried again."""
+        return False
+
+    def sql(self, template: str, **fragments: str) -> str:
+        """Return the text of a statement."""
+        key = (template, *fragments.values())
+        if key not in self._texts:
+            text, names = template, self.names | fragments
+            while "{" in text:  # a fragment may have names in it
+                text = text.format(**names)
+            self._texts[key] = text
+        return self._texts[key]
+
+    def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
+        """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
+        return condition_of(claim, self.names, self.contains)
+
+    def wanted_lines(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the fragments for ``lines`` that lead to the queues and tags of ``claim``, and their parameters."""
+        condition, parameters = self.wanted(claim)
+        shape, words = line_fragments_of(claim, self.tag_of_word)
+        return shape | {"wanted": condition}, parameters | words
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What stands for the names in braces. Made at first use, because models are not there any earlier."""
+        quote = self.connection.ops.quote_name
+        try:
+            model = apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
+        except LookupError:
+            raise LocoConfigurationError(
+                f"TASKS[{self.alias!r}] keeps its jobs in the database, but 'django_loco' is not in INSTALLED_APPS. "
+                "Add it, and run manage.py migrate."
+            ) from None
+        kinds = {field.name: field.get_internal_type() for field in model.concrete_fields}
+        names = {field.name: quote(str(field.column)) for field in model.concrete_fields}
+        read = {name: self.read(column, kinds[name]) for name, column in names.items()}
+        names |= {moment: self.at(moment) for moment in MOMENTS}
+        names |= {
+            "tag": quote("tag"),
+            "job_id": quote("job_id"),
+            "waiting_tag": quote("django_loco_waiting_tag"),
+            "job": quote(model.db_table),
+            "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
+            "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
+            "due_at_read": read["due_at"],
+            "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
+            "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
+            "now_read": self.read(self.at("now"), "DateTimeField"),
+            "random_text": self.random_text,
+            "id_apart": self.id_apart.format(names["id"]),
+            "by_index": self.by_index,
+            "few_marks": self.few.format("CAST(marks.mark AS text)"),
+            "few_told": self.few.format("told.queue_name"),
+            "few_lines": self.few.format("lines.queue_name"),
+            "skip_locked": self.skip_locked,
+            "plain": self.plain,
+            "id_now": self.id_now,
+            "suspect": f"{names['lost']} >= {SUSPECT}",
+        }
+        shared = {"levels": LEVELS, "due_in_level": DUE_IN_LEVEL, "claimed": CLAIMED, "fence": self.fence}
+        shared["series_of_key"] = SERIES_OF_KEY
+        return names | {name: text.format(**names) for name, text in shared.items()}
+
+
+def is_due(run_after: Iterable[datetime | None]) -> bool:
+    """Whether one of these times has come; ``None`` always has."""
+    now = utcnow()
+    return any(moment is None or moment <= now for moment in run_after)
+
+
+def ids(rows: Iterable[Row]) -> set[str]:
+    """Return the job ids in the first column."""
+    return {row[0] if isinstance(row[0], str) else row[0].hex for row in rows}
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    job, after = outcome.job, outcome.changes()
+    return {
+        "id": job.id,
+        "token": job.token,
+        "status": outcome.status.value,
+        "run_after": text_of_time(after["run_after"]),
+        "due_at": text_of_time(outcome.run_after) if outcome.status == READY else None,
+        "finished_at": text_of_time(after["finished_at"]),
+        "worker_ids": text_of_workers(after["worker_ids"]),
+        "errors": text_of_errors(after["errors"]),
+        "lost": after["lost"],
+        "return_value": outcome.return_value,
+    }

@@ -1,0 +1,47 @@
+"""The engines that can keep jobs."""
+
+from __future__ import annotations
+
+from django.db import connections
+from django.utils.connection import ConnectionDoesNotExist
+from django.utils.module_loading import import_string
+
+from ...exceptions import LocoConfigurationError
+from ..listener import Waiter
+from .dialect import Store
+
+#: The engines by what Django calls their vendor: how they store and how they wait.
+ENGINES = {
+    "sqlite": (
+        "django_loco.queues.database.sqlite.dialect.SQLiteStore",
+        "django_loco.queues.database.sqlite.listener.SQLiteWaiter",
+    ),
+    "postgresql": (
+        "django_loco.queues.database.postgres.dialect.PostgresStore",
+        "django_loco.queues.database.postgres.listener.PostgresWaiter",
+    ),
+}
+
+
+def engine_of(alias: str, database: str) -> tuple[type[Store], type[Waiter]]:
+    """Return how the engine of ``database`` stores and waits. Raises ``LocoConfigurationError``."""
+    try:
+        vendor = connections[database].vendor
+    except ConnectionDoesNotExist as error:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}]['OPTIONS']['database'] is {database!r}, which is not in DATABASES."
+        ) from error
+    if vendor not in ENGINES:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], whose engine is {vendor}; it "
+            "must be SQLite or PostgreSQL. Name such a database in OPTIONS['database'], or choose another "
+            "OPTIONS['queue']."
+        )
+    try:
+        store, waiter = (import_string(path) for path in ENGINES[vendor])
+    except ImportError as error:
+        raise LocoConfigurationError(
+            f"TASKS[{alias!r}] keeps its jobs in PostgreSQL, which needs psycopg 3 ({error}): "
+            'pip install "django-loco[postgres]".'
+        ) from error
+    return store, waiter

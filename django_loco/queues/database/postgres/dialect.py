@@ -1,0 +1,235 @@
+"""The database queue on PostgreSQL.
+
+Several machines share it, so leases and due times are judged by its clock. A job to be run at once is due when it
+arrives or when the enqueuing machine says, whichever is earlier: one whose clock is ahead does not delay its jobs.
+
+Workers pass over rows that another one is about to take (``SKIP LOCKED``) instead of queueing up for them. Where
+several held jobs are written at once they are locked in the order of their ids, as a finish and a renewal that meet
+might otherwise each wait for the other.
+
+Enqueuing wakes workers with ``NOTIFY``, see ``postgres_wait``.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ....core.job import Job
+from ...base import Claim
+from ...rows import COLUMNS, TIMES, Row, row_of
+from ...timeouts import heeding
+from ..dialect import HELD as KEPT
+from ..dialect import Store, ids, is_due
+from ..lines import best_of
+from .lines import CLAIM_BEST, FEW, LINE, MORE, MORE_OF_LINE, NEWEST
+from .listener import Debounce, channel_of, text_of
+
+#: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
+CONFLICT = ("40001", "40P01")
+#: How often a statement that met one is run again, and seconds before the second time; then they double.
+CONFLICTS, PAUSE = 8, 0.005
+
+#: The types of fields that are not text.
+TYPES = {"id": "uuid", "priority": "smallint", "is_async": "boolean", "lost": "smallint"}
+
+INSERT = """
+    INSERT INTO {job} ({inserted}, {due_at})
+    SELECT {values},
+        coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp()))
+    FROM json_to_recordset(%(told)s::json) AS told ({typed})
+    ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
+    RETURNING {id}
+"""
+#: ``MATERIALIZED`` keeps the planner from choosing twice, the array from reading the whole table to find what was
+#: chosen, and the inner limit, which the outer ones would make up for, from expecting millions of rows. The levels
+#: come first in the join, and in their order, because what is joined to them depends on them.
+CLAIM = """
+    WITH RECURSIVE levels (is_async, priority) AS ({levels}),
+    chosen AS MATERIALIZED (
+        SELECT best.chosen_id
+        FROM (VALUES (FALSE, %(threads)s), (TRUE, %(coroutines)s)) AS kinds (is_async, room)
+        CROSS JOIN LATERAL (
+            SELECT next.chosen_id
+            FROM levels
+            CROSS JOIN LATERAL (
+                SELECT {id} AS chosen_id FROM {job} WHERE {due_in_level} {wanted}
+                ORDER BY {due_at}, {id} LIMIT %(room)s
+                FOR UPDATE SKIP LOCKED
+            ) AS next
+            WHERE levels.is_async = kinds.is_async
+            LIMIT kinds.room
+        ) AS best
+    )
+    UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
+"""
+#: Not by the functions for JSON: one text that is none would make them fail for all rows. What looks like a key inside
+#: a traceback has backslashes before its quotes.
+LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
+#: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
+READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
+    THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
+#: By the server's clock, which judges due times, and not by that of this machine, which makes ids.
+ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
+HELD = """
+    SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
+    JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
+"""
+LOCKED = f"{HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
+#: A row that somebody has locked is passed over, so that it does not cost the worker all its other leases. Nobody can
+#: rescue it meanwhile, and the next renewal comes soon.
+EXTEND = """
+    WITH free AS MATERIALIZED ({held} FOR UPDATE OF mine SKIP LOCKED),
+    renewed AS (UPDATE {job} SET {lease_until} = {until} FROM free WHERE {job}.{id} = free.id)
+    {held}
+"""
+NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel)s, %(window)s)) FROM changed"
+NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
+
+
+class PostgresStore(Store):
+    """Statements for PostgreSQL 14 or later."""
+
+    random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
+    contains: ClassVar[str] = "strpos"
+    id_now: ClassVar[str] = ID_NOW
+    last_error: ClassVar[str] = LAST_ERROR
+    tag_of_word: ClassVar[str] = "%({})s"
+    few: ClassVar[str] = FEW
+    is_in: ClassVar[str] = "= ANY (ARRAY({}))"
+    id_apart: ClassVar[str] = "CAST({} AS text)"
+    newest_of_lines: ClassVar[str] = NEWEST
+    skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, alias: str, database: str) -> None:
+        """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
+        super().__init__(alias, database)
+        self._debounce = Debounce()
+        self._channel = channel_of(alias)
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """The calling thread's connection, given up when the thread's patience ends."""
+        return heeding(super().connection)
+
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
+        rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
+        return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), told=json.dumps(rows)))
+
+    def claim_of_all(self, claim: Claim) -> list[Row]:
+        """Take due jobs in one statement."""
+        wanted, parameters = self.wanted(claim)
+        room = max(claim.threads, claim.coroutines)
+        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self._told(claim), **parameters)
+
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Take the best candidates. If others have taken all of them, look at more."""
+        sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a line of each tag
+        room, best = max(claim.threads, claim.coroutines), _best(claim, found, copies)
+        for more in MORE:
+            told = json.dumps([dict(zip(LINE, line, strict=True)) for line in best])
+            number = {"entries": room + max(MORE_OF_LINE, more // len(best)), "candidates": (room + more) * copies}
+            if rows := self.execute(sql, lines=told, **number, **self._told(claim), **parameters):
+                return rows
+            best = found
+        return []
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(seconds)
+
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
+        """Run a statement that returns ids, with a notification if it ``wakes`` workers and none is under way."""
+        if not wakes:
+            return self.execute(sql, **parameters)
+        # In a transaction PostgreSQL sends equal notifications once, at the commit, whose time we do not know.
+        if not self.connection.get_autocommit():
+            return self._notifying(sql, 0, **parameters)
+        if window := self._debounce.begin():
+            try:
+                return self._notifying(sql, window, **parameters)
+            except BaseException:
+                self._debounce.forget()
+                raise
+        rows = self.execute(sql, **parameters)
+        if window := self._debounce.begin():  # The statement has outlasted the window that it relied on.
+            self.execute(NOTIFY, channel=self._channel, window=text_of(window))
+        return rows
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement. Outside of a transaction it is run again when others were in its way.
+
+        That happens in projects that have chosen ``REPEATABLE READ`` or ``SERIALIZABLE``.
+        """
+        for number in range(CONFLICTS):
+            try:
+                return super().execute(sql, **parameters)
+            except OperationalError as error:
+                if not self.is_conflict(error) or not self.connection.get_autocommit():
+                    raise
+            time.sleep(random.random() * PAUSE * 2**number)  # noqa: S311 - jitter
+        return super().execute(sql, **parameters)
+
+    def is_conflict(self, error: OperationalError) -> bool:
+        """Whether PostgreSQL has undone a transaction because of others, and would have it tried again."""
+        return getattr(error.__cause__, "sqlstate", None) in CONFLICT
+
+    def held(self, fields: Sequence[str]) -> str:
+        """Return the jobs in the list that are held under their tokens, locked."""
+        shown = ", ".join(f"{_value(field, 'told.')} AS {field}" for field in fields)
+        return self.sql(LOCKED, fields=shown, typed=_typed(fields))
+
+    def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases in one statement that waits for nobody."""
+        told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+        held = self.sql(HELD, fields="told.id", typed=_typed(KEPT))
+        return ids(self.write(self.sql(EXTEND, held=held), told=told, until=lease))
+
+    def at(self, moment: str) -> str:
+        """Return the time by the database's clock, as of this statement rather than this transaction."""
+        return f"(statement_timestamp() + make_interval(secs => %({moment})s))"
+
+    def value(self, seconds: float) -> float:
+        """Return the distance from now."""
+        return seconds
+
+    def read(self, column: str, kind: str) -> str:
+        """Return times without a zone, in UTC; otherwise they would come in the zone of the connection."""
+        return READ_TIME.format(column=column) if kind == "DateTimeField" else column
+
+    @cached_property
+    def _insert(self) -> str:
+        inserted = ", ".join(self.names[column] for column in COLUMNS)
+        return self.sql(INSERT, inserted=inserted, values=", ".join(map(_value, COLUMNS)), typed=_typed(COLUMNS))
+
+    def _told(self, claim: Claim) -> dict[str, Any]:
+        room = {"threads": claim.threads, "coroutines": claim.coroutines}
+        lease = {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
+        return room | lease
+
+    def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
+        told = {"channel": self._channel, "window": text_of(window)}
+        return self.execute(self.sql(NOTIFYING, sql=sql), **told, **parameters)
+
+
+def _best(claim: Claim, found: Sequence[Row], copies: int) -> Sequence[Row]:
+    of_threads, of_coroutines = ([line for line in found if line[0] is kind] for kind in (False, True))
+    return [*best_of(of_threads, claim.threads * copies), *best_of(of_coroutines, claim.coroutines * copies)]
+
+
+def _typed(fields: Sequence[str]) -> str:
+    times = (*TIMES, "due_at")
+    return ", ".join(f"{field} {'timestamp' if field in times else TYPES.get(field, 'text')}" for field in fields)
+
+
+def _value(field: str, source: str = "") -> str:
+    return f"{source}{field} AT TIME ZONE 'UTC'" if field in TIMES or field == "due_at" else f"{source}{field}"

@@ -1,0 +1,299 @@
+"""The durable queue: a table in SQLite or PostgreSQL.
+
+An enqueue is part of the transaction that is open on the calling thread's connection: the job is there when the
+data it works on is, and is not if that is rolled back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from weakref import WeakSet
+
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connections,
+    transaction,
+)
+
+from ...core.compat import TaskResultStatus
+from ...core.job import Job, JobSummary, Outcome
+from ...exceptions import QueueRefused, QueueUnavailable
+from ...log.safe import get_logger
+from ..base import MOMENT, Claim, Queue, status_of
+from ..listener import Waiter
+from ..rows import Row
+from ..timeouts import limited
+from ..unreadable import log, outcomes_of, split
+from .dialect import Store
+from .engines import engine_of
+from .migrated import migrate_command
+from .overview import counts_by_queue, newest, oldest_due_times
+from .registry import DatabaseRegistry
+from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
+from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER
+
+logger = get_logger("django_loco.queues")
+
+#: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
+KEY_MEMORY = 3600.0
+#: Seconds that a rescue may wait for its turn to write, or that the wall clock may leap by meanwhile. After more than
+#: that it frees nothing: the heartbeats of live workers waited as long, and what seems expired may be theirs.
+HELD_UP = 0.5
+#: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
+NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
+#: More than there are jobs.
+NO_LIMIT = 2**62
+
+
+class DatabaseQueue(Queue):
+    """Jobs in the table of ``models.StoredJob``.
+
+    ``OPTIONS`` that it takes:
+
+    ``database``
+        the alias in ``DATABASES`` whose database has the table ("default").
+
+    Many processes and machines may use it at once. It handles only jobs enqueued through its own alias of
+    ``TASKS``, so that several may share the table. A once-key is known as long as its job is, and that is for an hour
+    after its end at least, however soon results are pruned.
+    """
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
+        super().__init__(alias, options)
+        self._database = str(options.get("database", "default"))
+        store, waiter = engine_of(alias, self._database)
+        self._store: Store = store(alias, self._database)
+        self._waiter_class = waiter
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._waiters: WeakSet[Waiter] = WeakSet()
+        self._interrupts = 0
+
+    @property
+    def database(self) -> str:
+        """The alias in ``DATABASES``."""
+        return self._database
+
+    @property
+    def registry(self) -> DatabaseRegistry:
+        """The workers that take jobs from it, on all machines."""
+        return DatabaseRegistry(self._run)
+
+    def clock(self) -> float:
+        """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
+        with self._reached():
+            return self._store.clock()
+
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs as part of the caller's transaction, if one is open."""
+        if not jobs:
+            return []
+        with self._reached():
+            stored = self._store.insert(jobs)
+        return [job for job in jobs if job.id in stored]
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first."""
+        with self._reached():
+            rows = self._store.take(claim)
+        jobs, unreadable = split(in_order(rows))
+        if unreadable:
+            self._fail(unreadable)
+        return jobs
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended; return the ids refused."""
+        with self._reached():
+            return {outcome.job.id for outcome in outcomes} - self._store.settle(outcomes)
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids no longer held."""
+        with self._reached():
+            return {job.id for job in jobs} - self._store.extend(jobs, lease)
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        with self._reached():
+            sql = self._store.sql(CHECKPOINT)
+            return bool(self._store.write(sql, id=job.id, token=job.token, text=text))
+
+    def answers(self) -> bool:
+        """Return whether the database stores a small change, without waiting for others that write.
+
+        A row that comes and goes in one transaction is written to the disk: a full disk takes nothing that is new, but
+        it does let a statement pass that finds nothing to change.
+        """
+        probe = f"probe:{secrets.token_hex(8)}"
+        try:
+            with self._explained(), limited(MOMENT), self._store.hurried(), transaction.atomic(using=self._database):
+                self._run(REGISTER, worker_id=probe, info="", now=0)
+                self._run(UNREGISTER, worker_id=probe)
+        except QueueUnavailable as error:
+            logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
+            return False
+        return True
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free jobs whose lease has run out."""
+        with self._reached():
+            if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
+                return []
+            try:
+                jobs, unreadable = split(self._rescue(limit))
+            except OperationalError as error:
+                if self._store.is_conflict(error):
+                    return []  # Others are about it.
+                raise
+        log(self.alias, unreadable)
+        return jobs
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        with self._reached():
+            return self._store.suspects(claim)
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is there."""
+        try:
+            digits = UUID(job_id).hex
+        except ValueError:
+            return None
+        return next(map(shown_job_of, self._run(GET, id=digits)), None)
+
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
+        """Return jobs of a series, the newest first."""
+        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, the newest first."""
+        with self._reached():
+            return [shown_job_of(row) for row in newest(self._store, status_of(status), limit)]
+
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
+        most = NO_LIMIT if limit is None else limit
+        with self._reached():
+            counts = counted(counts_by_queue(self._store, most))
+        return {of: min(number, most) for of, number in counts.items() if number}
+
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due."""
+        with self._reached():
+            rows = oldest_due_times(self._store, queues)
+        return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Delete finished jobs, those with a once-key after an hour at the earliest."""
+        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY), limit=limit))
+
+    def clear(self) -> None:
+        """Delete every job of this alias."""
+        self._run(CLEAR)
+        self._run(CLEAR_WORKERS)
+
+    def wait(self, timeout: float) -> bool:
+        """Block until another process or thread has stored something; deferred jobs do not end it."""
+        waiter = self._waiter()
+        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
+        if interrupts != self._interrupts:
+            return False
+        try:
+            with self._explained():
+                return waiter.wait(timeout)
+        except QueueUnavailable:
+            waiter.close()
+            raise
+
+    def interrupt(self) -> None:
+        """End every ``wait``, and the next one of a thread that is about to."""
+        with self._lock:
+            self._interrupts += 1
+            for waiter in self._waiters:
+                waiter.interrupt()
+
+    def close(self) -> None:
+        """Close the calling thread's connections to the database, unless it is in a transaction."""
+        if hasattr(self._local, "waiter"):
+            self._local.waiter.close()
+        connection = connections[self._database]
+        if not connection.in_atomic_block:
+            connection.close()
+
+    def _rescue(self, limit: int) -> Sequence[Job]:
+        began, clock = time.monotonic(), time.time()
+        with transaction.atomic(using=self._database, savepoint=False):
+            if time.monotonic() - began > HELD_UP:
+                return []
+            # However long this takes: what is renewed meanwhile is not settled below.
+            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
+            if abs(time.time() - clock - (time.monotonic() - began)) > HELD_UP:
+                return []
+            freed = self._store.settle_expired(outcomes)
+        return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
+
+    def _fail(self, unreadable: Sequence[Job]) -> None:
+        """Let fetched jobs fail that cannot be run. If that cannot be stored now, ``rescue`` does it later."""
+        try:
+            self.finish(outcomes_of(self.alias, unreadable))
+        except QueueUnavailable:
+            logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
+
+    def _run(self, template: str, **given: Any) -> Sequence[Row]:
+        with self._reached():
+            return self._store.execute(self._store.sql(template), **given)
+
+    def _waiter(self) -> Waiter:
+        if not hasattr(self._local, "waiter"):
+            self._local.waiter = self._waiter_class(self.alias, self._database)
+            with self._lock:
+                self._waiters.add(self._local.waiter)
+        waiter: Waiter = self._local.waiter
+        return waiter
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Leave the caller's transaction in a state that cannot be committed, should a statement in it fail."""
+        with self._explained(), transaction.mark_for_rollback_on_error(using=self._database):
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueRefused``."""
+        try:
+            with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
+                yield
+        except transaction.TransactionManagementError:
+            raise  # The caller's transaction was broken before.
+        except (DataError, IntegrityError) as error:
+            raise QueueRefused(f"{self._where}which refuses this: {error}") from error
+        except (DatabaseError, InterfaceError) as error:
+            self._drop_lost_connection()
+            raise QueueUnavailable(self._explanation(error)) from error
+
+    def _drop_lost_connection(self) -> None:
+        """Let the next call connect anew. A transaction that is open is its owner's to end."""
+        connection = connections[self._database]
+        if connection.autocommit and connection.errors_occurred and not connection.is_usable():
+            connection.close()
+
+    def _explanation(self, error: DatabaseError | InterfaceError) -> str:
+        said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
+        if any(sign in said for sign in NO_TABLE):
+            return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self._database)}."
+        return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
+
+    @property
+    def _where(self) -> str:
+        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self._database!r}], "

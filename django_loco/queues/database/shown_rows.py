@@ -1,0 +1,116 @@
+"""Rows as they are shown: what can be read of them, whatever else somebody has written into the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ...core.compat import TaskResultStatus
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
+from ..rows import (
+    COLUMNS,
+    STATUSES,
+    TIMES,
+    TYPES,
+    Row,
+    errors_of,
+    id_of,
+    job_of,
+    options_of,
+    time_of,
+    words_of,
+    workers_of,
+)
+from ..unreadable import EPOCH, NOT_OURS, record_of
+
+#: What the table is called in the error of a job that cannot be read.
+TABLE = "django_loco_job"
+#: The columns of which a ``JobSummary`` is made, beside the last error.
+SUMMARY = ("id", "key", "status", "run_after", "enqueued_at", "finished_at")
+
+
+def shown_job_of(row: Sequence[Any]) -> Job:
+    """Return the job that ``row`` holds, or what can be read of it: see ``unreadable``."""
+    try:
+        return job_of(row)
+    except NOT_OURS:
+        return _unreadable(row)
+
+
+def summary_of(row: Sequence[Any]) -> JobSummary:
+    """Return the summary of a job of which ``row`` holds ``SUMMARY`` and the class of its last error."""
+    job_id, key, status, run_after, enqueued_at, finished_at, error = row
+    return JobSummary(
+        id=id_of(job_id),
+        key=key,
+        status=stored_status(status),
+        run_after=readable_time(run_after),
+        enqueued_at=readable_time(enqueued_at) or EPOCH,
+        finished_at=readable_time(finished_at),
+        error=error if isinstance(error, str) and status != SUCCESSFUL.value else "",
+    )
+
+
+def _unreadable(row: Sequence[Any]) -> Job:
+    fields: dict[str, Any] = {"enqueued_at": EPOCH, "status": FAILED}
+    problems = []
+    for column, value, kind in zip(COLUMNS, row, TYPES, strict=False):
+        try:
+            fields[column] = _read(column, value, kind)
+        except NOT_OURS as error:
+            problems.append(f"{column}: {type(error).__name__}: {error}")
+    where = f"the table {TABLE}, job {row[0]} of {row[2]}"
+    job = Job(**fields | {"id": fields.get("id", str(row[0])), "task_path": UNREADABLE})
+    if job.status in (READY, RUNNING):
+        return replace(job, errors=(*job.errors, record_of(TypeError("; ".join(problems)), where)))
+    return job
+
+
+def _read(column: str, value: Any, kind: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"it is {type(value).__name__}")
+    return _READERS[column](value) if column in _READERS else value
+
+
+def readable_time(stored: Any) -> datetime | None:
+    """Return ``time_of``, or ``None`` if that cannot be read either."""
+    try:
+        return time_of(stored)
+    except (*NOT_OURS, AttributeError):
+        return None
+
+
+def stored_status(stored: Any) -> TaskResultStatus:
+    """Return a stored status. One that cannot be read counts as ``FAILED``: nobody runs such a job."""
+    return STATUSES.get(stored, FAILED)
+
+
+def in_order(rows: Iterable[Row]) -> list[Job]:
+    """Return the jobs that ``rows`` hold, whose last column is ``due_at``, in the order in which they are to run."""
+    jobs = [(shown_job_of(row), readable_time(row[-1])) for row in rows]
+    jobs.sort(key=lambda pair: (-pair[0].priority, pair[1] or pair[0].due_at, pair[0].id))
+    return [job for job, _ in jobs]
+
+
+def counted(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
+    """Return the numbers in ``rows`` of a queue's name, a status and a number."""
+    counts: Counter[tuple[str, TaskResultStatus]] = Counter()
+    for queue_name, status, number in rows:
+        counts[str(queue_name), stored_status(status)] += number
+    return dict(counts)
+
+
+#: What reads the columns that are not taken as they are.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "id": id_of,
+    "is_async": bool,
+    "tags": words_of,
+    "options": options_of,
+    "status": STATUSES.__getitem__,
+    "worker_ids": workers_of,
+    "errors": errors_of,
+    **dict.fromkeys(TIMES, time_of),
+}

@@ -1,0 +1,317 @@
+"""The database queue on SQLite, and how SQLite is set up for it.
+
+SQLite has one writer at a time. What keeps many processes from seeing "database is locked" is ``tune``:
+
+1. WAL: readers never wait for the writer, nor it for them.
+2. Transactions begin with ``BEGIN IMMEDIATE``. One that first reads and then writes cannot wait its turn in the middle:
+   what it has read may be outdated by then, so SQLite refuses at once, however long the time-out. Taking the turn at
+   the start, it waits.
+3. Who waits, does so for up to 20 seconds.
+
+A worker without work only reads. What it writes, it writes in transactions of well under a millisecond.
+
+Durability: an enqueue is as durable as the project's own writes (``PRAGMA synchronous``, by default FULL: it is on
+the disk before it returns). Claims and outcomes are written with NORMAL, which does not wait for the disk each time: a
+power cut may then take back the last of them, so that these jobs run once more, which "at least once" allows. None is
+lost, and the kill of a process takes back nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from ....conf import DEFAULT_MODE
+from ....core.compat import task_backends
+from ....core.job import Job, utcnow
+from ....exceptions import LocoConfigurationError
+from ....log.safe import get_logger
+from ... import BUILT_IN, DEFAULT
+from ...base import MOMENT, Claim
+from ...rows import COLUMNS, Row, row_of, stored_time
+from ..dialect import Store
+from ..lines import best_of
+from .lines import CLAIM_BEST, NEWEST
+
+#: The first one with ``RETURNING``.
+OLDEST = (3, 35)
+BUSY_MILLISECONDS = 20_000
+NORMAL = 1
+#: Seconds between two looks whether the file is still the one that was opened.
+LOOK_EVERY = 1.0
+
+INSERT = """
+    INSERT INTO {job} ({inserted}) VALUES ({marks})
+    ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
+"""
+DUE_LEVELS = """
+    WITH RECURSIVE levels (is_async, priority) AS ({levels})
+    SELECT is_async, priority FROM levels WHERE EXISTS (SELECT 1 FROM {job} WHERE {due_in_level} {wanted})
+"""
+CLAIM = """
+    UPDATE {job} SET {claimed} WHERE rowid IN (
+        SELECT rowid FROM {job}
+        WHERE {backend} = %(alias)s AND {is_async} = %(is_async)s AND {status} = 'READY'
+        AND {priority} = %(priority)s AND {due_at} <= {now} {wanted}
+        ORDER BY {due_at}, {id} LIMIT %(room)s)
+    RETURNING {columns}
+"""
+LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
+HELD = "SELECT {fields} FROM json_each(%(told)s)"
+
+logger = get_logger(__name__)
+
+
+class SQLiteStore(Store):
+    """Statements for SQLite. The clock is this machine's, which no other one shares the file with."""
+
+    random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
+    contains: ClassVar[str] = "instr"
+    plain: ClassVar[str] = "+"
+    last_error: ClassVar[str] = LAST_ERROR
+    by_index: ClassVar[str] = "INDEXED BY {index}"
+    id_apart: ClassVar[str] = "+{}"
+    newest_of_lines: ClassVar[str] = NEWEST
+    tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
+    fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
+
+    def __init__(self, alias: str, database: str) -> None:
+        """Raises ``LocoConfigurationError`` if Python was built with an older SQLite."""
+        super().__init__(alias, database)
+        connection: Any = self.connection
+        found = connection.Database
+        if found.sqlite_version_info < OLDEST:
+            raise LocoConfigurationError(
+                f"TASKS[{alias!r}] keeps its jobs in DATABASES[{database!r}], for which SQLite {found.sqlite_version} "
+                "is too old; it must be 3.35 or later. Upgrade it, or use PostgreSQL."
+            )
+
+    @property
+    def connection(self) -> Any:
+        """The calling thread's connection, to the file that is at its path now."""
+        connection = super().connection
+        close_if_replaced(connection)
+        return connection
+
+    def insert(self, jobs: Sequence[Job]) -> set[str]:
+        """Store new jobs in one transaction."""
+        together = transaction.atomic(using=self.database, savepoint=False) if len(jobs) > 1 else nullcontext()
+        with together, self.connection.cursor() as cursor:
+            keyless = [job for job in jobs if job.key is None]
+            cursor.executemany(self._insert, [_new_row(job) for job in keyless])
+            stored = {job.id for job in keyless}
+            for job in jobs:
+                if job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
+                    stored.add(job.id)
+        return stored
+
+    def claim_of_all(self, claim: Claim) -> list[Row]:
+        """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
+        wanted, parameters = self.wanted(claim)
+        room = {False: claim.threads, True: claim.coroutines}
+        due = self.execute(self.sql(DUE_LEVELS, wanted=wanted), now=claim.ahead, **parameters)
+        levels = [(bool(is_async), priority) for is_async, priority in due if room[bool(is_async)] > 0]
+        if not levels:
+            return []
+        sql = self.sql(CLAIM, wanted=wanted)
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time()}
+        rows: list[Row] = []
+        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+            for is_async, priority in levels:
+                level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
+                taken = self.execute(sql, now=claim.ahead, until=claim.lease, **level, **parameters)
+                room[is_async] -= len(taken)
+                rows += taken
+        return rows
+
+    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+        """Take the best of both kinds of jobs."""
+        sql = self.sql(CLAIM_BEST, **shape)
+        copies = max(1, len(claim.tags or ()))  # a job is in a line of each of its tags
+        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
+        rows: list[Row] = []
+        with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
+            for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
+                if of_kind := [line for line in found if line[0] == is_async]:
+                    told = {
+                        "lines": json.dumps(best_of(of_kind, room * copies)),
+                        "room": room,
+                        "entries": room * copies,
+                    }
+                    rows += self.execute(sql, now=claim.ahead, **told, **parameters)
+        return rows
+
+    def execute(self, sql: str, **parameters: Any) -> list[Row]:
+        """Run a statement; a text in its rows that is not UTF-8 is left as bytes, rather than all rows lost."""
+        self.connection.ensure_connection()
+        raw = self.connection.connection
+        factory, raw.text_factory = raw.text_factory, _text
+        try:
+            return super().execute(sql, **parameters)
+        finally:
+            raw.text_factory = factory
+
+    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
+        """Write without waiting for the disk. Who waits for jobs sees any change of the file."""
+        with self._relaxed():
+            return self.execute(sql, **parameters)
+
+    def held(self, fields: Sequence[str]) -> str:
+        """Return a row for each object in the list."""
+        return HELD.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
+
+    def at(self, moment: str) -> str:
+        """Return the parameter itself."""
+        return f"%({moment})s"
+
+    def wall_time(self) -> str:
+        """Return the time now as it is stored."""
+        return self.value(0)
+
+    def value(self, seconds: float) -> str:
+        """Return the time as it is stored, so that texts are compared."""
+        return stored_time(utcnow() + timedelta(seconds=seconds))
+
+    def read(self, column: str, kind: str) -> str:
+        """Return times as they are stored, past the converters that Django has installed."""
+        return f"CAST({column} AS TEXT)" if kind == "DateTimeField" else column
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Set the time-out for locks to ``MOMENT`` in here."""
+        connection = self.connection
+        connection.ensure_connection()
+        raw = connection.connection
+        (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+        raw.execute(f"PRAGMA busy_timeout = {min(before, round(1000 * MOMENT))}")
+        try:
+            yield
+        finally:
+            if connection.connection is raw:  # else it was given up
+                raw.execute(f"PRAGMA busy_timeout = {before}")
+
+    @cached_property
+    def _insert(self) -> str:
+        columns = (*COLUMNS, "due_at")
+        inserted = ", ".join(self.names[column] for column in columns)
+        return self.sql(INSERT, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
+
+    @contextmanager
+    def _relaxed(self) -> Iterator[None]:
+        """Write without waiting for the disk in here. Raises what Django makes of the engine's errors."""
+        connection = self.connection
+        with connection.wrap_database_errors:
+            level = _begin_to_relax(connection)
+        try:
+            yield
+        finally:
+            if level is not None:
+                _insist_again(connection, level)
+
+
+def _begin_to_relax(connection: Any) -> int | None:
+    """Return the level of ``synchronous`` to go back to; ``None`` if it was left as it is."""
+    connection.ensure_connection()
+    raw = connection.connection
+    (level,) = raw.execute("PRAGMA synchronous").fetchone()
+    if raw.in_transaction or level <= NORMAL or raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        return None
+    raw.execute("PRAGMA synchronous = NORMAL")
+    return int(level)
+
+
+def _insist_again(connection: Any, level: int) -> None:
+    """Set ``synchronous`` back, or else give the connection up: the project's own writes have to reach the disk."""
+    try:
+        with connection.wrap_database_errors:
+            connection.connection.execute(f"PRAGMA synchronous = {level}")
+    except DatabaseError:
+        logger.warning("A connection to %s is closed", connection.settings_dict["NAME"], exc_info=True)
+        connection.close()
+
+
+def _text(stored: bytes) -> str | bytes:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return stored
+
+
+def _new_row(job: Job) -> Row:
+    # A clock that was set back meanwhile does not delay a job that is to run at once.
+    return (*row_of(job), stored_time(job.run_after or min(job.enqueued_at, utcnow())))
+
+
+def tune(*, connection: Any, **kwargs: Any) -> None:
+    """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
+
+    What the project chose itself in ``DATABASES`` stays: ``timeout``, ``transaction_mode`` or a pragma in
+    ``init_command``.
+    """
+    if connection.vendor != "sqlite" or connection.alias not in served():
+        return
+    connection.loco_file = _identity(connection)
+    chosen = connection.settings_dict["OPTIONS"]
+    if "transaction_mode" not in chosen:
+        connection.transaction_mode = "IMMEDIATE"
+    commands = str(chosen.get("init_command", "")).lower()
+    if "timeout" not in chosen and "busy_timeout" not in commands:
+        connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    if "journal_mode" not in commands and not connection.is_in_memory_db():
+        _switch_to_wal(connection)
+
+
+def close_if_replaced(connection: Any) -> None:
+    """Close a connection whose file was deleted or replaced, unless it is in a transaction; look once a second."""
+    opened = getattr(connection, "loco_file", None)
+    if opened is None or connection.connection is None or connection.in_atomic_block:
+        return
+    looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
+    if now - looked_at < LOOK_EVERY:
+        return
+    connection.loco_looked_at = now
+    if _identity(connection) != opened:
+        logger.warning("%s was deleted or replaced; the new file is used", connection.settings_dict["NAME"])
+        connection.close()
+
+
+def _identity(connection: Any) -> tuple[int, int] | None:
+    """Return what tells the file at the path of ``connection`` from others; ``None`` if there is none."""
+    if connection.is_in_memory_db():
+        return None
+    try:
+        found = Path(connection.settings_dict["NAME"]).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def served() -> set[str]:
+    """Return the aliases in ``DATABASES`` in which queues of this project keep their jobs."""
+    every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
+    return {
+        options.get("database", "default")
+        for backend, options in every
+        if not backend.startswith(("django.", "django_tasks."))
+        and options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE)) == "BackgroundQueue"
+        and options.get("queue", DEFAULT) in ("database", BUILT_IN["database"])
+    }
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """The file remembers it, so this is done once in its life; it needs a moment in which nobody uses the file."""
+    try:
+        connection.connection.execute("PRAGMA journal_mode = WAL")
+    except connection.Database.OperationalError:
+        logger.warning(
+            "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
+        )

@@ -1,0 +1,123 @@
+"""The once-keys of a memory queue, claimed in one file by all processes of a project on one machine.
+
+Jobs in memory belong to one process, but four processes of a server that all have a scheduler must not run a
+schedule four times over. So a key is claimed before its job is stored: whoever gets the row in first has the job.
+
+The file is a small database of SQLite of its own, beside the files of ``spool``. It is opened for each claim and closed
+again: nothing has to survive a fork, a file that somebody has deleted is made anew, and what a killed process held
+(a lock, half a transaction) the system and SQLite take back at once. Nothing waits for the disk, so a power cut may
+spoil the file; it is then begun anew, as are the jobs, which were in memory.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from ...exceptions import QueueUnavailable
+from ...log.safe import get_logger
+from .private_files import FILE, make_folder, require_file
+
+logger = get_logger(__name__)
+
+#: Seconds that a claim waits for those of other processes.
+PATIENCE = 5.0
+#: Seconds between two deletions of old keys by one process.
+PRUNE_EVERY = 600.0
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+TABLE = "CREATE TABLE IF NOT EXISTS once (key TEXT PRIMARY KEY, claimed_at INTEGER NOT NULL) WITHOUT ROWID"
+CLAIM = "INSERT OR IGNORE INTO once VALUES (?, ?)"
+PRUNE = "DELETE FROM once WHERE claimed_at < ?"
+
+
+class OnceKeys:
+    """The keys that have been claimed in the file ``path``; each is remembered for ``remember`` seconds.
+
+    May be used by many threads and processes at once. ``clock`` returns seconds since 1970.
+    """
+
+    def __init__(self, path: Path, remember: float, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._remember = remember
+        self._clock = clock
+        self._next_prune = 0.0
+        self._warned = False
+
+    def claim(self, keys: Sequence[str]) -> set[str]:
+        """Claim ``keys``; return those that nobody had claimed before.
+
+        Of a file that cannot be used these are all, and a warning says so, once. Raises ``QueueUnavailable`` if other
+        processes hold it for too long.
+        """
+        claimed = self._tried(keys)
+        return set(keys) if claimed is None else claimed
+
+    @property
+    def works(self) -> bool:
+        """Whether the file can be used; if others hold it just now, it can."""
+        try:
+            return self._tried(()) is not None
+        except QueueUnavailable:
+            return True
+
+    def clear(self) -> None:
+        """Forget all keys."""
+        self.path.unlink(missing_ok=True)
+
+    def _tried(self, keys: Sequence[str]) -> set[str] | None:
+        """Return ``None`` if the file cannot be used."""
+        try:
+            return self._claim(keys)
+        except (sqlite3.Error, OSError) as error:
+            code = getattr(error, "sqlite_errorcode", None)
+            if code in BUSY:
+                raise QueueUnavailable(
+                    f"{self.path} is held by another process for more than {PATIENCE:g} s"
+                ) from error
+            if code in SPOILT and self._begin_anew():
+                return self._tried(keys)
+            self._warn(error)
+            return None
+
+    def _claim(self, keys: Sequence[str]) -> set[str]:
+        make_folder(self.path.parent)
+        # Not opened, only looked at: closing a file takes away the locks that another thread has on it.
+        require_file(self.path.with_name(f"{self.path.name}-journal"))
+        is_new = not require_file(self.path)
+        with closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as file:
+            file.execute("PRAGMA synchronous = OFF")
+            file.execute("BEGIN IMMEDIATE")
+            file.execute(TABLE)
+            if is_new:
+                self.path.chmod(FILE)
+            now = int(self._clock())
+            claimed = {key for key in keys if file.execute(CLAIM, (key, now)).rowcount}
+            if time.monotonic() >= self._next_prune:
+                file.execute(PRUNE, (now - self._remember,))
+                self._next_prune = time.monotonic() + PRUNE_EVERY
+            file.execute("COMMIT")
+        return claimed
+
+    def _begin_anew(self) -> bool:
+        """Put a file aside that is no database any more; return whether that could be done."""
+        logger.warning("%s was spoilt and is begun anew: what is due now may run once more", self.path)
+        try:
+            self.path.replace(self.path.with_suffix(".damaged"))
+        except OSError:
+            return False
+        return True
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "%s cannot be used (%s), so that schedules run once in each process that has a scheduler. Let this "
+                "process write there, or name another folder in OPTIONS['spool']",
+                self.path,
+                error,
+            )

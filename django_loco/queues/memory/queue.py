@@ -1,0 +1,305 @@
+"""The queue of one process: fast, and gone with it, but for what ``save`` wrote to a file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import nlargest
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from ...core.compat import TaskResultStatus
+from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow
+from ...exceptions import QueueFull
+from ..base import Claim, Queue, status_of
+from .keys import Keys
+from .registry import MemoryRegistry
+from .series import Series
+from .spool import read_spool, write_spool
+from .waiting import Waiting
+
+MAX_RESULTS = 1_000
+
+
+class Hold(NamedTuple):
+    """A job and the end of its lease on the monotonic clock, in seconds."""
+
+    job: Job
+    until: float
+
+
+class MemoryQueue(Queue):
+    """Jobs in the memory of this process.
+
+    ``OPTIONS`` that it takes:
+
+    ``max_results``
+        how many finished jobs are kept (1,000); the oldest are dropped first.
+    ``max_waiting``
+        how many jobs may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always find a place.
+
+    A job is in one of three places at a time, and one lock guards them all: it waits, is held, or has finished.
+    Due times are judged by this machine's clock, leases by its monotonic clock. With ``keys.share`` a
+    once-key lets one job in for all processes that share them.
+    """
+
+    is_shared: ClassVar[bool] = False
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError`` if a limit is no number."""
+        super().__init__(alias, options)
+        self._max_results = self.limit("max_results", MAX_RESULTS)
+        self._max_waiting = self.limit("max_waiting", None)
+        self._changed = threading.Condition(threading.Lock())
+        self._waiting = Waiting()
+        self._held: dict[str, Hold] = {}
+        self._finished: OrderedDict[str, Job] = OrderedDict()
+        self._series = Series()
+        self.keys = Keys()
+        self._registry = MemoryRegistry()
+        self._arrivals = 0
+        self._interrupts = 0
+        self._seen = threading.local()
+
+    @property
+    def registry(self) -> MemoryRegistry:
+        """The workers of this process."""
+        return self._registry
+
+    def clock(self) -> float:
+        """Return the seconds on the monotonic clock."""
+        return time.monotonic()
+
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
+        with self._changed:
+            added = list(self.keys.unknown(jobs))
+            self._require_room(len(added))
+            if not self.keys.have_to_be_claimed(added):
+                self._add(added)
+                return added
+        won = self.keys.claimed(added)
+        with self._changed:
+            added = list(self.keys.unknown(won))
+            self._add(added)
+            return added
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first."""
+        with self._changed:
+            now = self._promote(claim.ahead)
+            until = time.monotonic() + claim.lease
+            jobs = [
+                job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
+                for job in self._waiting.take(claim)
+            ]
+            self._held.update((job.id, Hold(job, until)) for job in jobs)
+            return jobs
+
+    def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
+        """Take in a job that is run at once by the caller, without letting it wait; ``None`` if its key is known.
+
+        Done again with a job that is held, it makes that the next attempt.
+        """
+        if job.id not in self._held and not self.keys.claimed([job]):
+            return None
+        with self._changed:
+            if job.id not in self._held and not list(self.keys.unknown([job])):
+                return None
+            self.keys.note(job)
+            held = self._with_checkpoint(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+            self._held[job.id] = Hold(held, time.monotonic() + lease)
+            self._series.add(held)
+            return held
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended; return the ids refused."""
+        with self._changed:
+            accepted = {outcome.job.id: outcome for outcome in outcomes if self._is_held(outcome.job)}
+            self._settle(accepted.values())
+            return {outcome.job.id for outcome in outcomes} - accepted.keys()
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids no longer held."""
+        with self._changed:
+            until = time.monotonic() + lease
+            held = [job for job in jobs if self._is_held(job)]
+            self._held.update((job.id, self._held[job.id]._replace(until=until)) for job in held)
+            return {job.id for job in jobs} - {job.id for job in held}
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free jobs whose lease has run out."""
+        with self._changed:
+            now = time.monotonic()
+            expired = (hold.job for hold in self._held.values() if hold.until <= now)
+            freed = self._settle([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
+            return list(freed)
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        with self._changed:
+            if not self._is_held(job):
+                return False
+            hold = self._held[job.id]
+            self._held[job.id] = hold._replace(job=replace(hold.job, checkpoint=text))
+            return True
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is still known."""
+        with self._changed:
+            return self._known(job_id)
+
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
+        """Return jobs of a series, the newest first."""
+        with self._changed:
+            jobs = map(self._known, self._series.newest(name, limit))
+            return [JobSummary.of(job) for job in jobs if job]
+
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, the newest first."""
+        status = status_of(status)
+        with self._changed:
+            newest = nlargest(limit, self._ids(status))
+            return [job for job_id in newest if (job := self._known(job_id))]
+
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
+        with self._changed:
+            others = itertools.chain((hold.job for hold in self._held.values()), self._finished.values())
+            counts = Counter((job.queue_name, job.status) for job in others)
+            counts.update({(name, READY): number for name, number in self._waiting.counts().items()})
+        return dict(counts) if limit is None else {of: min(number, limit) for of, number in counts.items()}
+
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due."""
+        with self._changed:
+            self._promote()
+            return self._waiting.oldest_due(queues)
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Forget finished jobs; their once-keys are remembered."""
+        with self._changed:
+            before = utcnow() - timedelta(seconds=older_than)
+            old = (job.id for job in self._finished.values() if job.finished_at and job.finished_at < before)
+            pruned = list(itertools.islice(old, limit))
+            for job_id in pruned:
+                self._series.drop(self._finished.pop(job_id))
+            return len(pruned)
+
+    def clear(self) -> None:
+        """Forget everything, once-keys too."""
+        with self._changed:
+            self._waiting.take_all()
+            for known in (self._held, self._finished, self._series, self.keys, self._registry):
+                known.clear()
+
+    def wait(self, timeout: float) -> bool:
+        """Block until jobs have become due since this thread's last ``wait``; deferred jobs end it on time."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                now = self._promote()
+                seen, self._seen.value = getattr(self._seen, "value", (0, 0)), (self._arrivals, self._interrupts)
+                rest = deadline - time.monotonic()
+                if seen != self._seen.value or rest <= 0:
+                    return bool(seen[0] != self._arrivals)
+                next_due = self._waiting.next_due()
+                self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
+
+    def interrupt(self) -> None:
+        """End every ``wait``, and the next one of a thread that is about to."""
+        with self._changed:
+            self._interrupts += 1
+            self._changed.notify_all()
+
+    def save(self, folder: Path) -> int:
+        """Move the jobs that wait, deferred ones too, to a new file in ``folder``; return how many.
+
+        Jobs that are held stay. If the file cannot be written (``OSError``), all stay.
+        """
+        with self._changed:
+            jobs = self._waiting.take_all()
+            for job in jobs:
+                self._series.drop(job)
+        try:
+            write_spool(folder, self.alias, jobs)
+        except BaseException:
+            with self._changed:
+                self._add(jobs)
+            raise
+        return len(jobs)
+
+    def load(self, folder: Path) -> int:
+        """Enqueue the jobs that ``save`` left in ``folder``, in this process or another; return how many.
+
+        ``max_waiting`` does not apply, nor do once-keys: these jobs were taken before.
+        """
+        return read_spool(folder, self.alias, self._restore)
+
+    def _restore(self, jobs: Sequence[Job]) -> None:
+        with self._changed:
+            self._add(jobs)
+
+    def _known(self, job_id: str) -> Job | None:
+        hold = self._held.get(job_id)
+        return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
+
+    def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
+        if status is None:
+            return itertools.chain(self._waiting.ids(), self._held, self._finished)
+        if status == READY:
+            return self._waiting.ids()
+        if status == RUNNING:
+            return self._held
+        return (job.id for job in self._finished.values() if job.status == status)
+
+    def _require_room(self, more: int) -> None:
+        if self._max_waiting is not None and len(self._waiting) + more > self._max_waiting:
+            raise QueueFull(
+                f"{len(self._waiting)} jobs wait and {more} more would exceed "
+                f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
+                "Try again later, raise the limit or add workers."
+            )
+
+    def _add(self, jobs: Sequence[Job], due: Collection[str] = ()) -> None:
+        """Let ``jobs`` wait; those whose id is among ``due`` have been due before, whatever the clock says now."""
+        now = utcnow()
+        for job in jobs:
+            self._arrivals += self._waiting.add(job, now, is_due=job.id in due)
+            self._series.add(job)
+            self.keys.note(job)
+        self._changed.notify_all()
+
+    def _promote(self, ahead: float = 0) -> datetime:
+        now = utcnow()
+        self._arrivals += self._waiting.promote(now + timedelta(seconds=ahead))
+        return now
+
+    def _is_held(self, job: Job) -> bool:
+        hold = self._held.get(job.id)
+        return hold is not None and hold.job.token == job.token
+
+    def _with_checkpoint(self, job: Job) -> Job:
+        """Return ``job`` with the checkpoint that it has by now."""
+        hold = self._held.get(job.id)
+        return job if hold is None or hold.job.checkpoint is None else replace(job, checkpoint=hold.job.checkpoint)
+
+    def _settle(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
+        jobs = [replace(outcome, job=self._with_checkpoint(outcome.job)).applied() for outcome in outcomes]
+        for job in jobs:
+            del self._held[job.id]
+            if job.status != READY:
+                self._finished[job.id] = job
+        while self._max_results is not None and len(self._finished) > self._max_results:
+            self._series.drop(self._finished.popitem(last=False)[1])
+        self._add(
+            [job for job in jobs if job.status == READY],
+            due={outcome.job.id for outcome in outcomes if outcome.run_after is None},
+        )
+        return jobs

@@ -1,0 +1,167 @@
+"""Files of waiting jobs: where the jobs of a memory queue outlive their process.
+
+Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
+full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. Of several that
+start at once one gets the lock, and with it the file. A file that this process may not read or delete stays, and
+so does one that another user may have written: see ``private``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.files import locks
+
+from ...core import test_environment
+from ...core.compat import task_backends
+from ...core.job import Job, new_id
+from ...log.safe import get_logger
+from ..rows import COLUMNS, job_of, row_of
+from ..unreadable import NOT_OURS
+from .private_files import NotPrivate, create_file, make_folder, open_file, require_folder
+
+logger = get_logger(__name__)
+
+REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
+
+
+def folder_for(alias: str) -> Path | None:
+    """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
+
+    ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
+    ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
+    In tests nothing is kept: the next run of the site must not find a test's jobs.
+    """
+    if test_environment.is_on():
+        return None
+    options = task_backends[alias].options
+    chosen = options.get("spool", _default_folder())
+    if chosen is None:
+        return None
+    return Path(chosen) / str(settings.SETTINGS_MODULE) / alias
+
+
+def _default_folder() -> Path:
+    base = getattr(settings, "BASE_DIR", None)
+    if base is not None and os.access(base, os.W_OK):
+        return Path(base) / ".django-loco"
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"django-loco-{user}" / _project()
+
+
+def _project() -> str:
+    """Return what tells this project from others of the same user whose settings have the same name."""
+    module = sys.modules.get(str(settings.SETTINGS_MODULE))
+    place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
+    return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
+
+
+def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
+    """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none.
+
+    That is ``private.NotPrivate`` if another user could have put the folder there.
+    """
+    if not jobs:
+        return
+    try:
+        make_folder(folder)
+    except NotPrivate as error:
+        raise NotPrivate(f"{error}. {REMEDY}") from None
+    path = folder / _name(new_id(), alias)
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        with create_file(unfinished) as file:
+            file.writelines(filter(None, map(_line, jobs)))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _line(job: Job) -> bytes | None:
+    try:
+        return f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n".encode()
+    except (ValueError, TypeError, OverflowError):
+        logger.exception(
+            "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
+        )
+        return None
+
+
+def has_jobs(folder: Path, alias: str) -> bool:
+    """Whether there are files of ``alias`` to ``read``."""
+    return any(folder.glob(_name("?" * 32, alias)))
+
+
+def read_spool(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
+    """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
+
+    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken. In a folder that is not
+    this user's own nothing is taken, which is logged.
+    """
+    if not os.path.lexists(folder):
+        return 0
+    try:
+        require_folder(folder)
+    except OSError as error:
+        logger.warning("Jobs that wait in memory are neither kept nor taken up: %s. %s", error, REMEDY)
+        return 0
+    return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
+
+
+def _tried(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+    try:
+        return _read(path, take)
+    except OSError:
+        logger.exception("The jobs in %s are left there: this process may not read or delete the file", path)
+        return 0
+
+
+def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+    with _locked(path) as lines:
+        if lines is None:
+            return 0
+        jobs = [job for number, line in enumerate(lines, 1) if (job := _job(path, number, line)) is not None]
+        # First: a file that cannot be deleted is for a process that can, or each would run its jobs.
+        if len(jobs) == len(lines):
+            path.unlink()
+        else:
+            path.replace(path.with_suffix(".damaged"))
+        take(jobs)
+        return len(jobs)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[list[bytes] | None]:
+    """Hold the file while its lines are used; ``None``: another process has it, or had it."""
+    try:
+        file = open_file(path)
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        mine = locks.lock(file, locks.LOCK_EX | locks.LOCK_NB) and path.exists()
+        yield file.readlines() if mine else None
+
+
+def _job(path: Path, number: int, line: bytes) -> Job | None:
+    try:
+        return job_of([{"checkpoint": None, **json.loads(line)}[column] for column in COLUMNS])
+    except NOT_OURS:
+        logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
+        return None
+
+
+def _name(unique: str, alias: str) -> str:
+    return f"{unique}-{quote(alias, safe='')}.jobs"

@@ -1,0 +1,118 @@
+"""The jobs that wait in memory, in the order in which they are to run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from heapq import heapify, heappop, heappush, heapreplace
+
+from ...core.job import Job
+from ..base import Claim
+
+#: Sorts as jobs are to run: priority (negated), due time, id.
+_Place = tuple[int, datetime, str]
+_Line = list[_Place]
+#: Whom a line holds: sync or async, of which queue, with which tags.
+_Kind = tuple[bool, str, tuple[str, ...]]
+
+
+class Waiting:
+    """A plain data structure, for one thread at a time.
+
+    1. ``add`` lines a job up with its kind, or puts it among the deferred until it is due.
+    2. ``promote`` moves what has become due.
+    3. ``take`` takes the best of all kinds that a claim accepts. Jobs it does not accept are never looked at, so that
+       a million of them cost it nothing.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._lines: dict[_Kind, _Line] = {}
+        self._deferred: list[tuple[datetime, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def ids(self) -> Iterable[str]:
+        """Return the ids of all jobs that wait, the latest to arrive first."""
+        return reversed(self._jobs)
+
+    def counts(self) -> Counter[str]:
+        """Return how many jobs wait in each queue."""
+        counts = Counter(self._jobs[job_id].queue_name for _, job_id in self._deferred)
+        for (_, queue_name, _), line in self._lines.items():
+            counts[queue_name] += len(line)
+        return counts
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a waiting job."""
+        return self._jobs.get(job_id)
+
+    def add(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
+        """Let ``job`` wait; return whether it is due, which ``is_due`` may say without a look at the clock."""
+        self._jobs[job.id] = job
+        due = is_due or job.run_after is None or job.run_after <= now
+        if due:
+            self._line_up(job)
+        else:
+            heappush(self._deferred, (job.due_at, job.id))
+        return due
+
+    def promote(self, now: datetime) -> bool:
+        """Line up the deferred jobs that are due by now; return whether there were any."""
+        promoted = False
+        while self._deferred and self._deferred[0][0] <= now:
+            self._line_up(self._jobs[heappop(self._deferred)[1]])
+            promoted = True
+        return promoted
+
+    def next_due(self) -> datetime | None:
+        """Return when the first of the deferred jobs becomes due."""
+        return self._deferred[0][0] if self._deferred else None
+
+    def take(self, claim: Claim) -> list[Job]:
+        """Remove and return the best jobs that ``claim`` accepts, best first."""
+        places = [*self._take(claim, False, claim.threads), *self._take(claim, True, claim.coroutines)]
+        return [self._jobs.pop(job_id) for _, _, job_id in sorted(places)]
+
+    def take_all(self) -> list[Job]:
+        """Remove and return every job, deferred or not."""
+        jobs = list(self._jobs.values())
+        for emptied in (self._jobs, self._lines, self._deferred):
+            emptied.clear()
+        return jobs
+
+    def oldest_due(self, queues: tuple[str, ...] | None) -> datetime | None:
+        """Return the earliest due time of the jobs that are lined up in ``queues``."""
+        lines = (line for kind, line in self._lines.items() if queues is None or kind[1] in queues)
+        return min((due_at for line in lines for _, due_at, _ in line), default=None)
+
+    def _line_up(self, job: Job) -> None:
+        line = self._lines.setdefault((job.is_async, job.queue_name, job.tags), [])
+        heappush(line, (-job.priority, job.due_at, job.id))
+
+    def _take(self, claim: Claim, is_async: bool, room: int) -> Sequence[_Place]:
+        kinds = [kind for kind in self._lines if kind[0] is is_async and _accepts(claim, kind)]
+        heads = [(self._lines[kind][0], kind) for kind in kinds]
+        heapify(heads)
+        taken: list[_Place] = []
+        while heads and len(taken) < room:
+            kind = heads[0][1]
+            line = self._lines[kind]
+            taken.append(heappop(line))
+            if line:
+                heapreplace(heads, (line[0], kind))
+            else:
+                heappop(heads)
+                del self._lines[kind]
+        return taken
+
+
+def _accepts(claim: Claim, kind: _Kind) -> bool:
+    _, queue_name, tags = kind
+    if claim.queues is not None and queue_name not in claim.queues:
+        return False
+    if not claim.tags:
+        return claim.tags is None or not tags
+    return not set(tags).isdisjoint(claim.tags)

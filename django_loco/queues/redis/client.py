@@ -1,0 +1,99 @@
+"""How to reach the Redis that ``OPTIONS`` name: that of a cache, or one with a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.exceptions import ImproperlyConfigured
+from django_redis import get_redis_connection  # type: ignore[import-untyped]
+from redis import ConnectionPool, Redis
+from redis.cluster import RedisCluster
+
+from ...conf import did_you_mean
+from ...exceptions import LocoConfigurationError
+
+#: Seconds after which a server that says nothing is given up, unless the project sets another limit.
+TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A Redis, not connected to yet."""
+
+    name: str
+    """The setting that says where it is."""
+
+    prefix: str
+    """What sites that share it are told apart by."""
+
+    connect: Callable[[], Any]
+    """Makes the redis-py client."""
+
+
+def address_of(alias: str, options: Mapping[str, Any]) -> Address:
+    """Return where the jobs of ``TASKS[alias]`` are. Raises ``LocoConfigurationError``."""
+    setting = f"TASKS[{alias!r}]['OPTIONS']"
+    if "url" in options and "cache" in options:
+        raise LocoConfigurationError(f"{setting} has both 'cache' and 'url'; name one of them.")
+    prefix = options.get("prefix")
+    if "url" in options:
+        connect = _by_url(f"{setting}['url']", options["url"], is_cluster=bool(options.get("cluster")))
+        return Address(name=f"{setting}['url']", prefix=str(prefix or ""), connect=connect)
+    cache = options.get("cache", "default")
+    connect = _by_cache(setting, cache)
+    by_cache = settings.CACHES[cache].get("KEY_PREFIX", "")
+    return Address(name=f"CACHES[{cache!r}]", prefix=str(by_cache if prefix is None else prefix), connect=connect)
+
+
+def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
+    limits = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    try:
+        pool = ConnectionPool.from_url(url, **limits)
+        if not is_cluster:
+            _require_known_options(pool)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LocoConfigurationError(
+            f"{setting} is no URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with rediss:// "
+            "for TLS or unix:// for a socket."
+        ) from error
+    if is_cluster:
+        return lambda: RedisCluster.from_url(url, **limits)
+    return lambda: Redis(connection_pool=pool)
+
+
+def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
+    if cache not in tuple(settings.CACHES):
+        known = did_you_mean(str(cache), tuple(settings.CACHES))
+        raise LocoConfigurationError(f"{setting}['cache'] is {cache!r}, which is not in CACHES.{known}")
+    where = f"{setting} keeps jobs in CACHES[{cache!r}]"
+    try:
+        if not hasattr(caches[cache], "client"):
+            raise LocoConfigurationError(
+                f"{where}, whose backend is {settings.CACHES[cache]['BACKEND']}; it must be "
+                "django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
+            )
+        client = get_redis_connection(cache)  # connects to nothing yet
+        _require_known_options(getattr(client, "connection_pool", None))
+    except NotImplementedError as error:
+        raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
+    except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
+        raise LocoConfigurationError(f"{where}: {error}") from error
+    return lambda: _patient(client)
+
+
+def _require_known_options(pool: Any) -> None:
+    """Raise ``TypeError`` for an option that redis-py does not know, which it says when it first connects."""
+    if pool is not None:
+        pool.connection_class(**pool.connection_kwargs)
+
+
+def _patient(client: Any) -> Any:
+    """Have no limit be one: older versions of redis-py wait for ever for a server that has gone silent."""
+    pool = getattr(client, "connection_pool", None)
+    if pool is not None:
+        pool.connection_kwargs.setdefault("socket_timeout", TIMEOUT)
+    return client

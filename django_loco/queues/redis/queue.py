@@ -1,0 +1,315 @@
+"""The queue for many machines: Redis or Valkey, one script per step of a job's road.
+
+What is where
+-------------
+``jobs``, ``states``, ``held``
+    hashes by job id: what never changes of a job, what its last run made of it, and who holds it (``redis_text``).
+``ready``, ``tagged``, ``deferred``
+    sorted sets of the places at which jobs wait (``lua/common.lua``): those that are due in the order in which they
+    are to run, and once more by each of their tags; the others in the order in which they become due. A fetch moves
+    what has become due.
+``leases``, ``finished``
+    sorted sets: until when jobs are held, when they ended.
+``index``, ``series``, ``failed``, ``counts``, ``once``
+    all ids in order, those of once-keys by series, and those of jobs that have failed; how many jobs there are per
+    queue and status; the once-keys.
+``workers``
+    a hash: when each worker showed last that it lives, and what it said of itself (``redis_registry``).
+``bell...``, ``answer...``
+    what wakes workers (``listener``); what each was last given (``lua/fetch.lua``).
+
+Whose clock
+-----------
+Leases and due times are judged by the server's.
+
+When a reply is lost
+--------------------
+Nobody knows then whether the script has run. Every one of them may be run again with the effect of once: a job is
+stored under its id, an outcome that is already there is taken for accepted, and a fetch bears a number, the *nonce*,
+for which it gets the same jobs again. So a worker loses no jobs between the server and itself, and doubles none.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Any
+from weakref import WeakSet
+
+from django.core.checks import CheckMessage
+
+from ...core.compat import TaskResultStatus
+from ...core.job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
+from ...exceptions import LocoConfigurationError, QueueUnavailable
+from ..base import Claim, Queue, status_of
+from ..unreadable import log, outcomes_of, split
+from .check import check
+from .codec import (
+    ids_of,
+    jobs_of,
+    lines,
+    micros_in,
+    moment_of,
+    start_of_series,
+    told_of_choice,
+    told_of_claim,
+    told_of_job,
+    told_of_outcome,
+    words_of,
+)
+from .listener import Hunger, RedisWaiter, bells_for, ears_for
+from .registry import RedisRegistry
+from .scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES, SUSPECTS
+from .server import RedisServer
+
+#: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
+KEY_MEMORY = 3600.0
+#: How many finished jobs are kept, however young.
+MAX_RESULTS = 1_000_000
+#: Jobs that become due within so many seconds are announced: who waits then knows when.
+SOON = timedelta(seconds=1)
+#: How many jobs ``list`` looks at in one step, so that others have their turn in between.
+STEP = 2_000
+
+
+class RedisQueue(Queue):
+    """Jobs in Redis 6.2 or later, or Valkey.
+
+    ``OPTIONS`` that it takes:
+
+    ``cache``
+        the alias in ``CACHES`` whose server and connections are used ("default"); a ``django_redis`` cache.
+    ``url``
+        the server's address, instead of a cache.
+    ``prefix``
+        what the names of the keys begin with; by default the cache's ``KEY_PREFIX``. Sites that share a server need
+        one each.
+    ``max_results``
+        how many finished jobs are kept at most (1,000,000); the oldest are deleted first.
+    """
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError`` if there is no such cache, it is no Redis, or the URL is none."""
+        super().__init__(alias, options)
+        self._max_results = options.get("max_results", MAX_RESULTS)
+        if not isinstance(self._max_results, int) or isinstance(self._max_results, bool) or self._max_results < 0:
+            raise LocoConfigurationError(
+                f"TASKS[{alias!r}]['OPTIONS']['max_results'] is {self._max_results!r}; it must be a whole number, "
+                "0 or more."
+            )
+        self.server = RedisServer(alias, options)
+        self._hunger = Hunger()
+        self._local = threading.local()
+        self._waiters: WeakSet[RedisWaiter] = WeakSet()
+        self._lock = threading.Lock()
+        self._interrupts = 0
+
+    @property
+    def registry(self) -> RedisRegistry:
+        """The workers that take jobs from it, on all machines."""
+        return RedisRegistry(self.server)
+
+    def clock(self) -> float:
+        """Return the seconds since 1970 on the server's clock."""
+        return int(self.server.run(CLOCK, ())) / 1e6
+
+    def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        """Store new jobs."""
+        if not jobs:
+            return []
+        soon = [job for job in jobs if _is_soon(job.run_after)]
+        told = lines(chain.from_iterable(map(told_of_job, jobs)))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
+        return [job for job in jobs if job.id not in refused] if refused else list(jobs)
+
+    def fetch(self, claim: Claim) -> list[Job]:
+        """Hand over jobs that are due, best first."""
+        return [*self._exchange((), claim)[1]]
+
+    def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """Store how jobs ended; return the ids refused. An outcome that is stored already is not refused."""
+        return self._exchange(outcomes, None)[0] if outcomes else set()
+
+    def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
+        """Finish these and fetch those in one round trip."""
+        refused, jobs = self._exchange(outcomes, claim)
+        stored(refused)
+        return [*jobs]
+
+    def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
+        """Renew leases; return the ids no longer held."""
+        if not jobs:
+            return set()
+        told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
+        return ids_of(self.server.run(RENEW, (micros_in(lease), told)))
+
+    def checkpoint(self, job: Job, text: str) -> bool:
+        """Store a checkpoint; return whether the job is still held."""
+        return bool(self.server.run(CHECKPOINT, (job.id, job.token or "", text)))
+
+    def rescue(self, limit: int = 100) -> list[Job]:
+        """Free jobs whose lease has run out."""
+        expired = self._shown("", limit)
+        if not expired:
+            return []
+        outcomes = [Outcome.of_dead_worker(job) for job in expired]
+        refused, _ = self._exchange(outcomes, None, only_expired=True)
+        freed, unreadable = split(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
+        log(self.alias, unreadable)
+        return [*freed]
+
+    def suspects(self, claim: Claim) -> int:
+        """Return how many suspects are due."""
+        *asked, _ = told_of_choice(replace(claim, suspects=True))
+        return int(self.server.run(SUSPECTS, asked))
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is there."""
+        if not (job_id.isascii() and job_id.isprintable()):
+            return None
+        return next(iter(self._shown(lines([job_id]))), None)
+
+    def series(self, name: str, limit: int = 100) -> list[JobSummary]:
+        """Return jobs of a series, the newest first."""
+        rows = self.server.run(SERIES, (start_of_series(name), limit))
+        return [JobSummary.of(job) for job in jobs_of(self.alias, _decoded(rows))]
+
+    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+        """Return jobs, the newest first."""
+        status = status_of(status)
+        if status == RUNNING:
+            held = sorted((job_id.decode() for job_id in self._ask("ZRANGE", "leases", 0, -1)), reverse=True)
+            return [job for job in self._shown(lines(held[:limit])) if job.status == RUNNING] if held else []
+        if status is not None:  # a look that can stop when it has them all
+            limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
+        return list(islice(self._newest(status, limit), limit))
+
+    def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
+        """Return how many jobs there are per queue name and status. They are kept, so that ``limit`` saves nothing."""
+        answer = self._ask("HGETALL", "counts")
+        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+        counts = {tuple(field.decode().split("\t")): int(count) for field, count in pairs}
+        return {
+            (json.loads(name), TaskResultStatus(has)): count if limit is None else min(count, limit)
+            for (name, has), count in counts.items()
+            if count
+        }
+
+    def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
+        """Return when the job that has been due longest became due."""
+        oldest = self.server.run(OLDEST, (words_of(queues),)).decode()
+        return moment_of(int(oldest)) if oldest else None
+
+    def prune(self, older_than: float, limit: int = 1000) -> int:
+        """Delete finished jobs that are old or too many. A once-key is remembered for an hour at least."""
+        ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY))
+        return int(self.server.run(PRUNE, (*ages, self._max_results, limit)))
+
+    def clear(self) -> None:
+        """Delete every job of this alias."""
+        self.server.ask("UNLINK", *map(self.server.key, KEYS))
+
+    def wait(self, timeout: float) -> bool:
+        """Block until jobs have arrived for which there was room at the last fetch, or one becomes due by the clock."""
+        deadline = time.monotonic() + timeout
+        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
+        if interrupts != self._interrupts:
+            return False
+        waiter = self._waiter()
+        try:
+            with self.server.explained():
+                rung = waiter.wait(deadline, lambda: self._hunger.next_due)
+        except QueueUnavailable:
+            waiter.close()
+            raise
+        return rung or time.monotonic() >= self._hunger.next_due
+
+    def interrupt(self) -> None:
+        """End every ``wait``, and the next one of a thread that is about to."""
+        self._interrupts += 1
+        for waiter in self._all_waiters():
+            waiter.interrupt()
+
+    def check(self) -> Sequence[CheckMessage]:
+        """Return what is wrong with how the server is set up for keeping jobs."""
+        return check(self.server)
+
+    def close(self) -> None:
+        """Let go of the connection on which the calling thread waits."""
+        if hasattr(self._local, "waiter"):
+            self._local.waiter.close()
+
+    def _exchange(
+        self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
+    ) -> tuple[set[str], Sequence[Job]]:
+        ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
+        told = lines(chain.from_iterable(map(told_of_outcome, outcomes)))
+        claimed = self._told_of_claim(claim) if claim else ()
+        # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
+        asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
+        more_keys = (f"answer:{asker}", *sorted(bells_for(ready)))
+        answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
+        refused, rows, next_due = answer
+        jobs = jobs_of(self.alias, _decoded(rows))
+        jobs, unreadable = split(jobs)
+        if unreadable:  # until they have failed, their fetch does not count as answered
+            self._exchange(outcomes_of(self.alias, unreadable), None)
+        if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
+            jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
+        if claim:
+            self._local.nonce = None
+            self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
+        return ids_of(refused), jobs
+
+    def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
+        # Until it is answered, a fetch is the same fetch, however often it is tried.
+        self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
+        return told_of_claim(claim, self._local.nonce)
+
+    def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
+        coroutines = sum(job.is_async for job in jobs)
+        threads = len(jobs) - coroutines
+        ears = ears_for(claim, claim.threads - threads, claim.coroutines - coroutines)
+        if self._hunger.note(claim.worker_id, ears, time.monotonic() + seconds):
+            for waiter in self._all_waiters():
+                waiter.change()
+
+    def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
+        return jobs_of(self.alias, _decoded(self.server.run(ROWS, (ids, limit))))
+
+    def _newest(self, status: TaskResultStatus | None, limit: int) -> Iterator[Job]:
+        index, last, name = "failed" if status == FAILED else "index", "", status.value if status else ""
+        while limit > 0:
+            rows, last = (_decoded(answer) for answer in self.server.run(FIND, (last, name, limit, STEP), (index,)))
+            yield from jobs_of(self.alias, rows)
+            if not last:
+                break
+
+    def _ask(self, command: str, key: str, *arguments: Any) -> Any:
+        return self.server.ask(command, self.server.key(key), *arguments)
+
+    def _waiter(self) -> RedisWaiter:
+        if not hasattr(self._local, "waiter"):
+            self._local.waiter = RedisWaiter(self.server, self._hunger.ears)
+            with self._lock:
+                self._waiters.add(self._local.waiter)
+        waiter: RedisWaiter = self._local.waiter
+        return waiter
+
+    def _all_waiters(self) -> Sequence[RedisWaiter]:
+        with self._lock:
+            return tuple(self._waiters)
+
+
+def _is_soon(run_after: datetime | None) -> bool:
+    return run_after is None or run_after <= utcnow() + SOON
+
+
+def _decoded(answer: bytes) -> str:
+    return answer.decode(errors="replace")  # what is stored may be somebody else's

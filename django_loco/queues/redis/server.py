@@ -1,0 +1,190 @@
+"""Where Redis is, how a script is run there, and what it means when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any, cast
+
+from redis import exceptions
+from redis.cluster import RedisCluster
+
+from ...exceptions import QueueUnavailable
+from .client import address_of
+from .scripts import COMMANDS, PROBE, Script
+
+OLDEST_VERSION = (6, 2)
+#: What Redis says when its ACL refuses a key, and a command of a script, which it does not name.
+FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
+#: Bytes. The limit of a server for what is sent in one piece cannot be smaller than a megabyte.
+LARGE = 2**20
+#: What redis-py raises; these three have no other class in common than ``Exception``.
+ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError)
+#: What redis-py and hiredis stumble over in a connection that another thread closes.
+CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
+REPLICA = "read only replica"
+#: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
+REMEDIES = {
+    "'maxmemory'": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
+    REPLICA: "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
+    "loading the dataset": "It is reading its data from disk and will answer when that is done.",
+    "busy running a script": "Another script holds it up; redis-cli SCRIPT KILL ends that one.",
+    "killed by user": "Somebody ended our script (SCRIPT KILL); it had changed nothing.",
+    "MISCONF": "It cannot save its data to disk; its log says why.",
+    "HELLO must be called": "It wants a password.",
+    "Authentication required": "It wants a password.",
+    "invalid username-password": "It does not know this user or password.",
+    "no permissions to run": "Its ACL must allow this user +@scripting +@read +@write +@blocking +@connection.",
+    "max number of clients": "It has no room for more connections: raise its maxclients.",
+    "Too many connections": "The pool in CACHES is exhausted: raise max_connections.",
+    "Operation against a key": "Something else uses our keys; give OPTIONS['prefix'].",
+}
+
+
+class RedisServer:
+    """The Redis of one alias of ``TASKS``. Connects when it is first used."""
+
+    def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
+        """Raises ``LocoConfigurationError``."""
+        self._alias = alias
+        self._address = address_of(alias, options)
+        self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
+        self._is_known = False
+
+    @property
+    def name(self) -> str:
+        """The setting that says where it is."""
+        return self._address.name
+
+    @cached_property
+    def client(self) -> Any:
+        """The redis-py client."""
+        return self._address.connect()
+
+    @cached_property
+    def is_cluster(self) -> bool:
+        """Whether the keys are on one server of several."""
+        return isinstance(self.client, RedisCluster)
+
+    def key(self, name: str) -> str:
+        """Return the full key. What is in braces is the same in all, so that a Cluster keeps them together."""
+        return self._prefix + name
+
+    def run(self, script: Script, arguments: Sequence[Any], more_keys: Sequence[str] = ()) -> Any:
+        """Run ``script`` with its own keys and ``more_keys``; return its answer, texts as bytes.
+
+        Raises ``QueueUnavailable``. Every script may be run twice with the same effect as once. That is why it is sent
+        again when the connection is lost: the server was restarted, or has closed a connection that it took for idle.
+        """
+        keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
+        with self.explained(sent=sum(len(text) for text in arguments if isinstance(text, str))):
+            self._check_version()
+            try:
+                return self._evaluate(script, keys, arguments)
+            except exceptions.ConnectionError as error:
+                if type(error) is not exceptions.ConnectionError:  # a refusal of some kind
+                    raise
+                return self._evaluate(script, keys, arguments)
+
+    def ask(self, *command: Any) -> Any:
+        """Run a single command; return its answer, texts as bytes. Raises ``QueueUnavailable``."""
+        with self.explained():
+            return self._send(*command)
+
+    def get_to_know(self) -> None:
+        """Connect. Raises ``QueueUnavailable`` if that fails, or the server is too old."""
+        with self.explained():
+            self._check_version()
+
+    def told(self, section: str) -> Mapping[str, Any]:
+        """Return what the server says of itself (INFO); nothing if it must not. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.NoPermissionError), _told_of_closing():
+            return cast("Mapping[str, Any]", self.node.info(section))
+        return {}
+
+    def configured(self, name: str) -> str | None:
+        """Return a setting of the server; ``None`` if it must not say. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.ResponseError), _told_of_closing():  # managed ones know no CONFIG
+            return cast("str | None", self.node.config_get(name).get(name))
+        return None
+
+    def refused_commands(self) -> list[str]:
+        """Return the commands that scripts use and that the server's ACL refuses. Raises ``QueueUnavailable``."""
+        told = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
+        return cast("bytes", self.run(PROBE, (told,))).decode().split()
+
+    @property
+    def node(self) -> Any:
+        """The client of the one server that has our keys, which in a Cluster is one of many."""
+        if self.is_cluster:
+            return self.client.get_redis_connection(self.client.get_node_from_key(self._prefix))
+        return self.client
+
+    @contextmanager
+    def explained(self, *, sent: int = 0) -> Iterator[None]:
+        """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
+        try:
+            yield
+        except (*ERRORS, OSError) as error:
+            if REPLICA in str(error):
+                self._look_again()
+            raise QueueUnavailable(f"{self._explanation(error)}{_told_of_size(error, sent)}") from error
+
+    def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return self._send("EVALSHA", script.sha, *rest)
+        except exceptions.NoScriptError:
+            return self._send("EVAL", script.text, *rest)
+
+    def _send(self, *command: Any) -> Any:
+        with _told_of_closing():
+            return self.client.execute_command(*command, NEVER_DECODE=True)
+
+    def _check_version(self) -> None:
+        """Refuse a server that is too old, once."""
+        if not self._is_known:
+            version = str(self.told("server").get("redis_version", "6.2"))
+            if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
+                raise exceptions.RedisError(f"it is Redis {version}, and django-loco needs 6.2 or later.")
+            self._is_known = True
+
+    def _look_again(self) -> None:
+        """Drop the connections to a server that is not the primary any more."""
+        self.node.connection_pool.disconnect(inuse_connections=False)
+
+    def _explanation(self, error: Exception) -> str:
+        said = str(error).strip().rstrip(".") or type(error).__name__
+        remedy = next((f" {remedy}" for sign, remedy in REMEDIES.items() if sign in said), "") or self._permit(said)
+        where = f"The jobs of TASKS[{self._alias!r}] are in Redis ({self.name}), "
+        return f"{where}which cannot be used now: {said}.{remedy}"
+
+    def _permit(self, said: str) -> str:
+        """Return what an ACL has to allow, for what Redis says of a refusal inside a script."""
+        if FOREIGN_KEY in said:
+            return f" Its ACL must allow this user the keys of django-loco: ~{self._prefix}*"
+        if FOREIGN_COMMAND not in said:
+            return ""
+        with suppress(QueueUnavailable):
+            refused = " ".join(f"+{command.lower()}" for command in self.refused_commands())
+            return f" Its ACL must allow this user {refused or 'the commands that scripts use: +@read +@write'}."
+        return ""
+
+
+def _told_of_size(error: Exception, sent: int) -> str:
+    """A server that gets more than it takes closes the connection, mostly before it has said why."""
+    if sent < LARGE or not isinstance(error, exceptions.ConnectionError | exceptions.ResponseError | OSError):
+        return ""
+    return f" It was sent {sent:,} bytes; its proto-max-bulk-len may be smaller."
+
+
+@contextmanager
+def _told_of_closing() -> Iterator[None]:
+    """Name what redis-py stumbles over when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as error:
+        if not any(sign in str(error) for sign in CLOSED):
+            raise
+        raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error

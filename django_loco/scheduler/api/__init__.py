@@ -1,0 +1,1 @@
+"""What ``from django_loco import scheduler`` offers."""

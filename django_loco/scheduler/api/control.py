@@ -1,0 +1,140 @@
+"""The schedules of this project, wherever they are kept: what ``from django_loco import scheduler`` says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+from django.db import DatabaseError, connections, transaction
+
+from ...conf import did_you_mean
+from ...core.compat import TaskResult
+from ...exceptions import LocoConfigurationError
+from ...log.safe import get_logger
+from ..registry import Problem, Registry, default
+from ..sources.database import (
+    NO_TABLE,
+    NoTable,
+    Pause,
+    Reader,
+    Stored,
+    database,
+    has_database,
+    lacks_tables,
+    model,
+    needing_tables,
+    now,
+)
+from .upcoming import Upcoming
+
+T = TypeVar("T")
+
+logger = get_logger("django_loco.scheduler")
+
+
+class Current(NamedTuple):
+    """All schedules as they are now."""
+
+    registry: Registry
+    pauses: Mapping[str, Pause]
+
+    def is_paused(self, name: str) -> bool:
+        """Whether the schedule ``name`` is."""
+        return name in self.pauses and self.pauses[name].since is not None
+
+    def upcoming(self, runs: int, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
+        """Return them as ``upcoming`` does."""
+        rows = self.registry.upcoming(runs, after=after, tags=tags)
+        return [row._replace(paused=self.is_paused(row.name)) for row in rows]
+
+
+def current() -> Current:
+    """Return the schedules of code, settings and database; without those of a database that cannot be read."""
+    try:
+        stored = _safely(Reader.read)
+    except NoTable:
+        stored = Stored()
+    except DatabaseError as error:
+        logger.warning("The schedules in the database cannot be read, and are left out: %s", error)
+        stored = Stored()
+    return Current(default.joined(stored.rows), stored.pauses)
+
+
+def upcoming(runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
+    """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
+
+    With ``tags`` those that have one of them. Of one that is paused: the ticks that it would have.
+    """
+    return current().upcoming(runs, after=after, tags=tags)
+
+
+def problems() -> list[Problem]:
+    """Return what is wrong with the schedules that are off."""
+    return current().registry.problems()
+
+
+def run(name: str) -> TaskResult[..., Any]:
+    """Enqueue a job of the schedule ``name`` now, be it paused, beside those of its ticks; return its result.
+
+    Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
+    """
+    return having(name).run(name)
+
+
+def pause(name: str, *, by: str = "") -> bool:
+    """Leave out the ticks of the schedule ``name`` until it is resumed; return whether it was not paused already.
+
+    Schedulers see it within 5 seconds. ``by`` is shown: who paused it. Raises ``LocoConfigurationError`` if there is no
+    such schedule, or no table in the database.
+    """
+    having(name)
+    _require_tables()
+    states = model("ScheduleState").objects
+    states.get_or_create(name=name)
+    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=now(), paused_by=by[:200])
+    return bool(changed)
+
+
+def resume(name: str) -> bool:
+    """End the pause of the schedule ``name``; return whether there was one. What was due in it is not made up for.
+
+    Raises what ``pause`` raises.
+    """
+    having(name)
+    _require_tables()
+    paused = model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
+    return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
+
+
+def having(name: str) -> Registry:
+    """Return the schedules of the code, and the one of the database that is called ``name``, if none of those is.
+
+    Raises ``LocoConfigurationError`` if there is no such schedule.
+    """
+    if default.has(name):
+        return default
+    try:
+        found = default.joined(_safely(lambda reader: reader.some(name=name)))
+        known = [] if found.has(name) else list(_safely(lambda _: model("Schedule").objects.values_list("name")))
+    except NoTable:
+        found, known = default, []
+    if not found.has(name):
+        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in known})
+        raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, names)}")
+    return found
+
+
+def _require_tables() -> None:
+    if not has_database() or lacks_tables():
+        raise LocoConfigurationError(NO_TABLE)
+
+
+def _safely(read: Callable[[Reader], T]) -> T:
+    """Return what is read. Raises ``NoTable``; a table that is missing does not end the caller's transaction."""
+    if not has_database():
+        raise NoTable
+    inside = connections[database()].in_atomic_block
+    with needing_tables(), transaction.atomic(using=database()) if inside else nullcontext():
+        return read(Reader(default.exposed))

@@ -1,0 +1,64 @@
+"""A schedule as it is listed: when it runs, in words and by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from ..entry import Entry
+
+
+class Upcoming(NamedTuple):
+    """A schedule as it is listed."""
+
+    name: str
+    schedule: str
+    """When: a cron expression, or words where there is none."""
+
+    words: str
+    """When, in English."""
+
+    zone: str
+    """Whose wall clock that is; ``""`` for an interval, which goes by none."""
+
+    task: str
+    next_runs: tuple[datetime, ...]
+    """In ``zone``; in ``TIME_ZONE`` for an interval."""
+
+    tags: tuple[str, ...]
+    source: str
+    """Where it was declared: a file and its line, a setting, or ``"database"``."""
+
+    paused: bool = False
+    """Whether its ticks are left out for now."""
+
+    after: str | None = None
+    """The schedule that it runs after, if it has no ticks of its own."""
+
+
+def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
+    """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
+    zone = entry.trigger.zone or timezone.get_default_timezone()
+    return Upcoming(
+        name=entry.name,
+        schedule=str(entry.trigger),
+        words=entry.trigger.words,
+        zone=str(entry.trigger.zone or ""),
+        task=entry.task.module_path,
+        next_runs=tuple(_next_runs(entry, runs, after, zone)),
+        tags=entry.tags,
+        source=str(entry.place),
+        after=entry.after,
+    )
+
+
+def _next_runs(entry: Entry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:
+    for _ in range(runs):
+        tick = entry.trigger.next_after(after)
+        if tick is None:
+            return
+        yield entry.run_at(tick).astimezone(zone)
+        after = tick

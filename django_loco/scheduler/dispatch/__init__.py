@@ -1,0 +1,1 @@
+"""From a schedule that is due to the job that it makes."""

@@ -1,0 +1,110 @@
+"""Which schedule is due next: a heap, so that those which are not due cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from ...log.safe import get_logger
+from ..entry import Entry
+
+logger = get_logger("django_loco.scheduler")
+
+
+class Due(NamedTuple):
+    """A tick that is to be fired. Ordered by time, then by the place of its schedule."""
+
+    at: datetime
+    """When to fire it: at its time, or later if it has been postponed."""
+
+    position: int
+    """Of its entry in ``Agenda.entries``."""
+
+    tick: datetime
+    rest: tuple[datetime, ...] | None = None
+    """If it is one of several that are made up for: those after it."""
+
+
+class Agenda:
+    """The next tick of each entry, from ``start`` on; ``first`` may find an earlier one that was missed.
+
+    1. ``take`` hands out what is due.
+    2. ``follow`` plans the tick after it; or ``postpone`` puts it back for later.
+
+    Used by one thread; only ``late_by`` may be called from others.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        start: datetime,
+        first: Callable[[Entry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(start),
+    ) -> None:
+        self.entries = entries
+        self._heap: list[Due] = []
+        for position in range(len(entries)):
+            self._plan(position, lambda entry: first(entry, start))
+
+    def change(
+        self, entries: Sequence[Entry], start: datetime, first: Callable[[Entry, datetime], datetime | None]
+    ) -> None:
+        """Go on with ``entries``: planned ticks stay; those of what is new, or due otherwise, begin after ``start``."""
+        before = {(entry.name, entry.release): entry.trigger for entry in self.entries}
+        places = {(entry.name, entry.release): position for position, entry in enumerate(entries)}
+        same = {key for key, place in places.items() if before.get(key) == entries[place].trigger}
+        kept = [(due, self.entries[due.position]) for due in self._heap]
+        heap = [
+            due._replace(position=places[entry.name, entry.release])
+            for due, entry in kept
+            if (entry.name, entry.release) in same
+        ]
+        heapify(heap)
+        self.entries, self._heap = entries, heap
+        for key, position in places.items():
+            if key not in same:
+                self._plan(position, lambda entry: first(entry, start))
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When something is due next; ``None``: never."""
+        return self._heap[0].at if self._heap else None
+
+    def take(self, now: datetime) -> Due | None:
+        """Hand out what is due at ``now``, one at a time, the earliest first."""
+        return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
+
+    def follow(self, due: Due, tick: datetime) -> None:
+        """Plan the tick after ``tick`` for the entry of ``due``, or the next of those that are made up for."""
+        if due.rest:
+            heappush(self._heap, Due(due.at, due.position, due.rest[0], due.rest[1:]))
+            return
+        self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
+
+    def postpone(self, due: Due, until: datetime) -> None:
+        """Put ``due`` back, to be fired at ``until``."""
+        heappush(self._heap, due._replace(at=until))
+
+    def late_by(self, now: datetime) -> float:
+        """Return the seconds that the oldest tick which has not been fired is late; 0.0: none is."""
+        return max(((now - due.tick).total_seconds() for due in tuple(self._heap) if due.tick < now), default=0.0)
+
+    def _plan(self, position: int, find: Callable[[Entry], datetime | None]) -> None:
+        entry = self.entries[position]
+        try:
+            tick = find(entry)
+        except Exception:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception("Schedule %r is off: its next tick cannot be computed", entry.name)
+            return
+        if tick is not None:
+            heappush(self._heap, Due(tick, position, tick))
+
+
+def preview(entries: Sequence[Entry], after: datetime, until: datetime) -> Iterator[tuple[datetime, Entry]]:
+    """Yield the ticks of all ``entries`` after ``after`` and not after ``until``, the earliest first."""
+    agenda = Agenda(entries, after)
+    while due := agenda.take(until):
+        yield due.tick, entries[due.position]
+        agenda.follow(due, due.tick)

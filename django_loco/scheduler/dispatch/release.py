@@ -1,0 +1,51 @@
+"""Which deploy this is: what runs once per deploy has its name in its key.
+
+``LOCO["RELEASE"]`` names it, best from the build: a commit, a version, an image. Where it does not, the deploy is told
+by its code: the text of the project's Python files, and the versions of all that is installed. So each replica of a
+deploy comes to the same, a restart changes nothing, and new code is a new deploy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+
+from ...conf import loco_settings
+
+_FOREIGN = {"site-packages", "dist-packages", "node_modules", "__pycache__"}
+
+
+def release() -> str:
+    """Return the name of this deploy."""
+    return loco_settings().RELEASE or fingerprint()
+
+
+def fingerprint() -> str:
+    """Return what is the same wherever the same code is deployed, whatever its path and the dates of its files."""
+    digest = hashlib.blake2b(digest_size=8)
+    # The text rather than name and version: an installation that is damaged may have none.
+    for text in sorted({found.read_text("METADATA") or "" for found in importlib.metadata.distributions()}):
+        digest.update(text.encode())
+    for name, root in sorted(_folders()):
+        for path in sorted(root.rglob("*.py")):
+            inner = path.relative_to(root)
+            if not any(part in _FOREIGN or part.startswith(".") for part in inner.parts):
+                digest.update(f"{name} {inner.as_posix()} ".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """Yield the project's own packages: its apps, and the one of its settings."""
+    for app in apps.get_app_configs():
+        if not _FOREIGN & set(Path(app.path).parts):
+            yield app.name, Path(app.path)
+    module = sys.modules.get(getattr(settings, "SETTINGS_MODULE", ""))
+    if module is not None and module.__file__:
+        yield module.__name__, Path(module.__file__).parent

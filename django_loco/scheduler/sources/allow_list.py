@@ -1,0 +1,58 @@
+"""What schedules in the database may run: what the code exposes, so that access to the admin is not access to all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.management import get_commands
+
+from ...conf import did_you_mean, loco_settings
+from ...core.compat import Task
+from ...exceptions import LocoConfigurationError
+from .targets import words_of_run
+
+
+class Exposed:
+    """The tasks, by their paths, and the management commands that code and settings expose."""
+
+    def __init__(self) -> None:
+        self.tasks: set[str] = set()
+        self._commands: set[str] = set()
+
+    @property
+    def commands(self) -> set[str]:
+        """The management commands: those that are exposed, and ``LOCO["COMMANDS"]``."""
+        return self._commands | set(loco_settings().COMMANDS)
+
+    def add(self, target: object) -> None:
+        """Expose a task, or a management command by its name.
+
+        Raises ``LocoConfigurationError`` for what is neither.
+        """
+        if isinstance(target, Task):
+            self.tasks.add(target.module_path)
+        elif isinstance(target, str):
+            self._commands.add(_command(target))
+        else:
+            raise LocoConfigurationError(
+                f"{target!r} is no task; decorate it with @task, or name a management command."
+            )
+
+    def require(self, run: object) -> None:
+        """Raise ``LocoConfigurationError`` unless ``run`` names what is exposed."""
+        known = sorted(self.tasks | self.commands)
+        word = words_of_run(run)[0]
+        if word not in known:
+            raise LocoConfigurationError(f"run is {word!r}, which the code does not expose.{_remedy(word, known)}")
+
+
+def _command(name: str) -> str:
+    known = get_commands()
+    if name not in known:
+        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(known))}")
+    return name
+
+
+def _remedy(word: str, known: Iterable[str]) -> str:
+    told = did_you_mean(word, list(known)) if known else ""
+    return f"{told} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."

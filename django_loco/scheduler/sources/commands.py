@@ -1,0 +1,37 @@
+"""Which commands a stored job may run: those that code or settings name, for the store is data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...exceptions import LocoConfigurationError
+from ..registry import default
+from .targets import COMMAND, SHELL, require_shell
+
+
+def require_command(words: Sequence[str]) -> None:
+    """Raise ``LocoConfigurationError`` unless ``words`` may be run: a management command and its arguments.
+
+    Its name is in ``LOCO["COMMANDS"]`` or exposed by code; or a schedule of code, settings or the file has these very
+    words.
+    """
+    name = words[0] if words else ""
+    if name not in default.exposed.commands and not _is_declared(COMMAND, words):
+        raise LocoConfigurationError(
+            f"the management command {' '.join(words)!r} is not allowed: no schedule of the code or the settings runs "
+            f"just that. Name {name!r} in LOCO['COMMANDS'] if jobs may run it with any arguments."
+        )
+
+
+def require_shell_text(text: str) -> None:
+    """Raise ``LocoConfigurationError`` unless ``ALLOW_SHELL`` is set and a schedule of the settings has this text."""
+    require_shell()
+    if not _is_declared(SHELL, [text]):
+        raise LocoConfigurationError(
+            f"the shell command {text!r} is not allowed: no schedule of the code or the settings has it. Commands of "
+            "the shell come from LOCO['SCHEDULE'] and LOCO['SCHEDULE_FILE'] only."
+        )
+
+
+def _is_declared(action: str, args: Sequence[str]) -> bool:
+    return any(entry.task.module_path == action and list(entry.args) == list(args) for entry in default.entries())

@@ -1,0 +1,253 @@
+"""Schedules that are rows of the database: from a row to what a scheduler runs, and which of them are paused."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DatabaseError, connections, router
+from django.db.models import Q
+from django.utils import timezone
+
+from ...conf import loco_settings
+from ...core.job import utcnow
+from ...exceptions import LocoConfigurationError
+from ...log.safe import get_logger
+from ..entry import Entry, Place
+from ..misfire import REMEMBERED
+from ..registry import Problem
+from ..triggers.trigger import EPOCH
+from .allow_list import Exposed
+from .mapping import entry_from
+from .targets import words_of_run
+
+logger = get_logger("django_loco.scheduler")
+
+PLACE = Place("", "database", 0)
+HINT = "Correct it in the admin. Until then this schedule is off; the others run."
+NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
+
+#: What of a row is written as in ``LOCO["SCHEDULE"]``, unless it is blank or says what holds anyway.
+KEYS = (
+    *("run", "schedule", "at", "after", "timezone", "args", "kwargs", "tags", "start", "end", "jitter"),
+    *("misfire", "grace", "cap", "overlap", "queue", "priority", "max_attempts", "timeout"),
+)
+_UNSAID: Mapping[str, object] = {"overlap": "allow", "misfire": "once"}
+#: A row, field by field.
+Row = Mapping[str, Any]
+
+
+class NoTable(Exception):
+    """The database has no table of schedules: a project whose jobs are elsewhere may do without."""
+
+
+class Pause(NamedTuple):
+    """What is known of the pauses of a schedule."""
+
+    since: datetime | None
+    """``None``: it is not paused now."""
+
+    by: str
+    until: datetime | None
+    """When its last pause ended: what was due until then is not made up for."""
+
+    def covers(self, tick: datetime) -> bool:
+        """Whether ``tick`` is one that is left out."""
+        return self.since is not None or (self.until is not None and tick <= self.until)
+
+
+class Stored(NamedTuple):
+    """What the database has of schedules."""
+
+    rows: tuple[Entry | Problem, ...] = ()
+    pauses: Mapping[str, Pause] = {}
+
+
+class Reader:
+    """Reads the database, and makes only of those rows something new that have changed. Used by one thread."""
+
+    def __init__(self, exposed: Exposed) -> None:
+        self._exposed = exposed
+        self._known: dict[int, tuple[Row, Entry | Problem]] = {}
+        self._version: tuple[Any, ...] | None = None
+        self._rows: tuple[Entry | Problem, ...] = ()
+
+    def read(self, *, thoroughly: bool = False) -> Stored:
+        """Return what there is now; ``thoroughly``: also what was changed past Django, by SQL.
+
+        What has not changed are the same objects as before. Raises ``NoTable``, and what the database raises.
+        """
+        with needing_tables():
+            version = _version()
+            if thoroughly or version is None or version != self._version:
+                self._rows = self._read_rows()
+                self._version = version
+            return Stored(self._rows, pauses())
+
+    def some(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
+        """Return those that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
+        with needing_tables():
+            return [self._made(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))]
+
+    def _read_rows(self) -> tuple[Entry | Problem, ...]:
+        known = self._known
+        self._known = {}
+        for row in _rows(model("Schedule").objects.order_by("name")):
+            before, made = known.get(row["id"], (None, None))
+            self._known[row["id"]] = row, made if made and row == before else self._made(row)
+        found = tuple(made for _, made in self._known.values())
+        return self._rows if _same(found, self._rows) else found
+
+    def _made(self, row: Row) -> Entry | Problem:
+        try:
+            if "error" in row:
+                raise row["error"]
+            return entry_of_row(row, self._exposed)
+        except LocoConfigurationError as error:
+            return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
+        except Exception as error:
+            # Whatever is wrong with this one, the others have to run.
+            logger.exception("Schedule %r in the database cannot be understood", row["name"])
+            return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, str(row["name"]))
+
+
+def _version() -> tuple[Any, ...] | None:
+    """Return a value that every change changes; ``None`` if a row cannot be read, so that there is no such value."""
+    schedules = model("Schedule").objects
+    try:
+        return schedules.all().version()  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - a converter may raise anything
+        _require_database()
+        return None
+
+
+def _rows(found: Any) -> list[Row]:
+    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` in place of values.
+
+    Raises what the database raises.
+    """
+    try:
+        return list(found.values())
+    except Exception:  # noqa: BLE001 - as above
+        _require_database()
+        rows = [row for pk in found.values_list("pk", flat=True) if (row := _row(found, pk))]
+        _require_database()  # else each of them would seem wrong
+        return rows
+
+
+def _row(found: Any, pk: int) -> Row | None:
+    try:
+        return found.filter(pk=pk).values().first()  # type: ignore[no-any-return]
+    except Exception as error:  # noqa: BLE001 - as above
+        return {"id": pk, "name": _name(pk), "error": error}
+
+
+def _name(pk: int) -> str:
+    try:
+        return str(model("Schedule").objects.values_list("name", flat=True).get(pk=pk))
+    except Exception:  # noqa: BLE001 - as above
+        return f"row {pk}"
+
+
+def _require_database() -> None:
+    """Raise what the database raises, if it is the cause of what was raised."""
+    model("Schedule").objects.values_list("pk").first()
+
+
+@contextmanager
+def needing_tables() -> Iterator[None]:
+    """Turn what the database raises into ``NoTable`` if that is the cause."""
+    try:
+        yield
+    except DatabaseError as error:
+        if lacks_tables():
+            raise NoTable from error
+        raise
+
+
+def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
+    return len(first) == len(second) and all(one is other for one, other in zip(first, second, strict=True))
+
+
+def entry_of_row(row: Row, exposed: Exposed) -> Entry:
+    """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
+    exposed.require(row["run"])
+    return entry_from(row["name"], _with_all_words(item_of(row)), PLACE)
+
+
+def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
+    """Return ``item`` with the arguments of a management command in ``run``, where its parser looks at them."""
+    words = words_of_run(item["run"])
+    if "." in words[0] or not isinstance(item.get("args"), list):
+        return item
+    rest = {key: value for key, value in item.items() if key != "args"}
+    return rest | {"run": shlex.join([*words, *map(str, item["args"])])}
+
+
+def item_of(row: Row) -> dict[str, Any]:
+    """Return ``row`` as it would be written in ``LOCO["SCHEDULE"]``."""
+    return {
+        key: aware(row[key]) if isinstance(row[key], datetime) else row[key]
+        for key in KEYS
+        if row[key] not in (None, "", [], {}) and row[key] != _UNSAID.get(key)
+    }
+
+
+def aware(moment: datetime) -> datetime:
+    """Return ``moment``, which without ``USE_TZ`` has no zone, with that of the site."""
+    return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
+
+
+def pauses() -> dict[str, Pause]:
+    """Return the pauses by the names of the schedules, as far as they still matter."""
+    remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
+    states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
+    fields = ("name", "paused_at", "paused_by", "resumed_at")
+    try:
+        found = list(states.values_list(*fields))
+    except Exception:  # noqa: BLE001 - as above
+        _require_database()
+        found = [_state(states, name, fields) for name in states.values_list("name", flat=True)]
+    return {name: Pause(since and aware(since), by, until and aware(until)) for name, since, by, until in found}
+
+
+def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return a state. One that was written by SQL and cannot be read counts as paused."""
+    try:
+        return states.values_list(*fields).get(name=name)  # type: ignore[no-any-return]
+    except Exception:  # noqa: BLE001 - as above
+        return name, EPOCH, "", None
+
+
+def now() -> datetime:
+    """Return the time as the database keeps it."""
+    return utcnow() if settings.USE_TZ else timezone.make_naive(utcnow(), timezone.get_default_timezone())
+
+
+def model(name: str) -> Any:
+    """Return a model of the app; only when it is needed, since schedules are declared before the models are there."""
+    return apps.get_model("django_loco", name)
+
+
+def database() -> str:
+    """Return the alias of the database that has the schedules."""
+    return router.db_for_read(model("Schedule"))
+
+
+def has_database() -> bool:
+    """Whether the project has a database at all."""
+    return str(connections[database()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
+
+
+def lacks_tables() -> bool:
+    """Whether the database answers, and has no table of schedules."""
+    try:
+        present = connections[database()].introspection.table_names()
+    except DatabaseError:
+        return False
+    return not {model(name)._meta.db_table for name in ("Schedule", "ScheduleState")} <= set(present)  # noqa: SLF001

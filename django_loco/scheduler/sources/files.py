@@ -1,0 +1,84 @@
+"""The file of schedules, ``LOCO["SCHEDULE_FILE"]``: YAML or TOML.
+
+    timezone: Europe/Berlin          # of all jobs that have none
+    jobs:
+      write_content:
+        run: shop.tasks.sync
+        schedule: every 15 minutes
+
+loco-rs's ``scheduler.yaml`` has this form.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from ...conf import did_you_mean
+from ...exceptions import LocoConfigurationError
+
+try:
+    import yaml
+except ImportError:  # pragma: no cover - an extra
+    yaml = None  # type: ignore[assignment]
+
+#: What holds for all jobs of the file that do not say otherwise.
+COMMON = ("output", "timezone")
+SETTING = "LOCO['SCHEDULE_FILE']"
+
+
+def read_file(name: str | Path) -> Mapping[str, object]:
+    """Return the jobs by name, as they are written. Raises ``LocoConfigurationError`` that names the file."""
+    path = Path(getattr(settings, "BASE_DIR", ""), name)
+    try:
+        return _jobs(_parsed(path))
+    except LocoConfigurationError as error:
+        raise LocoConfigurationError(f"{SETTING}, {path}: {error}") from error
+    except OSError as error:
+        raise LocoConfigurationError(f"{SETTING}, {path}, cannot be read: {error.strerror}.") from error
+    except Exception as error:
+        raise LocoConfigurationError(f"{SETTING}, {path}, cannot be understood: {error}") from error
+
+
+def _parsed(path: Path) -> object:
+    readers: dict[str, Callable[[str], object]] = {".toml": tomllib.loads, ".yaml": _load_yaml, ".yml": _load_yaml}
+    if path.suffix not in readers:
+        raise LocoConfigurationError(f"it must be a .toml or .yaml file, not {path.suffix or 'one without an ending'}.")
+    return readers[path.suffix](path.read_text(encoding="utf-8"))
+
+
+def _jobs(content: object) -> Mapping[str, object]:
+    if isinstance(content, Mapping) and list(content) == ["scheduler"]:
+        content = content["scheduler"]
+    if not isinstance(content, Mapping) or not isinstance(content.get("jobs"), Mapping):
+        raise LocoConfigurationError("it must have jobs, by name.")
+    for key in content:
+        if key not in ("jobs", *COMMON):
+            raise LocoConfigurationError(f"{key!r} is unknown.{did_you_mean(str(key), ('jobs', *COMMON))}")
+    common = {key: content[key] for key in COMMON if key in content}
+    return {name: {**common, **job} if isinstance(job, Mapping) else job for name, job in content["jobs"].items()}
+
+
+def _load_yaml(text: str) -> object:
+    if yaml is None:
+        raise LocoConfigurationError("YAML needs PyYAML: pip install django-loco[yaml].")
+    return yaml.load(text, Loader=_unique_keys())
+
+
+def _unique_keys() -> type[yaml.SafeLoader]:
+    """A safe loader that does not take the last of two jobs of one name and forget the first."""
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
+            name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
+            if count > 1:
+                raise LocoConfigurationError(f"there are two of the name {name!r}.")
+            return super().construct_mapping(node, deep)
+
+    return Loader

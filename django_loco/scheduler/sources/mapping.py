@@ -1,0 +1,91 @@
+"""Schedules that are written as data: in ``LOCO["SCHEDULE"]``, and in the file that ``LOCO["SCHEDULE_FILE"]`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from ...conf import loco_settings
+from ...exceptions import LocoConfigurationError
+from ...tasks.hints import instead_of_schedule_key
+from ..entry import Entry, Place, entry_of
+from ..triggers.parsing import after_of, moment_of, written_trigger, zone_of
+from ..triggers.trigger import Once, Trigger
+from .files import SETTING, read_file
+from .targets import target_of
+
+#: Which options of a schedule are the same as in Python.
+_SAME = (
+    *("args", "kwargs", "tags", "start", "end", "jitter", "misfire", "grace", "cap", "overlap", "run_on_start"),
+    *("queue", "priority", "backend", "max_attempts", "timeout"),
+)
+#: When to run: one of them.
+_WHEN = ("schedule", "at", "after")
+KEYS = ("run", *_WHEN, "timezone", "shell", "output", *_SAME)
+OUTPUTS = ("stdout", "silent")
+
+
+class Source(NamedTuple):
+    """Where schedules are written."""
+
+    place: Place
+    read: Callable[[], Mapping[str, object]]
+    """Returns them by name. Raises ``LocoConfigurationError``."""
+
+
+def sources() -> Iterator[Source]:
+    """Yield the places that the settings name. Raises ``LocoConfigurationError`` if ``LOCO`` is wrong."""
+    configured = loco_settings()
+    yield Source(Place("", "LOCO['SCHEDULE']", 0), lambda: configured.SCHEDULE)
+    if configured.SCHEDULE_FILE is not None:
+        name = configured.SCHEDULE_FILE
+        yield Source(Place("", f"{SETTING}, {name}", 0), partial(read_file, name))
+
+
+def entry_from(name: object, item: object, place: Place) -> Entry:
+    """Return the schedule ``name`` that is written as ``item``.
+
+    Raises ``LocoConfigurationError`` that names the key at fault and what it may be.
+    """
+    if not isinstance(item, Mapping):
+        raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
+    for key in item:
+        if key not in KEYS:
+            raise LocoConfigurationError(f"{key!r} is unknown.{instead_of_schedule_key(str(key), KEYS)}")
+    task, words = target_of(item.get("run"), item.get("shell", False))
+    options = {key: item[key] for key in _SAME if key in item}
+    silent = _is_silent(item.get("output", OUTPUTS[0]))
+    if words:
+        options["args"] = [*words, *_more(options)]
+        options["kwargs"] = {"silent": True} if silent else {}
+    return entry_of(task, lambda: _trigger(item), place, name=name, **options)
+
+
+def _more(options: Mapping[str, Any]) -> list[str]:
+    """Return the ``args`` of what is no task: further words."""
+    if options.get("kwargs"):
+        raise LocoConfigurationError("kwargs are for tasks; what a command takes goes into run, or args.")
+    args = options.get("args", [])
+    if not isinstance(args, list | tuple):
+        raise LocoConfigurationError(f"args is {args!r}; it must be a list of words.")
+    return [str(word) for word in args]
+
+
+def _is_silent(output: object) -> bool:
+    if output not in OUTPUTS:
+        raise LocoConfigurationError(f'output is {output!r}; it must be "stdout" or "silent".')
+    return output == "silent"
+
+
+def _trigger(item: Mapping[str, Any]) -> Trigger:
+    given = [key for key in _WHEN if key in item]
+    if len(given) != 1:
+        told = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
+        raise LocoConfigurationError(
+            f"{told}; it must have one of schedule, at (a single run) and after (when a run of another has succeeded)."
+        )
+    zone = zone_of(item.get("timezone"))
+    if "after" in item:
+        return after_of(item["after"])
+    return Once(moment_of("at", item["at"], zone), zone) if "at" in item else written_trigger(item["schedule"], zone)

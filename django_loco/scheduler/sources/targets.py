@@ -1,0 +1,86 @@
+"""What a schedule that is written as data runs: a task, a management command, or a command of the shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, get_commands, load_command_class
+
+from ...conf import did_you_mean, loco_settings
+from ...core.compat import Task
+from ...exceptions import LocoConfigurationError, UnknownTask
+from ...tasks.results import load_task
+
+COMMAND = "django_loco.scheduler.actions.command"
+SHELL = "django_loco.scheduler.actions.shell"
+
+
+def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
+    """Return the task of ``run``, and the arguments that it takes from it.
+
+    Raises ``LocoConfigurationError`` for what does not exist, or takes no such arguments.
+    """
+    text = _text(run)
+    if not isinstance(shell, bool):
+        raise LocoConfigurationError(f"shell is {shell!r}; it must be true or false.")
+    if shell:
+        require_shell()
+        return load_task(SHELL), [text]
+    words = words_of_run(text)
+    return (_task(words), []) if "." in words[0] else (load_task(COMMAND), _checked(words))
+
+
+def require_shell() -> None:
+    """Raise ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set."""
+    if not loco_settings().ALLOW_SHELL:
+        raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.")
+
+
+def words_of_run(run: object) -> list[str]:
+    """Return the words of ``run``, one or more. Raises ``LocoConfigurationError`` if there are none."""
+    try:
+        return shlex.split(_text(run))
+    except ValueError as error:
+        raise LocoConfigurationError(f"run is {run!r}, which is no list of words: {error}.") from None
+
+
+def _text(run: object) -> str:
+    if not isinstance(run, str) or not run.strip():
+        raise LocoConfigurationError(
+            f"run is {run!r}; it must be the dotted path of a task, or a management command with its arguments."
+        )
+    return run
+
+
+def _task(words: Sequence[str]) -> Task[..., Any]:
+    path, *rest = words
+    if rest:
+        raise LocoConfigurationError(f"run is the task {path!r} and more; what it is called with goes into args.")
+    try:
+        return load_task(path)
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, UnknownTask) and error.__cause__ else error
+        raise LocoConfigurationError(f"run is {path!r}, which is no task that can be imported: {cause}") from error
+
+
+def _checked(words: list[str]) -> list[str]:
+    """Return ``words`` if they are a management command and arguments that it takes."""
+    name, *arguments = words
+    known = get_commands()
+    if name not in known:
+        raise LocoConfigurationError(
+            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(known))}"
+        )
+    try:
+        _loaded(known[name], name).create_parser("manage.py", name).parse_args(arguments)
+    except (CommandError, SystemExit) as error:
+        raise LocoConfigurationError(f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.") from error
+    except Exception as error:
+        raise LocoConfigurationError(f"run: the management command {name!r} cannot be had: {error!r}.") from error
+    return words
+
+
+def _loaded(app: str | BaseCommand, name: str) -> BaseCommand:
+    return load_command_class(app, name) if isinstance(app, str) else app

@@ -1,0 +1,189 @@
+"""Cron expressions as text: five fields, six with seconds first, seven with a year last; parsed by croniter.
+
+croniter also finds the days. The times of a day are found here, thirty times as fast: a scheduler asks for the next one
+of each of its schedules when it starts, and again at each tick, but for the next day once a day.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from bisect import bisect_right
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+from croniter import croniter
+from croniter.croniter import CroniterBadDateError
+
+from ...exceptions import LocoConfigurationError
+from .trigger import EPOCH
+
+#: A wall clock's time has no zone.
+WALL_EPOCH = EPOCH.replace(tzinfo=None)
+DAY = timedelta(days=1)
+
+#: How many fields there may be.
+_PLAIN, _WITH_SECONDS, _WITH_YEAR = 5, 6, 7
+#: The years from 1970 to 2099, which croniter knows. Without a year in the expression it looks 50 ahead.
+_ALL_YEARS = 130
+_FIELDS = "minute, hour, day of the month, month, day of the week"
+
+#: Jenkins' "some time, the same every day" and croniter's "any time, another one at each start".
+_BY_CHANCE = re.compile(r"[hr](\(.*\))?(/.*)?", re.IGNORECASE)
+_NUMBERS = re.compile(r"[\d*?/,\-]+")
+#: The last Friday as Quartz has it; croniter's is L5.
+_LAST_WEEKDAY = re.compile(r"([0-7])L", re.IGNORECASE)
+#: A range of one, 10-10, is the one: croniter goes all the way round.
+_RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
+
+
+def looks_like_cron(text: str) -> bool:
+    """Return whether ``text`` is meant as a cron expression rather than as English.
+
+    The first two fields of every expression are numbers; in English one of the first two words has letters.
+    """
+    first = text.split()[:2]
+    return text.startswith("@") or (
+        bool(first) and all(_NUMBERS.fullmatch(word) or _BY_CHANCE.fullmatch(word) for word in first)
+    )
+
+
+class Parsed:
+    """An expression that has been understood."""
+
+    def __init__(self, parsed: croniter) -> None:
+        self.fields = _seven(parsed.expressions)
+        minutes, hours, *_ = parsed.expanded
+        seconds = parsed.expanded[_PLAIN] if len(parsed.expanded) > _PLAIN else [0]
+        self._hours, self._minutes, self._seconds = _numbers(hours, 24), _numbers(minutes, 60), _numbers(seconds, 60)
+        self._first = time(self._hours[0], self._minutes[0], self._seconds[0])
+        days = (parsed.expressions[2:_PLAIN], parsed.expressions[_PLAIN + 1 :])
+        self._days = None if _are_all(parsed) else _days(*map(tuple, days))
+
+    def next_after(self, wall: datetime) -> datetime | None:
+        """Return the first time after ``wall``, as if no clock were ever changed; ``None``: there is none."""
+        day = wall.date()
+        if self._is_day(day) and (later := self._later(wall)) is not None:
+            return datetime.combine(day, later)
+        following = self._day_after(day)
+        return None if following is None else datetime.combine(following, self._first)
+
+    def _later(self, wall: datetime) -> time | None:
+        """Return the first time of the day after ``wall``."""
+        hour, minute = wall.hour, wall.minute
+        if hour in self._hours:
+            if minute in self._minutes and (second := _above(self._seconds, wall.second)) is not None:
+                return time(hour, minute, second)
+            if (minute_after := _above(self._minutes, minute)) is not None:
+                return time(hour, minute_after, self._first.second)
+        hour_after = _above(self._hours, hour)
+        return None if hour_after is None else time(hour_after, self._first.minute, self._first.second)
+
+    def _is_day(self, day: date) -> bool:
+        return self._days is None or _day_after(self._days, day - DAY) == day
+
+    def _day_after(self, day: date) -> date | None:
+        if self._days is not None:
+            return _day_after(self._days, day)
+        return None if day == date.max else day + DAY
+
+
+def parse(expression: object) -> Parsed:
+    """Return what ``expression`` says.
+
+    Raises ``LocoConfigurationError`` for one that cannot be parsed, or never fires.
+    """
+    if not isinstance(expression, str):
+        raise LocoConfigurationError(f'the cron expression is {expression!r}; it must be text, such as "*/5 * * * *".')
+    return _parse(expression)
+
+
+@lru_cache(maxsize=10_000)
+def _parse(expression: str) -> Parsed:
+    fields = expression.split()
+    if not expression.startswith("@"):
+        _check(expression, fields)
+        fields = [_RANGE_OF_ONE.sub(r"\1", item) for item in fields]
+        weekday = 4 if len(fields) == _PLAIN else 5
+        fields[weekday] = _LAST_WEEKDAY.sub(r"L\1", fields[weekday])
+    return _checked(expression, _made(expression, fields))
+
+
+def _check(expression: str, fields: list[str]) -> None:
+    if not _PLAIN <= len(fields) <= _WITH_YEAR:
+        raise LocoConfigurationError(
+            f"the cron expression {expression!r} has {len(fields)} fields; it must have five: "
+            f"{_FIELDS}; or six, with the second first; or seven, with the year last as well."
+        )
+    if any(_BY_CHANCE.fullmatch(item) for item in fields):
+        raise LocoConfigurationError(
+            f"the cron expression {expression!r} leaves the time to chance; give one, since every scheduler has to "
+            "come to the same."
+        )
+
+
+def _made(expression: str, fields: list[str]) -> croniter:
+    try:
+        return croniter(
+            " ".join(fields),
+            WALL_EPOCH,
+            ret_type=datetime,
+            implement_cron_bug=True,
+            second_at_beginning=True,
+            max_years_between_matches=_ALL_YEARS if len(fields) == _WITH_YEAR else None,
+        )
+    except ValueError as error:
+        raise LocoConfigurationError(
+            f"the cron expression {expression!r} cannot be understood: {error}. It must be five fields such as "
+            '"*/5 * * * *", "0 4 * * mon-fri" or "30 6 1,15 * *", or six with the second first.'
+        ) from error
+
+
+def _checked(expression: str, found: croniter) -> Parsed:
+    parsed = Parsed(found)
+    if parsed.next_after(WALL_EPOCH) is None:
+        raise LocoConfigurationError(
+            f"the cron expression {expression!r} never fires: no such day exists in these months."
+        )
+    return parsed
+
+
+@lru_cache(maxsize=10_000)
+def _days(days: tuple[str, ...], year: tuple[str, ...]) -> croniter:
+    """Return midnight on the days that these fields say: one for all expressions that say the same."""
+    fields = ["0", "0", *days] if not year else ["0", "0", "0", *days, *year]
+    return _made(" ".join(fields), fields)
+
+
+@lru_cache(maxsize=20_000)
+def _day_after(days: croniter, day: date) -> date | None:
+    # Each search gets an object of its own: it leaves traces there, and other threads may be searching.
+    search = copy.copy(days)
+    try:
+        found: datetime = search.get_next(datetime, start_time=datetime.combine(day, time.min))
+    except CroniterBadDateError:
+        return None
+    return found.date()
+
+
+def _are_all(parsed: croniter) -> bool:
+    """Whether day, month, day of the week and year are any."""
+    fields = (*parsed.expanded[2:_PLAIN], *parsed.expanded[_PLAIN + 1 :])
+    return all(field == ["*"] for field in fields) and not parsed.nth_weekday_of_month
+
+
+def _numbers(field: list[object], count: int) -> tuple[int, ...]:
+    return tuple(range(count)) if field == ["*"] else tuple(sorted(int(str(number)) for number in field))
+
+
+def _above(numbers: tuple[int, ...], number: int) -> int | None:
+    """Return the first of ``numbers``, which are in order, above ``number``."""
+    place = bisect_right(numbers, number)
+    return numbers[place] if place < len(numbers) else None
+
+
+def _seven(fields: list[str]) -> tuple[str, ...]:
+    """Return the seven fields in lower case: second, minute, hour, day of the month, month, day of the week, year."""
+    minute, hour, day, month, weekday = fields[:_PLAIN]
+    second, year = [*fields[_PLAIN:], *("0", "*")[len(fields) - _PLAIN :]]
+    return second, minute, hour, day, month, weekday, year

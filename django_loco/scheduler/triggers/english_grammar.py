@@ -1,0 +1,168 @@
+"""The phrases of schedules in English: what each looks like, and what it says as values of cron fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
+
+from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
+
+PERIODS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annually": "year"}
+UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
+NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+#: Words that say nothing by themselves.
+FILLERS = ("run", "runs", "fire", "fires", "execute", "at", "on", "in", "and", "of", "the", "from", "every", "each")
+
+_DAY = (
+    r"sun(?:days?)?|mon(?:days?)?|tue(?:s(?:days?)?)?|wed(?:nesdays?)?|thu(?:rs?(?:days?)?)?|fri(?:days?)?"
+    r"|sat(?:urdays?)?"
+)
+_MONTH = (
+    r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?"
+)
+_TO = r"(?:\s(?:to|through|until|till)\s|\s?-\s?)"
+_OF_MONTH = r"(?:\sof\s(?:the|every|each|a)\smonth\b)?"
+
+
+class Misunderstood(Exception):
+    """Why a text that was read cannot become a schedule."""
+
+
+@dataclass(slots=True)
+class Said:
+    """What the phrases of a text say."""
+
+    every: tuple[int, str] | None = None
+    times: list[tuple[int, int, int]] = field(default_factory=list)
+    minutes: list[str] = field(default_factory=list)
+    days: list[str] = field(default_factory=list)
+    weekdays: list[str] = field(default_factory=list)
+    months: list[str] = field(default_factory=list)
+
+    @property
+    def dated(self) -> bool:
+        """Whether it says on which days, or in which months."""
+        return bool(self.days or self.weekdays or self.months)
+
+
+Match = re.Match[str]
+
+
+class Phrase(NamedTuple):
+    """What a phrase looks like, and how what it says is put down."""
+
+    pattern: re.Pattern[str]
+    note: Callable[[Said, Match], None]
+
+
+def _every(said: Said, match: Match) -> None:
+    count = match["count"] or "one"
+    number = int(count) if count.isdigit() else 2 if count == "other" else NUMBERS.index(count) + 1
+    _often(said, number, match["unit"])
+
+
+def _period(said: Said, match: Match) -> None:
+    _often(said, 1, PERIODS[match[0]])
+
+
+def _often(said: Said, count: int, unit: str) -> None:
+    if said.every is not None:
+        raise Misunderstood("it says twice how often")
+    said.every = (count, unit)
+
+
+def _time(said: Said, match: Match) -> None:
+    hour, half = int(match["hour"]), match["half"]
+    minute, second = int(match["minute"] or 0), int(match["second"] or 0)
+    if hour not in (range(1, 13) if half else range(24)) or minute not in range(60) or second not in range(60):
+        raise Misunderstood(f"{match[0].strip()!r} is no time of the day, from 00:00 to 23:59 or 12 am to 11:59 pm")
+    said.times.append((hour % 12 + 12 * (half == "pm") if half else hour, minute, second))
+
+
+def _named_time(said: Said, match: Match) -> None:
+    said.times.append((0 if match[0] == "midnight" else 12, 0, 0))
+
+
+def _minutes(said: Said, match: Match) -> None:
+    said.minutes += [_within(number, 0, 59, "minute of an hour") for number in re.findall(r"\d+", match[0])]
+
+
+def _day(said: Said, match: Match) -> None:
+    said.days.append(_within(match["number"], 1, 31, "day of a month") if match["number"] else "1")
+
+
+def _last_day(said: Said, _match: Match) -> None:
+    said.days.append("L")
+
+
+def _nth_weekday(said: Said, match: Match) -> None:
+    day, nth = _index(match["day"], WEEKDAYS), match["nth"]
+    said.weekdays.append(f"L{day}" if nth == "last" else f"{day}#{ORDINALS.index(nth) + 1}")
+
+
+def _weekday(said: Said, match: Match) -> None:
+    first, last = (_index(match[end], WEEKDAYS) if match[end] else None for end in ("day", "until"))
+    said.weekdays.append(str(first) if last is None else f"{first}-{last or 7}")
+
+
+def _days_of_week(said: Said, match: Match) -> None:
+    said.weekdays += ["1-5"] if match["group"] == "day" else ["6", "0"]
+
+
+def _month(said: Said, match: Match) -> None:
+    said.months.append("-".join(str(_index(match[end], MONTHS) + 1) for end in ("month", "until") if match[end]))
+
+
+def _nothing(_said: Said, _match: Match) -> None:
+    """A filler."""
+
+
+def _within(number: str, low: int, high: int, what: str) -> str:
+    if not low <= int(number) <= high:
+        raise Misunderstood(f"{ordinal(int(number)) if low else number!r} is no {what}")
+    return str(int(number))
+
+
+def _index(word: str, names: Sequence[str]) -> int:
+    return next(index for index, name in enumerate(names) if name[:3] == word[:3])
+
+
+_COUNT = rf"(?P<count>\d{{1,9}}|other|{'|'.join(NUMBERS)})"
+_UNIT = rf"(?P<unit>{'|'.join(UNITS)})s?"
+
+#: In the order in which they are tried.
+PHRASES = [
+    Phrase(re.compile(rf"(?:{pattern})(?!\w)"), note)
+    for pattern, note in [
+        (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
+        (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
+        (rf"(?:once )?(?:a|an|per) (?P<count>(?!)x)?{_UNIT}", _every),
+        ("|".join(PERIODS), _period),
+        ("noon|midday|midnight", _named_time),
+        (
+            r"(?P<hour>\d{1,2})(?=:| ?[ap]m\b)(?::(?P<minute>\d\d)(?::(?P<second>\d\d))?)?(?: ?(?P<half>[ap]m))?",
+            _time,
+        ),
+        (r"minutes? \d+(?:(?: and)? \d+(?![:\w]| [ap]m))*", _minutes),
+        (rf"(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)(?: day)?|first day){_OF_MONTH}", _day),
+        (rf"last day{_OF_MONTH}", _last_day),
+        (r"week(?P<group>day|end)s?", _days_of_week),
+        (rf"(?P<day>{_DAY})(?:{_TO}(?P<until>{_DAY}))?", _weekday),
+        (rf"(?P<month>{_MONTH})(?:{_TO}(?P<until>{_MONTH}))?", _month),
+        ("of (?:the|every|each|a) month", _nothing),
+        ("|".join(FILLERS), _nothing),
+    ]
+]
+
+#: Every word that a phrase may have.
+VOCABULARY = sorted(
+    {
+        *chain(PERIODS, NUMBERS, FILLERS, ORDINALS, WEEKDAYS, MONTHS),
+        *(f"{word}{end}" for word in (*UNITS, *WEEKDAYS) for end in ("", "s")),
+        *("other", "noon", "midday", "midnight", "last", "weekdays", "weekend", "to", "through", "until", "am", "pm"),
+    }
+)

@@ -1,0 +1,155 @@
+"""Schedules in English: "every 15 seconds", "7pm every Thursday", "at midnight on the 1st and 15th of the month".
+
+A text is read from left to right, phrase by phrase. What they say becomes a cron expression, or an interval where no
+expression has that rhythm ("every 7 minutes").
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import timedelta
+
+from ...exceptions import LocoConfigurationError
+from .english_grammar import PHRASES, VOCABULARY, Misunderstood, Said
+from .trigger import Interval
+
+#: What is shown to those who were not understood; all of it is.
+EXAMPLES = (
+    "every 15 seconds",
+    "every minute",
+    "every 5 minutes on weekdays",
+    "every hour at minute 15",
+    "every 2 hours",
+    "every day at 4:00 pm",
+    "at 10:00 am",
+    "at 9:30 and 16:30 from monday to friday",
+    "at midnight on the 1st and 15th of the month",
+    "at noon on the last day of the month",
+    "on Sunday at 12:00",
+    "7pm every Thursday",
+    "midnight on Tuesdays",
+    "at 6:00 on the first monday of the month",
+    "at 6:00 on the 1st of january and july",
+)
+
+_MONTHS = 12
+#: How many of a unit the next larger one has: only parts of that have a place in a cron expression.
+_LENGTHS = {"second": 60, "minute": 60, "hour": 24}
+_MIDNIGHT = (0, 0, 0)
+
+
+def read(text: str) -> str | Interval:
+    """Return the cron expression that ``text`` means, or the interval.
+
+    Raises ``LocoConfigurationError`` that says what is not understood, and the nearest that is.
+    """
+    try:
+        return _compiled(_said(text))
+    except Misunderstood as error:
+        raise LocoConfigurationError(
+            f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text)!r}? "
+            'It must be English such as "every 15 minutes", or a cron expression such as "*/15 * * * *".'
+        ) from None
+
+
+def _said(text: str) -> Said:
+    said, rest = Said(), _plain(text)
+    while rest:
+        for pattern, note in PHRASES:
+            if match := pattern.match(rest):
+                note(said, match)
+                rest = rest[match.end() :].lstrip()
+                break
+        else:
+            raise Misunderstood(f"there is no sense in {rest.split()[0]!r}")
+    return said
+
+
+def _plain(text: str) -> str:
+    """``text`` in lower case, without punctuation and the points of ``a.m.``."""
+    bare = re.sub(r"\b([ap])\.m\b\.?", r"\1m", text.lower())
+    return " ".join(re.sub(r"[,;!]|\.(?!\d)", " ", bare).split())
+
+
+def _compiled(said: Said) -> str | Interval:
+    count, unit = said.every or (1, "hour" if said.minutes else "day")
+    if said.every is None and not (said.times or said.minutes or said.dated):
+        raise Misunderstood("it does not say when")
+    if said.days and said.weekdays:
+        raise Misunderstood("days of the month and of the week do not go together; make two schedules")
+    if unit in _LENGTHS:
+        return _rhythm(said, count, unit)
+    if said.minutes:
+        raise Misunderstood("a minute goes with every hour")
+    if count > 1 and unit in ("day", "week") and not (said.times or said.dated):
+        return _interval(count, unit)
+    return f"{_clock(said.times or [_MIDNIGHT])} {_dates(said, count, unit)}"
+
+
+def _rhythm(said: Said, count: int, unit: str) -> str | Interval:
+    if said.times:
+        raise Misunderstood(f"a time of the day does not go with every {unit}")
+    if said.minutes and unit != "hour":
+        raise Misunderstood(f"a minute does not go with every {unit}")
+    if count == 0 or count >= _LENGTHS[unit] or _LENGTHS[unit] % count:
+        if said.dated or said.minutes:
+            raise Misunderstood(f"every {count} {unit}s does not come out even; say it without days and minutes")
+        return _interval(count, unit)
+    step = "*" if count == 1 else f"*/{count}"
+    clock = {"second": f"{step} * *", "minute": f"{step} *", "hour": f"{','.join(said.minutes) or 0} {step}"}[unit]
+    return f"{clock} {_dates(said, 1, 'day')}"
+
+
+def _interval(count: int, unit: str) -> Interval:
+    try:
+        return Interval(timedelta(**{f"{unit}s": count}))
+    except OverflowError:
+        raise Misunderstood(f"{count} {unit}s are too long") from None
+
+
+def _clock(times: list[tuple[int, int, int]]) -> str:
+    """Return the first fields: minute and hour, or second, minute and hour."""
+    hours, minutes, seconds = (sorted(set(values)) for values in zip(*times, strict=True))
+    if len(hours) * len(minutes) * len(seconds) != len(set(times)):
+        raise Misunderstood("several times of the day must have the minute in common; make a schedule of each")
+    parts = [",".join(map(str, values)) for values in (seconds, minutes, hours)]
+    return " ".join(parts if seconds != [0] else parts[1:])
+
+
+def _dates(said: Said, count: int, unit: str) -> str:
+    """Return the last three fields: day of the month, month, day of the week."""
+    days, months, weekdays = list(said.days), list(said.months), list(said.weekdays)
+    if unit == "week" and not (days or weekdays):
+        weekdays = ["1"]
+    if unit in ("month", "year") and not (days or weekdays):
+        days = ["1"]
+    if unit == "year" and not months:
+        months = ["1"]
+    if count != 1:
+        months = _every_month(said, count, unit)
+    return " ".join(",".join(field) or "*" for field in (days, months, weekdays))
+
+
+def _every_month(said: Said, count: int, unit: str) -> list[str]:
+    if unit != "month" or said.months or count == 0 or _MONTHS % count:
+        raise Misunderstood(f"every {count} {unit}s has no place in a calendar that everyone knows")
+    return [f"*/{count}"]
+
+
+def _nearest(text: str) -> str:
+    """Return ``text`` with its unknown words replaced by the nearest known, if that makes sense; else an example."""
+    plain = _plain(text)
+    corrected = " ".join(_corrected(word) for word in plain.split())
+    try:
+        _compiled(_said(corrected))
+    except (Misunderstood, LocoConfigurationError):
+        lower = {example.lower(): example for example in EXAMPLES}
+        return lower[difflib.get_close_matches(plain, lower, n=1, cutoff=0.0)[0]]
+    return corrected
+
+
+def _corrected(word: str) -> str:
+    if any(digit in word for digit in "0123456789"):
+        return word
+    return next(iter(difflib.get_close_matches(word, VOCABULARY, n=1)), word)

@@ -1,0 +1,230 @@
+"""When a schedule is due: functions of a moment, without a clock and without I/O.
+
+A tick depends on nothing but the schedule: not on when a scheduler was started, nor on which ticks it has seen.
+So all schedulers, on however many machines, compute the same ones; that is what a tick's key rests on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Protocol
+
+from ...exceptions import LocoConfigurationError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+#: The shortest interval; two ticks of one schedule are never closer.
+SHORTEST = SECOND
+#: The longest: beyond it the calendar ends.
+LONGEST = timedelta(days=36_525)
+
+_UNITS = (
+    ("week", timedelta(weeks=1)),
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+    ("second", SECOND),
+)
+
+
+class Trigger(Protocol):
+    """Tells when a schedule is due. ``str()`` of it is a cron expression where there is one, else ``words``."""
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Whose wall clock it goes by; ``None``: by none."""
+
+    @property
+    def words(self) -> str:
+        """When, in English."""
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first tick after ``moment`` (aware), in UTC; ``None`` if there is none any more."""
+
+
+def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | None:
+    """Return the last tick after ``after`` and not after ``until``; ``None`` if there is none.
+
+    Halves the time in question, so that it takes a few dozen steps however many ticks that is.
+    """
+    last = trigger.next_after(after)
+    if last is None or last > until:
+        return None
+    end = until
+    while end - last >= SHORTEST:
+        middle = last + (end - last) / 2
+        tick = trigger.next_after(middle)
+        if tick is None or tick > until:
+            end = middle
+        else:
+            last = tick
+    return last
+
+
+def last_ticks(trigger: Trigger, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """Return the last ``count`` ticks after ``after`` and not after ``until``, in order."""
+    found: list[datetime] = []
+    while len(found) < count and (tick := last_tick(trigger, after, until)) is not None:
+        found.append(tick)
+        until = tick - timedelta.resolution
+    return found[::-1]
+
+
+def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime | None:
+    """Return the tick that a scheduler which starts at ``start`` begins with.
+
+    It is the next one; or the last one, if that is less than ``grace`` and no more than half a period ago: a restart
+    must not miss it.
+    """
+    tick = trigger.next_after(start - grace)
+    if tick is None or tick > start:
+        return tick
+    missed = last_tick(trigger, start - grace, start) or tick
+    following = trigger.next_after(start)
+    return missed if following is None or start - missed <= (following - missed) / 2 else following
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Every ``period``, counted from the start of 1970 in UTC and shifted by ``phase``.
+
+    Raises ``LocoConfigurationError`` for a period of less than a second or more than 100 years, or a phase that is not
+    within it.
+    """
+
+    period: timedelta
+    phase: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        if self.period < SHORTEST:
+            raise LocoConfigurationError(
+                f"the interval is {_seconds(self.period)} s; it must be a second or more, such as seconds=15."
+            )
+        if self.period > LONGEST:
+            raise LocoConfigurationError(f"the interval is {self}; it must be at most {LONGEST.days} days.")
+        if not timedelta(0) <= self.phase < self.period:
+            raise LocoConfigurationError(
+                f"phase is {_seconds(self.phase)} s; it must be from 0 s to less than the interval, "
+                f"{_seconds(self.period)} s."
+            )
+
+    @property
+    def zone(self) -> None:
+        """None: an interval goes by no wall clock."""
+        return
+
+    @property
+    def words(self) -> str:
+        """The interval in English."""
+        return str(self)
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Return the first tick after ``moment``, in UTC."""
+        start = EPOCH + self.phase
+        return start + ((moment.astimezone(UTC) - start) // self.period + 1) * self.period
+
+    def __str__(self) -> str:
+        unit, size = next((item for item in _UNITS if not self.period % item[1]), _UNITS[-1])
+        count = _seconds(self.period / size.total_seconds())
+        text = f"every {unit}" if count == "1" else f"every {count} {unit}s"
+        return f"{text}, {_seconds(self.phase)} s later" if self.phase else text
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """One run, ``at`` a moment; shown on the wall clock of ``zone``."""
+
+    at: datetime
+    zone: tzinfo
+
+    @property
+    def words(self) -> str:
+        """The moment."""
+        return str(self)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the moment, in UTC; ``None`` if it is past."""
+        return self.at.astimezone(UTC) if self.at > moment else None
+
+    def __str__(self) -> str:
+        return f"once at {_told(self.at, self.zone)}"
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """No tick of its own: a run whenever one of the schedule ``other`` has succeeded."""
+
+    other: str
+
+    @property
+    def zone(self) -> None:
+        """None: it goes by no clock."""
+        return
+
+    @property
+    def words(self) -> str:
+        """When, in English."""
+        return f"when a run of {self.other} has succeeded"
+
+    def next_after(self, moment: datetime) -> None:  # noqa: ARG002 - no moment has one
+        """Return ``None``: nobody can tell."""
+        return
+
+    def __str__(self) -> str:
+        return f"after {self.other}"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no such limit).
+
+    Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``.
+    """
+
+    trigger: Trigger
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.next_after(self.start - SECOND) is None:
+            raise LocoConfigurationError(
+                f"{self.trigger} never fires from start, {self.start}, to end, {self.end}; "
+                "end must be later than start, with a tick between them."
+            )
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """That of ``trigger``."""
+        return self.trigger.zone
+
+    @property
+    def words(self) -> str:
+        """Those of ``trigger``, and the limits."""
+        limits = (("from", self.start), ("until", self.end))
+        told = [f"{word} {_told(moment, self.zone or UTC)}" for word, moment in limits if moment is not None]
+        return ", ".join([self.trigger.words, *told])
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first tick after ``moment`` within the limits, in UTC; ``None`` if there is none any more."""
+        begin = moment if self.start is None else max(moment, self.start - timedelta.resolution)
+        tick = self.trigger.next_after(begin)
+        return None if tick is None or (self.end is not None and tick > self.end) else tick
+
+    def __str__(self) -> str:
+        return str(self.trigger)
+
+
+def delay_of(key: str, jitter: timedelta) -> timedelta:
+    """Return the part of ``jitter`` by which the tick with this ``key`` is put off: by chance, but for all the same."""
+    chance = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=6).digest()) / 2**48
+    return jitter * chance
+
+
+def _told(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
+
+
+def _seconds(length: timedelta) -> str:
+    return f"{length.total_seconds():.10g}"

@@ -1,0 +1,95 @@
+"""One process of gunicorn, and what lives in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from signal import SIGQUIT, SIGTERM
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import CommandError
+
+from ...core.lifecycle.fork import closed_in_copies
+from ...log.safe import get_logger
+from ...process.embedded import Host, Hosted, claim, furnish
+from ...process.exit import exit_now
+from ...shutdown import CLEAN, FORCED
+
+#: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
+#: before this one has ended, and meanwhile there is one less to answer requests, or none.
+RECYCLE = 1.0
+#: gunicorn's exit code of a process that could not begin; it gives up then.
+BOOT_ERROR = 3
+
+logger = get_logger("django_loco.servers")
+
+
+class Tenant:
+    """What lives in a process of gunicorn.
+
+    1. ``start`` begins, when gunicorn has loaded the site and has its handlers for signals.
+    2. ``end`` waits until everything is done, when gunicorn has answered its last request.
+    3. ``leave`` ends the process without waiting for threads that are not done.
+    """
+
+    def __init__(self, worker: Any, on_cut: Callable[[], object] = lambda: None) -> None:
+        """``on_cut`` is called when requests are left because a signal has asked for the end."""
+        self._worker, self._on_cut = worker, on_cut
+        self._pid = os.getpid()
+        self._hosted: Hosted | None = None
+        # gunicorn closes its own before it lets us wait, and takes a process that is silent for a dead one.
+        self._sign_of_life = os.dup(worker.tmp.fileno())
+
+    def lives_in(self, worker: Any) -> bool:
+        """Whether this is the process of ``worker``."""
+        return self._pid == os.getpid() == int(worker.pid)
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether it was a signal that asked for the end."""
+        return self._hosted is not None and self._hosted.was_asked
+
+    def start(self) -> None:
+        """Begin. What is set wrongly ends the process in such a way that gunicorn gives up."""
+        worker = self._worker
+        host = Host(
+            is_ending=lambda: not worker.alive,
+            stop_signal=SIGTERM,
+            cut_signal=SIGQUIT,
+            on_cut=self._on_cut,
+            patience=RECYCLE,
+            beat=self._beat,
+            is_last=True,
+        )
+        try:
+            if not apps.ready:
+                raise CommandError("The application that gunicorn has loaded does not set Django up.")
+            self._hosted = furnish(
+                host,
+                url=", ".join(str(socket) for socket in worker.sockets),
+                remark=f"   gunicorn {worker.cfg.worker_class_str}, {worker.cfg.workers} of these processes",
+                shows=worker.age == 1,
+                grace=("graceful_timeout", worker.cfg.graceful_timeout),
+            )
+        except CommandError as error:
+            sys.stderr.write(f"CommandError: {error}\n")
+            sys.exit(BOOT_ERROR)
+        claim()
+        for listener in worker.sockets:
+            closed_in_copies(listener.sock)
+        self._hosted.start()
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code."""
+        return self._hosted.end() if self._hosted else CLEAN
+
+    def leave(self) -> None:
+        """End the process although threads are left behind in it that still run a job."""
+        exit_now(FORCED if self.was_asked else CLEAN)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        os.utime(self._sign_of_life, (now, now))

@@ -1,0 +1,44 @@
+"""Packages that import ``django_tasks`` although Django has a Tasks framework of its own, as Wagtail 8 does.
+
+The backport reads the same ``TASKS``, so their tasks are ours. But their receivers and their ``except`` clauses are for
+the backport's signals and exceptions. These are used as well once somebody has imported them; it is not imported for
+that. On Django 5.2 the backport is what ``compat`` imports, and there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from types import ModuleType
+
+from django.dispatch import Signal
+
+from ..core.compat import TaskResultDoesNotExist, task_enqueued, task_finished, task_started
+
+SIGNALS = {"task_enqueued": task_enqueued, "task_started": task_started, "task_finished": task_finished}
+
+
+def not_found(result_id: str) -> TaskResultDoesNotExist:
+    """Return the error to raise for a result that does not exist."""
+    twin = getattr(sys.modules.get("django_tasks.exceptions"), "TaskResultDoesNotExist", TaskResultDoesNotExist)
+    if issubclass(TaskResultDoesNotExist, twin):
+        return TaskResultDoesNotExist(result_id)
+    both = type(twin.__name__, (TaskResultDoesNotExist, twin), {"__module__": TaskResultDoesNotExist.__module__})
+    error: TaskResultDoesNotExist = both(result_id)
+    return error
+
+
+def with_twin(signal: Signal) -> list[Signal]:
+    """Return ``signal`` and the backport's signal of the same name, if that is another one and has been imported."""
+    module = sys.modules.get("django_tasks.signals")
+    twin = _twins(module).get(id(signal)) if module else None
+    return [signal, twin] if twin else [signal]
+
+
+@cache
+def _twins(module: ModuleType) -> dict[int, Signal]:
+    twins = {id(own): getattr(module, name) for name, own in SIGNALS.items() if getattr(module, name) is not own}
+    if twins:
+        for name in SIGNALS:  # Django logs the same
+            getattr(module, name).disconnect(getattr(module, f"log_{name}"))
+    return twins

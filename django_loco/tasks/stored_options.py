@@ -1,0 +1,86 @@
+"""The options of one call as they are stored: JSON values, and names of what they stand for.
+
+The store is data, so a name in it imports and calls nothing by itself. An exception type is looked up among what this
+process has imported; a function must have been marked with ``retry.backoff_function``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..core.retry import EXCEPTIONS, is_exception_type, marked_backoff, option_problem, path_of, revive
+from .loading import load_module, may_be_imported
+
+
+def stored(name: str, value: Any) -> Any:
+    """Return the option ``name`` as JSON values; exception types and functions become dotted paths.
+
+    Raises ``ValueError`` for a function or type that a worker could not find again by its path.
+    """
+    if name in EXCEPTIONS:
+        return [_stored_type(name, item) for item in value]
+    if name == "backoff" and (callable(value) or isinstance(value, str)):
+        return _stored_function(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _stored_type(name: str, item: Any) -> str:
+    kind = revive(name, [item])[0]
+    path = path_of(kind)
+    if _imported(path) is not kind:
+        raise ValueError(f"{name}: a worker cannot import {item!r}. Define it by name at the top level of a module.")
+    return path
+
+
+def _stored_function(value: Any) -> str:
+    function = revive("backoff", value)
+    path = path_of(function)
+    if marked_backoff(path) is not function or not may_be_imported(path.rpartition(".")[0]):
+        raise ValueError(
+            f"backoff: a worker cannot find {value!r} by its name. Define it at the top level of a module, with "
+            "@backoff_function (from django_loco.tasks) above it."
+        )
+    return path
+
+
+def restored(name: str, value: Any) -> Any:
+    """Return the option ``name`` of what ``stored`` made of it; exception types that are not imported stay names.
+
+    Raises ``ValueError`` for what is no such option, and ``ImportError`` for a function that cannot be had.
+    """
+    if name in EXCEPTIONS and isinstance(value, list):
+        value = tuple(_restored_type(item) for item in value)
+    elif name == "backoff" and isinstance(value, str):
+        value = _restored_function(value)
+    if problem := option_problem(name, value):
+        raise ValueError(problem)
+    return value
+
+
+def _restored_type(path: Any) -> Any:
+    """A type that is not imported yet may still be raised: then it is known by its name."""
+    found = _imported(path) if isinstance(path, str) else path
+    return found if is_exception_type(found) else path
+
+
+def _restored_function(path: str) -> Callable[..., float]:
+    load_module(path.rpartition(".")[0])
+    function = marked_backoff(path)
+    if function is None:
+        raise ImportError(f"{path} is no back-off function here. Put @backoff_function (of django_loco.tasks) above it")
+    return function
+
+
+def _imported(path: str) -> Any:
+    """Return what ``path`` leads to in a module that is imported, also within a class; ``None``: nothing."""
+    module, _, rest = path.rpartition(".")
+    names = [rest]
+    while module and module not in sys.modules:
+        module, _, rest = module.rpartition(".")
+        names.insert(0, rest)
+    found: Any = sys.modules.get(module)
+    for name in names:
+        found = vars(found).get(name) if hasattr(found, "__dict__") else None
+    return found

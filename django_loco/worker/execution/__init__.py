@@ -1,0 +1,1 @@
+"""One attempt at a job: its context, its time limit, its outcome."""

@@ -1,0 +1,98 @@
+"""What a job can learn about its own run, and what it can keep for the next one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from ...core.compat import TaskContext
+from ...core.on_commit import after_commit
+from ...core.serialization import decode, encode_exact
+from ...core.sizes import require_result_size
+from ...exceptions import QueueUnavailable
+from ...log.safe import get_logger
+from ..claimed_job import Run
+
+logger = get_logger("django_loco.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know neither frozen nor plain
+    """The ``context`` of a task with ``takes_context=True``: Django's ``task_result`` and ``attempt``, and more.
+
+    A job that runs for long looks at ``stopping`` now and then, and when it is set saves how far it has come and
+    raises ``Interrupted``::
+
+        for number in range(context.checkpoint_value or 0, len(ids)):
+            index(ids[number])
+            context.checkpoint(number + 1)
+            if context.stopping:
+                raise Interrupted
+    """
+
+    run: Run
+    """The worker's own record."""
+
+    deadline: datetime | None = None
+    """When the attempt's ``timeout`` is up (aware, UTC); ``None``: never."""
+
+    ends_at: float | None = None
+    """The same in seconds of ``time.monotonic()``."""
+
+    def remaining(self) -> float | None:
+        """Return the seconds until ``deadline``, 0 when it is past; ``None`` if there is none."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker is about to end, or the job has been given to another one."""
+        return self.run.stopping
+
+    @property
+    def checkpoint_value(self) -> Any:
+        """What the job has saved last, in this run or an earlier one; ``None`` if nothing. Each time a new object."""
+        text = self.run.checkpoint
+        return None if text is None else decode(text)
+
+    def checkpoint(self, value: Any) -> bool:
+        """Save ``value`` (JSON) for the next run of this job, should this one not come to its end.
+
+        It is stored when this returns; inside ``atomic()``, right after the commit, and not if that is rolled back.
+        Returns whether it is, or will be. It is not while the queue cannot be reached, and not any more once the job
+        has been given to another worker, of which ``stopping`` tells. Raises ``TypeError`` or ``ValueError`` for what
+        is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
+        """
+        try:
+            text = encode_exact(value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.run.job.task_path}: the checkpoint cannot be stored as JSON. {error}") from None
+        require_result_size(f"{self.run.job.task_path}: the checkpoint", text)
+        stored = True
+
+        def save() -> None:
+            nonlocal stored
+            stored = _save(self.run, text)
+
+        after_commit(save)
+        return stored
+
+    async def acheckpoint(self, value: Any) -> bool:
+        """``checkpoint`` for async jobs: the event loop goes on with others while the queue stores it."""
+        return await sync_to_async(self.checkpoint)(value)
+
+
+def _save(run: Run, text: str) -> bool:
+    try:
+        is_held = run.save(run.job, text)
+    except QueueUnavailable as error:
+        logger.warning("The checkpoint of %s is not stored: %s", run.job.task_path, error)
+        return False
+    if is_held:
+        run.checkpoint = text
+    else:
+        run.refused = True
+    return is_held

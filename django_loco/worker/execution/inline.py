@@ -1,0 +1,74 @@
+"""Jobs that run in the calling thread: in ``ForegroundBlocking``, and in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import Context
+from dataclasses import replace
+from typing import Any
+
+from ...core.job import READY, Job, Outcome, utcnow
+from ...queues import Queue
+from ...queues.memory.queue import MemoryQueue
+from ..claimed_job import Run
+from .attempt import Attempt
+from .executor import execute
+from .interrupter import Alarm, Watch
+
+WORKER_ID = "foreground"
+#: Seconds. No other worker looks after these jobs, so that nothing has to be renewed.
+LEASE = 86_400.0
+
+
+def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
+    """Run a new ``job`` to its end in the calling thread: at once, with all its retries, without waiting in between.
+
+    Returns the job as it ended, or ``None`` if the queue has seen its ``key``. Raises what ``run_held`` raises.
+    """
+    held = queue.hold(job, WORKER_ID, LEASE)
+    return run_held(queue, held)[0] if held is not None else None
+
+
+def run_held(
+    queue: Queue, job: Job, around: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> tuple[Job, BaseException | None]:
+    """Run a ``job`` that is held to its end in the calling thread, with all its retries, without waiting in between.
+
+    ``around`` is entered for each attempt. Returns the job as it ended, and what its last attempt raised.
+    ``KeyboardInterrupt`` fails the job and is raised again, for it was not meant for the job.
+    """
+    while True:
+        run = Run(job, save=queue.checkpoint)
+        with around():
+            outcome, error = _run(run)
+        if outcome.status != READY or not outcome.spent:
+            break
+        ended = replace(outcome.applied(), checkpoint=run.checkpoint)
+        job = ended.claimed(worker_id=job.worker_id or "", token=job.token or "", at=utcnow())
+    queue.finish([outcome])
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return outcome.applied(), error
+
+
+def _run(run: Run) -> tuple[Outcome, BaseException | None]:
+    """Run one attempt; return its outcome, and what the task raised."""
+    errors: list[BaseException] = []
+    watch = Watch(on_stuck=_leave)
+
+    def call(attempt: Attempt) -> Any:
+        try:
+            return watch.call(attempt)
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    outcome = Context().run(execute, run, call)
+    watch.close()
+    assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
+    return outcome, errors[0] if errors else None
+
+
+def _leave(alarm: Alarm) -> None:
+    """A job that cannot be interrupted holds up its caller: here is no other thread to go on with."""

@@ -1,0 +1,195 @@
+"""Time limits of sync jobs: one thread that interrupts others. What it can do is told in ``limits``.
+
+How an interruption stays inside the job
+----------------------------------------
+``PyThreadState_SetAsyncExc`` makes an exception *pending* in a thread; it is raised there between any two
+bytecode instructions, a little later. It must never be raised in the pool's own code, or that thread is lost.
+
+1. Each call has an alarm with a gate, a reentrant lock. The watch fires only while it holds the gate, once per
+   alarm, and never waits for it.
+2. The job's thread holds the gate until it is about to enter the job. When the call has ended, it takes the gate
+   for good, and clears what is pending. From there on nothing can be raised any more.
+3. Until it has the gate the exception may still be raised, between the job's last instruction and that moment.
+   Then it has been raised, and the watch fires only once: taking the gate a second time, outside, cannot be
+   interrupted again. The gate is reentrant because the first time may have got it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...core.threads import DaemonThread
+from ...exceptions import JobTimeout
+from ...log.safe import get_logger
+from .attempt import Attempt
+from .timeouts import GRACE, too_long
+
+logger = get_logger("django_loco.worker")
+
+_set_pending = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_pending.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_NOTHING = ctypes.py_object()
+
+#: Seconds until the watch looks again at an alarm whose gate was taken.
+_AGAIN = 0.01
+_LONGEST_WAIT = 3600.0  # seconds; far below what an Event can wait
+
+
+class Alarm:
+    """The time limit of one call."""
+
+    __slots__ = ("attempt", "due", "fired", "gate", "thread")
+
+    def __init__(self, attempt: Attempt, due: float) -> None:
+        """Made in the thread of the job, which holds the gate. ``due``: ``time.monotonic()``."""
+        self.attempt = attempt
+        self.due = due
+        self.fired = False
+        self.thread = threading.current_thread()
+        self.gate = threading.RLock()
+        self.gate.acquire()
+
+    def fire(self) -> None:
+        """Raise ``JobTimeout`` in the job's thread; called under the gate, by the watch."""
+        self.fired = True
+        _set_pending(self.thread.ident, JobTimeout)
+
+    def disarm(self) -> None:
+        """Keep it from firing, and its exception from being raised if it has; in the job's thread, twice if need be."""
+        self.gate.acquire()
+        _set_pending(self.thread.ident, _NOTHING)
+
+    def call(self) -> Any:
+        """Call the task. May be left by ``JobTimeout`` before it is disarmed; then nothing more can come."""
+        try:
+            self.gate.release()
+            return self.attempt.call()
+        finally:
+            self.disarm()
+
+
+class Watch:
+    """The thread that ends sync jobs which take too long. It starts with the first job that has a timeout.
+
+    1. ``call`` calls a task under its time limit, in the calling thread.
+    2. At the timeout the watch interrupts that thread.
+    3. When the call has still not ended after ``grace`` seconds, it reports the alarm as stuck, once.
+    """
+
+    def __init__(
+        self,
+        on_stuck: Callable[[Alarm], None],
+        on_interrupted: Callable[[], None] = lambda: None,
+        grace: float = GRACE,
+    ) -> None:
+        """``on_interrupted`` is called in a job's thread after an interruption, which may have struck anywhere."""
+        self._on_stuck = on_stuck
+        self._on_interrupted = on_interrupted
+        self._grace = grace
+        self._alarms: set[Alarm] = set()
+        self._next = math.inf
+        self._changed = threading.Event()
+        self._closed = False
+        self._starting = threading.Lock()
+        self._thread: DaemonThread | None = None
+
+    def call(self, attempt: Attempt) -> Any:
+        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
+
+        An interrupted job often ends with another error than that, such as one of the database for a transaction
+        that was cut in two. It has failed by its timeout all the same, unless it says ``raise Another from error``.
+        """
+        timeout = attempt.policy.timeout
+        if timeout is None:
+            return attempt.call()
+        alarm = Alarm(attempt, time.monotonic() + timeout)
+        self._add(alarm)
+        try:
+            return alarm.call()
+        except Exception as error:
+            alarm.disarm()
+            if alarm.fired:
+                _explain(error, timeout)
+            raise
+        finally:
+            self._alarms.discard(alarm)
+            if alarm.fired:
+                self._on_interrupted()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._changed.set()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end of the thread; return whether it has come."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _add(self, alarm: Alarm) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        self._alarms.add(alarm)
+        if alarm.due < self._next:
+            self._changed.set()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                thread = DaemonThread(target=self._run, name="loco-worker-watch")
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._changed.wait(self._patience())
+            self._changed.clear()
+            now = time.monotonic()
+            for alarm in self._alarms.copy():
+                if alarm.due <= now:
+                    self._ring(alarm, now)
+
+    def _patience(self) -> float | None:
+        # Infinity first: a thread that adds an alarm while the minimum is being sought must set the event.
+        self._next = math.inf
+        self._next = min((alarm.due for alarm in self._alarms.copy()), default=math.inf)
+        return None if self._next == math.inf else min(max(0.0, self._next - time.monotonic()), _LONGEST_WAIT)
+
+    def _ring(self, alarm: Alarm, now: float) -> None:
+        if not alarm.gate.acquire(blocking=False):
+            alarm.due = now + _AGAIN
+            return
+        try:
+            if not alarm.fired:
+                alarm.due = now + self._grace
+                alarm.fire()
+            else:
+                self._alarms.discard(alarm)
+                self._on_stuck(alarm)
+        except BaseException:
+            logger.exception("A job that is stuck could not be replaced")
+        finally:
+            alarm.gate.release()
+
+
+def _explain(error: Exception, timeout: float) -> None:
+    """Say of ``error`` what interrupted the job, if it is, or came of, the interruption. May raise ``JobTimeout``."""
+    if isinstance(error, JobTimeout):
+        error.args = error.args or (too_long(timeout),)
+    elif _came_of_interruption(error):
+        raise JobTimeout(too_long(timeout)) from error
+
+
+def _came_of_interruption(error: BaseException) -> bool:
+    if isinstance(error.__cause__, JobTimeout):
+        return False
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, JobTimeout):
+        link = link.__cause__ if link.__cause__ is not None else link.__context__
+    return link is not None

@@ -1,0 +1,304 @@
+"""The workers of this process: made from the settings, and in ``BackgroundAsync`` started by the first job.
+
+Threads are never started at import or in ``AppConfig.ready()``: that would run them in ``migrate`` and lose
+them at a fork. They are started where the first job is enqueued, in whatever process that is: a server's
+worker, a shell, a command. ``loco_start --worker`` starts the same worker under its supervisor instead.
+
+What waits in memory when a process ends in good order is kept in files (see ``queues.spool``) and taken up by
+the next process that uses the queue. A command that has come to its end first goes on with its jobs for up to
+``SHUTDOWN_TIMEOUT`` seconds; see ``serving`` for servers that nobody but they themselves stops.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from ..conf import loco_settings, testing, worker_mode
+from ..core import test_environment
+from ..core.compat import task_backends
+from ..core.job import READY, Job
+from ..exceptions import LocoConfigurationError
+from ..log.safe import get_logger
+from ..queues import Claim, Queue, queue_for
+from ..queues.memory import spool
+from ..queues.memory.key_file import OnceKeys
+from ..queues.memory.queue import MemoryQueue
+from ..queues.memory.spool import folder_for as spool_folder
+from ..shutdown import HAND_BACK
+from ..tasks.decorator import LocoTask
+from . import Worker, run_inline
+from .maintenance.isolation import Isolated
+
+logger = get_logger("django_loco.runtime")
+
+#: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is, and where that is on this machine.
+KEY_MEMORY = 3600.0
+KEYS_FILE = "once-keys.sqlite3"
+
+#: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
+#: (python/cpython#113964).
+_NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
+
+_lock = threading.RLock()
+_workers: dict[str, Worker] = {}
+#: Aliases whose worker a supervisor looks after.
+_supervised: set[str] = set()
+#: Aliases whose kept jobs this process has taken up.
+_loaded: set[str] = set()
+#: Whether this process has come to its end.
+_closing = False
+#: Seconds that jobs which run have at the end of a process that serves; ``None``: it does not serve.
+_serving: float | None = None
+
+
+def loco_aliases() -> list[str]:
+    """Return the aliases in ``TASKS`` that are django-loco's."""
+    return [alias for alias in task_backends if issubclass(task_backends[alias].task_class, LocoTask)]
+
+
+def worker_for(
+    alias: str,
+    *,
+    queues: Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    threads: int | None = None,
+    coroutines: int | None = None,
+    drain: bool = False,
+    max_jobs: int | None = None,
+    worker_id: str | None = None,
+    dead: Collection[str] = (),
+    isolate: Callable[[Claim], Isolated] | None = None,
+    is_isolated: bool = False,
+) -> Worker:
+    """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
+
+    Whoever calls this looks after it; jobs enqueued in this process no longer start one of their own. Raises
+    ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
+    """
+    known = task_backends[alias].queues
+    for name in queues or ():
+        if known and name not in known:
+            raise LocoConfigurationError(
+                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(known))}."
+            )
+    loco = loco_settings()
+    with _lock:
+        queue = queue_for(alias)
+        take_up(alias, queue)
+        worker = Worker(
+            queue,
+            threads=loco.NUM_WORKERS if threads is None else threads,
+            coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
+            lease=loco.LEASE,
+            result_ttl=loco.RESULT_TTL,
+            queues=tuple(queues or sorted(known)) or None,
+            tags=None if tags is None else tuple(tags),
+            drain=drain,
+            max_jobs=max_jobs,
+            worker_id=worker_id,
+            dead=dead,
+            isolate=isolate,
+            isolated_workers=loco.ISOLATED_WORKERS,
+            is_isolated=is_isolated,
+        )
+        _supervised.add(alias)
+        return worker
+
+
+def ensure_started(alias: str) -> None:
+    """Start the in-process worker of ``alias``, unless it runs, a supervisor looks after it, or a test does."""
+    worker = _workers.get(alias)
+    if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
+        return
+    with _lock:
+        worker = _workers.get(alias)
+        if alias in _supervised or (worker is not None and worker.is_alive):
+            return
+        worker = worker_for(alias)
+        _supervised.discard(alias)
+        worker.start()
+        if _NO_LATE_THREADS:
+            worker.warm_up()
+        _workers[alias] = worker
+
+
+def started() -> dict[str, Worker]:
+    """Return the workers that ``ensure_started`` started, by alias."""
+    return dict(_workers)
+
+
+def run_in_foreground(alias: str, job: Job) -> Job | None:
+    """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
+    queue = queue_for(alias)
+    assert isinstance(queue, MemoryQueue)  # noqa: S101 - ``queues.build`` makes no other in ForegroundBlocking
+    return run_inline(queue, job)
+
+
+def serves(timeout: float) -> None:
+    """Note that this process serves: at its end what waits is kept, and what runs has ``timeout`` seconds."""
+    global _serving
+    _serving = timeout
+
+
+def resume() -> None:
+    """Go on with the jobs that an earlier process kept."""
+    for alias in loco_aliases():
+        folder = spool_folder(alias)
+        if (
+            worker_mode(alias, task_backends[alias].options) == "BackgroundAsync"
+            and folder
+            and spool.has_jobs(folder, alias)
+        ):
+            ensure_started(alias)
+
+
+def stop(deadline: float) -> None:
+    """Stop the workers that ``ensure_started`` started, by ``deadline`` (``time.monotonic()``), and keep what waits."""
+    with _lock:
+        for worker in _workers.values():
+            worker.stop(deadline)
+        for worker in _workers.values():
+            worker.join(max(0.0, deadline - time.monotonic()))
+        _workers.clear()
+        _keep_all()
+        if not _closing:  # What comes next in this process begins anew.
+            _loaded.clear()
+            _supervised.clear()
+
+
+def _keep_all() -> None:
+    for alias in tuple(_loaded):
+        keep(alias, queue_for(alias))
+
+
+def take_up(alias: str, queue: Queue) -> None:
+    """Load the jobs that earlier processes kept for ``queue``, if it is one in memory; once per process."""
+    if alias in _loaded or not isinstance(queue, MemoryQueue):
+        return
+    folder = spool_folder(alias)
+    if folder is None:
+        return
+    _loaded.add(alias)
+    if count := queue.load(folder):
+        logger.info("%d jobs that an earlier process kept in %s are back in the queue", count, folder)
+
+
+def keep(alias: str, queue: Queue) -> None:
+    """Write the jobs that wait in ``queue``, if it is one in memory, to files for the next process."""
+    folder = spool_folder(alias)
+    if folder is None or not isinstance(queue, MemoryQueue):
+        return
+    try:
+        count = queue.save(folder)
+    except OSError:
+        waiting = sum(count for (_, status), count in queue.counts().items() if status == READY)
+        logger.exception("%d jobs that wait in memory could not be kept in %s and are lost", waiting, folder)
+        return
+    if count:
+        logger.info("%d jobs that were waiting are kept in %s for the next start", count, folder)
+
+
+def share_keys(alias: str) -> None:
+    """Claim once-keys of ``alias``, if it is in memory, for all processes of this project on this machine.
+
+    That is done in a file beside its jobs; where none are kept, each process knows its own keys.
+    """
+    queue = queue_for(alias)
+    if isinstance(queue, MemoryQueue) and queue.keys.shared is None and (folder := spool_folder(alias)) is not None:
+        queue.keys.share(OnceKeys(folder / KEYS_FILE, max(loco_settings().RESULT_TTL, KEY_MEMORY)))
+
+
+def remembers(alias: str) -> bool:
+    """Whether the once-keys of ``alias`` that this process takes are known in others, and after a restart."""
+    queue = queue_for(alias)
+    if not isinstance(queue, MemoryQueue):
+        return queue.is_shared
+    share_keys(alias)
+    return queue.keys.shared is not None and queue.keys.shared.works
+
+
+def _end_at_exit() -> None:
+    """Come to the end of the jobs that this process runs; what is enqueued from now on only waits."""
+    global _closing
+    test_environment.notice()
+    rest = HAND_BACK
+    if test_environment.is_on():
+        pass  # Jobs of a test end here: the databases that they were meant for may be gone.
+    elif _serving is None:
+        _drain()
+    else:
+        rest = _serving
+        _keep_what_waits()
+    _closing = True
+    # Only what has been handed back by then can be kept.
+    stop(time.monotonic() + rest)
+
+
+def _drain() -> None:
+    """Go on with the jobs for as long as there is time."""
+    workers = tuple(_workers.values())
+    if workers:
+        deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
+        for worker in workers:
+            worker.drain()
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _keep_what_waits() -> None:
+    """Keep it at once: not every server that is stopped waits for what runs."""
+    for worker in tuple(_workers.values()):
+        worker.quiet()
+    _keep_all()
+
+
+def _keep_at_exit() -> None:
+    """Keep what other threads and ``atexit`` functions enqueued while the process was ending."""
+    if _closing:
+        stop(time.monotonic())
+
+
+# Jobs go on before the interpreter forbids new work to executors (which async jobs with sync_to_async need). That is
+# earlier than atexit; there is no public name for that moment.
+atexit.register(_keep_at_exit)
+getattr(threading, "_register_atexit", atexit.register)(_end_at_exit)
+
+
+def _after_fork() -> None:
+    """A forked copy has none of its parent's threads, and its parent's jobs are not its own."""
+    global _lock, _closing, _serving
+    _lock, _closing, _serving = threading.RLock(), False, None
+    for registry in (_workers, _supervised, _loaded):
+        registry.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@receiver(setting_changed)
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    """``override_settings`` in a test: workers of the old settings go, and the next job starts new ones."""
+    if setting in ("TASKS", "WORKER_MODE", "LOCO"):
+        stop(time.monotonic())
+
+
+@receiver(test_environment.test_ended)
+def _on_test_ended(**kwargs: Any) -> None:
+    """Let what runs come to its end before the test's data is removed; what waits has ended with the test."""
+    if _workers:
+        stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+
+
+@receiver(test_environment.test_began)
+def _on_test_began(**kwargs: Any) -> None:
+    """Leave behind workers of a test that had no database, or whose environment has ended."""
+    stop(time.monotonic())

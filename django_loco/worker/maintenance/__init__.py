@@ -1,0 +1,1 @@
+"""The threads of a worker beside the fetcher: they renew, rescue, prune, isolate and listen."""

@@ -1,0 +1,45 @@
+"""Sees when the queue's clock is set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ...log.safe import get_logger
+
+logger = get_logger("django_loco.worker")
+
+
+class ClockWatch:
+    """Compares the clock that judges leases with the monotonic clock, which nobody sets.
+
+    When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may all
+    seem to have run out. Within a renewal period they have renewed them: so long what seems expired is left alone.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], lease: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``clock`` is ``Queue.clock``, ``lease`` is ``LEASE`` in seconds: a third of it is a renewal period."""
+        self._clock = clock
+        self._monotonic = monotonic
+        self._tolerance = max(1.0, lease / 10)
+        self._wait = lease / 2
+        self._offset: float | None = None
+        self._until = 0.0
+
+    def agree(self) -> bool:
+        """Look at both clocks; return whether they have run alike for long enough."""
+        now = self._monotonic()
+        offset = self._clock() - now
+        if self._offset is None:
+            self._offset, self._until = offset, now
+        elif abs(offset - self._offset) > self._tolerance:
+            logger.warning(
+                "The queue's clock was set: it differs by %+.1f s from the time that has passed. Jobs of dead workers "
+                "are looked for again in %.0f s, when live workers have renewed their claims",
+                offset - self._offset,
+                self._wait,
+            )
+            self._offset, self._until = offset, now + self._wait
+        return now >= self._until

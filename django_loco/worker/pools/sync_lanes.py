@@ -1,0 +1,166 @@
+"""Threads for the sync parts of async jobs: the ORM, ``sync_to_async``, sync receivers of signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from ...core.threads import DaemonThread
+from ...log.labels import bind
+from ...log.safe import get_logger
+from ..execution.connections import drop_all, tidy
+
+logger = get_logger("django_loco.worker")
+
+T = TypeVar("T")
+_Work = tuple["Future[Any]", Callable[[], Any]]
+
+
+class Lane(DaemonThread):
+    """A thread that makes calls one after the other.
+
+    Unlike a ``ThreadPoolExecutor``'s it is a daemon: a job that is stuck in it must not keep the process from ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Starts at once."""
+        super().__init__(name=name)
+        self.jobs = 0
+        """How many jobs use it; kept by the event loop's thread."""
+        self._asked = 0
+        self._answered = 0
+        self._calls: SimpleQueue[_Work | None] = SimpleQueue()
+        self.start()
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        """Have ``call`` called, after all that was submitted before."""
+        future: Future[T] = Future()
+        self._asked += 1
+        self._calls.put((future, call))
+        return future
+
+    @property
+    def load(self) -> int:
+        """How much stands between a new job and an answer. A lane that is stuck is never at 0."""
+        return self.jobs + self._asked - self._answered
+
+    def close(self) -> None:
+        """End when all calls have been made."""
+        self._calls.put(None)
+
+    def run(self) -> None:
+        """Make the calls."""
+        bind(component="worker")
+        while (work := self._calls.get()) is not None:
+            _make(*work)
+            self._answered += 1
+            del work
+        drop_all()
+
+
+def _make(future: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        if not future.set_running_or_notify_cancel():
+            return
+        _answer(future, call)
+    except BaseException:  # concurrent.futures logs what its callbacks raise, and that may raise again
+        logger.exception("A call in a lane could not be answered")
+
+
+def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class Lanes:
+    """Up to ``size`` lanes, shared out among async jobs by the event loop's thread alone.
+
+    Django keeps connections per thread, and asgiref sends all thread-sensitive calls of a process to one thread
+    unless told otherwise: a hundred async jobs would wait for each other. With a thread for each job they would
+    not, at the price of a hundred connections and of a new thread and connection per job. Therefore a job gets a
+    lane when it first needs one and keeps it to its end, so that its calls share a thread and a connection as
+    Django expects; the lane, its connection tidied, goes to the next job.
+    """
+
+    def __init__(self, size: int) -> None:
+        """No thread is started until one is needed."""
+        self._size = size
+        self._lanes: list[Lane] = []
+        self._retired: list[Lane] = []
+
+    def take(self) -> Lane:
+        """Return the lane with the least to do."""
+        self._lanes = [lane for lane in self._lanes if lane.is_alive()]
+        lane = min(self._lanes, key=lambda lane: lane.load, default=None)
+        if lane is None or (lane.load and len(self._lanes) < self._size):
+            lane = self._add()
+        lane.jobs += 1
+        lane.submit(tidy)
+        return lane
+
+    def give_back(self, lane: Lane, *, blocked: bool = False) -> None:
+        """Return a lane after its job has ended. ``blocked``: a call of the job still runs; another lane takes over."""
+        lane.jobs -= 1
+        lane.submit(tidy)
+        if blocked and lane in self._lanes:
+            self._lanes.remove(lane)
+            self._retired = [*(other for other in self._retired if other.is_alive()), lane]
+        if not lane.jobs and lane not in self._lanes:
+            lane.close()
+
+    @property
+    def abandoned(self) -> int:
+        """How many lanes are blocked by calls whose jobs have ended."""
+        return sum(lane.is_alive() for lane in self._retired)
+
+    def warm_up(self) -> None:
+        """Start all lanes, jobs or no jobs."""
+        while len(self._lanes) < self._size:
+            self._add()
+
+    def _add(self) -> Lane:
+        lane = Lane(f"loco-worker-lane-{len(self._lanes) + 1}")
+        self._lanes.append(lane)
+        return lane
+
+    def close(self) -> None:
+        """End all lanes as soon as they have nothing to do."""
+        for lane in self._lanes:
+            lane.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait ``timeout`` seconds at most for all lanes; one may be stuck in a job for longer."""
+        deadline = time.monotonic() + timeout
+        for lane in self._lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
+
+
+class JobLane(Executor):
+    """What asgiref takes as the thread of one job: a lane, once it is needed."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        """Costs next to nothing, for the jobs that never need one."""
+        self._lanes = lanes
+        self._lane: Lane | None = None
+        self._latest: Future[Any] | None = None
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Have ``fn`` called in the job's lane."""
+        if self._lane is None:
+            self._lane = self._lanes.take()
+        self._latest = self._lane.submit(lambda: fn(*args, **kwargs))
+        return self._latest
+
+    def release(self) -> None:
+        """Give the lane back, if there is one."""
+        if self._lane is not None:
+            blocked = self._latest is not None and not self._latest.done()
+            self._lanes.give_back(self._lane, blocked=blocked)
+            self._lane = None

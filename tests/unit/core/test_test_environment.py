@@ -1,0 +1,87 @@
+"""Where tests begin and end."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.test import SimpleTestCase
+from django.test.utils import _TestState
+
+from django_loco import conf
+from django_loco.core import test_environment
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.testing import drain
+
+
+@pytest.fixture
+def outside(monkeypatch):
+    """No test environment."""
+    monkeypatch.delattr(_TestState, "saved_data")
+
+
+def test_pytest_django_sets_up_the_environment():
+    assert test_environment.is_on()
+
+
+def test_a_mailbox_in_memory_is_no_sign_of_it(outside):
+    assert mail.outbox == []
+    assert not test_environment.is_on()
+
+
+def test_outside_settings_of_tests_mean_nothing(outside, settings):
+    settings.LOCO = {"TESTING": "inline"}
+    assert conf.testing() is None
+    assert conf.worker_mode("default", {}) == "BackgroundQueue"
+
+
+def test_nothing_is_drained_outside(outside):
+    with pytest.raises(LocoConfigurationError, match="test environment only"):
+        drain()
+
+
+def test_nothing_is_drained_while_workers_live():
+    with pytest.raises(LocoConfigurationError, match="'live'"):
+        drain()
+
+
+@pytest.fixture
+def begun():
+    """How often a test began."""
+    calls = []
+
+    def note(**kwargs):
+        calls.append(test_environment.is_on())
+
+    test_environment.test_began.connect(note)
+    yield calls
+    test_environment.test_began.disconnect(note)
+
+
+def test_a_test_begins_once(begun):
+    for _ in range(3):
+        test_environment.notice()
+    assert len(begun) <= 1
+
+
+def test_each_test_case_is_a_test(begun):
+    test_environment.notice()
+    before = len(begun)
+    for _ in range(2):
+        SimpleTestCase._pre_setup()
+    assert begun[before:] == [True, True]
+
+
+def test_so_is_the_next_name_in_pytest(begun, monkeypatch):
+    test_environment.notice()
+    before = len(begun)
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (setup)")
+    test_environment.notice()
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (call)")
+    test_environment.notice()
+    assert begun[before:] == [True]
+
+
+def test_and_the_end_of_the_environment(begun, outside):
+    test_environment.notice()
+    assert begun[-1:] == [False]
+    assert test_environment.enqueued() == []

@@ -1,0 +1,245 @@
+"""The console of a command under several ``LOGGING`` settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import sys
+import threading
+import warnings
+from contextvars import copy_context
+
+import pytest
+from django.test import override_settings
+from django.utils.log import DEFAULT_LOGGING
+
+from django_loco.core.compat import TASKS_LOGGER
+from django_loco.log.console import set_up_console, wants_colour
+from django_loco.log.labels import bind
+
+
+class Console:
+    """What a process with some LOGGING would show on its two streams."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._lines: list[str] = []
+
+    @property
+    def lines(self) -> list[str]:
+        for text in self._capsys.readouterr():
+            self._lines += text.splitlines()
+        return self._lines
+
+
+@pytest.fixture
+def console(capsys, monkeypatch):
+    """A clean logging tree; what the test finds there is put back afterwards."""
+    for variable in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    names = ("", "django", "django.server", "django_loco", TASKS_LOGGER, "shop", "py.warnings")
+    loggers = {name: logging.getLogger(name) for name in names}
+    before = {name: (logger.handlers[:], logger.level, logger.propagate) for name, logger in loggers.items()}
+    for name, logger in loggers.items():
+        logger.handlers[:] = []
+        logger.setLevel(logging.NOTSET if name else logging.WARNING)
+    yield Console(capsys)
+    for name, (handlers, level, propagate) in before.items():
+        loggers[name].handlers[:] = handlers
+        loggers[name].setLevel(level)
+        loggers[name].propagate = propagate
+    logging.captureWarnings(capture=False)
+    if logging.lastResort:
+        logging.lastResort.setFormatter(None)
+
+
+def configure(**logging_settings) -> None:
+    logging.config.dictConfig(DEFAULT_LOGGING)
+    if logging_settings:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **logging_settings})
+
+
+ON_CONSOLE = {"handlers": {"console": {"class": "logging.StreamHandler"}}}
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("name", ["django_loco.worker", TASKS_LOGGER])
+def test_with_djangos_default_every_line_is_shown_once(console, debug, name):
+    configure()
+    with override_settings(DEBUG=debug):
+        set_up_console("worker")
+        for level in (logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger(name).log(level, "hello")
+    assert len(console.lines) == 3
+    assert all(line.startswith("[worker]    [") for line in console.lines)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**ON_CONSOLE, "root": {"handlers": ["console"], "level": "INFO"}},
+        {**ON_CONSOLE, "root": {"handlers": ["console"], "level": "WARNING"}},
+        {
+            **ON_CONSOLE,
+            "root": {"handlers": ["console"]},
+            "loggers": {"django_loco": {"handlers": ["console"], "propagate": False}},
+        },
+        {
+            "handlers": {"console": {"class": "logging.StreamHandler", "level": "WARNING"}},
+            "root": {"handlers": ["console"], "level": "DEBUG"},
+        },
+    ],
+)
+def test_with_a_users_logging_every_line_is_shown_once(console, settings):
+    configure(**settings)
+    set_up_console("worker")
+    logging.getLogger("django_loco.worker").info("one")
+    logging.getLogger("django_loco.worker").warning("two")
+    assert len(console.lines) == 2
+
+
+def test_a_level_that_the_user_set_is_respected(console):
+    configure(**ON_CONSOLE, loggers={"django_loco": {"handlers": ["console"], "level": "ERROR"}})
+    set_up_console("worker")
+    logging.getLogger("django_loco.worker").warning("hello")
+    assert console.lines == []
+
+
+def test_a_users_format_stays_behind_the_label(console):
+    configure(
+        formatters={"mine": {"format": "<%(message)s>"}},
+        handlers={"console": {"class": "logging.StreamHandler", "formatter": "mine"}},
+        root={"handlers": ["console"], "level": "INFO"},
+    )
+    set_up_console("web")
+    logging.getLogger("shop").info("hello")
+    assert console.lines == ["[web]       <hello>"]
+
+
+def test_a_line_without_any_handler_is_labelled_too(console):
+    configure()
+    logging.root.handlers.clear()  # pytest's
+    set_up_console("web")
+    logging.getLogger("shop").warning("hello")
+    assert len(console.lines) == 1
+    assert console.lines[0].startswith("[web]       [")
+
+
+def test_setting_up_twice_changes_nothing(console):
+    configure()
+    set_up_console("worker")
+    set_up_console("worker")
+    logging.getLogger("django_loco").info("hello")
+    logging.getLogger("django.server").info("GET")
+    assert [line.count("[worker]") + line.count("[web]") for line in console.lines] == [1, 1]
+
+
+def test_json_on_the_console(console):
+    configure()
+    set_up_console("worker", form="json")
+    logging.getLogger("django_loco").info("hello")
+    logging.getLogger("django.server").info("GET")
+    assert [json.loads(line)["component"] for line in console.lines] == ["worker", "web"]
+
+
+def test_colour_only_on_a_terminal_and_not_against_the_users_wish(console, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    configure()
+    set_up_console("worker")
+    logging.getLogger("django_loco").info("hello")
+    assert console.lines[0].startswith("\x1b[")
+
+
+@pytest.mark.parametrize("wish", ["NO_COLOR", "argument"])
+def test_no_colour_against_the_users_wish(console, monkeypatch, wish):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    if wish == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    configure()
+    set_up_console("worker", colour=False if wish == "argument" else None)
+    logging.getLogger("django_loco").info("hello")
+    assert console.lines[0].startswith("[worker]")
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "argument", "colour"),
+    [
+        ({}, False, None, False),
+        ({"FORCE_COLOR": "1"}, False, None, True),
+        ({"FORCE_COLOR": ""}, False, None, False),
+        ({"NO_COLOR": ""}, True, None, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, None, False),
+        ({"NO_COLOR": "1"}, False, True, True),
+        ({"FORCE_COLOR": "1"}, True, False, False),
+    ],
+)
+def test_who_decides_on_colour(console, monkeypatch, variables, terminal, argument, colour):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    assert wants_colour(sys.stderr, argument) is colour
+
+
+def test_in_json_what_python_itself_would_write_is_a_line_too(console):
+    def fail() -> None:
+        raise ValueError("no")
+
+    configure()
+    set_up_console("worker", form="json")
+    thread = threading.Thread(target=fail, name="feed")
+    thread.start()
+    thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    lines = [json.loads(line) for line in console.lines]
+    assert lines[0]["message"] == "The thread 'feed' has ended with an error"
+    assert lines[0]["exception"].endswith("ValueError: no")
+    assert "DeprecationWarning: old" in lines[1]["message"]
+
+
+def test_files_are_left_alone(console, tmp_path):
+    configure(
+        handlers={"file": {"class": "logging.FileHandler", "filename": str(tmp_path / "log")}},
+        root={"handlers": ["file"], "level": "INFO"},
+    )
+    set_up_console("worker")
+    logging.getLogger("django_loco").info("hello")
+    assert (tmp_path / "log").read_text() == "hello\n"
+    assert len(console.lines) == 1
+    logging.getLogger().handlers[0].close()
+
+
+def test_what_a_job_logs_is_shown_from_info_on(console):
+    configure()
+    logging.root.handlers.clear()  # pytest's
+    set_up_console("worker")
+    logger = logging.getLogger("shop")
+    logger.info("not in a job")
+    labelled(lambda: (logger.info("%s in a job", "done"), logger.debug("nobody cares")))
+    labelled(lambda: logging.getLogger("django_loco.worker").info("ours, once"))
+    logger.warning("worth a look")
+    assert [line.partition("] ")[2].partition("] ")[2] for line in console.lines] == [
+        "send#12345678/1 done in a job",
+        "send#12345678/1 ours, once",
+        "WARNING: worth a look",
+    ]
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_a_project_that_has_set_up_the_root_logger_keeps_it(console, level):
+    configure(**ON_CONSOLE, root={"handlers": ["console"], "level": level})
+    set_up_console("worker")
+    labelled(lambda: logging.getLogger("shop").info("in a job"))
+    assert len(console.lines) == (level == "INFO")
+
+
+def labelled(action):
+    """Call ``action`` as a job does."""
+    context = copy_context()
+    context.run(bind, component="worker", job_id="00000000000000000000000012345678", task="shop.send", attempt=1)
+    context.run(action)

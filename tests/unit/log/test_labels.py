@@ -1,0 +1,208 @@
+"""Labels of log lines, and their JSON form."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import sys
+import threading
+import time
+
+import pytest
+
+from django_loco.core.bounded_calls import Calls
+from django_loco.core.compat import TASKS_LOGGER
+from django_loco.log import labels as log
+
+JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
+REQUEST = {"component": "web", "request_id": "0198f3a1c2d37e4f8a1b2c3d5f0c77de"}
+
+
+def record(name: str = "shop", level: int = logging.INFO, message: str = "hello") -> logging.LogRecord:
+    return logging.LogRecord(name, level, __file__, 1, message, (), None)
+
+
+@pytest.fixture
+def job():
+    token = log.bind(**JOB)
+    yield
+    log.unbind(token)
+
+
+def labelled(entry: logging.LogRecord, component: str = "") -> str:
+    log.LabelFilter(component).filter(entry)
+    return str(entry.label)  # type: ignore[attr-defined]
+
+
+def test_a_line_of_a_job(job):
+    entry = record()
+    assert labelled(entry) == "[worker] send#9f3a01bc/2"
+    assert {name: entry.__dict__[name] for name in log.FIELDS} == JOB | {"request_id": "", "duration": ""}
+
+
+@pytest.fixture
+def request_():
+    token = log.bind(**REQUEST)
+    yield
+    log.unbind(token)
+
+
+def test_a_line_of_a_request(request_):
+    assert labelled(record()) == "[web] request#5f0c77de"
+    assert log.LabelFormatter(log.PlainFormatter()).format(record()).endswith("] request#5f0c77de hello")
+    assert json.loads(log.JSONFormatter().format(record()))["request_id"] == REQUEST["request_id"]
+
+
+def test_a_job_of_a_request_is_labelled_with_both_and_has_both_ids_in_json(request_, job):
+    assert labelled(record()) == "[worker] send#9f3a01bc/2 request=5f0c77de"
+    fields = json.loads(log.JSONFormatter().format(record()))
+    assert (fields["request_id"], fields["job_id"]) == (REQUEST["request_id"], JOB["job_id"])
+
+
+def test_what_is_dropped_is_gone_whoever_bound_it(request_):
+    log.drop("request_id")
+    assert labelled(record()) == "[web]"
+
+
+def test_what_is_bound_is_bound_to_one_thread_and_taken_back(job):
+    token = log.bind(attempt=3)
+    assert labelled(record()).endswith("/3")
+    log.unbind(token)
+    assert labelled(record()).endswith("/2")
+    elsewhere: list[str] = []
+    thread = threading.Thread(target=lambda: elsewhere.append(contextvars.Context().run(labelled, record())))
+    thread.start()
+    thread.join()
+    assert elsewhere == [""]
+
+
+def test_asyncio_tasks_do_not_mix_up():
+    async def one(task: str) -> str:
+        log.bind(component="worker", job_id="x" * 32, task=task, attempt=1)
+        await asyncio.sleep(0)
+        return labelled(record())
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(one("a"), one("b")))
+
+    assert asyncio.run(both()) == ["[worker] a#xxxxxxxx/1", "[worker] b#xxxxxxxx/1"]
+
+
+@pytest.mark.parametrize(
+    ("logger", "component"),
+    [
+        ("django.server", "web"),
+        ("django.request", "web"),
+        ("django_loco.worker.heartbeat", "worker"),
+        ("django_loco.scheduler", "scheduler"),
+        ("django_loco.scheduling", "default"),
+        ("shop", "default"),
+    ],
+)
+def test_the_component_of_a_line_that_nothing_else_tells(logger, component):
+    assert labelled(record(logger), "default") == f"[{component}]"
+
+
+def test_nothing_known_is_an_empty_label():
+    assert labelled(record()) == ""
+    assert log.LabelFormatter(log.PlainFormatter()).format(record()).endswith("] hello")
+
+
+def test_the_level_is_shown_from_warning_on():
+    assert log.PlainFormatter().format(record(level=logging.WARNING)).endswith("] WARNING: hello")
+
+
+def test_a_line_of_a_job_on_the_console(job):
+    line = log.LabelFormatter(log.PlainFormatter()).format(record(level=logging.ERROR))
+    assert line.startswith("[worker]    [")
+    assert line.endswith("] send#9f3a01bc/2 ERROR: hello")
+
+
+def test_a_line_of_a_job_in_a_users_format(job):
+    line = log.LabelFormatter(logging.Formatter("<%(message)s>")).format(record())
+    assert line == "[worker]    send#9f3a01bc/2 <hello>"
+
+
+def test_what_django_says_of_a_task_is_not_said_twice(job):
+    entry = logging.LogRecord(
+        TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
+    )
+    assert log.LabelFormatter(log.PlainFormatter()).format(entry).endswith("] send#9f3a01bc/2 successful")
+
+
+def test_the_end_of_an_attempt_says_how_long_it_took(job):
+    context = contextvars.copy_context()
+    context.run(log.bind_duration, 0.0123400001)
+    entry = logging.LogRecord(
+        TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
+    )
+    line = context.run(log.LabelFormatter(log.PlainFormatter()).format, entry)
+    assert line.endswith("] send#9f3a01bc/2 successful after 0.012 s")
+    assert json.loads(log.JSONFormatter().format(entry))["duration"] == 0.01234
+    assert "duration" not in json.loads(log.JSONFormatter().format(record()))
+
+
+def test_a_duration_of_the_projects_own_is_kept(job):
+    entry = record()
+    entry.duration = "3 weeks"
+    log.LabelFilter().filter(entry)
+    assert entry.duration == "3 weeks"
+
+
+def fail() -> None:
+    raise ValueError("no")
+
+
+def test_a_traceback_begins_in_the_users_code():
+    calls = Calls()
+    entries: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = entries.append  # type: ignore[method-assign]
+    logging.getLogger("django_loco.shutdown").addHandler(handler)
+    assert calls.wait(calls.start("This", fail), until=lambda: time.monotonic() + 10)
+    logging.getLogger("django_loco.shutdown").removeHandler(handler)
+    shown = log.PlainFormatter().format(entries[0])
+    assert "in fail" in shown
+    assert "calls.py" not in shown
+    assert "calls.py" in logging.Formatter().format(entries[0])
+
+
+def test_a_traceback_of_django_loco_alone_is_whole():
+    try:
+        log.unbind(None)  # type: ignore[arg-type]
+    except TypeError as error:
+        entry = record()
+        entry.exc_info = (type(error), error, error.__traceback__.tb_next if error.__traceback__ else None)
+    assert "in unbind" in log.PlainFormatter().format(entry)
+
+
+def test_a_line_in_json(job):
+    try:
+        raise ValueError("no")
+    except ValueError:
+        entry = record()
+        entry.exc_info = sys.exc_info()
+    line = log.JSONFormatter().format(entry)
+    assert "\n" not in line
+    fields = json.loads(line)
+    assert fields.pop("exception").endswith("ValueError: no")
+    assert fields.pop("time").endswith("+00:00")
+    assert fields == {"level": "INFO", "logger": "shop", "message": "hello", **JOB}
+
+
+def test_a_line_in_json_leaves_out_what_is_not_known():
+    assert set(json.loads(log.JSONFormatter().format(record()))) == {"time", "level", "logger", "message"}
+
+
+def test_a_line_in_json_that_cannot_be_formatted_is_a_line_all_the_same():
+    entry = logging.LogRecord("shop", logging.INFO, __file__, 1, "%d jobs", ("three",), None)
+    assert json.loads(log.JSONFormatter().format(entry))["message"] == "%d jobs (TypeError: its arguments do not fit)"
+
+
+def test_a_line_in_json_carries_the_stack_if_there_is_one():
+    entry = logging.LogRecord(
+        "shop", logging.INFO, __file__, 1, "here", (), None, sinfo="Stack (most recent call last)"
+    )
+    assert json.loads(log.JSONFormatter().format(entry))["stack"] == "Stack (most recent call last)"

@@ -1,0 +1,90 @@
+"""What systemd is told, and by whom."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import pytest
+
+from django_loco.process.systemd import VARIABLES, Notifier
+from django_loco.process.watchdog import Pulse
+
+SECONDS = 10.0
+
+
+@pytest.fixture(params=["path", "abstract"])
+def service(request, tmp_path):
+    """A socket as systemd has one, and the environment that names it."""
+    address = str(tmp_path / "notify") if request.param == "path" else f"@{tmp_path}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"\0{address[1:]}" if address.startswith("@") else address)
+        systemd.settimeout(SECONDS)
+        yield (
+            systemd,
+            {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1500000", "WATCHDOG_PID": str(os.getpid()), "A": "b"},
+        )
+
+
+def test_each_word_is_one_message(service):
+    systemd, environment = service
+    notifier = Notifier.of_process(environment)
+    for tell in (notifier.ready, notifier.alive, notifier.stopping):
+        tell()
+    assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
+    notifier.reloading()
+    assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+
+
+def test_what_the_process_starts_does_not_inherit_it(service):
+    environment = service[1]
+    assert Notifier.of_process(environment).watchdog == 1.5
+    assert environment == {"A": "b"}
+    assert len(VARIABLES) == 3
+
+
+@pytest.mark.parametrize("change", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": ""}, {"NOTIFY_SOCKET": ""}])
+def test_no_watchdog_or_one_for_another_process(service, change):
+    assert Notifier.of_process(service[1] | change).watchdog == 0
+
+
+def test_without_systemd_nothing_is_told():
+    notifier = Notifier.of_process({})
+    notifier.ready()
+    assert notifier.watchdog == 0
+
+
+def test_a_systemd_that_is_away_is_no_trouble(tmp_path):
+    Notifier(str(tmp_path / "nobody")).ready()
+
+
+def test_signs_of_life_stop_with_progress(caplog):
+    signs, looks, well = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+    well.set()
+
+    def is_well() -> bool:
+        looks.release()
+        return well.is_set()
+
+    pulse = Pulse(0.001, is_well, signs.release)
+    pulse.start()
+    assert signs.acquire(timeout=SECONDS)
+    well.clear()
+    for _ in range(5):  # the first of these may have begun before
+        assert looks.acquire(timeout=SECONDS)
+    while signs.acquire(blocking=False):
+        pass
+    for _ in range(20):
+        assert looks.acquire(timeout=SECONDS)
+    assert not signs.acquire(blocking=False)
+    assert caplog.text.count("There is no progress here any more") == 1
+    well.set()
+    assert signs.acquire(timeout=SECONDS)
+    pulse.stop()
+
+
+def test_without_anybody_to_tell_there_is_no_thread():
+    before = threading.active_count()
+    Pulse(0, lambda: True, lambda: None).start()
+    assert threading.active_count() == before

@@ -1,0 +1,57 @@
+"""How often PostgreSQL's listeners are told of jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.queues.database.postgres.listener import LONGEST, SHORTEST, Debounce
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def debounce(clock):
+    return Debounce(clock)
+
+
+def test_a_job_now_and_then_is_told_at_once(debounce, clock):
+    for _ in range(5):
+        assert debounce.begin() == SHORTEST
+        clock.now += SHORTEST
+
+
+def test_what_comes_within_a_window_is_not_told(debounce, clock):
+    assert debounce.begin()
+    clock.now += SHORTEST * 0.9
+    assert not debounce.begin()
+
+
+def test_windows_grow_while_they_are_of_use_and_no_longer(debounce, clock):
+    lengths = [use(debounce, clock) for _ in range(6)]
+    assert lengths == [SHORTEST, SHORTEST * 2, SHORTEST * 4, SHORTEST * 8, LONGEST, LONGEST]
+    assert debounce.begin() == LONGEST, "for the last one was of use"
+    clock.now += LONGEST
+    assert debounce.begin() == SHORTEST
+
+
+def test_a_window_without_its_notification_is_none(debounce):
+    assert debounce.begin()
+    debounce.forget()
+    assert debounce.begin()
+
+
+def use(debounce, clock):
+    length = debounce.begin()
+    assert not debounce.begin()
+    clock.now += length
+    return length

@@ -1,0 +1,340 @@
+"""Schedules as data: in the settings, and in a file."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import override_settings
+
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.sources import files
+from django_loco.scheduler.triggers.trigger import Once
+
+from ..tasks import send, tick
+
+TASKS = "tests.unit.scheduler.tasks"
+BERLIN = ZoneInfo("Europe/Berlin")
+MOMENT = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
+
+
+def registry(schedule=None, **loco):
+    """What a project with these settings has."""
+    with override_settings(LOCO={"SCHEDULE": schedule or {}, **loco}, INSTALLED_APPS=["django_loco"]):
+        found = Registry(autodiscover=True)
+        found.entries()
+    return found
+
+
+def entry(**item):
+    found = registry({"it": item}, ALLOW_SHELL=True)
+    assert found.problems() == []
+    (made,) = found.entries()
+    return made
+
+
+def problem(item, **loco):
+    found = registry({"other": {"run": f"{TASKS}.tick", "schedule": "hourly"}, "it": item}, **loco)
+    assert [made.name for made in found.entries()] == ["other"]
+    (made,) = found.problems()
+    assert made.schedule == "it"
+    assert made.message.startswith("Schedule 'it': ")
+    assert "LOCO['SCHEDULE']" in made.hint
+    return made.message
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
+
+
+def test_a_task_with_all_there_is():
+    made = entry(
+        run=f"{TASKS}.send",
+        schedule="every day at 4:00 pm",
+        args=[5],
+        kwargs={"template": "fancy"},
+        tags=["mail", "nightly"],
+        run_on_start=True,
+        timezone="Europe/Berlin",
+        queue="emails",
+        priority=10,
+        max_attempts=3,
+        timeout=20,
+        jitter=30,
+    )
+    assert (made.name, made.trigger) == ("it", Cron("0 16 * * *", BERLIN))
+    assert made.task == send.using(queue_name="emails", priority=10, max_attempts=3, timeout=20)
+    assert (list(made.args), made.kwargs) == ([5], {"template": "fancy"})
+    assert (made.tags, made.run_on_start, made.jitter) == (("mail", "nightly"), True, timedelta(seconds=30))
+    assert str(made.place) == "LOCO['SCHEDULE']"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "trigger"),
+    [
+        ("every 15 minutes", Cron("*/15 * * * *", UTC)),
+        ("0 30 9 * * mon", Cron("0 30 9 * * mon", UTC)),
+        ("@daily", Cron("@daily", UTC)),
+        ("every 7 minutes", Interval(timedelta(minutes=7))),
+        ({"minutes": 5, "phase": 30}, Interval(timedelta(minutes=5), timedelta(seconds=30))),
+    ],
+)
+def test_when(schedule, trigger):
+    with override_settings(TIME_ZONE="Europe/Berlin"):
+        made = entry(run=f"{TASKS}.tick", schedule=schedule)
+    assert str(made.trigger) == str(trigger)
+    assert made.trigger.zone == (BERLIN if trigger.zone else None)
+
+
+def test_a_single_run():
+    made = entry(run=f"{TASKS}.tick", at="2026-12-24 18:00", timezone="Europe/Berlin")
+    assert made.trigger == Once(datetime(2026, 12, 24, 17, tzinfo=UTC), BERLIN)
+
+
+def test_a_management_command():
+    made = entry(run="check --tag 'loco'", schedule="hourly", args=["--deploy"], timeout=60)
+    assert made.task.module_path == "django_loco.scheduler.actions.command"
+    assert (list(made.args), made.kwargs) == (["check", "--tag", "loco", "--deploy"], {})
+    assert made.task.timeout == 60
+
+
+def test_a_shell_command():
+    item = {"run": "echo $HOME | wc -c", "shell": True, "output": "silent", "schedule": "hourly"}
+    made = entry(**item)
+    assert made.task.module_path == "django_loco.scheduler.actions.shell"
+    assert (list(made.args), made.kwargs) == (["echo $HOME | wc -c"], {"silent": True})
+
+
+WRONG = [
+    (5, "it is 5; it must be a dict with run and schedule."),
+    ({"schedule": "hourly"}, "run is None; it must be the dotted path of a task, or a management command"),
+    ({"run": "", "schedule": "hourly"}, "run is ''"),
+    ({"run": "'", "schedule": "hourly"}, "no list of words"),
+    (
+        {"run": f"{TASKS}.tick"},
+        "nothing says when it is to run; it must have one of schedule, at (a single run) and after (",
+    ),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "at": "2026-12-24"}, "it has schedule and at; it must have one of"),
+    ({"run": f"{TASKS}.tick", "shedule": "hourly"}, "'shedule' is unknown. Did you mean 'schedule'?"),
+    ({"tsk": f"{TASKS}.tick", "schedule": "hourly"}, "'tsk' is unknown. Did you mean 'run'?"),
+    ({"task": f"{TASKS}.tick", "schedule": "hourly"}, "'task' is unknown. Did you mean 'run'?"),
+    ({"run": f"{TASKS}.tick", "crontab": "0 3 * * *"}, "'crontab' is unknown. Did you mean 'schedule'?"),
+    ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Known are: run, "),
+    ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which is no task that can be imported: "),
+    ({"run": f"{TASKS}.tok", "schedule": "hourly"}, 'does not define a "tok"'),
+    ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is no task but function here. Is it still decorated"),
+    ({"run": f"{TASKS}.tick 5", "schedule": "hourly"}, "what it is called with goes into args"),
+    ({"run": f"{TASKS}.send", "schedule": "hourly"}, "missing a required argument: 'user_id'"),
+    ({"run": f"{TASKS}.tick", "schedule": "evry 5 mins"}, "Did you mean 'every 5 minutes'?"),
+    ({"run": f"{TASKS}.tick", "schedule": "0 0 31 2 *"}, "never fires"),
+    ({"run": f"{TASKS}.tick", "schedule": {"seconds": 0}}, "the interval is 0 s"),
+    ({"run": f"{TASKS}.tick", "schedule": 15}, "the schedule is 15; it must be text"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "timezone": "Europe/Berln"}, "Did you mean 'Europe/Berlin'?"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "queue": "nowhere"}, "queue is 'nowhere': Queue 'nowhere' is not"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "priority": 101}, "priority is 101: priority must be"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "priority": "high"}, "priority is 'high': "),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "backend": "nowhere"}, "'nowhere'"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "run_on_start": "yes"}, "run_on_start is 'yes'; it must be True"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "tags": "mail"}, "tags is 'mail'; it must be a list"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "output": "loud"}, "output is 'loud'; it must be"),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "shell": "yes"}, "shell is 'yes'; it must be true or false."),
+    ({"run": "clearsesions", "schedule": "hourly"}, "there is no management command 'clearsesions'."),
+    ({"run": "migrat", "schedule": "hourly"}, "Did you mean 'migrate'?"),
+    ({"run": "check --nope", "schedule": "hourly"}, "run: 'check' does not take '--nope': Error: unrecognized"),
+    ({"run": "check", "schedule": "hourly", "kwargs": {"a": 1}}, "kwargs are for tasks"),
+    ({"run": "check", "schedule": "hourly", "args": "x"}, "args is 'x'; it must be a list of words."),
+    ({"run": "rm -r /", "shell": True, "schedule": "hourly"}, "only with LOCO['ALLOW_SHELL'] = True."),
+]
+
+
+@pytest.mark.parametrize(("item", "told"), WRONG, ids=[told for _, told in WRONG])
+def test_what_is_wrong_is_told_and_turns_off_only_itself(item, told):
+    assert told in problem(item)
+
+
+@pytest.mark.parametrize("name", [5, "", "two\nlines"])
+def test_a_name_is_a_line_of_text(name):
+    (found,) = registry({name: {"run": f"{TASKS}.tick", "schedule": "hourly"}}).problems()
+    assert "it must be text of one line" in found.message
+
+
+def test_settings_that_are_wrong_are_told_until_they_are_right():
+    found = Registry(autodiscover=True)
+    with override_settings(INSTALLED_APPS=["django_loco"]):
+        for _ in range(2):
+            with override_settings(LOCO={"SCHEDULE": 5}), pytest.raises(LocoConfigurationError):
+                found.entries()
+        with override_settings(LOCO={"SCHEDULE": {"it": {"run": f"{TASKS}.tick", "schedule": "hourly"}}}):
+            assert [made.task for made in found.entries()] == [tick]
+
+
+def test_one_name_in_two_places(tmp_path):
+    (tmp_path / "more.toml").write_text(f'[jobs.it]\nrun = "{TASKS}.tick"\nschedule = "daily"\n')
+    found = registry({"it": {"run": f"{TASKS}.tick", "schedule": "hourly"}}, SCHEDULE_FILE=tmp_path / "more.toml")
+    assert [str(made.trigger) for made in found.entries()] == ["0 * * * *"]
+    (made,) = found.problems()
+    assert "two of this name, at LOCO['SCHEDULE'] and at LOCO['SCHEDULE_FILE']" in made.message
+
+
+TOML = f"""
+timezone = "Europe/Berlin"
+
+[jobs.nightly]
+run = "{TASKS}.send"
+schedule = "0 4 * * *"
+args = [5]
+kwargs = {{ template = "fancy" }}
+tags = ["mail"]
+
+[jobs.launch]
+run = "{TASKS}.tick"
+at = 2026-12-24 18:00:00
+
+[jobs.often]
+run = "{TASKS}.tick"
+schedule = {{ minutes = 5, phase = 30 }}
+
+[jobs.elsewhere]
+run = "{TASKS}.tick"
+schedule = "at 4:00"
+timezone = "America/New_York"
+"""
+
+YAML = f"""
+timezone: Europe/Berlin
+jobs:
+  nightly:
+    run: {TASKS}.send
+    schedule: 0 4 * * *
+    args: [5]
+    kwargs: {{template: fancy}}
+    tags: [mail]
+  launch:
+    run: {TASKS}.tick
+    at: 2026-12-24 18:00:00
+  often:
+    run: {TASKS}.tick
+    schedule: {{minutes: 5, phase: 30}}
+  elsewhere:
+    run: {TASKS}.tick
+    schedule: at 4:00
+    timezone: America/New_York
+"""
+
+#: As loco-rs has it; its tasks are management commands here.
+LOCO_RS = """
+output: stdout
+jobs:
+  write_content:
+    shell: true
+    run: "echo loco >> ./scheduler.txt"
+    schedule: run every 1 second
+    output: silent
+    tags: ['base', 'infra']
+  run_task:
+    run: "check"
+    schedule: "at 10:00 am"
+  list_if_users:
+    run: "check --tag loco"
+    shell: false
+    run_on_start: true
+    schedule: "* 2 * * * *"
+    tags:
+      - base
+      - users
+"""
+
+
+def from_file(tmp_path, text, name="schedule.yaml", **loco):
+    (tmp_path / name).write_text(text)
+    return registry(SCHEDULE_FILE=name, **loco)
+
+
+@pytest.fixture(autouse=True)
+def base_dir(tmp_path):
+    with override_settings(BASE_DIR=tmp_path):
+        yield
+
+
+@pytest.mark.parametrize(("name", "text"), [("schedule.toml", TOML), ("schedule.yaml", YAML), ("schedule.yml", YAML)])
+def test_a_file(tmp_path, name, text):
+    found = from_file(tmp_path, text, name)
+    assert found.problems() == []
+    nightly, launch, often, elsewhere = found.entries()
+    assert (nightly.trigger, nightly.task, nightly.tags) == (Cron("0 4 * * *", BERLIN), send, ("mail",))
+    assert (list(nightly.args), nightly.kwargs) == ([5], {"template": "fancy"})
+    assert launch.trigger == Once(datetime(2026, 12, 24, 17, tzinfo=UTC), BERLIN)
+    assert often.trigger == Interval(timedelta(minutes=5), timedelta(seconds=30))
+    assert elsewhere.trigger == Cron("0 4 * * *", ZoneInfo("America/New_York"))
+    assert name in str(nightly.place)
+
+
+@pytest.mark.parametrize("text", [LOCO_RS, "scheduler:\n" + LOCO_RS.replace("\n", "\n  ")])
+def test_a_scheduler_yaml_of_loco_rs(tmp_path, text):
+    found = from_file(tmp_path, text, ALLOW_SHELL=True)
+    assert found.problems() == []
+    shell, daily, often = found.entries()
+    assert [made.name for made in found.entries()] == ["write_content", "run_task", "list_if_users"]
+    assert [str(made.trigger) for made in found.entries()] == ["* * * * * *", "0 10 * * *", "* 2 * * * *"]
+    assert (list(shell.args), shell.kwargs) == (["echo loco >> ./scheduler.txt"], {"silent": True})
+    assert (list(daily.args), daily.tags) == (["check"], ())
+    assert (list(often.args), often.tags, often.run_on_start) == (["check", "--tag", "loco"], ("base", "users"), True)
+
+
+def test_of_a_file_only_what_is_wrong_is_off(tmp_path):
+    found = from_file(tmp_path, LOCO_RS)
+    assert [made.name for made in found.entries()] == ["run_task", "list_if_users"]
+    (made,) = found.problems()
+    assert made.schedule == "write_content"
+    assert "ALLOW_SHELL" in made.message
+    assert "schedule.yaml" in made.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("schedule.yaml", "jobs: [", "cannot be understood: while parsing"),
+        ("schedule.toml", "[jobs", "cannot be understood: "),
+        ("schedule.yaml", "", "it must have jobs, by name."),
+        ("schedule.yaml", "jobs: 5", "it must have jobs, by name."),
+        ("schedule.yaml", "jobs: {}\nouput: silent", "'ouput' is unknown. Did you mean 'output'?"),
+        ("schedule.yaml", "jobs:\n  a: {run: check, schedule: hourly}\n  a: {run: check}", "two of the name 'a'."),
+        ("schedule.toml", "[jobs.a]\n[jobs.a]", "cannot be understood: Cannot declare"),
+        ("schedule.json", "{}", "it must be a .toml or .yaml file, not .json."),
+        ("schedule", "{}", "not one without an ending."),
+        (
+            "schedule.yaml",
+            "jobs: !!python/object/apply:os.system ['true']",
+            "cannot be understood: could not determine",
+        ),
+    ],
+)
+def test_a_file_that_is_wrong_turns_off_only_its_own(tmp_path, name, text, told):
+    (tmp_path / name).write_text(text)
+    found = registry({"it": {"run": f"{TASKS}.tick", "schedule": "hourly"}}, SCHEDULE_FILE=name)
+    assert [made.name for made in found.entries()] == ["it"]
+    (made,) = found.problems()
+    assert made.message.startswith(f"LOCO['SCHEDULE_FILE'], {tmp_path / name}")
+    assert told in made.message
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    (made,) = registry(SCHEDULE_FILE="nowhere.toml").problems()
+    assert (
+        made.message
+        == f"LOCO['SCHEDULE_FILE'], {tmp_path / 'nowhere.toml'}, cannot be read: No such file or directory."
+    )
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "schedule.toml").write_bytes(b"\xff\xfe")
+    (made,) = registry(SCHEDULE_FILE=tmp_path / "schedule.toml").problems()
+    assert "cannot be understood: 'utf-8' codec" in made.message
+
+
+def test_yaml_without_pyyaml(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "yaml", None)
+    (made,) = from_file(tmp_path, YAML).problems()
+    assert "YAML needs PyYAML: pip install django-loco[yaml]." in made.message

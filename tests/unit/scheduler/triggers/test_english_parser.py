@@ -1,0 +1,236 @@
+"""Schedules in English, and cron expressions in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.scheduler import Cron, Interval
+from django_loco.scheduler.triggers.cron_in_words import MONTHS, WEEKDAYS
+from django_loco.scheduler.triggers.english_parser import EXAMPLES, read
+from django_loco.scheduler.triggers.parsing import written_trigger
+
+#: A machine may be busy: nothing here is about speed.
+any_time = settings(deadline=None)
+START = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("every 15 seconds", "*/15 * * * * *"),
+        ("run every minute", "* * * * *"),
+        ("fire every day at 4:00 pm", "0 16 * * *"),
+        ("at 10:00 am", "0 10 * * *"),
+        ("run at midnight on the 1st and 15th of the month", "0 0 1,15 * *"),
+        ("On Sunday at 12:00", "0 12 * * 0"),
+        ("7pm every Thursday", "0 19 * * 4"),
+        ("midnight on Tuesdays", "0 0 * * 2"),
+        ("every second", "* * * * * *"),
+        ("every 5 minutes", "*/5 * * * *"),
+        ("every five minutes", "*/5 * * * *"),
+        ("Every hour.", "0 * * * *"),
+        ("every hour at minute 15", "15 * * * *"),
+        ("minutes 0, 20 and 40", "0,20,40 * * * *"),
+        ("every other hour", "0 */2 * * *"),
+        ("hourly", "0 * * * *"),
+        ("daily at 7 a.m.", "0 7 * * *"),
+        ("weekly", "0 0 * * 1"),
+        ("weekly on friday at 18:30", "30 18 * * 5"),
+        ("monthly at 06:00", "0 6 1 * *"),
+        ("every month on the 3rd at 6 am", "0 6 3 * *"),
+        ("every 3 months", "0 0 1 */3 *"),
+        ("every year", "0 0 1 1 *"),
+        ("once a day at noon", "0 12 * * *"),
+        ("12 am", "0 0 * * *"),
+        ("12 pm", "0 12 * * *"),
+        ("at 07:00:30", "30 0 7 * * *"),
+        ("at 9:30 and 16:30 on weekdays", "30 9,16 * * 1-5"),
+        ("at 8:15 every weekday", "15 8 * * 1-5"),
+        ("noon on weekends", "0 12 * * 6,0"),
+        ("9 am, monday to friday", "0 9 * * 1-5"),
+        ("9 am monday through sunday", "0 9 * * 1-7"),
+        ("9 am on mon, wed and fri", "0 9 * * 1,3,5"),
+        ("every second monday of the month at 9:00", "0 9 * * 1#2"),
+        ("the last friday of the month at 9:00", "0 9 * * L5"),
+        ("at 23:59 on the last day of the month", "59 23 L * *"),
+        ("at 6:00 on the first day of each month", "0 6 1 * *"),
+        ("every 10 minutes in december", "*/10 * * 12 *"),
+        ("noon from january to march", "0 12 * 1-3 *"),
+    ],
+)
+def test_a_text_and_its_expression(text, expression):
+    assert read(text) == expression
+    Cron(expression, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "period"),
+    [
+        ("every 7 minutes", timedelta(minutes=7)),
+        ("every 90 seconds", timedelta(seconds=90)),
+        ("every 24 hours", timedelta(days=1)),
+        ("every 2 days", timedelta(days=2)),
+        ("every other week", timedelta(weeks=2)),
+    ],
+)
+def test_what_no_expression_says_is_an_interval(text, period):
+    assert read(text) == Interval(period)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_what_is_proposed_is_understood(text):
+    assert written_trigger(text, UTC).next_after(START)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("evry 5 mins", "there is no sense in 'evry'. Did you mean 'every 5 minutes'?"),
+        ("7pm evry Thrusday", "there is no sense in 'evry'. Did you mean '7pm every thursday'?"),
+        ("every 15 secs", "there is no sense in '15'. Did you mean 'every 15 seconds'?"),
+        ("in a while", "Did you mean '"),
+        ("", "the schedule '' is not understood: it does not say when."),
+        ("run", "it does not say when"),
+        ("13:75", "'13:75' is no time of the day"),
+        ("25:00", "'25:00' is no time of the day"),
+        ("13 pm", "'13 pm' is no time of the day"),
+        ("on the 32nd", "'32nd' is no day of a month"),
+        ("at minute 60", "'60' is no minute of an hour"),
+        ("on friday the 13th", "days of the month and of the week do not go together"),
+        ("at 9:30 and 16:00", "several times of the day must have the minute in common"),
+        ("every minute at 4 pm", "a time of the day does not go with every minute"),
+        ("every minute at minute 5", "a minute does not go with every minute"),
+        ("daily at minute 5", "a minute goes with every hour"),
+        ("every day every hour", "it says twice how often"),
+        ("every 7 minutes on weekdays", "every 7 minutes does not come out even"),
+        ("every 2 days at noon", "every 2 days has no place in a calendar"),
+        ("every 5 months", "every 5 months has no place"),
+        ("every 0 minutes", "the interval is 0 s; it must be a second or more"),
+        ("every 0 months", "every 0 months has no place"),
+        ("every 999999999 hours", "it must be at most 36525 days"),
+        ("every 999999999 weeks", "999999999 weeks are too long"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_what_is(text, problem):
+    with pytest.raises(LocoConfigurationError) as caught:
+        written_trigger(text, UTC)
+    assert problem in str(caught.value)
+
+
+@any_time
+@given(st.lists(st.sampled_from([*" ".join(EXAMPLES).split(), "0", "99", "every", "*"]), max_size=6).map(" ".join))
+def test_whatever_is_written_is_understood_or_refused(text):
+    try:
+        trigger = written_trigger(text, UTC)
+    except LocoConfigurationError:
+        return
+    assert trigger.next_after(START) > START
+    assert trigger.words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("*/5 * * * *", "*/5 * * * *"),
+        ("0 */15 * * * *", "0 */15 * * * *"),
+        ("@daily", "@daily"),
+        ("7pm every Thursday", "0 19 * * 4"),
+        ("10:00", "0 10 * * *"),
+        ("every 7 minutes", "every 7 minutes"),
+        ({"minutes": 5, "phase": 40}, "every 5 minutes, 40 s later"),
+    ],
+)
+def test_text_is_english_or_cron(text, shown):
+    assert str(written_trigger(text, UTC)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (15, 'the schedule is 15; it must be text such as "every 15 minutes" or "*/15 * * * *", or a dict'),
+        (None, "the schedule is None"),
+        ({"minute": 5}, "the schedule has the unknown unit 'minute'. Did you mean 'minutes'?"),
+        ({}, "the interval is 0 s"),
+        ({"seconds": 0}, "the interval is 0 s"),
+        ("5 * * *", "the cron expression '5 * * *' has 4 fields"),
+        ("61 * * * *", "the cron expression '61 * * * *' cannot be understood"),
+        ("0 0 31 2 *", "never fires"),
+    ],
+)
+def test_text_that_is_neither(text, problem):
+    with pytest.raises(LocoConfigurationError) as caught:
+        written_trigger(text, UTC)
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("* * * * *", "every minute"),
+        ("*/5 * * * *", "every 5 minutes"),
+        ("*/1 * * * *", "every minute"),
+        ("15 * * * *", "minute 15, every hour"),
+        ("0 */2 * * *", "every 2 hours"),
+        ("30 */2 * * *", "minute 30, every 2 hours"),
+        ("0 4 * * *", "every day at 04:00"),
+        ("0 10,16 * * mon-fri", "at 10:00 and 16:00 on Monday to Friday"),
+        ("*/5 9-17 * * 1-5", "every 5 minutes, hours 9 to 17 on Monday to Friday"),
+        ("0 9-17 * * *", "every hour, hours 9 to 17"),
+        ("0 9-17/2 * * *", "every hour, hours 9 to 17 in steps of 2"),
+        ("0,20,40 * * * *", "minutes 0, 20 and 40, every hour"),
+        ("* 4 * * *", "every minute, hour 4"),
+        ("0 0 1,15 * *", "at 00:00 on the 1st and 15th of the month"),
+        ("0 0 L * *", "at 00:00 on the last day of the month"),
+        (
+            "0 9 15w jan,mar-May *",
+            "at 09:00 on the weekday nearest to the 15th of the month in January and March to May",
+        ),
+        ("0 0 * * 5#1", "at 00:00 on the first Friday of the month"),
+        ("0 9 * * 5L", "at 09:00 on the last Friday of the month"),
+        ("0 0 * * sun", "at 00:00 on Sunday"),
+        ("0 0 13 * 5", "at 00:00 on the 13th of the month or on Friday"),
+        ("0 0 */2 * 5", "at 00:00 on every 2nd day of the month that is Friday"),
+        ("0 0 * */3 *", "at 00:00 in every 3rd month"),
+        ("@yearly", "at 00:00 on the 1st of the month in January"),
+        ("@hourly", "every hour"),
+        ("* * * * * *", "every second"),
+        ("*/15 * * * * *", "every 15 seconds"),
+        ("10 * * * * *", "second 10, every minute"),
+        ("30 0 4 * * *", "every day at 04:00:30"),
+        ("0 0 4 * * ? 2030-2032", "at 04:00 in 2030 to 2032"),
+    ],
+)
+def test_an_expression_in_words(expression, words):
+    assert Cron(expression, UTC).words == words
+
+
+listed = st.lists(st.integers(0, 59), min_size=1, max_size=3, unique=True).map(sorted)
+clocks = st.one_of(
+    st.tuples(st.integers(0, 59), st.lists(st.integers(0, 23), min_size=1, max_size=3, unique=True)).map(
+        lambda pair: f"{pair[0]} {','.join(map(str, pair[1]))}"
+    ),
+    st.sampled_from(["* *", "*/5 *", "0 *", "0 */6", "*/20 *"]),
+    listed.filter(lambda minutes: minutes != [0]).map(lambda minutes: f"{','.join(map(str, minutes))} *"),
+)
+dates = st.one_of(
+    st.just("* * *"),
+    st.integers(1, 28).map("{} * *".format),
+    st.just("L * *"),
+    st.sampled_from(WEEKDAYS).map(lambda day: f"* * {day[:3]}"),
+    st.sampled_from(["* * 1-5", "* * 1,3", "* * 2#1", "* * L5"]),
+    st.sampled_from(MONTHS).map(lambda month: f"* {month[:3]} *"),
+)
+
+
+@any_time
+@given(st.tuples(clocks, dates).map(" ".join))
+def test_words_are_read_as_what_they_were_made_from(expression):
+    cron = Cron(expression, UTC)
+    again = written_trigger(cron.words, UTC)
+    tick = START
+    for _ in range(5):
+        assert again.next_after(tick) == cron.next_after(tick)
+        tick = cron.next_after(tick)

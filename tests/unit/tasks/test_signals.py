@@ -1,0 +1,91 @@
+"""Receivers of task signals: each is called, whatever the others raise."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+
+from django_loco.exceptions import JobTimeout
+from django_loco.tasks.signals import announce
+
+RESULT: Any = object()
+
+
+class Sender:
+    """One of two."""
+
+
+class OtherSender:
+    """The other one."""
+
+
+@pytest.fixture
+def called() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def signal(called: list[str]) -> Signal:
+    """A signal with receivers that note that they were called; the second one raises ``SystemExit``."""
+    signal = Signal()
+
+    def first(**kwargs: Any) -> None:
+        called.append("first")
+
+    def leaving(**kwargs: Any) -> None:
+        called.append("leaving")
+        raise SystemExit
+
+    async def third(**kwargs: Any) -> None:
+        await asyncio.sleep(0)
+        called.append("third")
+
+    def of_the_other(**kwargs: Any) -> None:
+        called.append("of the other")
+
+    for receiver in (first, leaving, third):
+        signal.connect(receiver, weak=False)
+    signal.connect(of_the_other, sender=OtherSender, weak=False)
+    return signal
+
+
+def test_each_receiver_is_called(signal, called, caplog):
+    announce(signal, Sender, RESULT)
+    assert called == ["first", "leaving", "third"]
+    assert caplog.text.count("A receiver of a task signal raised") == 1
+
+
+def test_a_receiver_of_one_sender_hears_of_that_one(signal, called):
+    announce(signal, OtherSender, RESULT)
+    assert called == ["first", "leaving", "third", "of the other"]
+
+
+def test_a_receiver_that_is_gone_is_not_called(called):
+    signal = Signal()
+
+    class Receiver:
+        def receive(self, **kwargs: Any) -> None:
+            called.append("gone")
+
+    receivers = [Receiver(), Receiver()]
+    for one in receivers:
+        signal.connect(one.receive)
+    del one
+    receivers.pop()
+    announce(signal, Sender, RESULT)
+    assert called == ["gone"]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, JobTimeout])
+def test_what_is_not_meant_for_receivers_comes_through(kind):
+    class Interrupted(Signal):
+        def send_robust(self, sender: Any, **named: Any) -> Any:
+            raise kind
+
+    signal = Interrupted()
+    signal.connect(lambda **kwargs: None, weak=False)
+    with pytest.raises(kind):
+        announce(signal, Sender, RESULT)

@@ -1,0 +1,79 @@
+"""Jobs that run inside ``enqueue()``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, utcnow
+from django_loco.queues.memory import MemoryQueue
+from django_loco.worker import run_inline
+
+from ..support import job
+from ..tasks import leaky
+
+
+def run(queue: MemoryQueue, name: str, *args: Any, **fields: Any) -> Job:
+    one = job(name, *args, **fields)
+    run_inline(queue, one)
+    ended = queue.get(one.id)
+    assert ended is not None
+    return ended
+
+
+@pytest.mark.parametrize("name", ["add", "aadd"])
+def test_a_job_runs_to_its_end(queue, name):
+    ended = run(queue, name, 1, 2)
+    assert (ended.status, ended.return_value, ended.worker_ids) == (SUCCESSFUL, "3", ("foreground",))
+
+
+@pytest.mark.parametrize("name", ["fail_often", "afail_often"])
+def test_retries_do_not_wait(queue, name):
+    ended = run(queue, name)
+    assert ended.status == FAILED
+    assert len(ended.errors) == 3
+
+
+def test_a_key_lets_one_job_run(queue):
+    assert run_inline(queue, job("add", 1, 2, key="k")) is not None
+    assert run_inline(queue, job("add", 1, 2, key="k")) is None
+
+
+def test_other_jobs_that_are_due_do_not_matter(queue):
+    queue.enqueue([job("add", 1, priority=50), job("anothing"), job("nothing", queue_name="emails")])
+    assert run(queue, "add", 2).status == SUCCESSFUL
+
+
+def test_an_unknown_task_is_kept_and_not_tried_for_ever(queue):
+    ended = run(queue, "gone")
+    assert ended.status == READY
+    assert len(ended.errors) == 1
+
+
+def test_a_job_for_later_runs_now_for_nobody_would_run_it_then(queue):
+    assert run(queue, "nothing", run_after=utcnow() + timedelta(hours=1)).status == SUCCESSFUL
+
+
+@pytest.mark.parametrize(("name", "class_path"), [("spin", "JobTimeout"), ("asleep", "JobTimeout")])
+def test_a_limit_holds_here_too(queue, name, class_path):
+    ended = run(queue, name)
+    assert ended.status == FAILED
+    assert ended.errors[0].exception_class_path == f"django_loco.exceptions.{class_path}"
+
+
+def test_an_interrupt_by_the_user_fails_the_job_and_goes_on(queue):
+    one = job("end", "KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        run_inline(queue, one)
+    assert queue.get(one.id).status == FAILED
+
+
+def test_an_exit_of_the_job_is_no_exit_of_the_caller(queue):
+    assert run(queue, "end", "SystemExit").status == FAILED
+
+
+def test_the_callers_context_is_not_the_jobs(queue):
+    assert run(queue, "leak").return_value == '"clean"'
+    assert leaky.get() == "clean"

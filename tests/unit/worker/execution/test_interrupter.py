@@ -1,0 +1,294 @@
+"""Interrupting sync jobs: when it strikes, and that it strikes nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_loco.core.retry import Policy
+from django_loco.exceptions import JobTimeout
+from django_loco.worker.execution.interrupter import Alarm, Watch
+
+from ..support import wait_until
+
+pytestmark = pytest.mark.interrupts
+
+
+class Call:
+    """What the watch needs of an attempt."""
+
+    def __init__(self, timeout: float | None, call: Callable[[], Any]) -> None:
+        self.policy = Policy(timeout=timeout)
+        self.call = call
+
+
+def call_of(timeout: float | None, call: Callable[[], Any]) -> Any:
+    return Call(timeout, call)
+
+
+def spin(seconds: float = 20) -> str:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+    return "done"
+
+
+@pytest.fixture
+def stuck() -> list[Alarm]:
+    return []
+
+
+@pytest.fixture
+def watch(stuck: list[Alarm]) -> Iterator[Watch]:
+    watch = Watch(stuck.append, grace=0.1)
+    yield watch
+    watch.close()
+    assert watch.join(5)
+
+
+def test_no_limit_no_thread(watch):
+    assert watch.call(call_of(None, lambda: 17)) == 17
+    assert watch._thread is None
+
+
+def test_in_time(watch):
+    assert watch.call(call_of(20, lambda: 17)) == 17
+    assert watch._alarms == set()
+
+
+def test_too_long(watch):
+    before = time.monotonic()
+    with pytest.raises(JobTimeout, match=r"longer than its timeout of 0\.05 s") as caught:
+        watch.call(call_of(0.05, spin))
+    assert 0.04 < time.monotonic() - before < 5
+    assert any(entry.name == "spin" for entry in caught.traceback)
+    assert watch._alarms == set()
+
+
+def test_a_later_alarm_does_not_delay_an_earlier_one(watch):
+    long_one = threading.Thread(target=lambda: watch.call(call_of(60, release.wait)))
+    release = threading.Event()
+    long_one.start()
+    wait_until(lambda: watch._alarms)
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.05, spin))
+    release.set()
+    long_one.join()
+
+
+def test_a_very_long_limit(watch):
+    assert watch.call(call_of(1e12, lambda: 17)) == 17
+
+
+def test_a_job_may_catch_it_and_clean_up(watch, stuck):
+    def job() -> str:
+        try:
+            spin()
+        except JobTimeout:
+            return "cleaned up"
+        return "?"
+
+    assert watch.call(call_of(0.05, job)) == "cleaned up"
+    assert stuck == []
+
+
+def test_an_error_that_the_interruption_causes_is_the_interruption(watch):
+    """As when Django rolls back a transaction in whose midst it was interrupted."""
+
+    def roll_back() -> None:
+        try:
+            raise OSError("a command is in progress")
+        except OSError as error:
+            raise ValueError("cannot roll back") from error
+
+    def job() -> None:
+        try:
+            spin()
+        finally:
+            roll_back()
+
+    with pytest.raises(JobTimeout, match="longer than its timeout") as caught:
+        watch.call(call_of(0.05, job))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_an_error_of_its_own_that_it_chooses_at_the_limit(watch):
+    def job() -> None:
+        try:
+            spin()
+        except JobTimeout as error:
+            raise KeyError("lock") from error
+
+    with pytest.raises(KeyError):
+        watch.call(call_of(0.05, job))
+
+
+def test_a_job_may_raise_the_same_itself(watch):
+    def job() -> None:
+        raise JobTimeout
+
+    with pytest.raises(JobTimeout) as caught:
+        watch.call(call_of(20, job))
+    assert caught.value.args == ()
+    assert watch._alarms == set()
+
+
+def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
+    def job() -> str:
+        with contextlib.suppress(JobTimeout):
+            spin()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not stuck:
+            spin(0.01)
+        spin(0.3)
+        return "too late"
+
+    call = call_of(0.05, job)
+    assert watch.call(call) == "too late"
+    assert [alarm.attempt for alarm in stuck] == [call]
+    assert stuck[0].thread is threading.current_thread()
+
+
+def test_one_in_c_code_is_reported_as_stuck_and_interrupted_when_it_returns(watch, stuck):
+    release = threading.Event()
+    ended: list[Any] = []
+
+    def job() -> None:
+        release.wait(20)
+        ended.append("went on")
+
+    def thread() -> None:
+        try:
+            watch.call(call_of(0.05, job))
+        except JobTimeout as error:
+            ended.append(error)
+
+    running = threading.Thread(target=thread)
+    running.start()
+    wait_until(lambda: stuck)
+    release.set()
+    running.join(5)
+    assert [type(item) for item in ended] == [JobTimeout]
+
+
+def test_an_error_in_the_report_does_not_end_the_watch(caplog):
+    def broken(alarm: Alarm) -> None:
+        raise RuntimeError("no thread to be had")
+
+    watch = Watch(broken, grace=0.01)
+    release = threading.Event()
+
+    def job() -> None:
+        with contextlib.suppress(JobTimeout):
+            watch.call(call_of(0.01, lambda: release.wait(20)))
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    wait_until(lambda: "could not be replaced" in caplog.text)
+    release.set()
+    thread.join()
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.01, spin))
+    watch.close()
+    assert watch.join(5)
+
+
+def test_after_an_interruption_and_only_then_connections_are_dropped(stuck):
+    interrupted: list[int] = []
+    watch = Watch(stuck.append, lambda: interrupted.append(threading.get_ident()))
+    watch.call(call_of(20, lambda: 17))
+    assert interrupted == []
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(0.02, spin))
+    assert interrupted == [threading.get_ident()]
+    watch.close()
+
+
+def test_an_exception_that_strikes_the_disarming_itself(watch, monkeypatch):
+    disarm = Alarm.disarm
+    calls: list[Any] = []
+
+    def struck(alarm: Alarm) -> None:
+        calls.append(alarm)
+        if len(calls) == 1:
+            raise JobTimeout
+        disarm(alarm)
+
+    monkeypatch.setattr(Alarm, "disarm", struck)
+    with pytest.raises(JobTimeout):
+        watch.call(call_of(20, lambda: 17))
+    assert len(calls) == 2
+    another = threading.Thread(target=lambda: calls.append(calls[0].gate.acquire(blocking=False)))
+    another.start()
+    another.join()
+    assert calls[-1] is False  # nobody can fire any more
+
+
+def race(watch: Watch, rounds: int, results: Counter[str]) -> None:
+    """Run jobs that end about when their time is up; note where the interruption struck."""
+    dice = random.Random(threading.get_ident())
+    for _ in range(rounds):
+        try:
+            try:
+                results[watch.call(call_of(0.001, lambda: spin(dice.uniform(0.0009, 0.0012))))] += 1
+            except JobTimeout as error:
+                results["interrupted" if error.args else "without its message"] += 1
+            for _ in range(200):  # the pool's own code
+                pass
+        except JobTimeout:
+            results["leaked"] += 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_thousands_of_jobs_that_end_just_then(stuck, nimble, count):
+    watch = Watch(stuck.append, grace=5)
+    results: Counter[str] = Counter()
+    threads = [threading.Thread(target=race, args=(watch, 2100 // count, results)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(50)
+        assert not thread.is_alive()
+    watch.close()
+    assert set(results) == {"done", "interrupted"}
+    assert results.total() == 2100 // count * count
+    assert stuck == []
+    assert watch._alarms == set()
+
+
+def test_the_limit_may_be_up_before_the_job_begins(watch, nimble):
+    results: Counter[str] = Counter()
+    for _ in range(1500):
+        try:
+            results[watch.call(call_of(1e-9, lambda: spin(0.0001)))] += 1
+        except JobTimeout:
+            results["interrupted"] += 1
+    assert results.total() == 1500
+
+
+def test_being_given_up_races_with_the_return(nimble):
+    """Either the job returns or it is stuck; a thread is never left with its gate closed."""
+    settled: Counter[bool] = Counter()
+    watch = Watch(lambda alarm: settled.update([True]), grace=0.001)
+
+    def job() -> None:
+        for _ in range(3):
+            try:
+                spin(0.0012)
+            except JobTimeout:
+                continue
+
+    for _ in range(400):
+        with contextlib.suppress(JobTimeout):
+            watch.call(call_of(0.001, job))
+        settled.update([False])
+    watch.close()
+    assert settled[False] == 400
+    assert 0 < settled[True] <= 400

@@ -1,0 +1,73 @@
+"""Jobs of workers whose deaths are known are freed before their leases have run out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, Job
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues import Claim
+from django_loco.queues.memory import MemoryQueue
+from django_loco.worker.maintenance.reaper import Upkeep
+
+
+@pytest.fixture
+def queue():
+    return MemoryQueue("default", {})
+
+
+def hold(queue: MemoryQueue, worker_id: str, lost: int = 0) -> str:
+    [job] = queue.enqueue([Job(task_path="tests.app.tasks.add", backend="default", lost=lost)])
+    queue.fetch(Claim(worker_id=worker_id, lease=600, threads=1))
+    return job.id
+
+
+def test_only_theirs_and_only_once(queue):
+    ids = [hold(queue, worker_id) for worker_id in ("host:1:aaaa", "host:1:bbbb", "aaaa", "host:aaaa:cccc")]
+    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    upkeep.turn()
+    assert [queue.get(i).status for i in ids] == [READY, RUNNING, READY, RUNNING]
+    assert [queue.get(i).lost for i in ids] == [1, 0, 1, 0]
+    assert len(queue.fetch(Claim(worker_id="host:1:aaaa", lease=600, threads=9))) == 2
+    upkeep.turn()
+    assert queue.get(ids[0]).status == RUNNING
+
+
+def test_what_kills_its_workers_fails_at_last(queue, caplog):
+    job_id = hold(queue, "host:1:aaaa", lost=MAX_LOST - 1)
+    Upkeep(queue, 600, 600, dead=["aaaa"]).turn()
+    assert queue.get(job_id).status == FAILED
+    assert "has failed: it took its worker down 3 times" in caplog.text
+
+
+def test_it_is_tried_again_while_the_queue_is_away(queue, monkeypatch):
+    job_id = hold(queue, "host:1:aaaa")
+    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "list", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            upkeep.turn()
+    upkeep.turn()
+    assert queue.get(job_id).status == READY
+
+
+def test_many_are_freed_in_parts_of_which_a_failure_makes_smaller_ones(queue, monkeypatch):
+    ids = [hold(queue, "host:1:aaaa") for _ in range(250)]
+    sizes = []
+    finish = queue.finish
+
+    def picky(outcomes):
+        sizes.append(len(outcomes))
+        if len(outcomes) > 60:
+            raise QueueUnavailable("too large")
+        return finish(outcomes)
+
+    monkeypatch.setattr(queue, "finish", picky)
+    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    for _ in range(10):
+        with suppress(QueueUnavailable):
+            upkeep.turn()
+    assert sizes[:2] == [100, 50]
+    assert {queue.get(job_id).status for job_id in ids} == {READY}

@@ -1,0 +1,150 @@
+"""How workers show that they live, and how those that have died are noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from django_loco.core.job import utcnow
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues.memory import MemoryQueue
+from django_loco.queues.memory.registry import MemoryRegistry
+from django_loco.queues.workers import WorkerInfo
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.registration import Registration, report_dead
+
+from ..support import run_of
+from ..test_prefetch import Clock
+
+HELD = {"1": run_of("nothing"), "2": run_of("nothing")}
+
+
+def worker(name: str, lease: float = 30) -> WorkerInfo:
+    return WorkerInfo(
+        worker_id=f"host:1:{name}",
+        host="host",
+        pid=1,
+        queues=None,
+        tags=None,
+        threads=1,
+        coroutines=1,
+        lease=lease,
+        started_at=utcnow(),
+    )
+
+
+class TroubledRegistry(MemoryRegistry):
+    trouble: Exception | None = None
+    asked = 0
+
+    def register(self, worker: WorkerInfo) -> None:
+        if self.trouble:
+            raise self.trouble
+        super().register(worker)
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        self.asked += 1
+        return super().workers()
+
+
+@pytest.fixture
+def queue() -> MemoryQueue:
+    queue = MemoryQueue("default", {})
+    queue._registry = TroubledRegistry()
+    return queue
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def known(queue: MemoryQueue) -> list[str]:
+    return [one.worker_id for one in queue.registry.workers()]
+
+
+def heartbeat(queue: MemoryQueue, clock: Clock) -> Heartbeat:
+    return Heartbeat(queue, {}, 30, clock, Registration(queue, worker("a"), HELD))
+
+
+def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue, clock):
+    beat = heartbeat(queue, clock)
+    assert known(queue) == []
+    for _ in range(2):
+        beat.turn()
+        [shown] = queue.registry.workers()
+        assert (shown.worker_id, shown.busy) == ("host:1:a", 2)
+        queue.registry.clear()
+
+
+def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
+    beat = heartbeat(queue, clock)
+    beat.turn()
+    beat.close()
+    assert known(queue) == []
+
+
+def test_a_queue_that_is_away_is_not_asked_at_the_end(queue, clock):
+    beat = heartbeat(queue, clock)
+    beat.turn()
+    beat.backoff.failed(QueueUnavailable("gone"))
+    beat.close()
+    assert known(queue) == ["host:1:a"]
+
+
+def test_trouble_with_the_list_is_logged_once_and_costs_no_heartbeat(queue, clock, caplog):
+    beat = heartbeat(queue, clock)
+    queue.registry.trouble = QueueUnavailable("no such table")
+    for _ in range(3):
+        clock.now += 10
+        beat.turn()
+    assert beat.last_beat == clock.now
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    queue.registry.trouble = None
+    beat.turn()
+    queue.registry.trouble = QueueUnavailable("no such table")
+    beat.turn()
+    assert len(caplog.records) == 2, "it is another trouble now"
+
+
+def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
+    queue.registry.register(worker("living"))
+    queue.registry.register(worker("dead", lease=-1))
+    report_dead(queue)
+    report_dead(queue)
+    assert known(queue) == ["host:1:living"]
+    [record] = caplog.records
+    assert "Worker host:1:dead (process 1 on host) has died" in record.getMessage()
+
+
+def test_of_several_that_notice_a_death_one_reports_it(queue, caplog, monkeypatch):
+    queue.registry.register(worker("dead", lease=-1))
+    monkeypatch.setattr(queue.registry, "unregister", lambda worker_id: False)
+    report_dead(queue)
+    assert caplog.text == ""
+
+
+def test_upkeep_looks_for_the_dead_once_in_a_third_of_a_lease(queue, clock):
+    upkeep = Upkeep(queue, 30, 60, clock)
+    asked = []
+    for _ in range(8):
+        upkeep.turn()
+        asked.append(queue.registry.asked)
+        clock.now += 3
+    assert asked == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_upkeep_reports_nobody_while_it_may_not_rescue(queue, clock):
+    queue.registry.register(worker("suspended", lease=-1))
+    Upkeep(queue, 30, 60, clock, may_rescue=lambda: False).turn()
+    assert known(queue) == ["host:1:suspended"]
+
+
+def test_upkeep_reports_those_that_are_known_to_have_died(queue, clock, caplog):
+    queue.registry.register(worker("aaaa"))
+    queue.registry.register(worker("bbbb"))
+    Upkeep(queue, 30, 60, clock, dead=["aaaa"]).turn()
+    assert known(queue) == ["host:1:bbbb"]
+    assert "Worker host:1:aaaa" in caplog.text

@@ -1,0 +1,289 @@
+"""The event loop and its lanes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools.event_loop import EventLoopPool
+from django_loco.worker.pools.sync_lanes import Lanes
+
+from .. import tasks
+from ..support import run_of, wait_until
+from .test_threads import outcomes
+
+
+@pytest.fixture
+def finished() -> Finished:
+    return Finished()
+
+
+@pytest.fixture
+def pool(finished: Finished) -> Iterator[EventLoopPool]:
+    pool = EventLoopPool(3, 2, "default", finished.add, grace=0.05)
+    yield pool
+    for event in list(tasks.events.values()):
+        event.set()
+    pool.close()
+    assert pool.join(5)
+    assert pool._thread is None or not pool._thread.is_alive()
+
+
+def submit(pool: EventLoopPool, runs: Sequence[Run]) -> None:
+    pool.submit(runs, len(runs))
+
+
+def test_jobs_run_side_by_side_up_to_the_size(pool, finished):
+    runs = [run_of("await_for", name) for name in "abcd"]
+    submit(pool, runs)
+    for name in "abc":
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert not runs[3].started
+    tasks.events["b"].set()
+    tasks.patiently(tasks.events["d began"])
+    for name in "acd":
+        tasks.events[name].set()
+    assert outcomes(finished, 4) == dict.fromkeys(runs, SUCCESSFUL)
+
+
+def test_nothing_starts_without_a_job(pool):
+    assert pool._thread is None
+    assert pool.lag == 0
+    pool.cancel()
+    pool.close()
+    assert pool.join(0)
+
+
+def test_what_has_not_begun_can_be_withdrawn(pool):
+    runs = [run_of("await_for", name) for name in "abcde"]
+    submit(pool, runs)
+    for name in "abc":
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert pool.withdraw(1) == runs[3:4]
+    assert pool.withdraw(5) == runs[4:]
+
+
+def test_jobs_have_no_part_in_each_others_context(pool, finished):
+    runs = [run_of("aleak") for _ in range(10)]
+    submit(pool, runs)
+    wait_until(lambda: len(finished._items) == 10)
+    assert {outcome.return_value for _, outcome in finished.take()} == {'"clean"'}
+
+
+def test_a_timeout_cancels(pool, finished):
+    submit(pool, [run_of("asleep")])
+    wait_until(lambda: finished._items)
+    [(_, outcome)] = finished.take()
+    assert outcome.status == FAILED
+    assert outcome.error.exception_class_path == "django_loco.exceptions.JobTimeout"
+    assert "longer than its timeout of 0.05 s" in outcome.error.traceback
+    assert "in asleep" in outcome.error.traceback
+
+
+def test_a_job_may_clean_up_at_its_timeout(pool, finished):
+    submit(pool, [run_of("asleep_and_clean_up")])
+    wait_until(lambda: finished._items)
+    assert finished.take()[0][1].return_value == '"cleaned up"'
+
+
+def test_a_timeout_of_the_jobs_own_is_an_error_like_any_other(pool, finished):
+    submit(pool, [run_of("own_timeout")])
+    wait_until(lambda: finished._items)
+    assert finished.take()[0][1].error.exception_class is TimeoutError
+
+
+def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog):
+    run = run_of("astubborn", "s")
+    submit(pool, [run])
+    wait_until(lambda: finished._items)
+    [(reported, outcome)] = finished.take()
+    assert reported is run
+    assert outcome.status == FAILED
+    assert "could not be interrupted" in outcome.error.traceback
+    assert "in stubborn" in outcome.error.traceback  # where it waits
+    assert pool.abandoned == 1
+    submit(pool, [run_of("anothing") for _ in range(5)])
+    assert list(outcomes(finished, 5).values()) == [SUCCESSFUL] * 5
+    tasks.events["s"].set()
+    wait_until(lambda: pool.abandoned == 0)
+    assert finished.take() == []
+
+
+def test_cancelled_jobs_go_back(pool, finished):
+    runs = [run_of("await_for", name) for name in "ab"]
+    submit(pool, runs)
+    for name in "ab":
+        tasks.patiently(tasks.events[f"{name} began"])
+    pool.cancel()
+    assert outcomes(finished, 2) == dict.fromkeys(runs, READY)
+    assert all(run.stopping for run in runs)
+
+
+def test_a_cancelled_job_may_clean_up(pool, finished):
+    run = run_of("aclean_up", "a")
+    submit(pool, [run])
+    tasks.patiently(tasks.events["a began"])
+    for _ in range(3):
+        pool.cancel()
+        time.sleep(0.005)
+    assert outcomes(finished, 1) == {run: READY}
+    assert tasks.told == ["cleaned up"]
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_no_job_ends_the_loop(pool, finished, name):
+    submit(pool, [run_of("aend", name)])
+    assert list(outcomes(finished, 1).values()) == [FAILED]
+    submit(pool, [run_of("anothing")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
+def test_nor_does_a_task_of_a_job(pool, finished, caplog):
+    run = run_of("aend_in_a_task")
+    submit(pool, [run])
+    assert outcomes(finished, 1) == {run: FAILED}
+    submit(pool, [run_of("anothing")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    assert "tried to end the event loop" in caplog.text
+
+
+def test_a_sync_function_on_the_loop_runs_in_a_thread(pool, finished):
+    """The job was enqueued when it was async."""
+    runs = [run_of("wait_for", name, is_async=True) for name in "ab"]
+    submit(pool, runs)
+    for name in "ab":
+        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.events[name].set()
+    assert outcomes(finished, 2) == dict.fromkeys(runs, SUCCESSFUL)
+
+
+def test_the_loop_tells_when_a_job_holds_it_up(pool, finished):
+    submit(pool, [run_of("anothing")])
+    outcomes(finished, 1)
+    assert pool.lag == 0
+    pool._beat -= 10
+    assert 7 < pool.lag < 9
+
+
+def test_sync_receivers_run_in_a_thread_where_the_orm_may_be_used(pool, finished):
+    threads: list[str] = []
+
+    def receiver(**kwargs: object) -> None:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        threads.append(threading.current_thread().name)
+
+    task_finished.connect(receiver)
+    try:
+        submit(pool, [run_of("anothing"), run_of("afail")])
+        outcomes(finished, 2)
+    finally:
+        task_finished.disconnect(receiver)
+    assert len(threads) == 2
+    assert all(name.startswith("loco-worker-lane-") for name in threads)
+
+
+# Lanes
+
+
+@pytest.fixture
+def lanes() -> Iterator[Lanes]:
+    lanes = Lanes(2)
+    yield lanes
+    lanes.close()
+    lanes.join(5)
+    assert not any(lane.is_alive() for lane in lanes._lanes)
+
+
+def test_a_free_lane_is_used_again(lanes):
+    first = lanes.take()
+    lanes.give_back(first)
+    wait_until(lambda: first.load == 0)
+    assert lanes.take() is first
+
+
+def test_another_one_is_made_while_there_may_be_more(lanes):
+    first, second = lanes.take(), lanes.take()
+    assert first is not second
+    third = lanes.take()
+    assert third in (first, second)
+
+
+def test_a_lane_that_is_stuck_is_avoided(lanes):
+    release = threading.Event()
+    stuck = lanes.take()
+    stuck.submit(lambda: release.wait(20))
+    lanes.give_back(stuck)
+    for _ in range(3):
+        lane = lanes.take()
+        assert lane is not stuck
+        lanes.give_back(lane)
+        lane.submit(lambda: None).result(5)
+    release.set()
+
+
+def test_a_call_in_a_lane_may_raise_anything(lanes):
+    lane = lanes.take()
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    assert isinstance(lane.submit(leave).exception(5), SystemExit)
+    assert lane.submit(lambda: 17).result(5) == 17
+
+
+def test_a_cancelled_call_is_not_made(lanes):
+    lane = lanes.take()
+    release, made = threading.Event(), []
+    lane.submit(lambda: release.wait(20))
+    future = lane.submit(lambda: made.append(1))
+    assert future.cancel()
+    release.set()
+    lane.submit(lambda: None).result(5)
+    assert made == []
+
+
+def test_thread_sensitive_calls_of_a_job_share_a_thread_and_jobs_do_not_wait_for_each_other(
+    pool, finished, monkeypatch
+):
+    names: dict[str, list[str]] = {}
+    both = threading.Barrier(2)
+
+    def work(job: str) -> None:
+        names.setdefault(job, []).append(threading.current_thread().name)
+        both.wait(10)  # broken if the two jobs were sent to one thread
+
+    async def job(name: str) -> None:
+        for _ in range(3):
+            await sync_to_async(work)(name)
+
+    runs = [run_of("anothing") for _ in "ab"]
+
+    async def call(attempt):
+        await job(attempt.job.id)
+
+    monkeypatch.setattr(pool, "_call", call)
+    submit(pool, runs)
+    assert outcomes(finished, 2) == dict.fromkeys(runs, SUCCESSFUL)
+    assert sorted(len(set(used)) for used in names.values()) == [1, 1]
+    assert len({used[0] for used in names.values()}) == 2
+
+
+def test_closing_cancels_what_still_runs(finished):
+    pool = EventLoopPool(3, 2, "default", finished.add)
+    submit(pool, [run_of("await_for", "a")])
+    tasks.patiently(tasks.events["a began"])
+    before = time.monotonic()
+    pool.close()
+    assert pool.join(5)
+    assert not pool._thread.is_alive()
+    assert time.monotonic() - before < 3

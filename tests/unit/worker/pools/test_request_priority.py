@@ -1,0 +1,223 @@
+"""Jobs give way to requests, and are not held up for ever by them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+from django.core.signals import request_finished, request_started
+
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools import request_priority as module
+from django_loco.worker.pools.request_priority import (
+    HEAVY,
+    LONGEST_REST,
+    PATIENCE,
+    QUIET,
+    REST,
+    TURN,
+    YOUNG,
+    Courtesy,
+    shorten_turns,
+)
+from django_loco.worker.pools.threads import ThreadPool
+
+from .. import tasks
+from ..support import job, run_of, wait_until
+
+
+class Clock:
+    """A clock, and a wait that moves it: ``on_wait`` is what happens meanwhile."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.waits = []
+        self.on_wait = lambda: None
+
+    def __call__(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.waits.append(seconds)
+        self.now += seconds
+        self.on_wait()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def courtesy(clock, monkeypatch):
+    courtesy = Courtesy(clock)
+    courtesy.listen()
+    monkeypatch.setattr(courtesy._news, "wait", clock.wait)
+    return courtesy
+
+
+def begin():
+    request_started.send(sender=None)
+
+
+def end():
+    request_finished.send(sender=None)
+
+
+def in_thread(call):
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+
+def wait_briefly(condition):
+    """Give what must not happen a chance to."""
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until and not condition():
+        threading.Event().wait(0.002)
+    return condition()
+
+
+def test_without_requests_nobody_waits(courtesy, clock):
+    courtesy.give_way()
+    assert clock.waits == []
+
+
+def test_a_young_request_is_given_way_until_it_ends(courtesy, clock):
+    begin()
+    clock.on_wait = end
+    courtesy.give_way()
+    assert clock.waits == [pytest.approx(YOUNG)]
+    courtesy.give_way()
+    assert len(clock.waits) == 1
+
+
+def test_the_end_of_a_request_wakes_who_waits():
+    courtesy = Courtesy()
+    courtesy.listen()
+    begin()
+    waited = threading.Event()
+    thread = threading.Thread(target=lambda: (courtesy.give_way(), waited.set()))
+    thread.start()
+    end()
+    assert waited.wait(5)
+    thread.join()
+
+
+def test_a_request_that_takes_long_holds_nobody_up(courtesy, clock):
+    in_thread(begin)
+    clock.now += YOUNG
+    courtesy.give_way()
+    assert clock.waits == []
+
+
+def test_who_has_waited_for_one_request_waits_for_no_other_beyond_the_limit(courtesy, clock):
+    begin()
+    clock.now += YOUNG / 2
+    clock.on_wait = begin
+    courtesy.give_way()
+    assert sum(clock.waits) == pytest.approx(PATIENCE)
+
+
+def test_requests_whose_end_nobody_tells_are_forgotten(courtesy, clock):
+    # Side by side: a thread that has ended may leave its id to the next.
+    held = threading.Event()
+    threads = [threading.Thread(target=lambda: (begin(), held.wait(5))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(courtesy._begun) == 3)
+    clock.now += 2 * YOUNG
+    begin()
+    assert list(courtesy._begun) == [threading.get_ident()]
+    held.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_jobs_that_compute_have_a_rest_after_them(courtesy, clock):
+    assert courtesy.rest_after(1) == 0, "there are no requests"
+    begin()
+    end()
+    assert courtesy.rest_after(HEAVY / 2) == 0
+    assert courtesy.rest_after(HEAVY) == REST * HEAVY
+    assert courtesy.rest_after(60) == LONGEST_REST
+    clock.now += QUIET + 1
+    assert courtesy.rest_after(1) == 0
+
+
+def test_no_job_is_begun_while_a_request_is_answered(start, queue, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 60)
+    monkeypatch.setattr(module, "YOUNG", 60)
+    fetcher = start()._fetcher
+    wait_until(fetcher.hungry.is_set)
+    begin()
+    try:
+        before = time.monotonic()
+        queue.enqueue([job("tell", "late")])
+        wait_until(lambda: fetcher.last_try > before)
+        assert not wait_briefly(lambda: tasks.told)
+    finally:
+        end()
+    wait_until(lambda: tasks.told)
+
+
+def test_jobs_are_run_though_there_is_a_young_request_all_the_time(start, queue):
+    over = threading.Event()
+
+    def ask():
+        while not over.wait(YOUNG / 5):
+            begin()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        start()
+        queue.enqueue([job("tell", str(number)) for number in range(10)])
+        wait_until(lambda: len(tasks.told) == 10)
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_turns_are_shortened_once_and_not_if_somebody_has_chosen():
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(0.005)
+        shorten_turns()
+        assert sys.getswitchinterval() == pytest.approx(TURN)
+        sys.setswitchinterval(0.01)
+        shorten_turns()
+        assert sys.getswitchinterval() == pytest.approx(0.01)
+    finally:
+        sys.setswitchinterval(before)
+
+
+class Strict(Courtesy):
+    """Wants a long rest after every job, and notes of whom."""
+
+    def __init__(self):
+        super().__init__()
+        self.resting = []
+
+    def rest_after(self, computed):
+        assert 0 <= computed < 5
+        self.resting.append(threading.current_thread().name)
+        return 60.0
+
+
+def test_all_threads_but_the_first_rest_and_end_at_once_if_asked_to():
+    courtesy, finished = Strict(), Finished()
+    pool = ThreadPool(2, "default", finished.add, courtesy=courtesy)
+    pool.submit([run_of("wait_for", name) for name in "ab"], 2)
+    for name in "ab":
+        tasks.patiently(tasks.events[f"{name} began"])
+    for name in "ab":
+        tasks.events[name].set()
+    wait_until(lambda: courtesy.resting)
+    pool.submit([run_of("tell", number) for number in range(3)], 3)
+    wait_until(lambda: tasks.told == [0, 1, 2])
+    assert courtesy.resting == ["loco-worker-2"]
+    pool.close()
+    assert pool.join(5)

@@ -1,0 +1,250 @@
+"""The pool of threads."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from django_loco.core.compat import task_backends
+from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools import threads as module
+from django_loco.worker.pools.threads import JobThread, ThreadPool
+
+from .. import tasks
+from ..support import run_of, wait_until
+
+
+@pytest.fixture
+def finished() -> Finished:
+    return Finished()
+
+
+@pytest.fixture
+def pool(finished: Finished) -> Iterator[ThreadPool]:
+    pool = ThreadPool(3, "default", finished.add, grace=0.05)
+    yield pool
+    pool.close()
+    for event in list(tasks.events.values()):
+        event.set()
+    assert pool.join(5)
+
+
+def submit(pool: ThreadPool, runs: Sequence[Run], already: int = 0) -> None:
+    pool.submit(runs, already + len(runs))
+
+
+def outcomes(finished: Finished, count: int) -> dict[Run, str]:
+    """Wait for ``count`` outcomes; return their statuses by run."""
+    found: dict[Run, str] = {}
+
+    def enough() -> bool:
+        found.update((run, outcome.status) for run, outcome in finished.take())
+        return len(found) >= count
+
+    wait_until(enough)
+    return found
+
+
+def test_jobs_run_side_by_side(pool, finished):
+    runs = [run_of("wait_for", name) for name in "abc"]
+    submit(pool, runs)
+    for name in "abc":
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert all(run.started for run in runs)
+    for name in "abc":
+        tasks.events[name].set()
+    assert outcomes(finished, 3) == dict.fromkeys(runs, SUCCESSFUL)
+
+
+def test_as_many_as_the_pool_has_threads(pool, finished):
+    runs = [run_of("wait_for", name) for name in "abcd"]
+    submit(pool, runs)
+    for name in "abc":
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert not runs[3].started
+    tasks.events["b"].set()
+    tasks.patiently(tasks.events["d began"])
+    for name in "acd":
+        tasks.events[name].set()
+    assert len(outcomes(finished, 4)) == 4
+
+
+def test_threads_start_when_there_is_work_for_them(pool, finished):
+    assert pool._threads == []
+    for _ in range(5):
+        submit(pool, [run_of("nothing")])
+        outcomes(finished, 1)
+    assert len(pool._threads) == 1
+    assert pool._threads[0].name == "loco-worker-1"
+    assert pool._threads[0].daemon
+    submit(pool, [run_of("nothing") for _ in range(2)])
+    outcomes(finished, 2)
+    assert len(pool._threads) == 2
+
+
+def test_what_has_not_begun_can_be_withdrawn(pool, finished):
+    runs = [run_of("wait_for", name) for name in "abcdef"]
+    submit(pool, runs)
+    for name in "abc":
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert pool.withdraw(2) == runs[3:5]
+    assert pool.withdraw(10) == runs[5:]
+    assert pool.withdraw(10) == []
+
+
+def test_a_closed_pool_ends_its_threads_after_their_jobs(pool, finished):
+    run = run_of("wait_for", "a")
+    submit(pool, [run])
+    tasks.patiently(tasks.events["a began"])
+    pool.close()
+    assert pool.withdraw(10) == []
+    tasks.events["a"].set()
+    assert outcomes(finished, 1) == {run: SUCCESSFUL}
+    wait_until(lambda: not pool._threads[0].is_alive())
+
+
+def test_a_join_does_not_wait_for_what_cannot_be_ended(pool, finished):
+    submit(pool, [run_of("wait_for", "a")])
+    tasks.patiently(tasks.events["a began"])
+    pool.close()
+    assert pool.join(0.01)
+
+
+def test_nor_for_a_thread_that_leaves_its_job_just_then(finished):
+    class Leaving(JobThread):
+        busy = property(lambda thread: next(thread.answers), lambda thread, value: None)
+
+    pool = ThreadPool(1, "default", finished.add)
+    thread = Leaving(pool, "loco-worker-1", None)
+    thread.answers = itertools.chain([True], itertools.repeat(False))
+    thread.is_alive = lambda: True
+    pool._threads.append(thread)
+    assert pool.join(0.01)
+
+
+def test_the_backend_is_made_once_per_thread(pool, finished, monkeypatch):
+    made: list[str] = []
+    create = task_backends.create_connection
+
+    def create_and_count(alias: str) -> Any:
+        made.append(alias)
+        return create(alias)
+
+    monkeypatch.setattr(task_backends, "create_connection", create_and_count)
+    for _ in range(20):
+        submit(pool, [run_of("nothing")])
+        outcomes(finished, 1)
+    assert made == ["default"]
+
+
+@pytest.mark.interrupts
+def test_a_computing_job_is_interrupted(pool, finished):
+    run = run_of("spin")
+    submit(pool, [run])
+    assert outcomes(finished, 1) == {run: FAILED}
+    assert pool.abandoned == 0
+    submit(pool, [run_of("nothing")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    assert len(pool._threads) == 1
+
+
+def test_a_job_that_cannot_be_interrupted_is_given_up(pool, finished, caplog):
+    run = run_of("deaf", "d", options={"max_attempts": 2})
+    submit(pool, [run])
+    wait_until(lambda: finished._items)
+    [(reported, outcome)] = finished.take()
+    assert reported is run
+    assert outcome.status == READY
+    assert outcome.spent
+    assert outcome.error.exception_class_path == "django_loco.exceptions.JobTimeout"
+    assert "could not be interrupted" in outcome.error.traceback
+    assert "in deaf" in outcome.error.traceback  # where the thread was
+    assert pool.abandoned == 1
+    assert "in deaf" in caplog.text
+    assert "ERROR" in [record.levelname for record in caplog.records]
+
+
+def test_its_place_is_filled_and_its_result_ignored(pool, finished):
+    submit(pool, [run_of("deaf", name) for name in "abc"])
+    assert len(outcomes(finished, 3)) == 3
+    submit(pool, [run_of("nothing") for _ in range(5)])
+    assert list(outcomes(finished, 5).values()) == [SUCCESSFUL] * 5
+    assert pool.abandoned == 3
+    for name in "abc":
+        tasks.events[name].set()
+    wait_until(lambda: pool.abandoned == 0)
+    assert finished.take() == []
+    assert len(pool._threads) == 3
+
+
+def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, monkeypatch):
+    go_on, joined = threading.Event(), []
+    start = JobThread.start
+
+    def start_slowly(thread: JobThread) -> None:
+        start(thread)
+        if thread.name == "loco-worker-2":
+            tasks.patiently(go_on)
+
+    monkeypatch.setattr(JobThread, "start", start_slowly)
+    submit(pool, [run_of("deaf", "d")])
+    assert len(outcomes(finished, 1)) == 1
+    pool.close()
+    joiner = threading.Thread(target=lambda: joined.append(pool.join(5)))
+    joiner.start()
+    go_on.set()
+    joiner.join()
+    assert joined == [True]
+    assert [thread.is_alive() for thread in pool._threads] == [False]
+
+
+def test_no_thread_to_be_had_for_the_successor(pool, finished, monkeypatch, caplog):
+    run = run_of("deaf", "d")
+    submit(pool, [run])
+    tasks.patiently(tasks.events["d began"])
+
+    def refuse(*args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool, "_start_thread", refuse)
+    assert outcomes(finished, 1) == {run: FAILED}
+    wait_until(lambda: "can't start new thread" in caplog.text)
+
+
+def test_a_bug_of_ours_hands_the_job_back(pool, finished, monkeypatch, caplog):
+    def broken(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "execute", broken)
+    run = run_of("nothing")
+    submit(pool, [run])
+    wait_until(lambda: finished._items)
+    [(_, outcome)] = finished.take()
+    assert (outcome.status, outcome.spent) == (READY, False)
+    assert outcome.run_after is not None
+    assert "could not be run" in caplog.text
+
+
+def test_log_lines_of_the_threads_are_the_workers(pool, finished, caplog):
+    with caplog.at_level(logging.INFO):
+        submit(pool, [run_of("fail")])
+        outcomes(finished, 1)
+    assert {record.threadName for record in caplog.records} == {"loco-worker-1"}
+
+
+def test_many_short_jobs_in_many_threads(finished):
+    pool = ThreadPool(8, "default", finished.add)
+    runs = [run_of("add", 1) for _ in range(2000)]
+    for start in range(0, 2000, 100):
+        pool.submit(runs[start : start + 100], 100)
+    assert outcomes(finished, 2000) == dict.fromkeys(runs, SUCCESSFUL)
+    pool.close()
+    assert pool.join(5)
+    assert not any(thread.is_alive() for thread in pool._threads)

@@ -1,0 +1,188 @@
+"""Threads that are interrupted or killed outside of a job, as only a debugger or a careless library does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from django_loco.core.job import READY, SUCCESSFUL, Outcome
+from django_loco.queues.memory import MemoryQueue
+from django_loco.worker import Worker
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.pools.event_loop import EventLoopPool
+from django_loco.worker.pools.sync_lanes import Lanes
+from django_loco.worker.pools.threads import JobThread, ThreadPool
+
+from .. import tasks
+from ..maintenance.test_periodic_thread import fetched
+from ..support import job, run_of, wait_until
+from .test_threads import outcomes
+
+
+@pytest.fixture
+def finished() -> Finished:
+    return Finished()
+
+
+@pytest.fixture
+def pool(finished):
+    pool = ThreadPool(2, "default", finished.add)
+    yield pool
+    for event in list(tasks.events.values()):
+        event.set()
+    pool.close()
+    assert pool.join(5)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+
+
+def test_a_thread_that_is_interrupted_between_jobs_goes_on(pool, finished, monkeypatch, caplog):
+    def next_run() -> Run | None:
+        monkeypatch.undo()
+        raise SystemExit
+
+    monkeypatch.setattr(pool, "next_run", next_run)
+    pool.submit([run_of("nothing")], 1)
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    assert [thread.name for thread in pool._threads] == ["loco-worker-1"]
+    assert "was interrupted and goes on" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["django_loco.worker.pools.threads.tidy", "django_loco.worker.pools.threads.execute"])
+def test_what_is_raised_around_a_job_loses_neither_job_nor_thread(pool, finished, monkeypatch, where):
+    def broken(*args: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(where, broken)
+    run = run_of("nothing")
+    pool.submit([run], 1)
+    assert outcomes(finished, 1) == {run: SUCCESSFUL if where.endswith("tidy") else READY}
+    monkeypatch.undo()
+    pool.submit([run_of("nothing")], 1)
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
+def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finished, monkeypatch):
+    died = threading.Event()
+
+    def die(thread: JobThread) -> None:
+        run = pool.next_run()
+        thread.attends, run.thread, run.started = run, thread, True
+        died.set()
+
+    monkeypatch.setattr(JobThread, "run", die)
+    run = run_of("nothing")
+    pool.submit([run], 1)
+    tasks.patiently(died)
+    wait_until(lambda: pool.missing == 1)
+    assert not run.is_alive
+    monkeypatch.undo()
+    pool.mend()
+    assert (pool.missing, len(pool._threads)) == (0, 1)
+    assert outcomes(finished, 1) == {run: READY}
+    assert run.is_alive
+    pool.submit([run_of("nothing")], 1)
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
+def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
+    monkeypatch.setattr(EventLoopPool, "_run", lambda pool, loop: loop.close())
+    pool = EventLoopPool(2, 2, "default", finished.add)
+    pool._start_loop()
+    wait_until(lambda: pool.missing == 1)
+    run = run_of("anothing")
+    run.started, pool._tasks[run] = True, None
+    monkeypatch.undo()
+    pool.mend()
+    assert outcomes(finished, 1) == {run: READY}
+    pool.submit([run_of("anothing")], 1)
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    pool.close()
+    assert pool.join(5)
+
+
+def test_a_lane_that_has_died_gets_no_job():
+    lanes = Lanes(1)
+    lane = lanes.take()
+    lanes.give_back(lane)
+    lane.close()
+    lane.join(5)
+    assert lanes.take() is not lane
+    lanes.close()
+    lanes.join(5)
+
+
+def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
+    queue = MemoryQueue("default", {})
+    worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
+    mend = ThreadPool.mend
+    monkeypatch.setattr(ThreadPool, "mend", lambda pool: None)
+    monkeypatch.setattr(JobThread, "run", lambda thread: None)
+    worker.start()
+    [one] = queue.enqueue([job("nothing")])
+    wait_until(lambda: worker.health()["missing"] == 1)
+    assert worker.health()["trouble"] == "1 threads for jobs have died"
+    monkeypatch.undo()
+    assert ThreadPool.mend is mend
+    wait_until(lambda: queue.get(one.id).status == SUCCESSFUL)
+    assert (worker.health()["missing"], worker.health()["trouble"]) == (0, "")
+    worker.stop(time.monotonic() + 5)
+    assert worker.join(10)
+
+
+# Renewals
+
+
+@pytest.mark.parametrize(
+    ("state", "is_alive"),
+    [
+        ({}, True),
+        ({"started": True}, False),
+        ({"started": True, "thread": threading.main_thread()}, True),
+        ({"started": True, "thread": threading.Thread()}, False),
+        ({"started": True, "thread": threading.Thread(), "ended": True}, True),
+    ],
+    ids=["waits", "nobody's", "attended", "of a dead thread", "ended"],
+)
+def test_a_run_that_can_come_to_no_end_is_not_alive(state, is_alive):
+    run = run_of("nothing")
+    for name, value in state.items():
+        setattr(run, name, value)
+    assert run.is_alive is is_alive
+
+
+def test_its_claim_is_not_renewed(caplog):
+    queue = MemoryQueue("default", {})
+    runs = fetched(queue, 2)
+    dead, waiting = runs.values()
+    dead.started = True
+    Heartbeat(queue, runs, 30).turn()
+    assert list(runs.values()) == [waiting]
+    assert dead.lost
+    assert "it will be rescued" in caplog.text
+
+
+def test_the_first_outcome_of_a_run_counts(finished):
+    run = run_of("nothing")
+    for status in (SUCCESSFUL, READY):
+        finished.add(run, Outcome(job=run.job, status=status))
+    assert [outcome.status for _, outcome in finished.take()] == [SUCCESSFUL]
+
+
+def test_what_a_run_was_settled_on_outlives_what_comes_after():
+    run: Run = run_of("nothing")
+    outcome, other = Outcome(job=run.job, status=SUCCESSFUL), Outcome.released(run.job)
+    assert run.settle(outcome)
+    assert run.settled_on(other) is outcome
+    assert run_of("nothing").settled_on(other) is other
+    elsewhere = run_of("nothing")
+    elsewhere.settle()
+    assert elsewhere.settled_on(other) is None
