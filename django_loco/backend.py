@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from .conf import did_you_mean, loco_settings, worker_mode
 from .core import test_environment
-from .core.compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
+from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
 from .core.serialization import encode_call
@@ -75,10 +75,10 @@ class LocoBackend(BaseTaskBackend):
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         """Take ``QUEUES`` that is no list for what it must mean, so that tasks can be imported and the checks run."""
-        names = params.get("QUEUES", [])
+        names = params.get("QUEUES", [DEFAULT_TASK_QUEUE_NAME])
         if isinstance(names, str) or not isinstance(names, Iterable):
-            params = params | {"QUEUES": [names] if isinstance(names, str) else []}
-        super().__init__(alias, params)
+            names = [names]
+        super().__init__(alias, {**params, "QUEUES": [name for name in names if isinstance(name, str)]})
 
     def validate_task(self, task: Task[..., Any]) -> None:
         """Check what Django checks, and that every store takes the task's values. Raises ``InvalidTask``."""

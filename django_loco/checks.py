@@ -216,19 +216,19 @@ def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) 
     """Find jobs that no worker of this project takes, in databases that keep jobs or may have: with ``--database``."""
     if problems():
         return []
-    keeping = {"default", *_databases_of_queues()}
+    keeping = ["default", *_databases_of_queues()]
     return [message for name in databases or () if name in keeping for message in _check_table(name)]
 
 
-def _databases_of_queues() -> set[str]:
-    return {task_backends[alias].options.get("database", "default") for alias in loco_aliases()}
+def _databases_of_queues() -> list[Any]:
+    return [task_backends[alias].options.get("database", "default") for alias in loco_aliases()]
 
 
 def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Find databases that lack migrations of the app: with ``--database``, but not where ``migrate`` asks."""
     if problems() or next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate":
         return []
-    used = {database(), *_databases_of_queues()}
+    used = [database(), *_databases_of_queues()]
     return [
         checks.Warning(
             f"Migrations of django_loco are missing in DATABASES[{name!r}].",

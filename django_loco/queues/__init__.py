@@ -70,7 +70,10 @@ def build(alias: str, options: dict[str, Any]) -> Queue:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which cannot be imported: {error}"
         ) from error
-    return queue_class(alias, options)  # type: ignore[no-any-return]
+    if not (isinstance(queue_class, type) and issubclass(queue_class, Queue)):
+        raise LocoConfigurationError(f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which is no Queue.")
+    made: Any = queue_class
+    return made(alias, options)  # type: ignore[no-any-return]
 
 
 def mistakes(alias: str, options: dict[str, Any]) -> list[str]:

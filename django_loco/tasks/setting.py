@@ -21,7 +21,8 @@ def faults() -> list[str]:
     given: Any = task_backends.settings
     if not isinstance(given, Mapping):
         return [f"TASKS is {given!r}; it must be a dict of aliases."]
-    return [fault for alias in given if (fault := _fault(f"TASKS[{alias!r}]", given[alias]))]
+    found = [f"TASKS has the alias {alias!r}; it must be text." for alias in given if not isinstance(alias, str)]
+    return found + [fault for alias in given if (fault := _fault(f"TASKS[{alias!r}]", given[alias]))]
 
 
 def fault_of(alias: str, path: str) -> str | None:
@@ -53,12 +54,15 @@ def _fault(where: str, given: Any) -> str | None:
         return f"{where}['OPTIONS'] is {given['OPTIONS']!r}; it must be a dict."
     if "BACKEND" not in given:
         return f"{where} has no BACKEND. {_WRITE}"
-    path = given["BACKEND"]
+    return _fault_of_path(where, given["BACKEND"])
+
+
+def _fault_of_path(where: str, path: Any) -> str | None:
     if not isinstance(path, str):
         return f"{where}['BACKEND'] is {path!r}; it must be a dotted path. {_WRITE}"
     try:
-        import_string(path)
+        found = import_string(path)
     except ImportError as error:
         remedy = f" {_WRITE}" if path.startswith("django_loco") else ""
         return f"{where}: Could not find backend {path!r}: {str(error).rstrip('.')}.{remedy}"  # as Django says
-    return None
+    return None if hasattr(found, "task_class") else f"{where}['BACKEND'] is {path!r}, which is no backend."

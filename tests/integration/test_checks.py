@@ -50,7 +50,12 @@ def test_a_mode_that_does_not_exist():
 
 @pytest.mark.parametrize(
     ("queue", "remedy"),
-    [("databse", "Did you mean 'database'?"), ("shop.queues.Fast", "cannot be imported: No module named 'shop'")],
+    [
+        ("databse", "Did you mean 'database'?"),
+        ("shop.queues.Fast", "cannot be imported: No module named 'shop'"),
+        ("os.path", "which is no Queue"),
+        ("pathlib.Path", "which is no Queue"),
+    ],
 )
 def test_a_queue_that_cannot_be_imported(queue, remedy):
     messages = found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": {"queue": queue}}})
@@ -83,9 +88,10 @@ def test_all_mistakes_of_all_aliases_are_shown():
     assert len([message for message in all_found(TASKS=tasks) if "is unknown" in message]) == 5
 
 
-def test_a_wrong_mode_keeps_no_other_check_from_running():
+@pytest.mark.parametrize("options", [{"mode": "Fast"}, {"database": ["default"]}])
+def test_a_wrong_option_keeps_no_other_check_from_running(options):
     add.enqueue(1, 2)
-    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": {"mode": "Fast"}}}
+    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options, "QUEUES": ["default", "emails"]}}
     with override_settings(TASKS=tasks):
         messages = run_checks(tags=["loco"], include_deployment_checks=True, databases=["default"])
     assert {message.id for message in messages} == {"loco.E002"}
@@ -101,7 +107,7 @@ def test_options_of_a_queue_of_ones_own_while_jobs_wait_in_memory():
     assert all_found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": options}}) == []
 
 
-@pytest.mark.parametrize(("queues", "names"), [("emails", {"emails"}), (5, set())])
+@pytest.mark.parametrize(("queues", "names"), [("emails", {"emails"}), (5, set()), ([["a"], "b"], {"b"})])
 def test_tasks_can_be_imported_though_queues_is_no_list(queues, names):
     with override_settings(TASKS={"default": {"BACKEND": LOCO, "QUEUES": queues}}):
         assert task_backends["default"].queues == names

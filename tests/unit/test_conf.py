@@ -26,6 +26,7 @@ def test_settings_follow_override_settings():
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
         ({"LEASE": 0.01}, "LOCO['LEASE'] is 0.01; it must be a number of seconds, 1 or more, a hundred years at most."),
+        ({"LEASE": 10**400}, "it must be a number of seconds, 1 or more"),
         ({"LEASE": float("inf")}, "LOCO['LEASE'] is inf; it must be a number of seconds, 1 or more"),
         (
             {"RESULT_TTL": 0},
