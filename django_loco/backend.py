@@ -23,7 +23,7 @@ from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
 from .core.serialization import encode_call
 from .core.signing import sign
-from .core.sizes import require_size_together
+from .core.sizes import require_batch_size
 from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 from .exceptions import UnknownTask
 from .log.labels import bound, labelled_context
@@ -46,7 +46,7 @@ _warned_of_async = False
 _importable: set[str] = set()
 
 
-class Tick(NamedTuple):
+class ScheduledCall(NamedTuple):
     """A schedule's tick: the call that it makes, once."""
 
     task: Task[..., Any]
@@ -109,7 +109,7 @@ class LocoBackend(BaseTaskBackend):
         self.validate_task(task)
         jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
-            require_size_together([job.arguments for job in jobs])
+            require_batch_size([job.arguments for job in jobs])
         if not jobs:
             return []
         if worker_mode(self.alias, self.options) == "ForegroundBlocking":
@@ -129,9 +129,9 @@ class LocoBackend(BaseTaskBackend):
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
-        return self.enqueue_ticks([Tick(task, args, kwargs, key, tick)])[0]
+        return self.enqueue_ticks([ScheduledCall(task, args, kwargs, key, tick)])[0]
 
-    def enqueue_ticks(self, ticks: Sequence[Tick]) -> list[TaskResult[..., Any] | None]:
+    def enqueue_ticks(self, ticks: Sequence[ScheduledCall]) -> list[TaskResult[..., Any] | None]:
         """Store the jobs of several ticks, all or none, as ``enqueue_tick`` does; return their results in order."""
         in_process.share_keys(self.alias)
         jobs = [
@@ -242,7 +242,7 @@ class LocoBackend(BaseTaskBackend):
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
         stored = [job.id for job in self.queue.enqueue(sign(jobs))]
-        test_environment.note(stored)
+        test_environment.record_enqueued(stored)
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:

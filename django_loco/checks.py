@@ -40,7 +40,7 @@ from .assembly import project_components as components
 from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .core.compat import task_backends
 from .core.job import READY, RUNNING, utcnow
-from .core.validation import NAME, is_name
+from .core.validation import NAME_REQUIREMENT, is_name
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .queues import build, mistakes, queue_for
 from .queues.database.migrated import is_unmigrated, migrate_command
@@ -118,7 +118,8 @@ def _check_keys(alias: str, given: Mapping[str, Any]) -> Iterator[CheckMessage]:
     names = given.get("QUEUES", [])
     if not isinstance(names, list | tuple | set | frozenset) or not all(is_name(name) for name in names):
         yield Error(
-            f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME}.", id="loco.E002"
+            f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME_REQUIREMENT}.",
+            id="loco.E002",
         )
 
 

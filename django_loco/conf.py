@@ -17,8 +17,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from .core import test_environment
-from .core.retry import TASK_OPTIONS, option_problem
-from .core.validation import is_seconds
+from .core.task_options import STORED_OPTIONS
+from .core.validation import SECONDS_REQUIREMENT, WHOLE_REQUIREMENT, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
@@ -113,12 +113,8 @@ class LocoSettings:
                 object.__setattr__(self, name, {})
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
 def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return is_whole(value, 0)
 
 
 def _lease(value: Any) -> bool:
@@ -130,21 +126,19 @@ def _names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
 
-_SECONDS = "a number of seconds above 0, a hundred years at most"
-
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "NUM_WORKERS": (_count, "a whole number of threads, 0 or more"),
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
-    "ISOLATED_WORKERS": (_whole, "a whole number of processes, 1 or more"),
-    "SHUTDOWN_TIMEOUT": (is_seconds, _SECONDS),
+    "ISOLATED_WORKERS": (is_whole, "a whole number of processes, 1 or more"),
+    "SHUTDOWN_TIMEOUT": (is_seconds, SECONDS_REQUIREMENT),
     "LEASE": (_lease, "a number of seconds, 1 or more, a hundred years at most"),
-    "MAX_ATTEMPTS": (_whole, "a whole number, 1 or more"),
-    "RESULT_TTL": (is_seconds, _SECONDS),
-    "MAX_ARGUMENTS_SIZE": (_whole, "a whole number of bytes, 1 or more"),
-    "MAX_RESULT_SIZE": (_whole, "a whole number of bytes, 1 or more"),
-    "MAX_TRACEBACK_SIZE": (_whole, "a whole number of bytes, 1 or more"),
-    "ERRORS_KEPT": (_whole, "a whole number of attempts, 1 or more"),
-    "UNKNOWN_TASK_TTL": (is_seconds, _SECONDS),
+    "MAX_ATTEMPTS": (is_whole, WHOLE_REQUIREMENT),
+    "RESULT_TTL": (is_seconds, SECONDS_REQUIREMENT),
+    "MAX_ARGUMENTS_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
+    "MAX_RESULT_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
+    "MAX_TRACEBACK_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
+    "ERRORS_KEPT": (is_whole, "a whole number of attempts, 1 or more"),
+    "UNKNOWN_TASK_TTL": (is_seconds, SECONDS_REQUIREMENT),
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),
@@ -209,9 +203,9 @@ def _task_problems(tasks: Mapping[str, Any]) -> list[str]:
             found.append(f"{where} must be a dict of options, not {options!r}.")
             continue
         for name, value in options.items():
-            if name not in TASK_OPTIONS:
-                found.append(f"{where}[{name!r}] is unknown.{did_you_mean(str(name), TASK_OPTIONS)}")
-            elif problem := option_problem(name, value):
+            if name not in STORED_OPTIONS:
+                found.append(f"{where}[{name!r}] is unknown.{did_you_mean(str(name), tuple(STORED_OPTIONS))}")
+            elif problem := STORED_OPTIONS[name].problem(name, value):
                 found.append(f"{where}: {problem}")
     return found
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from django.utils.module_loading import import_string
-
 from .backoff import exponential_delay
-from .validation import MAX_TAGS, NAME, is_name, is_number, is_seconds, short
 
 #: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
 #: returns seconds.
@@ -18,14 +15,12 @@ Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
 #: Types, or the paths of some that this process has not imported.
 ExceptionTypes = tuple[type[BaseException] | str, ...]
 
-MAX_DELAY = 3600.0  # seconds
-#: The options that are types of exceptions.
-EXCEPTIONS = ("retry_on", "no_retry_on")
+MAX_DELAY_SECONDS = 3600.0  # seconds
 
 
 def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
     """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter."""
-    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY, jitter=jitter)
+    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY_SECONDS, jitter=jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +40,14 @@ class Policy:
 
     @classmethod
     def merged(cls, *layers: Mapping[str, Any]) -> Policy:
-        """Return the policy of several layers of options, the weakest first; ``None`` means not given."""
+        """Return the policy of several layers of options, the weakest first.
+
+        ``None`` means not given. Options that are no fields of a policy are left out.
+        """
+        names = {field.name for field in fields(cls)}
         merged: dict[str, Any] = {}
         for layer in layers:
-            merged |= {name: value for name, value in layer.items() if value is not None and name != "tags"}
+            merged |= {name: value for name, value in layer.items() if value is not None and name in names}
         return cls(**merged)
 
     def wants_retry(self, error: BaseException, attempt: int) -> bool:
@@ -76,23 +75,6 @@ def _is_one_of(error: BaseException, types: ExceptionTypes) -> bool:
     """Whether ``error`` is of one of ``types``; of those that are names, by the names of its own types."""
     paths = {path_of(kind) for kind in type(error).__mro__} if any(isinstance(kind, str) for kind in types) else set()
     return any(kind in paths if isinstance(kind, str) else isinstance(error, kind) for kind in types)
-
-
-def revive(name: str, value: Any) -> Any:
-    """Turn an option as settings and code write it (dotted paths, lists) into what ``Policy`` takes.
-
-    Not for what comes from the store, since it imports what a path names: see ``stored_options``. Raises
-    ``ImportError`` for a path that leads nowhere, ``ValueError`` for one that leads to something else.
-    """
-    if name in EXCEPTIONS:
-        value = tuple(import_string(item) if isinstance(item, str) else item for item in value)
-        if not all(map(is_exception_type, value)):
-            raise ValueError(f"{name} is {value!r}; it must be {_WANTED[name][1]}.")
-    elif name == "backoff" and isinstance(value, str):
-        value = import_string(value)
-    if problem := option_problem(name, value):
-        raise ValueError(problem)
-    return value
 
 
 def is_exception_type(value: object) -> bool:
@@ -124,45 +106,3 @@ def backoff_function(function: Function) -> Function:
 def marked_backoff(path: str) -> Callable[..., float] | None:
     """Return the function of that path which is marked with ``backoff_function`` in a module that has been imported."""
     return _marked.get(path)
-
-
-def option_problem(name: str, value: Any) -> str | None:
-    """Say what is wrong with an option of a task, or return ``None``."""
-    wanted = _WANTED[name]
-    return None if wanted[0](value) else f"{name} is {short(value)}; it must be {wanted[1]}."
-
-
-def _is_backoff(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return bool(value) and all(_is_delay(item) for item in value)
-    return callable(value) or _is_path(value) or _is_delay(value)
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, str) and "." in value
-
-
-def _is_delay(value: Any) -> bool:
-    return is_seconds(value) or (is_number(value) and value == 0)
-
-
-def _are_exceptions(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(
-        isinstance(item, str) or (isinstance(item, type) and issubclass(item, BaseException)) for item in value
-    )
-
-
-_WANTED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "max_attempts": (lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1, "a whole number, 1 or more"),
-    "backoff": (_is_backoff, "seconds, a list of seconds, or a function of the exception and the task result"),
-    "retry_on": (_are_exceptions, "a list of exception types, or of their dotted paths"),
-    "no_retry_on": (_are_exceptions, "a list of exception types, or of their dotted paths"),
-    "timeout": (is_seconds, "a number of seconds above 0, a hundred years at most"),
-    "tags": (
-        lambda v: isinstance(v, list | tuple) and len(v) <= MAX_TAGS and all(is_name(item) for item in v),
-        f"a list of at most {MAX_TAGS} words, each {NAME}",
-    ),
-}
-
-#: What the ``@task`` decorator, ``using()`` and ``LOCO["TASKS"][path]`` may set.
-TASK_OPTIONS = tuple(_WANTED)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
 
@@ -25,9 +25,10 @@ from ..core.compat import (
     TaskResult,
     TaskResultDoesNotExist,
 )
-from ..core.retry import EXCEPTIONS, TASK_OPTIONS, Backoff, backoff_function, option_problem
+from ..core.retry import Backoff, backoff_function
+from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..exceptions import LocoConfigurationError
-from . import aliases
+from .aliases import register
 from .hints import instead_of_attribute, instead_of_option
 from .setting import fault_of
 
@@ -44,13 +45,6 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: What is no option of ``@task``, though it is a field of a task.
-_INTERNAL = ("func", "run_after", "run_after_delay", "overrides")
-#: The first options of ``@task`` to be named where one is unknown.
-_DECLARED_OPTIONS = ("queue_name", "priority", "takes_context", "backend", *TASK_OPTIONS)
-#: What ``using()`` takes beside ``TASK_OPTIONS``.
-_PLAIN_OPTIONS = ("priority", "queue_name", "run_after", "backend")
 
 if TYPE_CHECKING:
 
@@ -81,27 +75,15 @@ class LocoTask(_Task[P, R]):
     run_after: datetime | None = None
     takes_context: bool = False
 
+    # The options of django-loco: see ``core.task_options``.
     max_attempts: int | None = None
-    """How often it is tried before it has failed; by default ``LOCO["MAX_ATTEMPTS"]``, which is 1."""
-
     backoff: Backoff | None = None
-    """Seconds before the next attempt: a number, a list, or a function of the exception and the task result.
-    By default ``2 ** attempt`` with jitter, an hour at most."""
-
     retry_on: tuple[type[BaseException], ...] | None = None
-    """Only these exceptions are tried again; by default every ``Exception``."""
-
     no_retry_on: tuple[type[BaseException], ...] | None = None
-    """These never are."""
-
     timeout: float | None = None
-    """Seconds that one attempt may take; by default no limit."""
-
     tags: tuple[str, ...] | None = None
-    """Words by which a worker can choose jobs (``--tags``)."""
-
     aliases: tuple[str, ...] = ()
-    """Paths at which this task was before: jobs that were stored under them run as this one."""
+    description: str = ""
 
     run_after_delay: timedelta | None = None
     """Set by ``using(run_after=timedelta(...))``: how long after ``enqueue()`` it may run."""
@@ -109,12 +91,12 @@ class LocoTask(_Task[P, R]):
     overrides: tuple[str, ...] = ()
     """The options that ``using()`` changed; they travel with the job."""
 
-    if not TYPE_CHECKING:  # The type checker tells by itself.
+    if not TYPE_CHECKING:  # A type checker finds unknown names by itself.
 
         def __new__(cls, **options: Any) -> Self:
-            """Raises ``TypeError`` for an option that does not exist, and says what to write instead."""
+            """Raises ``TypeError`` for an unknown option; the message says what to write instead."""
             if not all(name in cls.__dataclass_fields__ for name in options):
-                _require_known(options, (*_DECLARED_OPTIONS, *cls.__dataclass_fields__), "@task")
+                _require_known(options, (*TASK_OPTIONS, *cls.__dataclass_fields__), "@task")
             return object.__new__(cls)
 
         def __getattr__(self, name: str) -> Never:
@@ -123,24 +105,18 @@ class LocoTask(_Task[P, R]):
             )
 
     def __post_init__(self) -> None:
-        for name in TASK_OPTIONS:
+        for name, option in TASK_OPTIONS.items():
             value = getattr(self, name)
             if value is None:
                 continue
-            problem = option_problem(name, value)
-            if (
-                problem is None
-                and name in EXCEPTIONS
-                and any(isinstance(item, str) and "." not in item for item in value)
-            ):
-                problem = f"{name} is {value!r}; it must be a list of exception types, or of their dotted paths."
-            if problem:
+            if problem := option.problem(name, value):
                 raise InvalidTask(f"{self.module_path}: {problem}")
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
         if callable(self.backoff) and "backoff" not in self.overrides:
             backoff_function(self.backoff)
-        self._register_aliases()
+        register(self.module_path, self.aliases or ())
+        object.__setattr__(self, "description", self.description or _first_line(self.func.__doc__))
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
         with self._backend_required():
             Task.__post_init__(self)
@@ -154,117 +130,58 @@ class LocoTask(_Task[P, R]):
                 raise WrongBackend(fault) from error
             raise
 
-    def _register_aliases(self) -> None:
-        given: Any = self.aliases
-        if not isinstance(given, list | tuple) or not all(map(_is_path, given)):
-            raise InvalidTask(
-                f"{self.module_path}: aliases is {given!r}; it must be a list of dotted paths where it was before."
-            )
-        if given:
-            object.__setattr__(self, "aliases", tuple(given))
-            aliases.register(self.module_path, given)
+    def using(self, **options: Unpack[CallOptions]) -> Self:
+        """Return a copy of this task with other options; an option that is ``None`` stays as it is.
 
-    def using(
-        self,
-        *,
-        priority: int | None = None,
-        queue_name: str | None = None,
-        run_after: datetime | timedelta | None = None,
-        backend: str | None = None,
-        max_attempts: int | None = None,
-        backoff: Backoff | None = None,
-        retry_on: Sequence[type[BaseException]] | None = None,
-        no_retry_on: Sequence[type[BaseException]] | None = None,
-        timeout: float | None = None,
-        tags: Sequence[str] | None = None,
-        **unknown: Never,
-    ) -> Self:
-        """Return this task with other defaults; what is ``None`` stays as it is.
+        ``run_after`` is an aware ``datetime``, or a ``timedelta`` from the moment of ``enqueue()``. The other options
+        are those in ``core.task_options.CallOptions``.
 
-        ``run_after`` may be a ``timedelta``: it counts from the moment of ``enqueue()``. Raises ``InvalidTask``, and
-        ``TypeError`` for an option that does not exist.
+        Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
         """
-        _require_known(unknown, (*_PLAIN_OPTIONS, *TASK_OPTIONS), "using()")
-        options = {
-            "max_attempts": max_attempts,
-            "backoff": backoff,
-            "retry_on": retry_on,
-            "no_retry_on": no_retry_on,
-            "timeout": timeout,
-            "tags": tags,
-        }
+        _require_known(options, CALL_OPTIONS, "using()")
         changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        if changes:
-            changes["overrides"] = tuple(dict.fromkeys((*self.overrides, *changes)))
-        if isinstance(run_after, timedelta):
-            changes |= {"run_after_delay": run_after, "run_after": None}
-        elif run_after is not None:
-            changes |= {"run_after_delay": None, "run_after": run_after}
-        plain = {"priority": priority, "queue_name": queue_name, "backend": backend}
-        changes |= {name: value for name, value in plain.items() if value is not None}
+        if stored := [name for name in changes if name in STORED_OPTIONS]:
+            changes["overrides"] = tuple(dict.fromkeys((*self.overrides, *stored)))
+        if "run_after" in changes:
+            delay = changes["run_after"] if isinstance(changes["run_after"], timedelta) else None
+            changes |= {"run_after_delay": delay, "run_after": None if delay is not None else changes["run_after"]}
         return replace(self, **changes)
 
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and "." in value and all(part.isidentifier() for part in value.split("."))
+def _first_line(docstring: str | None) -> str:
+    return (docstring or "").strip().partition("\n")[0].strip()
 
 
-def _require_known(given: Iterable[str], known: Sequence[str], where: str) -> None:
+def _require_known(given: Iterable[str], known: Sequence[str], caller: str) -> None:
     for name in given:
         if name not in known:
-            shown = [option for option in known if option not in _INTERNAL]
-            raise TypeError(f"{where} has no option {name!r}.{instead_of_option(name, list(dict.fromkeys(shown)))}")
+            options = [option for option in known if option in TASK_OPTIONS or option in CALL_OPTIONS]
+            raise TypeError(f"{caller} has no option {name!r}.{instead_of_option(name, list(dict.fromkeys(options)))}")
 
 
 @overload
 def task(function: Callable[P, R], /) -> LocoTask[P, R]: ...
 @overload
 def task(
-    *,
-    takes_context: Literal[True],
-    priority: int = ...,
-    queue_name: str = ...,
-    backend: str = ...,
-    max_attempts: int | None = ...,
-    backoff: Backoff | None = ...,
-    retry_on: Sequence[type[BaseException]] | None = ...,
-    no_retry_on: Sequence[type[BaseException]] | None = ...,
-    timeout: float | None = ...,
-    tags: Sequence[str] | None = ...,
-    aliases: Sequence[str] = ...,
+    *, takes_context: Literal[True], **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[Concatenate[TaskContext[Any, Any], P], R]], LocoTask[P, R]]: ...
 @overload
 def task(
-    *,
-    takes_context: Literal[False] = ...,
-    priority: int = ...,
-    queue_name: str = ...,
-    backend: str = ...,
-    max_attempts: int | None = ...,
-    backoff: Backoff | None = ...,
-    retry_on: Sequence[type[BaseException]] | None = ...,
-    no_retry_on: Sequence[type[BaseException]] | None = ...,
-    timeout: float | None = ...,
-    tags: Sequence[str] | None = ...,
-    aliases: Sequence[str] = ...,
+    *, takes_context: Literal[False] = ..., **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[P, R]], LocoTask[P, R]]: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a module-level function, sync or async: ``@task`` or ``@task(max_attempts=5, ...)``.
 
-    Args:
-        priority: -100 to 100; the higher, the sooner.
-        queue_name: one of ``TASKS[backend]["QUEUES"]``.
-        backend: the alias in ``TASKS``.
-        takes_context: whether the function's first argument, ``context``, is a ``JobContext``.
-        max_attempts, backoff, retry_on, no_retry_on, timeout, tags, aliases: see ``LocoTask``.
+    ``core.task_options`` lists the options, with their types and defaults. One that is ``None`` has its default.
 
-    Raises ``InvalidTask`` for options out of range and ``TypeError`` for unknown ones.
+    Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
     """
     if "run_after" in options:
         raise TypeError("run_after cannot be given to @task; use .using(run_after=...) where you enqueue.")
+    given = {name: value for name, value in options.items() if value is not None}
 
     def decorate(function: Callable[..., Any]) -> LocoTask[..., Any]:
-        return LocoTask(func=function, **options)
+        return LocoTask(func=function, **given)
 
     return decorate if function is None else decorate(function)
 

@@ -16,13 +16,14 @@ from django.utils import timezone
 from ..conf import LocoSettings, loco_settings
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
 from ..core.job import RUNNING, SUCCESSFUL, Job
-from ..core.retry import TASK_OPTIONS, Policy, is_exception_type, revive
+from ..core.retry import Policy, is_exception_type
 from ..core.serialization import decode, decode_call
+from ..core.task_options import STORED_OPTIONS, revived
 from ..exceptions import UnknownTask
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of
-from . import aliases
+from .aliases import target_of
 from .decorator import LocoTask
 from .loading import load_module
 from .stored_options import restored
@@ -39,7 +40,7 @@ def load_task(path: str) -> Task[..., Any]:
     try:
         return _loaded(path)
     except UnknownTask:
-        renamed = aliases.target_of(path)
+        renamed = target_of(path)
         if renamed is None:
             raise
     return _loaded(renamed)
@@ -116,10 +117,10 @@ _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
     restored = _restored(path, options)
-    declared = {name: getattr(task, name, None) for name in TASK_OPTIONS}
+    declared = {name: getattr(task, name, None) for name in STORED_OPTIONS}
     configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task under either path
     layers = [
-        {name: revive(name, value) for name, value in layer.items() if value is not None and name not in restored}
+        {name: revived(name, value) for name, value in layer.items() if value is not None and name not in restored}
         for layer in (declared, configured)
     ]
     return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, *layers, restored)

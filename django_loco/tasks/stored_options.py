@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..core.retry import EXCEPTIONS, is_exception_type, marked_backoff, option_problem, path_of, revive
+from ..core.retry import is_exception_type, marked_backoff, path_of
+from ..core.task_options import STORED_OPTIONS, revived
 from .loading import load_module, may_be_imported
 
 
@@ -19,42 +20,47 @@ def stored(name: str, value: Any) -> Any:
 
     Raises ``ValueError`` for a function or type that a worker could not find again by its path.
     """
-    if name in EXCEPTIONS:
-        return [_stored_type(name, item) for item in value]
-    if name == "backoff" and (callable(value) or isinstance(value, str)):
-        return _stored_function(value)
+    match STORED_OPTIONS[name].form:
+        case "exceptions":
+            return [_stored_type(name, item) for item in value]
+        case "function" if callable(value) or isinstance(value, str):
+            return _stored_function(name, value)
     return list(value) if isinstance(value, tuple) else value
 
 
 def _stored_type(name: str, item: Any) -> str:
-    kind = revive(name, [item])[0]
+    kind = revived(name, [item])[0]
     path = path_of(kind)
     if _imported(path) is not kind:
         raise ValueError(f"{name}: a worker cannot import {item!r}. Define it by name at the top level of a module.")
     return path
 
 
-def _stored_function(value: Any) -> str:
-    function = revive("backoff", value)
+def _stored_function(name: str, value: Any) -> str:
+    function = revived(name, value)
     path = path_of(function)
     if marked_backoff(path) is not function or not may_be_imported(path.rpartition(".")[0]):
         raise ValueError(
-            f"backoff: a worker cannot find {value!r} by its name. Define it at the top level of a module, with "
+            f"{name}: a worker cannot find {value!r} by its name. Define it at the top level of a module, with "
             "@backoff_function (from django_loco.tasks) above it."
         )
     return path
 
 
 def restored(name: str, value: Any) -> Any:
-    """Return the option ``name`` of what ``stored`` made of it; exception types that are not imported stay names.
+    """Return the option ``name`` from its stored form; exception types that are not imported stay dotted paths.
 
-    Raises ``ValueError`` for what is no such option, and ``ImportError`` for a function that cannot be had.
+    Raises ``LookupError`` for an unknown option, ``ValueError`` for an invalid value, and ``ImportError`` for a
+    function that is not marked or cannot be imported.
     """
-    if name in EXCEPTIONS and isinstance(value, list):
-        value = tuple(_restored_type(item) for item in value)
-    elif name == "backoff" and isinstance(value, str):
+    option = STORED_OPTIONS[name]
+    if option.form == "exceptions" and isinstance(value, list):
+        types = tuple(_restored_type(item) for item in value)
+        if all(isinstance(item, str) or is_exception_type(item) for item in types):  # also names without a module
+            return types
+    elif option.form == "function" and isinstance(value, str):
         value = _restored_function(value)
-    if problem := option_problem(name, value):
+    if problem := option.problem(name, value):
         raise ValueError(problem)
     return value
 

@@ -229,7 +229,7 @@ def remembers(alias: str) -> bool:
 def _end_at_exit() -> None:
     """Come to the end of the jobs that this process runs; what is enqueued from now on only waits."""
     global _closing
-    test_environment.notice()
+    test_environment.refresh()
     rest = HAND_BACK
     if test_environment.is_on():
         pass  # Jobs of a test end here: the databases that they were meant for may be gone.

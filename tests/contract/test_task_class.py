@@ -43,6 +43,21 @@ def test_standard_and_custom_values(task):
     assert made.run_after is None
 
 
+@pytest.mark.parametrize("task", WITH_OPTIONS)
+def test_a_task_describes_itself(task):
+    def documented():
+        """
+        Add two numbers.
+
+        Slowly.
+        """
+
+    documented.__qualname__ = "documented"
+    assert task()(documented).description == "Add two numbers."
+    assert task(description="Sums")(documented).description == "Sums"
+    assert task()(tasks.add.func).description == ""
+
+
 @pytest.mark.parametrize("task", DECORATORS)
 def test_an_unknown_option_is_refused(task):
     with pytest.raises(TypeError, match="unknown_option"):

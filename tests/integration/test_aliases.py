@@ -63,7 +63,7 @@ def test_the_decorator_makes_them_known():
     assert aliases.claims()["shop.old.send"] == (f"{HERE}.function",)
 
 
-@pytest.mark.parametrize("value", ["shop.old.send", ["send"], [""], ["shop..send"], [7], {"shop.old.send"}, 7, None])
+@pytest.mark.parametrize("value", ["shop.old.send", ["send"], [""], ["shop..send"], [7], {"shop.old.send"}, 7])
 def test_what_is_no_list_of_paths_is_refused(value):
     with pytest.raises(InvalidTask, match=r"aliases is .* list of dotted paths"):
         task(aliases=value)(taken.func)

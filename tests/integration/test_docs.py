@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from django.core.management import load_command_class
 
-from django_loco import checks, exceptions, scheduler
+from django_loco import _MOVED, checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
-from django_loco.core.retry import TASK_OPTIONS
+from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.api.declarations import Options, ZonedOptions
-from django_loco.tasks import LocoTask
 
+#: A logger, and former paths of modules.
+NO_MODULES = {"django_loco.supervisor", *_MOVED}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
@@ -73,6 +74,21 @@ def test_python_compiles_and_imports_what_there_is(code: str) -> None:
                     importlib.import_module(f"{node.module}.{name.name}")
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_lead_to_what_there_is(page: Path) -> None:
+    for path in set(re.findall(r"(?<![\w./])django_loco(?:\.[A-Za-z_]+)+", page.read_text())):
+        assert _exists(path) or path in NO_MODULES, f"{name_of(page)} names {path}"
+
+
+def _exists(path: str) -> bool:
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError:
+        module, _, name = path.rpartition(".")
+        return bool(module) and _exists(module) and hasattr(importlib.import_module(module), name)
+    return True
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_settings_and_options_in_examples_exist(code: str) -> None:
     known = {field.name for field in fields(LocoSettings)}
@@ -81,9 +97,9 @@ def test_settings_and_options_in_examples_exist(code: str) -> None:
             case ast.Assign(targets=[ast.Name(id="LOCO")], value=ast.Dict(keys=keys)):
                 assert {key.value for key in keys if isinstance(key, ast.Constant)} <= known
             case ast.Call(func=ast.Name(id="task"), keywords=options):
-                assert {option.arg for option in options} <= {field.name for field in fields(LocoTask)}
+                assert {option.arg for option in options} <= set(TASK_OPTIONS)
             case ast.Call(func=ast.Attribute(attr="using"), keywords=options):
-                assert {option.arg for option in options} <= set(inspect.signature(LocoTask.using).parameters)
+                assert {option.arg for option in options} <= set(CALL_OPTIONS)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="scheduler"), attr=call), keywords=options):
                 parameters = {*inspect.signature(getattr(scheduler, call)).parameters, *ZonedOptions.__annotations__}
                 assert {option.arg for option in options} <= parameters | set(Options.__annotations__)
@@ -113,11 +129,6 @@ def test_the_reference_of_settings_is_complete() -> None:
     told = {words(name)[0]: default for name, _, default, _ in rows("reference/settings.md", "`LOCO`")}
     defaults = {field.name: getattr(LocoSettings(), field.name) for field in fields(LocoSettings)}
     assert told == {name: "`{}`".format(f'"{v}"' if isinstance(v, str) else v) for name, v in defaults.items()}
-
-
-def test_the_reference_of_task_options_is_complete() -> None:
-    told = [words(row[0])[0] for row in rows("reference/tasks.md", "`@task`")]
-    assert told == ["priority", "queue_name", "backend", "takes_context", *TASK_OPTIONS, "aliases"]
 
 
 def test_the_reference_of_exceptions_is_complete() -> None:

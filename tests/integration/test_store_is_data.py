@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.core.signing import Signer
 
-from django_loco.backend import Tick
+from django_loco.backend import ScheduledCall
 from django_loco.core import retry
 from django_loco.core.compat import InvalidTask, TaskError, task_backends
 from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcnow
@@ -421,7 +421,7 @@ def test_a_signature_outlives_a_retry_in_every_store(settings, place, request):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("signing")
 def test_a_tick_is_signed():
-    [result] = task_backends["default"].enqueue_ticks([Tick(add, (1, 2), {}, "it@1", utcnow())])
+    [result] = task_backends["default"].enqueue_ticks([ScheduledCall(add, (1, 2), {}, "it@1", utcnow())])
     job = queue_for("default").get(result.id)
     assert run(job).status == SUCCESSFUL
     assert run(replace(job, key="it@2")).status == FAILED

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ...backend import Tick
+from ...backend import ScheduledCall
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..entry import Entry
@@ -171,9 +171,9 @@ class Firing:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
 
-def _call(entry: Entry, occasion: Occasion) -> Tick:
+def _call(entry: Entry, occasion: Occasion) -> ScheduledCall:
     run_at = occasion.at + delay_of(occasion.key, entry.jitter)
-    return Tick(entry.task, entry.args, entry.kwargs, occasion.key, run_at)
+    return ScheduledCall(entry.task, entry.args, entry.kwargs, occasion.key, run_at)
 
 
 def _caught_up(agenda: Agenda, entry: Entry, due: Due, now: datetime) -> Due | None:

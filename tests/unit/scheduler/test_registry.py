@@ -1,6 +1,6 @@
 import logging
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,10 +9,9 @@ from django.test import override_settings
 from django_loco import scheduler
 from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler import Registry
 from django_loco.scheduler.misfire import Misfire
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.triggers.trigger import Once
 
 from . import tasks
 from .tasks import fetch, plain, report, send, tick, tock
@@ -29,143 +28,6 @@ def registry():
 def lenient(caplog):
     caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
     return Registry()
-
-
-def trigger(registry):
-    (entry,) = registry.entries()
-    return entry.trigger
-
-
-@pytest.mark.parametrize(
-    ("interval", "seconds"),
-    [
-        ({"seconds": 15}, 15),
-        ({"seconds": 1.5}, 1.5),
-        ({"minutes": 5}, 300),
-        ({"minutes": 1, "seconds": 30}, 90),
-        ({"hours": 2}, 7200),
-        ({"days": 1}, 86400),
-        ({"weeks": 1}, 604800),
-        ({"interval": timedelta(minutes=3)}, 180),
-    ],
-)
-def test_every(registry, interval, seconds):
-    registry.every(tick, **interval)
-    assert trigger(registry) == Interval(timedelta(seconds=seconds))
-
-
-@pytest.mark.parametrize("phase", [20, timedelta(seconds=20)])
-def test_every_with_a_phase(registry, phase):
-    registry.every(tick, minutes=1, phase=phase)
-    assert trigger(registry) == Interval(timedelta(minutes=1), timedelta(seconds=20))
-
-
-@pytest.mark.parametrize(
-    ("declare", "expression"),
-    [
-        (lambda registry: registry.hourly(tick), "0 * * * *"),
-        (lambda registry: registry.hourly(tick, at=15), "15 * * * *"),
-        (lambda registry: registry.daily(tick), "0 0 * * *"),
-        (lambda registry: registry.daily(tick, at="04:30"), "30 4 * * *"),
-        (lambda registry: registry.daily(tick, at="4:05"), "5 4 * * *"),
-        (lambda registry: registry.daily(tick, at=time(16, 45)), "45 16 * * *"),
-        (lambda registry: registry.weekly(tick), "0 0 * * mon"),
-        (lambda registry: registry.weekly(tick, on="Sunday", at="12:00"), "0 12 * * sun"),
-        (lambda registry: registry.weekly(tick, on=["monday", "fri"], at="12:00"), "0 12 * * mon,fri"),
-        (lambda registry: registry.monthly(tick), "0 0 1 * *"),
-        (lambda registry: registry.monthly(tick, day=15, at="06:00"), "0 6 15 * *"),
-        (lambda registry: registry.monthly(tick, day="last", at="06:00"), "0 6 L * *"),
-        (lambda registry: registry.cron("*/5 * * * *", tick), "*/5 * * * *"),
-    ],
-)
-def test_shorthand_for_cron(registry, declare, expression):
-    declare(registry)
-    assert trigger(registry) == Cron(expression, ZoneInfo("UTC"))
-
-
-def test_every_minute(registry):
-    registry.every_minute(tick)
-    assert trigger(registry) == Interval(timedelta(minutes=1))
-
-
-def test_the_wall_clock_is_that_of_time_zone(registry):
-    with override_settings(TIME_ZONE="America/New_York"):
-        registry.daily(tick, at="04:00")
-    assert trigger(registry).zone == ZoneInfo("America/New_York")
-
-
-@pytest.mark.parametrize("zone", ["Europe/Berlin", BERLIN])
-def test_or_that_of_timezone(registry, zone):
-    registry.daily(tick, at="04:00", timezone=zone)
-    assert trigger(registry) == Cron("0 4 * * *", BERLIN)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("7pm every Thursday", "0 19 * * 4"), ("every 7 minutes", "every 7 minutes"), ("*/5 * * * *", "*/5 * * * *")],
-)
-def test_when(registry, text, shown):
-    registry.when(text, tick, timezone=BERLIN)
-    assert str(trigger(registry)) == shown
-
-
-@pytest.mark.parametrize(
-    ("at", "moment"),
-    [
-        ("2026-12-24 18:00", "2026-12-24T17:00+00:00"),
-        ("2026-12-24", "2026-12-23T23:00+00:00"),
-        ("2026-12-24T18:00Z", "2026-12-24T18:00+00:00"),
-        (datetime(2026, 12, 24, 18, tzinfo=UTC), "2026-12-24T18:00+00:00"),
-        (datetime.fromisoformat("2026-12-24T18:00"), "2026-12-24T17:00+00:00"),
-        (date(2026, 12, 24), "2026-12-23T23:00+00:00"),
-    ],
-)
-def test_once(registry, at, moment):
-    registry.once(tick, at=at, timezone="Europe/Berlin")
-    assert trigger(registry) == Once(datetime.fromisoformat(moment), BERLIN)
-
-
-def test_limits_are_on_the_wall_clock_of_the_schedule(registry):
-    registry.daily(tick, at="04:00", timezone="Europe/Berlin", start="2026-12-01", end="2026-12-24 04:00")
-    found = trigger(registry)
-    assert found.next_after(datetime(2026, 11, 21, tzinfo=UTC)) == datetime(2026, 12, 1, 3, tzinfo=UTC)
-    assert found.next_after(datetime(2026, 12, 23, 12, tzinfo=UTC)) == datetime(2026, 12, 24, 3, tzinfo=UTC)
-    assert found.next_after(datetime(2026, 12, 24, 3, tzinfo=UTC)) is None
-
-
-def test_limits_of_an_interval_are_on_that_of_the_project(registry):
-    with override_settings(TIME_ZONE="Europe/Berlin"):
-        registry.every(tick, hours=1, start="2026-12-01")
-    assert trigger(registry).start == datetime(2026, 11, 30, 23, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("jitter", [90, timedelta(seconds=90)])
-def test_a_run_is_put_off_by_the_same_in_every_scheduler(registry, jitter):
-    registry.hourly(tick, jitter=jitter)
-    (entry,) = registry.entries()
-    other = Registry(strict=True)
-    other.hourly(tick, jitter=jitter)
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    assert noon < entry.run_at(noon) < noon + timedelta(seconds=90)
-    assert entry.run_at(noon) == other.entries()[0].run_at(noon.astimezone(BERLIN))
-    assert [row.next_runs[0] for row in registry.upcoming(after=noon)] == [entry.run_at(noon + timedelta(hours=1))]
-
-
-def test_without_jitter_a_run_is_at_its_tick(registry):
-    registry.hourly(tick)
-    (entry,) = registry.entries()
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    assert entry.run_at(noon) is noon
-
-
-def test_the_decorator_declares_the_task_and_returns_it(registry):
-    assert registry.cron("0 3 * * *", name="nightly")(tick) is tick
-    assert registry.hourly(at=15)(tick) is tick
-    assert registry.daily(tock) is tock
-    nightly, hourly, daily = registry.entries()
-    assert (nightly.name, str(nightly.trigger), nightly.task) == ("nightly", "0 3 * * *", tick)
-    assert (str(hourly.trigger), str(daily.trigger)) == ("15 * * * *", "0 0 * * *")
-    assert nightly.place.file == __file__
 
 
 def test_grace_is_as_long_as_the_queue_remembers(registry):
@@ -348,26 +210,6 @@ def test_a_backend_that_cannot_be_had_turns_off_only_its_schedules(lenient):
         lenient.every_minute(tick)
     (problem,) = lenient.problems()
     assert "no.such.Backend" in problem.message
-
-
-def test_what_is_coming(registry):
-    registry.daily(tick, at="04:00", timezone="Europe/Berlin", tags=["nightly"])
-    registry.every(tock, hours=1, name="beat")
-    registry.cron("0 0 1 1 *", send, args=[1])
-    beat, yearly, daily = registry.upcoming(2, after=datetime(2026, 11, 21, 5, 30, tzinfo=UTC))
-    assert (daily.name, daily.task) == ("tests.unit.scheduler.tasks.tick", "tests.unit.scheduler.tasks.tick")
-    assert (daily.schedule, daily.zone, daily.tags) == ("0 4 * * *", "Europe/Berlin", ("nightly",))
-    assert [run.isoformat() for run in daily.next_runs] == ["2026-11-22T04:00:00+01:00", "2026-11-23T04:00:00+01:00"]
-    assert (beat.name, beat.schedule, beat.zone) == ("beat", "every hour", "")
-    assert [run.hour for run in beat.next_runs] == [6, 7]
-    assert [run.year for run in yearly.next_runs] == [2027, 2028]
-
-
-def test_what_is_coming_starts_now(registry):
-    registry.every_minute(tick)
-    (row,) = registry.upcoming()
-    (run,) = row.next_runs
-    assert timedelta(0) < run - datetime.now(UTC) <= timedelta(minutes=1)
 
 
 def test_the_public_names_are_the_projects_schedules():

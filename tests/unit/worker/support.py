@@ -13,6 +13,7 @@ from django_loco.core.serialization import encode
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.claimed_job import Run
+from django_loco.worker.outcome_inbox import Finished
 
 TASKS = "tests.unit.worker.tasks"
 
@@ -85,3 +86,51 @@ class TroubledQueue(MemoryQueue):
 
     def close(self) -> None:
         self.closed.set()
+
+
+def fetched(queue: MemoryQueue, count: int, lease: float = 30) -> dict[str, Run]:
+    """Let a worker fetch ``count`` jobs."""
+    queue.enqueue([job("nothing") for _ in range(count)])
+    return {one.id: Run(one) for one in queue.fetch(Claim(worker_id="w1", lease=lease, threads=count))}
+
+
+def outcomes(finished: Finished, count: int) -> dict[Run, str]:
+    """Wait for ``count`` outcomes; return their statuses by run."""
+    found: dict[Run, str] = {}
+
+    def enough() -> bool:
+        found.update((run, outcome.status) for run, outcome in finished.take())
+        return len(found) >= count
+
+    wait_until(enough)
+    return found
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakePool:
+    """Begins with what the test says."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.inbox: list[Run] = []
+        self.held = 0
+
+    def submit(self, runs: Sequence[Run], held: int) -> None:
+        self.inbox += runs
+        self.held = held
+
+    def withdraw(self, limit: int) -> list[Run]:
+        taken, self.inbox = self.inbox[:limit], self.inbox[limit:]
+        return taken
+
+    def begin(self, count: int) -> None:
+        for run in self.withdraw(count):
+            run.started = True

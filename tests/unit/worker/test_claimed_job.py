@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from django_loco.core.compat import TaskContext
+from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.worker import JobContext
 from django_loco.worker.claimed_job import Run
 from django_loco.worker.execution.attempt import Attempt, prepare
@@ -83,3 +84,32 @@ def test_nothing_remains_after_the_limit():
     assert isinstance(attempt, Attempt)
     context = JobContext(task_result=attempt.result, run=run, deadline=datetime.now(UTC), ends_at=0.0)
     assert context.remaining() == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "is_alive"),
+    [
+        ({}, True),
+        ({"started": True}, False),
+        ({"started": True, "thread": threading.main_thread()}, True),
+        ({"started": True, "thread": threading.Thread()}, False),
+        ({"started": True, "thread": threading.Thread(), "ended": True}, True),
+    ],
+    ids=["waits", "nobody's", "attended", "of a dead thread", "ended"],
+)
+def test_a_run_that_can_come_to_no_end_is_not_alive(state, is_alive):
+    run = run_of("nothing")
+    for name, value in state.items():
+        setattr(run, name, value)
+    assert run.is_alive is is_alive
+
+
+def test_what_a_run_was_settled_on_outlives_what_comes_after():
+    run: Run = run_of("nothing")
+    outcome, other = Outcome(job=run.job, status=SUCCESSFUL), Outcome.released(run.job)
+    assert run.settle(outcome)
+    assert run.settled_on(other) is outcome
+    assert run_of("nothing").settled_on(other) is other
+    elsewhere = run_of("nothing")
+    elsewhere.settle()
+    assert elsewhere.settled_on(other) is None

@@ -18,12 +18,10 @@ from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
 from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.request_priority import Courtesy
 
-from .support import TroubledQueue, job
-from .test_prefetch import Clock
-from .test_prefetch import FakePool as Pool
+from .support import Clock, FakePool, TroubledQueue, job
 
 
-class FakePool(Pool):
+class IdlePool(FakePool):
     """Begins with nothing by itself."""
 
     cancelled = closed = 0
@@ -65,7 +63,7 @@ class Fixture:
     def __init__(self, **options: Any) -> None:
         self.queue = TroubledQueue()
         self.clock = Clock()
-        self.threads, self.coroutines = FakePool(2), FakePool(2)
+        self.threads, self.coroutines = IdlePool(2), IdlePool(2)
         self.held: dict[str, Run] = {}
         self.finished = Finished()
         self.bell = Bell(self.clock)
@@ -107,7 +105,7 @@ def at() -> Fixture:
     return Fixture()
 
 
-def ids_of(pool: FakePool) -> list[str]:
+def ids_of(pool: IdlePool) -> list[str]:
     return [run.job.id for run in pool.inbox]
 
 

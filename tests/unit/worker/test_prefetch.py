@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import pytest
 
 from django_loco.worker.claimed_job import Run
 from django_loco.worker.prefetch import MAX_STOCK, RATE_STEP, Share
 
-from .support import run_of
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class FakePool:
-    """Begins with what the test says."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.inbox: list[Run] = []
-        self.held = 0
-
-    def submit(self, runs: Sequence[Run], held: int) -> None:
-        self.inbox += runs
-        self.held = held
-
-    def withdraw(self, limit: int) -> list[Run]:
-        taken, self.inbox = self.inbox[:limit], self.inbox[limit:]
-        return taken
-
-    def begin(self, count: int) -> None:
-        for run in self.withdraw(count):
-            run.started = True
+from .support import Clock, FakePool, run_of
 
 
 @pytest.fixture

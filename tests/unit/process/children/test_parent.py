@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from django_loco.process.autoreload import RELOAD
-from django_loco.process.children.identity import PLACE_VARIABLE, Place
+from django_loco.process.children.identity import Place
 from django_loco.process.children.parent import Processes
 from django_loco.process.children.slot import SETTLED
 from django_loco.shutdown import CLEAN, FORCED, TAIL
@@ -373,14 +373,3 @@ def test_orphans_are_nobodys_end(world):
     world.ends.append((4711, 1))
     world.later(1)
     assert len(world.children) == 3
-
-
-def test_a_place_reaches_its_process(monkeypatch):
-    place = Place(number=2, key="abcd", dead=["1234"], pulse=1.5)
-    for name, value in place.variable.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert Place.of_process() == place
-    assert Place.of_process() is None  # what this process starts is none of them
-    assert place.worker_id.endswith(":abcd")
-    assert PLACE_VARIABLE == "DJANGO_LOCO_PLACE"

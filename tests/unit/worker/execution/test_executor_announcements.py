@@ -20,8 +20,7 @@ from django_loco.worker.maintenance.heartbeat import MARGIN, Heartbeat
 from django_loco.worker.maintenance.reaper import Upkeep
 
 from .. import tasks
-from ..maintenance.test_periodic_thread import fetched
-from ..support import TroubledQueue, job, run_of, wait_until
+from ..support import TroubledQueue, fetched, job, run_of, wait_until
 from .test_executor import on_a_loop, on_a_thread
 
 

@@ -19,8 +19,7 @@ from django_loco.worker.execution.attempt import record_of
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.execution.unknown_task import LONGEST, SHORTEST, SPREAD, Missing, put_off, since_of
 
-from ..support import TroubledQueue, held, job, wait_until
-from ..test_prefetch import Clock
+from ..support import Clock, TroubledQueue, held, job, wait_until
 
 RECORD = record_of(ImportError("no module named gone"))
 

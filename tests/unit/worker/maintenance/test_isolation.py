@@ -14,8 +14,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker.maintenance.isolation import TELL_EVERY, Isolation
 
-from ..support import job, wait_until
-from ..test_prefetch import Clock
+from ..support import Clock, job, wait_until
 
 CLAIM = Claim(worker_id="w", lease=60, threads=1, coroutines=1, suspects=True)
 EVERY = 3.0

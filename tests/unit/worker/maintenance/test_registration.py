@@ -15,8 +15,7 @@ from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.reaper import Upkeep
 from django_loco.worker.maintenance.registration import Registration, report_dead
 
-from ..support import run_of
-from ..test_prefetch import Clock
+from ..support import Clock, run_of
 
 HELD = {"1": run_of("nothing"), "2": run_of("nothing")}
 

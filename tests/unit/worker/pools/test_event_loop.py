@@ -15,11 +15,9 @@ from django_loco.core.job import FAILED, READY, SUCCESSFUL
 from django_loco.worker.claimed_job import Run
 from django_loco.worker.outcome_inbox import Finished
 from django_loco.worker.pools.event_loop import EventLoopPool
-from django_loco.worker.pools.sync_lanes import Lanes
 
 from .. import tasks
-from ..support import run_of, wait_until
-from .test_threads import outcomes
+from ..support import outcomes, run_of, wait_until
 
 
 @pytest.fixture
@@ -195,63 +193,6 @@ def test_sync_receivers_run_in_a_thread_where_the_orm_may_be_used(pool, finished
 # Lanes
 
 
-@pytest.fixture
-def lanes() -> Iterator[Lanes]:
-    lanes = Lanes(2)
-    yield lanes
-    lanes.close()
-    lanes.join(5)
-    assert not any(lane.is_alive() for lane in lanes._lanes)
-
-
-def test_a_free_lane_is_used_again(lanes):
-    first = lanes.take()
-    lanes.give_back(first)
-    wait_until(lambda: first.load == 0)
-    assert lanes.take() is first
-
-
-def test_another_one_is_made_while_there_may_be_more(lanes):
-    first, second = lanes.take(), lanes.take()
-    assert first is not second
-    third = lanes.take()
-    assert third in (first, second)
-
-
-def test_a_lane_that_is_stuck_is_avoided(lanes):
-    release = threading.Event()
-    stuck = lanes.take()
-    stuck.submit(lambda: release.wait(20))
-    lanes.give_back(stuck)
-    for _ in range(3):
-        lane = lanes.take()
-        assert lane is not stuck
-        lanes.give_back(lane)
-        lane.submit(lambda: None).result(5)
-    release.set()
-
-
-def test_a_call_in_a_lane_may_raise_anything(lanes):
-    lane = lanes.take()
-
-    def leave() -> None:
-        raise SystemExit(3)
-
-    assert isinstance(lane.submit(leave).exception(5), SystemExit)
-    assert lane.submit(lambda: 17).result(5) == 17
-
-
-def test_a_cancelled_call_is_not_made(lanes):
-    lane = lanes.take()
-    release, made = threading.Event(), []
-    lane.submit(lambda: release.wait(20))
-    future = lane.submit(lambda: made.append(1))
-    assert future.cancel()
-    release.set()
-    lane.submit(lambda: None).result(5)
-    assert made == []
-
-
 def test_thread_sensitive_calls_of_a_job_share_a_thread_and_jobs_do_not_wait_for_each_other(
     pool, finished, monkeypatch
 ):
@@ -287,3 +228,19 @@ def test_closing_cancels_what_still_runs(finished):
     assert pool.join(5)
     assert not pool._thread.is_alive()
     assert time.monotonic() - before < 3
+
+
+def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
+    monkeypatch.setattr(EventLoopPool, "_run", lambda pool, loop: loop.close())
+    pool = EventLoopPool(2, 2, "default", finished.add)
+    pool._start_loop()
+    wait_until(lambda: pool.missing == 1)
+    run = run_of("anothing")
+    run.started, pool._tasks[run] = True, None
+    monkeypatch.undo()
+    pool.mend()
+    assert outcomes(finished, 1) == {run: READY}
+    pool.submit([run_of("anothing")], 1)
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+    pool.close()
+    assert pool.join(5)

@@ -18,7 +18,7 @@ from django_loco.worker.pools import threads as module
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
-from ..support import run_of, wait_until
+from ..support import outcomes, run_of, wait_until
 
 
 @pytest.fixture
@@ -38,18 +38,6 @@ def pool(finished: Finished) -> Iterator[ThreadPool]:
 
 def submit(pool: ThreadPool, runs: Sequence[Run], already: int = 0) -> None:
     pool.submit(runs, already + len(runs))
-
-
-def outcomes(finished: Finished, count: int) -> dict[Run, str]:
-    """Wait for ``count`` outcomes; return their statuses by run."""
-    found: dict[Run, str] = {}
-
-    def enough() -> bool:
-        found.update((run, outcome.status) for run, outcome in finished.take())
-        return len(found) >= count
-
-    wait_until(enough)
-    return found
 
 
 def test_jobs_run_side_by_side(pool, finished):

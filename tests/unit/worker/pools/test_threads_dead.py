@@ -8,20 +8,15 @@ from typing import Any
 
 import pytest
 
-from django_loco.core.job import READY, SUCCESSFUL, Outcome
+from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import Run
-from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.outcome_inbox import Finished
-from django_loco.worker.pools.event_loop import EventLoopPool
-from django_loco.worker.pools.sync_lanes import Lanes
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
-from ..maintenance.test_periodic_thread import fetched
-from ..support import job, run_of, wait_until
-from .test_threads import outcomes
+from ..support import job, outcomes, run_of, wait_until
 
 
 @pytest.fixture
@@ -93,33 +88,6 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
-def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
-    monkeypatch.setattr(EventLoopPool, "_run", lambda pool, loop: loop.close())
-    pool = EventLoopPool(2, 2, "default", finished.add)
-    pool._start_loop()
-    wait_until(lambda: pool.missing == 1)
-    run = run_of("anothing")
-    run.started, pool._tasks[run] = True, None
-    monkeypatch.undo()
-    pool.mend()
-    assert outcomes(finished, 1) == {run: READY}
-    pool.submit([run_of("anothing")], 1)
-    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
-    pool.close()
-    assert pool.join(5)
-
-
-def test_a_lane_that_has_died_gets_no_job():
-    lanes = Lanes(1)
-    lane = lanes.take()
-    lanes.give_back(lane)
-    lane.close()
-    lane.join(5)
-    assert lanes.take() is not lane
-    lanes.close()
-    lanes.join(5)
-
-
 def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     queue = MemoryQueue("default", {})
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
@@ -136,53 +104,3 @@ def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     assert (worker.health()["missing"], worker.health()["trouble"]) == (0, "")
     worker.stop(time.monotonic() + 5)
     assert worker.join(10)
-
-
-# Renewals
-
-
-@pytest.mark.parametrize(
-    ("state", "is_alive"),
-    [
-        ({}, True),
-        ({"started": True}, False),
-        ({"started": True, "thread": threading.main_thread()}, True),
-        ({"started": True, "thread": threading.Thread()}, False),
-        ({"started": True, "thread": threading.Thread(), "ended": True}, True),
-    ],
-    ids=["waits", "nobody's", "attended", "of a dead thread", "ended"],
-)
-def test_a_run_that_can_come_to_no_end_is_not_alive(state, is_alive):
-    run = run_of("nothing")
-    for name, value in state.items():
-        setattr(run, name, value)
-    assert run.is_alive is is_alive
-
-
-def test_its_claim_is_not_renewed(caplog):
-    queue = MemoryQueue("default", {})
-    runs = fetched(queue, 2)
-    dead, waiting = runs.values()
-    dead.started = True
-    Heartbeat(queue, runs, 30).turn()
-    assert list(runs.values()) == [waiting]
-    assert dead.lost
-    assert "it will be rescued" in caplog.text
-
-
-def test_the_first_outcome_of_a_run_counts(finished):
-    run = run_of("nothing")
-    for status in (SUCCESSFUL, READY):
-        finished.add(run, Outcome(job=run.job, status=status))
-    assert [outcome.status for _, outcome in finished.take()] == [SUCCESSFUL]
-
-
-def test_what_a_run_was_settled_on_outlives_what_comes_after():
-    run: Run = run_of("nothing")
-    outcome, other = Outcome(job=run.job, status=SUCCESSFUL), Outcome.released(run.job)
-    assert run.settle(outcome)
-    assert run.settled_on(other) is outcome
-    assert run_of("nothing").settled_on(other) is other
-    elsewhere = run_of("nothing")
-    elsewhere.settle()
-    assert elsewhere.settled_on(other) is None

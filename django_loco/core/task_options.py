@@ -1,0 +1,230 @@
+"""The options of a task, each with its type, default, check and help in one entry.
+
+``@task``, ``using()``, ``LOCO["TASKS"]``, the stored form of a job, the error messages and the table in
+``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+
+from django.utils.module_loading import import_string
+
+from .retry import Backoff, is_exception_type
+from .validation import (
+    MAX_TAGS,
+    NAME_REQUIREMENT,
+    SECONDS_REQUIREMENT,
+    WHOLE_REQUIREMENT,
+    is_name,
+    is_number,
+    is_seconds,
+    is_whole,
+    short,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """How an option is checked, stored and documented."""
+
+    type: str
+    """The type, for the documentation."""
+
+    default: str
+    """The default, for the documentation."""
+
+    help: str
+    """The meaning, for the documentation."""
+
+    check: Callable[[Any], bool] | None = None
+    """Returns whether a value is valid. ``None``: Django checks it, or ``validation.validate_task``."""
+
+    requirement: str = ""
+    """What a valid value is: an error says "it must be ..."."""
+
+    form: Literal["value", "exceptions", "function"] = "value"
+    """How the option is stored: as it is, or as the dotted paths of exception types or of a function."""
+
+    def problem(self, name: str, value: Any) -> str | None:
+        """Return a sentence that says why ``value`` is invalid for the option ``name``; ``None`` if it is valid."""
+        if self.check is None or self.check(value):
+            return None
+        return f"{name} is {short(value)}; it must be {self.requirement}."
+
+
+def _is_backoff(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(_is_delay(item) for item in value)
+    return callable(value) or _has_dots(value) or _is_delay(value)
+
+
+def _is_delay(value: Any) -> bool:
+    return is_seconds(value) or (is_number(value) and value == 0)
+
+
+def _are_exceptions(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(_has_dots(item) or is_exception_type(item) for item in value)
+
+
+def _are_tags(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) <= MAX_TAGS and all(is_name(item) for item in value)
+
+
+def _are_paths(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        _has_dots(path) and all(part.isidentifier() for part in path.split(".")) for path in value
+    )
+
+
+def _has_dots(value: Any) -> bool:
+    return isinstance(value, str) and "." in value
+
+
+class DjangoOptions(TypedDict, total=False):
+    """Django's own options of ``@task`` and ``using()``."""
+
+    priority: Annotated[int | None, Option(type="int", default="`0`", help="-100 to 100; the higher, the sooner")]
+    queue_name: Annotated[
+        str | None, Option(type="str", default='`"default"`', help='one of `TASKS[backend]["QUEUES"]`')
+    ]
+    backend: Annotated[str | None, Option(type="str", default='`"default"`', help="the alias in `TASKS`")]
+
+
+class StoredOptions(TypedDict, total=False):
+    """Options of ``@task``, ``LOCO["TASKS"]`` and ``using()``. Those given to ``using()`` travel with the job."""
+
+    max_attempts: Annotated[
+        int | None,
+        Option(
+            type="int",
+            default='`LOCO["MAX_ATTEMPTS"]`',
+            help="how often it is tried before it has failed",
+            check=is_whole,
+            requirement=WHOLE_REQUIREMENT,
+        ),
+    ]
+    backoff: Annotated[
+        Backoff | None,
+        Option(
+            type="number, list, function",
+            default="exponential",
+            help="seconds before the next attempt; see [Retry](../how-to/retries.md)",
+            check=_is_backoff,
+            requirement="seconds, a list of seconds, or a function of the exception and the task result",
+            form="function",
+        ),
+    ]
+    retry_on: Annotated[
+        Sequence[type[BaseException]] | None,
+        Option(
+            type="list of exception types",
+            default="every `Exception`",
+            help="only these are tried again",
+            check=_are_exceptions,
+            requirement="a list of exception types, or of their dotted paths",
+            form="exceptions",
+        ),
+    ]
+    no_retry_on: Annotated[
+        Sequence[type[BaseException]] | None,
+        Option(
+            type="list of exception types",
+            default="none",
+            help="these never are",
+            check=_are_exceptions,
+            requirement="a list of exception types, or of their dotted paths",
+            form="exceptions",
+        ),
+    ]
+    timeout: Annotated[
+        float | None,
+        Option(
+            type="seconds",
+            default="no limit",
+            help="how long one attempt may take",
+            check=is_seconds,
+            requirement=SECONDS_REQUIREMENT,
+        ),
+    ]
+    tags: Annotated[
+        Sequence[str] | None,
+        Option(
+            type="list of words",
+            default="none",
+            help="by which a worker can choose jobs (`--tags`)",
+            check=_are_tags,
+            requirement=f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}",
+        ),
+    ]
+
+
+class TaskOptions(DjangoOptions, StoredOptions, total=False):
+    """Options of ``@task``. Those declared here can be given nowhere else."""
+
+    aliases: Annotated[
+        Sequence[str] | None,
+        Option(
+            type="list of dotted paths",
+            default="none",
+            help="where the task was before it was "
+            "[renamed or moved](../how-to/production.md#rename-or-remove-a-task); not for `using()`",
+            check=_are_paths,
+            requirement="a list of dotted paths where it was before",
+        ),
+    ]
+    description: Annotated[
+        str | None,
+        Option(
+            type="str",
+            default="first line of the docstring",
+            help="what the task does, for people: `send.description`; not for `using()`",
+            check=lambda value: isinstance(value, str),
+            requirement="text",
+        ),
+    ]
+
+
+class CallOptions(DjangoOptions, StoredOptions, total=False):
+    """Options of ``using()``."""
+
+    run_after: datetime | timedelta | None
+
+
+def _options_of(declaration: type[Any]) -> Mapping[str, Option]:
+    hints = get_type_hints(declaration, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+
+#: The options that can be stored with a job, by name.
+STORED_OPTIONS = _options_of(StoredOptions)
+#: The options of ``@task``, by name. ``takes_context`` decides over the type of the function, so it stands apart.
+TASK_OPTIONS: Mapping[str, Option] = {
+    **_options_of(TaskOptions),
+    "takes_context": Option(
+        type="bool", default="`False`", help="whether the first argument, `context`, is a [`JobContext`](#context)"
+    ),
+}
+#: The names of the options of ``using()``.
+CALL_OPTIONS = tuple(CallOptions.__annotations__)
+
+
+def revived(name: str, value: Any) -> Any:
+    """Return a stored option ``name``, as settings and code write it, with dotted paths replaced by what they name.
+
+    It imports what a path names, so it is not for values from the store: see ``tasks.stored_options``. Raises
+    ``ImportError`` for a path that leads nowhere, ``ValueError`` for an invalid value.
+    """
+    option = STORED_OPTIONS[name]
+    if problem := option.problem(name, value):
+        raise ValueError(problem)
+    if option.form == "exceptions":
+        value = tuple(import_string(item) if isinstance(item, str) else item for item in value)
+    elif option.form == "function" and isinstance(value, str):
+        value = import_string(value)
+    if problem := option.problem(name, value):
+        raise ValueError(problem)
+    return value

@@ -1,0 +1,71 @@
+"""The small HTTP server for health checks."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from django_loco import shutdown
+from django_loco.component import Component
+from django_loco.process.health import report as health
+from django_loco.process.health.http_server import HealthServer
+
+SECONDS = 10.0
+
+
+RUNNING = {"state": "running", "alive": True}
+
+
+class Supervised(Component):
+    """A supervisor of components that say what the test wants."""
+
+    name = "supervisor"
+    is_alive = True
+
+    def __init__(self, **components: dict[str, Any]) -> None:
+        self.components = components
+
+    def start(self) -> None: ...
+    def quiet(self) -> None: ...
+    def stop(self, deadline: float) -> None: ...
+    def join(self, timeout: float | None = None) -> bool:
+        return True
+
+    def health(self) -> dict[str, Any]:
+        return {"alive": True, "components": self.components}
+
+
+@pytest.fixture(autouse=True)
+def nothing_watched(monkeypatch):
+    monkeypatch.setattr(shutdown, "_stopping", threading.Event())
+    monkeypatch.setattr(health.in_process, "loco_aliases", list)
+    health.forget()
+    yield
+    health.forget()
+
+
+def served(path: str, port: int) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=SECONDS) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_the_small_server_gives_the_same_answers():
+    health.watch(Supervised(feed={"state": "failed", "alive": False}))
+    with HealthServer("127.0.0.1", 0) as server:
+        port = int(server.server_address[1])
+        assert served("/_ping", port) == (200, {"status": "ok"})
+        assert served("/_ping?x=1", port)[0] == 200
+        assert served("/_health", port)[0] == 503
+        assert served("/", port) == (404, {"paths": ["/_ping", "/_health", "/_readiness"]})
+        head = urllib.request.Request(f"http://127.0.0.1:{port}/_ping", method="HEAD")
+        with urllib.request.urlopen(head, timeout=SECONDS) as response:  # noqa: S310 (the test's own URL)
+            assert (response.status, response.read()) == (200, b"")

@@ -1,0 +1,196 @@
+"""Claims are renewed while their jobs run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_loco.core.job import Job
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues.memory import MemoryQueue
+from django_loco.worker.claimed_job import Run
+from django_loco.worker.maintenance import heartbeat as heartbeat_module
+from django_loco.worker.maintenance.heartbeat import Heartbeat
+
+from ..support import Clock, TroubledQueue, fetched, wait_until
+
+
+@pytest.fixture
+def queue() -> TroubledQueue:
+    return TroubledQueue()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_all_held_jobs_are_renewed_for_most_of_a_lease(queue, clock, monkeypatch):
+    runs = fetched(queue, 3)
+    asked: list[Any] = []
+
+    def renew(jobs: list[Job], lease: float) -> set[str]:
+        asked.append((list(jobs), lease))
+        return set()
+
+    monkeypatch.setattr(queue, "renew", renew)
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    clock.now += 5
+    assert heartbeat.turn() == 10
+    assert asked == [([run.job for run in runs.values()], 27)]
+    assert heartbeat.last_beat == clock.now
+
+
+def test_who_renews_in_time_is_steady(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    for _ in range(3):
+        assert heartbeat.is_steady
+        clock.now += 15
+        heartbeat.turn()
+    assert heartbeat.is_steady
+
+
+def test_who_has_not_renewed_for_half_a_lease_is_not_steady(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    clock.now += 15.1
+    assert not heartbeat.is_steady
+
+
+def test_who_renews_again_is_steady_only_when_all_others_must_have_renewed_as_well(queue, clock):
+    heartbeat = Heartbeat(queue, {}, 30, clock)
+    clock.now += 15.1
+    heartbeat.turn()
+    assert not heartbeat.is_steady
+    clock.now += 9.9
+    heartbeat.turn()
+    assert not heartbeat.is_steady
+    clock.now += 0.2
+    assert heartbeat.is_steady
+
+
+def test_with_nothing_held_the_queue_is_not_asked(queue, clock):
+    Heartbeat(queue, {}, 30, clock).turn()
+    assert queue.calls["renew"] == 0
+
+
+def test_a_lost_claim_is_told_to_its_job_and_not_renewed_again(queue, clock, caplog):
+    runs = fetched(queue, 2)
+    lost, kept = runs.values()
+    queue._held.pop(lost.job.id)
+    Heartbeat(queue, runs, 30, clock).turn()
+    assert lost.stopping
+    assert not kept.stopping
+    assert list(runs) == [kept.job.id]
+    assert lost.job.id in caplog.text
+
+
+def test_a_job_that_has_just_ended_was_not_lost(queue, clock, caplog):
+    runs = fetched(queue, 1)
+    [run] = runs.values()
+    queue._held.clear()
+    run.settle()
+    Heartbeat(queue, runs, 30, clock).turn()
+    assert not run.lost
+    assert list(runs) == [run.job.id]
+    assert caplog.text == ""
+
+
+def test_after_a_lease_without_renewal_all_claims_are_in_doubt(queue, clock, caplog):
+    runs = fetched(queue, 2)
+    old, young = runs.values()
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    old.fetched_at = clock.now
+    clock.now += 20
+    young.fetched_at = clock.now
+    heartbeat.failed(QueueUnavailable("gone"))
+    assert [run.stopping for run in (old, young)] == [False, False]
+    clock.now += 8
+    heartbeat.failed(QueueUnavailable("gone"))
+    assert [run.stopping for run in (old, young)] == [True, False]
+    assert list(runs) == [old.job.id, young.job.id]  # if they can be renewed after all, so much the better
+    heartbeat.failed(QueueUnavailable("gone"))
+    assert caplog.text.count("have run out") == 1
+
+
+def test_a_claim_in_doubt_that_is_renewed_after_all_is_kept(queue, clock):
+    runs = fetched(queue, 1)
+    [run] = runs.values()
+    run.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    clock.now += 28
+    heartbeat.failed(QueueUnavailable("gone"))
+    assert run.stopping
+    heartbeat.turn()
+    assert not run.stopping
+    assert run.renewed_at == clock.now
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_run_that_another_one_has_replaced_stays_lost(queue, clock, monkeypatch, is_gone):
+    """Its job was rescued and fetched again by the same worker while the queue was renewing."""
+    runs = fetched(queue, 1)
+    [first] = runs.values()
+    second = Run(first.job)
+
+    def renew(jobs: list[Job], lease: float) -> set[str]:
+        first.lost = True
+        runs[first.job.id] = second
+        return {first.job.id} if is_gone else set()
+
+    monkeypatch.setattr(queue, "renew", renew)
+    Heartbeat(queue, runs, 30, clock).turn()
+    assert first.stopping
+    assert not second.stopping
+    assert list(runs.values()) == [second]
+
+
+def test_a_heartbeat_goes_on_after_an_outage(queue):
+    runs = fetched(queue, 1)
+    heartbeat = Heartbeat(queue, runs, 0.06)
+    queue.troubles["renew"] = QueueUnavailable("gone")
+    heartbeat.start()
+    wait_until(lambda: runs[next(iter(runs))].stopping)
+    queue.troubles.clear()
+    before = heartbeat.last_beat
+    wait_until(lambda: heartbeat.last_beat > before)
+    heartbeat.end()
+    assert heartbeat.join(5)
+
+
+def test_a_part_that_cannot_be_renewed_costs_the_others_nothing(queue, clock, monkeypatch):
+    monkeypatch.setattr(heartbeat_module, "RENEW_BATCH", 2)
+    runs = fetched(queue, 5)
+    bad = list(runs)[2]
+    renew = queue.renew
+    renewed: list[str] = []
+
+    def picky(jobs: list[Job], lease: float) -> set[str]:
+        if bad in [one.id for one in jobs]:
+            raise QueueUnavailable("too slow")
+        renewed.extend(one.id for one in jobs)
+        return renew(jobs, lease)
+
+    monkeypatch.setattr(queue, "renew", picky)
+    for run in runs.values():
+        run.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, runs, 30, clock)
+    for _ in range(3):
+        clock.now += 10
+        with pytest.raises(QueueUnavailable) as caught:
+            heartbeat.turn()
+        heartbeat.failed(caught.value)
+    ids = list(runs)
+    assert renewed == 3 * [ids[0], ids[1], ids[4]]
+    assert [run.stopping for run in runs.values()] == [False, False, True, True, False]
+
+
+def test_its_claim_is_not_renewed(caplog):
+    queue = MemoryQueue("default", {})
+    runs = fetched(queue, 2)
+    dead, waiting = runs.values()
+    dead.started = True
+    Heartbeat(queue, runs, 30).turn()
+    assert list(runs.values()) == [waiting]
+    assert dead.lost
+    assert "it will be rescued" in caplog.text
