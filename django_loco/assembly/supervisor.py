@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..component import Component
-from ..core.bounded_calls import Calls
+from ..core.threads.bounded_calls import Calls
 from ..log.bounded import get_bounded_logger
 from ..process.health import report as health
 from .restarter import PATIENCE, Part, State, Watch
