@@ -15,7 +15,7 @@ from .restarter import PATIENCE, Part, State, Watch
 
 __all__ = ["Part", "State", "Supervisor", "Watch"]
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.supervisor")
 
 
 class Supervisor(Component):
