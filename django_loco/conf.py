@@ -37,6 +37,11 @@ def _is_count(value: Any) -> bool:
     return is_whole(value, 0)
 
 
+def _is_lease(value: Any) -> bool:
+    """A shorter lease may run out before a healthy worker has renewed it."""
+    return is_seconds(value) and value >= 1
+
+
 def _are_names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
@@ -62,7 +67,7 @@ class LocoSettings:
     SHUTDOWN_TIMEOUT: Annotated[float, _SECONDS] = 25
     """Seconds from the first signal until unfinished jobs are released and the process ends."""
 
-    LEASE: Annotated[float, _SECONDS] = 30
+    LEASE: Annotated[float, Rule(_is_lease, "a number of seconds, 1 or more, a hundred years at most")] = 30
     """Seconds without a sign of life after which a worker loses its jobs to the others."""
 
     MAX_ATTEMPTS: Annotated[int, Rule(is_whole, WHOLE_REQUIREMENT)] = 1
@@ -147,11 +152,16 @@ _RULES: Mapping[str, Rule] = {
 
 
 def did_you_mean(word: str, names: Sequence[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest of ``names``; without one, the list of all ``names``."""
+    """Return `` Did you mean 'x'?`` for the nearest of ``names``; without one, the list of all ``names``, if any."""
+    if near := nearest(word, names):
+        return f" Did you mean {near!r}?"
+    return f" Choices are: {', '.join(names)}." if names else ""
+
+
+def nearest(word: str, names: Sequence[str]) -> str | None:
+    """Return the one of ``names`` of which ``word`` may be a misspelling; ``None`` if there is none."""
     near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
-    if near:
-        return f" Did you mean {next(name for name in names if name.upper() == near[0])!r}?"
-    return f" Choices are: {', '.join(names)}."
+    return next(name for name in names if name.upper() == near[0]) if near else None
 
 
 def problems() -> list[str]:
@@ -217,8 +227,8 @@ def testing() -> Testing | None:
     return loco_settings().TESTING if test_environment.is_on() else None
 
 
-def worker_mode(options: Mapping[str, Any]) -> Mode:
-    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``.
+def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:
+    """Return the mode of a ``TASKS`` alias with these ``OPTIONS``: its ``"mode"``, else the setting ``WORKER_MODE``.
 
     In tests with ``LOCO["TESTING"] = "inline"`` every alias is in ``ForegroundBlocking``.
     """
@@ -226,7 +236,7 @@ def worker_mode(options: Mapping[str, Any]) -> Mode:
         return "ForegroundBlocking"
     mode = options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE))
     if mode not in MODES:
-        source = "OPTIONS['mode']" if "mode" in options else "WORKER_MODE"
+        source = f"TASKS[{alias!r}]['OPTIONS']['mode']" if "mode" in options else "WORKER_MODE"
         raise LocoConfigurationError(f"{source} is {mode!r}.{did_you_mean(str(mode), MODES)}")
     return mode  # type: ignore[no-any-return]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..conf import did_you_mean
+from ..conf import did_you_mean, nearest
 
 _OPTIONS = {
     "max_retries": "Write max_attempts, which counts the first attempt as well: max_retries=3 is max_attempts=4.",
@@ -23,6 +23,16 @@ _OPTIONS = {
     "acks_late": "Remove it: a job is always acknowledged after it has ended.",
     "ignore_result": "Remove it: LOCO['RESULT_TTL'] sets how long results are kept.",
 }
+#: Keys of schedules of other systems.
+_SCHEDULE_KEYS = {
+    "task": "run",
+    "function": "run",
+    "command": "run",
+    "cron": "schedule",
+    "crontab": "schedule",
+    "interval": "schedule",
+    "when": "schedule",
+}
 #: Methods of tasks of other systems.
 _METHODS = {
     "delay": "enqueue(...)",
@@ -39,6 +49,12 @@ _METHODS = {
 def option_hint(name: str, options: Sequence[str]) -> str:
     """Return a hint for an unknown option, with a leading space: its equivalent, or the nearest of ``options``."""
     return f" {_OPTIONS[name]}" if name in _OPTIONS else did_you_mean(name, options)
+
+
+def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
+    """Return, with a space before it, what to write instead of the unkeys key ``name`` of a schedule."""
+    near = nearest(name, (*keys, *_SCHEDULE_KEYS))
+    return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, keys)
 
 
 def attribute_hint(name: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connections
 
-from ..log.bounded import get_bounded_logger
-from .threads import DaemonThread
+from ...log.bounded import get_bounded_logger
+from . import DaemonThread
 
 logger = get_bounded_logger("django_loco.shutdown")
 
@@ -28,18 +28,18 @@ async def _awaited(result: Any) -> None:
     await result
 
 
-class Calls:
+class BoundedCalls:
     """Makes each call in a daemon thread of its own, so that the caller can stop waiting for it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
 
-    def start(self, label: str, function: Callable[..., Any], *arguments: Any) -> Call:
+    def start(self, label: str, function: Callable[..., Any], *arguments: Any) -> BoundedCall:
         """Start a call and return it. ``label`` names it in the log if it raises."""
-        return Call(self._changed, label, function, *arguments)
+        return BoundedCall(self._changed, label, function, *arguments)
 
-    def wait(self, *calls: Call, until: Callable[[], float]) -> bool:
+    def wait(self, *calls: BoundedCall, until: Callable[[], float]) -> bool:
         """Wait for ``calls`` to end; return whether all have.
 
         ``until`` returns the deadline on the clock, in seconds. It is called again after each ``wake``.
@@ -58,7 +58,7 @@ class Calls:
             self._changed.notify_all()
 
 
-class Call(DaemonThread):
+class BoundedCall(DaemonThread):
     """One call: whether it has ended, and whether it has failed."""
 
     def __init__(self, changed: threading.Condition, label: str, function: Callable[..., Any], *arguments: Any) -> None:
