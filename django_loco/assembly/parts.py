@@ -24,7 +24,7 @@ from ..process.server import Server
 from ..process.stack_dump import log_stacks
 from ..process.systemd import Notifier
 from ..queues import Claim, queue_for
-from ..queues.timeouts import heeding, limited
+from ..queues.timeouts import apply_store_timeout, store_timeout
 from ..scheduler import Scheduler
 from ..shutdown import Shutdown
 from ..worker import Worker, in_process
@@ -169,8 +169,8 @@ def missing_tables(alias: str) -> str | None:
     if database is None:
         return None
     try:
-        with limited():
-            executor = MigrationExecutor(heeding(connections[database]))
+        with store_timeout():
+            executor = MigrationExecutor(apply_store_timeout(connections[database]))
             targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
             missing = executor.migration_plan(targets)
     except Error:

@@ -17,7 +17,7 @@ from ...log import sentry
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.timeouts import unlimited
+from ...queues.timeouts import no_store_timeout
 from ...queues.unreadable import log, split
 from ...tasks.results import shown_result_of
 from ..claimed_job import Run
@@ -123,7 +123,7 @@ class Upkeep(QueueThread):
             run, outcome = self._accepted.get()
             tell = partial(_tell_of_refusal, outcome.applied()) if run.was_replaced_by(outcome) else run.untold
             if tell is not None:
-                with unlimited():
+                with no_store_timeout():
                     Context().run(tell)
                 tidy()
 
@@ -171,7 +171,7 @@ def tell_of_loss(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
     label(job)
     logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
-    with unlimited():
+    with no_store_timeout():
         _tell_of_failure(job, LostJob)
     tidy()
 
