@@ -20,7 +20,7 @@ from .control_channel import ALIVE, Link
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .server import Server
-from .signals.escalation import obey
+from .signals.escalation import Level, obey
 from .signals.listener import ENDING, Signals
 from .systemd import Notifier
 from .watchdog import Watchdog
@@ -29,7 +29,7 @@ CHANGED = "the code has changed"
 #: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
 LATE = 2.0
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Process:
@@ -142,7 +142,7 @@ class Process:
 
     def _obey(self, name: str) -> None:
         obey(self._shutdown, self._level, name)
-        if self._level > 1:
+        if self._level >= Level.HURRY:
             self._enforce_deadline()
 
     def _enforce_deadline(self) -> None:

@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import math
 import selectors
-import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -29,6 +26,7 @@ from typing import Any
 from redis import exceptions
 
 from ...core.job import Job
+from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..base import Claim
 from .client import REPLY_SECONDS
@@ -121,17 +119,14 @@ class RedisListener:
         self._node: Any = None
         self._connection: Any = None
         self._client_id: int | None = None
-        self._receiver, self._sender = socket.socketpair()
-        for end in (self._receiver, self._sender):
-            end.setblocking(False)
-            weakref.finalize(self, end.close)
+        self._wakeup = Wakeup()
 
     def wait(self, deadline: float, due: Callable[[], float]) -> bool:
         """Block until a job is announced, until the ``deadline``, or until ``due``; return whether one was announced.
 
         Both are times of ``time.monotonic()``. Raises what redis-py raises.
         """
-        while INTERRUPT not in self._signals() and time.monotonic() < min(deadline, due()):
+        while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, due()):
             self._ask(tuple(self._subscriptions()), deadline - time.monotonic())
             signals = self._listen(deadline + REPLY_SECONDS, due)
             if INTERRUPT in signals:
@@ -146,11 +141,11 @@ class RedisListener:
 
     def interrupt(self) -> None:
         """End the present ``wait`` at once, or else the next one."""
-        self._send(INTERRUPT)
+        self._wakeup.wake(INTERRUPT)
 
     def change(self) -> None:
         """Let a ``wait`` under way use the present subscriptions and due time."""
-        self._send(CHANGE)
+        self._wakeup.wake(CHANGE)
 
     def close(self) -> None:
         """Let go of the connection; the next ``wait`` gets a new one."""
@@ -186,10 +181,10 @@ class RedisListener:
             raise exceptions.ConnectionError("The connection was closed.")
         with selectors.DefaultSelector() as selector:
             selector.register(connected, selectors.EVENT_READ)
-            selector.register(self._receiver, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
             while (seconds := min(deadline, due()) - time.monotonic()) > 0:  # what is due may be put off meanwhile
                 if selector.select(seconds):
-                    return self._signals()
+                    return self._wakeup.drain()
         if time.monotonic() >= deadline:
             raise exceptions.TimeoutError("Timeout reading from socket")
         return b""
@@ -197,15 +192,6 @@ class RedisListener:
     def _answer(self) -> Any:
         """Return the channel in which there was a mark and the mark, or ``None``."""
         return None if self._connection is None else self._connection.read_response(disable_decoding=True)
-
-    def _signals(self) -> bytes:
-        with suppress(BlockingIOError):
-            return self._receiver.recv(4096)
-        return b""
-
-    def _send(self, signal: bytes) -> None:
-        with suppress(BlockingIOError):  # full of signals that nobody has read
-            self._sender.send(signal)
 
     def _unblock(self) -> None:
         """End the pop that is under way now. The server by itself is up to 100 ms late."""
