@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..component import Component
+from ..core.backoff import log_as_one
 from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
 from ..core.threads import DaemonThread
 from ..queues import Claim, Queue
@@ -132,6 +133,7 @@ class Worker(Component):
             self._helpers += (QueueListener(queue, self._fetcher.wants_jobs, finished.wake),)
         if self._isolation:
             self._helpers += (self._isolation,)
+        log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
