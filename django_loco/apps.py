@@ -25,7 +25,7 @@ from .checks import (
 from .core import test_environment
 from .process import embedded as hosted
 from .queues.database.sqlite import dialect as sqlite
-from .scheduler.sources import validation as rules
+from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
 
 
@@ -42,7 +42,7 @@ class LocoConfig(AppConfig):
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         hosted.furnish_by(beside.furnish)
         schedule: Any = self.get_model("Schedule")
-        schedule.rules = [rules.keep]
+        schedule.rules = [row_validation.validate_row]
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
         serving.watch()
         # A test connects before it opens a transaction.

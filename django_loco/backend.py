@@ -46,7 +46,7 @@ _warned_of_async = False
 _importable: set[str] = set()
 
 
-class Tick(NamedTuple):
+class ScheduledCall(NamedTuple):
     """A schedule's tick: the call that it makes, once."""
 
     task: Task[..., Any]
@@ -122,9 +122,9 @@ class LocoBackend(BaseTaskBackend):
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
         """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
-        return self.enqueue_ticks([Tick(task, args, kwargs, key, tick)])[0]
+        return self.enqueue_ticks([ScheduledCall(task, args, kwargs, key, tick)])[0]
 
-    def enqueue_ticks(self, ticks: Sequence[Tick]) -> list[TaskResult[..., Any] | None]:
+    def enqueue_ticks(self, ticks: Sequence[ScheduledCall]) -> list[TaskResult[..., Any] | None]:
         """Store the jobs of several ticks, all or none, as ``enqueue_tick`` does; return their results in order."""
         in_process.share_keys(self.alias)
         jobs = [

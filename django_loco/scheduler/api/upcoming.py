@@ -50,7 +50,7 @@ def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
         task=entry.task.module_path,
         next_runs=tuple(_next_runs(entry, runs, after, zone)),
         tags=entry.tags,
-        source=str(entry.place),
+        source=str(entry.location),
         after=entry.after,
     )
 

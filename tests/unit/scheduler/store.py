@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django_loco.backend import Tick
+from django_loco.backend import ScheduledCall
 from django_loco.core.compat import BaseTaskBackend, TaskResultStatus
 from django_loco.core.job import RUNNING, SUCCESSFUL, Job, JobSummary
 from django_loco.scheduler import Registry, Scheduler
@@ -36,7 +36,7 @@ class Store:
     def clock(self) -> datetime:
         return self.now
 
-    def enqueue(self, tick: Tick) -> bool:
+    def enqueue(self, tick: ScheduledCall) -> bool:
         if self.failure:
             raise self.failure
         if tick.key in self.jobs:
@@ -96,9 +96,9 @@ class StoreBackend(BaseTaskBackend):
         raise NotImplementedError
 
     def enqueue_tick(self, task: Any, args: Any, kwargs: Any, *, key: str, tick: datetime) -> object:
-        return self.enqueue_ticks([Tick(task, args, kwargs, key, tick)])[0]
+        return self.enqueue_ticks([ScheduledCall(task, args, kwargs, key, tick)])[0]
 
-    def enqueue_ticks(self, ticks: Iterable[Tick]) -> list[object]:
+    def enqueue_ticks(self, ticks: Iterable[ScheduledCall]) -> list[object]:
         return [object() if self.store.enqueue(tick) else None for tick in ticks]
 
     @property
@@ -112,7 +112,7 @@ SETTING = {"default": {"BACKEND": f"{__name__}.StoreBackend", "QUEUES": []}}
 def started(registry: Registry, store: Store, tags: Sequence[str] = ()) -> Scheduler:
     """Return a scheduler that has just been started, without its thread."""
     scheduler = Scheduler(registry, tags=tags, now=store.clock)
-    scheduler.plan()
+    scheduler.load()
     return scheduler
 
 

@@ -152,4 +152,4 @@ def test_the_decorator_declares_the_task_and_returns_it(registry):
     nightly, hourly, daily = registry.entries()
     assert (nightly.name, str(nightly.trigger), nightly.task) == ("nightly", "0 3 * * *", tick)
     assert (str(hourly.trigger), str(daily.trigger)) == ("15 * * * *", "0 0 * * *")
-    assert nightly.place.file == __file__
+    assert nightly.location.file == __file__
