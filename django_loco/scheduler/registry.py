@@ -11,7 +11,6 @@ import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
@@ -24,7 +23,6 @@ from ..core.compat import TaskResult
 from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
-from .api.upcoming import Upcoming, upcoming_of
 from .dependencies import dependency_errors
 from .entry import Entry, Problem, SourceLocation, entry_of, name_of
 from .sources.allow_list import AllowList
@@ -120,15 +118,6 @@ class Registry(PythonApi):
         """Return what is wrong with those that cannot."""
         self._discover()
         return [*self._problems, *self._unlinked().values()]
-
-    def upcoming(self, runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
-        """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
-
-        With ``tags`` those that have one of them.
-        """
-        start = after or utcnow()
-        found = sorted(self.entries(tags), key=lambda entry: entry.name)
-        return [upcoming_of(entry, runs, start) for entry in found]
 
     def run(self, name: str) -> TaskResult[..., Any]:
         """Enqueue a job of the schedule ``name`` now, beside those of its ticks; return its result.

@@ -28,7 +28,7 @@ from ..sources.database import (
     require_tables,
     tables_missing,
 )
-from .upcoming import Upcoming
+from .upcoming import Upcoming, upcoming_in
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Current(NamedTuple):
 
     def upcoming(self, runs: int, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
         """Return them as ``upcoming`` does."""
-        rows = self.registry.upcoming(runs, after=after, tags=tags)
+        rows = upcoming_in(self.registry, runs, after=after, tags=tags)
         return [row._replace(paused=self.is_paused(row.name)) for row in rows]
 
 

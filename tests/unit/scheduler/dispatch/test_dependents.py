@@ -9,6 +9,7 @@ from django.test import override_settings
 from django_loco.core.job import FAILED, READY
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.scheduler import Registry
+from django_loco.scheduler.api.upcoming import upcoming_in
 from django_loco.scheduler.dispatch import dependents
 from django_loco.scheduler.dispatch.dependents import MAX_JOBS, MIN_JOBS
 from django_loco.scheduler.entry import SourceLocation
@@ -333,7 +334,7 @@ def test_it_is_started_again_and_what_waited_was_missed(registry, store):
 
 
 def test_how_it_is_listed(nightly):
-    mail, first = nightly.upcoming(3)
+    mail, first = upcoming_in(nightly, 3)
     assert (mail.schedule, mail.words, mail.zone, mail.next_runs, mail.after) == (
         *("after nightly", "when a run of nightly has succeeded", "", ()),
         "nightly",
