@@ -46,7 +46,7 @@ class LocoConfig(AppConfig):
         connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
         serving.watch()
         # A test connects before it opens a transaction.
-        connection_created.connect(test_environment.look, dispatch_uid="django_loco.environment")
+        connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
         for check in (
             check_settings,
             check_queues,

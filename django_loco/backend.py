@@ -23,7 +23,7 @@ from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
 from .core.serialization import encode_call
 from .core.signing import sign
-from .core.sizes import require_size_together
+from .core.sizes import require_batch_size
 from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 from .exceptions import UnknownTask
 from .log.labels import bound, labelled_context
@@ -102,7 +102,7 @@ class LocoBackend(BaseTaskBackend):
         self.validate_task(task)
         jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
-            require_size_together([job.arguments for job in jobs])
+            require_batch_size([job.arguments for job in jobs])
         if not jobs:
             return []
         if worker_mode(self.options) == "ForegroundBlocking":
@@ -235,7 +235,7 @@ class LocoBackend(BaseTaskBackend):
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
         stored = [job.id for job in self.queue.enqueue(sign(jobs))]
-        test_environment.note(stored)
+        test_environment.record_enqueued(stored)
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:

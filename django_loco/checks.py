@@ -38,7 +38,7 @@ from .assembly import project_components as components
 from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .core.compat import task_backends
 from .core.job import READY, RUNNING, utcnow
-from .core.validation import NAME, is_name
+from .core.validation import NAME_REQUIREMENT, is_name
 from .exceptions import LocoConfigurationError, QueueUnavailable
 from .queues import build, queue_for
 from .queues.memory.spool import folder_for
@@ -108,7 +108,8 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
 def _check_names(alias: str, names: object) -> Iterator[CheckMessage]:
     if not isinstance(names, list | tuple | set | frozenset) or not all(is_name(name) for name in names):
         yield Error(
-            f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME}.", id="loco.E002"
+            f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME_REQUIREMENT}.",
+            id="loco.E002",
         )
 
 

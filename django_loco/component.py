@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from django.db import close_old_connections, connections
 
-from .core.threads import DaemonThread
-from .log.labels import bind
+from .core.threads.periodic_thread import PeriodicThread
 from .log.safe import get_logger
 
 logger = get_logger(__name__)
@@ -99,10 +98,11 @@ class Loop(Component):
     """Seconds that a turn, or ``open``, may take before health calls it stuck."""
 
     def __init__(self) -> None:
-        self._quiet, self._stopped = threading.Event(), threading.Event()
+        self._quiet = threading.Event()
+        self._is_open = False
         self._last_turn = time.monotonic()
         self._busy_since: float | None = None
-        self._thread = DaemonThread(target=self._run, name=f"loco-{self.name}")
+        self._thread = _LoopThread(self)
 
     def open(self) -> None:
         """Get what the turns need; in the thread."""
@@ -124,7 +124,7 @@ class Loop(Component):
 
     def start(self) -> None:
         """Start the thread, once."""
-        if self._thread.ident is None:
+        if not self._thread.has_started:
             self._last_turn = time.monotonic()
             self._thread.start()
 
@@ -135,18 +135,16 @@ class Loop(Component):
     def stop(self, deadline: float) -> None:  # noqa: ARG002 - a turn cannot be cut off
         """End after the present turn."""
         self._quiet.set()
-        self._stopped.set()
+        self._thread.end()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self.is_alive
+        return self._thread.join(timeout)
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread.is_alive()
+        return self._thread.is_alive
 
     def health(self) -> dict[str, Any]:
         """Return ``alive``, ``last_turn_age`` (seconds since a turn came to its end) and ``stuck``."""
@@ -154,29 +152,39 @@ class Loop(Component):
         stuck = busy_since is not None and now - busy_since > self.stuck_after
         return {"alive": self.is_alive, "last_turn_age": round(now - self._last_turn, 3), "stuck": stuck}
 
-    def _run(self) -> None:
-        bind(component=self.name)
-        try:
-            self._busy_since = time.monotonic()
-            self.open()
-            while not self._stopped.wait(self._take_turn()):
-                pass
-        except BaseException as error:  # noqa: BLE001 (whoever watches over it logs it)
-            self.error = error
-        finally:
-            self._leave()
-
     def _take_turn(self) -> float:
         self._busy_since = time.monotonic()
-        pause = None if self._quiet.is_set() else self.turn()
+        if not self._is_open:
+            self.open()
+            self._is_open = True
+        seconds = None if self._quiet.is_set() else self.turn()
         self._last_turn, self._busy_since = time.monotonic(), None
         close_old_connections()
-        return self.every if pause is None else pause
+        return self.every if seconds is None else seconds
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         try:
             self.close()
         except BaseException:
             logger.exception("The %s could not close what it had opened", self.name)
         finally:
             connections.close_all()
+
+
+class _LoopThread(PeriodicThread):
+    """The thread of a ``Loop``, which an exception ends."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(f"loco-{loop.name}", component=loop.name)
+        self._loop = loop
+
+    def turn(self) -> float:
+        return self._loop._take_turn()  # noqa: SLF001 - a part of it
+
+    def failed(self, error: BaseException) -> float:
+        self._loop.error = error  # the supervisor logs it
+        self.end()
+        return 0.0
+
+    def close(self) -> None:
+        self._loop._close()  # noqa: SLF001

@@ -18,7 +18,7 @@ from django.dispatch import receiver
 
 from .core import test_environment
 from .core.task_options import STORED_OPTIONS
-from .core.validation import SECONDS, WHOLE, is_seconds, is_whole
+from .core.validation import SECONDS_REQUIREMENT, WHOLE_REQUIREMENT, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
@@ -125,15 +125,15 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "NUM_WORKERS": (_count, "a whole number of threads, 0 or more"),
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
     "ISOLATED_WORKERS": (is_whole, "a whole number of processes, 1 or more"),
-    "SHUTDOWN_TIMEOUT": (is_seconds, SECONDS),
-    "LEASE": (is_seconds, SECONDS),
-    "MAX_ATTEMPTS": (is_whole, WHOLE),
-    "RESULT_TTL": (is_seconds, SECONDS),
+    "SHUTDOWN_TIMEOUT": (is_seconds, SECONDS_REQUIREMENT),
+    "LEASE": (is_seconds, SECONDS_REQUIREMENT),
+    "MAX_ATTEMPTS": (is_whole, WHOLE_REQUIREMENT),
+    "RESULT_TTL": (is_seconds, SECONDS_REQUIREMENT),
     "MAX_ARGUMENTS_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
     "MAX_RESULT_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
     "MAX_TRACEBACK_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
     "ERRORS_KEPT": (is_whole, "a whole number of attempts, 1 or more"),
-    "UNKNOWN_TASK_TTL": (is_seconds, SECONDS),
+    "UNKNOWN_TASK_TTL": (is_seconds, SECONDS_REQUIREMENT),
     "ENQUEUE_ON_COMMIT": (lambda value: isinstance(value, bool), "True or False"),
     "TASKS": (lambda value: isinstance(value, Mapping), "a dict of task paths and their options"),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "a dict of schedules by name"),

@@ -47,10 +47,10 @@ from typing import Any
 from django.conf import settings
 
 from .component import Component
-from .core.bounded_calls import Call, Calls
 from .core.lifecycle import leaks
 from .core.lifecycle.hooks import Context, Phase
 from .core.lifecycle.resources import closers, track, tracked, untrack
+from .core.threads.bounded_calls import Call, Calls
 from .log.bounded import get_bounded_logger
 
 __all__ = [

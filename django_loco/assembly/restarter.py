@@ -13,8 +13,8 @@ from typing import Any
 
 from ..component import Component
 from ..core.backoff import Backoff
-from ..core.bounded_calls import Calls
 from ..core.threads import DaemonThread
+from ..core.threads.bounded_calls import Calls
 from ..exceptions import LocoConfigurationError
 from ..log.labels import bind, unbind
 from ..log.safe import get_logger

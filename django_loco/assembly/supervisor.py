@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from ..component import Component
-from ..core.bounded_calls import Calls
+from ..core.threads.bounded_calls import Calls
 from ..log.bounded import get_bounded_logger
 from ..process.health import report as health
 from .restarter import PATIENCE, Part, State, Watch
 
 __all__ = ["Part", "State", "Supervisor", "Watch"]
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.supervisor")
 
 
 class Supervisor(Component):

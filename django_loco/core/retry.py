@@ -15,12 +15,12 @@ Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
 #: Types, or the paths of some that this process has not imported.
 ExceptionTypes = tuple[type[BaseException] | str, ...]
 
-MAX_DELAY = 3600.0  # seconds
+MAX_DELAY_SECONDS = 3600.0  # seconds
 
 
 def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> float:
     """Return ``2 ** attempt`` seconds, an hour at most, give or take a quarter."""
-    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY, jitter=jitter)
+    return exponential_delay(attempt, first=2.0, longest=MAX_DELAY_SECONDS, jitter=jitter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

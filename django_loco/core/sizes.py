@@ -8,7 +8,7 @@ from ..conf import loco_settings
 from ..exceptions import InvalidArguments
 
 #: How many times the size of one job's arguments may be enqueued in one call.
-MAX_TOGETHER = 64
+BATCH_FACTOR = 64
 #: What to do with data that are too large for a job.
 _REMEDY = "Keep the data in a file or a row and use its path or id, or raise the limit."
 
@@ -19,14 +19,14 @@ def require_arguments_size(function: str, text: str) -> None:
         raise InvalidArguments(f"{function}: the arguments take {problem}")
 
 
-def require_size_together(calls: Sequence[str]) -> None:
+def require_batch_size(calls: Sequence[str]) -> None:
     """Refuse arguments of many calls that are too large for one call to a store. Raises ``InvalidArguments``."""
-    most = MAX_TOGETHER * loco_settings().MAX_ARGUMENTS_SIZE
+    most = BATCH_FACTOR * loco_settings().MAX_ARGUMENTS_SIZE
     size = sum(map(len, calls))
     if size > most:
         raise InvalidArguments(
             f"The arguments of {len(calls):,} jobs take {size:,} bytes together, and one enqueue_many may have "
-            f"{most:,} ({MAX_TOGETHER} times LOCO['MAX_ARGUMENTS_SIZE']). Enqueue them in several calls."
+            f"{most:,} ({BATCH_FACTOR} times LOCO['MAX_ARGUMENTS_SIZE']). Enqueue them in several calls."
         )
 
 

@@ -14,7 +14,17 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 from django.utils.module_loading import import_string
 
 from .retry import Backoff, is_exception_type
-from .validation import MAX_TAGS, NAME, SECONDS, WHOLE, is_name, is_number, is_seconds, is_whole, short
+from .validation import (
+    MAX_TAGS,
+    NAME_REQUIREMENT,
+    SECONDS_REQUIREMENT,
+    WHOLE_REQUIREMENT,
+    is_name,
+    is_number,
+    is_seconds,
+    is_whole,
+    short,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +104,7 @@ class StoredOptions(TypedDict, total=False):
             default='`LOCO["MAX_ATTEMPTS"]`',
             help="how often it is tried before it has failed",
             check=is_whole,
-            requirement=WHOLE,
+            requirement=WHOLE_REQUIREMENT,
         ),
     ]
     backoff: Annotated[
@@ -137,7 +147,7 @@ class StoredOptions(TypedDict, total=False):
             default="no limit",
             help="how long one attempt may take",
             check=is_seconds,
-            requirement=SECONDS,
+            requirement=SECONDS_REQUIREMENT,
         ),
     ]
     tags: Annotated[
@@ -147,7 +157,7 @@ class StoredOptions(TypedDict, total=False):
             default="none",
             help="by which a worker can choose jobs (`--tags`)",
             check=_are_tags,
-            requirement=f"a list of at most {MAX_TAGS} words, each {NAME}",
+            requirement=f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}",
         ),
     ]
 
@@ -161,7 +171,7 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
             type="list of dotted paths",
             default="none",
             help="where the task was before it was "
-            "[renamed or moved](../how-to/production.md#rename-or-remove-a-task); not for `using()`",
+            "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
             check=_are_paths,
             requirement="a list of dotted paths where it was before",
         ),

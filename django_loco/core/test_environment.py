@@ -38,18 +38,18 @@ def is_on() -> bool:
     return _marker() is not None
 
 
-def notice() -> None:
+def refresh() -> None:
     """Send ``test_began`` if this is another test than at the last call, or none any more."""
     if _state() != _last:
         _begin()
 
 
-def look(**kwargs: Any) -> None:
-    """``notice``, as a receiver of a signal."""
-    notice()
+def refresh_on_signal(**kwargs: Any) -> None:
+    """``refresh``, as a receiver of a signal."""
+    refresh()
 
 
-def note(job_ids: list[str]) -> None:
+def record_enqueued(job_ids: list[str]) -> None:
     """Remember, in the test environment, that the present test has enqueued these jobs."""
     if is_on():
         _enqueued.update(dict.fromkeys(job_ids))
@@ -57,7 +57,7 @@ def note(job_ids: list[str]) -> None:
 
 def enqueued() -> list[str]:
     """Return the ids of the jobs that the present test has enqueued, in order."""
-    notice()
+    refresh()
     return list(_enqueued)
 
 
@@ -104,7 +104,7 @@ def _wrap_start(case: Any) -> None:
     def _pre_setup(cls: type) -> None:
         global _count
         _count += 1
-        notice()
+        refresh()
         original(cls)
 
     case._pre_setup = classmethod(_pre_setup)  # noqa: SLF001

@@ -24,9 +24,9 @@ MAX_SECONDS = 100 * 366 * 86_400
 #: At the ends of the calendar a time cannot be converted to every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
 #: What values have to be, for error messages.
-NAME = f"text of 1 to {MAX_NAME} printable characters"
-WHOLE = "a whole number, 1 or more"
-SECONDS = "a number of seconds above 0, a hundred years at most"
+NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
+WHOLE_REQUIREMENT = "a whole number, 1 or more"
+SECONDS_REQUIREMENT = "a number of seconds above 0, a hundred years at most"
 
 
 def is_name(value: object) -> bool:
@@ -52,7 +52,7 @@ def is_seconds(value: Any) -> bool:
 def validate_task(task: Task[..., Any]) -> None:
     """Check the values that Django gives every task. Raises ``InvalidTask``, which names the argument."""
     if not is_name(task.queue_name):
-        raise InvalidTask(f"queue_name is {short(task.queue_name)}; it must be {NAME}.")
+        raise InvalidTask(f"queue_name is {short(task.queue_name)}; it must be {NAME_REQUIREMENT}.")
     if type(task.priority) is not int and not is_number(task.priority):
         raise InvalidTask(f"priority is {short(task.priority)}; it must be a whole number.")
     if task.run_after is not None:

@@ -1,5 +1,5 @@
-"""Log lines: what they say, where they go, and that they hold nobody up."""
+"""The log: labels of lines, their formats and streams, and loggers that neither raise nor block."""
 
-from .labels import JSONFormatter, LabelFilter, LabelFormatter, PlainFormatter
+from .labels import JSONFormatter, LabelFilter, LabelFormatter, PlainFormatter, bound
 
-__all__ = ["JSONFormatter", "LabelFilter", "LabelFormatter", "PlainFormatter"]
+__all__ = ["JSONFormatter", "LabelFilter", "LabelFormatter", "PlainFormatter", "bound"]

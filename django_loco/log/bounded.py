@@ -18,15 +18,15 @@ from ..core.threads import DaemonThread
 from .safe import get_logger
 
 #: Seconds that a line may take.
-PATIENCE = 0.25
+TIMEOUT_SECONDS = 0.25
 #: How many lines wait for handlers that block.
-MOST = 1000
+MAX_WAITING = 1000
 
 Deliver = Callable[[], object]
 
 
 class BoundedLogger:
-    """As much of a logger as is needed here. It never raises, and never waits for longer than ``PATIENCE``.
+    """As much of a logger as is needed here. It never raises, and never waits for longer than ``TIMEOUT_SECONDS``.
 
     1. A record is handed to a thread that gives it to the handlers, and waited for, so that lines keep their order.
     2. Once a wait was in vain, further records queue up without being waited for. Of those that do not fit in the queue
@@ -68,12 +68,12 @@ def get_bounded_logger(name: str) -> BoundedLogger:
 class Deliveries:
     """One thread that gives records to handlers, and those who wait for it, but not for long."""
 
-    def __init__(self, patience: float = PATIENCE, most: int = MOST) -> None:
-        """``patience`` is in seconds."""
+    def __init__(self, timeout: float = TIMEOUT_SECONDS, limit: int = MAX_WAITING) -> None:
+        """``timeout`` is in seconds."""
         self.dropped = 0
         """How many were dropped since that was last told."""
-        self._patience = patience
-        self._queue: queue.Queue[tuple[Deliver, threading.Event]] = queue.Queue(most)
+        self._timeout = timeout
+        self._queue: queue.Queue[tuple[Deliver, threading.Event]] = queue.Queue(limit)
         self._is_held_up = False
         self._thread: DaemonThread | None = None
 
@@ -86,7 +86,7 @@ class Deliveries:
         except (queue.Full, RuntimeError):  # the second: no thread can be started, as the interpreter is about to end
             self.dropped += 1
             return
-        if not self._is_held_up and not done.wait(self._patience):
+        if not self._is_held_up and not done.wait(self._timeout):
             self._is_held_up = True
 
     def _start(self) -> None:
@@ -105,9 +105,9 @@ class Deliveries:
             done.set()
             if self._is_held_up and self._queue.empty():
                 self._is_held_up = False
-                self._tell()
+                self._log_dropped()
 
-    def _tell(self) -> None:
+    def _log_dropped(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
             get_logger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)

@@ -22,13 +22,13 @@ from ..core.threads import DaemonThread
 from .safe import get_logger
 
 #: Bytes that are kept for a stream which takes nothing at the moment.
-KEPT = 1 << 20
+MAX_KEPT_BYTES = 1 << 20
 #: Seconds after which a stream that takes nothing counts as blocked.
-MOMENT = 1.0
+BLOCKED_AFTER_SECONDS = 1.0
 #: Seconds that lines have to get out at the end of the process.
-LAST = 0.5
+DRAIN_SECONDS = 0.5
 #: What POSIX lets a pipe take at once, or not at all.
-PIPE = select.PIPE_BUF
+PIPE_BYTES = select.PIPE_BUF
 
 logger = get_logger("django_loco.log")
 
@@ -38,8 +38,8 @@ class NonBlockingStream:
 
     1. What the descriptor takes is written in the thread that logs.
     2. What it does not take is kept, and written by a thread as soon as there is room.
-    3. What would be more than ``KEPT`` bytes is dropped and counted, as is what raises an error (a full disk, a reader
-       that is gone). The count is logged when lines can be written again.
+    3. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
+       reader that is gone). The count is logged when lines can be written again.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -47,9 +47,9 @@ class NonBlockingStream:
         self.stream = stream
         self.dropped = 0
         """How many lines were dropped in all."""
-        self._told = 0
+        self._reported = 0
         self._encoding = stream.encoding or "utf-8"
-        self._descriptor, self._waits = _descriptor_of(stream.fileno())
+        self._descriptor, self._waits = _open_descriptor(stream.fileno())
         weakref.finalize(self, os.close, self._descriptor).atexit = False  # there are lines to come then
         self._kept: deque[bytes] = deque()
         self._size = 0
@@ -57,7 +57,7 @@ class NonBlockingStream:
         # Reentrant, as logging's own: the garbage collector and signal handlers run amid a write, and may log.
         self._lock = threading.RLock()
         self._is_writing = False
-        self._trouble = threading.Event()
+        self._wake = threading.Event()
         self._thread: DaemonThread | None = None
         _streams.add(self)
 
@@ -83,7 +83,7 @@ class NonBlockingStream:
         if not self._kept:  # Perhaps nobody has logged for a while.
             self._full_since = None if self._takes(0) else self._full_since or time.monotonic()
         since = self._full_since
-        return since is not None and time.monotonic() - since > MOMENT
+        return since is not None and time.monotonic() - since > BLOCKED_AFTER_SECONDS
 
     def drain(self, seconds: float) -> None:
         """Write what is kept, for up to ``seconds``."""
@@ -96,7 +96,7 @@ class NonBlockingStream:
         self._is_writing = True
         try:
             while data and (not self._waits or self._takes(0)):
-                written = os.write(self._descriptor, data[:PIPE] if self._waits else data)
+                written = os.write(self._descriptor, data[:PIPE_BYTES] if self._waits else data)
                 data = b"" if written == len(data) else data[written:]
         except BlockingIOError:
             pass
@@ -109,18 +109,18 @@ class NonBlockingStream:
             self._full_since = self._full_since or time.monotonic()
         else:
             self._full_since = None
-            if self.dropped > self._told:
-                self._call_thread()
+            if self.dropped > self._reported:
+                self._wake_thread()
         return data
 
     def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
         """Keep ``data`` to be written last; the rest of a line that was begun is written first."""
-        if self._size + len(data) > KEPT and not is_rest:
+        if self._size + len(data) > MAX_KEPT_BYTES and not is_rest:
             self.dropped += 1
         else:
             (self._kept.appendleft if is_rest else self._kept.append)(data)
             self._size += len(data)
-        self._call_thread()
+        self._wake_thread()
 
     def _takes(self, seconds: float) -> bool:
         poll = select.poll()
@@ -136,8 +136,8 @@ class NonBlockingStream:
                     self._keep(rest, is_rest=True)
                     return
 
-    def _call_thread(self) -> None:
-        self._trouble.set()
+    def _wake_thread(self) -> None:
+        self._wake.set()
         if self._thread is None:
             thread = DaemonThread(target=self._run, name="loco-log-stream")
             with suppress(RuntimeError):  # the interpreter is about to end, or there are too many
@@ -146,17 +146,17 @@ class NonBlockingStream:
 
     def _run(self) -> None:
         while True:
-            self._trouble.wait()
-            self._trouble.clear()
+            self._wake.wait()
+            self._wake.clear()
             while self._kept:
-                if self._takes(MOMENT):
+                if self._takes(BLOCKED_AFTER_SECONDS):
                     self._write_kept()
-            self._tell()
+            self._log_dropped()
 
-    def _tell(self) -> None:
+    def _log_dropped(self) -> None:
         """Log the count; not in the thread that logs, which holds the lock of a handler and would ask for others'."""
-        if self._full_since is None and (dropped := self.dropped - self._told):
-            self._told = self.dropped
+        if self._full_since is None and (dropped := self.dropped - self._reported):
+            self._reported = self.dropped
             logger.warning("%d log lines were dropped, as this stream did not take them", dropped)
 
     def forget(self) -> None:
@@ -164,7 +164,7 @@ class NonBlockingStream:
         self._kept.clear()
         self._full_since = None
         self._size, self._thread, self._lock, self._is_writing = 0, None, threading.RLock(), False
-        self._trouble = threading.Event()
+        self._wake = threading.Event()
 
 
 _streams: weakref.WeakSet[NonBlockingStream] = weakref.WeakSet()
@@ -174,9 +174,9 @@ def nonblocking(stream: Any) -> Any:
     """Return what to write log lines to rather than ``stream``: itself, if it is no stream of the system."""
     if isinstance(stream, NonBlockingStream):
         return stream
-    known = next((known for known in _streams if known.stream is stream), None)
+    wrapper = next((each for each in _streams if each.stream is stream), None)
     try:
-        return known or NonBlockingStream(stream)
+        return wrapper or NonBlockingStream(stream)
     except (OSError, ValueError):  # a stream in memory, or one that is closed
         return stream
 
@@ -198,10 +198,10 @@ def health() -> dict[str, Any]:
 def drain() -> None:
     """Write what is kept, for a moment."""
     for stream in tuple(_streams):
-        stream.drain(LAST)
+        stream.drain(DRAIN_SECONDS)
 
 
-def _descriptor_of(number: int) -> tuple[int, bool]:
+def _open_descriptor(number: int) -> tuple[int, bool]:
     """Return a descriptor of our own for the file behind descriptor ``number``, and whether a write to it may wait.
 
     A pipe or terminal can be opened once more, for us alone, where the system has ``/proc``; then no write waits. Else

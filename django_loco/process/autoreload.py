@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,7 +29,8 @@ from django.utils import autoreload
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
-from .control_channel import LINK_VARIABLE, LOADED, READY, pass_on, said
+from .children.child import Child, start_in_terminal
+from .signals.escalation import Level
 from .signals.listener import Signals
 from .stack_dump import log_stacks
 
@@ -41,10 +40,8 @@ RELOAD = 3
 AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
-#: So many signals end a child on the spot.
-ENOUGH = 3
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:
@@ -113,8 +110,7 @@ class Parent:
         self._has_served = False
         self._news = threading.Event()
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._link: socket.socket | None = None
+        self._child: Child | None = None
 
     def run(self) -> int:
         """Return the exit code of the last child."""
@@ -135,32 +131,15 @@ class Parent:
 
     def _run_child(self) -> tuple[int, bool]:
         """Return the exit code of a child (as a shell has it), and whether it could load its code."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            with self._lock, theirs:
-                self._link, self._child = ours, self._start_child(theirs)
-                if self._signals:
-                    self._tell_child("SIGTERM")
-            code = self._child.wait()
-            with self._lock:
-                self._link = None
-            words = said(ours)
-            self._has_served = self._has_served or READY in words
-            return code if code >= 0 else KILLED - code, LOADED in words
-
-    def _start_child(self, link: socket.socket) -> subprocess.Popen[bytes]:
-        link.set_inheritable(True)
-        variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true", LINK_VARIABLE: str(link.fileno())}
+        variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true"}
         variables |= {AGAIN_VARIABLE: "true"} if self._has_served else {}
-        # Until the child has handlers of its own, a Ctrl-C is ours to pass on; to the child it would be but a
-        # KeyboardInterrupt amid its imports.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return subprocess.Popen(  # noqa: S603 (this very command)
-                autoreload.get_child_arguments(), env=os.environ | variables, close_fds=False
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with self._lock:
+            child = self._child = start_in_terminal(variables)
+            if self._signals:
+                self._tell_child("SIGTERM")
+        code = child.wait()
+        self._has_served |= child.is_ready
+        return code if code >= 0 else KILLED - code, child.is_loaded
 
     def _on_signal(self, name: str) -> None:
         with self._lock:
@@ -174,16 +153,16 @@ class Parent:
 
     def _pass_on(self, name: str) -> None:
         with self._lock:
-            if self._link is not None and LOADED in said(self._link):
-                pass_on(self._link, name)
+            if self._child and self._child.hear().is_loaded:
+                self._child.tell(name)
 
     def _tell_child(self, name: str) -> None:
-        if self._child is None or self._link is None:
+        if self._child is None:
             return
-        if self._signals >= ENOUGH or LOADED not in said(self._link):
+        if self._signals >= Level.KILL or not self._child.hear().is_loaded:
             self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
             return
-        pass_on(self._link, name)
+        self._child.tell(name)
         killer = threading.Timer(self._patience, self._child.kill)
         killer.daemon = True
         killer.start()

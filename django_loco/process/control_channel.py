@@ -65,14 +65,6 @@ class Link:
             return b""
 
 
-def said(link: socket.socket) -> bytes:
-    """Return what the child at the other end of ``link`` has said so far, and leave it there."""
-    try:
-        return link.recv(len(LOADED + READY), socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return b""
-
-
 def pass_on(link: socket.socket, name: str) -> None:
     """Tell the child at the other end of ``link`` of a signal."""
     with suppress(OSError):  # it has just ended, or has not listened for long

@@ -26,7 +26,7 @@ from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
 from .exit import at_interpreters_end, end_within
-from .signals.escalation import Urgency, obey
+from .signals.escalation import EmbeddedEscalation, Level, obey
 from .signals.relay import Relay
 
 #: Seconds between two looks at whether the server ends its process by itself.
@@ -41,7 +41,7 @@ FLAGS = "LOCO_START"
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class Hosted:
         self._announce, self._running, self._finish = announce, running, finish
         self._server = HostServer(self._stop_server, self._cut_server)
         self._relay = Relay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
-        self._urgency = Urgency()
+        self._escalation = EmbeddedEscalation()
         self._code = CLEAN
         self._has_ended = False
         self._pid = os.getpid()
@@ -144,7 +144,7 @@ class Hosted:
     @property
     def was_asked(self) -> bool:
         """Whether it was a signal that asked for the end."""
-        return self._urgency.level > 0
+        return self._escalation.level > 0
 
     def start(self) -> None:
         """Start the components. Outside of the main thread no signal is seen, only the server's end."""
@@ -175,7 +175,7 @@ class Hosted:
                 self._on_servers_end()
         self._code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
         self._has_ended = True
-        if self._host.cut_signal is None and self._urgency.level > 1:
+        if self._host.cut_signal is None and self._escalation.level >= Level.HURRY:
             self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
 
     def _on_interpreters_end(self) -> None:
@@ -193,8 +193,8 @@ class Hosted:
     def _on_signal(self, name: str) -> None:
         if self._has_ended:  # it is between the server and its requests
             self._relay.hand_on(Signals[name])
-        elif self._urgency.hear(name):
-            obey(self._shutdown, self._urgency.level, name)
+        elif self._escalation.hear(name):
+            obey(self._shutdown, self._escalation.level, name)
 
     def _stop_server(self) -> None:
         if self._shutdown.signal and not self._host.is_ending():

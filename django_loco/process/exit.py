@@ -22,7 +22,7 @@ from ..log import streams
 #: Seconds by which an end may be late before it is enforced.
 SPARE = 1.0
 #: Seconds that the last lines have to get out.
-FLUSH = streams.LAST
+FLUSH = streams.DRAIN_SECONDS
 
 
 def enforce(seconds: float) -> None:

@@ -20,16 +20,16 @@ from .control_channel import ALIVE, Link
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .server import Server
-from .signals.escalation import obey
+from .signals.escalation import Level, obey
 from .signals.listener import ENDING, Signals
 from .systemd import Notifier
-from .watchdog import Pulse
+from .watchdog import Watchdog
 
 CHANGED = "the code has changed"
 #: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
 LATE = 2.0
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Process:
@@ -71,7 +71,7 @@ class Process:
         self._others = others
         self._notifier = notifier
         self._is_last = is_last
-        self._pulse = Pulse(pulse, is_well, self._give_sign)
+        self._watchdog = Watchdog(pulse, is_well, self._give_sign)
         self._error: BaseException | None = None
         self._link = Link.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
@@ -82,7 +82,7 @@ class Process:
         with Signals(self._on_signal, self._others, is_last=self._is_last):
             if self._link:
                 self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
-            self._pulse.start()
+            self._watchdog.start()
             self._server.start()
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
@@ -90,7 +90,7 @@ class Process:
             self._enforce_deadline()
             self._notifier.stopping()
             code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
-            self._pulse.stop()
+            self._watchdog.end()
         if self._error:
             raise self._error
         return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
@@ -142,7 +142,7 @@ class Process:
 
     def _obey(self, name: str) -> None:
         obey(self._shutdown, self._level, name)
-        if self._level > 1:
+        if self._level >= Level.HURRY:
             self._enforce_deadline()
 
     def _enforce_deadline(self) -> None:

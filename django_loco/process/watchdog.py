@@ -1,40 +1,46 @@
-"""Signs of life for whoever started this process: systemd, or the parent of several processes."""
+"""Tells systemd, or the parent of several processes, that this process makes progress."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
-from ..core.threads import DaemonThread
+from ..core.threads.periodic_thread import PeriodicThread
 from ..log.bounded import get_bounded_logger
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
-class Pulse:
-    """Calls ``give`` again and again, from a thread of its own, while ``is_well`` says that there is progress."""
+class Watchdog(PeriodicThread):
+    """Calls ``give_sign`` again and again while ``is_well`` says that there is progress."""
 
-    def __init__(self, every: float, is_well: Callable[[], bool], give: Callable[[], None]) -> None:
+    def __init__(self, every: float, is_well: Callable[[], bool], give_sign: Callable[[], None]) -> None:
         """``every`` is in seconds; 0: nobody wants to know."""
-        self._every, self._is_well, self._give = every, is_well, give
-        self._thread = DaemonThread(target=self._run, name="loco-pulse")
-        self._ended = threading.Event()
+        super().__init__("loco-watchdog")
+        self._every, self._is_well, self._give_sign = every, is_well, give_sign
+        self._was_well = True
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread, if anybody wants to know."""
         if self._every:
-            self._thread.start()
+            super().start()
 
-    def stop(self) -> None:
-        """Give no more signs."""
-        self._ended.set()
+    def run(self) -> None:
+        """Take the first turn when the first sign is due."""
+        self.ended.wait(self._every)
+        super().run()
 
-    def _run(self) -> None:
-        was_well = True
-        while not self._ended.wait(self._every):
-            is_well = self._is_well()
-            if is_well:
-                self._give()
-            elif was_well:
-                logger.error("There is no progress here any more; who watches this process may end it")
-            was_well = is_well
+    def turn(self) -> float:
+        """Give a sign, or log once that there is no progress."""
+        is_well = self._is_well()
+        if is_well:
+            self._give_sign()
+        elif self._was_well:
+            logger.error("No progress; the supervisor may kill this process")
+        self._was_well = is_well
+        return self._every
+
+    def failed(self, error: BaseException) -> float:
+        """Log the first of several errors."""
+        if not self.backoff.failures:
+            logger.error("Whether this process makes progress cannot be reported: %r", error)
+        return super().failed(error)

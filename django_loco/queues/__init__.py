@@ -41,7 +41,7 @@ def queue_for(alias: str) -> Queue:
 
     Raises ``LocoConfigurationError`` if it is configured wrongly.
     """
-    test_environment.notice()
+    test_environment.refresh()
     key = alias, testing()
     queue = _queues.get(key)
     if queue is None:

@@ -30,6 +30,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
@@ -126,6 +127,28 @@ class Queue(ABC):
     @abstractmethod
     def registry(self) -> WorkerRegistry:
         """The workers that take jobs from it."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether other processes, and the next ones, know the once-keys that this process has used."""
+        return self.is_shared
+
+    def share_keys(self, folder: Path, seconds: float) -> None:  # noqa: B027 - as its text says
+        """Let the processes of this machine that name the same ``folder`` know each other's once-keys.
+
+        A key is remembered there for ``seconds``. A queue that is shared by itself does nothing.
+        """
+
+    def save(self, folder: Path) -> int:  # noqa: ARG002
+        """Move the jobs that wait to files in ``folder``, if they would end with this process; return how many.
+
+        Raises ``OSError`` if that cannot be done; then the jobs stay. A queue that keeps jobs by itself does nothing.
+        """
+        return 0
+
+    def load(self, folder: Path) -> int:  # noqa: ARG002
+        """Enqueue the jobs that ``save`` has moved to ``folder``, in this process or another; return how many."""
+        return 0
 
     def clock(self) -> float:
         """Return the seconds, since whenever, on the clock that judges leases; by default this machine's."""

@@ -28,7 +28,7 @@ from ..worker.execution.inline import LEASE, run_held
 
 WORKER_ID = "test"
 #: How many waiting jobs of each alias are looked at.
-MOST = 100_000
+MAX_LISTED = 100_000
 _DAY = timedelta(days=1)
 
 
@@ -45,14 +45,14 @@ def assert_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskR
     """Return the last job of ``task`` that waits, with these arguments if any are given. Raises ``AssertionError``."""
     found = _matching(task, args, kwargs)
     if not found:
-        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is not enqueued. {_told()}")
+        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is not enqueued. {_waiting_calls()}")
     return found[-1]
 
 
 def refute_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> None:
     """Raise ``AssertionError`` if a job of ``task`` waits, with these arguments if any are given."""
     if _matching(task, args, kwargs):
-        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is enqueued. {_told()}")
+        raise AssertionError(f"{_call(task.module_path, args, kwargs)} is enqueued. {_waiting_calls()}")
 
 
 def drain(
@@ -104,7 +104,9 @@ def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..
 def _waiting() -> list[Job]:
     _require_test()
     jobs = {
-        job.id: job for alias in in_process.loco_aliases() for job in queue_for(alias).list(status=READY, limit=MOST)
+        job.id: job
+        for alias in in_process.loco_aliases()
+        for job in queue_for(alias).list(status=READY, limit=MAX_LISTED)
     }
     return [jobs[job_id] for job_id in test_environment.enqueued() if job_id in jobs]
 
@@ -193,7 +195,7 @@ def _call(path: str, args: Any, kwargs: Any) -> str:
     return f"{path}({', '.join(given)})"
 
 
-def _told() -> str:
+def _waiting_calls() -> str:
     calls = [_call(result.task.module_path, result.args, result.kwargs) for result in all_enqueued()]
     return f"What waits: {', '.join(calls)}." if calls else "No job waits."
 

@@ -21,7 +21,7 @@ from .fetcher import Fetcher
 from .maintenance.heartbeat import MARGIN, Heartbeat
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.listener import Waker
-from .maintenance.periodic_thread import Role
+from .maintenance.queue_thread import QueueThread
 from .maintenance.reaper import Upkeep
 from .maintenance.registration import Registration
 from .outcome_inbox import Finished
@@ -127,11 +127,11 @@ class Worker(Component):
             courtesy=self._courtesy,
             others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
         )
-        self._roles: tuple[Role, ...] = (self._heartbeat, upkeep)
+        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, upkeep)
         if not is_isolated:
-            self._roles += (Waker(queue, self._fetcher.hungry, finished.bell),)
+            self._helpers += (Waker(queue, self._fetcher.hungry, finished.bell),)
         if self._isolation:
-            self._roles += (self._isolation,)
+            self._helpers += (self._isolation,)
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
@@ -141,8 +141,8 @@ class Worker(Component):
                 return
             self._started = True
         self._courtesy.listen()
-        for role in self._roles:
-            role.start()
+        for thread in self._helpers:
+            thread.start()
         self._loop.start()
 
     def warm_up(self) -> None:
@@ -190,13 +190,13 @@ class Worker(Component):
         self._loop.join(None if timeout is None else timeout)
         if self._loop.is_alive():
             return False
-        parts: Sequence[Role | ThreadPool | EventLoopPool] = (*self._roles, self._threads, self._event_loop)
+        parts: Sequence[QueueThread | ThreadPool | EventLoopPool] = (*self._helpers, self._threads, self._event_loop)
         return all([part.join(max(0.0, until - time.monotonic())) for part in parts])
 
     @property
     def is_alive(self) -> bool:
         """Whether all its threads do their work: not before ``start``, and not after the end."""
-        return self._loop.is_alive() and all(role.is_alive for role in self._roles)
+        return self._loop.is_alive() and all(thread.is_alive for thread in self._helpers)
 
     def health(self) -> dict[str, Any]:
         """Return what tells progress.
@@ -267,8 +267,8 @@ class Worker(Component):
             if self._isolation:
                 self._isolation.wind_down()
         finally:
-            for role in self._roles:
-                role.end()
+            for thread in self._helpers:
+                thread.end()
 
 
 def _info(claim: Claim, lease: float) -> WorkerInfo:

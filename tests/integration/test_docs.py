@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from django.core.management import load_command_class
 
-from django_loco import checks, exceptions, scheduler
+from django_loco import _MOVED, checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.sources.python_api import Options, ZonedOptions
 
+#: A logger, and former paths of modules.
+NO_MODULES = {"django_loco.supervisor", *_MOVED}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
@@ -70,6 +72,21 @@ def test_python_compiles_and_imports_what_there_is(code: str) -> None:
             for name in node.names:
                 if not hasattr(module, name.name):
                     importlib.import_module(f"{node.module}.{name.name}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_lead_to_what_there_is(page: Path) -> None:
+    for path in set(re.findall(r"(?<![\w./])django_loco(?:\.[A-Za-z_]+)+", page.read_text())):
+        assert _exists(path) or path in NO_MODULES, f"{name_of(page)} names {path}"
+
+
+def _exists(path: str) -> bool:
+    try:
+        importlib.import_module(path)
+    except ModuleNotFoundError:
+        module, _, name = path.rpartition(".")
+        return bool(module) and _exists(module) and hasattr(importlib.import_module(module), name)
+    return True
 
 
 @pytest.mark.parametrize("code", blocks("python"))

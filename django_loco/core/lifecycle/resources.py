@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, TypeVar
 
 from ...log.safe import get_logger
-from ..bounded_calls import call
+from ..threads.bounded_calls import call
 
 #: Seconds that a child process has between SIGTERM and SIGKILL.
 KILL_AFTER = 2.0

@@ -36,7 +36,7 @@ class IsolatedWorker:
     @property
     def key(self) -> str:
         """What its worker's id ends in."""
-        return self._child.place.key
+        return self._child.key
 
     @property
     def pid(self) -> int:
@@ -46,8 +46,7 @@ class IsolatedWorker:
     @property
     def has_come_up(self) -> bool:
         """Whether its worker has started."""
-        self._child.hear()
-        return self._child.is_ready
+        return self._child.hear().is_ready
 
     def poll(self) -> int | None:
         """Return its exit code (``-n``: signal ``n``); ``None`` while it runs."""

@@ -36,7 +36,8 @@ from typing import Any
 
 from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN, FORCED, TAIL, remember
-from ..autoreload import ENOUGH, KILLED, RELOAD, FileWatch
+from ..autoreload import KILLED, RELOAD, FileWatch
+from ..signals.escalation import Level
 from ..signals.listener import Signals
 from ..stack_dump import log_stacks
 from ..systemd import Notifier
@@ -48,7 +49,7 @@ from .slot import END, Seat
 #: The signals that the parent listens to beside those that ask for its end.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Processes:
@@ -251,7 +252,7 @@ class Processes:
 
     def _tell_to_end(self, child: Child, name: str) -> None:
         child.ends += 1
-        if self._signals >= ENOUGH:
+        if self._signals >= Level.KILL:
             self._kill(child)
         elif not child.is_loaded:  # nothing can be lost
             child.is_expendable = True

@@ -24,7 +24,7 @@ REMEMBERED = 5
 #: What ends a process that gets no more signals than this.
 END = "SIGTERM"
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Seat:
@@ -92,7 +92,7 @@ class Seat:
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
-            self._dead = (*self._dead, child.place.key)[-REMEMBERED:]
+            self._dead = (*self._dead, child.key)[-REMEMBERED:]
             if child is not self.leaving:  # what its successor makes of it is another story
                 if self._clock() - child.began > SETTLED:
                     self._backoff.succeeded()

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import math
 import selectors
-import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -26,6 +23,7 @@ from typing import Any
 from redis import exceptions
 
 from ...core.job import Job
+from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..base import Claim
 from .client import TIMEOUT
@@ -112,17 +110,14 @@ class RedisWaiter:
         self._node: Any = None
         self._connection: Any = None
         self._client_id: int | None = None
-        self._ear, self._mouth = socket.socketpair()
-        for end in (self._ear, self._mouth):
-            end.setblocking(False)
-            weakref.finalize(self, end.close)
+        self._wakeup = Wakeup()
 
     def wait(self, deadline: float, due: Callable[[], float]) -> bool:
         """Block until a bell rings; return whether one did. Ends at the latest at the ``deadline`` or what is ``due``.
 
         Both are times of ``time.monotonic()``. Raises what redis-py raises.
         """
-        while INTERRUPT not in self._heard() and time.monotonic() < min(deadline, due()):
+        while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, due()):
             self._ask(tuple(self._ears()), deadline - time.monotonic())
             said = self._listen(deadline + TIMEOUT, due)
             if INTERRUPT in said:
@@ -137,11 +132,11 @@ class RedisWaiter:
 
     def interrupt(self) -> None:
         """End the present ``wait`` at once, or else the next one."""
-        self._say(INTERRUPT)
+        self._wakeup.wake(INTERRUPT)
 
     def change(self) -> None:
         """Let a ``wait`` under way heed new ears or a new end."""
-        self._say(CHANGE)
+        self._wakeup.wake(CHANGE)
 
     def close(self) -> None:
         """Let go of the connection; the next ``wait`` gets a new one."""
@@ -177,10 +172,10 @@ class RedisWaiter:
             raise exceptions.ConnectionError("The connection was closed.")
         with selectors.DefaultSelector() as selector:
             selector.register(there, selectors.EVENT_READ)
-            selector.register(self._ear, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
             while (seconds := min(deadline, due()) - time.monotonic()) > 0:  # what is due may be put off meanwhile
                 if selector.select(seconds):
-                    return self._heard()
+                    return self._wakeup.drain()
         if time.monotonic() >= deadline:
             raise exceptions.TimeoutError("Timeout reading from socket")
         return b""
@@ -188,15 +183,6 @@ class RedisWaiter:
     def _answer(self) -> Any:
         """Return the bell that rang and its mark, or ``None``."""
         return None if self._connection is None else self._connection.read_response(disable_decoding=True)
-
-    def _heard(self) -> bytes:
-        with suppress(BlockingIOError):
-            return self._ear.recv(4096)
-        return b""
-
-    def _say(self, what: bytes) -> None:
-        with suppress(BlockingIOError):  # full of what nobody has listened to
-            self._mouth.send(what)
 
     def _unblock(self) -> None:
         """End the pop that is under way now. The server by itself is up to 100 ms late."""

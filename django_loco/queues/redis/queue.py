@@ -51,16 +51,16 @@ from ..base import Claim, Queue, status_of
 from ..unreadable import log, outcomes_of, split
 from .check import check
 from .codec import (
+    choice_payload,
+    claim_payload,
     ids_of,
+    job_payload,
     jobs_of,
     lines,
     micros_in,
     moment_of,
+    outcome_payload,
     start_of_series,
-    told_of_choice,
-    told_of_claim,
-    told_of_job,
-    told_of_outcome,
     words_of,
 )
 from .listener import Hunger, RedisWaiter, bells_for, ears_for
@@ -124,7 +124,7 @@ class RedisQueue(Queue):
         if not jobs:
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
-        told = lines(chain.from_iterable(map(told_of_job, jobs)))
+        told = lines(chain.from_iterable(map(job_payload, jobs)))
         refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
@@ -166,7 +166,7 @@ class RedisQueue(Queue):
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
-        *asked, _ = told_of_choice(replace(claim, suspects=True))
+        *asked, _ = choice_payload(replace(claim, suspects=True))
         return int(self.server.run(SUSPECTS, asked))
 
     def get(self, job_id: str) -> Job | None:
@@ -249,8 +249,8 @@ class RedisQueue(Queue):
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
     ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
-        told = lines(chain.from_iterable(map(told_of_outcome, outcomes)))
-        claimed = self._told_of_claim(claim) if claim else ()
+        told = lines(chain.from_iterable(map(outcome_payload, outcomes)))
+        claimed = self._claim_payload(claim) if claim else ()
         # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(bells_for(ready)))
@@ -267,10 +267,10 @@ class RedisQueue(Queue):
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
         return ids_of(refused), jobs
 
-    def _told_of_claim(self, claim: Claim) -> tuple[Any, ...]:
+    def _claim_payload(self, claim: Claim) -> tuple[Any, ...]:
         # Until it is answered, a fetch is the same fetch, however often it is tried.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
-        return told_of_claim(claim, self._local.nonce)
+        return claim_payload(claim, self._local.nonce)
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
         coroutines = sum(job.is_async for job in jobs)

@@ -32,8 +32,8 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
-from ...core.bounded_calls import Calls
 from ...core.lifecycle.resources import closers
+from ...core.threads.bounded_calls import Calls
 from ...shutdown import CLOSE, FORCED
 from .worker import Tenant
 

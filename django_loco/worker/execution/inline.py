@@ -65,7 +65,7 @@ def _run(run: Run) -> tuple[Outcome, BaseException | None]:
             raise
 
     outcome = Context().run(execute, run, call)
-    watch.close()
+    watch.end()
     assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
     return outcome, errors[0] if errors else None
 

@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...core.threads import DaemonThread
+from ...core.backoff import LoggedBackoff
+from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from .attempt import Attempt
@@ -37,7 +38,6 @@ _NOTHING = ctypes.py_object()
 
 #: Seconds until the watch looks again at an alarm whose gate was taken.
 _AGAIN = 0.01
-_LONGEST_WAIT = 3600.0  # seconds; far below what an Event can wait
 
 
 class Alarm:
@@ -73,7 +73,7 @@ class Alarm:
             self.disarm()
 
 
-class Watch:
+class Watch(PeriodicThread):
     """The thread that ends sync jobs which take too long. It starts with the first job that has a timeout.
 
     1. ``call`` calls a task under its time limit, in the calling thread.
@@ -88,15 +88,14 @@ class Watch:
         grace: float = GRACE,
     ) -> None:
         """``on_interrupted`` is called in a job's thread after an interruption, which may have struck anywhere."""
+        self._changed = threading.Event()
+        backoff = LoggedBackoff(logger, "The worker", "watch over the timeouts of its jobs", 0.1, 5.0)
+        super().__init__("loco-worker-watch", backoff, wake=self._changed)
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
         self._grace = grace
         self._alarms: set[Alarm] = set()
         self._next = math.inf
-        self._changed = threading.Event()
-        self._closed = False
-        self._starting = threading.Lock()
-        self._thread: DaemonThread | None = None
 
     def call(self, attempt: Attempt) -> Any:
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
@@ -121,45 +120,23 @@ class Watch:
             if alarm.fired:
                 self._on_interrupted()
 
-    def close(self) -> None:
-        """End the thread."""
-        self._closed = True
-        self._changed.set()
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait for the end of the thread; return whether it has come."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return self._thread is None or not self._thread.is_alive()
-
     def _add(self, alarm: Alarm) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
+        if not self.has_started:
+            self.start()
         self._alarms.add(alarm)
         if alarm.due < self._next:
             self._changed.set()
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                thread = DaemonThread(target=self._run, name="loco-worker-watch")
-                thread.start()
-                self._thread = thread
-
-    def _run(self) -> None:
-        while not self._closed:
-            self._changed.wait(self._patience())
-            self._changed.clear()
-            now = time.monotonic()
-            for alarm in self._alarms.copy():
-                if alarm.due <= now:
-                    self._ring(alarm, now)
-
-    def _patience(self) -> float | None:
+    def turn(self) -> float:
+        """Interrupt or report what is due; return the seconds until the next alarm."""
+        now = time.monotonic()
+        for alarm in self._alarms.copy():
+            if alarm.due <= now:
+                self._ring(alarm, now)
         # Infinity first: a thread that adds an alarm while the minimum is being sought must set the event.
         self._next = math.inf
         self._next = min((alarm.due for alarm in self._alarms.copy()), default=math.inf)
-        return None if self._next == math.inf else min(max(0.0, self._next - time.monotonic()), _LONGEST_WAIT)
+        return self._next - time.monotonic()
 
     def _ring(self, alarm: Alarm, now: float) -> None:
         if not alarm.gate.acquire(blocking=False):

@@ -11,7 +11,7 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
 from ..claimed_job import Run
-from .periodic_thread import Role
+from .queue_thread import QueueThread
 from .registration import Registration
 
 logger = get_logger("django_loco.worker")
@@ -23,7 +23,7 @@ MARGIN = 0.9
 RENEW_BATCH = 1_000
 
 
-class Heartbeat(Role):
+class Heartbeat(QueueThread):
     """Renews the claims on all jobs that the worker holds, three times per lease.
 
     A job whose claim turns out to be somebody else's by now is told so (``context.stopping``); nobody can end it. The
@@ -98,8 +98,12 @@ class Heartbeat(Role):
         now = self._clock()
         return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
 
-    def failed(self, error: BaseException) -> None:  # noqa: ARG002
-        """Give up the claims that must have run out."""
+    def failed(self, error: BaseException) -> float:
+        """Give up the claims that must have run out, and return the seconds until the next turn."""
+        self._give_up_expired()
+        return super().failed(error)
+
+    def _give_up_expired(self) -> None:
         expired = self._clock() - MARGIN * self._lease
         doubtful = [
             run for run in self._held.copy().values() if max(self.last_beat, run.fetched_at, run.renewed_at) < expired

@@ -23,7 +23,7 @@ from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
 from ..deadline import Ending
 from .batch_size import BatchSize
-from .periodic_thread import Role
+from .queue_thread import QueueThread
 from .reaper import free, held_by
 
 logger = get_logger("django_loco.worker")
@@ -66,7 +66,7 @@ class Isolated(Protocol):
         """End it on the spot."""
 
 
-class Isolation(Role):
+class Isolation(QueueThread):
     """The isolated workers that one worker has started.
 
     1. ``turn`` looks for suspects. If some wait, and nobody has taken any since the last look, it starts an isolated

@@ -7,13 +7,13 @@ import threading
 from typing import ClassVar
 
 from ...queues import Queue
-from .periodic_thread import Role
+from .queue_thread import QueueThread
 
 #: Seconds that one wait for the queue lasts at most: no blocking call is without end.
 WAIT = 1.0
 
 
-class Waker(Role):
+class Waker(QueueThread):
     """Waits for the queue while the fetcher wants more jobs than it has, and rings its bell when some have come.
 
     While the pools are full there is nothing to be woken for; the queue is not even asked.

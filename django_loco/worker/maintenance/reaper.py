@@ -25,7 +25,7 @@ from ..execution.connections import tidy
 from ..execution.executor import announce, label
 from .batch_size import BatchSize
 from .clocks import ClockWatch
-from .periodic_thread import Role
+from .queue_thread import QueueThread
 from .registration import report_dead
 from .unanswered import Unanswered
 
@@ -39,7 +39,7 @@ NAMED = 10
 RUNNING_BATCH = 10_000
 
 
-class Upkeep(Role):
+class Upkeep(QueueThread):
     """Frees the jobs of dead workers ten times per lease, and deletes old results once a minute.
 
     Apart from the heartbeat, so that neither delays the other: a long deletion must not cost the worker its claims.

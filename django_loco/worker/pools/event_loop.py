@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from contextvars import Context
@@ -17,6 +16,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
 from ...core.job import Outcome
 from ...core.threads import DaemonThread
+from ...core.threads.stacks import stack_of_task
 from ...exceptions import JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
@@ -214,7 +214,7 @@ class EventLoopPool:
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
         error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
-        error.add_note(f"When it was given up, it was at:\n{stack_of(task)}")
+        error.add_note(f"When it was given up, it was at:\n{stack_of_task(task)}")
         lane = self._lanes.take()
         lane.submit(partial(self._report_stuck, attempt, error))
         self._lanes.give_back(lane)
@@ -236,16 +236,6 @@ def _begun(attempt: Attempt) -> Awaitable[Any]:
         return attempt.begin()  # type: ignore[no-any-return]
     # Sync on the loop: the code has changed since the job was enqueued.
     return sync_to_async(attempt.call)()
-
-
-def stack_of(task: asyncio.Task[None]) -> str:
-    """Return where ``task`` is waiting, in the form of a traceback, down to the innermost coroutine."""
-    lines: list[str] = []
-    awaited: Any = task.get_coro()
-    while (frame := getattr(awaited, "cr_frame", None)) is not None:
-        lines += traceback.format_stack(frame, limit=1)
-        awaited = awaited.cr_await
-    return "".join(lines)
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:

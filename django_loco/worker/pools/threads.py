@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
@@ -13,6 +11,7 @@ from queue import Empty, SimpleQueue
 
 from ...core.job import Outcome
 from ...core.threads import DaemonThread
+from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import Run
@@ -97,7 +96,7 @@ class ThreadPool:
         """End each thread after the job it is in, if any."""
         self._closed.set()
         self._inbox.put(None)
-        self._watch.close()
+        self._watch.end()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""
@@ -193,7 +192,7 @@ class ThreadPool:
             return
         attempt.run.thread = threading.current_thread()  # its thread may come back, and then the run would have none
         thread.given_up = True
-        report = partial(self._report_stuck, attempt, stack_of(thread))
+        report = partial(self._report_stuck, attempt, stack_of_thread(thread.ident))
         try:
             with self._lock:
                 self._threads.remove(thread)
@@ -260,9 +259,3 @@ class JobThread(DaemonThread):
                 run.thread = None
             if self._rests:
                 self._pool.rest(time.thread_time() - begun)
-
-
-def stack_of(thread: DaemonThread) -> str:
-    """Return where ``thread`` is now, in the form of a traceback."""
-    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
-    return "".join(traceback.format_stack(frame))

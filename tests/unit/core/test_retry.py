@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_loco.core.retry import MAX_DELAY, Policy, exponential
+from django_loco.core.retry import MAX_DELAY_SECONDS, Policy, exponential
 
 
 def linear(exception, result):
@@ -11,7 +11,7 @@ def linear(exception, result):
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_the_default_back_off_doubles_up_to_an_hour_give_or_take_a_quarter(attempt, luck):
-    plain = min(MAX_DELAY, 2.0 ** min(attempt, 32))
+    plain = min(MAX_DELAY_SECONDS, 2.0 ** min(attempt, 32))
     assert 0.75 * plain <= exponential(attempt, lambda: luck) <= 1.25 * plain
 
 

@@ -59,12 +59,12 @@ def begun():
 
 def test_a_test_begins_once(begun):
     for _ in range(3):
-        test_environment.notice()
+        test_environment.refresh()
     assert len(begun) <= 1
 
 
 def test_each_test_case_is_a_test(begun):
-    test_environment.notice()
+    test_environment.refresh()
     before = len(begun)
     for _ in range(2):
         SimpleTestCase._pre_setup()
@@ -72,16 +72,16 @@ def test_each_test_case_is_a_test(begun):
 
 
 def test_so_is_the_next_name_in_pytest(begun, monkeypatch):
-    test_environment.notice()
+    test_environment.refresh()
     before = len(begun)
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (setup)")
-    test_environment.notice()
+    test_environment.refresh()
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "another (call)")
-    test_environment.notice()
+    test_environment.refresh()
     assert begun[before:] == [True]
 
 
 def test_and_the_end_of_the_environment(begun, outside):
-    test_environment.notice()
+    test_environment.refresh()
     assert begun[-1:] == [False]
     assert test_environment.enqueued() == []

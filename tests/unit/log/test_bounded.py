@@ -34,7 +34,7 @@ class Gate(logging.Handler):
 
 @pytest.fixture
 def deliveries(monkeypatch) -> Deliveries:
-    deliveries = Deliveries(patience=0.05, most=3)
+    deliveries = Deliveries(timeout=0.05, limit=3)
     monkeypatch.setattr(bounded_log, "_deliveries", deliveries)
     return deliveries
 

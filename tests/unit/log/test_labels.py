@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from django_loco.core.bounded_calls import Calls
 from django_loco.core.compat import TASKS_LOGGER
+from django_loco.core.threads.bounded_calls import Calls
 from django_loco.log import labels as log
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from django_loco.log import streams
-from django_loco.log.streams import KEPT, NonBlockingStream, nonblocking
+from django_loco.log.streams import MAX_KEPT_BYTES, NonBlockingStream, nonblocking
 
 from ..worker.support import wait_until
 
@@ -36,7 +36,7 @@ class Ends:
             text += os.read(self.reader, 1 << 16)
         return text.decode().splitlines()
 
-    def fill(self, size: int = KEPT) -> int:
+    def fill(self, size: int = MAX_KEPT_BYTES) -> int:
         """Write numbered lines of ``size`` bytes in all; return how many."""
         count = size // 100
         for number in range(count):
@@ -59,7 +59,7 @@ def test_what_is_written_arrives(ends):
 
 
 def test_what_is_not_read_at_once_arrives_later_and_in_order(ends):
-    count = ends.fill(KEPT)
+    count = ends.fill(MAX_KEPT_BYTES)
     ends.stream.write("last\n")
     found = ends.read(count + 1)
     assert [int(line) for line in found[:-1]] == list(range(count))
@@ -68,7 +68,7 @@ def test_what_is_not_read_at_once_arrives_later_and_in_order(ends):
 
 
 def test_what_is_too_much_is_dropped_and_counted(ends, caplog):
-    count = ends.fill(3 * KEPT)
+    count = ends.fill(3 * MAX_KEPT_BYTES)
     dropped = ends.stream.dropped
     assert 0 < dropped < count
     assert len(ends.read(count - dropped)) == count - dropped
@@ -81,9 +81,9 @@ def test_it_is_blocked_when_nobody_has_read_for_a_moment(ends, monkeypatch):
     assert not ends.stream.is_blocked
     ends.fill()
     assert not ends.stream.is_blocked
-    monkeypatch.setattr(streams, "MOMENT", 0)
+    monkeypatch.setattr(streams, "BLOCKED_AFTER_SECONDS", 0)
     assert ends.stream.is_blocked
-    ends.read(KEPT // 100)
+    ends.read(MAX_KEPT_BYTES // 100)
     wait_until(lambda: not ends.stream.is_blocked)
 
 
@@ -94,7 +94,7 @@ def test_a_pipe_that_others_have_filled_is_blocked_too(monkeypatch):
     with pytest.raises(BlockingIOError):
         while True:
             os.write(ends.file.fileno(), b"x" * 4096)
-    monkeypatch.setattr(streams, "MOMENT", -1)
+    monkeypatch.setattr(streams, "BLOCKED_AFTER_SECONDS", -1)
     assert ends.stream.is_blocked
     ends.file.close()
     os.close(ends.reader)

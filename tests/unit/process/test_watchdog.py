@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from django_loco.process.watchdog import Pulse
+from django_loco.process.watchdog import Watchdog
 
 SECONDS = 10.0
 
@@ -17,8 +17,8 @@ def test_signs_of_life_stop_with_progress(caplog):
         looks.release()
         return well.is_set()
 
-    pulse = Pulse(0.001, is_well, signs.release)
-    pulse.start()
+    watchdog = Watchdog(0.001, is_well, signs.release)
+    watchdog.start()
     assert signs.acquire(timeout=SECONDS)
     well.clear()
     for _ in range(5):  # the first of these may have begun before
@@ -28,13 +28,13 @@ def test_signs_of_life_stop_with_progress(caplog):
     for _ in range(20):
         assert looks.acquire(timeout=SECONDS)
     assert not signs.acquire(blocking=False)
-    assert caplog.text.count("There is no progress here any more") == 1
+    assert caplog.text.count("No progress; the supervisor may kill") == 1
     well.set()
     assert signs.acquire(timeout=SECONDS)
-    pulse.stop()
+    watchdog.end()
 
 
 def test_without_anybody_to_tell_there_is_no_thread():
     before = threading.active_count()
-    Pulse(0, lambda: True, lambda: None).start()
+    Watchdog(0, lambda: True, lambda: None).start()
     assert threading.active_count() == before

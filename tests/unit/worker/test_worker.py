@@ -201,7 +201,7 @@ def test_a_bug_in_the_loop_is_death_and_says_so(queue, start, caplog, monkeypatc
     assert not worker.is_alive
     assert worker.health()["alive"] is False
     assert "The worker has died" in caplog.text
-    assert not any(role.is_alive for role in worker._roles)  # nobody renews what nobody finishes
+    assert not any(thread.is_alive for thread in worker._helpers)  # nobody renews what nobody finishes
 
 
 def test_a_dead_helper_is_death_too(queue, start):

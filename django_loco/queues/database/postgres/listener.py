@@ -12,12 +12,9 @@ itself, at the latest after a second.
 from __future__ import annotations
 
 import selectors
-import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2s
 from typing import Any
 
@@ -25,6 +22,7 @@ import psycopg
 from django.db import connections
 from psycopg.sql import SQL, Identifier
 
+from ....core.wakeup import Wakeup
 from ....log.safe import get_logger
 from ...listener import Waiter
 from .timeouts import watched, with_limit
@@ -93,10 +91,7 @@ class PostgresWaiter(Waiter):
         """When the server last said something."""
         self._ends: list[float] = []
         """When the windows end of which we know, by ``time.monotonic()``."""
-        self._ear, self._mouth = socket.socketpair()
-        self._mouth.setblocking(False)
-        for end in (self._ear, self._mouth):
-            weakref.finalize(self, end.close)
+        self._wakeup = Wakeup()
 
     def wait(self, timeout: float) -> bool:
         """Block until a notification comes or the window of the last one ends."""
@@ -126,8 +121,7 @@ class PostgresWaiter(Waiter):
 
     def interrupt(self) -> None:
         """Make the socket readable."""
-        with suppress(BlockingIOError):  # full of interrupts that nobody has waited for since
-            self._mouth.send(b"!")
+        self._wakeup.wake()
 
     def close(self) -> None:
         """Close the connection."""
@@ -146,13 +140,13 @@ class PostgresWaiter(Waiter):
         """Sleep until there is something to look at; return whether it is an interrupt."""
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
-            selector.register(self._ear, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
             seconds = min([deadline, *self._ends]) - time.monotonic()
             ready = [key.fileobj for key, _ in selector.select(max(0.0, seconds))]
         if connection in ready:
             connection.pgconn.consume_input()
             self._heard_at = time.monotonic()
-        return self._ear in ready and bool(self._ear.recv(4096))
+        return self._wakeup in ready and bool(self._wakeup.drain())
 
     def _has_news(self, connection: psycopg.Connection[Any]) -> bool:
         known = self._ends

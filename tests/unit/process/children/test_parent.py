@@ -22,7 +22,7 @@ class Child:
     """A process that does nothing but note what it is told."""
 
     def __init__(self, place: Place, pid: int, now: float) -> None:
-        self.place, self.pid = place, pid
+        self.place, self.key, self.pid = place, place.key, pid
         self.began = self.heard = now
         self.is_loaded = self.is_up = self.is_ready = self.is_silent = self.is_expendable = False
         self.kill_at = math.inf

@@ -12,10 +12,10 @@ import pytest
 from django.test import override_settings
 
 from django_loco.assembly.supervisor import Part, Supervisor
-from django_loco.core.bounded_calls import Calls
 from django_loco.core.compat import task_enqueued, task_finished, task_started
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
+from django_loco.core.threads.bounded_calls import Calls
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler

@@ -49,13 +49,13 @@ def stuck() -> list[Alarm]:
 def watch(stuck: list[Alarm]) -> Iterator[Watch]:
     watch = Watch(stuck.append, grace=0.1)
     yield watch
-    watch.close()
+    watch.end()
     assert watch.join(5)
 
 
 def test_no_limit_no_thread(watch):
     assert watch.call(call_of(None, lambda: 17)) == 17
-    assert watch._thread is None
+    assert not watch.has_started
 
 
 def test_in_time(watch):
@@ -196,7 +196,7 @@ def test_an_error_in_the_report_does_not_end_the_watch(caplog):
     thread.join()
     with pytest.raises(JobTimeout):
         watch.call(call_of(0.01, spin))
-    watch.close()
+    watch.end()
     assert watch.join(5)
 
 
@@ -208,7 +208,7 @@ def test_after_an_interruption_and_only_then_connections_are_dropped(stuck):
     with pytest.raises(JobTimeout):
         watch.call(call_of(0.02, spin))
     assert interrupted == [threading.get_ident()]
-    watch.close()
+    watch.end()
 
 
 def test_an_exception_that_strikes_the_disarming_itself(watch, monkeypatch):
@@ -256,7 +256,7 @@ def test_thousands_of_jobs_that_end_just_then(stuck, nimble, count):
     for thread in threads:
         thread.join(50)
         assert not thread.is_alive()
-    watch.close()
+    watch.end()
     assert set(results) == {"done", "interrupted"}
     assert results.total() == 2100 // count * count
     assert stuck == []
@@ -289,6 +289,6 @@ def test_being_given_up_races_with_the_return(nimble):
         with contextlib.suppress(JobTimeout):
             watch.call(call_of(0.001, job))
         settled.update([False])
-    watch.close()
+    watch.end()
     assert settled[False] == 400
     assert 0 < settled[True] <= 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.worker.maintenance.periodic_thread import Role
+from django_loco.worker.maintenance.queue_thread import QueueThread
 
 from ..support import Clock, TroubledQueue, wait_until
 
@@ -19,7 +19,7 @@ def clock() -> Clock:
     return Clock()
 
 
-class Counting(Role):
+class Counting(QueueThread):
     name = "counting"
     duty = "count"
 
@@ -35,28 +35,28 @@ class Counting(Role):
         return 0.001
 
 
-def test_a_role_takes_turn_after_turn(queue):
-    role = Counting(queue)
-    assert role.join(0)
-    role.start()
-    wait_until(lambda: role.turns > 3)
-    assert role.is_alive
-    role.end()
-    assert role.join(5)
+def test_it_takes_turn_after_turn(queue):
+    thread = Counting(queue)
+    assert thread.join(0)
+    thread.start()
+    wait_until(lambda: thread.turns > 3)
+    assert thread.is_alive
+    thread.end()
+    assert thread.join(5)
     assert queue.closed.is_set()
 
 
 def test_no_error_ends_it(queue, caplog):
-    role = Counting(queue)
-    role.trouble = ZeroDivisionError("oops")
-    role.start()
-    wait_until(lambda: role.turns >= 3)
-    assert role.is_alive
-    role.trouble = None
-    before = role.turns
-    wait_until(lambda: role.turns > before + 3)
-    role.end()
-    assert role.join(5)
+    thread = Counting(queue)
+    thread.trouble = ZeroDivisionError("oops")
+    thread.start()
+    wait_until(lambda: thread.turns >= 3)
+    assert thread.is_alive
+    thread.trouble = None
+    before = thread.turns
+    wait_until(lambda: thread.turns > before + 3)
+    thread.end()
+    assert thread.join(5)
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "The worker cannot count for now: oops"
     ]

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connections
 
-from ..log.bounded import get_bounded_logger
-from .threads import DaemonThread
+from ...log.bounded import get_bounded_logger
+from . import DaemonThread
 
 logger = get_bounded_logger("django_loco.shutdown")
 

@@ -1,0 +1,33 @@
+"""The stacks of threads and of asyncio tasks, as text like that of a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+
+def stack_of_thread(ident: int | None) -> str:
+    """Return the stack of the thread with that ``ident``; empty if it does not run."""
+    frame = sys._current_frames().get(ident or 0)  # noqa: SLF001 - public for this purpose, says its documentation
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+def stack_of_task(task: asyncio.Task[Any]) -> str:
+    """Return the stack of a task, down to the innermost coroutine that it awaits."""
+    return "".join(line for frame in _frames(task.get_coro()) for line in traceback.format_stack(frame, limit=1))
+
+
+def _frames(awaited: Any) -> Iterator[FrameType]:
+    """Yield the frame of a coroutine, of what it awaits, of what that awaits and so on."""
+    while awaited is not None:
+        frame = next((f for name in ("cr_frame", "gi_frame", "ag_frame") if (f := getattr(awaited, name, None))), None)
+        if frame is None:
+            return
+        yield frame
+        awaited = next(
+            (a for name in ("cr_await", "gi_yieldfrom", "ag_await") if (a := getattr(awaited, name, None))), None
+        )

@@ -1,0 +1,37 @@
+"""The base class of the worker's helper threads, each of which asks the queue something again and again."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...core.threads.periodic_thread import PeriodicThread
+from ...queues import Queue
+from ...queues.timeouts import limit
+from ..backoff import QueueBackoff
+
+
+class QueueThread(PeriodicThread):
+    """A periodic thread with one duty, which no trouble with the queue ends.
+
+    A turn that raises is logged once per outage, and tried again with growing delays and a new connection.
+    """
+
+    backoff: QueueBackoff
+
+    name: ClassVar[str]
+    """The name of the thread, after ``loco-worker-``."""
+
+    duty: ClassVar[str]
+    """Completes "The worker cannot": ``"renew its claims"``."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__(f"loco-worker-{self.name}", QueueBackoff(self.duty, queue), component="worker")
+        self.queue = queue
+
+    def run(self) -> None:
+        """Take turns until ``end``, and close the connection to the queue."""
+        limit()
+        try:
+            super().run()
+        finally:
+            self.backoff.close_connection()
