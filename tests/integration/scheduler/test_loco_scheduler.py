@@ -34,6 +34,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(default, "_entries", made._entries)
     monkeypatch.setattr(default, "_problems", made._problems)
     monkeypatch.setattr(schedules, "utcnow", lambda: NOW)
+    monkeypatch.setattr("django_loco.scheduler.api.upcoming.utcnow", lambda: NOW)
     monkeypatch.setattr("django_loco.scheduler.registry.utcnow", lambda: NOW)
     made._strict = False
     return made
