@@ -15,6 +15,7 @@ from .checks import (
     check_commands,
     check_components,
     check_deployment,
+    check_migrations,
     check_queues,
     check_schedules,
     check_settings,
@@ -27,6 +28,7 @@ from .process import embedded as hosted
 from .queues.database.sqlite import dialect as sqlite
 from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
+from .tasks.setting import require_backends
 
 
 class LocoConfig(AppConfig):
@@ -37,7 +39,11 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs."""
+        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs.
+
+        Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
+        """
+        require_backends()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         hosted.furnish_by(beside.furnish)
@@ -57,6 +63,6 @@ class LocoConfig(AppConfig):
             check_commands,
         ):
             checks.register(check, "loco")
-        for check in (check_stored_schedules, check_waiting_jobs):
+        for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(check, "loco", checks.Tags.database)
         checks.register(check_deployment, "loco", deploy=True)

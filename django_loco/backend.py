@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from .conf import did_you_mean, loco_settings, worker_mode
 from .core import test_environment
-from .core.compat import BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
+from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
 from .core.serialization import encode_call
@@ -73,6 +73,13 @@ class LocoBackend(BaseTaskBackend):
     supports_get_result = True
     supports_priority = True
 
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        """Take ``QUEUES`` that is no list for what it must mean, so that tasks can be imported and the checks run."""
+        names = params.get("QUEUES", [DEFAULT_TASK_QUEUE_NAME])
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            names = [names]
+        super().__init__(alias, {**params, "QUEUES": [name for name in names if isinstance(name, str)]})
+
     def validate_task(self, task: Task[..., Any]) -> None:
         """Check what Django checks, and that every store takes the task's values. Raises ``InvalidTask``."""
         validate_task(task)
@@ -80,7 +87,7 @@ class LocoBackend(BaseTaskBackend):
             names = sorted(self.queues)
             raise InvalidTask(
                 f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} Add it to "
-                f"TASKS[{self.alias!r}]['QUEUES'], which must be a list, or use one that is there."
+                f"TASKS[{self.alias!r}]['QUEUES'], or use one that is there."
             )
         super().validate_task(task)
         if "." in task.func.__qualname__:
@@ -105,7 +112,7 @@ class LocoBackend(BaseTaskBackend):
             require_batch_size([job.arguments for job in jobs])
         if not jobs:
             return []
-        if worker_mode(self.options) == "ForegroundBlocking":
+        if worker_mode(self.alias, self.options) == "ForegroundBlocking":
             return self._run(task, jobs)
         results = [result_of(job, task) for job in jobs]
         with _hint("enqueue"):
@@ -130,7 +137,7 @@ class LocoBackend(BaseTaskBackend):
         jobs = [
             replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
         ]
-        if worker_mode(self.options) == "ForegroundBlocking":
+        if worker_mode(self.alias, self.options) == "ForegroundBlocking":
             with unlimited():  # a scheduler's patience is not that of the project's code
                 ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
             return [result_of(end[0], tick.task) if end else None for tick, end in zip(ticks, ended, strict=True)]
@@ -231,7 +238,7 @@ class LocoBackend(BaseTaskBackend):
 
     def _add(self, jobs: list[Job]) -> set[str]:
         """Return the ids of those that the queue had not seen."""
-        if worker_mode(self.options) == "BackgroundAsync":
+        if worker_mode(self.alias, self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
         stored = [job.id for job in self.queue.enqueue(sign(jobs))]

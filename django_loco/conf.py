@@ -117,6 +117,11 @@ def _count(value: Any) -> bool:
     return is_whole(value, 0)
 
 
+def _lease(value: Any) -> bool:
+    """A shorter one may run out before a healthy worker has come round to renew it."""
+    return is_seconds(value) and value >= 1
+
+
 def _names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
 
@@ -126,7 +131,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "ASYNC_WORKERS": (_count, "a whole number of coroutines, 0 or more"),
     "ISOLATED_WORKERS": (is_whole, "a whole number of processes, 1 or more"),
     "SHUTDOWN_TIMEOUT": (is_seconds, SECONDS_REQUIREMENT),
-    "LEASE": (is_seconds, SECONDS_REQUIREMENT),
+    "LEASE": (_lease, "a number of seconds, 1 or more, a hundred years at most"),
     "MAX_ATTEMPTS": (is_whole, WHOLE_REQUIREMENT),
     "RESULT_TTL": (is_seconds, SECONDS_REQUIREMENT),
     "MAX_ARGUMENTS_SIZE": (is_whole, "a whole number of bytes, 1 or more"),
@@ -151,11 +156,16 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or a list of them all."""
+    """Return `` Did you mean 'x'?`` for the nearest of ``known``, or a list of them all, if there are any."""
+    if near := nearest(word, known):
+        return f" Did you mean {near!r}?"
+    return f" Known are: {', '.join(known)}." if known else ""
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Return that of ``known`` which ``word`` may be a misspelling of."""
     near = difflib.get_close_matches(word.upper(), [name.upper() for name in known], n=1, cutoff=0.6)
-    if near:
-        return f" Did you mean {next(name for name in known if name.upper() == near[0])!r}?"
-    return f" Known are: {', '.join(known)}."
+    return next(name for name in known if name.upper() == near[0]) if near else None
 
 
 def problems() -> list[str]:
@@ -222,8 +232,8 @@ def testing() -> Testing | None:
     return loco_settings().TESTING if test_environment.is_on() else None
 
 
-def worker_mode(options: Mapping[str, Any]) -> Mode:
-    """Return the mode of a ``TASKS`` alias: ``OPTIONS["mode"]``, else the setting ``WORKER_MODE``.
+def worker_mode(alias: str, options: Mapping[str, Any]) -> Mode:
+    """Return the mode of a ``TASKS`` alias with these ``OPTIONS``: its ``"mode"``, else the setting ``WORKER_MODE``.
 
     In tests with ``LOCO["TESTING"] = "inline"`` every alias is in ``ForegroundBlocking``.
     """
@@ -231,7 +241,7 @@ def worker_mode(options: Mapping[str, Any]) -> Mode:
         return "ForegroundBlocking"
     mode = options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE))
     if mode not in MODES:
-        source = "OPTIONS['mode']" if "mode" in options else "WORKER_MODE"
+        source = f"TASKS[{alias!r}]['OPTIONS']['mode']" if "mode" in options else "WORKER_MODE"
         raise LocoConfigurationError(f"{source} is {mode!r}.{did_you_mean(str(mode), MODES)}")
     return mode  # type: ignore[no-any-return]
 

@@ -14,11 +14,11 @@ from django.utils.html import format_html
 
 from ..core.job import utcnow
 from ..log.safe import get_logger
-from ..scheduler import actions
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming, upcoming_of
 from ..scheduler.entry import Entry, Problem
 from ..scheduler.sources.database import Pause, pauses
+from ..scheduler.sources.targets import COMMAND, SHELL
 
 logger = get_logger("django_loco.scheduler")
 
@@ -118,7 +118,7 @@ def _source(entry: Entry) -> str:
 
 
 def _target(entry: Entry) -> str:
-    is_ours = entry.task.module_path.startswith(f"{actions.__name__}.")
+    is_ours = entry.task.module_path in (COMMAND, SHELL)
     return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
 
 

@@ -20,6 +20,7 @@ Options = Mapping[str, Any]
 
 #: What ``--worker`` stands for without tags.
 EVERY_JOB = "*"
+LAST_PORT = 2**16 - 1
 #: Flags of ``runserver`` that mean nothing without a server, as they are typed, and their defaults.
 _OF_SERVER = {
     "use_ipv6": ("--ipv6", False),
@@ -59,7 +60,9 @@ def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
     """``--worker 8000`` means the port: ``--worker`` takes a word only where it is one, and no address."""
     worker, address = options["worker"], options["addrport"]
     if worker and address is None and re.match(naiveip_re, worker):
-        return EVERY_JOB, worker
+        worker, address = EVERY_JOB, worker
+    if address and (match := re.match(naiveip_re, address)) and int(match["port"]) > LAST_PORT:
+        raise CommandError(f"There is no port {match['port']}: the last is {LAST_PORT}.")
     return worker, address
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.core.management.base import CommandError
-from django.db import Error, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
 
 from ..component import Component
 from ..conf import did_you_mean, loco_settings, worker_mode
@@ -24,7 +23,7 @@ from ..process.server import Server
 from ..process.stack_dump import log_stacks
 from ..process.systemd import Notifier
 from ..queues import Claim, queue_for
-from ..queues.timeouts import heeding, limited
+from ..queues.database.migrated import is_unmigrated, migrate_command
 from ..scheduler import Scheduler
 from ..shutdown import Shutdown
 from ..worker import Worker, in_process
@@ -34,7 +33,6 @@ from ..worker.pools.request_priority import shorten_turns
 from . import project_components as components
 from .supervisor import Part, Supervisor
 
-APP = "django_loco"
 #: Why a process ends that has run as many jobs, or takes up as much memory, as it may.
 SPENT = "it has done its share"
 
@@ -92,7 +90,7 @@ class Choice:
 
 def mode_of(alias: str) -> str:
     """Return the mode of a ``TASKS`` alias."""
-    return worker_mode(task_backends[alias].options)
+    return worker_mode(alias, task_backends[alias].options)
 
 
 def served(choice: Choice) -> Iterator[str]:
@@ -166,17 +164,12 @@ def queues_of(alias: str, choice: Choice) -> tuple[str, ...] | None:
 def missing_tables(alias: str) -> str | None:
     """Say which migrations are missing for the queue of ``alias``; ``None``: none, or the database is away for now."""
     database = queue_for(alias).database
-    if database is None:
+    if database is None or not is_unmigrated(database):
         return None
-    try:
-        with limited():
-            executor = MigrationExecutor(heeding(connections[database]))
-            targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
-            missing = executor.migration_plan(targets)
-    except Error:
-        return None
-    where = "" if database == "default" else f" --database {database}"
-    return f"Jobs have no table to wait in: run manage.py migrate {APP}{where}." if missing else None
+    return (
+        f"The jobs of TASKS[{alias!r}] are in DATABASES[{database!r}], where migrations of django_loco are missing: "
+        f"run {migrate_command(database)}."
+    )
 
 
 def process_of(

@@ -21,7 +21,7 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
         TaskError,
         TaskResult,
     )
-    from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
+    from django.tasks.exceptions import InvalidTask, InvalidTaskBackend, TaskResultDoesNotExist
     from django.tasks.signals import task_enqueued, task_finished, task_started
 
     TASKS_LOGGER = "django.tasks"
@@ -44,8 +44,9 @@ else:
     from django_tasks.signals import task_enqueued, task_finished, task_started
 
     try:
-        from django_tasks.exceptions import InvalidTask
+        from django_tasks.exceptions import InvalidTask, InvalidTaskBackend
     except ImportError:  # 0.12 and before
+        from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
         from django_tasks.exceptions import InvalidTaskError as InvalidTask
 
     TASKS_LOGGER = "django_tasks"
@@ -58,6 +59,7 @@ __all__ = [
     "TASK_MIN_PRIORITY",
     "BaseTaskBackend",
     "InvalidTask",
+    "InvalidTaskBackend",
     "Task",
     "TaskContext",
     "TaskError",

@@ -36,7 +36,7 @@ def is_name(value: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether ``value`` is a finite number, and not a ``bool``."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def is_whole(value: Any, least: int = 1) -> bool:

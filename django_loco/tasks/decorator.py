@@ -7,7 +7,8 @@ on 5.2). This one does so on every supported version, is typed, and works whiche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, Unpack, overload
@@ -18,6 +19,7 @@ from ..core.compat import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_QUEUE_NAME,
     InvalidTask,
+    InvalidTaskBackend,
     Task,
     TaskContext,
     TaskResult,
@@ -28,6 +30,7 @@ from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, Call
 from ..exceptions import LocoConfigurationError
 from .aliases import register
 from .hints import instead_of_attribute, instead_of_option
+from .setting import fault_of
 
 __all__ = [
     "InvalidTask",
@@ -51,6 +54,10 @@ else:
     # Django's own Task takes no type parameters at run time; the backport's does.
     class _Task(Task, Generic[P, R]):
         __slots__ = ()
+
+
+class WrongBackend(LocoConfigurationError, InvalidTaskBackend):
+    """No backend can be made of the alias in ``TASKS`` that a task names; Django raises an ``InvalidTaskBackend``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +118,17 @@ class LocoTask(_Task[P, R]):
         register(self.module_path, self.aliases or ())
         object.__setattr__(self, "description", self.description or _first_line(self.func.__doc__))
         # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
-        Task.__post_init__(self)
+        with self._backend_required():
+            Task.__post_init__(self)
+
+    @contextmanager
+    def _backend_required(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if fault := fault_of(self.backend, self.module_path):
+                raise WrongBackend(fault) from error
+            raise
 
     def using(self, **options: Unpack[CallOptions]) -> Self:
         """Return a copy of this task with other options; an option that is ``None`` stays as it is.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..conf import did_you_mean
+from ..conf import did_you_mean, nearest
 
 _OPTIONS = {
     "max_retries": "Write max_attempts, which counts the first attempt as well: max_retries=3 is max_attempts=4.",
@@ -23,6 +23,16 @@ _OPTIONS = {
     "acks_late": "Leave it out: a job is acknowledged when it has ended.",
     "ignore_result": "Leave it out: LOCO['RESULT_TTL'] says how long results are kept.",
 }
+#: Keys of other systems' schedules.
+_SCHEDULE_KEYS = {
+    "task": "run",
+    "function": "run",
+    "command": "run",
+    "cron": "schedule",
+    "crontab": "schedule",
+    "interval": "schedule",
+    "when": "schedule",
+}
 #: Methods of other systems' tasks.
 _METHODS = {
     "delay": "enqueue(...)",
@@ -39,6 +49,12 @@ _METHODS = {
 def instead_of_option(name: str, known: Sequence[str]) -> str:
     """Return, with a space before it, what to write instead of the unknown option ``name`` of a task."""
     return f" {_OPTIONS[name]}" if name in _OPTIONS else did_you_mean(name, known)
+
+
+def instead_of_schedule_key(name: str, known: Sequence[str]) -> str:
+    """Return, with a space before it, what to write instead of the unknown key ``name`` of a schedule."""
+    near = nearest(name, (*known, *_SCHEDULE_KEYS))
+    return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, known)
 
 
 def instead_of_attribute(name: str) -> str:

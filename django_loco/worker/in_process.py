@@ -150,7 +150,11 @@ def resume() -> None:
     """Go on with the jobs that an earlier process kept."""
     for alias in loco_aliases():
         folder = spool_folder(alias)
-        if worker_mode(task_backends[alias].options) == "BackgroundAsync" and folder and spool.has_jobs(folder, alias):
+        if (
+            worker_mode(alias, task_backends[alias].options) == "BackgroundAsync"
+            and folder
+            and spool.has_jobs(folder, alias)
+        ):
             ensure_started(alias)
 
 

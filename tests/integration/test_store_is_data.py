@@ -23,7 +23,7 @@ from django_loco.tasks import backoff_function, task
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
 from django_loco.tasks.results import load_task, policy_of, result_of
 from django_loco.tasks.stored_options import restored, stored
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.in_process import worker_for
 from tests.app.tasks import add, fail_twice, ran
@@ -68,7 +68,7 @@ def made(path: str, arguments: str = "[[],{}]", **options) -> Job:
 
 def run(job: Job):
     """Return the outcome of a job as a worker would find it in the store."""
-    outcome = copy_context().run(execute, Run(job))
+    outcome = copy_context().run(execute, ClaimedJob(job))
     assert outcome is not None
     return outcome
 

@@ -28,18 +28,18 @@ async def _ended(result: Any) -> None:
     await result
 
 
-class Calls:
+class BoundedCalls:
     """Makes each call in a daemon thread of its own, so that none can hold up its caller for longer than it likes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._news = threading.Condition()
 
-    def start(self, what: str, function: Callable[..., Any], *arguments: Any) -> Call:
+    def start(self, what: str, function: Callable[..., Any], *arguments: Any) -> BoundedCall:
         """Begin a call. ``what`` names it in the log, should it raise."""
-        return Call(self._news, what, function, *arguments)
+        return BoundedCall(self._news, what, function, *arguments)
 
-    def wait(self, *calls: Call, until: Callable[[], float]) -> bool:
+    def wait(self, *calls: BoundedCall, until: Callable[[], float]) -> bool:
         """Wait for the end of ``calls``, at most until the time that ``until`` gives (asked again at each ``wake``)."""
         with self._news:
             while not all(each.ended for each in calls):
@@ -55,7 +55,7 @@ class Calls:
             self._news.notify_all()
 
 
-class Call(DaemonThread):
+class BoundedCall(DaemonThread):
     """One call, whether it has ended, and whether it has raised."""
 
     def __init__(self, news: threading.Condition, what: str, function: Callable[..., Any], *arguments: Any) -> None:

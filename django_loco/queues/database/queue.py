@@ -37,6 +37,7 @@ from ..timeouts import limited
 from ..unreadable import log, outcomes_of, split
 from .dialect import Store
 from .engines import engine_of
+from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
 from .registry import DatabaseRegistry
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
@@ -290,8 +291,7 @@ class DatabaseQueue(Queue):
     def _explanation(self, error: DatabaseError | InterfaceError) -> str:
         said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
         if any(sign in said for sign in NO_TABLE):
-            option = "" if self._database == "default" else f" --database={self._database}"
-            return f"{self._where}which lacks their table: run manage.py migrate django_loco{option}."
+            return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self._database)}."
         return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
 
     @property

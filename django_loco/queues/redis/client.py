@@ -53,6 +53,8 @@ def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
     limits = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
     try:
         pool = ConnectionPool.from_url(url, **limits)
+        if not is_cluster:
+            _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
         raise LocoConfigurationError(
             f"{setting} is no URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with rediss:// "
@@ -75,11 +77,18 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
                 "django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
             )
         client = get_redis_connection(cache)  # connects to nothing yet
+        _require_known_options(getattr(client, "connection_pool", None))
     except NotImplementedError as error:
         raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
     except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
         raise LocoConfigurationError(f"{where}: {error}") from error
     return lambda: _patient(client)
+
+
+def _require_known_options(pool: Any) -> None:
+    """Raise ``TypeError`` for an option that redis-py does not know, which it says when it first connects."""
+    if pool is not None:
+        pool.connection_class(**pool.connection_kwargs)
 
 
 def _patient(client: Any) -> Any:

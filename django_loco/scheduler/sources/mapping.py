@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from ...conf import did_you_mean, loco_settings
+from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError
+from ...tasks.hints import instead_of_schedule_key
 from ..entry import Entry, SourceLocation, entry_of
 from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
 from ..triggers.trigger import Once, Trigger
@@ -51,7 +52,7 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
         raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
     for key in item:
         if key not in KEYS:
-            raise LocoConfigurationError(f"{key!r} is unknown.{did_you_mean(str(key), KEYS)}")
+            raise LocoConfigurationError(f"{key!r} is unknown.{instead_of_schedule_key(str(key), KEYS)}")
     task, words = target_of(item.get("run"), item.get("shell", False))
     options = {key: item[key] for key in _SAME if key in item}
     silent = _is_silent(item.get("output", OUTPUTS[0]))

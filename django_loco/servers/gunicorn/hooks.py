@@ -33,7 +33,7 @@ from django.apps import apps
 from django.db import connections
 
 from ...core.lifecycle.resources import closers
-from ...core.threads.bounded_calls import Calls
+from ...core.threads.bounded_calls import BoundedCalls
 from ...shutdown import CLOSE, FORCED
 from .worker import Tenant
 
@@ -99,7 +99,7 @@ def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
     """Close what a preloaded site has opened in the master, and give gunicorn the exit code of its processes."""
-    calls = Calls()
+    calls = BoundedCalls()
     for what, close, cut_off in closers():
         if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE)):
             cut_off()

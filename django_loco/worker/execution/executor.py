@@ -40,21 +40,21 @@ from ...log.safe import get_logger
 from ...tasks import signals
 from ...tasks.backport import with_twin
 from ...tasks.results import backend_class
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from .attempt import Attempt, prepare
 
 logger = get_logger("django_loco.worker")
 
 
-def execute(run: Run, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:
+def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:
     """Run a job in this thread and return how it ended; ``None`` if that was decided elsewhere meanwhile.
 
     ``call`` calls the task: a pool puts its time limit there.
     """
-    label(run.job)
-    attempt = prepare(run)
+    label(claimed.job)
+    attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
-        return attempt if run.settle(attempt) else None
+        return attempt if claimed.settle(attempt) else None
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
@@ -84,13 +84,13 @@ def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
 
 def _must_be_accepted_first(attempt: Attempt, outcome: Outcome) -> bool:
     """Leave the telling until the queue has accepted this end of a job, if another worker may have the job by now."""
-    if outcome.status == READY or not attempt.run.is_doubtful:
+    if outcome.status == READY or not attempt.claimed.is_doubtful:
         return False
-    attempt.run.untold = partial(_tell_elsewhere, attempt, outcome, sys.exception())
+    attempt.claimed.announcement = partial(_announce_end_elsewhere, attempt, outcome, sys.exception())
     return True
 
 
-def _tell_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseException | None) -> None:
+def _announce_end_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseException | None) -> None:
     """``tell`` in another thread, and in another context, than the one in which the job ended with ``error``."""
     label(attempt.job)
     if error is None:
@@ -105,13 +105,13 @@ def _tell_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseException | N
 def tell(attempt: Attempt, outcome: Outcome) -> None:
     """Tell the log of a retry, or receivers of the end of the job. Nothing that is raised here changes the outcome."""
     try:
-        if _is_told_by_signal(attempt, outcome):
+        if _log_end(attempt, outcome):
             announce(task_finished, attempt.result)
     except BaseException:
         logger.exception("The end of job %s could not be told", attempt.job.id)
 
 
-def _is_told_by_signal(attempt: Attempt, outcome: Outcome) -> bool:
+def _log_end(attempt: Attempt, outcome: Outcome) -> bool:
     """Tell all but receivers; return whether it is their turn."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
@@ -144,12 +144,12 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
         logger.exception("A receiver of a task signal raised")
 
 
-async def aexecute(run: Run, call: Callable[[Attempt], Awaitable[Any]]) -> Outcome | None:
+async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]]) -> Outcome | None:
     """Run a job as part of the running asyncio task; else like ``execute``."""
-    label(run.job)
-    attempt = prepare(run)
+    label(claimed.job)
+    attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
-        return attempt if run.settle(attempt) else None
+        return attempt if claimed.settle(attempt) else None
     await aannounce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(await call(attempt))
@@ -163,14 +163,14 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     if not attempt.settle(outcome):
         return None
     if not _must_be_accepted_first(attempt, outcome):
-        await atell(attempt, outcome)
+        await aannounce_end(attempt, outcome)
     return outcome
 
 
-async def atell(attempt: Attempt, outcome: Outcome) -> None:
+async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
     """``tell`` on an event loop."""
     try:
-        if _is_told_by_signal(attempt, outcome):
+        if _log_end(attempt, outcome):
             await aannounce(task_finished, attempt.result)
     except BaseException:
         logger.exception("The end of job %s could not be told", attempt.job.id)

@@ -20,7 +20,7 @@ from ...queues import Queue
 from ...queues.timeouts import unlimited
 from ...queues.unreadable import log, split
 from ...tasks.results import shown_result_of
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from ..execution.connections import tidy
 from ..execution.executor import announce, label
 from .batch_size import BatchSize
@@ -73,20 +73,20 @@ class Upkeep(QueueThread):
         self._dead = frozenset(dead)
         self._rescued_at_once = BatchSize(RESCUE_BATCH)
         self._pruned_at_once = BatchSize(PRUNE_BATCH)
-        self._accepted: SimpleQueue[tuple[Run, Outcome]] = SimpleQueue()
+        self._accepted: SimpleQueue[tuple[ClaimedJob, Outcome]] = SimpleQueue()
         self._unanswered = Unanswered(queue)
 
-    def tell_later(self, run: Run, outcome: Outcome) -> None:
+    def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Have the end of ``run`` told, which the queue has stored as ``outcome``; called by the fetcher."""
-        self._accepted.put((run, outcome))
+        self._accepted.put((claimed, outcome))
 
     def close(self) -> None:
         """Tell of what the queue has accepted at last."""
-        self._tell_of_accepted()
+        self._announce_accepted()
 
     def turn(self) -> float:
         """Rescue, and now and then prune."""
-        self._tell_of_accepted()
+        self._announce_accepted()
         try:
             with self._unanswered.watch():
                 self._free_and_rescue()
@@ -102,7 +102,7 @@ class Upkeep(QueueThread):
             self._dead = frozenset()
         if self._clocks.agree() and self._may_rescue():
             self._rescue()
-            tell_of_rescue(self._unanswered.found())
+            report_rescued(self._unanswered.found())
             self._report()
 
     def _report(self) -> None:
@@ -116,12 +116,16 @@ class Upkeep(QueueThread):
             with self._rescued_at_once.tried() as size:
                 jobs = self.queue.rescue(size)
             full = len(jobs) >= size
-            tell_of_rescue(jobs)
+            report_rescued(jobs)
 
-    def _tell_of_accepted(self) -> None:
+    def _announce_accepted(self) -> None:
         while not self._accepted.empty():
-            run, outcome = self._accepted.get()
-            tell = partial(_tell_of_refusal, outcome.applied()) if run.was_replaced_by(outcome) else run.untold
+            claimed, outcome = self._accepted.get()
+            tell = (
+                partial(_announce_refused, outcome.applied())
+                if claimed.was_replaced_by(outcome)
+                else claimed.announcement
+            )
             if tell is not None:
                 with unlimited():
                     Context().run(tell)
@@ -149,11 +153,11 @@ def free(queue: Queue, dead: Collection[str], at_once: BatchSize) -> None:
             refused = queue.finish(outcomes[:size])
         freed, unreadable = split([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
         log(queue.alias, unreadable)
-        tell_of_rescue(freed)
+        report_rescued(freed)
         del outcomes[:size]
 
 
-def tell_of_rescue(jobs: Sequence[Job]) -> None:
+def report_rescued(jobs: Sequence[Job]) -> None:
     """Log that ``jobs`` were freed, and tell of those that have failed for good."""
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
@@ -162,27 +166,27 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.status == FAILED:
             try:
-                Context().run(tell_of_loss, job)
+                Context().run(report_lost, job)
             except BaseException:  # its task may be anything by now; the others are told of all the same
                 logger.exception("The end of job %s could not be told", job.id)
 
 
-def tell_of_loss(job: Job) -> None:
+def report_lost(job: Job) -> None:
     """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
     label(job)
     logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
     with unlimited():
-        _tell_of_failure(job, LostJob)
+        _announce_failure(job, LostJob)
     tidy()
 
 
-def _tell_of_refusal(job: Job) -> None:
+def _announce_refused(job: Job) -> None:
     """Send ``task_finished`` of a job that has failed because the queue has refused its result."""
     label(job)
-    _tell_of_failure(job, ResultRefused)
+    _announce_failure(job, ResultRefused)
 
 
-def _tell_of_failure(job: Job, kind: type[Exception]) -> None:
+def _announce_failure(job: Job, kind: type[Exception]) -> None:
     try:
         raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
     except kind:

@@ -204,7 +204,7 @@ def test_a_preview_has_an_end(said):
     assert lines[-1].startswith("... and more.")
 
 
-@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "1y", "9999999h"])
+@pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "1y", "9999999h", "999999w"])
 def test_a_length_of_time(text):
     with pytest.raises(ArgumentTypeError, match="it is like 90m, 24h or 7d"):
         schedules.length(text)

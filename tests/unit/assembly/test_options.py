@@ -92,6 +92,9 @@ def test_tags_and_address(arguments, tags, address):
         ("--no-server --worker --nothreading", "--nothreading is for the server"),
         ("--worker=a,,b", "has an empty word"),
         ("--worker=,", "has an empty word"),
+        ("127.0.0.1:99999", "There is no port 99999: the last is 65535"),
+        ("--http uvicorn 65536", "There is no port 65536"),
+        ("--worker 99999", "There is no port 99999"),
         ("--worker --health-port 8001", "--health-port is for processes without a server"),
     ],
 )

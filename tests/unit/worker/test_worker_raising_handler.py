@@ -83,7 +83,7 @@ def test_every_job_comes_to_its_end(queue, start, raising, receivers, prefix):
         ]
     )
     worker = start(on=queue, threads=2, coroutines=2)
-    worker._threads._watch._grace = worker._event_loop._grace = 0.05
+    worker._threads._interrupter._grace = worker._event_loop._grace = 0.05
     expected = {f"{prefix}nothing": SUCCESSFUL, f"{prefix}fail": FAILED, f"{prefix}fail_often": FAILED, stuck: FAILED}
     if not prefix:
         expected["bad_backoff"] = FAILED

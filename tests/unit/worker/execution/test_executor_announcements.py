@@ -20,7 +20,7 @@ from django_loco.worker.maintenance.heartbeat import MARGIN, Heartbeat
 from django_loco.worker.maintenance.reaper import Upkeep
 
 from .. import tasks
-from ..support import TroubledQueue, fetched, job, run_of, wait_until
+from ..support import TroubledQueue, claimed_of, fetched, job, wait_until
 from .test_executor import on_a_loop, on_a_thread
 
 
@@ -55,26 +55,26 @@ def queue() -> TroubledQueue:
 @pytest.mark.parametrize("state", [{"lost": True}, {"refused": True}, {"valid_until": 0.0}], ids=str)
 @pytest.mark.parametrize(("name", "status", "error"), [("add", SUCCESSFUL, None), ("fail", FAILED, ValueError)])
 def test_the_end_of_a_doubtful_run_waits(heard, kind, state, name, status, error):
-    run = run_of(name if kind == "sync" else f"a{name}", 1)
+    claimed = claimed_of(name if kind == "sync" else f"a{name}", 1)
 
     def lose(**kwargs: Any) -> None:
         for attribute, value in state.items():
-            setattr(run, attribute, value)
+            setattr(claimed, attribute, value)
 
     task_started.connect(lose)
-    outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+    outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
     task_started.disconnect(lose)
     assert outcome.status == status
     assert heard.statuses == []
-    Context().run(run.untold)
+    Context().run(claimed.announcement)
     assert (heard.statuses, heard.errors) == ([status], [error])
 
 
 def test_a_retry_does_not_wait():
-    run = run_of("fail_often")
-    run.valid_until = 0.0
-    assert on_a_thread(run).status == READY
-    assert run.untold is None
+    claimed = claimed_of("fail_often")
+    claimed.valid_until = 0.0
+    assert on_a_thread(claimed).status == READY
+    assert claimed.announcement is None
 
 
 def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue, start):
@@ -82,18 +82,18 @@ def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue
     [one] = queue.enqueue([job("wait_for", "v")])
     worker = start(on=queue, lease=100)
     tasks.patiently(tasks.events["v began"])
-    run = worker._held[one.id]
-    assert before + 90 <= run.valid_until <= run.fetched_at + 90
-    fetched_until = run.valid_until
+    claimed = worker._held[one.id]
+    assert before + 90 <= claimed.valid_until <= claimed.fetched_at + 90
+    fetched_until = claimed.valid_until
     worker._heartbeat.turn()
-    assert fetched_until < run.valid_until <= time.monotonic() + MARGIN * 100
+    assert fetched_until < claimed.valid_until <= time.monotonic() + MARGIN * 100
 
 
 def test_a_claim_that_is_not_renewed_in_time_becomes_doubtful(queue):
-    runs = fetched(queue, 1)
-    [run] = runs.values()
-    Heartbeat(queue, runs, 0.05).turn()
-    wait_until(lambda: run.is_doubtful)
+    claimed_jobs = fetched(queue, 1)
+    [claimed] = claimed_jobs.values()
+    Heartbeat(queue, claimed_jobs, 0.05).turn()
+    wait_until(lambda: claimed.is_doubtful)
 
 
 def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then: Any = lambda: None) -> Any:
@@ -103,11 +103,11 @@ def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then:
     worker = start(on=queue, threads=1, lease=0.3)
     worker._heartbeat.end()
     tasks.patiently(tasks.events["w began"])
-    run = worker._held[one.id]
-    wait_until(lambda: run.is_doubtful)
+    claimed = worker._held[one.id]
+    wait_until(lambda: claimed.is_doubtful)
     meanwhile()
     tasks.events["w"].set()
-    wait_until(lambda: run.ended)
+    wait_until(lambda: claimed.ended)
     then()
     wait_until(lambda: one.id not in worker._held)
     return worker

@@ -15,9 +15,9 @@ from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.reaper import Upkeep
 from django_loco.worker.maintenance.registration import Registration, report_dead
 
-from ..support import Clock, run_of
+from ..support import Clock, claimed_of
 
-HELD = {"1": run_of("nothing"), "2": run_of("nothing")}
+HELD = {"1": claimed_of("nothing"), "2": claimed_of("nothing")}
 
 
 def worker(name: str, lease: float = 30) -> WorkerInfo:
