@@ -53,8 +53,8 @@ from .tasks.results import load_task
 from .tasks.setting import KEYS
 from .worker.in_process import loco_aliases
 
-#: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, isolation,
-#: and the scheduler that may run beside it.
+#: Connections that a worker process holds beside one per job thread: fetcher, heartbeat, housekeeping, listener,
+#: isolation, and the scheduler that may run beside it.
 EXTRA_CONNECTIONS = 6
 WRONG_SCHEDULE = "loco.E003"
 #: Management commands that run what they are given.

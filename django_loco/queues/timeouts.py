@@ -1,6 +1,6 @@
 """How long a thread waits for a store that says nothing.
 
-The threads of a worker (fetching, heartbeat, upkeep, waiting) and of a scheduler have an end to their patience: a
+The threads of a worker (fetcher, heartbeat, housekeeping, listener) and of a scheduler have an end to their patience: a
 server that hangs, or a network that swallows packets, must not keep them from trying again on a new connection, and
 health from saying so. All other threads wait for as long as the project's settings for its connections say, and so does
 the project's own code in one of these.

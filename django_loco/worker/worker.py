@@ -20,10 +20,10 @@ from ..queues.workers import WorkerInfo
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher
 from .maintenance.heartbeat import MARGIN, Heartbeat
+from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.listener import QueueListener
 from .maintenance.queue_thread import QueueThread
-from .maintenance.reaper import Upkeep
 from .maintenance.registration import Registration
 from .outcome_inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
@@ -113,7 +113,7 @@ class Worker(Component):
         registration = Registration(queue, _info(theirs, lease), self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
         # An isolated worker leaves the jobs of others to whoever started it.
-        upkeep = Upkeep(
+        housekeeping = Housekeeping(
             queue, lease, result_ttl, may_rescue=lambda: not is_isolated and self._heartbeat.is_steady, dead=dead
         )
         self._fetcher = Fetcher(
@@ -124,11 +124,11 @@ class Worker(Component):
             finished,
             drain=drain,
             max_jobs=max_jobs,
-            on_accepted=upkeep.announce_later,
+            on_accepted=housekeeping.announce_later,
             request_priority=self._request_priority,
             others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
         )
-        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, upkeep)
+        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, housekeeping)
         if not is_isolated:
             self._helpers += (QueueListener(queue, self._fetcher.wants_jobs, finished.wake),)
         if self._isolation:

@@ -24,7 +24,7 @@ from ...shutdown import CLEAN, FORCED
 from ..deadline import ShutdownDeadline
 from .batch_size import BatchSize
 from .queue_thread import QueueThread
-from .reaper import free, held_by
+from .reaper import free_jobs_of, jobs_held_by
 
 logger = get_logger("django_loco.worker")
 
@@ -160,7 +160,7 @@ class Isolation(QueueThread):
 
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
-            if jobs := held_by(self.queue, {worker.key}):
+            if jobs := jobs_held_by({worker.key}, self.queue):
                 logger.error("The isolated worker (pid %d) has not ended in time and is killed", worker.pid)
                 self.queue.finish([Outcome.released(job) for job in jobs])  # first: it is no death
                 worker.kill()
@@ -170,7 +170,7 @@ class Isolation(QueueThread):
         """Free what those held that have ended; return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
-            free(self.queue, {worker.key}, self._freed_at_once)
+            free_jobs_of({worker.key}, self.queue, self._freed_at_once)
             self._workers.remove(worker)
             self.handed_back += code == FORCED and self._stop_requests > 0
             if code and self._stop_requests == 0:

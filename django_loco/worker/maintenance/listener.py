@@ -19,7 +19,7 @@ class QueueListener(QueueThread):
     While the pools are full there is nothing to be woken for; the queue is not even asked.
     """
 
-    name: ClassVar[str] = "waker"
+    name: ClassVar[str] = "listener"
     duty: ClassVar[str] = "wait for jobs"
 
     def __init__(self, queue: Queue, wants_jobs: threading.Event, wake: threading.Event) -> None:

@@ -196,7 +196,7 @@ def test_a_worker_that_hangs_with_its_server_says_so_and_goes_on_by_itself(queue
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
     known = set(others(postgres))
     worker.start()
-    until(lambda: len(set(others(postgres)) - known) >= 3)  # fetcher, waker, upkeep
+    until(lambda: len(set(others(postgres)) - known) >= 3)  # fetcher, listener, housekeeping
     with stopped(set(others(postgres)) - known):
         until(lambda: "has not answered" in worker.health()["trouble"])
         until(lambda: not worker.health()["trouble"])  # on connections of which the server knows better

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.assembly.parts import Choice, parts_of
+from django_loco.assembly.parts import RunOptions, parts_of
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.management import schedules
 from django_loco.queues import queue_for
@@ -91,7 +91,7 @@ def test_a_tag_that_no_schedule_has(said):
 
 
 def test_a_scheduler_fires_only_what_has_the_tag(registry):
-    (part, *_) = parts_of(Choice(scheduler=True, schedules=("night",)))
+    (part, *_) = parts_of(RunOptions(scheduler=True, schedules=("night",)))
     made = part.make()
     made.load()
     assert [entry.name for entry in made._due_heap.entries] == ["nightly"]

@@ -20,7 +20,7 @@ from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.worker import Worker
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
 from django_loco.worker.pools.threads import ThreadPool
@@ -141,7 +141,7 @@ def test_so_do_those_of_a_job_that_is_lost(heard):
             lost = [held("nothing", lost=2), held("nothing", lost=2)]
             return [Outcome.of_dead_worker(one).applied() for one in lost]
 
-    Upkeep(Queue("default", {}), 30, 60).turn()
+    Housekeeping(Queue("default", {}), 30, 60).turn()
     assert heard.notes == [["receiver"], ["receiver"]]
 
 
