@@ -29,7 +29,7 @@ from .exceptions import UnknownTask
 from .log.labels import bound, labelled_context
 from .log.safe import get_logger
 from .queues import Queue, queue_for
-from .queues.timeouts import unlimited
+from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
@@ -138,14 +138,14 @@ class LocoBackend(BaseTaskBackend):
             replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
         ]
         if worker_mode(self.alias, self.options) == "ForegroundBlocking":
-            with unlimited():  # a scheduler's patience is not that of the project's code
+            with no_store_timeout():  # the project's code has no limit
                 ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
             return [result_of(end[0], tick.task) if end else None for tick, end in zip(ticks, ended, strict=True)]
         stored = self._add(jobs)
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
-        with unlimited():
+        with no_store_timeout():
             for result in filter(None, results):
                 labelled_context().run(self._announce, [result])
         return results

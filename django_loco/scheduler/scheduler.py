@@ -41,7 +41,7 @@ from ..core.job import utcnow
 from ..core.threads import DaemonThread
 from ..log import labels as log
 from ..log.safe import get_logger
-from ..queues.timeouts import limit
+from ..queues.timeouts import set_store_timeout
 from .dispatch.dispatcher import Dispatcher
 from .dispatch.due_heap import DueHeap
 from .dispatch.timetable import Timetable
@@ -190,7 +190,7 @@ class Scheduler(Component):
 
     def _run(self) -> None:
         log.bind(component=self.name)
-        limit()
+        set_store_timeout()
         try:
             if self._poller:
                 # A schedule that is paused must not run because a scheduler has not read that yet.

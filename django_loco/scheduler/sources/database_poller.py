@@ -15,7 +15,7 @@ from django.db import connections
 
 from ...component import Loop
 from ...log.safe import get_logger
-from ...queues.timeouts import heeding, limit
+from ...queues.timeouts import apply_store_timeout, set_store_timeout
 from .allow_list import AllowList
 from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database
 
@@ -90,8 +90,8 @@ class DatabasePoller(Loop):
         self._looked.set()
 
     def _look(self) -> None:
-        limit()
-        heeding(connections[database()])
+        set_store_timeout()
+        apply_store_timeout(connections[database()])
         now = time.monotonic()
         full = self._all_read_at is None or now - self._all_read_at >= FULL_READ_SECONDS
         stored = self._reader.read(full=full)
