@@ -18,7 +18,7 @@ from django_loco.core.job import FAILED, READY, SIGNATURE, SUCCESSFUL, Job, utcn
 from django_loco.exceptions import UnknownTask
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry
-from django_loco.scheduler.sources import commands as permitted
+from django_loco.scheduler.api import allowed_commands
 from django_loco.tasks import backoff_function, task
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
 from django_loco.tasks.results import load_task, policy_of, result_of
@@ -259,7 +259,7 @@ def test_the_class_of_an_error_is_found_where_it_is_imported():
 def schedules(monkeypatch, settings):
     def declare(loco):
         settings.LOCO = loco
-        monkeypatch.setattr(permitted, "default", Registry(autodiscover=True))
+        monkeypatch.setattr(allowed_commands, "default", Registry(autodiscover=True))
 
     return declare
 
@@ -288,7 +288,7 @@ def test_a_schedule_of_the_settings_allows_its_command_with_its_arguments(schedu
 @pytest.mark.django_db
 def test_an_exposed_command_runs(schedules):
     schedules({})
-    permitted.default.expose("check")
+    allowed_commands.default.expose("check")
     assert run(made(COMMAND, '[["check","--tag","urls"],{}]')).status == SUCCESSFUL
 
 

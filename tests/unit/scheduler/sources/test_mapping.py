@@ -67,7 +67,7 @@ def test_a_task_with_all_there_is():
     assert made.task == send.using(queue_name="emails", priority=10, max_attempts=3, timeout=20)
     assert (list(made.args), made.kwargs) == ([5], {"template": "fancy"})
     assert (made.tags, made.run_on_start, made.jitter) == (("mail", "nightly"), True, timedelta(seconds=30))
-    assert str(made.place) == "LOCO['SCHEDULE']"
+    assert str(made.location) == "LOCO['SCHEDULE']"
 
 
 @pytest.mark.parametrize(
