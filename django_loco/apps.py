@@ -1,4 +1,4 @@
-"""The app: connects what has to be connected. It starts no thread; see ``runtime`` for what does, and when."""
+"""The Django app: registers checks and connects signals. It starts no thread."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from django.core import checks
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-from .assembly import embedded as beside
-from .assembly import plain_server as serving
+from .assembly import plain_server
+from .assembly.embedded import build_runtime
 from .checks import (
     check_commands,
     check_components,
     check_deployment,
+    check_migrations,
     check_queues,
     check_schedules,
     check_settings,
@@ -23,10 +24,11 @@ from .checks import (
     check_waiting_jobs,
 )
 from .core import test_environment
-from .process import embedded as hosted
-from .queues.database.sqlite import dialect as sqlite
-from .scheduler.sources import validation as rules
+from .process.embedded import set_runtime_factory
+from .queues.database.sqlite.dialect import tune
+from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
+from .tasks.setting import require_backends
 
 
 class LocoConfig(AppConfig):
@@ -37,14 +39,18 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs."""
+        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs.
+
+        Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
+        """
+        require_backends()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
-        hosted.furnish_by(beside.furnish)
+        set_runtime_factory(build_runtime)
         schedule: Any = self.get_model("Schedule")
-        schedule.rules = [rules.keep]
-        connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
-        serving.watch()
+        schedule.rules = [row_validation.validate_row]
+        connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
+        plain_server.watch()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
         for check in (
@@ -57,6 +63,6 @@ class LocoConfig(AppConfig):
             check_commands,
         ):
             checks.register(check, "loco")
-        for check in (check_stored_schedules, check_waiting_jobs):
+        for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(check, "loco", checks.Tags.database)
         checks.register(check_deployment, "loco", deploy=True)

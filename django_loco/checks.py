@@ -18,13 +18,15 @@ loco.W010  LOCO["TASKS"] has options for a task that does not exist
 loco.W011  jobs wait where no worker takes them (those in a database: --database)
 loco.W012  jobs wait, and no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that runs any code
+loco.W014  migrations of the app are missing in a database that it uses (--database)
 
 A queue adds what it has to say of its store: ``queues.redis.check``. E006 is found by ``tasks.aliases``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
@@ -40,16 +42,19 @@ from .core.compat import task_backends
 from .core.job import READY, RUNNING, utcnow
 from .core.validation import NAME_REQUIREMENT, is_name
 from .exceptions import LocoConfigurationError, QueueUnavailable
-from .queues import build, queue_for
+from .queues import build, mistakes, queue_for
+from .queues.database.migrated import is_unmigrated, migrate_command
 from .queues.memory.spool import folder_for
 from .scheduler.api.control import current
-from .scheduler.registry import Problem, default
+from .scheduler.entry import Problem
+from .scheduler.registry import default
 from .scheduler.sources.database import database
 from .tasks.results import load_task
+from .tasks.setting import KEYS
 from .worker.in_process import loco_aliases
 
-#: Connections that a worker process holds beside one per job thread: fetching, heartbeat, upkeep, waiting, isolation,
-#: and the scheduler that may run beside it.
+#: Connections that a worker process holds beside one per job thread: fetcher, heartbeat, housekeeping, listener,
+#: isolation, and the scheduler that may run beside it.
 EXTRA_CONNECTIONS = 6
 WRONG_SCHEDULE = "loco.E003"
 #: Management commands that run what they are given.
@@ -77,7 +82,10 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_alias(alias: str) -> Iterator[CheckMessage]:
     options = task_backends[alias].options
-    yield from _check_names(alias, task_backends.settings[alias].get("QUEUES", []))
+    yield from _check_keys(alias, task_backends.settings[alias])
+    if found := mistakes(alias, options):
+        yield from (Error(mistake, id="loco.E002") for mistake in found)
+        return
     try:
         queue = build(alias, options)
     except LocoConfigurationError as error:
@@ -94,7 +102,7 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
     if (
         folder is not None
         and any(folder.glob("*.jobs"))
-        and worker_mode(task_backends[alias].options) != "BackgroundAsync"
+        and worker_mode(alias, task_backends[alias].options) != "BackgroundAsync"
     ):
         yield checks.Warning(
             f"{folder} has jobs of TASKS[{alias!r}] that waited in memory. No worker takes them: the mode is not "
@@ -104,7 +112,11 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
         )
 
 
-def _check_names(alias: str, names: object) -> Iterator[CheckMessage]:
+def _check_keys(alias: str, given: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for key in given:
+        if key not in KEYS:
+            yield Error(f"TASKS[{alias!r}][{key!r}] is unknown.{did_you_mean(str(key), KEYS)}", id="loco.E002")
+    names = given.get("QUEUES", [])
     if not isinstance(names, list | tuple | set | frozenset) or not all(is_name(name) for name in names):
         yield Error(
             f"TASKS[{alias!r}]['QUEUES'] is {names!r}; it must be a list of names, each {NAME_REQUIREMENT}.",
@@ -206,8 +218,28 @@ def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) 
     """Find jobs that no worker of this project takes, in databases that keep jobs or may have: with ``--database``."""
     if problems():
         return []
-    keeping = {"default", *(task_backends[alias].options.get("database", "default") for alias in loco_aliases())}
+    keeping = ["default", *_databases_of_queues()]
     return [message for name in databases or () if name in keeping for message in _check_table(name)]
+
+
+def _databases_of_queues() -> list[Any]:
+    return [task_backends[alias].options.get("database", "default") for alias in loco_aliases()]
+
+
+def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Find databases that lack migrations of the app: with ``--database``, but not where ``migrate`` asks."""
+    if problems() or next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate":
+        return []
+    used = [database(), *_databases_of_queues()]
+    return [
+        checks.Warning(
+            f"Migrations of django_loco are missing in DATABASES[{name!r}].",
+            hint=f"Run {migrate_command(name)}.",
+            id="loco.W014",
+        )
+        for name in databases or ()
+        if name in used and is_unmigrated(name)
+    ]
 
 
 def _check_table(database: str) -> Iterator[CheckMessage]:
@@ -233,7 +265,11 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
     """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
     if alias not in loco_aliases():
         return f"TASKS has no alias {alias!r} any more.", f"Bring TASKS[{alias!r}] back until they have run."
-    if queue_for(alias).database != database:
+    try:
+        is_elsewhere = queue_for(alias).database != database
+    except LocoConfigurationError:
+        return None  # Other checks say so.
+    if is_elsewhere:
         return (
             f"TASKS[{alias!r}] keeps its jobs elsewhere now.",
             "Start a worker with the settings that stored them, until they have run.",
@@ -266,7 +302,7 @@ def check_commands(**kwargs: Any) -> list[CheckMessage]:
     errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
     told = "Whoever can write to the queue, or add schedules in the admin, can run the command {!r}, and so any code."
     hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for what is to be done."
-    dangerous = sorted(default.exposed.commands & ANY_CODE)
+    dangerous = sorted(default.allow_list.commands & ANY_CODE)
     return [*errors, *(checks.Warning(told.format(name), hint=hint, id="loco.W013") for name in dangerous)]
 
 
@@ -274,11 +310,12 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Find what is right in development and wrong in production."""
     if problems():
         return []
-    return [message for alias in loco_aliases() for message in _check_workers(alias)]
+    sound = [alias for alias in loco_aliases() if not mistakes(alias, task_backends[alias].options)]
+    return [message for alias in sound for message in _check_workers(alias)]
 
 
 def _check_workers(alias: str) -> Iterator[CheckMessage]:
-    if worker_mode(task_backends[alias].options) == "BackgroundAsync":
+    if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync":
         yield checks.Warning(
             f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',

@@ -50,7 +50,7 @@ from .component import Component
 from .core.lifecycle import leaks
 from .core.lifecycle.hooks import Context, Phase
 from .core.lifecycle.resources import closers, track, tracked, untrack
-from .core.threads.bounded_calls import Call, Calls
+from .core.threads.bounded_calls import BoundedCall, BoundedCalls
 from .log.bounded import get_bounded_logger
 
 __all__ = [
@@ -126,7 +126,7 @@ class Shutdown:
         self._deadline: float | None = None
         self._hurried = False
         self._lock = threading.Lock()
-        self._calls = Calls(clock)
+        self._calls = BoundedCalls(clock)
 
     def request(self, reason: str, *, signal: str | None = None, timeout: float | None = None) -> bool:
         """Ask for the end, ``timeout`` seconds from now at the latest; return whether this was the first request."""
@@ -214,21 +214,23 @@ class Shutdown:
         now = self._clock()
         return lambda: min(now + seconds, max(limit(), now + AT_LEAST), self.end)
 
-    def _limited(self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any) -> Call:
+    def _limited(
+        self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any
+    ) -> BoundedCall:
         call = self._calls.start(what, function, *arguments)
         if not self._calls.wait(call, until=until):
             logger.error("%s took too long and is left behind", what)
             self.code = FORCED
         return call
 
-    def _tell_to_stop(self, parts: Sequence[Component]) -> dict[Call, Component]:
+    def _tell_to_stop(self, parts: Sequence[Component]) -> dict[BoundedCall, Component]:
         for part in parts:
             self._safely(part.quiet)
         for part in parts:
             self._safely(part.stop, self.deadline)
         return {self._calls.start(f"Waiting for {part.name}", part.join): part for part in parts}
 
-    def _await(self, running: dict[Call, Component]) -> None:
+    def _await(self, running: dict[BoundedCall, Component]) -> None:
         """Wait for each part's own end; at the deadline, hand back."""
         if self._calls.wait(*running, until=lambda: self.deadline):
             return

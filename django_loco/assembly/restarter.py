@@ -14,7 +14,7 @@ from typing import Any
 from ..component import Component
 from ..core.backoff import Backoff
 from ..core.threads import DaemonThread
-from ..core.threads.bounded_calls import Calls
+from ..core.threads.bounded_calls import BoundedCalls
 from ..exceptions import LocoConfigurationError
 from ..log.labels import bind, unbind
 from ..log.safe import get_logger
@@ -60,7 +60,7 @@ class Part:
     """Whether it ends by itself when its work is done (``--drain``), and is not started again then."""
 
 
-class Watch:
+class Restarter:
     """Keeps one component running, from a thread of its own.
 
     1. Makes and starts the component.
@@ -87,7 +87,7 @@ class Watch:
         self._backoff = Backoff(first_delay, MAX_DELAY_SECONDS, clock=clock)
         self._phase = State.STARTING
         self._began = clock()
-        self._calls = Calls(clock)
+        self._calls = BoundedCalls(clock)
         self._health = Probe(self._ask_health)
         self._deadline: float | None = None
         self._no_more_starts, self._told_to_stop = threading.Event(), threading.Event()

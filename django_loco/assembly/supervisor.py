@@ -8,35 +8,35 @@ from functools import partial
 from typing import Any
 
 from ..component import Component
-from ..core.threads.bounded_calls import Calls
+from ..core.threads.bounded_calls import BoundedCalls
 from ..log.bounded import get_bounded_logger
 from ..process.health import report as health
-from .restarter import PATIENCE, Part, State, Watch
+from .restarter import PATIENCE, Part, Restarter, State
 
-__all__ = ["Part", "State", "Supervisor", "Watch"]
+__all__ = ["Part", "Restarter", "State", "Supervisor"]
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.supervisor")
 
 
 class Supervisor(Component):
-    """Starts, watches and stops several components, each in a ``Watch`` of its own."""
+    """Starts, watches and stops several components, each in a ``Restarter`` of its own."""
 
     name = "supervisor"
 
     def __init__(self, parts: Sequence[Part], on_drained: Callable[[], object] = lambda: None, **options: Any) -> None:
-        """``parts`` in the order in which they are to take nothing new; ``options`` are those of ``Watch``.
+        """``parts`` in the order in which they are to take nothing new; ``options`` are those of ``Restarter``.
 
         ``on_drained`` is called, in a thread, when all components that may end by themselves have done so.
         """
         self._on_drained = on_drained
-        self._calls = Calls()
-        self.watches = [Watch(part, self._ended, **options) for part in parts]
+        self._calls = BoundedCalls()
+        self.restarters = [Restarter(part, self._ended, **options) for part in parts]
 
     def start(self) -> None:
         """Start all; one that cannot start is tried again later. From now on ``/_health`` tells of them."""
         health.watch(self)
-        for watch in self.watches:
-            watch.start()
+        for restarter in self.restarters:
+            restarter.start()
 
     def quiet(self) -> None:
         """Let none take anything new."""
@@ -49,32 +49,32 @@ class Supervisor(Component):
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds, for all together; return whether all have ended."""
         until = None if timeout is None else time.monotonic() + timeout
-        return all(watch.join(until and max(0.0, until - time.monotonic())) for watch in self.watches)
+        return all(restarter.join(until and max(0.0, until - time.monotonic())) for restarter in self.restarters)
 
     @property
     def is_alive(self) -> bool:
         """Whether all components do their work."""
-        return all(watch.state in (State.STARTING, State.RUNNING) for watch in self.watches)
+        return all(restarter.state in (State.STARTING, State.RUNNING) for restarter in self.restarters)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """What runs now."""
-        return tuple(watch.component for watch in self.watches if watch.component)
+        return tuple(restarter.component for restarter in self.restarters if restarter.component)
 
     def health(self) -> dict[str, Any]:
         """Return ``alive`` and, for each part, its ``state``, its ``deaths`` in a row and its own health."""
-        parts = {watch.part.name: watch.health() for watch in self.watches}
+        parts = {restarter.part.name: restarter.health() for restarter in self.restarters}
         return {"alive": self.is_alive, "components": parts}
 
     def _ended(self) -> None:
-        ending = [watch for watch in self.watches if watch.part.may_end]
-        if ending and all(watch.state is State.STOPPED for watch in ending):
+        ending = [restarter for restarter in self.restarters if restarter.part.may_end]
+        if ending and all(restarter.state is State.STOPPED for restarter in ending):
             self._on_drained()
 
     def _tell(self, verb: str, *arguments: Any) -> None:
         """Tell each in turn; one that takes too long to listen does not keep it from the next."""
-        for watch in self.watches:
-            what, until = f"The {verb}() of the {watch.part.name}", time.monotonic() + PATIENCE
-            call = self._calls.start(what, getattr(watch, verb), *arguments)
+        for restarter in self.restarters:
+            what, until = f"The {verb}() of the {restarter.part.name}", time.monotonic() + PATIENCE
+            call = self._calls.start(what, getattr(restarter, verb), *arguments)
             if not self._calls.wait(call, until=partial(float, until)):
                 logger.error("%s takes too long and is left behind", what)

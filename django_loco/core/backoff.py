@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..exceptions import QueueUnavailable
 from ..log.safe import SafeLogger
@@ -69,7 +71,11 @@ class Backoff:
 
 
 class LoggedBackoff(Backoff):
-    """A ``Backoff`` that logs the first failure of a row, and the success that ends it."""
+    """A ``Backoff`` that logs the first failure of a row, and the success that ends it.
+
+    Several threads may fail because one queue is unavailable. After ``log_as_one`` the first of them logs an error, and
+    the others log at ``INFO``.
+    """
 
     def __init__(
         self,
@@ -87,12 +93,14 @@ class LoggedBackoff(Backoff):
         self.reason = ""
         """The error of the last try, as text; empty after a success."""
         self._logger, self._subject, self._duty = logger, subject, duty
+        self._unavailable = _Unavailable()
 
     def failed(self, error: BaseException | None = None) -> float:
         """Count ``error`` as a failure and return the seconds until the next try."""
         if not self.failures:
             traceback = None if isinstance(error, QueueUnavailable) else error
-            self._logger.error("%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
+            level = logging.ERROR if traceback or self._unavailable.add(self) else logging.INFO
+            self._logger.log(level, "%s cannot %s for now: %s", self._subject, self._duty, error, exc_info=traceback)
         self.reason = f"{type(error).__name__}: {error}"
         return super().failed(error)
 
@@ -101,4 +109,30 @@ class LoggedBackoff(Backoff):
         if self.failures:
             self._logger.info("%s can %s again, after %d tries", self._subject, self._duty, self.failures)
             self.reason = ""
+            self._unavailable.discard(self)
             super().succeeded()
+
+
+class _Unavailable:
+    """Those that fail because the queue is unavailable. Used by several threads."""
+
+    def __init__(self) -> None:
+        self._failing: set[LoggedBackoff] = set()
+        self._lock = threading.Lock()
+
+    def add(self, backoff: LoggedBackoff) -> bool:
+        """Return whether it is the only one."""
+        with self._lock:
+            self._failing.add(backoff)
+            return len(self._failing) == 1
+
+    def discard(self, backoff: LoggedBackoff) -> None:
+        with self._lock:
+            self._failing.discard(backoff)
+
+
+def log_as_one(backoffs: Iterable[LoggedBackoff]) -> None:
+    """Log only one error when the queue of all ``backoffs`` is unavailable."""
+    shared = _Unavailable()
+    for backoff in backoffs:
+        backoff._unavailable = shared  # noqa: SLF001 - of this module

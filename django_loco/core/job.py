@@ -175,6 +175,14 @@ class Job:
         )
 
 
+def written_by_run(job: Job) -> dict[str, Any]:
+    """Return the fields of ``job`` that a run writes while it holds the job; ``None``: it has written nothing.
+
+    An outcome leaves them as they are stored, but for the checkpoint, which it deletes if it is ``SUCCESSFUL``.
+    """
+    return {"checkpoint": job.checkpoint}
+
+
 @value
 class JobSummary:
     """How far a job has come, without what may be large: its arguments, its return value and its tracebacks."""

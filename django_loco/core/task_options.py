@@ -4,8 +4,6 @@
 ``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -171,7 +169,7 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
             type="list of dotted paths",
             default="none",
             help="where the task was before it was "
-            "[renamed or moved](../how-to/production.md#rename-or-remove-a-task); not for `using()`",
+            "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
             check=_are_paths,
             requirement="a list of dotted paths where it was before",
         ),

@@ -30,7 +30,7 @@ def address(text: str) -> tuple[str, int]:
     """Return the host and port of ``8001``, ``0.0.0.0:8001`` or ``[::]:8001``. Raises ``ArgumentTypeError``."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 1 << 16 or (":" in host and not host.startswith("[")):
-        raise ArgumentTypeError(f"{text!r} is no PORT, ADDR:PORT or [IPV6]:PORT.")
+        raise ArgumentTypeError(f"{text!r} is no PORT, ADDR:PORT or [IPV6]:PORT with a PORT from 1 to 65535.")
     return host.strip("[]") or LOOPBACK, int(port)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ..conf import did_you_mean
 from ..core.job import utcnow
+from ..core.validation import is_seconds
 from ..log.plain_text import one_line
 from ..scheduler.api.control import current
 from ..scheduler.api.history import LastRun, last_runs
@@ -24,7 +25,7 @@ from ..scheduler.entry import Entry
 
 #: How many runs of each schedule are shown, and how many of all together.
 RUNS = 5
-MOST = 1000
+MAX_RUNS = 1000
 HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -33,9 +34,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def length(text: str) -> timedelta:
     """Return what ``24h``, ``90m`` or ``7d`` means. Raises ``ArgumentTypeError``."""
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
-    if not match or not int(match[1]):
-        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
+    if not is_seconds(found.total_seconds()):
+        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d, a hundred years at most.")
+    return found
 
 
 def require_known(tags: Sequence[str]) -> None:
@@ -43,7 +45,7 @@ def require_known(tags: Sequence[str]) -> None:
     known = sorted({tag for entry in current().registry.entries() for tag in entry.tags}) if tags else []
     for tag in tags:
         if tag not in known:
-            raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known) if known else ''}")
+            raise CommandError(f"No schedule has the tag {tag!r}.{did_you_mean(tag, known)}")
 
 
 def as_list(tags: Sequence[str], form: str) -> Iterator[str]:
@@ -64,13 +66,13 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     now = utcnow()
     schedules = current()
     entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
-    ticks = list(islice(preview(entries, now, now + period), MOST + 1))
+    ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
     if form == "json":
-        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MOST]]
+        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MAX_RUNS]]
         yield json.dumps(told, indent=2)
         return
-    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MOST])
-    if len(ticks) > MOST:
+    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
+    if len(ticks) > MAX_RUNS:
         yield "... and more. Ask for a shorter time, or for a --tag, to see all."
     elif not ticks:
         yield "Nothing is due by then."

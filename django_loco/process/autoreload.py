@@ -9,7 +9,7 @@ then the parent looks.
 
 How signals go
 --------------
-The parent passes on what it gets through the ``link`` between them. A child whose parent is gone ends: a site that
+The parent passes on what it gets through the ``channel`` between them. A child whose parent is gone ends: a site that
 nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a quarter of
 a second after Ctrl-C.)
 """
@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,20 +29,19 @@ from django.utils import autoreload
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
-from .control_channel import LINK_VARIABLE, LOADED, READY, pass_on, said
-from .signals.listener import Signals
+from .children.child import Child, start_in_terminal
+from .signals.escalation import Level
+from .signals.listener import SignalListener
 from .stack_dump import log_stacks
 
 #: The exit code by which a child asks for the next one; Django's.
 RELOAD = 3
 #: Set for every child after one that served.
-AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
+RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
-#: So many signals end a child on the spot.
-ENOUGH = 3
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:
@@ -54,7 +51,7 @@ def is_child() -> bool:
 
 def is_reloaded() -> bool:
     """Whether the site has been served before, by an earlier child."""
-    return os.environ.get(AGAIN_VARIABLE) == "true"
+    return os.environ.get(RELOADED_VARIABLE) == "true"
 
 
 class FileWatch:
@@ -92,7 +89,7 @@ class FileWatch:
             logger.exception("Changed files are no longer noticed")
 
 
-class Parent:
+class Reloader:
     """Starts the site, and starts it anew whenever its code has changed.
 
     1. ``run`` starts a child and waits for its end.
@@ -113,13 +110,12 @@ class Parent:
         self._has_served = False
         self._news = threading.Event()
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._link: socket.socket | None = None
+        self._child: Child | None = None
 
     def run(self) -> int:
         """Return the exit code of the last child."""
         others = {number: partial(self._pass_on, number.name) for number in self._others}
-        with Signals(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
+        with SignalListener(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:
@@ -135,32 +131,15 @@ class Parent:
 
     def _run_child(self) -> tuple[int, bool]:
         """Return the exit code of a child (as a shell has it), and whether it could load its code."""
-        ours, theirs = socket.socketpair()
-        with ours:
-            with self._lock, theirs:
-                self._link, self._child = ours, self._start_child(theirs)
-                if self._signals:
-                    self._tell_child("SIGTERM")
-            code = self._child.wait()
-            with self._lock:
-                self._link = None
-            words = said(ours)
-            self._has_served = self._has_served or READY in words
-            return code if code >= 0 else KILLED - code, LOADED in words
-
-    def _start_child(self, link: socket.socket) -> subprocess.Popen[bytes]:
-        link.set_inheritable(True)
-        variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true", LINK_VARIABLE: str(link.fileno())}
-        variables |= {AGAIN_VARIABLE: "true"} if self._has_served else {}
-        # Until the child has handlers of its own, a Ctrl-C is ours to pass on; to the child it would be but a
-        # KeyboardInterrupt amid its imports.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return subprocess.Popen(  # noqa: S603 (this very command)
-                autoreload.get_child_arguments(), env=os.environ | variables, close_fds=False
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
+        variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true"}
+        variables |= {RELOADED_VARIABLE: "true"} if self._has_served else {}
+        with self._lock:
+            child = self._child = start_in_terminal(variables)
+            if self._signals:
+                self._tell_child("SIGTERM")
+        code = child.wait()
+        self._has_served |= child.is_ready
+        return code if code >= 0 else KILLED - code, child.is_loaded
 
     def _on_signal(self, name: str) -> None:
         with self._lock:
@@ -174,16 +153,16 @@ class Parent:
 
     def _pass_on(self, name: str) -> None:
         with self._lock:
-            if self._link is not None and LOADED in said(self._link):
-                pass_on(self._link, name)
+            if self._child and self._child.hear().is_loaded:
+                self._child.tell(name)
 
     def _tell_child(self, name: str) -> None:
-        if self._child is None or self._link is None:
+        if self._child is None:
             return
-        if self._signals >= ENOUGH or LOADED not in said(self._link):
+        if self._signals >= Level.KILL or not self._child.hear().is_loaded:
             self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
             return
-        pass_on(self._link, name)
+        self._child.tell(name)
         killer = threading.Timer(self._patience, self._child.kill)
         killer.daemon = True
         killer.start()

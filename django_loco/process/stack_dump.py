@@ -12,7 +12,7 @@ from typing import Any
 from ..core.threads.stacks import stack_of_task, stack_of_thread
 from ..log.bounded import get_bounded_logger
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 def log_stacks() -> None:

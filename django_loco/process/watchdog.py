@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..core.threads.periodic_thread import PeriodicThread
 from ..log.bounded import get_bounded_logger
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
 class Watchdog(PeriodicThread):

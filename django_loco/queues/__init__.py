@@ -59,17 +59,10 @@ def _made(alias: str, testing: Testing | None) -> Queue:
 
 
 def build(alias: str, options: dict[str, Any]) -> Queue:
-    """Make the queue that ``options`` (``TASKS[alias]["OPTIONS"]``) ask for."""
-    name = options.get("queue", DEFAULT) if worker_mode(options) == "BackgroundQueue" else "memory"
-    if not isinstance(name, str) or ("." not in name and name not in BUILT_IN):
-        raise LocoConfigurationError(
-            f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}.{did_you_mean(str(name), tuple(BUILT_IN))} "
-            "A queue of your own is named by its dotted path."
-        )
-    if name in BUILT_IN and (unknown := [str(option) for option in options if option not in OPTIONS]):
-        raise LocoConfigurationError(
-            f"TASKS[{alias!r}]['OPTIONS'][{unknown[0]!r}] is unknown.{did_you_mean(unknown[0], OPTIONS)}"
-        )
+    """Make the queue that ``options`` (``TASKS[alias]["OPTIONS"]``) ask for. Raises ``LocoConfigurationError``."""
+    if found := mistakes(alias, options):
+        raise LocoConfigurationError(" ".join(found))
+    name = options.get("queue", DEFAULT) if worker_mode(alias, options) == "BackgroundQueue" else "memory"
     path = BUILT_IN.get(name, name)
     try:
         queue_class = import_string(path)
@@ -77,7 +70,30 @@ def build(alias: str, options: dict[str, Any]) -> Queue:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which cannot be imported: {error}"
         ) from error
-    return queue_class(alias, options)  # type: ignore[no-any-return]
+    if not (isinstance(queue_class, type) and issubclass(queue_class, Queue)):
+        raise LocoConfigurationError(f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which is no Queue.")
+    made: Any = queue_class
+    return made(alias, options)  # type: ignore[no-any-return]
+
+
+def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
+    """Say what is wrong with ``options`` whatever the queue: one sentence each."""
+    found = []
+    try:
+        worker_mode(alias, options)
+    except LocoConfigurationError as error:
+        found.append(str(error))
+    where = f"TASKS[{alias!r}]['OPTIONS']"
+    name = options.get("queue", DEFAULT)
+    if not isinstance(name, str) or ("." not in name and name not in BUILT_IN):
+        found.append(
+            f"{where}['queue'] is {name!r}.{did_you_mean(str(name), tuple(BUILT_IN))} "
+            "A queue of your own is named by its dotted path."
+        )
+    elif name in BUILT_IN:
+        unknown = [str(option) for option in options if option not in OPTIONS]
+        found += [f"{where}[{option!r}] is unknown.{did_you_mean(option, OPTIONS)}" for option in unknown]
+    return found
 
 
 def forget() -> None:

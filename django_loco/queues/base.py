@@ -30,6 +30,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
@@ -39,13 +40,13 @@ from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobSummary, Outcome
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
-from .timeouts import limited
+from .timeouts import store_timeout
 from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
 
 #: Seconds that a store has to answer when it is asked whether it does.
-MOMENT = 2.0
+PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,28 @@ class Queue(ABC):
     @abstractmethod
     def registry(self) -> WorkerRegistry:
         """The workers that take jobs from it."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether other processes, and the next ones, know the once-keys that this process has used."""
+        return self.is_shared
+
+    def share_keys(self, folder: Path, seconds: float) -> None:  # noqa: B027 - as its text says
+        """Let the processes of this machine that name the same ``folder`` know each other's once-keys.
+
+        A key is remembered there for ``seconds``. A queue that is shared by itself does nothing.
+        """
+
+    def save(self, folder: Path) -> int:  # noqa: ARG002
+        """Move the jobs that wait to files in ``folder``, if they would end with this process; return how many.
+
+        Raises ``OSError`` if that cannot be done; then the jobs stay. A queue that keeps jobs by itself does nothing.
+        """
+        return 0
+
+    def load(self, folder: Path) -> int:  # noqa: ARG002
+        """Enqueue the jobs that ``save`` has moved to ``folder``, in this process or another; return how many."""
+        return 0
 
     def clock(self) -> float:
         """Return the seconds, since whenever, on the clock that judges leases; by default this machine's."""
@@ -245,7 +268,7 @@ class Queue(ABC):
         no longer than a moment, as whoever asks has waited already.
         """
         try:
-            with limited(MOMENT):
+            with store_timeout(PROBE_SECONDS):
                 self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)

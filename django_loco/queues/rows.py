@@ -1,4 +1,10 @@
-"""A job as a row: text, numbers and ``None``, the form in which it is stored outside a process.
+"""How a job is stored outside a process: ``FIELDS`` says for each field what its stored form is.
+
+A row holds these forms: text, numbers and ``None``. The database queue has a column for each, the spool of the memory
+queue a JSON object with all of them, and the Redis queue reads and writes those that its own format does not have.
+
+To add a field, add it to ``Job`` and to ``FIELDS``, and add a column to ``StoredJob`` with a migration. It must be
+``None`` by default: that is how jobs are read that an older release has stored.
 
 Times are UTC and always carry six decimals, so that their texts sort as the times do.
 """
@@ -6,9 +12,11 @@ Times are UTC and always carry six decimals, so that their texts sort as the tim
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from operator import attrgetter
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -22,109 +30,10 @@ Row = tuple[Any, ...]
 #: How many attempts a stored job can have had; a text that somebody has edited must not fill the memory.
 MAX_ATTEMPTS = 10_000_000
 
-#: What each place of a row holds: the fields of ``Job`` under their own names.
-COLUMNS = (
-    "id",
-    "backend",
-    "task_path",
-    "arguments",
-    "queue_name",
-    "priority",
-    "is_async",
-    "run_after",
-    "enqueued_at",
-    "tags",
-    "options",
-    "key",
-    "status",
-    "started_at",
-    "last_attempted_at",
-    "finished_at",
-    "worker_ids",
-    "errors",
-    "lost",
-    "return_value",
-    "token",
-    "worker_id",
-    "checkpoint",
-)
-TIMES = frozenset({"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"})
-
 #: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
 STATUSES = {status.value: status for status in TaskResultStatus}
-
-_TEXT, _TEXT_OR_NONE, _TIME = str, (str, NoneType), (str, datetime)
-_TIME_OR_NONE = (*_TIME, NoneType)
-#: The types of the values in a row, in the order of ``COLUMNS``.
-TYPES: tuple[Any, ...] = (
-    *((str, UUID), _TEXT, _TEXT, _TEXT, _TEXT, int, int, _TIME_OR_NONE, _TIME, _TEXT, _TEXT, _TEXT_OR_NONE, _TEXT),
-    *(_TIME_OR_NONE, _TIME_OR_NONE, _TIME_OR_NONE, _TEXT, _TEXT, int, *[_TEXT_OR_NONE] * 4),
-)
-
-
-def row_of(job: Job) -> Row:
-    """Return ``job`` as a row."""
-    return (
-        job.id,
-        job.backend,
-        job.task_path,
-        job.arguments,
-        job.queue_name,
-        job.priority,
-        job.is_async,
-        text_of_time(job.run_after),
-        stored_time(job.enqueued_at),
-        text_of_tags(job.tags),
-        text_of_options(job.options),
-        job.key,
-        job.status.value,
-        text_of_time(job.started_at),
-        text_of_time(job.last_attempted_at),
-        text_of_time(job.finished_at),
-        text_of_workers(job.worker_ids),
-        text_of_errors(job.errors),
-        job.lost,
-        job.return_value,
-        job.token,
-        job.worker_id,
-        job.checkpoint,
-    )
-
-
-def job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID.
-
-    Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
-    """
-    if not all(map(isinstance, row, TYPES)):
-        raise TypeError("a column has a value of another type")
-    return Job(
-        id=id_of(row[0]),
-        backend=row[1],
-        task_path=row[2],
-        arguments=row[3],
-        queue_name=row[4],
-        priority=row[5],
-        is_async=bool(row[6]),
-        run_after=time_of(row[7]),
-        enqueued_at=time_of(row[8]),  # type: ignore[arg-type]
-        tags=words_of(row[9]),
-        options=options_of(row[10]),
-        key=row[11],
-        status=STATUSES[row[12]],
-        started_at=time_of(row[13]),
-        last_attempted_at=time_of(row[14]),
-        finished_at=time_of(row[15]),
-        worker_ids=workers_of(row[16]),
-        errors=errors_of(row[17]),
-        lost=row[18],
-        return_value=row[19],
-        token=row[20],
-        worker_id=row[21],
-        checkpoint=row[22],
-    )
 
 
 def id_of(stored: str | UUID) -> str:
@@ -132,7 +41,7 @@ def id_of(stored: str | UUID) -> str:
     return stored if isinstance(stored, str) else stored.hex
 
 
-def words_of(text: str) -> tuple[str, ...]:
+def tags_of(text: str) -> tuple[str, ...]:
     """Return what ``text_of_tags`` was given."""
     return () if text == "[]" else texts(json.loads(text))
 
@@ -231,3 +140,95 @@ def text_of_errors(errors: Sequence[TaskError]) -> str:
     return json.dumps(
         [{"exception_class_path": error.exception_class_path, "traceback": error.traceback} for error in errors]
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredField:
+    """One field of ``Job``, and how it is stored."""
+
+    name: str
+    """Of the field, and of its column."""
+
+    types: tuple[type, ...] = (str,)
+    """The types that a stored value may have."""
+
+    write: Callable[[Any], Any] | None = None
+    """Makes the stored form of a value that is not ``None``; without it the value is stored as it is."""
+
+    read: Callable[[Any], Any] | None = None
+    """Makes a value of its stored form, unless that is ``None``. Raises one of ``unreadable.NOT_OURS``."""
+
+    is_settled: bool = False
+    """Whether each outcome brings a new value, see ``Outcome.changes``."""
+
+
+_TEXT_OR_NONE = (str, NoneType)
+_TIME: dict[str, Any] = {"types": (str, datetime, NoneType), "write": text_of_time, "read": time_of}
+
+FIELDS = (
+    StoredField(name="id", types=(str, UUID), read=id_of),
+    StoredField(name="backend"),
+    StoredField(name="task_path"),
+    StoredField(name="arguments"),
+    StoredField(name="queue_name"),
+    StoredField(name="priority", types=(int,)),
+    StoredField(name="is_async", types=(int,), read=bool),
+    StoredField(name="run_after", is_settled=True, **_TIME),
+    StoredField(name="enqueued_at", **_TIME | {"types": (str, datetime)}),
+    StoredField(name="tags", write=text_of_tags, read=tags_of),
+    StoredField(name="options", write=text_of_options, read=options_of),
+    StoredField(name="key", types=_TEXT_OR_NONE),
+    StoredField(name="status", write=attrgetter("value"), read=STATUSES.__getitem__, is_settled=True),
+    StoredField(name="started_at", **_TIME),
+    StoredField(name="last_attempted_at", **_TIME),
+    StoredField(name="finished_at", is_settled=True, **_TIME),
+    StoredField(name="worker_ids", write=text_of_workers, read=workers_of, is_settled=True),
+    StoredField(name="errors", write=text_of_errors, read=errors_of, is_settled=True),
+    StoredField(name="lost", types=(int,), is_settled=True),
+    StoredField(name="return_value", types=_TEXT_OR_NONE, is_settled=True),
+    StoredField(name="token", types=_TEXT_OR_NONE),
+    StoredField(name="worker_id", types=_TEXT_OR_NONE),
+    StoredField(name="checkpoint", types=_TEXT_OR_NONE),
+)
+#: The names of the fields, in the order of a row.
+COLUMNS = tuple(field.name for field in FIELDS)
+#: The fields that a row may lack, because an older release has written it.
+OPTIONAL: Mapping[str, None] = {field.name: None for field in FIELDS if NoneType in field.types}
+#: The fields that each outcome sets.
+SETTLED = tuple(field for field in FIELDS if field.is_settled)
+
+_TYPES = tuple(field.types for field in FIELDS)
+_WRITERS = tuple((place, field.write) for place, field in enumerate(FIELDS) if field.write)
+_READERS = tuple((place, field.read) for place, field in enumerate(FIELDS) if field.read)
+_values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
+
+
+def row_of(job: Job) -> Row:
+    """Return ``job`` as a row."""
+    row = list(_values_of(job))
+    for place, write in _WRITERS:
+        if (value := row[place]) is not None:
+            row[place] = write(value)
+    return tuple(row)
+
+
+def job_of(row: Sequence[Any]) -> Job:
+    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID.
+
+    Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
+    """
+    if not all(map(isinstance, row, _TYPES)):
+        raise TypeError("a column has a value of another type")
+    values = list(row)
+    for place, read in _READERS:
+        if (value := values[place]) is not None:
+            values[place] = read(value)
+    return Job(**dict(zip(COLUMNS, values, strict=False)))  # a statement may return more columns
+
+
+def outcome_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored form of ``Outcome.changes``, of those fields that each outcome sets."""
+    return {
+        field.name: changes[field.name] if field.write is None else field.write(changes[field.name])
+        for field in SETTLED
+    }

@@ -29,7 +29,7 @@ from ..exceptions import QueueUnavailable
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from .claimed_job import Run
+from .claimed_job import ClaimedJob
 from .execution.substitute import substitute_for
 from .maintenance.unanswered import ROUNDING
 
@@ -51,14 +51,14 @@ class Acknowledger:
     """Keeps outcomes until the queue has taken them; used by the fetcher's thread alone."""
 
     def __init__(
-        self, queue: Queue, on_gone: Callable[[Run, Outcome], None], clock: Callable[[], float] = time.monotonic
+        self, queue: Queue, on_gone: Callable[[ClaimedJob, Outcome], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """``on_gone`` is called with each outcome that was stored, refused as too late, or dropped."""
         self._queue = queue
         self._on_gone = on_gone
         self._clock = clock
-        self._fresh: list[Pending] = []
-        self._refused: list[list[Pending]] = []
+        self._fresh: list[PendingOutcome] = []
+        self._refused: list[list[PendingOutcome]] = []
         """Batches that are offered one by one: parts of one that was refused."""
         self._batch_size = BATCH_SIZE
 
@@ -66,12 +66,12 @@ class Acknowledger:
         """How many outcomes wait."""
         return len(self._fresh) + sum(map(len, self._refused))
 
-    def add(self, run: Run, outcome: Outcome) -> None:
+    def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Take an outcome."""
-        self._fresh.append(Pending(run, outcome))
+        self._fresh.append(PendingOutcome(claimed, outcome))
 
     @property
-    def patience(self) -> float:
+    def max_wait(self) -> float:
         """Seconds until what was refused is to be offered again; infinite if there is none."""
         first = min((batch[0].not_before for batch in self._refused), default=math.inf)
         return max(0.0, first - self._clock())
@@ -103,9 +103,9 @@ class Acknowledger:
             self._split(batch, error, seconds)
             return self._queue.fetch(claim)
 
-    def _batches(self) -> Iterator[list[Pending]]:
+    def _batches(self) -> Iterator[list[PendingOutcome]]:
         """Yield what is fresh in batches of at most ``_batch_size`` bytes, or of a single outcome."""
-        batch: list[Pending] = []
+        batch: list[PendingOutcome] = []
         total = 0
         for pending in self._fresh:
             size = pending.outcome.size
@@ -117,7 +117,7 @@ class Acknowledger:
         if batch:
             yield batch
 
-    def _offer(self, batch: list[Pending]) -> float:
+    def _offer(self, batch: list[PendingOutcome]) -> float:
         """Offer ``batch``; return the seconds after which the queue refused it, or 0. Raises in an outage."""
         began = self._clock()
         try:
@@ -130,7 +130,7 @@ class Acknowledger:
             return seconds
         return 0.0
 
-    def _split(self, batch: list[Pending], error: Exception, seconds: float) -> None:
+    def _split(self, batch: list[PendingOutcome], error: Exception, seconds: float) -> None:
         """Let the parts of ``batch``, which the queue refused after ``seconds``, be offered alone."""
         self._forget(batch)
         if len(batch) == 1:
@@ -142,7 +142,7 @@ class Acknowledger:
         step = 1 if seconds > SLOW else (len(batch) + 1) // 2
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
-    def _set_aside(self, pending: Pending, error: Exception) -> None:
+    def _set_aside(self, pending: PendingOutcome, error: Exception) -> None:
         pending.refused(error, self._clock)
         self._refused.append([pending])
         if pending.tries == 2:  # noqa: PLR2004 - once may be a connection that was lost
@@ -155,7 +155,7 @@ class Acknowledger:
         elif pending.tries >= MAX_TRIES:
             self._replace(pending)
 
-    def _replace(self, pending: Pending) -> None:
+    def _replace(self, pending: PendingOutcome) -> None:
         whole, short = pending.outcome, substitute_for(pending.outcome, pending.error)
         if short.size < whole.size:
             pending.outcome = short
@@ -169,7 +169,7 @@ class Acknowledger:
                 return
         if not isinstance(pending.error, QueueUnavailable):
             logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)
-            pending.run.untold = None
+            pending.claimed.announcement = None
             self._remove([pending])
 
     def _limit_refused(self) -> None:
@@ -177,20 +177,20 @@ class Acknowledger:
         if len(aside) >= MAX_ASIDE and (error := aside[-1].error):
             raise error
 
-    def _store(self, batch: Sequence[Pending]) -> set[str]:
+    def _store(self, batch: Sequence[PendingOutcome]) -> set[str]:
         with _doubt(batch):
             refused = self._queue.finish([pending.outcome for pending in batch])
         self._stored(batch, refused)
         return refused
 
-    def _stored(self, batch: Sequence[Pending], refused: set[str]) -> None:
+    def _stored(self, batch: Sequence[PendingOutcome], refused: set[str]) -> None:
         for pending in batch if refused else ():
-            if pending.run.job.id in refused and not (pending.is_unsure and self._is_stored(pending)):
-                pending.run.refused = True
+            if pending.claimed.job.id in refused and not (pending.is_unsure and self._is_stored(pending)):
+                pending.claimed.refused = True
                 logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
         self._remove(batch)
 
-    def _is_stored(self, pending: Pending) -> bool:
+    def _is_stored(self, pending: PendingOutcome) -> bool:
         """Whether the outcome was stored by an earlier call, whose answer was lost."""
         ends = pending.outcome.applied()
         try:
@@ -202,12 +202,12 @@ class Acknowledger:
             return False
         return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
 
-    def _remove(self, batch: Sequence[Pending]) -> None:
+    def _remove(self, batch: Sequence[PendingOutcome]) -> None:
         self._forget(batch)
         for pending in batch:
-            self._on_gone(pending.run, pending.outcome)
+            self._on_gone(pending.claimed, pending.outcome)
 
-    def _forget(self, batch: Sequence[Pending]) -> None:
+    def _forget(self, batch: Sequence[PendingOutcome]) -> None:
         if len(batch) == len(self._fresh) and not self._refused:  # so they are the same, and that is the rule
             self._fresh = []
             return
@@ -217,7 +217,7 @@ class Acknowledger:
 
 
 @contextmanager
-def _doubt(batch: Sequence[Pending]) -> Iterator[None]:
+def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
     """A queue that could not be reached may have stored them all the same."""
     try:
         yield
@@ -227,13 +227,13 @@ def _doubt(batch: Sequence[Pending]) -> Iterator[None]:
         raise
 
 
-class Pending:
+class PendingOutcome:
     """An outcome that waits, and what became of it when it was offered."""
 
-    __slots__ = ("_backoff", "error", "is_unsure", "outcome", "run")
+    __slots__ = ("_backoff", "claimed", "error", "is_unsure", "outcome")
 
-    def __init__(self, run: Run, outcome: Outcome) -> None:
-        self.run = run
+    def __init__(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        self.claimed = claimed
         self.outcome = outcome
         self.error: Exception | None = None
         """What the queue raised when it was offered alone, and the queue answered otherwise."""
@@ -261,7 +261,7 @@ class Pending:
     @property
     def name(self) -> str:
         """The job in words."""
-        return f"job {self.run.job.id} ({one_line(self.run.job.task_path)})"
+        return f"job {self.claimed.job.id} ({one_line(self.claimed.job.task_path)})"
 
     @property
     def reason(self) -> str:

@@ -11,7 +11,7 @@ from ..core.compat import TaskError
 from ..core.job import Job, Outcome
 
 
-class Run:
+class ClaimedJob:
     """One job that a worker holds, from its fetch until its outcome is stored.
 
     Several threads look at it, and each attribute is written by one of them alone. What two may want to do at the
@@ -21,6 +21,7 @@ class Run:
     __slots__ = (
         "_decided",
         "_stop",
+        "announcement",
         "cancelled",
         "checkpoint",
         "ended",
@@ -34,7 +35,6 @@ class Run:
         "save",
         "started",
         "thread",
-        "untold",
         "valid_until",
     )
 
@@ -67,7 +67,7 @@ class Run:
         """Whether a checkpoint or the outcome was refused, because the claim is somebody else's."""
         self.valid_until = math.inf
         """Until when the claim is nobody else's (``time.monotonic()``, seconds); moved on by each renewal."""
-        self.untold: Callable[[], None] | None = None
+        self.announcement: Callable[[], None] | None = None
         """Tells of its end once the queue has accepted that; ``None``: it has been told."""
         self._stop = stop
         # A lock that is taken once and never given back: the cheapest question that only one thread gets a yes to.
@@ -80,7 +80,7 @@ class Run:
         self.outcome = outcome
         return True
 
-    def settled_on(self, otherwise: Outcome) -> Outcome | None:
+    def outcome_or(self, otherwise: Outcome) -> Outcome | None:
         """Return the outcome that whoever was busy with it leaves: ``otherwise``, if nothing has been decided yet.
 
         ``None``: somebody else has decided, and sees to the outcome.

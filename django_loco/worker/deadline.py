@@ -11,7 +11,7 @@ from collections.abc import Callable
 MARGIN = 1.0
 
 
-class Ending:
+class ShutdownDeadline:
     """The deadline of a ``stop``, and the moments before it.
 
     1. Until ``cancel_at``, jobs may end by themselves.
@@ -38,7 +38,7 @@ class Ending:
         return self.deadline < math.inf
 
     @property
-    def patience(self) -> float:
+    def max_wait(self) -> float:
         """Seconds until the next of the three moments; infinite if there is none."""
         now = self._clock()
         return min((at - now for at in (self.cancel_at, self.release_at, self.deadline) if at > now), default=math.inf)

@@ -16,17 +16,17 @@ from ..log.labels import bind
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..queues.timeouts import limit
+from ..queues.timeouts import set_store_timeout
 from .acknowledger import Acknowledger
 from .backoff import QueueBackoff
-from .claimed_job import Run
-from .deadline import Ending
-from .execution.unknown_task import Missing
-from .outcome_inbox import Finished
+from .claimed_job import ClaimedJob
+from .deadline import ShutdownDeadline
+from .execution.unknown_task import MissingTasks
+from .outcome_inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
-from .pools.request_priority import Courtesy
+from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
-from .prefetch import Share
+from .prefetch import Prefetch
 
 logger = get_logger("django_loco.worker")
 
@@ -56,13 +56,13 @@ class Fetcher:
         queue: Queue,
         claim: Claim,
         pools: tuple[ThreadPool, EventLoopPool],
-        held: dict[str, Run],
-        finished: Finished,
+        held: dict[str, ClaimedJob],
+        finished: OutcomeInbox,
         *,
         drain: bool = False,
         max_jobs: int | None = None,
-        on_accepted: Callable[[Run, Outcome], None] = lambda *_: None,
-        courtesy: Courtesy | None = None,
+        on_accepted: Callable[[ClaimedJob, Outcome], None] = lambda *_: None,
+        request_priority: RequestPriority | None = None,
         others_are_done: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,23 +80,23 @@ class Fetcher:
         """How many attempts ended, by what they made of the job."""
         self.handed_back = 0
         """How many jobs that had begun were handed back at the end."""
-        self.hungry = threading.Event()
+        self.wants_jobs = threading.Event()
         """Set while there is room for more jobs than the queue had."""
         self.stopping = threading.Event()
         """Set once it is to end."""
         self.draining = drain
-        self.threads, self.coroutines = (Share(pool, clock) for pool in pools)
+        self.threads, self.coroutines = (Prefetch(pool, clock) for pool in pools)
         self._queue = queue
         self._wanted = claim
         self._pools = pools
         self._held = held
-        self._finished = finished
+        self._inbox = finished
         self._acknowledger = Acknowledger(queue, self._gone, clock)
-        self._ending = Ending(clock)
+        self._shutdown = ShutdownDeadline(clock)
         self._max_jobs = max_jobs
         self._on_accepted = on_accepted
-        self._courtesy = courtesy or Courtesy()
-        self._missing = Missing(clock)
+        self._request_priority = request_priority or RequestPriority()
+        self._missing = MissingTasks(clock)
         self._others_are_done = others_are_done
         self._clock = clock
         self._quiet = self._is_retired = False
@@ -107,12 +107,12 @@ class Fetcher:
     def quiet(self) -> None:
         """Fetch no more, and hand back what has not begun."""
         self._quiet = True
-        self._finished.bell.set()
+        self._inbox.wake.set()
 
     def drain(self) -> None:
         """End when nothing is due and nothing runs."""
         self.draining = True
-        self._finished.bell.set()
+        self._inbox.wake.set()
 
     def retire(self) -> None:
         """End when what has begun has ended."""
@@ -127,7 +127,7 @@ class Fetcher:
 
     def stop(self, deadline: float) -> None:
         """End by ``deadline`` (``time.monotonic()``, seconds)."""
-        self._ending.set(deadline)
+        self._shutdown.set(deadline)
         self.stopping.set()
         self._hurry.set()
         self.quiet()
@@ -140,7 +140,7 @@ class Fetcher:
     def run(self) -> None:
         """Take turns to the end; the body of the thread."""
         bind(component="worker")
-        limit()
+        set_store_timeout()
         try:
             while not self._is_over():
                 self._guarded_turn()
@@ -153,9 +153,9 @@ class Fetcher:
             self.backoff.close_connection()
 
     def _is_over(self) -> bool:
-        if self._ending.has_begun and self._clock() >= self._ending.deadline:
+        if self._shutdown.has_begun and self._clock() >= self._shutdown.deadline:
             return True
-        return not self._held and (self._ending.has_begun or self._jobs_left() == 0 or self._is_drained())
+        return not self._held and (self._shutdown.has_begun or self._jobs_left() == 0 or self._is_drained())
 
     def _is_drained(self) -> bool:
         return self.draining and (self._found_nothing or self._quiet)
@@ -165,20 +165,20 @@ class Fetcher:
         try:
             found = self._turn()
         except BaseException as error:  # noqa: BLE001 - logged by the back-off
-            self._hurry.wait(min(self.backoff.failed(error), self._ending.patience))
+            self._hurry.wait(min(self.backoff.failed(error), self._shutdown.max_wait))
             self._hurry.clear()
             return
         self.backoff.succeeded()
         self.last_turn = self._clock()
         if not found and not self._is_over():
-            self._finished.bell.wait(self._patience)
-        self._finished.bell.clear()
+            self._inbox.wake.wait(self._max_wait)
+        self._inbox.wake.clear()
 
     @property
-    def _patience(self) -> float:
+    def _max_wait(self) -> float:
         poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        waits = (self._ending, self.threads, self.coroutines, self._acknowledger)
-        return min(poll, *(part.patience for part in waits))
+        waits = (self._shutdown, self.threads, self.coroutines, self._acknowledger)
+        return min(poll, *(part.max_wait for part in waits))
 
     def _turn(self) -> bool:
         self._mend()
@@ -199,27 +199,29 @@ class Fetcher:
                 logger.exception("A thread for jobs that has died could not be replaced")
 
     def _collect(self) -> None:
-        ended = self._finished.take()
-        for run, outcome in ended:
-            if run.missing is not None:
-                self._missing.note(run.job, run.missing)
-            if self._held.get(run.job.id) is run:
-                self._acknowledger.add(run, outcome)
+        ended = self._inbox.take()
+        for claimed, outcome in ended:
+            if claimed.missing is not None:
+                self._missing.note(claimed.job, claimed.missing)
+            if self._held.get(claimed.job.id) is claimed:
+                self._acknowledger.add(claimed, outcome)
             else:
-                logger.warning("Job %s (%s) ended after its claim was lost", run.job.id, one_line(run.job.task_path))
-        coroutines = sum(run.job.is_async for run, _ in ended)
+                logger.warning(
+                    "Job %s (%s) ended after its claim was lost", claimed.job.id, one_line(claimed.job.task_path)
+                )
+        coroutines = sum(claimed.job.is_async for claimed, _ in ended)
         self.coroutines.take_back(coroutines)
         self.threads.take_back(len(ended) - coroutines)
-        for share in (self.threads, self.coroutines):
-            self._release(share.withdraw() if self._quiet else share.withdraw_stale())
+        for prefetch in (self.threads, self.coroutines):
+            self._release(prefetch.withdraw() if self._quiet else prefetch.withdraw_stale())
 
     def _wind_down(self) -> None:
         """Near the deadline of a stop: cancel what can be cancelled, then hand back what has not ended."""
         now = self._clock()
-        if now >= self._ending.cancel_at:
+        if now >= self._shutdown.cancel_at:
             for pool in self._pools:
                 pool.cancel()
-        if now >= self._ending.release_at:
+        if now >= self._shutdown.release_at:
             self._release(tuple(self._held.values()))
 
     def _hand_back(self) -> None:
@@ -233,8 +235,8 @@ class Fetcher:
         try:
             self._acknowledger.flush()
             while self._held and self._clock() < until:
-                self._finished.bell.wait(min(until - self._clock(), self._acknowledger.patience))
-                self._finished.bell.clear()
+                self._inbox.wake.wait(min(until - self._clock(), self._acknowledger.max_wait))
+                self._inbox.wake.clear()
                 self._collect()
                 self._acknowledger.flush()
         except BaseException as error:  # noqa: BLE001 - logged by the back-off
@@ -251,12 +253,12 @@ class Fetcher:
             self._acknowledger.flush()
             self._found_nothing = False
             return ()
-        self._courtesy.give_way()
+        self._request_priority.wait_for_requests()
         draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = draining and not jobs and self._others_are_done()
         if len(jobs) < claim.threads + claim.coroutines:
-            self.hungry.set()
+            self.wants_jobs.set()
         return jobs
 
     def _claim(self) -> Claim | None:
@@ -279,56 +281,56 @@ class Fetcher:
             return sys.maxsize
         return max(0, self._max_jobs - self.counts.total() - len(self._held))
 
-    def _run_of(self, job: Job, asked_at: float) -> Run:
-        run = Run(job, self.stopping, self._queue.checkpoint)
-        run.valid_until = asked_at + self._wanted.lease
-        return run
+    def _claimed_job(self, job: Job, asked_at: float) -> ClaimedJob:
+        claimed = ClaimedJob(job, self.stopping, self._queue.checkpoint)
+        claimed.valid_until = asked_at + self._wanted.lease
+        return claimed
 
     def _hand_over(self, jobs: Sequence[Job], asked_at: float) -> None:
         most = self._jobs_left()
-        runs = [self._run_of(job, asked_at) for job in jobs]
+        claimed_jobs = [self._claimed_job(job, asked_at) for job in jobs]
         for job in jobs if self._wanted.suspects else ():
             logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, one_line(job.task_path), job.lost)
-        for run in runs:
-            if run.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
-                self._held[run.job.id].lost = True
-            self._held[run.job.id] = run
-        runs = self._without_missing(runs)
-        if len(runs) > most:
-            self._release(runs[most:])
-            del runs[most:]
-        self._give(self.threads, [run for run in runs if not run.job.is_async])
-        self._give(self.coroutines, [run for run in runs if run.job.is_async])
+        for claimed in claimed_jobs:
+            if claimed.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
+                self._held[claimed.job.id].lost = True
+            self._held[claimed.job.id] = claimed
+        claimed_jobs = self._without_missing(claimed_jobs)
+        if len(claimed_jobs) > most:
+            self._release(claimed_jobs[most:])
+            del claimed_jobs[most:]
+        self._give(self.threads, [claimed for claimed in claimed_jobs if not claimed.job.is_async])
+        self._give(self.coroutines, [claimed for claimed in claimed_jobs if claimed.job.is_async])
 
-    def _without_missing(self, runs: list[Run]) -> list[Run]:
+    def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
         """Put off what is known to be impossible here; return the others."""
-        absent = self._missing.take(runs)
-        for run, outcome in absent:
-            if run.settle():
-                self._acknowledger.add(run, outcome)
-        return [run for run in runs if not run.is_settled] if absent else runs
+        absent = self._missing.take(claimed_jobs)
+        for claimed, outcome in absent:
+            if claimed.settle():
+                self._acknowledger.add(claimed, outcome)
+        return [claimed for claimed in claimed_jobs if not claimed.is_settled] if absent else claimed_jobs
 
-    def _give(self, share: Share, runs: Sequence[Run]) -> None:
-        if len(runs) > (room := share.room):
-            self._release(runs[room:])
-        if runs := runs[:room]:
-            share.hand(runs)
+    def _give(self, prefetch: Prefetch, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        if len(claimed_jobs) > (room := prefetch.room):
+            self._release(claimed_jobs[room:])
+        if claimed_jobs := claimed_jobs[:room]:
+            prefetch.hand(claimed_jobs)
 
-    def _release(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            if run.settle():
-                run.cancelled = run.ended = True
-                self._acknowledger.add(run, Outcome.released(run.job))
+    def _release(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        for claimed in claimed_jobs:
+            if claimed.settle():
+                claimed.cancelled = claimed.ended = True
+                self._acknowledger.add(claimed, Outcome.released(claimed.job))
 
-    def _gone(self, run: Run, outcome: Outcome) -> None:
-        if self._held.get(run.job.id) is run:
-            del self._held[run.job.id]
-        if not run.refused and (run.untold is not None or run.was_replaced_by(outcome)):
-            self._on_accepted(run, outcome)
-        self.handed_back += run.started and run.cancelled
+    def _gone(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        if self._held.get(claimed.job.id) is claimed:
+            del self._held[claimed.job.id]
+        if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
+            self._on_accepted(claimed, outcome)
+        self.handed_back += claimed.started and claimed.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1
 
 
-def _with_more(share: Share, more: int) -> int:
-    return share.room + more if share.room else 0
+def _with_more(prefetch: Prefetch, more: int) -> int:
+    return prefetch.room + more if prefetch.room else 0

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.core.signals import setting_changed
 from django.dispatch import receiver
@@ -30,7 +30,6 @@ from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
 from ..queues.memory import spool
-from ..queues.memory.key_file import OnceKeys
 from ..queues.memory.queue import MemoryQueue
 from ..queues.memory.spool import folder_for as spool_folder
 from ..shutdown import HAND_BACK
@@ -40,9 +39,8 @@ from .maintenance.isolation import Isolated
 
 logger = get_logger("django_loco.runtime")
 
-#: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is, and where that is on this machine.
-KEY_MEMORY = 3600.0
-KEYS_FILE = "once-keys.sqlite3"
+#: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is.
+KEY_MEMORY_SECONDS = 3600.0
 
 #: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
 #: (python/cpython#113964).
@@ -138,9 +136,8 @@ def started() -> dict[str, Worker]:
 
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
-    queue = queue_for(alias)
-    assert isinstance(queue, MemoryQueue)  # noqa: S101 - ``queues.build`` makes no other in ForegroundBlocking
-    return run_inline(queue, job)
+    # ``queues.build`` makes no other queue in ForegroundBlocking.
+    return run_inline(cast("MemoryQueue", queue_for(alias)), job)
 
 
 def serves(timeout: float) -> None:
@@ -153,7 +150,11 @@ def resume() -> None:
     """Go on with the jobs that an earlier process kept."""
     for alias in loco_aliases():
         folder = spool_folder(alias)
-        if worker_mode(task_backends[alias].options) == "BackgroundAsync" and folder and spool.has_jobs(folder, alias):
+        if (
+            worker_mode(alias, task_backends[alias].options) == "BackgroundAsync"
+            and folder
+            and spool.has_jobs(folder, alias)
+        ):
             ensure_started(alias)
 
 
@@ -177,8 +178,8 @@ def _keep_all() -> None:
 
 
 def take_up(alias: str, queue: Queue) -> None:
-    """Load the jobs that earlier processes kept for ``queue``, if it is one in memory; once per process."""
-    if alias in _loaded or not isinstance(queue, MemoryQueue):
+    """Load the jobs that earlier processes kept for ``queue``, once per process."""
+    if alias in _loaded:
         return
     folder = spool_folder(alias)
     if folder is None:
@@ -189,9 +190,9 @@ def take_up(alias: str, queue: Queue) -> None:
 
 
 def keep(alias: str, queue: Queue) -> None:
-    """Write the jobs that wait in ``queue``, if it is one in memory, to files for the next process."""
+    """Write the jobs that wait in ``queue``, if they would end with this process, to files for the next one."""
     folder = spool_folder(alias)
-    if folder is None or not isinstance(queue, MemoryQueue):
+    if folder is None:
         return
     try:
         count = queue.save(folder)
@@ -204,22 +205,18 @@ def keep(alias: str, queue: Queue) -> None:
 
 
 def share_keys(alias: str) -> None:
-    """Claim once-keys of ``alias``, if it is in memory, for all processes of this project on this machine.
+    """Let all processes of this project on this machine know the once-keys of ``alias``, whatever its queue.
 
-    That is done in a file beside its jobs; where none are kept, each process knows its own keys.
+    A queue in memory does that in a file beside its jobs; where none are kept, each process knows its own keys.
     """
-    queue = queue_for(alias)
-    if isinstance(queue, MemoryQueue) and queue.keys.shared is None and (folder := spool_folder(alias)) is not None:
-        queue.keys.share(OnceKeys(folder / KEYS_FILE, max(loco_settings().RESULT_TTL, KEY_MEMORY)))
+    if (folder := spool_folder(alias)) is not None:
+        queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS))
 
 
 def remembers(alias: str) -> bool:
     """Whether the once-keys of ``alias`` that this process takes are known in others, and after a restart."""
-    queue = queue_for(alias)
-    if not isinstance(queue, MemoryQueue):
-        return queue.is_shared
     share_keys(alias)
-    return queue.keys.shared is not None and queue.keys.shared.works
+    return queue_for(alias).remembers
 
 
 def _end_at_exit() -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .claimed_job import Run
+from .claimed_job import ClaimedJob
 
 #: The stock in a pool is what it begins with in this many seconds at the present rate: enough to bridge a round trip
 #: to the queue, and never so much that short jobs here wait while another worker has threads to spare.
@@ -25,14 +25,14 @@ class Pool(Protocol):
 
     size: int
 
-    def submit(self, runs: Sequence[Run], held: int) -> None:
+    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
         """Take runs; ``held`` is how many it then has."""
 
-    def withdraw(self, limit: int) -> list[Run]:
+    def withdraw(self, limit: int) -> list[ClaimedJob]:
         """Give back up to ``limit`` runs that have not begun."""
 
 
-class Share:
+class Prefetch:
     """The jobs that one pool has: those that run, and a small stock. Used by the fetcher's thread alone."""
 
     def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class Share:
         """How many jobs the pool has, begun or not."""
         self._pool = pool
         self._clock = clock
-        self._waiting: deque[Run] = deque()
+        self._waiting: deque[ClaimedJob] = deque()
         self._rate = 0.0
         self._since = clock()
         self._done = 0
@@ -53,46 +53,46 @@ class Share:
     @property
     def waiting(self) -> int:
         """How many of them have not begun."""
-        return sum(_waits(run) for run in tuple(self._waiting))
+        return sum(_waits(claimed) for claimed in tuple(self._waiting))
 
     @property
-    def patience(self) -> float:
+    def max_wait(self) -> float:
         """Seconds until one of them may have been waiting for too long; infinite if none waits."""
         if not self._waiting:
             return math.inf
         return max(RATE_STEP, self._waiting[0].fetched_at + MAX_WAIT - self._clock())
 
-    def hand(self, runs: Sequence[Run]) -> None:
+    def hand(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Give ``runs`` to the pool."""
-        self.held += len(runs)
-        self._waiting.extend(runs)
-        self._pool.submit(runs, self.held)
+        self.held += len(claimed_jobs)
+        self._waiting.extend(claimed_jobs)
+        self._pool.submit(claimed_jobs, self.held)
 
     def take_back(self, count: int) -> None:
         """Take note that ``count`` runs have ended; call it with 0, too, for the rate falls in quiet times."""
         self.held -= count
         self._measure(count)
 
-    def withdraw(self) -> list[Run]:
+    def withdraw(self) -> list[ClaimedJob]:
         """Take from the pool all that has not begun."""
-        runs = self._pool.withdraw(self.held)
-        self.held -= len(runs)
+        claimed_jobs = self._pool.withdraw(self.held)
+        self.held -= len(claimed_jobs)
         self._waiting.clear()
-        return runs
+        return claimed_jobs
 
-    def withdraw_stale(self) -> list[Run]:
+    def withdraw_stale(self) -> list[ClaimedJob]:
         """Take from the pool what has been waiting there for too long."""
         while self._waiting and not _waits(self._waiting[0]):
             self._waiting.popleft()
         before = self._clock() - MAX_WAIT
         stale = 0
-        for run in self._waiting:
-            if run.fetched_at > before:
+        for claimed in self._waiting:
+            if claimed.fetched_at > before:
                 break
-            stale += _waits(run)
-        runs = self._pool.withdraw(stale) if stale else []
-        self.held -= len(runs)
-        return runs
+            stale += _waits(claimed)
+        claimed_jobs = self._pool.withdraw(stale) if stale else []
+        self.held -= len(claimed_jobs)
+        return claimed_jobs
 
     @property
     def _stock(self) -> int:
@@ -110,5 +110,5 @@ class Share:
         self._done = 0
 
 
-def _waits(run: Run) -> bool:
-    return not run.started and not run.is_settled
+def _waits(claimed: ClaimedJob) -> bool:
+    return not claimed.started and not claimed.is_settled

@@ -12,21 +12,22 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..component import Component
+from ..core.backoff import log_as_one
 from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
 from ..core.threads import DaemonThread
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
-from .claimed_job import Run
+from .claimed_job import ClaimedJob
 from .fetcher import Fetcher
 from .maintenance.heartbeat import MARGIN, Heartbeat
+from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
-from .maintenance.listener import Waker
+from .maintenance.listener import QueueListener
 from .maintenance.queue_thread import QueueThread
-from .maintenance.reaper import Upkeep
 from .maintenance.registration import Registration
-from .outcome_inbox import Finished
+from .outcome_inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
-from .pools.request_priority import Courtesy
+from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
 
 #: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
@@ -97,13 +98,13 @@ class Worker(Component):
         self._queue = queue
         self._started = False
         self._lock = threading.Lock()
-        self._held: dict[str, Run] = {}
-        finished = Finished()
+        self._held: dict[str, ClaimedJob] = {}
+        finished = OutcomeInbox()
         lanes = min(coroutines, threads or LANES)
         if is_isolated:
             threads, coroutines = min(1, threads), min(1, coroutines)
-        self._courtesy = Courtesy()
-        self._threads = ThreadPool(threads, queue.alias, finished.add, courtesy=self._courtesy)
+        self._request_priority = RequestPriority()
+        self._threads = ThreadPool(threads, queue.alias, finished.add, request_priority=self._request_priority)
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
         suspects = True if is_isolated else None if isolate is None else False
         claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags, suspects=suspects)
@@ -112,7 +113,7 @@ class Worker(Component):
         registration = Registration(queue, _info(theirs, lease), self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
         # An isolated worker leaves the jobs of others to whoever started it.
-        upkeep = Upkeep(
+        housekeeping = Housekeeping(
             queue, lease, result_ttl, may_rescue=lambda: not is_isolated and self._heartbeat.is_steady, dead=dead
         )
         self._fetcher = Fetcher(
@@ -123,15 +124,16 @@ class Worker(Component):
             finished,
             drain=drain,
             max_jobs=max_jobs,
-            on_accepted=upkeep.tell_later,
-            courtesy=self._courtesy,
+            on_accepted=housekeeping.announce_later,
+            request_priority=self._request_priority,
             others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
         )
-        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, upkeep)
+        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, housekeeping)
         if not is_isolated:
-            self._helpers += (Waker(queue, self._fetcher.hungry, finished.bell),)
+            self._helpers += (QueueListener(queue, self._fetcher.wants_jobs, finished.wake),)
         if self._isolation:
             self._helpers += (self._isolation,)
+        log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
         self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
@@ -140,7 +142,7 @@ class Worker(Component):
             if self._started:
                 return
             self._started = True
-        self._courtesy.listen()
+        self._request_priority.listen()
         for thread in self._helpers:
             thread.start()
         self._loop.start()
@@ -228,8 +230,8 @@ class Worker(Component):
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
         fetcher, now = self._fetcher, time.monotonic()
-        shares = (fetcher.threads, fetcher.coroutines)
-        buffered = sum(share.waiting for share in shares)
+        prefetches = (fetcher.threads, fetcher.coroutines)
+        buffered = sum(prefetch.waiting for prefetch in prefetches)
         poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
         last_try = now - fetcher.last_try
         missing = self._threads.missing + self._event_loop.missing
@@ -240,7 +242,7 @@ class Worker(Component):
             "last_poll_age": round(poll, 3),
             "last_try_age": round(last_try, 3),
             "last_heartbeat_age": round(beat, 3),
-            "running": sum(share.held for share in shares) - buffered,
+            "running": sum(prefetch.held for prefetch in prefetches) - buffered,
             "buffered": buffered,
             "unstored": fetcher.unstored,
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,

@@ -35,7 +35,7 @@ PLACES = {"database": "the database", "redis": "Redis"}
 def setup() -> dict[str, Any]:
     """Return how jobs are run here; that changes only with the settings."""
     backend = index_product.get_backend()
-    mode = worker_mode(backend.options)
+    mode = worker_mode(backend.alias, backend.options)
     queue = type(queue_for(backend.alias)).__name__.removesuffix("Queue").lower()
     return {
         "mode": mode,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 
-from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from django_loco.shutdown import CLEAN, FORCED
 from tests.processes import Process
 
@@ -137,7 +137,7 @@ class Trial:
             at_once = self.row.processes if self.row.serves or self.event != "HUP" else 1
             wait(lambda: len(self.project.notes("during")) >= at_once, "hooks")
         if self.event == "INT INT":
-            threading.Event().wait(3 * ONE_SIGNAL)
+            threading.Event().wait(3 * ONE_SIGNAL_SECONDS)
             os.killpg(process.pid, signal.SIGINT)
             wait(lambda: not process.is_running, "end")
         for gate in ("requests", "jobs"):

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from django_loco.servers.gunicorn.worker import BOOT_ERROR, RECYCLE
 from django_loco.shutdown import CLEAN, FORCED, HAND_BACK
 from tests.acceptance.project import child_of, get, is_running, wait_until
@@ -69,7 +69,7 @@ def test_a_second_ctrl_c_hands_jobs_back_and_leaves_requests(served, options):
     answer = served.ask_slowly(process, "request")
     to_all(process, INT)
     process.wait_for("Stopping")
-    threading.Event().wait(2 * ONE_SIGNAL)
+    threading.Event().wait(2 * ONE_SIGNAL_SECONDS)
     to_all(process, INT)
     assert process.wait() == FORCED
     assert "Waiting no longer" in process.output

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from tests.acceptance.project import get
 from tests.acceptance.servers import ServedProject, said, to_all, to_first
 from tests.processes import Process
@@ -93,7 +93,7 @@ def test_a_second_ctrl_c_hands_jobs_back_and_leaves_requests(served):
     served.ask_slowly(process, "request")
     process.signal(INT)
     process.wait_for("Stopping")
-    threading.Event().wait(2 * ONE_SIGNAL)
+    threading.Event().wait(2 * ONE_SIGNAL_SECONDS)
     process.signal(INT)
     process.wait_for("Handed back or cut off: 1 by the worker, 1 by the server")
     process.wait_for("Stopped by force")

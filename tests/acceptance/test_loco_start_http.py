@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from django_loco.shutdown import CLEAN, FORCED
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first
@@ -63,7 +63,7 @@ def test_a_second_signal_hands_jobs_back_and_leaves_requests(served, http):
     served.ask_slowly(process, "request")
     process.signal(TERM)
     process.wait_for("Stopping")
-    time.sleep(2 * ONE_SIGNAL)  # sooner it would be the same wish
+    time.sleep(2 * ONE_SIGNAL_SECONDS)  # sooner it would be the same wish
     process.signal(INT)
     assert process.wait() == FORCED
     assert "Waiting no longer" in process.output

@@ -8,6 +8,8 @@ import pytest
 
 from django_loco.shutdown import CLEAN, FORCED
 
+BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
+
 
 def enqueue(project, *names: str, queue: str = "default") -> None:
     code = f"from pages.tasks import work\nfor name in {names!r}: work.using(queue_name={queue!r}).enqueue(name)"
@@ -106,6 +108,13 @@ def test_numbers_are_from_one_on(project):
 def test_missing_tables_are_named_with_the_remedy(project):
     (project.folder / "db.sqlite3").unlink()
     assert "run manage.py migrate django_loco" in project.manage("loco_worker", code=1)
+
+
+@pytest.mark.parametrize("tasks", [{"default": BACKEND | {"QUEUES": ["emails"]}}, {"jobs": BACKEND}])
+def test_neither_an_alias_nor_a_queue_need_be_called_default(project, tasks):
+    contrib = [f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "messages", "sessions")]
+    project.settings |= {"INSTALLED_APPS": [*contrib, "django_loco"], "TASKS": tasks}
+    project.manage("shell", "-c", "import django_loco.admin")
 
 
 def test_a_database_that_is_away_for_now_is_waited_for(project):

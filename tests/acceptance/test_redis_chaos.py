@@ -55,6 +55,7 @@ def test_kill_9_of_redis(site, server, capsys, request):
     seconds = time.monotonic() - started_at
     for worker in workers:
         worker.wait_for("can fetch and finish jobs again")
+        assert worker.output.count("ERROR: The worker cannot") == 1, "one thread says so for all"
     end(site)
     with capsys.disabled():
         print(f"\n{request.node.callspec.id}, kill -9 of Redis: {story(site, JOBS)}, all done {seconds:.1f} s later")

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from django_loco.core.compat import TaskResultStatus
 from django_loco.queues import Claim, queue_for
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.context import JobContext
 from tests.app import tasks
 
@@ -20,11 +20,11 @@ def context():
     queue = queue_for("default")
     [job] = queue.fetch(Claim(worker_id="w", lease=60, threads=1))
     result = tasks.add.get_result(job.id)
-    return JobContext(task_result=result, run=Run(job, save=queue.checkpoint))
+    return JobContext(task_result=result, claimed=ClaimedJob(job, save=queue.checkpoint))
 
 
 def stored(context) -> str | None:
-    job = queue_for("default").get(context.run.job.id)
+    job = queue_for("default").get(context.claimed.job.id)
     assert job.status == TaskResultStatus.RUNNING
     return job.checkpoint
 

@@ -7,8 +7,11 @@ from unittest import mock
 import pytest
 from django.conf import settings
 from django.core.checks import run_checks
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
+from django_loco.assembly.parts import missing_tables
 from django_loco.core.compat import task_backends
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues.database import DatabaseQueue
@@ -47,7 +50,12 @@ def test_a_mode_that_does_not_exist():
 
 @pytest.mark.parametrize(
     ("queue", "remedy"),
-    [("databse", "Did you mean 'database'?"), ("shop.queues.Fast", "cannot be imported: No module named 'shop'")],
+    [
+        ("databse", "Did you mean 'database'?"),
+        ("shop.queues.Fast", "cannot be imported: No module named 'shop'"),
+        ("os.path", "which is no Queue"),
+        ("pathlib.Path", "which is no Queue"),
+    ],
 )
 def test_a_queue_that_cannot_be_imported(queue, remedy):
     messages = found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": {"queue": queue}}})
@@ -58,6 +66,51 @@ def test_a_queue_that_cannot_be_imported(queue, remedy):
 def test_an_option_that_does_not_exist():
     messages = found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": {"databse": "default"}}})
     assert "TASKS['default']['OPTIONS']['databse'] is unknown. Did you mean 'database'?" in messages["loco.E002"]
+
+
+def test_all_mistakes_of_all_aliases_are_shown():
+    options = {"mode": "Fast", "queue": "databse", "databse": "default", "prefx": "shop"}
+    tasks = {
+        "default": {"BACKEND": LOCO, "QUEUE": ["emails"], "queues": ["emails"], "OPTIONS": options},
+        "other": {"BACKEND": LOCO, "OPTION": {"queue": "redis"}, "QUEUES": "emails"},
+    }
+    with override_settings(TASKS=tasks):
+        messages = [message.msg for message in run_checks(tags=["loco"]) if message.id == "loco.E002"]
+    assert [message.partition(" Choices are")[0].partition(" A queue of")[0] for message in messages] == [
+        "TASKS['default']['QUEUE'] is unknown. Did you mean 'QUEUES'?",
+        "TASKS['default']['queues'] is unknown. Did you mean 'QUEUES'?",
+        "TASKS['default']['OPTIONS']['mode'] is 'Fast'.",
+        "TASKS['default']['OPTIONS']['queue'] is 'databse'. Did you mean 'database'?",
+        "TASKS['other']['OPTION'] is unknown. Did you mean 'OPTIONS'?",
+        "TASKS['other']['QUEUES'] is 'emails'; it must be a list of names, each text of 1 to 200 printable characters.",
+    ]
+    tasks["default"]["OPTIONS"]["queue"] = "database"
+    assert len([message for message in all_found(TASKS=tasks) if "is unknown" in message]) == 5
+
+
+@pytest.mark.parametrize("options", [{"mode": "Fast"}, {"database": ["default"]}])
+def test_a_wrong_option_keeps_no_other_check_from_running(options):
+    add.enqueue(1, 2)
+    tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options, "QUEUES": ["default", "emails"]}}
+    with override_settings(TASKS=tasks):
+        messages = run_checks(tags=["loco"], include_deployment_checks=True, databases=["default"])
+    assert {message.id for message in messages} == {"loco.E002"}
+
+
+def all_found(**settings):
+    with override_settings(**settings):
+        return [message.msg for message in run_checks(tags=["loco"])]
+
+
+def test_options_of_a_queue_of_ones_own_while_jobs_wait_in_memory():
+    options = {"queue": "shop.queues.Fast", "shards": 3, "mode": "BackgroundAsync"}
+    assert all_found(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": options}}) == []
+
+
+@pytest.mark.parametrize(("queues", "names"), [("emails", {"emails"}), (5, set()), ([["a"], "b"], {"b"})])
+def test_tasks_can_be_imported_though_queues_is_no_list(queues, names):
+    with override_settings(TASKS={"default": {"BACKEND": LOCO, "QUEUES": queues}}):
+        assert task_backends["default"].queues == names
 
 
 def test_the_app_without_its_backend():
@@ -124,6 +177,29 @@ def test_jobs_that_no_worker_takes():
     assert "TASKS has no alias 'default' any more." in message
     (message,) = waiting(WORKER_MODE="BackgroundAsync")
     assert "TASKS['default'] keeps its jobs elsewhere now." in message
+
+
+def unmigrated(**settings):
+    with override_settings(**settings):
+        messages = run_checks(tags=["loco"], databases=["default"])
+    return [f"{message.msg} {message.hint}" for message in messages if message.id == "loco.W014"]
+
+
+def test_migrations_that_are_missing(monkeypatch):
+    assert unmigrated() == []
+    # As after a partial migration: the table of jobs is there.
+    MigrationRecorder(connection).migration_qs.filter(app="django_loco").latest("name").delete()
+    expected = [
+        "Migrations of django_loco are missing in DATABASES['default']. Run manage.py migrate django_loco.",
+    ]
+    assert unmigrated() == expected
+    assert unmigrated(WORKER_MODE="BackgroundAsync") == expected
+    assert missing_tables("default") == (
+        "The jobs of TASKS['default'] are in DATABASES['default'], where migrations of django_loco are missing: "
+        "run manage.py migrate django_loco."
+    )
+    monkeypatch.setattr("sys.argv", ["manage.py", "migrate"])
+    assert unmigrated() == []
 
 
 def test_jobs_that_waited_in_memory(tmp_path):

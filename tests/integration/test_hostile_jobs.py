@@ -15,7 +15,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.tasks import task
 from django_loco.worker import Worker
 
-runs: list[str] = []
+claimed_jobs: list[str] = []
 
 
 class Unmanageable(Exception):
@@ -42,7 +42,7 @@ def fine() -> None:
 
 @task(max_attempts=3)
 def failing() -> None:
-    runs.append("failing")
+    claimed_jobs.append("failing")
     raise ValueError
 
 
@@ -65,7 +65,7 @@ async def astuck() -> None:
 
 @pytest.fixture
 def queue():
-    runs.clear()
+    claimed_jobs.clear()
     return MemoryQueue("default", {})
 
 

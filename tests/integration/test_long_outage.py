@@ -18,18 +18,18 @@ from django_loco.worker import Worker
 from ..conftest import ON_POSTGRES
 
 LEASE = 1.0
-runs: list[int] = []
+claimed_jobs: list[int] = []
 
 
 @task
 def long() -> None:
-    runs.append(1)
+    claimed_jobs.append(1)
     time.sleep(4 * LEASE)
 
 
 @pytest.fixture
 def queue(transactional_db):
-    runs.clear()
+    claimed_jobs.clear()
     queue = DatabaseQueue("default", {})
     yield queue
     queue.clear()
@@ -46,13 +46,13 @@ def test_a_worker_that_lives_does_not_take_its_own_jobs_for_those_of_a_dead_one(
     worker = Worker(queue, threads=2, coroutines=0, lease=LEASE, result_ttl=60)
     [job] = queue.enqueue([Job(task_path=f"{__name__}.long", backend="default")])
     worker.start()
-    while not runs:
+    while not claimed_jobs:
         time.sleep(0.01)
     block_writers(2 * LEASE)
     worker.drain()
     assert worker.join(10 * LEASE)
     stored = queue.get(job.id)
-    assert (stored.status, stored.lost, len(runs)) == (SUCCESSFUL, 0, 1)
+    assert (stored.status, stored.lost, len(claimed_jobs)) == (SUCCESSFUL, 0, 1)
 
 
 def test_neither_does_another_worker_that_lived_through_the_same_outage(queue):
@@ -60,13 +60,13 @@ def test_neither_does_another_worker_that_lived_through_the_same_outage(queue):
     queue.enqueue([Job(task_path=f"{__name__}.long", backend="default") for _ in range(2)])
     for worker in workers:
         worker.start()
-    while len(runs) < 2:
+    while len(claimed_jobs) < 2:
         time.sleep(0.01)
     block_writers(2 * LEASE)
     for worker in workers:
         worker.drain()
     assert all([worker.join(10 * LEASE) for worker in workers])
-    assert len(runs) == 2
+    assert len(claimed_jobs) == 2
 
 
 @pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL; runs when LOCO_TEST_DATABASE is postgres")

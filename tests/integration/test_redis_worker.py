@@ -88,7 +88,7 @@ def test_results_live_as_long_as_they_should(on_redis, settings):
     result = tasks.add.enqueue(1, 2)
     drain()
     time.sleep(0.01)
-    # Not by draining: a worker that ends at once may do so before its upkeep has had a turn.
+    # Not by draining: a worker that ends at once may do so before its housekeeping has had a turn.
     worker = in_process.worker_for("default", threads=2, coroutines=2)
     worker.start()
     until(lambda: on_redis.get(result.id) is None)

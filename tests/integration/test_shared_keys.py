@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from django_loco.core import test_environment
 from django_loco.queues import forget, queue_for
+from django_loco.queues.memory.queue import KEYS_FILE
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.worker import in_process
 from tests.unit.scheduler.tasks import tick
@@ -40,7 +41,7 @@ def fired(until, start=NOON + timedelta(seconds=0.5)):
     registry, now = Registry(strict=True), start
     registry.every(tick, seconds=10, name="beat")
     scheduler = Scheduler(registry, now=lambda: now)
-    scheduler.plan()
+    scheduler.load()
     while now < until:
         scheduler.fire_due()
         now += timedelta(seconds=1)
@@ -70,7 +71,7 @@ def test_where_keys_cannot_be_kept_a_restart_makes_up_for_nothing(mode, folder, 
 def test_who_remembers(folder, options):
     with override_settings(TASKS={"default": BACKEND | {"OPTIONS": options}}):
         assert in_process.remembers("default")
-        assert (folder / "default" / in_process.KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
+        assert (folder / "default" / KEYS_FILE).exists() == (options["mode"] == "BackgroundAsync")
         forget()
 
 

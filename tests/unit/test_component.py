@@ -108,7 +108,7 @@ def test_a_turn_that_raises_ends_it_and_closes_what_is_open(run):
 def test_its_supervisor_tells_once_in_full_what_ended_it(caplog):
     supervisor = Supervisor([Part("turns", lambda: Turns(fail))], first_delay=0.0, look_every=0.001)
     supervisor.start()
-    while supervisor.watches[0].deaths < 3:
+    while supervisor.restarters[0].deaths < 3:
         threading.Event().wait(0.001)
     supervisor.stop(0.0)
     assert supervisor.join(SECONDS)

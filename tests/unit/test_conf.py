@@ -1,7 +1,7 @@
 import pytest
 from django.test import override_settings
 
-from django_loco.conf import LocoSettings, loco_settings, problems, worker_mode
+from django_loco.conf import LocoSettings, did_you_mean, loco_settings, problems, worker_mode
 from django_loco.exceptions import LocoConfigurationError
 
 
@@ -22,11 +22,16 @@ def test_settings_follow_override_settings():
     [
         ({"NUM_WORKER": 3}, "LOCO['NUM_WORKER'] is unknown. Did you mean 'NUM_WORKERS'?"),
         ({"num_workers": 3}, "Did you mean 'NUM_WORKERS'?"),
-        ({"zzz": 3}, "LOCO['zzz'] is unknown. Known are: NUM_WORKERS, "),
+        ({"zzz": 3}, "LOCO['zzz'] is unknown. Choices are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
-        ({"LEASE": 0}, "LOCO['LEASE'] is 0; it must be a number of seconds above 0, a hundred years at most."),
-        ({"LEASE": float("inf")}, "LOCO['LEASE'] is inf; it must be a number of seconds above 0"),
+        ({"LEASE": 0.01}, "LOCO['LEASE'] is 0.01; it must be a number of seconds, 1 or more, a hundred years at most."),
+        ({"LEASE": 10**400}, "it must be a number of seconds, 1 or more"),
+        ({"LEASE": float("inf")}, "LOCO['LEASE'] is inf; it must be a number of seconds, 1 or more"),
+        (
+            {"RESULT_TTL": 0},
+            "LOCO['RESULT_TTL'] is 0; it must be a number of seconds above 0, a hundred years at most.",
+        ),
         ({"RESULT_TTL": float("nan")}, "LOCO['RESULT_TTL'] is nan; it must be a number of seconds above 0"),
         ({"RESULT_TTL": 1e15}, "LOCO['RESULT_TTL'] is 1000000000000000.0; it must be a number of seconds"),
         ({"LOG_FORMAT": "xml"}, 'it must be "text" or "json".'),
@@ -47,16 +52,20 @@ def test_what_is_wrong_is_named_with_the_remedy(loco, problem):
             loco_settings()
 
 
+def test_where_nothing_is_known_nothing_is_proposed():
+    assert did_you_mean("nightly", []) == ""
+
+
 def test_a_mode_that_does_not_exist_is_named():
     with override_settings(WORKER_MODE="BackgroundAsinc"):
         assert problems() == ["WORKER_MODE is 'BackgroundAsinc'. Did you mean 'BackgroundAsync'?"]
         with pytest.raises(LocoConfigurationError, match="WORKER_MODE"):
-            worker_mode({})
-    with pytest.raises(LocoConfigurationError, match=r"OPTIONS\['mode'\]"):
-        worker_mode({"mode": "Fast"})
+            worker_mode("default", {})
+    with pytest.raises(LocoConfigurationError, match=r"TASKS\['fast'\]\['OPTIONS'\]\['mode'\] is 'Fast'"):
+        worker_mode("fast", {"mode": "Fast"})
 
 
 def test_an_alias_may_have_a_mode_of_its_own():
     with override_settings(WORKER_MODE="BackgroundQueue"):
-        assert worker_mode({}) == "BackgroundQueue"
-        assert worker_mode({"mode": "ForegroundBlocking"}) == "ForegroundBlocking"
+        assert worker_mode("default", {}) == "BackgroundQueue"
+        assert worker_mode("default", {"mode": "ForegroundBlocking"}) == "ForegroundBlocking"

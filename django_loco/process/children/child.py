@@ -11,25 +11,29 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
+from typing import Self
 
 from django.utils import autoreload
 
 from ...core.lifecycle.fork import closed_in_copies
-from ..control_channel import LINK_VARIABLE, LOADED, READY, pass_on
+from ..control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from ..systemd import VARIABLES
-from .identity import Place
+from .identity import ProcessIdentity
 
 #: Signals that wait until a child has handlers of its own: before that, a Ctrl-C would be but a KeyboardInterrupt amid
 #: its imports. What this process gets meanwhile, its other threads get.
 HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
+#: Ctrl-Z suspends a site in its terminal, and closing the terminal ends it, as ever.
+HELD_BACK_IN_TERMINAL = (signal.SIGINT,)
 
 
 class Child:
     """One process, as its parent knows it."""
 
-    def __init__(self, place: Place, popen: subprocess.Popen[bytes], link: socket.socket) -> None:
-        self.place = place
-        self.link = closed_in_copies(link)  # while one is open, a child does not learn that its parent is gone
+    def __init__(self, popen: subprocess.Popen[bytes], channel: socket.socket, key: str = "") -> None:
+        """``key``: see ``ProcessIdentity``."""
+        self.key = key
+        self.channel = closed_in_copies(channel)  # while one is open, a child does not learn that its parent is gone
         self.began = self.heard = time.monotonic()
         """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
         self.is_loaded = self.is_ready = self.is_silent = False
@@ -47,44 +51,54 @@ class Child:
         """Its number in the system."""
         return self._popen.pid
 
-    def hear(self) -> None:
-        """Take in what it has said."""
+    def hear(self) -> Self:
+        """Take in what it has said; return the child."""
         try:
-            words = self.link.recv(256, socket.MSG_DONTWAIT)
+            words = self.channel.recv(256, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
+            return self
         except OSError:
             words = b""
         self.is_silent = not words
         self.heard = time.monotonic()
-        self.is_loaded |= LOADED in words
-        self.is_ready |= READY in words
+        if LOADED in words:
+            self.is_loaded = True
+        if READY in words:
+            self.is_ready = True
+        return self
 
     def tell(self, name: str) -> None:
         """Pass a signal on."""
-        pass_on(self.link, name)
+        pass_on(self.channel, name)
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        code = self._popen.wait()
+        self.poll()
+        return code
 
     def poll(self) -> int | None:
         """Return its exit code; ``None`` while it runs. For those who do not learn of it by ``ended``."""
         code = self._popen.poll()
         if code is not None:
             self.hear()
-            self.link.close()
+            self.channel.close()
         return code
 
     def kill(self) -> None:
         """End it on the spot."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)  # ``Popen`` would first look, and take note of, whether it has ended
+        if self._popen.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # ``Popen`` would first look, and take note of, whether it has ended
 
     def ended(self, code: int) -> None:
         """Note that it has ended, of which our caller has learnt by ``waitpid``."""
         self._popen.returncode = code
-        self.link.close()
+        self.channel.close()
 
 
 def start(
-    place: Place,
+    identity: ProcessIdentity,
     command: Sequence[str] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
     without: Sequence[str] = (),
@@ -93,23 +107,43 @@ def start(
 
     ``environment`` goes into its environment beside what is in this process's, but for what is named in ``without``.
     """
+    inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
+    variables = {**inherited, **environment, **identity.variable}
+    return _start(command or autoreload.get_child_arguments(), variables, HELD_BACK, key=identity.key)
+
+
+def start_in_terminal(environment: Mapping[str, str]) -> Child:
+    """Start this command once more, with the terminal and all else that this process has, and ``environment``."""
+    variables = {**os.environ, **environment}
+    return _start(autoreload.get_child_arguments(), variables, HELD_BACK_IN_TERMINAL, has_terminal=True)
+
+
+def _start(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    held_back: Sequence[signal.Signals],
+    *,
+    key: str = "",
+    has_terminal: bool = False,
+) -> Child:
     ours, theirs = socket.socketpair()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
     try:
         with theirs:
-            inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
+            theirs.set_inheritable(has_terminal)
             popen = subprocess.Popen(  # noqa: S603 - a command of ours, no text from outside
-                command or autoreload.get_child_arguments(),
-                env={**inherited, **environment, **place.variable, LINK_VARIABLE: str(theirs.fileno())},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                command,
+                env={**environment, CHANNEL_VARIABLE: str(theirs.fileno())},
+                stdin=None if has_terminal else subprocess.DEVNULL,
+                close_fds=not has_terminal,
+                pass_fds=() if has_terminal else [theirs.fileno()],
             )
     except BaseException:
         ours.close()
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return Child(place, popen, ours)
+    return Child(popen, ours, key)
 
 
 def ended() -> Iterator[tuple[int, int]]:

@@ -10,39 +10,35 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Self
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.wakeup import Wakeup
 
 
-class Inbox:
-    """Calls in the order in which they came in. Used as ``with Inbox() as inbox:``."""
+class Mailbox:
+    """Calls in the order in which they came in. Used as ``with Mailbox() as mailbox:``."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._read, self._write = (closed_in_copies(end) for end in socket.socketpair())
-        for end in (self._read, self._write):
-            end.setblocking(False)
+        self._wakeup = Wakeup()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._read.close()
-        self._write.close()
+        self._wakeup.close()
 
     def put(self, call: Callable[[], object]) -> None:
         """Have ``call`` called; from any thread."""
         self._calls.put(call)
-        with suppress(OSError):  # full, so that it wakes up anyway; or closed, so that nobody cares any more
-            self._write.send(b".")
+        self._wakeup.wake()
 
-    def wait(self, timeout: float, links: Iterable[socket.socket]) -> None:
-        """Wait for calls, and make them; or until one of ``links`` can be read; ``timeout`` seconds at most."""
+    def wait(self, timeout: float, channels: Iterable[socket.socket]) -> None:
+        """Wait for calls, and make them; or until one of ``channels`` can be read; ``timeout`` seconds at most."""
         with selectors.DefaultSelector() as selector:
-            for end in (self._read, *links):
-                selector.register(end, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            for channel in channels:
+                selector.register(channel, selectors.EVENT_READ)
             selector.select(None if timeout == math.inf else timeout)
-        with suppress(BlockingIOError):
-            self._read.recv(4096)
+        self._wakeup.drain()
         with suppress(queue.Empty):
             while True:
                 self._calls.get_nowait()()

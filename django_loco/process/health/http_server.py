@@ -14,7 +14,7 @@ from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from .report import ANSWERS
 
-logger = get_logger(__name__)
+logger = get_logger("django_loco.servers")
 
 
 class _Handler(BaseHTTPRequestHandler):

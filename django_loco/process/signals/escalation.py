@@ -1,4 +1,4 @@
-"""How urgently signals ask for the end, where several of them may mean one wish."""
+"""Counts the signals that ask a process to end: the first ends it, the second ends the wait, the third kills it."""
 
 from __future__ import annotations
 
@@ -6,29 +6,58 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from enum import IntEnum
 
 from ...shutdown import FORCED, Shutdown
-from .listener import ONE_SIGNAL
+
+#: Signals within so many seconds are one. ``timeout`` and some process managers signal a process and then its group;
+#: Ctrl-C reaches all processes of a terminal. Nobody presses a key that fast.
+ONE_SIGNAL_SECONDS = 0.1
+
+
+class Level(IntEnum):
+    """How urgently the end was asked for."""
+
+    RUNNING = 0
+    END = 1
+    HURRY = 2
+    KILL = 3
 
 
 def obey(shutdown: Shutdown, level: int, name: str) -> None:
-    """Do what the signal ``name`` asks for, which is the wish number ``level``."""
-    match level:
-        case 1:
-            shutdown.request(name, signal=name)
-        case 2:
-            shutdown.hurry()
-        case _:
-            os._exit(FORCED)
+    """Do what the signal ``name`` asks for at this level."""
+    if level >= Level.KILL:
+        os._exit(FORCED)
+    elif level == Level.HURRY:
+        shutdown.hurry()
+    else:
+        shutdown.request(name, signal=name)
 
 
-class Urgency:
-    """Counts wishes: 1 is to end, 2 to wait no longer, 3 to end on the spot.
+class Escalation:
+    """Counts signals, in a process that is ours: the same one within ``ONE_SIGNAL_SECONDS`` counts once."""
 
-    - What comes within ``ONE_SIGNAL`` seconds of a wish belongs to it: Ctrl-C reaches all processes of a terminal, and
-      the parent among them may send its children SIGTERM. A process that gets both at a time sees them in any order.
-    - SIGTERM is a wish only if it is the first: process managers send it more than once.
-    - SIGINT and SIGQUIT come from a hand. A SIGQUIT for every SIGINT is gunicorn's way of passing that on.
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.level = 0
+        self._clock = clock
+        self._last, self._at = "", 0.0
+
+    def hear(self, name: str) -> bool:
+        """Take note of a signal; return whether it counts."""
+        now = self._clock()
+        counts = name != self._last or now - self._at > ONE_SIGNAL_SECONDS
+        self._last, self._at = name, now
+        self.level += counts
+        return counts
+
+
+class EmbeddedEscalation:
+    """Counts signals, in a process that belongs to another server.
+
+    - All signals within ``ONE_SIGNAL_SECONDS`` count once: Ctrl-C reaches all processes of a terminal, and the server's
+      master may send its children SIGTERM. A process that gets both at a time sees them in any order.
+    - SIGTERM counts only if it is the first: process managers send it more than once.
+    - SIGINT and SIGQUIT are sent by people. gunicorn passes each SIGINT on as a SIGQUIT.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,14 +67,14 @@ class Urgency:
         self._signals: Counter[str] = Counter()
 
     def hear(self, name: str) -> bool:
-        """Count a signal; return whether it is a wish of its own."""
-        before = self._by_hand
+        """Take note of a signal; return whether it counts."""
+        before = self._by_people
         self._signals[name] += 1
-        is_wish = self.level == 0 or (self._by_hand > before and self._clock() - self._at > ONE_SIGNAL)
-        if is_wish:
+        counts = self.level == 0 or (self._by_people > before and self._clock() - self._at > ONE_SIGNAL_SECONDS)
+        if counts:
             self.level, self._at = self.level + 1, self._clock()
-        return is_wish
+        return counts
 
     @property
-    def _by_hand(self) -> int:
+    def _by_people(self) -> int:
         return max(self._signals["SIGINT"], self._signals["SIGQUIT"])

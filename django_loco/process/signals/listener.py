@@ -12,27 +12,25 @@ from typing import Any, Self
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .pipe import END, Wakeup, catch, release
+from .escalation import Escalation
+from .pipe import END, SignalPipe, catch, release
 
 #: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: The same signal once more within so many seconds is no second one: ``timeout`` and some process managers send it to
-#: a process and then to its whole group. No hand is as quick.
-ONE_SIGNAL = 0.1
 #: Seconds that what a signal has set going may still take at the end.
 PATIENCE = 1.0
 
-logger = get_bounded_logger(__name__)
+logger = get_bounded_logger("django_loco.servers")
 
 
-class Signals:
+class SignalListener:
     """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
 
     Other signals can be given functions of their own, which are called in that thread, too. The handlers that Python
     runs do nothing; see ``wakeup`` for what does.
 
-    Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
+    Used as ``with SignalListener(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
     def __init__(
@@ -47,10 +45,11 @@ class Signals:
 
         A signal that came again in the last moments, to one that has just ended in good order, would else kill it.
         """
-        self._on_signal, self._others, self._is_last, self._clock = on_signal, others, is_last, clock
+        self._on_signal, self._others, self._is_last = on_signal, others, is_last
+        self._escalation = Escalation(clock)
         self._before: dict[int, Any] = {}
         self._before_socket = -1
-        self._wakeup = Wakeup()
+        self._pipe = SignalPipe()
         self._thread = DaemonThread(target=self._run, name="loco-signals")
 
     def __enter__(self) -> Self:
@@ -61,14 +60,13 @@ class Signals:
 
     def __exit__(self, *error: object) -> None:
         self._uninstall()
-        self._wakeup.end()
+        self._pipe.end()
         self._thread.join(PATIENCE)
 
     def _install(self) -> None:
-        self._before_socket = self._wakeup.install()
+        self._before_socket = self._pipe.install()
         for number in (*ENDING, *self._others):
-            # A process started with nohup ignores SIGHUP and is to go on doing so. SIGINT may be ignored only until
-            # there is a handler; see ``reload.Parent``.
+            # A process started with nohup ignores SIGHUP and is to go on doing so.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number) or signal.SIG_DFL
                 catch({number: self._before[number]})
@@ -86,16 +84,14 @@ class Signals:
         release(*self._before)
 
     def _run(self) -> None:
-        last, at = END, 0.0
-        while (number := self._wakeup.read()) != END:
-            now = self._clock()
-            if number in ENDING and (number != last or now - at > ONE_SIGNAL):
-                self._call(number, partial(self._on_signal, signal.Signals(number).name))
+        while (number := self._pipe.read()) != END:
             if number in ENDING:
-                last, at = number, now
+                name = signal.Signals(number).name
+                if self._escalation.hear(name):
+                    self._call(number, partial(self._on_signal, name))
             elif number in self._others:
                 self._call(number, self._others[signal.Signals(number)])
-        self._wakeup.close()
+        self._pipe.close()
 
     def _call(self, number: int, function: Callable[[], object]) -> None:
         try:

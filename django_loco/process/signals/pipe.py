@@ -14,24 +14,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from ...core.lifecycle.fork import closed_in_copies
+from ...core.wakeup import Wakeup
 
 #: What the reader is told when there is nothing more to read; no signal has this number.
 END = 0
 
 
-class Wakeup:
+class SignalPipe(Wakeup):
     """A socket to which Python writes the number of each signal that has a handler."""
-
-    def __init__(self) -> None:
-        self._read, self._write = (closed_in_copies(end) for end in socket.socketpair())
-        self._write.setblocking(False)
 
     def install(self) -> int:
         """Have Python write to it; return the descriptor to which it wrote before, -1 if there was none."""
@@ -43,14 +37,8 @@ class Wakeup:
         return (self._read.recv(1) or [END])[0]
 
     def end(self) -> None:
-        """Let ``read`` return ``END``. To close the socket would not do: somebody else may hold a copy of it."""
-        with suppress(OSError):  # full: the reader hangs anyway
-            self._write.send(bytes([END]))
-
-    def close(self) -> None:
-        """Close it, when nobody reads any more."""
-        self._read.close()
-        self._write.close()
+        """Let ``read`` return ``END``. Closing the socket does not: another process may hold a copy of it."""
+        self.wake(bytes([END]))
 
 
 #: The handlers that are installed here, by the number of the signal, and what a forked copy has instead.

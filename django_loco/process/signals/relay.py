@@ -17,12 +17,12 @@ from typing import Any
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .pipe import Wakeup, catch, default
+from .pipe import SignalPipe, catch, default
 
 logger = get_bounded_logger("django_loco.servers")
 
 
-class Relay:
+class SignalRelay:
     """Calls ``on_signal`` with the name of each signal, in a thread of its own, and keeps it from the server.
 
     1. ``install``, in the main thread once the server has its handlers, replaces these. Other signals pass.
@@ -40,12 +40,12 @@ class Relay:
         #: What was handed on and has not come back yet: to the handlers, to the thread.
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
-        self._wakeup = Wakeup()
-        self._thread = DaemonThread(target=self._run, name="loco-relay")
+        self._pipe = SignalPipe()
+        self._thread = DaemonThread(target=self._run, name="loco-signal-relay")
 
     def install(self) -> None:
         """Take the place of the server's handlers; once more after it has put back those it found."""
-        self._their_wakeup = self._wakeup.install()
+        self._their_wakeup = self._pipe.install()
         for number in self._numbers:
             before = signal.signal(number, self._handle)
             if before != self._handle:
@@ -73,7 +73,7 @@ class Relay:
 
     def _run(self) -> None:
         while True:
-            number = self._wakeup.read()
+            number = self._pipe.read()
             if number in self._numbers and not self._expected[number]:
                 self._tell(signal.Signals(number).name)
             else:

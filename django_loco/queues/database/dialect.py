@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, Row, text_of_errors, text_of_time, text_of_workers
+from ..rows import COLUMNS, SETTLED, Row, outcome_values, text_of_time
 from .filters import condition_of, line_fragments_of
 from .lines import DUE_LINES, MOST_LINES
 from .shown_rows import SUMMARY
@@ -42,16 +42,16 @@ from .statements import (
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
-SETTLED = (*HELD, "status", "run_after", "due_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
+ENDED = (*HELD, "due_at", *(field.name for field in SETTLED))
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
-LOOK_AHEAD_EVERY, AHEAD_BATCH = 5.0, 1_000
+LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 #: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
 
 
-class Store(ABC):
+class Dialect(ABC):
     """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
 
     random_text: ClassVar[str]
@@ -183,7 +183,7 @@ class Store(ABC):
         """Store how jobs ended; return the ids of those that were held under their tokens."""
         told = json.dumps([_told(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
-        return ids(self.write(self.sql(statement, held=self.held(SETTLED)), wakes=wakes, told=told, now=0))
+        return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, told=told, now=0))
 
     def settle_expired(self, outcomes: Sequence[Outcome]) -> set[str]:
         """``settle``, but only what nobody has renewed in the meantime."""
@@ -225,7 +225,7 @@ class Store(ABC):
             return False
         count = self.make_due(AHEAD_BATCH)
         if count < AHEAD_BATCH:
-            self._next_look = time.monotonic() + LOOK_AHEAD_EVERY
+            self._next_look = time.monotonic() + LOOK_AHEAD_SECONDS
         return count > 0
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
@@ -260,27 +260,35 @@ class Store(ABC):
         return shape | {"wanted": condition}, parameters | words
 
     @cached_property
-    def names(self) -> dict[str, str]:
-        """What stands for the names in braces. Made at first use, because models are not there any earlier."""
-        quote = self.connection.ops.quote_name
+    def column_types(self) -> dict[str, str]:
+        """The types of the columns of jobs, as Django calls them."""
+        return {field.name: field.get_internal_type() for field in self._model.concrete_fields}
+
+    @property
+    def _model(self) -> Any:
         try:
-            model = apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
+            return apps.get_model("django_loco", "StoredJob")._meta  # noqa: SLF001 - Django documents it
         except LookupError:
             raise LocoConfigurationError(
                 f"TASKS[{self.alias!r}] keeps its jobs in the database, but 'django_loco' is not in INSTALLED_APPS. "
                 "Add it, and run manage.py migrate."
             ) from None
-        kinds = {field.name: field.get_internal_type() for field in model.concrete_fields}
-        names = {field.name: quote(str(field.column)) for field in model.concrete_fields}
-        read = {name: self.read(column, kinds[name]) for name, column in names.items()}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What stands for the names in braces. Made at first use, because models are not there any earlier."""
+        quote = self.connection.ops.quote_name
+        names = {field.name: quote(str(field.column)) for field in self._model.concrete_fields}
+        read = {name: self.read(column, self.column_types[name]) for name, column in names.items()}
         names |= {moment: self.at(moment) for moment in MOMENTS}
         names |= {
             "tag": quote("tag"),
             "job_id": quote("job_id"),
             "waiting_tag": quote("django_loco_waiting_tag"),
-            "job": quote(model.db_table),
+            "job": quote(self._model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
+            "settled": ", ".join(f"{names[field.name]} = held.{field.name}" for field in SETTLED),
             "due_at_read": read["due_at"],
             "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
@@ -313,16 +321,5 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
-    job, after = outcome.job, outcome.changes()
-    return {
-        "id": job.id,
-        "token": job.token,
-        "status": outcome.status.value,
-        "run_after": text_of_time(after["run_after"]),
-        "due_at": text_of_time(outcome.run_after) if outcome.status == READY else None,
-        "finished_at": text_of_time(after["finished_at"]),
-        "worker_ids": text_of_workers(after["worker_ids"]),
-        "errors": text_of_errors(after["errors"]),
-        "lost": after["lost"],
-        "return_value": outcome.return_value,
-    }
+    due_at = text_of_time(outcome.run_after) if outcome.status == READY else None
+    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **outcome_values(outcome.changes())}

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
-from ..rows import (
-    COLUMNS,
-    STATUSES,
-    TIMES,
-    TYPES,
-    Row,
-    errors_of,
-    id_of,
-    job_of,
-    options_of,
-    time_of,
-    words_of,
-    workers_of,
-)
+from ..rows import FIELDS, STATUSES, Row, StoredField, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
 
 #: What the table is called in the error of a job that cannot be read.
@@ -57,11 +44,11 @@ def summary_of(row: Sequence[Any]) -> JobSummary:
 def _unreadable(row: Sequence[Any]) -> Job:
     fields: dict[str, Any] = {"enqueued_at": EPOCH, "status": FAILED}
     problems = []
-    for column, value, kind in zip(COLUMNS, row, TYPES, strict=False):
+    for field, value in zip(FIELDS, row, strict=False):
         try:
-            fields[column] = _read(column, value, kind)
+            fields[field.name] = _read(field, value)
         except NOT_OURS as error:
-            problems.append(f"{column}: {type(error).__name__}: {error}")
+            problems.append(f"{field.name}: {type(error).__name__}: {error}")
     where = f"the table {TABLE}, job {row[0]} of {row[2]}"
     job = Job(**fields | {"id": fields.get("id", str(row[0])), "task_path": UNREADABLE})
     if job.status in (READY, RUNNING):
@@ -69,10 +56,10 @@ def _unreadable(row: Sequence[Any]) -> Job:
     return job
 
 
-def _read(column: str, value: Any, kind: Any) -> Any:
-    if not isinstance(value, kind):
+def _read(field: StoredField, value: Any) -> Any:
+    if not isinstance(value, field.types):
         raise TypeError(f"it is {type(value).__name__}")
-    return _READERS[column](value) if column in _READERS else value
+    return value if field.read is None or value is None else field.read(value)
 
 
 def readable_time(stored: Any) -> datetime | None:
@@ -101,16 +88,3 @@ def counted(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
     for queue_name, status, number in rows:
         counts[str(queue_name), stored_status(status)] += number
     return dict(counts)
-
-
-#: What reads the columns that are not taken as they are.
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "id": id_of,
-    "is_async": bool,
-    "tags": words_of,
-    "options": options_of,
-    "status": STATUSES.__getitem__,
-    "worker_ids": workers_of,
-    "errors": errors_of,
-    **dict.fromkeys(TIMES, time_of),
-}

@@ -73,10 +73,8 @@ CHECKPOINT = """
     RETURNING {id}
 """
 SETTLE = """
-    UPDATE {job} SET {status} = held.status, {run_after} = held.run_after, {finished_at} = held.finished_at,
+    UPDATE {job} SET {settled},
         {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
-        {worker_ids} = held.worker_ids, {errors} = held.errors,
-        {lost} = held.lost, {return_value} = held.return_value,
         {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
     FROM ({held}) AS held

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow
+from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow, written_by_run
 from ...exceptions import QueueFull
 from ..base import Claim, Queue, status_of
+from .key_file import OnceKeys
 from .keys import Keys
 from .registry import MemoryRegistry
 from .series import Series
 from .spool import read_spool, write_spool
-from .waiting import Waiting
+from .waiting import WaitingJobs
 
 MAX_RESULTS = 1_000
+KEYS_FILE = "once-keys.sqlite3"
 
 
 class Hold(NamedTuple):
@@ -57,7 +59,7 @@ class MemoryQueue(Queue):
         self._max_results = self.limit("max_results", MAX_RESULTS)
         self._max_waiting = self.limit("max_waiting", None)
         self._changed = threading.Condition(threading.Lock())
-        self._waiting = Waiting()
+        self._waiting = WaitingJobs()
         self._held: dict[str, Hold] = {}
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._series = Series()
@@ -75,6 +77,16 @@ class MemoryQueue(Queue):
     def clock(self) -> float:
         """Return the seconds on the monotonic clock."""
         return time.monotonic()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the once-keys are in a file that can be used."""
+        return self.keys.shared is not None and self.keys.shared.works
+
+    def share_keys(self, folder: Path, seconds: float) -> None:
+        """Claim once-keys in a file in ``folder``. The first call decides which."""
+        if self.keys.shared is None:
+            self.keys.share(OnceKeys(folder / KEYS_FILE, seconds))
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
@@ -113,7 +125,7 @@ class MemoryQueue(Queue):
             if job.id not in self._held and not list(self.keys.unknown([job])):
                 return None
             self.keys.note(job)
-            held = self._with_checkpoint(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+            held = self._with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
             self._held[job.id] = Hold(held, time.monotonic() + lease)
             self._series.add(held)
             return held
@@ -285,13 +297,14 @@ class MemoryQueue(Queue):
         hold = self._held.get(job.id)
         return hold is not None and hold.job.token == job.token
 
-    def _with_checkpoint(self, job: Job) -> Job:
-        """Return ``job`` with the checkpoint that it has by now."""
+    def _with_written(self, job: Job) -> Job:
+        """Return ``job`` with what its run has written by now."""
         hold = self._held.get(job.id)
-        return job if hold is None or hold.job.checkpoint is None else replace(job, checkpoint=hold.job.checkpoint)
+        written = {} if hold is None else written_by_run(hold.job)
+        return replace(job, **written) if any(written.values()) else job
 
     def _settle(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
-        jobs = [replace(outcome, job=self._with_checkpoint(outcome.job)).applied() for outcome in outcomes]
+        jobs = [replace(outcome, job=self._with_written(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self._held[job.id]
             if job.status != READY:

@@ -26,7 +26,7 @@ from ...core import test_environment
 from ...core.compat import task_backends
 from ...core.job import Job, new_id
 from ...log.safe import get_logger
-from ..rows import COLUMNS, job_of, row_of
+from ..rows import COLUMNS, OPTIONAL, job_of, row_of
 from ..unreadable import NOT_OURS
 from .private_files import NotPrivate, create_file, make_folder, open_file, require_folder
 
@@ -157,7 +157,7 @@ def _locked(path: Path) -> Iterator[list[bytes] | None]:
 
 def _job(path: Path, number: int, line: bytes) -> Job | None:
     try:
-        return job_of([{"checkpoint": None, **json.loads(line)}[column] for column in COLUMNS])
+        return job_of([{**OPTIONAL, **json.loads(line)}[column] for column in COLUMNS])
     except NOT_OURS:
         logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
         return None

@@ -17,7 +17,7 @@ from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 #: Seconds after which a server that says nothing is given up, unless the project sets another limit.
-TIMEOUT = 5.0
+REPLY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,11 @@ def address_of(alias: str, options: Mapping[str, Any]) -> Address:
 
 
 def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
-    limits = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    limits = {"socket_timeout": REPLY_SECONDS, "socket_connect_timeout": REPLY_SECONDS}
     try:
         pool = ConnectionPool.from_url(url, **limits)
+        if not is_cluster:
+            _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
         raise LocoConfigurationError(
             f"{setting} is no URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with rediss:// "
@@ -75,6 +77,7 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
                 "django_redis.cache.RedisCache. Name such a cache in OPTIONS['cache'], or give OPTIONS['url']."
             )
         client = get_redis_connection(cache)  # connects to nothing yet
+        _require_known_options(getattr(client, "connection_pool", None))
     except NotImplementedError as error:
         raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
     except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
@@ -82,9 +85,15 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
     return lambda: _patient(client)
 
 
+def _require_known_options(pool: Any) -> None:
+    """Raise ``TypeError`` for an option that redis-py does not know, which it says when it first connects."""
+    if pool is not None:
+        pool.connection_class(**pool.connection_kwargs)
+
+
 def _patient(client: Any) -> Any:
     """Have no limit be one: older versions of redis-py wait for ever for a server that has gone silent."""
     pool = getattr(client, "connection_pool", None)
     if pool is not None:
-        pool.connection_kwargs.setdefault("socket_timeout", TIMEOUT)
+        pool.connection_kwargs.setdefault("socket_timeout", REPLY_SECONDS)
     return client

@@ -1,26 +1,27 @@
 """A job as lines of text: how it goes to Redis and comes back.
 
-A job is stored in two parts, JSON lists that only Python reads. What never changes is written once; the *state*, which
-each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the job, a third
-text says which. To the scripts all three are words without a meaning.
+A job is stored in two parts, JSON lists that only Python reads. The part that never changes is written once. The
+*state*, which each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the
+job, a third text says which. To the scripts all three are words without a meaning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from json import JSONDecoder
 from json.encoder import encode_basestring_ascii as quote
+from operator import attrgetter
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...core.compat import TaskError, TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
 from ..base import Claim
-from ..rows import folded, unfolded
+from ..rows import STATUSES, folded, unfolded
 from ..unreadable import EPOCH, NOT_OURS, record_of, texts
 
 MICROSECOND = timedelta(microseconds=1)
@@ -29,17 +30,9 @@ HIGHEST = 500
 #: It has sixteen for the time: what is due before 1970 or after 2286 waits with what is due then.
 LATEST = 10**16 - 1
 
-#: What a job has behind it, and nothing is stored of as long as it is new.
-HISTORY = ("status", "started_at", "last_attempted_at", "finished_at", "worker_ids", "errors", "lost", "return_value")
 NEW = Job(task_path="", backend="")
 
-#: The types of what is stored: of what never changes of a job, and of its state.
-_NUMBER, _TEXT = (int, NoneType), (str, NoneType)
-FIXED = (str, str, str, int, bool, _NUMBER, int, list, dict, _TEXT)
-STATE = (str, _NUMBER, _NUMBER, _NUMBER, _NUMBER, list, list, int, _TEXT, _TEXT)
-
-_statuses = {status.value: status for status in TaskResultStatus}
-_read = JSONDecoder().decode
+_decode = JSONDecoder().decode
 
 
 def micros(moment: datetime) -> int:
@@ -52,10 +45,122 @@ def moment_of(number: int) -> datetime:
     return EPOCH + number * MICROSECOND
 
 
+def micros_in(seconds: float) -> int:
+    """Return a length of time as the scripts want it."""
+    return round(seconds * 1e6)
+
+
 @lru_cache(4096)
 def word(text: str) -> str:
     """Return a name as a JSON word: in it are no line breaks or tabs."""
     return quote(text)
+
+
+def lines(values: Iterable[object]) -> str:
+    """Return the text that the function of this name in ``lua/common.lua`` takes apart."""
+    return "".join([f"{value}\n" for value in values])
+
+
+class ListItem(NamedTuple):
+    """A field of a job that is an item of one of the two lists."""
+
+    name: str
+    types: Any
+    """The types that it has after JSON was decoded."""
+
+    write: Callable[[Any], str]
+    """Returns its JSON. Having ``json`` encode a whole list takes three times as long."""
+
+    read: Callable[[Any], Any] | None = None
+    """Returns the value of the field; without it that is the item itself."""
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else quote(value)
+
+
+def _time(moment: datetime | None) -> str:
+    return "null" if moment is None else str(micros(moment))
+
+
+def _words(words: Iterable[str | int]) -> str:
+    return f"[{','.join([word(each) if isinstance(each, str) else str(each) for each in words])}]"
+
+
+def _worker_ids(worker_ids: Sequence[str]) -> str:
+    return _words(folded(worker_ids)) if worker_ids else "[]"
+
+
+def _errors(errors: Sequence[TaskError]) -> str:
+    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return encode(options) if options else "{}"
+
+
+def _read_time(number: int | None) -> datetime | None:
+    return None if number is None else moment_of(number)
+
+
+def _read_errors(errors: Sequence[Any]) -> tuple[TaskError, ...]:
+    return tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors))
+
+
+_NUMBER_OR_NONE, _TEXT_OR_NONE = (int, NoneType), (str, NoneType)
+#: The part that never changes. Other releases read these lists: no item can be added, moved or left out.
+FIXED = (
+    ListItem("task_path", str, word),
+    ListItem("arguments", str, quote),
+    ListItem("queue_name", str, word),
+    ListItem("priority", int, str),
+    ListItem("is_async", bool, {True: "true", False: "false"}.__getitem__),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("enqueued_at", int, _time, moment_of),
+    ListItem("tags", list, _words, texts),
+    ListItem("options", dict, _options),
+    ListItem("key", _TEXT_OR_NONE, _text),
+)
+#: The state. Its token is that of the claim that ended with it.
+STATE = (
+    ListItem(
+        "status", str, {status: f'"{status.value}"' for status in TaskResultStatus}.__getitem__, STATUSES.__getitem__
+    ),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("started_at", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("finished_at", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("worker_ids", list, _worker_ids, unfolded),
+    ListItem("errors", list, _errors, _read_errors),
+    ListItem("lost", int, str),
+    ListItem("return_value", _TEXT_OR_NONE, _text),
+    ListItem("token", _TEXT_OR_NONE, _text),
+)
+#: The types of the items, and what reads a job's values of them.
+_FIXED_TYPES, _STATE_TYPES = (tuple(item.types for item in items) for items in (FIXED, STATE))
+_fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
+#: What a job has behind it. ``run_after`` is in both lists.
+_history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
+_NO_HISTORY = _history(NEW)
+
+
+def _fixed(job: Job) -> str:
+    return f"[{','.join([item.write(value) for item, value in zip(FIXED, _fixed_values(job), strict=True)])}]"
+
+
+def _state(job: Job, changes: Mapping[str, Any]) -> str:
+    """Return the state of ``job`` with ``changes`` made to it."""
+    values = [changes[item.name] if item.name in changes else getattr(job, item.name) for item in STATE]
+    return f"[{','.join([item.write(value) for item, value in zip(STATE, values, strict=True)])}]"
+
+
+def _read(items: Sequence[ListItem], types: Sequence[Any], text: str) -> dict[str, Any]:
+    values: Sequence[Any] = _decode(text)
+    if len(values) != len(types) or not all(map(isinstance, values, types)):
+        raise TypeError(f"it is {text[:200]!r}")
+    return {
+        item.name: value if item.read is None else item.read(value) for item, value in zip(items, values, strict=True)
+    }
 
 
 @lru_cache(4096)
@@ -77,11 +182,6 @@ def start_of_series(name: str) -> str:
     return f"{word(name)[:-1]}\t"
 
 
-def lines(values: Iterable[object]) -> str:
-    """Return the text that the function of this name in ``lua/common.lua`` takes apart."""
-    return "".join([f"{value}\n" for value in values])
-
-
 def words_of(names: Iterable[str] | None) -> str:
     """Return names as ``words`` in ``lua/ready.lua`` takes them apart; ``None``: all."""
     return "*" if names is None else lines(map(word, dict.fromkeys(names)))
@@ -92,39 +192,34 @@ def ids_of(answer: bytes) -> set[str]:
     return set(answer.decode().split("\n")) if answer else set()
 
 
-def told_of_job(job: Job) -> tuple[object, ...]:
-    """Return what ``lua/enqueue.lua`` is told of a job."""
-    is_new = all(getattr(job, name) == getattr(NEW, name) for name in HISTORY)
-    state = "" if is_new else _state(job, {name: getattr(job, name) for name in ("run_after", *HISTORY)}, None)
+def job_payload(job: Job) -> tuple[object, ...]:
+    """Return the lines of ``job`` for ``lua/enqueue.lua``."""
+    state = "" if _history(job) == _NO_HISTORY else _state(job, {"token": None})
     if job.checkpoint is not None:
         state += f"\t{job.checkpoint}"
-    return job.id, _fixed(job), state, place_of(job, job.due_at, job.lost), _text(job.run_after), _once(job)
+    return job.id, _fixed(job), state, place_of(job, job.due_at, job.lost), _score(job.run_after), _once(job)
 
 
-def told_of_outcome(outcome: Outcome) -> tuple[object, ...]:
-    """Return what ``lua/finish.lua`` is told of an outcome.
+def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
+    """Return the lines of ``outcome`` for ``lua/finish.lua``.
 
     The token is in the state, so that the state tells whether it was this outcome that made it.
     """
     job, after = outcome.job, outcome.changes()
-    told = (job.id, job.token, _state(job, after, job.token), _kind(job.queue_name, outcome.status))
+    state = _state(job, after | {"token": job.token})
+    shared = (job.id, job.token, state, _queue_and_status(job.queue_name, outcome.status))
     if outcome.status == READY:
-        return *told, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _text(outcome.run_after)
-    return *told, _once(job), micros(outcome.at)
+        return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _score(outcome.run_after)
+    return *shared, _once(job), micros(outcome.at)
 
 
-def micros_in(seconds: float) -> int:
-    """Return a length of time as the scripts want it."""
-    return round(seconds * 1e6)
-
-
-def told_of_claim(claim: Claim, nonce: str) -> tuple[object, ...]:
-    """Return what ``lua/exchange.lua`` is told of a claim."""
+def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
+    """Return the arguments of ``claim`` for ``lua/exchange.lua``."""
     room = (1, 0) if claim.suspects else (claim.threads, claim.coroutines)
-    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *told_of_choice(claim)
+    return nonce, word(claim.worker_id), micros_in(claim.lease), *room, *choice_payload(claim)
 
 
-def told_of_choice(claim: Claim) -> tuple[str, str, str, str]:
+def choice_payload(claim: Claim) -> tuple[str, str, str, str]:
     """Return which jobs are wanted: the queues, the tags, the kinds for the threads and those for the coroutines."""
     return words_of(claim.queues), words_of(claim.tags), *_kinds_of(claim)
 
@@ -135,43 +230,23 @@ def _kinds_of(claim: Claim) -> tuple[str, str]:
     return ("02", "13") if claim.suspects is None else ("0", "1")
 
 
+@lru_cache(4096)
+def _queue_and_status(queue_name: str, status: TaskResultStatus) -> str:
+    return f"{word(queue_name)}\t{status.value}"
+
+
+def _score(run_after: datetime | None) -> str:
+    return "" if run_after is None else str(micros(run_after))
+
+
+def _once(job: Job) -> str:
+    return "" if job.key is None else word(job.key)
+
+
 def jobs_of(alias: str, rows: str) -> list[Job]:
     """Return the jobs that a script shows: four lines each."""
     shown = iter(rows.split("\n") if rows else ())
     return [_job(alias, *four) for four in zip(shown, shown, shown, shown, strict=True)]
-
-
-# These lists are put together by hand: to have json do so takes three times as long, and this is done for every job.
-
-
-def _fixed(job: Job) -> str:
-    call = f"{word(job.task_path)},{quote(job.arguments)},{word(job.queue_name)},{job.priority}"
-    kind = "true" if job.is_async else "false"
-    more = f"{_list(job.tags)},{encode(job.options) if job.options else '{}'},{_quoted(job.key)}"
-    return f"[{call},{kind},{_number(job.run_after)},{micros(job.enqueued_at)},{more}]"
-
-
-def _state(job: Job, after: Mapping[str, Any], token: str | None) -> str:
-    times = (after["run_after"], job.started_at, job.last_attempted_at, after["finished_at"])
-    errors = _errors(after["errors"])
-    ended = f"{_list(folded(after['worker_ids']))},{errors},{after['lost']},{_quoted(after['return_value'])}"
-    return f'["{after["status"].value}",{",".join(map(_number, times))},{ended},{_quoted(token)}]'
-
-
-def _errors(errors: Sequence[TaskError]) -> str:
-    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
-
-
-def _list(words: Iterable[str | int]) -> str:
-    return f"[{','.join(word(each) if isinstance(each, str) else str(each) for each in words)}]"
-
-
-def _quoted(text: str | None) -> str:
-    return "null" if text is None else quote(text)
-
-
-def _number(moment: datetime | None) -> str:
-    return "null" if moment is None else str(micros(moment))
 
 
 def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
@@ -182,32 +257,19 @@ def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
 
 
 def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
-    values = _values(fixed, FIXED)
-    path, arguments, queue_name, priority, is_async, run_after, enqueued_at, tags, options, key = values
+    values = _read(FIXED, _FIXED_TYPES, fixed)
     state, _, checkpoint = state.partition("\t")
-    past: dict[str, Any] = _past(state) if state else {"run_after": _moment(run_after)}
+    if state:
+        values |= _past(state)
     if checkpoint:
-        past["checkpoint"] = checkpoint
+        values["checkpoint"] = checkpoint
     if held:
-        past |= _claim(past.get("started_at"), held)
-    return Job(
-        id=job_id,
-        task_path=path,
-        backend=alias,
-        arguments=arguments,
-        queue_name=queue_name,
-        priority=priority,
-        is_async=is_async,
-        enqueued_at=moment_of(enqueued_at),
-        tags=texts(tags),
-        options=options,
-        key=key,
-        **past,
-    )
+        values |= _claim(values.get("started_at"), held)
+    return Job(id=job_id, backend=alias, **values)
 
 
 def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception) -> Job:
-    """Return what can be told of a job whose text is not ours. Nobody can run it."""
+    """Return what can be read of a job whose text is not ours. Nobody can run it."""
     try:
         past = _past(state.partition("\t")[0])
     except NOT_OURS:
@@ -216,30 +278,14 @@ def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception
         past["errors"] = (*past["errors"], record_of(error, "Redis"))
     if held:
         past |= _claim(past.get("started_at"), held)
-        past["queue_name"] = _read(held.rpartition("\t")[2])
+        past["queue_name"] = _decode(held.rpartition("\t")[2])
     return replace(Job(id=job_id, task_path=UNREADABLE, backend=alias, enqueued_at=EPOCH), **past)
 
 
-def _values(text: str, types: Sequence[Any]) -> Sequence[Any]:
-    values: Sequence[Any] = _read(text)
-    if len(values) != len(types) or not all(map(isinstance, values, types)):
-        raise TypeError(f"it is {text[:200]!r}")
-    return values
-
-
 def _past(state: str) -> dict[str, Any]:
-    status, run_after, started_at, last, finished_at, worker_ids, errors, lost, return_value, _ = _values(state, STATE)
-    return {
-        "status": _statuses[status],
-        "run_after": _moment(run_after),
-        "started_at": _moment(started_at),
-        "last_attempted_at": _moment(last),
-        "finished_at": _moment(finished_at),
-        "worker_ids": unfolded(worker_ids),
-        "errors": tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors)),
-        "lost": lost,
-        "return_value": return_value,
-    }
+    values = _read(STATE, _STATE_TYPES, state)
+    del values["token"]  # that of a claim that has ended
+    return values
 
 
 def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
@@ -253,21 +299,4 @@ def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
 def _worker_and_time(claim: str) -> tuple[str, datetime]:
     """All jobs of one fetch have the same, but for their queue."""
     worker_id, at, _ = claim.split("\t")
-    return _read(worker_id), moment_of(int(at))
-
-
-@lru_cache(4096)
-def _kind(queue_name: str, status: TaskResultStatus) -> str:
-    return f"{word(queue_name)}\t{status.value}"
-
-
-def _moment(number: int | None) -> datetime | None:
-    return None if number is None else moment_of(number)
-
-
-def _text(moment: datetime | None) -> str:
-    return "" if moment is None else str(micros(moment))
-
-
-def _once(job: Job) -> str:
-    return "" if job.key is None else word(job.key)
+    return _decode(worker_id), moment_of(int(at))

@@ -21,6 +21,8 @@ FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
 LARGE = 2**20
 #: What redis-py raises; these three have no other class in common than ``Exception``.
 ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError)
+#: What redis-py and hiredis stumble over in a connection that another thread closes.
+CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
 REPLICA = "read only replica"
 #: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
 REMEDIES = {
@@ -183,4 +185,6 @@ def _told_of_closing() -> Iterator[None]:
     try:
         yield
     except (AttributeError, TypeError, ValueError) as error:
+        if not any(sign in str(error) for sign in CLOSED):
+            raise
         raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error

@@ -29,7 +29,7 @@ from ...log.plain_text import one_line
 from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from .context import JobContext
 from .timeouts import within
 from .unknown_task import is_over
@@ -43,26 +43,26 @@ NOT_BEGUN = timedelta(seconds=60)
 INTERRUPTION = timedelta(seconds=1)
 
 
-def prepare(run: Run) -> Attempt | Outcome:
+def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     """Find the task of ``run`` and all that its call needs.
 
     Returns an ``Outcome`` instead if this process does not have the task: the job goes back, to wait for a worker
     that does. So does one whose claim was lost before it began, for others may be running it. A job that cannot be
     read as it is stored gets an attempt that fails, with the reason.
     """
-    job = run.job
-    if run.lost:
+    job = claimed.job
+    if claimed.lost:
         return Outcome.released(job)
     if loco_settings().SIGN and not is_genuine(job):
-        return _unsigned(run)
+        return _unsigned(claimed)
     try:
         task = load_task(job.task_path)
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
-        return _missing(run, error)
+        return _missing(claimed, error)
     try:
-        return Attempt(run, task, result_of(job, task), policy_of(task, job))
+        return Attempt(claimed, task, result_of(job, task), policy_of(task, job))
     except Exception as error:  # noqa: BLE001 - its text and options may be anything, too
-        return _unreadable(run, task, error)
+        return _unreadable(claimed, task, error)
 
 
 def put_off(job: Job, error: BaseException) -> Outcome:
@@ -71,11 +71,11 @@ def put_off(job: Job, error: BaseException) -> Outcome:
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
-def _missing(run: Run, error: Exception) -> Attempt | Outcome:
-    job = run.job
+def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
+    job = claimed.job
     if not is_over(job):
-        run.missing = record_of(error)
-        return put_off_missing(job, run.missing)
+        claimed.missing = record_of(error)
+        return put_off_missing(job, claimed.missing)
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(
@@ -83,20 +83,22 @@ def _missing(run: Run, error: Exception) -> Attempt | Outcome:
             f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"
         ) from error
 
-    return _refused(run, stand_in(job.task_path, job.backend), refuse)
+    return _refused(claimed, stand_in(job.task_path, job.backend), refuse)
 
 
-def _unreadable(run: Run, task: Task[..., Any], error: Exception) -> Attempt:
+def _unreadable(claimed: ClaimedJob, task: Task[..., Any], error: Exception) -> Attempt:
+    job = claimed.job
+
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise ValueError(
-            f"{run.job.task_path}: job {run.job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
+            f"{job.task_path}: job {job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
         ) from error
 
-    return _refused(run, task, refuse)
+    return _refused(claimed, task, refuse)
 
 
-def _unsigned(run: Run) -> Attempt:
-    job = run.job
+def _unsigned(claimed: ClaimedJob) -> Attempt:
+    job = claimed.job
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise InvalidSignature(
@@ -105,12 +107,12 @@ def _unsigned(run: Run) -> Attempt:
         )
 
     # Its task is not even looked for: the path of it may be anything.
-    return _refused(run, stand_in(job.task_path, job.backend), refuse)
+    return _refused(claimed, stand_in(job.task_path, job.backend), refuse)
 
 
-def _refused(run: Run, task: Task[..., Any], refuse: Callable[..., Any]) -> Attempt:
-    bare = replace(run.job, arguments="[[],{}]", options={})
-    return Attempt(run, task, result_of(bare, task), Policy(), refuse)
+def _refused(claimed: ClaimedJob, task: Task[..., Any], refuse: Callable[..., Any]) -> Attempt:
+    bare = replace(claimed.job, arguments="[[],{}]", options={})
+    return Attempt(claimed, task, result_of(bare, task), Policy(), refuse)
 
 
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
@@ -129,18 +131,18 @@ def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
 class Attempt:
     """A task, ready to be called once. Made by ``prepare``."""
 
-    __slots__ = ("began_at", "duration", "function", "policy", "result", "run", "secrets", "task")
+    __slots__ = ("began_at", "claimed", "duration", "function", "policy", "result", "secrets", "task")
 
     def __init__(
         self,
-        run: Run,
+        claimed: ClaimedJob,
         task: Task[..., Any],
         result: TaskResult[..., Any],
         policy: Policy,
         function: Callable[..., Any] | None = None,
     ) -> None:
         """``function`` is what to call, if not the task's own."""
-        self.run = run
+        self.claimed = claimed
         self.task = task
         self.result = result
         self.policy = policy
@@ -163,12 +165,12 @@ class Attempt:
     @property
     def job(self) -> Job:
         """The job as it was fetched."""
-        return self.run.job
+        return self.claimed.job
 
     def settle(self, outcome: Outcome) -> bool:
         """Settle the run on ``outcome``; see ``Run.settle``."""
         self.duration = time.monotonic() - self.began_at
-        return self.run.settle(outcome)
+        return self.claimed.settle(outcome)
 
     def begin(self) -> Any:
         """Call the task's function; what comes back is a coroutine if it is an async one."""
@@ -185,10 +187,10 @@ class Attempt:
     def _context(self) -> JobContext:
         timeout = self.policy.timeout
         if timeout is None:
-            return JobContext(task_result=self.result, run=self.run)
+            return JobContext(task_result=self.result, claimed=self.claimed)
         return JobContext(
             task_result=self.result,
-            run=self.run,
+            claimed=self.claimed,
             deadline=utcnow() + timedelta(seconds=timeout),
             ends_at=time.monotonic() + timeout,
         )
@@ -207,7 +209,7 @@ class Attempt:
 
     def failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
-        if self.run.cancelled and isinstance(error, asyncio.CancelledError):
+        if self.claimed.cancelled and isinstance(error, asyncio.CancelledError):
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
@@ -222,7 +224,7 @@ class Attempt:
 
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early; not to be begun anew at once, if there was no reason to."""
-        return Outcome.released(self.job, run_after=None if self.run.stopping else utcnow() + INTERRUPTION)
+        return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION)
 
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:

@@ -15,7 +15,7 @@ from ...core.serialization import decode, encode_exact
 from ...core.sizes import require_result_size
 from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 
 logger = get_logger("django_loco.worker")
 
@@ -34,7 +34,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
                 raise Interrupted
     """
 
-    run: Run
+    claimed: ClaimedJob
     """The worker's own record."""
 
     deadline: datetime | None = None
@@ -50,12 +50,12 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     @property
     def stopping(self) -> bool:
         """Whether the worker is about to end, or the job has been given to another one."""
-        return self.run.stopping
+        return self.claimed.stopping
 
     @property
     def checkpoint_value(self) -> Any:
         """What the job has saved last, in this run or an earlier one; ``None`` if nothing. Each time a new object."""
-        text = self.run.checkpoint
+        text = self.claimed.checkpoint
         return None if text is None else decode(text)
 
     def checkpoint(self, value: Any) -> bool:
@@ -69,13 +69,15 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         try:
             text = encode_exact(value)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.run.job.task_path}: the checkpoint cannot be stored as JSON. {error}") from None
-        require_result_size(f"{self.run.job.task_path}: the checkpoint", text)
+            raise type(error)(
+                f"{self.claimed.job.task_path}: the checkpoint cannot be stored as JSON. {error}"
+            ) from None
+        require_result_size(f"{self.claimed.job.task_path}: the checkpoint", text)
         stored = True
 
         def save() -> None:
             nonlocal stored
-            stored = _save(self.run, text)
+            stored = _save(self.claimed, text)
 
         after_commit(save)
         return stored
@@ -85,14 +87,14 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         return await sync_to_async(self.checkpoint)(value)
 
 
-def _save(run: Run, text: str) -> bool:
+def _save(claimed: ClaimedJob, text: str) -> bool:
     try:
-        is_held = run.save(run.job, text)
+        is_held = claimed.save(claimed.job, text)
     except QueueUnavailable as error:
-        logger.warning("The checkpoint of %s is not stored: %s", run.job.task_path, error)
+        logger.warning("The checkpoint of %s is not stored: %s", claimed.job.task_path, error)
         return False
     if is_held:
-        run.checkpoint = text
+        claimed.checkpoint = text
     else:
-        run.refused = True
+        claimed.refused = True
     return is_held

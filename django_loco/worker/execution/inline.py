@@ -11,10 +11,10 @@ from typing import Any
 from ...core.job import READY, Job, Outcome, utcnow
 from ...queues import Queue
 from ...queues.memory.queue import MemoryQueue
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from .attempt import Attempt
 from .executor import execute
-from .interrupter import Alarm, Watch
+from .interrupter import ThreadInterrupter, TimeLimit
 
 WORKER_ID = "foreground"
 #: Seconds. No other worker looks after these jobs, so that nothing has to be renewed.
@@ -39,12 +39,12 @@ def run_held(
     ``KeyboardInterrupt`` fails the job and is raised again, for it was not meant for the job.
     """
     while True:
-        run = Run(job, save=queue.checkpoint)
+        claimed = ClaimedJob(job, save=queue.checkpoint)
         with around():
-            outcome, error = _run(run)
+            outcome, error = _run(claimed)
         if outcome.status != READY or not outcome.spent:
             break
-        ended = replace(outcome.applied(), checkpoint=run.checkpoint)
+        ended = replace(outcome.applied(), checkpoint=claimed.checkpoint)
         job = ended.claimed(worker_id=job.worker_id or "", token=job.token or "", at=utcnow())
     queue.finish([outcome])
     if isinstance(error, KeyboardInterrupt):
@@ -52,10 +52,10 @@ def run_held(
     return outcome.applied(), error
 
 
-def _run(run: Run) -> tuple[Outcome, BaseException | None]:
+def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     """Run one attempt; return its outcome, and what the task raised."""
     errors: list[BaseException] = []
-    watch = Watch(on_stuck=_leave)
+    watch = ThreadInterrupter(on_stuck=_leave)
 
     def call(attempt: Attempt) -> Any:
         try:
@@ -64,11 +64,11 @@ def _run(run: Run) -> tuple[Outcome, BaseException | None]:
             errors.append(error)
             raise
 
-    outcome = Context().run(execute, run, call)
+    outcome = Context().run(execute, claimed, call)
     watch.end()
     assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
     return outcome, errors[0] if errors else None
 
 
-def _leave(alarm: Alarm) -> None:
+def _leave(time_limit: TimeLimit) -> None:
     """A job that cannot be interrupted holds up its caller: here is no other thread to go on with."""

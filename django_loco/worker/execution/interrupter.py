@@ -40,23 +40,23 @@ _NOTHING = ctypes.py_object()
 _AGAIN = 0.01
 
 
-class Alarm:
+class TimeLimit:
     """The time limit of one call."""
 
-    __slots__ = ("attempt", "due", "fired", "gate", "thread")
+    __slots__ = ("attempt", "due", "gate", "interrupted", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
         """Made in the thread of the job, which holds the gate. ``due``: ``time.monotonic()``."""
         self.attempt = attempt
         self.due = due
-        self.fired = False
+        self.interrupted = False
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
 
     def fire(self) -> None:
         """Raise ``JobTimeout`` in the job's thread; called under the gate, by the watch."""
-        self.fired = True
+        self.interrupted = True
         _set_pending(self.thread.ident, JobTimeout)
 
     def disarm(self) -> None:
@@ -73,7 +73,7 @@ class Alarm:
             self.disarm()
 
 
-class Watch(PeriodicThread):
+class ThreadInterrupter(PeriodicThread):
     """The thread that ends sync jobs which take too long. It starts with the first job that has a timeout.
 
     1. ``call`` calls a task under its time limit, in the calling thread.
@@ -83,7 +83,7 @@ class Watch(PeriodicThread):
 
     def __init__(
         self,
-        on_stuck: Callable[[Alarm], None],
+        on_stuck: Callable[[TimeLimit], None],
         on_interrupted: Callable[[], None] = lambda: None,
         grace: float = GRACE,
     ) -> None:
@@ -94,7 +94,7 @@ class Watch(PeriodicThread):
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
         self._grace = grace
-        self._alarms: set[Alarm] = set()
+        self._time_limits: set[TimeLimit] = set()
         self._next = math.inf
 
     def call(self, attempt: Attempt) -> Any:
@@ -106,53 +106,53 @@ class Watch(PeriodicThread):
         timeout = attempt.policy.timeout
         if timeout is None:
             return attempt.call()
-        alarm = Alarm(attempt, time.monotonic() + timeout)
-        self._add(alarm)
+        time_limit = TimeLimit(attempt, time.monotonic() + timeout)
+        self._add(time_limit)
         try:
-            return alarm.call()
+            return time_limit.call()
         except Exception as error:
-            alarm.disarm()
-            if alarm.fired:
+            time_limit.disarm()
+            if time_limit.interrupted:
                 _explain(error, timeout)
             raise
         finally:
-            self._alarms.discard(alarm)
-            if alarm.fired:
+            self._time_limits.discard(time_limit)
+            if time_limit.interrupted:
                 self._on_interrupted()
 
-    def _add(self, alarm: Alarm) -> None:
+    def _add(self, time_limit: TimeLimit) -> None:
         if not self.has_started:
             self.start()
-        self._alarms.add(alarm)
-        if alarm.due < self._next:
+        self._time_limits.add(time_limit)
+        if time_limit.due < self._next:
             self._changed.set()
 
     def turn(self) -> float:
         """Interrupt or report what is due; return the seconds until the next alarm."""
         now = time.monotonic()
-        for alarm in self._alarms.copy():
-            if alarm.due <= now:
-                self._ring(alarm, now)
+        for time_limit in self._time_limits.copy():
+            if time_limit.due <= now:
+                self._enforce(time_limit, now)
         # Infinity first: a thread that adds an alarm while the minimum is being sought must set the event.
         self._next = math.inf
-        self._next = min((alarm.due for alarm in self._alarms.copy()), default=math.inf)
+        self._next = min((time_limit.due for time_limit in self._time_limits.copy()), default=math.inf)
         return self._next - time.monotonic()
 
-    def _ring(self, alarm: Alarm, now: float) -> None:
-        if not alarm.gate.acquire(blocking=False):
-            alarm.due = now + _AGAIN
+    def _enforce(self, time_limit: TimeLimit, now: float) -> None:
+        if not time_limit.gate.acquire(blocking=False):
+            time_limit.due = now + _AGAIN
             return
         try:
-            if not alarm.fired:
-                alarm.due = now + self._grace
-                alarm.fire()
+            if not time_limit.interrupted:
+                time_limit.due = now + self._grace
+                time_limit.fire()
             else:
-                self._alarms.discard(alarm)
-                self._on_stuck(alarm)
+                self._time_limits.discard(time_limit)
+                self._on_stuck(time_limit)
         except BaseException:
             logger.exception("A job that is stuck could not be replaced")
         finally:
-            alarm.gate.release()
+            time_limit.gate.release()
 
 
 def _explain(error: Exception, timeout: float) -> None:

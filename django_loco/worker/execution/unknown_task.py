@@ -24,7 +24,7 @@ from ...core.job import Job, Outcome, utcnow
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues.unreadable import NOT_OURS
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 
 logger = get_logger("django_loco.worker")
 
@@ -89,7 +89,7 @@ class _Path:
     """How many jobs were put off since then."""
 
 
-class Missing:
+class MissingTasks:
     """The tasks that a worker does not have. Used by the fetcher's thread alone."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,14 +113,14 @@ class Missing:
             known.record, known.until = record, now + REMEMBERED
             self._count(path, known)
 
-    def take(self, runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
+    def take(self, claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
         """Return those of ``runs`` that cannot be run here, with their outcomes."""
-        absent = [run for run in runs if self._has(run.job)] if self._paths else []
+        absent = [claimed for claimed in claimed_jobs if self._has(claimed.job)] if self._paths else []
         for is_async in (False, True):
-            came = sum(run.job.is_async is is_async for run in runs)
-            went = sum(run.job.is_async is is_async for run in absent)
+            came = sum(claimed.job.is_async is is_async for claimed in claimed_jobs)
+            went = sum(claimed.job.is_async is is_async for claimed in absent)
             self._more[is_async] = min(2 * went, MOST_MORE) if 2 * went > came else 0
-        return [(run, self._put_off(run.job)) for run in absent]
+        return [(claimed, self._put_off(claimed.job)) for claimed in absent]
 
     def more(self, is_async: bool) -> int:
         """Return how many jobs to ask for beyond the room there is, as others wait behind those that are put off."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from .queue_thread import QueueThread
 from .registration import Registration
 
@@ -37,7 +37,7 @@ class Heartbeat(QueueThread):
     def __init__(
         self,
         queue: Queue,
-        held: dict[str, Run],
+        held: dict[str, ClaimedJob],
         lease: float,
         clock: Callable[[], float] = time.monotonic,
         registration: Registration | None = None,
@@ -54,9 +54,9 @@ class Heartbeat(QueueThread):
 
     def turn(self) -> float:
         """Renew once."""
-        runs = [run for run in self._held.copy().values() if self._is_alive(run)]
+        claimed_jobs = [claimed for claimed in self._held.copy().values() if self._is_alive(claimed)]
         before = self._clock()
-        parts = [runs[first : first + RENEW_BATCH] for first in range(0, len(runs), RENEW_BATCH)]
+        parts = [claimed_jobs[first : first + RENEW_BATCH] for first in range(0, len(claimed_jobs), RENEW_BATCH)]
         errors = [error for part in parts if (error := self._renewed(part, before)) is not None]
         if errors:
             raise errors[-1]
@@ -72,20 +72,20 @@ class Heartbeat(QueueThread):
         if self._registration is not None and not self.backoff.reason:
             self._registration.end()
 
-    def _renewed(self, runs: Sequence[Run], now: float) -> Exception | None:
+    def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:
         """Renew one part, whatever becomes of the others; return what the queue raised."""
         asked_at = time.monotonic()
         try:
-            gone = self.queue.renew([run.job for run in runs], MARGIN * self._lease)
+            gone = self.queue.renew([claimed.job for claimed in claimed_jobs], MARGIN * self._lease)
         except Exception as error:  # noqa: BLE001 - raised by the caller
             return error
-        for run in runs:
-            run.renewed_at = now
-            if run.job.id in gone:
-                self._lose(run)
-            elif self._held.get(run.job.id) is run:
-                run.valid_until = asked_at + MARGIN * self._lease
-                run.lost = False  # It was in doubt, and nobody has taken it.
+        for claimed in claimed_jobs:
+            claimed.renewed_at = now
+            if claimed.job.id in gone:
+                self._lose(claimed)
+            elif self._held.get(claimed.job.id) is claimed:
+                claimed.valid_until = asked_at + MARGIN * self._lease
+                claimed.lost = False  # It was in doubt, and nobody has taken it.
         return None
 
     @property
@@ -106,29 +106,35 @@ class Heartbeat(QueueThread):
     def _give_up_expired(self) -> None:
         expired = self._clock() - MARGIN * self._lease
         doubtful = [
-            run for run in self._held.copy().values() if max(self.last_beat, run.fetched_at, run.renewed_at) < expired
+            claimed
+            for claimed in self._held.copy().values()
+            if max(self.last_beat, claimed.fetched_at, claimed.renewed_at) < expired
         ]
-        fresh = [run for run in doubtful if not run.lost]
-        for run in fresh:
-            run.lost = True
+        fresh = [claimed for claimed in doubtful if not claimed.lost]
+        for claimed in fresh:
+            claimed.lost = True
         if fresh:
             logger.error("Claims on %d jobs have run out unrenewed; others may run them now", len(fresh))
 
-    def _is_alive(self, run: Run) -> bool:
+    def _is_alive(self, claimed: ClaimedJob) -> bool:
         """Whether a claim is worth renewing; that on a run which can come to no end is left to the next worker."""
-        if run.is_alive:
+        if claimed.is_alive:
             return True
-        if self._held.pop(run.job.id, None) is run:
-            run.lost = True
-            logger.error("No thread runs job %s (%s) any more; it will be rescued", run.job.id, run.job.task_path)
+        if self._held.pop(claimed.job.id, None) is claimed:
+            claimed.lost = True
+            logger.error(
+                "No thread runs job %s (%s) any more; it will be rescued", claimed.job.id, claimed.job.task_path
+            )
         return False
 
-    def _lose(self, run: Run) -> None:
+    def _lose(self, claimed: ClaimedJob) -> None:
         """Stop renewing a claim that is gone, unless the run has ended: then the fetcher is about to be told so."""
-        if run.is_settled or self._held.get(run.job.id) is not run:
+        if claimed.is_settled or self._held.get(claimed.job.id) is not claimed:
             return
-        del self._held[run.job.id]
-        run.lost = True
+        del self._held[claimed.job.id]
+        claimed.lost = True
         logger.warning(
-            "The claim on job %s (%s) was lost; it goes on, but in vain", run.job.id, one_line(run.job.task_path)
+            "The claim on job %s (%s) was lost; it goes on, but in vain",
+            claimed.job.id,
+            one_line(claimed.job.task_path),
         )

@@ -21,10 +21,10 @@ from ...core.job import SUSPECT, Outcome
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
-from ..deadline import Ending
+from ..deadline import ShutdownDeadline
 from .batch_size import BatchSize
 from .queue_thread import QueueThread
-from .reaper import free, held_by
+from .reaper import free_jobs_of, jobs_held_by
 
 logger = get_logger("django_loco.worker")
 
@@ -35,7 +35,7 @@ FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds between two log lines about how many jobs wait.
 TELL_EVERY = 60.0
 #: A worker takes the second of these as a wish to hand back at once. After a third one it would end on the spot.
-MOST_WISHES = 2
+MAX_STOP_REQUESTS = 2
 
 
 class Isolated(Protocol):
@@ -100,12 +100,12 @@ class Isolation(QueueThread):
         self._every, self._most, self._clock = every, most, clock
         self._workers: list[Isolated] = []
         self._freed_at_once = BatchSize(1)  # they hold no more
-        self._ending = Ending(clock)
+        self._shutdown = ShutdownDeadline(clock)
         self._is_quiet = False
-        self._wishes = 0
+        self._stop_requests = 0
         self._starts = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock)
         self._look_at = -math.inf
-        self._told_at, self._told_of = -math.inf, 0
+        self._logged_at, self._logged_count = -math.inf, 0
 
     @property
     def pids(self) -> Sequence[int]:
@@ -134,33 +134,33 @@ class Isolation(QueueThread):
     def stop(self, deadline: float) -> None:
         """Let them end by ``deadline`` (``time.monotonic()``, seconds); called again with an earlier one, by that."""
         self._is_quiet = True
-        if deadline < self._ending.deadline:
-            self._ending.set(deadline)
-            self._wish()
+        if deadline < self._shutdown.deadline:
+            self._shutdown.set(deadline)
+            self._request_stop()
 
     def wind_down(self) -> None:
         """Wait for the end of all; what still holds a job at the deadline is killed, and the job handed back."""
         self._is_quiet = True
-        if not self._wishes:
-            self._wish()
+        if not self._stop_requests:
+            self._request_stop()
         while self._workers and self.is_alive:
             now = self._clock()
-            if now >= self._ending.cancel_at and self._wishes < MOST_WISHES:
-                self._wish()
-            if now >= min(self._ending.deadline, *(worker.kill_at for worker in tuple(self._workers))):
+            if now >= self._shutdown.cancel_at and self._stop_requests < MAX_STOP_REQUESTS:
+                self._request_stop()
+            if now >= min(self._shutdown.deadline, *(worker.kill_at for worker in tuple(self._workers))):
                 self._give_up()
                 break
             self.ended.wait(LOOK_EVERY / 4)
 
-    def _wish(self) -> None:
-        if self._wishes < MOST_WISHES:
-            self._wishes += 1
+    def _request_stop(self) -> None:
+        if self._stop_requests < MAX_STOP_REQUESTS:
+            self._stop_requests += 1
             for worker in tuple(self._workers):
                 worker.tell("SIGTERM")
 
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
-            if jobs := held_by(self.queue, {worker.key}):
+            if jobs := jobs_held_by({worker.key}, self.queue):
                 logger.error("The isolated worker (pid %d) has not ended in time and is killed", worker.pid)
                 self.queue.finish([Outcome.released(job) for job in jobs])  # first: it is no death
                 worker.kill()
@@ -170,10 +170,10 @@ class Isolation(QueueThread):
         """Free what those held that have ended; return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
-            free(self.queue, {worker.key}, self._freed_at_once)
+            free_jobs_of({worker.key}, self.queue, self._freed_at_once)
             self._workers.remove(worker)
-            self.handed_back += code == FORCED and self._wishes > 0
-            if code and self._wishes == 0:
+            self.handed_back += code == FORCED and self._stop_requests > 0
+            if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) has ended with exit code %d", worker.pid, code)
             if code and not worker.has_come_up:
                 self._fail(f"it ended with exit code {code} before it had begun")
@@ -223,15 +223,15 @@ class Isolation(QueueThread):
     def _tell(self) -> None:
         """Say once a minute how it goes on, if it takes so long."""
         if not self.waiting:
-            self._told_at = -math.inf
-        elif self._told_at == -math.inf:
-            self._told_at, self._told_of = self._clock(), self.waiting
-        elif self._clock() >= self._told_at + TELL_EVERY:
+            self._logged_at = -math.inf
+        elif self._logged_at == -math.inf:
+            self._logged_at, self._logged_count = self._clock(), self.waiting
+        elif self._clock() >= self._logged_at + TELL_EVERY:
             logger.warning(
                 "Jobs that wait to run alone: %d, a minute ago %d. Each worker process runs LOCO['ISOLATED_WORKERS'] "
                 "(%d) of them at a time",
                 self.waiting,
-                self._told_of,
+                self._logged_count,
                 self._most,
             )
-            self._told_at, self._told_of = self._clock(), self.waiting
+            self._logged_at, self._logged_count = self._clock(), self.waiting

@@ -1,160 +1,111 @@
-"""The worker's share of what any live process does for the queue."""
+"""Gives back the jobs of dead workers: those whose lease has run out, and at once those of workers known to be dead."""
 
 from __future__ import annotations
 
-import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
-from functools import partial
-from queue import SimpleQueue
-from typing import ClassVar
 
-from ...core.compat import task_finished
 from ...core.job import FAILED, RUNNING, Job, Outcome
-from ...exceptions import LostJob, ResultRefused
-from ...log import sentry
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.timeouts import unlimited
+from ...queues.timeouts import no_store_timeout
 from ...queues.unreadable import log, split
-from ...tasks.results import shown_result_of
-from ..claimed_job import Run
+from ..execution.announcements import announce_lost
 from ..execution.connections import tidy
-from ..execution.executor import announce, label
 from .batch_size import BatchSize
 from .clocks import ClockWatch
-from .queue_thread import QueueThread
 from .registration import report_dead
 from .unanswered import Unanswered
 
 logger = get_logger("django_loco.worker")
 
-PRUNE_EVERY = 60.0  # seconds
-RESCUE_BATCH, PRUNE_BATCH = 100, 1_000
-#: How many rescued jobs a log line names.
+RESCUE_BATCH = 100
+#: The number of rescued jobs that a log line names.
 NAMED = 10
-#: How many jobs that run are looked through for those of workers that are known to have died.
+#: The number of running jobs that are searched for those of dead workers.
 RUNNING_BATCH = 10_000
 
 
-class Upkeep(QueueThread):
-    """Frees the jobs of dead workers ten times per lease, and deletes old results once a minute.
-
-    Apart from the heartbeat, so that neither delays the other: a long deletion must not cost the worker its claims.
-    """
-
-    name: ClassVar[str] = "upkeep"
-    duty: ClassVar[str] = "look after the queue"
+class Reaper:
+    """Rescues jobs, for the thread ``Housekeeping``."""
 
     def __init__(
         self,
         queue: Queue,
         lease: float,
-        result_ttl: float,
+        ended: threading.Event,
         clock: Callable[[], float] = time.monotonic,
-        may_rescue: Callable[[], bool] = lambda: True,
         *,
-        dead: Collection[str] = (),
+        may_rescue: Callable[[], bool],
+        dead: Collection[str],
     ) -> None:
-        """``lease``: ``LEASE``; ``result_ttl``: ``RESULT_TTL``, both in seconds. ``may_rescue`` is asked each time.
+        """Rescues nothing yet.
 
-        ``dead``: see ``Worker``.
+        Args:
+            queue: where the jobs are.
+            lease: ``LEASE``, in seconds.
+            ended: once set, no further batch is rescued.
+            clock: ``time.monotonic``.
+            may_rescue: asked each time whether jobs whose lease has run out may be rescued now.
+            dead: the ends of the ids of workers that are known to have died.
         """
-        super().__init__(queue)
+        self._queue, self._lease, self._ended, self._clock = queue, lease, ended, clock
         self._may_rescue = may_rescue
-        self._lease = lease
-        self._result_ttl = result_ttl
-        self._clock = clock
-        self._next_prune = clock()
-        self._next_report = clock()
-        self._clocks = ClockWatch(queue.clock, lease)
         self._dead = frozenset(dead)
-        self._rescued_at_once = BatchSize(RESCUE_BATCH)
-        self._pruned_at_once = BatchSize(PRUNE_BATCH)
-        self._accepted: SimpleQueue[tuple[Run, Outcome]] = SimpleQueue()
+        self._clocks = ClockWatch(queue.clock, lease)
         self._unanswered = Unanswered(queue)
+        self._batch_size = BatchSize(RESCUE_BATCH)
+        self._next_report = clock()
 
-    def tell_later(self, run: Run, outcome: Outcome) -> None:
-        """Have the end of ``run`` told, which the queue has stored as ``outcome``; called by the fetcher."""
-        self._accepted.put((run, outcome))
-
-    def close(self) -> None:
-        """Tell of what the queue has accepted at last."""
-        self._tell_of_accepted()
-
-    def turn(self) -> float:
-        """Rescue, and now and then prune."""
-        self._tell_of_accepted()
-        try:
-            with self._unanswered.watch():
-                self._free_and_rescue()
-        finally:  # a job that cannot be rescued does not keep the store from being cleaned
-            if self._clock() >= self._next_prune:
-                self._prune()
-                self._next_prune = self._clock() + PRUNE_EVERY
-        return self._lease / 10
-
-    def _free_and_rescue(self) -> None:
-        if self._dead:
-            free(self.queue, self._dead, self._rescued_at_once)
-            self._dead = frozenset()
-        if self._clocks.agree() and self._may_rescue():
-            self._rescue()
-            tell_of_rescue(self._unanswered.found())
-            self._report()
-
-    def _report(self) -> None:
-        if self._clock() >= self._next_report:
-            report_dead(self.queue)
-            self._next_report = self._clock() + self._lease / 3
+    def reap(self) -> None:
+        """Give back what can be given back now. Raises what the queue raises."""
+        with self._unanswered.watch():
+            if self._dead:
+                free_jobs_of(self._dead, self._queue, self._batch_size)
+                self._dead = frozenset()
+            if self._clocks.agree() and self._may_rescue():
+                self._rescue()
+                report_rescued(self._unanswered.found())
+                self._report_dead()
 
     def _rescue(self) -> None:
-        full = True
-        while full and not self.ended.is_set():
-            with self._rescued_at_once.tried() as size:
-                jobs = self.queue.rescue(size)
-            full = len(jobs) >= size
-            tell_of_rescue(jobs)
+        is_full = True
+        while is_full and not self._ended.is_set():
+            with self._batch_size.tried() as size:
+                jobs = self._queue.rescue(size)
+            is_full = len(jobs) >= size
+            report_rescued(jobs)
 
-    def _tell_of_accepted(self) -> None:
-        while not self._accepted.empty():
-            run, outcome = self._accepted.get()
-            tell = partial(_tell_of_refusal, outcome.applied()) if run.was_replaced_by(outcome) else run.untold
-            if tell is not None:
-                with unlimited():
-                    Context().run(tell)
-                tidy()
-
-    def _prune(self) -> None:
-        full = True
-        while full and not self.ended.is_set():
-            with self._pruned_at_once.tried() as size:
-                full = self.queue.prune(self._result_ttl, size) >= size
+    def _report_dead(self) -> None:
+        if self._clock() >= self._next_report:
+            report_dead(self._queue)
+            self._next_report = self._clock() + self._lease / 3
 
 
-def held_by(queue: Queue, keys: Collection[str]) -> Sequence[Job]:
+def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
     """Return the jobs of workers whose ids end in one of ``keys``."""
     running = queue.list(status=RUNNING, limit=RUNNING_BATCH)
     return [job for job in running if (job.worker_id or "").rpartition(":")[2] in keys]
 
 
-def free(queue: Queue, dead: Collection[str], at_once: BatchSize) -> None:
-    """Free the jobs of workers that are not presumed but known to be dead: no lease has to run out for that."""
+def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
+    """Give back the jobs of workers that are known to be dead, without waiting for their leases to run out."""
     report_dead(queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
-    outcomes = [Outcome.of_dead_worker(job) for job in held_by(queue, dead)]
+    outcomes = [Outcome.of_dead_worker(job) for job in jobs_held_by(dead, queue)]
     while outcomes:
-        with at_once.tried() as size:
+        with batch_size.tried() as size:
             refused = queue.finish(outcomes[:size])
         freed, unreadable = split([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
         log(queue.alias, unreadable)
-        tell_of_rescue(freed)
+        report_rescued(freed)
         del outcomes[:size]
 
 
-def tell_of_rescue(jobs: Sequence[Job]) -> None:
-    """Log that ``jobs`` were freed, and tell of those that have failed for good."""
+def report_rescued(jobs: Sequence[Job]) -> None:
+    """Log that ``jobs`` were given back, and announce the end of those that have failed for good."""
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
@@ -162,29 +113,12 @@ def tell_of_rescue(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.status == FAILED:
             try:
-                Context().run(tell_of_loss, job)
-            except BaseException:  # its task may be anything by now; the others are told of all the same
-                logger.exception("The end of job %s could not be told", job.id)
+                Context().run(_report_lost, job)
+            except BaseException:  # its task may be anything by now; the other jobs are reported all the same
+                logger.exception("The end of job %s could not be announced", job.id)
 
 
-def tell_of_loss(job: Job) -> None:
-    """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
-    label(job)
-    logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
-    with unlimited():
-        _tell_of_failure(job, LostJob)
+def _report_lost(job: Job) -> None:
+    with no_store_timeout():
+        announce_lost(job)
     tidy()
-
-
-def _tell_of_refusal(job: Job) -> None:
-    """Send ``task_finished`` of a job that has failed because the queue has refused its result."""
-    label(job)
-    _tell_of_failure(job, ResultRefused)
-
-
-def _tell_of_failure(job: Job, kind: type[Exception]) -> None:
-    try:
-        raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
-    except kind:
-        sentry.report(sys.exception())
-        announce(task_finished, shown_result_of(job))

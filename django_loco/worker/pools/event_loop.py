@@ -20,12 +20,12 @@ from ...core.threads.stacks import stack_of_task
 from ...exceptions import JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from ..execution.attempt import Attempt, put_off
 from ..execution.contexts import context_for_jobs
 from ..execution.executor import aexecute, give_up
 from ..execution.timeouts import GRACE, unstoppable, within
-from .sync_lanes import JobLane, Lanes
+from .sync_lanes import JobLane, SyncLanes
 from .threads import Report
 
 logger = get_logger("django_loco.worker")
@@ -48,19 +48,19 @@ class EventLoopPool:
         self._alias = alias
         self._report = report
         self._grace = grace
-        self._waiting: deque[Run] = deque()
-        self._tasks: dict[Run, asyncio.Task[None]] = {}
+        self._waiting: deque[ClaimedJob] = deque()
+        self._tasks: dict[ClaimedJob, asyncio.Task[None]] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
-        self._lanes = Lanes(lanes)
+        self._lanes = SyncLanes(lanes)
         self._beat = 0.0
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: DaemonThread | None = None
         self._context = Context()
 
-    def submit(self, runs: Sequence[Run], held: int) -> None:  # noqa: ARG002 - one thread serves any number
+    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:  # noqa: ARG002 - one thread serves any number
         """Run ``runs`` as soon as there is a place for them. Called by one thread only."""
-        self._waiting.extend(runs)
+        self._waiting.extend(claimed_jobs)
         loop = self._loop or self._start_loop()
         if loop is not None:
             loop.call_soon_threadsafe(self._fill)
@@ -84,11 +84,11 @@ class EventLoopPool:
         self.submit((), 0)
         self._lanes.warm_up()
 
-    def withdraw(self, limit: int) -> list[Run]:
+    def withdraw(self, limit: int) -> list[ClaimedJob]:
         """Take back up to ``limit`` runs that have not begun, those that wait longest first."""
-        taken: list[Run] = []
-        while len(taken) < limit and (run := self._next()) is not None:
-            taken.append(run)
+        taken: list[ClaimedJob] = []
+        while len(taken) < limit and (claimed := self._next()) is not None:
+            taken.append(claimed)
         return taken
 
     def mend(self) -> None:
@@ -98,10 +98,10 @@ class EventLoopPool:
         logger.critical("The event loop for jobs has died and is started anew")
         self._loop = self._thread = None
         tasks, self._tasks = self._tasks, {}
-        for run in tasks:
-            outcome = run.settled_on(put_off(run.job, RuntimeError("the event loop has died")))
+        for claimed in tasks:
+            outcome = claimed.outcome_or(put_off(claimed.job, RuntimeError("the event loop has died")))
             if outcome is not None:
-                self._report(run, outcome)
+                self._report(claimed, outcome)
         self.submit((), 0)
 
     @property
@@ -157,44 +157,44 @@ class EventLoopPool:
         loop.call_later(_BEAT, self._live, loop)
         self._sweep()
 
-    def _next(self) -> Run | None:
+    def _next(self) -> ClaimedJob | None:
         try:
             return self._waiting.popleft()
         except IndexError:
             return None
 
     def _fill(self) -> None:
-        while len(self._tasks) < self.size and (run := self._next()) is not None:
-            run.thread = current_thread()
-            run.started = True
+        while len(self._tasks) < self.size and (claimed := self._next()) is not None:
+            claimed.thread = current_thread()
+            claimed.started = True
             loop = asyncio.get_running_loop()
-            self._tasks[run] = loop.create_task(self._attend(run), context=self._context.copy())
+            self._tasks[claimed] = loop.create_task(self._attend(claimed), context=self._context.copy())
 
     def _sweep(self) -> None:
         """Hand back jobs whose tasks other jobs cancelled before their first step."""
-        for run in [run for run, task in self._tasks.items() if task.done()]:
-            del self._tasks[run]
-            outcome = run.settled_on(Outcome.released(run.job))
+        for claimed in [claimed for claimed, task in self._tasks.items() if task.done()]:
+            del self._tasks[claimed]
+            outcome = claimed.outcome_or(Outcome.released(claimed.job))
             if outcome is not None:
-                self._report(run, outcome)
+                self._report(claimed, outcome)
         self._fill()
 
-    async def _attend(self, run: Run) -> None:
+    async def _attend(self, claimed: ClaimedJob) -> None:
         lane = JobLane(self._lanes)
         try:
             async with ThreadSensitiveContext(executor=lane):
-                outcome = await aexecute(run, self._call)
+                outcome = await aexecute(claimed, self._call)
         except BaseException as error:
-            logger.exception("Job %s could not be run", run.job.id)
-            outcome = run.settled_on(put_off(run.job, error))
+            logger.exception("Job %s could not be run", claimed.job.id)
+            outcome = claimed.outcome_or(put_off(claimed.job, error))
         lane.release()
-        self._tasks.pop(run, None)
+        self._tasks.pop(claimed, None)
         if outcome is not None:
-            self._report(run, outcome)
+            self._report(claimed, outcome)
         self._fill()
 
     async def _call(self, attempt: Attempt) -> Any:
-        if attempt.run.cancelled:
+        if attempt.claimed.cancelled:
             raise asyncio.CancelledError
         timeout = attempt.policy.timeout
         if timeout is None:
@@ -208,9 +208,9 @@ class EventLoopPool:
 
     def _give_up(self, attempt: Attempt) -> None:
         """Leave a job alone that was cancelled and does not end."""
-        if not attempt.run.settle():
+        if not attempt.claimed.settle():
             return
-        task = self._tasks.pop(attempt.run)
+        task = self._tasks.pop(attempt.claimed)
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
         error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
@@ -221,13 +221,13 @@ class EventLoopPool:
         self._fill()
 
     def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
-        attempt.run.thread = current_thread()
-        self._report(attempt.run, Context().run(give_up, attempt, error))
+        attempt.claimed.thread = current_thread()
+        self._report(attempt.claimed, Context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:
-        for run, task in tuple(self._tasks.items()):
-            if not (run.cancelled or run.is_settled):  # once: what it awaits after that is its cleaning up
-                run.cancelled = True
+        for claimed, task in tuple(self._tasks.items()):
+            if not (claimed.cancelled or claimed.is_settled):  # once: what it awaits after that is its cleaning up
+                claimed.cancelled = True
                 task.cancel()
 
 

@@ -44,7 +44,7 @@ TURN = 0.0005
 PYTHONS_TURN = 0.005
 
 
-class Courtesy:
+class RequestPriority:
     """What a worker knows of the requests of its process.
 
     A request is known by its thread, as it is under WSGI. Under ASGI Django tells of all of them in one thread: there
@@ -63,7 +63,7 @@ class Courtesy:
         request_started.connect(self._on_start)
         request_finished.connect(self._on_end)
 
-    def give_way(self) -> None:
+    def wait_for_requests(self) -> None:
         """Wait while there is a young request, up to ``PATIENCE`` seconds."""
         if not self._begun:
             return

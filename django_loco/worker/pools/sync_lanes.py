@@ -19,7 +19,7 @@ T = TypeVar("T")
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
 
-class Lane(DaemonThread):
+class SyncLane(DaemonThread):
     """A thread that makes calls one after the other.
 
     Unlike a ``ThreadPoolExecutor``'s it is a daemon: a job that is stuck in it must not keep the process from ending.
@@ -79,7 +79,7 @@ def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
         future.set_result(result)
 
 
-class Lanes:
+class SyncLanes:
     """Up to ``size`` lanes, shared out among async jobs by the event loop's thread alone.
 
     Django keeps connections per thread, and asgiref sends all thread-sensitive calls of a process to one thread
@@ -92,10 +92,10 @@ class Lanes:
     def __init__(self, size: int) -> None:
         """No thread is started until one is needed."""
         self._size = size
-        self._lanes: list[Lane] = []
-        self._retired: list[Lane] = []
+        self._lanes: list[SyncLane] = []
+        self._retired: list[SyncLane] = []
 
-    def take(self) -> Lane:
+    def take(self) -> SyncLane:
         """Return the lane with the least to do."""
         self._lanes = [lane for lane in self._lanes if lane.is_alive()]
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
@@ -105,7 +105,7 @@ class Lanes:
         lane.submit(tidy)
         return lane
 
-    def give_back(self, lane: Lane, *, blocked: bool = False) -> None:
+    def give_back(self, lane: SyncLane, *, blocked: bool = False) -> None:
         """Return a lane after its job has ended. ``blocked``: a call of the job still runs; another lane takes over."""
         lane.jobs -= 1
         lane.submit(tidy)
@@ -125,8 +125,8 @@ class Lanes:
         while len(self._lanes) < self._size:
             self._add()
 
-    def _add(self) -> Lane:
-        lane = Lane(f"loco-worker-lane-{len(self._lanes) + 1}")
+    def _add(self) -> SyncLane:
+        lane = SyncLane(f"loco-worker-lane-{len(self._lanes) + 1}")
         self._lanes.append(lane)
         return lane
 
@@ -145,10 +145,10 @@ class Lanes:
 class JobLane(Executor):
     """What asgiref takes as the thread of one job: a lane, once it is needed."""
 
-    def __init__(self, lanes: Lanes) -> None:
+    def __init__(self, lanes: SyncLanes) -> None:
         """Costs next to nothing, for the jobs that never need one."""
         self._lanes = lanes
-        self._lane: Lane | None = None
+        self._lane: SyncLane | None = None
         self._latest: Future[Any] | None = None
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

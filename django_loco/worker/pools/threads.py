@@ -14,14 +14,14 @@ from ...core.threads import DaemonThread
 from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
-from ..claimed_job import Run
+from ..claimed_job import ClaimedJob
 from ..execution.attempt import Attempt, put_off
 from ..execution.connections import drop_all, tidy
 from ..execution.contexts import context_for_jobs
 from ..execution.executor import execute, give_up
-from ..execution.interrupter import Alarm, Watch
+from ..execution.interrupter import ThreadInterrupter, TimeLimit
 from ..execution.timeouts import GRACE, unstoppable
-from .request_priority import Courtesy
+from .request_priority import RequestPriority
 
 logger = get_logger("django_loco.worker")
 
@@ -29,7 +29,7 @@ logger = get_logger("django_loco.worker")
 PAUSE = 0.1
 
 #: Called with a run and its outcome, in whatever thread decided it.
-Report = Callable[[Run, Outcome], None]
+Report = Callable[[ClaimedJob, Outcome], None]
 
 
 class ThreadPool:
@@ -43,25 +43,30 @@ class ThreadPool:
     """
 
     def __init__(
-        self, size: int, alias: str, report: Report, grace: float = GRACE, courtesy: Courtesy | None = None
+        self,
+        size: int,
+        alias: str,
+        report: Report,
+        grace: float = GRACE,
+        request_priority: RequestPriority | None = None,
     ) -> None:
         """``alias``: the one in ``TASKS`` whose jobs these are. ``grace``: see ``limits``, in seconds."""
         self.size = size
         self._alias = alias
         self._report = report
-        self._inbox: SimpleQueue[Run | None] = SimpleQueue()
-        self._watch = Watch(self._replace, drop_all, grace)
-        self._courtesy = courtesy or Courtesy()
+        self._inbox: SimpleQueue[ClaimedJob | None] = SimpleQueue()
+        self._interrupter = ThreadInterrupter(self._replace, drop_all, grace)
+        self._request_priority = request_priority or RequestPriority()
         self._closed = threading.Event()
         self._threads: list[JobThread] = []
         self._abandoned: list[JobThread] = []
         self._lock = threading.Lock()
         self._started = 0
 
-    def submit(self, runs: Sequence[Run], held: int) -> None:
+    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
         """Run ``runs`` when there is a thread for them; ``held`` is how many the pool has with them."""
-        for run in runs:
-            self._inbox.put(run)
+        for claimed in claimed_jobs:
+            self._inbox.put(claimed)
         try:
             with self._lock:
                 while len(self._threads) < min(self.size, held):
@@ -75,18 +80,18 @@ class ThreadPool:
             while len(self._threads) < self.size:
                 self._start_thread()
 
-    def withdraw(self, limit: int) -> list[Run]:
+    def withdraw(self, limit: int) -> list[ClaimedJob]:
         """Take back up to ``limit`` runs that no thread has begun with, those that wait longest first."""
-        taken: list[Run] = []
+        taken: list[ClaimedJob] = []
         while len(taken) < limit:
             try:
-                run = self._inbox.get_nowait()
+                claimed = self._inbox.get_nowait()
             except Empty:
                 break
-            if run is None:  # closed: the threads need it
+            if claimed is None:  # closed: the threads need it
                 self._inbox.put(None)
                 break
-            taken.append(run)
+            taken.append(claimed)
         return taken
 
     def cancel(self) -> None:
@@ -96,12 +101,12 @@ class ThreadPool:
         """End each thread after the job it is in, if any."""
         self._closed.set()
         self._inbox.put(None)
-        self._watch.end()
+        self._interrupter.end()
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads, ``timeout`` seconds at most; return whether none is left but those inside a job."""
         deadline = time.monotonic() + timeout
-        watch_ended = self._watch.join(timeout)  # first: it may be about to replace a thread
+        watch_ended = self._interrupter.join(timeout)  # first: it may be about to replace a thread
         free = [thread for thread in self._threads if not thread.busy]
         for thread in free:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -112,23 +117,23 @@ class ThreadPool:
         """How many threads were given up and still run."""
         return sum(thread.is_alive() for thread in self._abandoned)
 
-    def attend(self, run: Run, context: Context) -> None:
+    def attend(self, claimed: ClaimedJob, context: Context) -> None:
         """Run a job in the calling thread, in a copy of ``context``, and report its outcome."""
-        run.started = True
+        claimed.started = True
         try:
-            outcome = context.copy().run(execute, run, self._watch.call)
+            outcome = context.copy().run(execute, claimed, self._interrupter.call)
         except BaseException as error:
-            logger.exception("Job %s could not be run", run.job.id)
-            outcome = run.settled_on(put_off(run.job, error))
+            logger.exception("Job %s could not be run", claimed.job.id)
+            outcome = claimed.outcome_or(put_off(claimed.job, error))
         tidy()
         if outcome is not None:
-            self._report(run, outcome)
+            self._report(claimed, outcome)
 
-    def recover(self, run: Run, error: BaseException) -> None:
+    def recover(self, claimed: ClaimedJob, error: BaseException) -> None:
         """Report a run that was left without an end, by a thread that ``error`` has interrupted."""
-        outcome = run.settled_on(put_off(run.job, error))
+        outcome = claimed.outcome_or(put_off(claimed.job, error))
         if outcome is not None:
-            self._report(run, outcome)
+            self._report(claimed, outcome)
 
     def mend(self) -> None:
         """Replace threads that have died, though none should; called now and then by the fetcher."""
@@ -136,9 +141,9 @@ class ThreadPool:
             return
         for thread in self._dead():
             logger.critical("The thread %s has died and is replaced", thread.name)
-            run, thread.attends = thread.attends, None
-            if run is not None:
-                self.recover(run, RuntimeError(f"the thread {thread.name} has died"))
+            claimed, thread.current = thread.current, None
+            if claimed is not None:
+                self.recover(claimed, RuntimeError(f"the thread {thread.name} has died"))
             with self._lock:
                 self._start_thread()
                 self._threads.remove(thread)
@@ -155,28 +160,28 @@ class ThreadPool:
         """Wait a moment, or for the end of the pool."""
         self._closed.wait(PAUSE)
 
-    def settle_in(self) -> Context:
+    def job_context(self) -> Context:
         """Return the context of which each job of the calling thread gets a copy."""
         return context_for_jobs(self._alias)
 
-    def next_run(self) -> Run | None:
+    def next_job(self) -> ClaimedJob | None:
         """Wait for a run to attend to; ``None``: the pool is closed.
 
         Connections are tidied after each job. Only those that have been idle since can have grown old.
         """
-        self._courtesy.give_way()
+        self._request_priority.wait_for_requests()
         try:
-            run = self._inbox.get_nowait()
+            claimed = self._inbox.get_nowait()
         except Empty:
-            run = self._inbox.get()
+            claimed = self._inbox.get()
             tidy()
-        if run is None:
+        if claimed is None:
             self._inbox.put(None)
-        return run
+        return claimed
 
     def rest(self, computed: float) -> None:
         """Rest after a job that has computed for so many seconds, if there are requests to be answered."""
-        if seconds := self._courtesy.rest_after(computed):
+        if seconds := self._request_priority.rest_after(computed):
             self._closed.wait(seconds)
 
     def _start_thread(self, first: Callable[[], None] | None = None) -> None:
@@ -185,12 +190,14 @@ class ThreadPool:
         thread.start()
         self._threads.append(thread)
 
-    def _replace(self, alarm: Alarm) -> None:
+    def _replace(self, time_limit: TimeLimit) -> None:
         """Give up a thread that does not come back from its job; called by the watch."""
-        attempt, thread = alarm.attempt, alarm.thread
-        if not isinstance(thread, JobThread) or not attempt.run.settle():
+        attempt, thread = time_limit.attempt, time_limit.thread
+        if not isinstance(thread, JobThread) or not attempt.claimed.settle():
             return
-        attempt.run.thread = threading.current_thread()  # its thread may come back, and then the run would have none
+        attempt.claimed.thread = (
+            threading.current_thread()
+        )  # its thread may come back, and then the run would have none
         thread.given_up = True
         report = partial(self._report_stuck, attempt, stack_of_thread(thread.ident))
         try:
@@ -204,10 +211,10 @@ class ThreadPool:
 
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Tell how a job that was given up has ended: the first thing that its thread's successor does."""
-        attempt.run.thread = threading.current_thread()
+        attempt.claimed.thread = threading.current_thread()
         error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
         error.add_note(f"When it was given up, its thread was at:\n{stack}")
-        self._report(attempt.run, Context().run(give_up, attempt, error))
+        self._report(attempt.claimed, Context().run(give_up, attempt, error))
 
 
 class JobThread(DaemonThread):
@@ -217,7 +224,7 @@ class JobThread(DaemonThread):
         """``first`` is to be done before the first run; ``rests``: see ``courtesy``."""
         super().__init__(name=name)
         self.given_up = False
-        self.attends: Run | None = None
+        self.current: ClaimedJob | None = None
         """What it is busy with."""
         self._pool = pool
         self._first = first
@@ -232,30 +239,30 @@ class JobThread(DaemonThread):
     @property
     def busy(self) -> bool:
         """Whether it is inside a job."""
-        return self.attends is not None
+        return self.current is not None
 
     def _has_worked(self) -> bool:
         try:
             self._work()
         except BaseException as error:
             logger.critical("The thread %s was interrupted and goes on", self.name, exc_info=True)
-            run, self.attends = self.attends, None
-            if run is not None:
-                self._pool.recover(run, error)
+            claimed, self.current = self.current, None
+            if claimed is not None:
+                self._pool.recover(claimed, error)
             return False
         return True
 
     def _work(self) -> None:
-        context = self._pool.settle_in()
+        context = self._pool.job_context()
         first, self._first = self._first, None
         if first is not None:
             first()
-        while not self.given_up and (run := self._pool.next_run()) is not None:
-            self.attends, run.thread = run, self
+        while not self.given_up and (claimed := self._pool.next_job()) is not None:
+            self.current, claimed.thread = claimed, self
             begun = time.thread_time()
-            self._pool.attend(run, context)
-            self.attends = None
-            if run.thread is self:
-                run.thread = None
+            self._pool.attend(claimed, context)
+            self.current = None
+            if claimed.thread is self:
+                claimed.thread = None
             if self._rests:
                 self._pool.rest(time.thread_time() - begun)

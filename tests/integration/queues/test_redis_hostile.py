@@ -219,7 +219,7 @@ def test_nothing_stays_of_what_is_over(queue, client):
 
 
 def test_once_keys_are_forgotten_as_fast_as_they_come(queue, client, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.queue.KEY_MEMORY", -1)
+    monkeypatch.setattr("django_loco.queues.redis.queue.KEY_MEMORY_SECONDS", -1)
     queue.enqueue([job(key=f"k{number}") for number in range(2_500)])
     queue.finish([done(one) for one in queue.fetch(replace(CLAIM, threads=2_500))])
     while queue.prune(older_than=-1):
@@ -230,7 +230,7 @@ def test_once_keys_are_forgotten_as_fast_as_they_come(queue, client, monkeypatch
 def test_a_fetch_whose_reply_came_after_its_leases_is_answered_again(queue, client):
     """As when the server hung for longer than a lease: nobody died, and nothing has run."""
     queue.enqueue([job()])
-    lost = queue._told_of_claim(replace(CLAIM, lease=0))
+    lost = queue._claim_payload(replace(CLAIM, lease=0))
     [held] = queue.fetch(replace(CLAIM, lease=0))
     queue._local.nonce = lost[0]  # the reply never came
     assert queue.fetch(CLAIM) == [held]

@@ -109,12 +109,24 @@ def store_through_a_pool_that_is_closed_all_the_time(server):
         closer.join()
 
 
-def test_a_pool_that_is_closed_while_the_server_is_asked_what_it_is(queue, monkeypatch):
-    def info(_):
-        raise ValueError("I/O operation on closed file.")
-
-    monkeypatch.setattr(queue.server.client, "info", info)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("I/O operation on closed file."),
+        ValueError("file descriptor cannot be a negative integer (-1)"),
+        TypeError("argument must be an int, or have a fileno() method."),
+        AttributeError("'NoneType' object has no attribute 'readline'"),
+    ],
+)
+def test_a_pool_that_is_closed_while_the_server_is_asked_what_it_is(queue, monkeypatch, error):
+    monkeypatch.setattr(queue.server.client, "info", raising(error))
     with unavailable("closed meanwhile"):
+        queue.enqueue([job()])
+
+
+def test_another_error_is_no_lost_connection(queue, monkeypatch):
+    monkeypatch.setattr(queue.server.client, "info", raising(TypeError("unexpected keyword argument 'section'")))
+    with pytest.raises(TypeError, match="unexpected keyword"):
         queue.enqueue([job()])
 
 
@@ -404,6 +416,11 @@ def redis_cache(location, **options):
         ({}, r"CACHES\['default'\], whose backend"),
         ({"url": "localhost:6379"}, r"\['url'\] is no URL of a Redis.*redis://user:password@host"),
         ({"url": "redis://localhost:port"}, r"\['url'\] is no URL of a Redis"),
+        (
+            {"url": "redis://localhost?timeout=1"},
+            r"\['url'\] is no URL of a Redis.*unexpected keyword argument 'timeout'",
+        ),
+        ({"cache": "keyword"}, r"CACHES\['keyword'\]: .*unexpected keyword argument 'timeout'"),
         ({"url": None}, r"\['url'\] is no URL of a Redis"),
         ({"url": "redis://localhost", "cache": "job"}, "has both 'cache' and 'url'"),
         ({"cache": "job", "max_results": "many"}, r"\['max_results'\] is 'many'"),
@@ -421,6 +438,7 @@ def test_wrong_options(options, words, settings):
         "sentinel": redis_cache("redis://main/0", CLIENT_CLASS="django_redis.client.SentinelClient"),
         "shards": redis_cache(["redis://a", "redis://b"], CLIENT_CLASS="django_redis.client.ShardClient"),
         "typo": redis_cache("redis://localhost", CLIENT_CLASS="django_redis.client.NoSuchClient"),
+        "keyword": redis_cache("redis://localhost", CONNECTION_POOL_KWARGS={"timeout": 1}),
     }
     with pytest.raises(LocoConfigurationError, match=f"TASKS\\['shop'\\].*{words}"):
         RedisQueue("shop", options)

@@ -100,7 +100,7 @@ def supervise():
 
 
 def state(supervisor: Supervisor, number: int = 0) -> State:
-    return supervisor.watches[number].state
+    return supervisor.restarters[number].state
 
 
 def test_starts_and_stops_side_by_side(supervise):
@@ -165,7 +165,7 @@ def test_one_that_fails_leaves_the_others_alone(supervise):
     good = Factory()
     supervisor = supervise(Part("bad", Factory(*[fail] * 1000), False), Part("good", good))
     fake = good.nth(1)
-    wait_for(lambda: supervisor.watches[0].deaths >= 3)
+    wait_for(lambda: supervisor.restarters[0].deaths >= 3)
     assert fake.told == []
     assert state(supervisor, 1) is State.RUNNING
     assert not supervisor.is_alive
@@ -235,11 +235,11 @@ def test_deaths_are_forgotten_once_it_has_lived_for_a_minute(supervise):
     supervisor = supervise(Part("worker", factory), clock=lambda: now[0])
     factory.nth(1).ended.set()
     fake = factory.nth(2)
-    assert supervisor.watches[0].deaths == 1
+    assert supervisor.restarters[0].deaths == 1
     now[0] += 3600
     fake.ended.set()
     factory.nth(3)
-    assert supervisor.watches[0].deaths == 1
+    assert supervisor.restarters[0].deaths == 1
 
 
 def test_join_waits_no_longer_than_it_may(supervise):

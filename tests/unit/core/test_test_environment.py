@@ -31,7 +31,7 @@ def test_a_mailbox_in_memory_is_no_sign_of_it(outside):
 def test_outside_settings_of_tests_mean_nothing(outside, settings):
     settings.LOCO = {"TESTING": "inline"}
     assert conf.testing() is None
-    assert conf.worker_mode({}) == "BackgroundQueue"
+    assert conf.worker_mode("default", {}) == "BackgroundQueue"
 
 
 def test_nothing_is_drained_outside(outside):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from django_loco.core.compat import TASKS_LOGGER
-from django_loco.core.threads.bounded_calls import Calls
+from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.log import labels as log
 
 JOB = {"component": "worker", "job_id": "0198f3a1c2d37e4f8a1b2c3d9f3a01bc", "task": "shop.tasks.send", "attempt": 2}
@@ -156,7 +156,7 @@ def fail() -> None:
 
 
 def test_a_traceback_begins_in_the_users_code():
-    calls = Calls()
+    calls = BoundedCalls()
     entries: list[logging.LogRecord] = []
     handler = logging.Handler()
     handler.emit = entries.append  # type: ignore[method-assign]

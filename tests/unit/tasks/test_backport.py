@@ -11,7 +11,7 @@ from django.dispatch import Signal
 
 from django_loco.core.compat import TaskResultDoesNotExist, task_finished
 from django_loco.tasks import backport
-from django_loco.worker.execution.executor import announce
+from django_loco.worker.execution.announcements import announce
 from tests.app import tasks
 
 

@@ -12,8 +12,8 @@ from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.core.serialization import encode
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.claimed_job import Run
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcome_inbox import OutcomeInbox
 
 TASKS = "tests.unit.worker.tasks"
 
@@ -34,8 +34,8 @@ def held(name: str, *args: Any, **fields: Any) -> Job:
     return job(name, *args, **fields).claimed(worker_id="w1", token="t1", at=utcnow())
 
 
-def run_of(name: str, *args: Any, **fields: Any) -> Run:
-    return Run(held(name, *args, **fields))
+def claimed_of(name: str, *args: Any, **fields: Any) -> ClaimedJob:
+    return ClaimedJob(held(name, *args, **fields))
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
@@ -88,18 +88,18 @@ class TroubledQueue(MemoryQueue):
         self.closed.set()
 
 
-def fetched(queue: MemoryQueue, count: int, lease: float = 30) -> dict[str, Run]:
+def fetched(queue: MemoryQueue, count: int, lease: float = 30) -> dict[str, ClaimedJob]:
     """Let a worker fetch ``count`` jobs."""
     queue.enqueue([job("nothing") for _ in range(count)])
-    return {one.id: Run(one) for one in queue.fetch(Claim(worker_id="w1", lease=lease, threads=count))}
+    return {one.id: ClaimedJob(one) for one in queue.fetch(Claim(worker_id="w1", lease=lease, threads=count))}
 
 
-def outcomes(finished: Finished, count: int) -> dict[Run, str]:
+def outcomes(finished: OutcomeInbox, count: int) -> dict[ClaimedJob, str]:
     """Wait for ``count`` outcomes; return their statuses by run."""
-    found: dict[Run, str] = {}
+    found: dict[ClaimedJob, str] = {}
 
     def enough() -> bool:
-        found.update((run, outcome.status) for run, outcome in finished.take())
+        found.update((claimed, outcome.status) for claimed, outcome in finished.take())
         return len(found) >= count
 
     wait_until(enough)
@@ -120,17 +120,17 @@ class FakePool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.inbox: list[Run] = []
+        self.inbox: list[ClaimedJob] = []
         self.held = 0
 
-    def submit(self, runs: Sequence[Run], held: int) -> None:
-        self.inbox += runs
+    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
+        self.inbox += claimed_jobs
         self.held = held
 
-    def withdraw(self, limit: int) -> list[Run]:
+    def withdraw(self, limit: int) -> list[ClaimedJob]:
         taken, self.inbox = self.inbox[:limit], self.inbox[limit:]
         return taken
 
     def begin(self, count: int) -> None:
-        for run in self.withdraw(count):
-            run.started = True
+        for claimed in self.withdraw(count):
+            claimed.started = True

@@ -7,11 +7,11 @@ import pytest
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger, Pending
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.acknowledger import BATCH_SIZE, MAX_ASIDE, MAX_TRIES, Acknowledger, PendingOutcome
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import record_of
 
-from .support import TroubledQueue, job, run_of
+from .support import TroubledQueue, claimed_of, job
 
 CLAIM = Claim(worker_id="w1", lease=30, threads=1000)
 GONE = QueueUnavailable("the connection was closed")
@@ -50,22 +50,22 @@ def queue() -> Picky:
 
 
 @pytest.fixture
-def gone() -> list[Run]:
+def gone() -> list[ClaimedJob]:
     return []
 
 
 @pytest.fixture
 def acknowledger(queue, gone) -> Acknowledger:
-    return Acknowledger(queue, lambda run, outcome: gone.append(run), queue.clock)
+    return Acknowledger(queue, lambda claimed, outcome: gone.append(claimed), queue.clock)
 
 
-def fill(acknowledger: Acknowledger, queue: TroubledQueue, *sizes: int) -> list[Run]:
+def fill(acknowledger: Acknowledger, queue: TroubledQueue, *sizes: int) -> list[ClaimedJob]:
     """Add outcomes whose return values have these sizes."""
     queue.enqueue([job("nothing") for _ in sizes])
-    runs = [Run(one) for one in queue.fetch(CLAIM)]
-    for run, size in zip(runs, sizes, strict=True):
-        acknowledger.add(run, Outcome(job=run.job, status=SUCCESSFUL, return_value="1" * size))
-    return runs
+    claimed_jobs = [ClaimedJob(one) for one in queue.fetch(CLAIM)]
+    for claimed, size in zip(claimed_jobs, sizes, strict=True):
+        acknowledger.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL, return_value="1" * size))
+    return claimed_jobs
 
 
 def settle(acknowledger: Acknowledger, queue: Picky, turns: int = 40) -> None:
@@ -75,8 +75,8 @@ def settle(acknowledger: Acknowledger, queue: Picky, turns: int = 40) -> None:
         queue.now += 10
 
 
-def statuses(queue: TroubledQueue, runs: list[Run]) -> list[str]:
-    return [queue.get(run.job.id).status for run in runs]
+def statuses(queue: TroubledQueue, claimed_jobs: list[ClaimedJob]) -> list[str]:
+    return [queue.get(claimed.job.id).status for claimed in claimed_jobs]
 
 
 def test_without_outcomes_nothing_is_asked(acknowledger, queue):
@@ -85,16 +85,16 @@ def test_without_outcomes_nothing_is_asked(acknowledger, queue):
 
 
 def test_all_are_stored_in_one_call(acknowledger, queue, gone):
-    runs = fill(acknowledger, queue, 1, 1, 1)
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1)
     acknowledger.flush()
     assert queue.calls == {"fetch": 1, "finish": 1}
-    assert gone == runs
+    assert gone == claimed_jobs
     assert len(acknowledger) == 0
-    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 3
 
 
 def test_while_the_queue_is_away_they_are_kept(acknowledger, queue, gone):
-    runs = fill(acknowledger, queue, 1, 1, 1)
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1)
     queue.goes_away()
     for _ in range(3 * MAX_TRIES):
         with pytest.raises(QueueUnavailable):
@@ -102,45 +102,45 @@ def test_while_the_queue_is_away_they_are_kept(acknowledger, queue, gone):
     assert (len(acknowledger), gone) == (3, [])
     queue.troubles.clear()
     acknowledger.flush()
-    assert gone == runs
-    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+    assert gone == claimed_jobs
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 3
 
 
 def test_what_comes_too_late_is_logged_by_name(acknowledger, gone, caplog):
-    run = run_of("nothing")  # the queue does not even know it
-    acknowledger.add(run, Outcome(job=run.job, status=SUCCESSFUL))
+    claimed = claimed_of("nothing")  # the queue does not even know it
+    acknowledger.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     acknowledger.flush()
-    assert gone == [run]
-    assert run.job.id in caplog.text
+    assert gone == [claimed]
+    assert claimed.job.id in caplog.text
     assert "tests.unit.worker.tasks.nothing" in caplog.text
     assert "stored when it was offered before" not in caplog.text
-    assert run.refused
+    assert claimed.refused
 
 
 def test_one_of_a_hundred_that_is_too_large_fails_alone(acknowledger, queue, gone, caplog):
     queue.most = 2_000
-    runs = fill(acknowledger, queue, *[1] * 36, 5_000, *[1] * 63)
+    claimed_jobs = fill(acknowledger, queue, *[1] * 36, 5_000, *[1] * 63)
     acknowledger.flush()
     settle(acknowledger, queue, 8)
-    assert statuses(queue, runs).count(SUCCESSFUL) == 99
-    assert queue.get(runs[36].job.id).status == RUNNING
+    assert statuses(queue, claimed_jobs).count(SUCCESSFUL) == 99
+    assert queue.get(claimed_jobs[36].job.id).status == RUNNING
     settle(acknowledger, queue)
-    bad = queue.get(runs[36].job.id)
+    bad = queue.get(claimed_jobs[36].job.id)
     assert (bad.status, bad.return_value) == (FAILED, None)
     [error] = bad.errors
     assert error.exception_class_path == "django_loco.exceptions.ResultRefused"
     for word in ("tests.unit.worker.tasks.nothing", "5,000 bytes", "the connection was closed", "MAX_RESULT_SIZE"):
         assert word in error.traceback
-    assert sorted(run.job.id for run in gone) == sorted(run.job.id for run in runs)
+    assert sorted(claimed.job.id for claimed in gone) == sorted(claimed.job.id for claimed in claimed_jobs)
     assert queue.calls["refusals"] < 20
     assert f"The outcome of job {bad.id}" in caplog.text
 
 
 def test_those_that_only_together_are_too_large_all_succeed(acknowledger, queue, gone):
     queue.most = 200_000
-    runs = fill(acknowledger, queue, *[50_000] * 32)
+    claimed_jobs = fill(acknowledger, queue, *[50_000] * 32)
     settle(acknowledger, queue, 8)
-    assert statuses(queue, runs) == [SUCCESSFUL] * 32
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 32
     refusals = queue.calls["refusals"]
     more = fill(acknowledger, queue, *[50_000] * 32)
     acknowledger.flush()  # it has learnt how much is too much
@@ -149,14 +149,14 @@ def test_those_that_only_together_are_too_large_all_succeed(acknowledger, queue,
 
 
 def test_a_batch_is_cut_before_it_comes_to_that(acknowledger, queue):
-    runs = fill(acknowledger, queue, *[BATCH_SIZE // 3] * 5, 2 * BATCH_SIZE, 1)
+    claimed_jobs = fill(acknowledger, queue, *[BATCH_SIZE // 3] * 5, 2 * BATCH_SIZE, 1)
     acknowledger.flush()
     assert queue.sizes == [3, 2, 1, 1]
-    assert statuses(queue, runs) == [SUCCESSFUL] * 7
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 7
 
 
 def test_an_outage_between_two_calls_keeps_only_what_was_not_stored(acknowledger, queue, gone, monkeypatch, caplog):
-    runs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
+    claimed_jobs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
     finish = queue.finish
 
     def last(outcomes):
@@ -168,11 +168,11 @@ def test_an_outage_between_two_calls_keeps_only_what_was_not_stored(acknowledger
         patch.setattr(queue, "finish", last)
         with pytest.raises(QueueUnavailable):
             acknowledger.flush()
-    assert (len(acknowledger), gone) == (2, runs[:2])
+    assert (len(acknowledger), gone) == (2, claimed_jobs[:2])
     queue.troubles.clear()
     acknowledger.flush()
-    assert (len(acknowledger), gone) == (0, runs)
-    assert statuses(queue, runs) == [SUCCESSFUL] * 4
+    assert (len(acknowledger), gone) == (0, claimed_jobs)
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 4
     assert caplog.text == "", "nothing is offered a second time"
 
 
@@ -191,7 +191,7 @@ def test_a_suspect_and_others_are_stored_once_each(acknowledger, queue, gone, ca
 
 
 def test_one_that_was_stored_though_its_reply_was_lost_did_not_come_too_late(acknowledger, queue, monkeypatch, caplog):
-    [run] = fill(acknowledger, queue, 1)
+    [claimed] = fill(acknowledger, queue, 1)
     finish = queue.finish
 
     def mute(outcomes):
@@ -206,8 +206,8 @@ def test_one_that_was_stored_though_its_reply_was_lost_did_not_come_too_late(ack
     queue.troubles.clear()
     acknowledger.flush()
     assert len(acknowledger) == 0
-    assert statuses(queue, [run]) == [SUCCESSFUL]
-    assert not run.refused
+    assert statuses(queue, [claimed]) == [SUCCESSFUL]
+    assert not claimed.refused
     assert caplog.text == ""
 
 
@@ -219,15 +219,15 @@ def test_a_large_one_at_the_front_is_offered_alone(acknowledger, queue):
 
 def test_if_all_are_too_large_all_of_them_fail(acknowledger, queue, gone):
     queue.most = 2_000
-    runs = fill(acknowledger, queue, *[5_000] * 10)
+    claimed_jobs = fill(acknowledger, queue, *[5_000] * 10)
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [FAILED] * 10
+    assert statuses(queue, claimed_jobs) == [FAILED] * 10
     assert len(gone) == 10
 
 
 def test_an_outage_in_the_middle_loses_nothing_and_fails_nobody(acknowledger, queue, gone):
     queue.most = 2_000
-    runs = fill(acknowledger, queue, *[1] * 5, 1_500, *[1_500] * 5)
+    claimed_jobs = fill(acknowledger, queue, *[1] * 5, 1_500, *[1_500] * 5)
     acknowledger.flush()
     queue.most = 10**9
     queue.goes_away()
@@ -238,13 +238,13 @@ def test_an_outage_in_the_middle_loses_nothing_and_fails_nobody(acknowledger, qu
     assert len(acknowledger) + len(gone) == 11
     queue.troubles.clear()
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [SUCCESSFUL] * 11
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 11
     assert len(gone) == 11
 
 
 def test_an_outage_costs_a_large_outcome_no_tries(acknowledger, queue):
     queue.most = 2_000
-    [run] = fill(acknowledger, queue, 5_000)
+    [claimed] = fill(acknowledger, queue, 5_000)
     for _ in range(MAX_TRIES - 1):
         acknowledger.flush()
         queue.now += 10
@@ -256,21 +256,21 @@ def test_an_outage_costs_a_large_outcome_no_tries(acknowledger, queue):
     queue.troubles.clear()
     queue.most = 10_000
     settle(acknowledger, queue)
-    assert statuses(queue, [run]) == [SUCCESSFUL]
+    assert statuses(queue, [claimed]) == [SUCCESSFUL]
 
 
 def test_a_large_outcome_is_not_offered_all_the_time(acknowledger, queue):
     queue.most = 2_000
     fill(acknowledger, queue, 5_000)
     acknowledger.flush()
-    assert 0 < acknowledger.patience < 1
+    assert 0 < acknowledger.max_wait < 1
     for _ in range(100):
         acknowledger.flush()
     assert queue.calls["refusals"] == 1
 
 
 def test_it_is_offered_at_growing_intervals_of_half_a_minute_at_most(queue):
-    pending = Pending(run_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
+    pending = PendingOutcome(claimed_of("nothing"), Outcome(job=job("nothing"), status=SUCCESSFUL))
     delays = []
     for _ in range(12):
         pending.refused(GONE, lambda: 1_000.0)
@@ -286,21 +286,21 @@ def test_the_next_offer_is_that_of_the_first_that_is_due(acknowledger, queue):
     queue.now += 0.06
     fill(acknowledger, queue, 5_000)
     acknowledger.flush()
-    assert acknowledger.patience == pytest.approx(0.04)
+    assert acknowledger.max_wait == pytest.approx(0.04)
 
 
 def test_it_is_replaced_when_it_was_refused_five_times(acknowledger, queue, caplog):
     queue.most = 2_000
-    [run] = fill(acknowledger, queue, 5_000)
+    [claimed] = fill(acknowledger, queue, 5_000)
     warnings = []
     for _ in range(MAX_TRIES - 1):
         acknowledger.flush()
         queue.now += 60
-        warnings.append(caplog.text.count(f"refuses the outcome of job {run.job.id}"))
+        warnings.append(caplog.text.count(f"refuses the outcome of job {claimed.job.id}"))
     assert warnings == [0, 1, 1, 1], "once may be a lost connection"
-    assert statuses(queue, [run]) == [RUNNING]
+    assert statuses(queue, [claimed]) == [RUNNING]
     acknowledger.flush()
-    assert statuses(queue, [run]) == [FAILED]
+    assert statuses(queue, [claimed]) == [FAILED]
 
 
 def test_a_suspect_is_offered_though_others_come_in_all_the_time(acknowledger, queue):
@@ -315,14 +315,14 @@ def test_a_suspect_is_offered_though_others_come_in_all_the_time(acknowledger, q
 
 
 def test_what_does_not_fit_into_one_call_is_stored_before_more_is_fetched(acknowledger, queue):
-    runs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
+    claimed_jobs = fill(acknowledger, queue, *[BATCH_SIZE // 2] * 4)
     acknowledger.exchange(CLAIM)
-    assert statuses(queue, runs) == [SUCCESSFUL] * 4
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 4
 
 
 def test_a_locked_row_does_not_make_later_calls_small(acknowledger, queue):
-    runs = fill(acknowledger, queue, 1, 1, 1)
-    queue.locked = {runs[1].job.id}
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {claimed_jobs[1].job.id}
     acknowledger.flush()
     acknowledger.flush()
     fill(acknowledger, queue, *[1] * 100)
@@ -333,8 +333,8 @@ def test_a_locked_row_does_not_make_later_calls_small(acknowledger, queue):
 @pytest.mark.parametrize(("seconds", "sizes"), [(0, [4, 2, 2]), (10, [4, 1, 1, 1, 1])])
 def test_a_batch_that_was_refused_with_a_claim_is_split(acknowledger, queue, seconds, sizes):
     queue.now, queue.seconds = 1_000.0, seconds
-    runs = fill(acknowledger, queue, 1, 1, 1, 1)
-    queue.locked = {run.job.id for run in runs}
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1, 1)
+    queue.locked = {claimed.job.id for claimed in claimed_jobs}
     acknowledger.exchange(CLAIM)
     queue.locked.clear()
     acknowledger.flush()
@@ -350,19 +350,19 @@ def test_the_other_jobs_go_on_meanwhile(acknowledger, queue):
 
 def test_an_outcome_that_is_small_waits_on_as_its_size_is_not_the_reason(acknowledger, queue, gone):
     """Its row is locked by somebody, for example."""
-    runs = fill(acknowledger, queue, 1, 1, 1)
-    queue.locked = {runs[1].job.id}
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {claimed_jobs[1].job.id}
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [SUCCESSFUL, RUNNING, SUCCESSFUL]
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL, RUNNING, SUCCESSFUL]
     assert len(acknowledger) == 1
     queue.locked.clear()
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [SUCCESSFUL] * 3
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * 3
     assert len(gone) == 3
 
 
 def test_a_small_one_is_never_replaced_as_that_would_save_nothing(acknowledger, queue, monkeypatch):
-    [run] = fill(acknowledger, queue, 1)
+    [claimed] = fill(acknowledger, queue, 1)
     finish = queue.finish
 
     def picky(outcomes):
@@ -374,64 +374,64 @@ def test_a_small_one_is_never_replaced_as_that_would_save_nothing(acknowledger, 
         patch.setattr(queue, "finish", picky)
         settle(acknowledger, queue)
     settle(acknowledger, queue)
-    assert statuses(queue, [run]) == [SUCCESSFUL]
+    assert statuses(queue, [claimed]) == [SUCCESSFUL]
 
 
 def test_a_large_one_waits_on_if_a_short_one_is_refused_as_well(acknowledger, queue):
-    runs = fill(acknowledger, queue, 5_000)
-    queue.locked = {runs[0].job.id}
+    claimed_jobs = fill(acknowledger, queue, 5_000)
+    queue.locked = {claimed_jobs[0].job.id}
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [RUNNING]
+    assert statuses(queue, claimed_jobs) == [RUNNING]
     queue.locked.clear()
     settle(acknowledger, queue)
-    assert statuses(queue, runs) == [SUCCESSFUL]
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL]
 
 
 def test_what_the_queue_calls_an_error_of_the_outcome_is_dropped_in_the_end(acknowledger, queue, gone, caplog):
     queue.refusal = ValueError("a NUL in the text")
-    runs = fill(acknowledger, queue, 1, 1, 1)
-    queue.locked = {runs[1].job.id}
-    runs[1].untold = lambda: None
+    claimed_jobs = fill(acknowledger, queue, 1, 1, 1)
+    queue.locked = {claimed_jobs[1].job.id}
+    claimed_jobs[1].announcement = lambda: None
     settle(acknowledger, queue)
-    assert gone[-1] is runs[1]
-    assert runs[1].untold is None, "an end that was not stored is not told"
+    assert gone[-1] is claimed_jobs[1]
+    assert claimed_jobs[1].announcement is None, "an end that was not stored is not told"
     assert len(acknowledger) == 0
-    assert f"The outcome of job {runs[1].job.id}" in caplog.text
+    assert f"The outcome of job {claimed_jobs[1].job.id}" in caplog.text
     assert "a NUL" in caplog.text
 
 
 def test_too_many_that_wait_alone_are_an_outage(acknowledger, queue):
-    runs = fill(acknowledger, queue, *[1] * MAX_ASIDE)
-    queue.locked = {run.job.id for run in runs}
+    claimed_jobs = fill(acknowledger, queue, *[1] * MAX_ASIDE)
+    queue.locked = {claimed.job.id for claimed in claimed_jobs}
     with pytest.raises(QueueUnavailable, match="closed"):
         settle(acknowledger, queue)
     queue.locked.clear()
     queue.now += 60
     acknowledger.flush()
-    assert statuses(queue, runs) == [SUCCESSFUL] * MAX_ASIDE
+    assert statuses(queue, claimed_jobs) == [SUCCESSFUL] * MAX_ASIDE
 
 
 def test_a_slow_refusal_costs_one_call_a_turn(acknowledger, queue):
     queue.seconds = 10
-    runs = fill(acknowledger, queue, *[1] * 64)
-    queue.locked = {runs[40].job.id}
+    claimed_jobs = fill(acknowledger, queue, *[1] * 64)
+    queue.locked = {claimed_jobs[40].job.id}
     acknowledger.flush()
     assert queue.calls["refusals"] == 1
     acknowledger.flush()
     assert queue.calls["refusals"] == 2
-    assert statuses(queue, runs).count(SUCCESSFUL) == 40, "the others are for the next turn"
+    assert statuses(queue, claimed_jobs).count(SUCCESSFUL) == 40, "the others are for the next turn"
     acknowledger.flush()
-    assert statuses(queue, runs).count(SUCCESSFUL) == 63
+    assert statuses(queue, claimed_jobs).count(SUCCESSFUL) == 63
     assert queue.calls["refusals"] == 2
 
 
 def test_a_retry_that_is_too_large_is_tried_again_all_the_same(acknowledger, queue):
     queue.most = 2_500
     queue.enqueue([job("nothing", errors=(record_of(ValueError("x" * 5_000)), record_of(OSError("short"))))])
-    [run] = [Run(one) for one in queue.fetch(CLAIM)]
-    acknowledger.add(run, Outcome(job=run.job, status=READY, error=record_of(KeyError("y" * 5_000))))
+    [claimed] = [ClaimedJob(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(claimed, Outcome(job=claimed.job, status=READY, error=record_of(KeyError("y" * 5_000))))
     settle(acknowledger, queue)
-    stored = queue.get(run.job.id)
+    stored = queue.get(claimed.job.id)
     assert (stored.status, stored.attempt) == (READY, 2)
     paths = [error.exception_class_path for error in stored.errors]
     assert paths == ["builtins.ValueError", "builtins.OSError", "builtins.KeyError"]
@@ -442,19 +442,19 @@ def test_a_retry_that_is_too_large_is_tried_again_all_the_same(acknowledger, que
 def test_one_that_is_handed_back_with_large_errors_is_handed_back_all_the_same(acknowledger, queue):
     queue.most = 2_500
     queue.enqueue([job("nothing", errors=(record_of(ValueError("x" * 5_000)),))])
-    [run] = [Run(one) for one in queue.fetch(CLAIM)]
-    acknowledger.add(run, Outcome.released(run.job))
+    [claimed] = [ClaimedJob(one) for one in queue.fetch(CLAIM)]
+    acknowledger.add(claimed, Outcome.released(claimed.job))
     settle(acknowledger, queue)
-    assert (queue.get(run.job.id).status, len(acknowledger)) == (READY, 0)
+    assert (queue.get(claimed.job.id).status, len(acknowledger)) == (READY, 0)
 
 
 def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     """A job that has been given to somebody else meanwhile is not failed."""
     queue.most = 2_000
-    [run] = fill(acknowledger, queue, 5_000)
+    [claimed] = fill(acknowledger, queue, 5_000)
     acknowledger.flush()
     queue._held.clear()
     settle(acknowledger, queue)
-    assert queue.get(run.job.id) is None
+    assert queue.get(claimed.job.id) is None
     assert "came too late" in caplog.text
     assert "is replaced" not in caplog.text

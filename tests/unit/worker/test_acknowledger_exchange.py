@@ -8,9 +8,9 @@ from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker.acknowledger import Acknowledger
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 
-from .support import TroubledQueue, job, run_of
+from .support import TroubledQueue, claimed_of, job
 
 CLAIM = Claim(worker_id="w1", lease=30, threads=10)
 
@@ -29,32 +29,32 @@ def queue() -> Exchanging:
 
 
 @pytest.fixture
-def gone() -> list[Run]:
+def gone() -> list[ClaimedJob]:
     return []
 
 
 @pytest.fixture
 def acknowledger(queue, gone) -> Acknowledger:
-    return Acknowledger(queue, lambda run, outcome: gone.append(run))
+    return Acknowledger(queue, lambda claimed, outcome: gone.append(claimed))
 
 
-def done(run: Run) -> tuple[Run, Outcome]:
-    return run, Outcome(job=run.job, status=SUCCESSFUL, return_value="1")
+def done(claimed: ClaimedJob) -> tuple[ClaimedJob, Outcome]:
+    return claimed, Outcome(job=claimed.job, status=SUCCESSFUL, return_value="1")
 
 
-def held(queue: Exchanging, count: int) -> list[Run]:
+def held(queue: Exchanging, count: int) -> list[ClaimedJob]:
     queue.enqueue([job("nothing") for _ in range(count)])
-    return [Run(one) for one in queue.fetch(CLAIM)]
+    return [ClaimedJob(one) for one in queue.fetch(CLAIM)]
 
 
 def test_outcomes_are_stored_and_jobs_fetched(acknowledger, queue, gone):
-    runs = held(queue, 3)
-    for run in runs:
-        acknowledger.add(*done(run))
+    claimed_jobs = held(queue, 3)
+    for claimed in claimed_jobs:
+        acknowledger.add(*done(claimed))
     [waiting] = queue.enqueue([job("nothing")])
     assert [one.id for one in acknowledger.exchange(CLAIM)] == [waiting.id]
     assert queue.calls["exchange"] == 1
-    assert gone == runs
+    assert gone == claimed_jobs
     assert not acknowledger
 
 
@@ -65,44 +65,44 @@ def test_without_outcomes_jobs_are_only_fetched(acknowledger, queue):
 
 
 def test_while_the_queue_is_away_outcomes_are_kept(acknowledger, queue, gone):
-    [run] = held(queue, 1)
-    acknowledger.add(*done(run))
+    [claimed] = held(queue, 1)
+    acknowledger.add(*done(claimed))
     queue.troubles = dict.fromkeys(("exchange", "renew"), QueueUnavailable("gone"))
     with pytest.raises(QueueUnavailable):
         acknowledger.exchange(CLAIM)
     assert (len(acknowledger), gone) == (1, [])
     queue.troubles.clear()
     assert acknowledger.exchange(CLAIM) == []
-    assert gone == [run]
+    assert gone == [claimed]
 
 
 def test_what_is_stored_stays_so_if_the_fetch_fails(acknowledger, queue, gone, caplog):
-    [run] = held(queue, 1)
-    acknowledger.add(*done(run))
+    [claimed] = held(queue, 1)
+    acknowledger.add(*done(claimed))
     queue.troubles["fetch"] = QueueUnavailable("gone")
     with pytest.raises(QueueUnavailable):
         acknowledger.exchange(CLAIM)
-    assert (len(acknowledger), gone) == (0, [run])
+    assert (len(acknowledger), gone) == (0, [claimed])
     queue.troubles.clear()
     acknowledger.exchange(CLAIM)
     assert caplog.text == "", "nothing is offered, and refused, a second time"
 
 
 def test_what_is_refused_is_logged_by_name(acknowledger, gone, caplog):
-    run = run_of("nothing")  # the queue does not even know it
-    acknowledger.add(*done(run))
+    claimed = claimed_of("nothing")  # the queue does not even know it
+    acknowledger.add(*done(claimed))
     acknowledger.exchange(CLAIM)
-    assert gone == [run]
-    assert f"The outcome of job {run.job.id}" in caplog.text
+    assert gone == [claimed]
+    assert f"The outcome of job {claimed.job.id}" in caplog.text
 
 
 def test_what_is_refused_with_a_claim_is_offered_without_one(acknowledger, queue, gone):
-    runs = held(queue, 2)
-    for run in runs:
-        acknowledger.add(*done(run))
+    claimed_jobs = held(queue, 2)
+    for claimed in claimed_jobs:
+        acknowledger.add(*done(claimed))
     [waiting] = queue.enqueue([job("nothing")])
     queue.troubles["exchange"] = QueueUnavailable("the connection was closed")
     assert [one.id for one in acknowledger.exchange(CLAIM)] == [waiting.id]
     assert gone == []
     assert acknowledger.exchange(CLAIM) == []
-    assert gone == runs
+    assert gone == claimed_jobs

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from django_loco.core.backoff import log_as_one
 from django_loco.exceptions import QueueUnavailable
 from django_loco.worker.backoff import QueueBackoff
 
@@ -50,6 +51,33 @@ def test_the_next_outage_is_logged_anew_and_begins_with_a_short_delay(queue, cap
         assert backoff.failed(QueueUnavailable("gone")) == 0.1
         backoff.succeeded()
     assert [record.levelname for record in caplog.records].count("ERROR") == 2
+
+
+def test_one_of_several_threads_says_so_for_all(queue, caplog):
+    backoffs = [QueueBackoff(duty, queue) for duty in ("fetch", "renew", "rescue")]
+    log_as_one(backoffs)
+    levels = []
+    with caplog.at_level(logging.INFO, "django_loco.worker"):
+        for _ in range(2):
+            caplog.clear()
+            for backoff in backoffs:
+                backoff.failed(QueueUnavailable("gone"))
+            levels.append([record.levelname for record in caplog.records])
+            backoffs[0].succeeded()
+            backoffs[0].failed(QueueUnavailable("gone"))  # it is away for the others still
+            levels.append([record.levelname for record in caplog.records][4:])
+            for backoff in backoffs:
+                backoff.succeeded()
+    assert levels == [["ERROR", "INFO", "INFO"], ["INFO"]] * 2
+
+
+def test_an_unexpected_error_is_none_of_the_outage(queue, caplog):
+    backoffs = [QueueBackoff(duty, queue) for duty in ("fetch", "renew", "rescue")]
+    log_as_one(backoffs)
+    backoffs[0].failed(ZeroDivisionError("oops"))
+    backoffs[1].failed(QueueUnavailable("gone"))
+    backoffs[2].failed(ZeroDivisionError("oops"))
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
 
 
 def test_an_unexpected_error_comes_with_its_traceback(queue, caplog):

@@ -10,26 +10,28 @@ import pytest
 from django_loco.core.compat import TaskContext
 from django_loco.core.job import SUCCESSFUL, Outcome
 from django_loco.worker import JobContext
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import Attempt, prepare
 
-from .support import held, run_of
+from .support import claimed_of, held
 
 
 def test_only_the_first_decides():
-    run = run_of("nothing")
-    assert [run.is_settled, run.settle(), run.is_settled, run.settle()] == [False, True, True, False]
+    claimed = claimed_of("nothing")
+    assert [claimed.is_settled, claimed.settle(), claimed.is_settled, claimed.settle()] == [False, True, True, False]
 
 
 def test_only_one_of_many_threads_decides():
     for _ in range(200):
-        run = run_of("nothing")
+        claimed = claimed_of("nothing")
         barrier = threading.Barrier(4)
         winners: list[bool] = []
 
-        def settle(run: Run = run, barrier: threading.Barrier = barrier, winners: list[bool] = winners) -> None:
+        def settle(
+            claimed: ClaimedJob = claimed, barrier: threading.Barrier = barrier, winners: list[bool] = winners
+        ) -> None:
             barrier.wait()
-            winners.append(run.settle())
+            winners.append(claimed.settle())
 
         threads = [threading.Thread(target=settle) for _ in range(4)]
         for thread in threads:
@@ -41,22 +43,22 @@ def test_only_one_of_many_threads_decides():
 
 @pytest.mark.parametrize("flag", ["lost", "cancelled"])
 def test_a_run_that_is_lost_or_cancelled_is_stopping(flag):
-    run = run_of("nothing")
-    assert not run.stopping
-    setattr(run, flag, True)
-    assert run.stopping
+    claimed = claimed_of("nothing")
+    assert not claimed.stopping
+    setattr(claimed, flag, True)
+    assert claimed.stopping
 
 
 def test_a_run_stops_with_its_worker():
     stop = threading.Event()
-    run = Run(held("nothing"), stop)
-    assert not run.stopping
+    claimed = ClaimedJob(held("nothing"), stop)
+    assert not claimed.stopping
     stop.set()
-    assert run.stopping
+    assert claimed.stopping
 
 
 def context_of(name: str) -> JobContext:
-    attempt = prepare(run_of(name))
+    attempt = prepare(claimed_of(name))
     assert isinstance(attempt, Attempt)
     return attempt._context()
 
@@ -79,10 +81,10 @@ def test_the_context_with_a_limit():
 
 
 def test_nothing_remains_after_the_limit():
-    run = run_of("look_at_limit")
-    attempt = prepare(run)
+    claimed = claimed_of("look_at_limit")
+    attempt = prepare(claimed)
     assert isinstance(attempt, Attempt)
-    context = JobContext(task_result=attempt.result, run=run, deadline=datetime.now(UTC), ends_at=0.0)
+    context = JobContext(task_result=attempt.result, claimed=claimed, deadline=datetime.now(UTC), ends_at=0.0)
     assert context.remaining() == 0
 
 
@@ -98,18 +100,18 @@ def test_nothing_remains_after_the_limit():
     ids=["waits", "nobody's", "attended", "of a dead thread", "ended"],
 )
 def test_a_run_that_can_come_to_no_end_is_not_alive(state, is_alive):
-    run = run_of("nothing")
+    claimed = claimed_of("nothing")
     for name, value in state.items():
-        setattr(run, name, value)
-    assert run.is_alive is is_alive
+        setattr(claimed, name, value)
+    assert claimed.is_alive is is_alive
 
 
 def test_what_a_run_was_settled_on_outlives_what_comes_after():
-    run: Run = run_of("nothing")
-    outcome, other = Outcome(job=run.job, status=SUCCESSFUL), Outcome.released(run.job)
-    assert run.settle(outcome)
-    assert run.settled_on(other) is outcome
-    assert run_of("nothing").settled_on(other) is other
-    elsewhere = run_of("nothing")
+    claimed: ClaimedJob = claimed_of("nothing")
+    outcome, other = Outcome(job=claimed.job, status=SUCCESSFUL), Outcome.released(claimed.job)
+    assert claimed.settle(outcome)
+    assert claimed.outcome_or(other) is outcome
+    assert claimed_of("nothing").outcome_or(other) is other
+    elsewhere = claimed_of("nothing")
     elsewhere.settle()
-    assert elsewhere.settled_on(other) is None
+    assert elsewhere.outcome_or(other) is None

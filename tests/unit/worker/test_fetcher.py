@@ -13,10 +13,10 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, ut
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
-from django_loco.worker.outcome_inbox import Finished
-from django_loco.worker.pools.request_priority import Courtesy
+from django_loco.worker.outcome_inbox import OutcomeInbox
+from django_loco.worker.pools.request_priority import RequestPriority
 
 from .support import Clock, FakePool, TroubledQueue, job
 
@@ -64,10 +64,10 @@ class Fixture:
         self.queue = TroubledQueue()
         self.clock = Clock()
         self.threads, self.coroutines = IdlePool(2), IdlePool(2)
-        self.held: dict[str, Run] = {}
-        self.finished = Finished()
-        self.bell = Bell(self.clock)
-        self.finished.bell = cast("Any", self.bell)
+        self.held: dict[str, ClaimedJob] = {}
+        self.finished = OutcomeInbox()
+        self.wake = Bell(self.clock)
+        self.finished.wake = cast("Any", self.wake)
         claim = Claim(worker_id="w1", lease=30)
         pools: Any = (self.threads, self.coroutines)
         self.fetcher = Fetcher(self.queue, claim, pools, self.held, self.finished, clock=self.clock, **options)
@@ -78,18 +78,18 @@ class Fixture:
     def turn(self) -> None:
         self.fetcher._guarded_turn()
 
-    def begin(self, job_id: str) -> Run:
-        run = self.held[job_id]
-        run.started = True
+    def begin(self, job_id: str) -> ClaimedJob:
+        claimed = self.held[job_id]
+        claimed.started = True
         for pool in (self.threads, self.coroutines):
-            pool.inbox = [other for other in pool.inbox if other is not run]
-        return run
+            pool.inbox = [other for other in pool.inbox if other is not claimed]
+        return claimed
 
     def end(self, job_id: str, **fields: Any) -> None:
         """Let a job return."""
-        run = self.begin(job_id)
-        assert run.settle()
-        self.finished.add(run, Outcome(job=run.job, **{"status": SUCCESSFUL, "return_value": "1", **fields}))
+        claimed = self.begin(job_id)
+        assert claimed.settle()
+        self.finished.add(claimed, Outcome(job=claimed.job, **{"status": SUCCESSFUL, "return_value": "1", **fields}))
 
     def status(self, job_id: str) -> str:
         stored = self.queue.get(job_id)
@@ -106,7 +106,7 @@ def at() -> Fixture:
 
 
 def ids_of(pool: IdlePool) -> list[str]:
-    return [run.job.id for run in pool.inbox]
+    return [claimed.job.id for claimed in pool.inbox]
 
 
 def test_each_kind_of_job_goes_to_its_pool_as_far_as_there_is_room(at):
@@ -140,16 +140,16 @@ def test_one_that_has_ended_makes_room_for_the_next(at):
 def test_it_wants_to_be_woken_only_while_there_is_room(at):
     at.enqueue(*["nothing", "anothing"] * 2)
     at.turn()
-    assert not at.fetcher.hungry.is_set()
+    assert not at.fetcher.wants_jobs.is_set()
     at.end(next(iter(at.held)))
     at.turn()
-    assert at.fetcher.hungry.is_set()
+    assert at.fetcher.wants_jobs.is_set()
 
 
 def test_one_kind_that_is_full_does_not_keep_the_other_from_coming(at):
     at.enqueue("nothing", "nothing")
     at.turn()
-    assert at.fetcher.hungry.is_set()
+    assert at.fetcher.wants_jobs.is_set()
     [one] = at.enqueue("anothing")
     at.turn()
     assert ids_of(at.coroutines) == [one]
@@ -168,8 +168,12 @@ def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch
     ids = at.enqueue("nothing", "nothing")
     later = utcnow() + timedelta(hours=1)
 
-    def take(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
-        return [(run, Outcome.released(run.job, run_after=later)) for run in runs if run.job.id == ids[0]]
+    def take(claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
+        return [
+            (claimed, Outcome.released(claimed.job, run_after=later))
+            for claimed in claimed_jobs
+            if claimed.job.id == ids[0]
+        ]
 
     monkeypatch.setattr(at.fetcher._missing, "take", take)
     at.turn()
@@ -182,16 +186,16 @@ def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch
 def test_after_jobs_it_looks_for_more_and_after_none_it_waits(at):
     at.enqueue("nothing")
     at.turn()
-    assert at.bell.waits == []
+    assert at.wake.waits == []
     at.turn()
-    assert len(at.bell.waits) == 1
-    assert 0.8 <= at.bell.waits[0] <= 1.2
+    assert len(at.wake.waits) == 1
+    assert 0.8 <= at.wake.waits[0] <= 1.2
 
 
 def test_a_ring_is_heard_once(at):
-    at.bell.set()
+    at.wake.set()
     at.turn()
-    assert at.bell.rings == 0, "or it would never wait again"
+    assert at.wake.rings == 0, "or it would never wait again"
 
 
 def test_a_queue_that_gives_more_than_was_asked_for_gets_it_back(at, monkeypatch):
@@ -209,9 +213,9 @@ def test_a_queue_that_gives_more_than_was_asked_for_gets_it_back(at, monkeypatch
 def test_the_outcome_of_a_run_that_was_lost_is_not_offered(at, caplog):
     [one] = at.enqueue("nothing")
     at.turn()
-    run = at.begin(one)
+    claimed = at.begin(one)
     at.held.clear()  # the heartbeat has found that it is somebody else's
-    at.finished.add(run, Outcome(job=run.job, status=SUCCESSFUL))
+    at.finished.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     at.turn()
     assert at.queue.calls["finish"] == 0
     assert at.fetcher.threads.held == 0
@@ -233,10 +237,10 @@ def test_a_job_that_it_gets_once_more_is_another_run(at):
 
 
 def test_a_fetch_gives_way_to_requests(monkeypatch):
-    courtesy = Courtesy()
-    at = Fixture(courtesy=courtesy)
+    request_priority = RequestPriority()
+    at = Fixture(request_priority=request_priority)
     fetches: list[int] = []
-    monkeypatch.setattr(courtesy, "give_way", lambda: fetches.append(at.queue.calls["fetch"]))
+    monkeypatch.setattr(request_priority, "wait_for_requests", lambda: fetches.append(at.queue.calls["fetch"]))
     at.turn()
     assert fetches == [0]
 
@@ -261,7 +265,7 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
     assert pauses == [0.1, 0.2, 0.4]
     assert at.fetcher.last_turn == began
     assert at.fetcher.last_try == at.clock.now - pauses[-1]
-    assert at.bell.waits == []
+    assert at.wake.waits == []
     assert "gone" in at.fetcher.backoff.reason
     at.queue.troubles.clear()
     at.turn()
@@ -291,14 +295,14 @@ def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
 )
 def test_it_is_woken_to_end(at, end):
     end(at.fetcher)
-    assert at.bell.rings
+    assert at.wake.rings
     assert at.fetcher._hurry.is_set() == at.fetcher.stopping.is_set()
 
 
 def test_one_that_drains_from_the_start_looks_at_least_once():
     at = Fixture(drain=True)
     [one] = at.enqueue("nothing")
-    at.bell.then = lambda: at.end(one) if not at.held[one].is_settled else None
+    at.wake.then = lambda: at.end(one) if not at.held[one].is_settled else None
     at.fetcher.run()
     assert at.status(one) == SUCCESSFUL
 
@@ -306,12 +310,12 @@ def test_one_that_drains_from_the_start_looks_at_least_once():
 def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
     ids = at.enqueue(*["nothing"] * 3)
     at.turn()
-    run = at.begin(ids[0])
+    claimed = at.begin(ids[0])
     at.fetcher.quiet()
     at.turn()
     assert at.statuses(ids) == [RUNNING, READY, READY]
     assert at.queue.calls["fetch"] == 1
-    assert not run.cancelled
+    assert not claimed.cancelled
     assert at.fetcher.handed_back == 0
     assert at.fetcher.counts == {}
 
@@ -319,10 +323,10 @@ def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
 def test_the_moments_of_a_stop(at):
     ids = at.enqueue("nothing", "anothing")
     at.turn()
-    runs = [at.begin(one) for one in ids]
+    claimed_jobs = [at.begin(one) for one in ids]
     began = at.clock.now
     at.fetcher.stop(began + 20)
-    assert all(run.stopping for run in runs)
+    assert all(claimed.stopping for claimed in claimed_jobs)
     at.clock.now = began + 18.9
     at.turn()
     assert (at.threads.cancelled, at.coroutines.cancelled) == (0, 0)
@@ -334,7 +338,7 @@ def test_the_moments_of_a_stop(at):
     at.clock.now = began + 19.5
     at.turn()
     assert at.statuses(ids) == [READY, READY]
-    assert all(run.cancelled and run.is_settled for run in runs)
+    assert all(claimed.cancelled and claimed.is_settled for claimed in claimed_jobs)
     assert at.fetcher.handed_back == 2
     assert at.fetcher._is_over()
 
@@ -346,9 +350,9 @@ def test_it_waits_no_longer_than_until_the_next_of_these_moments(at):
     began = at.clock.now
     at.fetcher.stop(began + 0.5)
     at.turn()
-    assert at.bell.waits[-1] == pytest.approx(0.45)
+    assert at.wake.waits[-1] == pytest.approx(0.45)
     at.turn()
-    assert at.bell.waits[-1] == pytest.approx(0.025)
+    assert at.wake.waits[-1] == pytest.approx(0.025)
 
 
 def test_after_a_stop_it_ends_when_nothing_is_held(at):
@@ -359,35 +363,35 @@ def test_after_a_stop_it_ends_when_nothing_is_held(at):
     at.turn()
     assert not at.fetcher._is_over()
     at.end(one)
-    waits = len(at.bell.waits)
+    waits = len(at.wake.waits)
     at.turn()
     assert at.fetcher._is_over()
     assert at.status(one) == SUCCESSFUL
-    assert len(at.bell.waits) == waits, "there is nothing to wait for"
+    assert len(at.wake.waits) == waits, "there is nothing to wait for"
 
 
 def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     [one] = at.enqueue("nothing")
     at.turn()
-    run = at.begin(one)
-    run.settle()
+    claimed = at.begin(one)
+    claimed.settle()
     at.fetcher.stop(at.clock.now)
-    at.bell.then = lambda: at.finished.add(run, Outcome(job=run.job, status=SUCCESSFUL))
+    at.wake.then = lambda: at.finished.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     at.fetcher.run()
     assert at.status(one) == SUCCESSFUL
-    assert len(at.bell.waits) == 1
-    assert at.bell.waits[0] <= LAST_MOMENT
+    assert len(at.wake.waits) == 1
+    assert at.wake.waits[0] <= LAST_MOMENT
 
 
 def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
     ids = at.enqueue("nothing", "anothing")
     at.turn()
-    run = at.begin(ids[0])
+    claimed = at.begin(ids[0])
     at.fetcher.stop(at.clock.now)
     at.fetcher.run()
     assert at.statuses(ids) == [READY, READY]
-    assert at.bell.waits == [], "nothing is on its way"
-    assert run.cancelled
+    assert at.wake.waits == [], "nothing is on its way"
+    assert claimed.cancelled
     assert at.fetcher.handed_back == 1
 
 
@@ -407,7 +411,7 @@ def test_at_the_end_the_pools_and_the_connection_are_closed(at):
     at.fetcher.run()
     assert (at.threads.closed, at.coroutines.closed) == (1, 1)
     assert at.queue.closed.is_set()
-    assert at.bell.waits == []
+    assert at.wake.waits == []
 
 
 def test_a_fetcher_that_drains_ends_when_the_queue_had_nothing(at):
@@ -468,9 +472,9 @@ def test_attempts_that_fail_count_and_what_is_handed_back_does_not():
     ids = at.enqueue("nothing", "nothing")
     at.turn()
     at.end(ids[0], status=FAILED, return_value=None)
-    run = at.begin(ids[1])
-    run.settle()
-    at.finished.add(run, Outcome.released(run.job))
+    claimed = at.begin(ids[1])
+    claimed.settle()
+    at.finished.add(claimed, Outcome.released(claimed.job))
     at.turn()
     assert at.fetcher.counts == {FAILED: 1}
     assert not at.fetcher.is_spent

@@ -156,6 +156,15 @@ def test_no_error_of_the_queue_stops_the_worker_for_good(queue, start, caplog, i
     wait_until(lambda: worker.health()["trouble"] == "")
 
 
+def test_a_queue_that_goes_away_is_one_error_of_the_worker(queue, start, impatient, caplog):
+    queue.troubles = dict.fromkeys(["fetch", "rescue"], QueueUnavailable("gone"))
+    with caplog.at_level(logging.INFO, "django_loco.worker"):
+        start()
+        wait_until(lambda: caplog.text.count("for now: gone") == 2)
+    levels = [record.levelname for record in caplog.records if "for now: gone" in record.getMessage()]
+    assert sorted(levels) == ["ERROR", "INFO"]
+
+
 def test_outcomes_wait_for_the_queue(queue, start, impatient):
     worker = start()
     ids = blocked(queue, "a", "b")
@@ -189,7 +198,7 @@ def test_a_bug_in_the_loop_is_death_and_says_so(queue, start, caplog, monkeypatc
     worker = start()
     wait_until(lambda: worker.is_alive)
     monkeypatch.setattr(worker._fetcher, "_guarded_turn", lambda: 1 / 0)
-    worker._fetcher._finished.bell.set()
+    worker._fetcher._inbox.wake.set()
     assert worker.join(10)
     assert not worker.is_alive
     assert worker.health()["alive"] is False

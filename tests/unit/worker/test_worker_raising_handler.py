@@ -16,7 +16,7 @@ from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.worker import Worker
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
 
 from . import tasks
 from .support import TroubledQueue, held, job, wait_until
@@ -83,7 +83,7 @@ def test_every_job_comes_to_its_end(queue, start, raising, receivers, prefix):
         ]
     )
     worker = start(on=queue, threads=2, coroutines=2)
-    worker._threads._watch._grace = worker._event_loop._grace = 0.05
+    worker._threads._interrupter._grace = worker._event_loop._grace = 0.05
     expected = {f"{prefix}nothing": SUCCESSFUL, f"{prefix}fail": FAILED, f"{prefix}fail_often": FAILED, stuck: FAILED}
     if not prefix:
         expected["bad_backoff"] = FAILED
@@ -135,7 +135,7 @@ def test_each_lost_job_is_told(raising):
         raise raising.kind
 
     task_finished.connect(receive)
-    assert Upkeep(Queue(), 30, 60)._guarded_turn() == 3.0
+    assert Housekeeping(Queue(), 30, 60)._guarded_turn() == 3.0
     task_finished.disconnect(receive)
     assert heard == [FAILED] * 3
     assert sum("took its worker down" in one for one in raising.formats) == 3

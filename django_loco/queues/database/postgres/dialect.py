@@ -24,10 +24,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core.job import Job
 from ...base import Claim
-from ...rows import COLUMNS, TIMES, Row, row_of
-from ...timeouts import heeding
+from ...rows import COLUMNS, Row, row_of
+from ...timeouts import apply_store_timeout
 from ..dialect import HELD as KEPT
-from ..dialect import Store, ids, is_due
+from ..dialect import Dialect, ids, is_due
 from ..lines import best_of
 from .lines import CLAIM_BEST, FEW, LINE, MORE, MORE_OF_LINE, NEWEST
 from .listener import Debounce, channel_of, text_of
@@ -35,10 +35,15 @@ from .listener import Debounce, channel_of, text_of
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
 #: How often a statement that met one is run again, and seconds before the second time; then they double.
-CONFLICTS, PAUSE = 8, 0.005
+CONFLICTS, CONFLICT_PAUSE_SECONDS = 8, 0.005
 
-#: The types of fields that are not text.
-TYPES = {"id": "uuid", "priority": "smallint", "is_async": "boolean", "lost": "smallint"}
+#: What PostgreSQL calls the types of columns that are not text.
+SQL_TYPES = {
+    "UUIDField": "uuid",
+    "SmallIntegerField": "smallint",
+    "BooleanField": "boolean",
+    "DateTimeField": "timestamp",
+}
 
 INSERT = """
     INSERT INTO {job} ({inserted}, {due_at})
@@ -94,7 +99,7 @@ NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel
 NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
 
 
-class PostgresStore(Store):
+class PostgresDialect(Dialect):
     """Statements for PostgreSQL 14 or later."""
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
@@ -117,7 +122,7 @@ class PostgresStore(Store):
     @property
     def connection(self) -> BaseDatabaseWrapper:
         """The calling thread's connection, given up when the thread's patience ends."""
-        return heeding(super().connection)
+        return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
@@ -176,7 +181,7 @@ class PostgresStore(Store):
             except OperationalError as error:
                 if not self.is_conflict(error) or not self.connection.get_autocommit():
                     raise
-            time.sleep(random.random() * PAUSE * 2**number)  # noqa: S311 - jitter
+            time.sleep(random.random() * CONFLICT_PAUSE_SECONDS * 2**number)  # noqa: S311 - jitter
         return super().execute(sql, **parameters)
 
     def is_conflict(self, error: OperationalError) -> bool:
@@ -185,13 +190,13 @@ class PostgresStore(Store):
 
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held under their tokens, locked."""
-        shown = ", ".join(f"{_value(field, 'told.')} AS {field}" for field in fields)
-        return self.sql(LOCKED, fields=shown, typed=_typed(fields))
+        shown = ", ".join(f"{self._value(field, 'told.')} AS {field}" for field in fields)
+        return self.sql(LOCKED, fields=shown, typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for nobody."""
         told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        held = self.sql(HELD, fields="told.id", typed=_typed(KEPT))
+        held = self.sql(HELD, fields="told.id", typed=self._typed(KEPT))
         return ids(self.write(self.sql(EXTEND, held=held), told=told, until=lease))
 
     def at(self, moment: str) -> str:
@@ -209,7 +214,16 @@ class PostgresStore(Store):
     @cached_property
     def _insert(self) -> str:
         inserted = ", ".join(self.names[column] for column in COLUMNS)
-        return self.sql(INSERT, inserted=inserted, values=", ".join(map(_value, COLUMNS)), typed=_typed(COLUMNS))
+        return self.sql(
+            INSERT, inserted=inserted, values=", ".join(map(self._value, COLUMNS)), typed=self._typed(COLUMNS)
+        )
+
+    def _typed(self, fields: Sequence[str]) -> str:
+        return ", ".join(f"{field} {SQL_TYPES.get(self.column_types[field], 'text')}" for field in fields)
+
+    def _value(self, field: str, source: str = "") -> str:
+        zone = " AT TIME ZONE 'UTC'" if self.column_types[field] == "DateTimeField" else ""
+        return f"{source}{field}{zone}"
 
     def _told(self, claim: Claim) -> dict[str, Any]:
         room = {"threads": claim.threads, "coroutines": claim.coroutines}
@@ -224,12 +238,3 @@ class PostgresStore(Store):
 def _best(claim: Claim, found: Sequence[Row], copies: int) -> Sequence[Row]:
     of_threads, of_coroutines = ([line for line in found if line[0] is kind] for kind in (False, True))
     return [*best_of(of_threads, claim.threads * copies), *best_of(of_coroutines, claim.coroutines * copies)]
-
-
-def _typed(fields: Sequence[str]) -> str:
-    times = (*TIMES, "due_at")
-    return ", ".join(f"{field} {'timestamp' if field in times else TYPES.get(field, 'text')}" for field in fields)
-
-
-def _value(field: str, source: str = "") -> str:
-    return f"{source}{field} AT TIME ZONE 'UTC'" if field in TIMES or field == "due_at" else f"{source}{field}"

@@ -1,31 +1,48 @@
-"""What counts as one signal and what as a second one."""
+"""How often the end was asked for, where several signals may mean one request."""
 
 from __future__ import annotations
 
 import pytest
 
-from django_loco.process.signals.escalation import Urgency
-from django_loco.process.signals.listener import ONE_SIGNAL
+from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS, EmbeddedEscalation, Escalation
+
+
+def level(kind, signals):
+    now = 100.0
+    escalation = kind(lambda: now)
+    for name, moment in signals:
+        now = 100.0 + moment
+        escalation.hear(name)
+    return escalation.level
 
 
 @pytest.mark.parametrize(
-    ("signals", "level"),
+    ("signals", "expected"),
+    [
+        ([("SIGTERM", 0)], 1),
+        ([("SIGTERM", 0), ("SIGTERM", ONE_SIGNAL_SECONDS / 2)], 1),
+        ([("SIGTERM", 0), ("SIGTERM", 9)], 2),
+        ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL_SECONDS / 2)], 2),
+        ([("SIGINT", 0), ("SIGINT", 9), ("SIGINT", 18)], 3),
+    ],
+)
+def test_in_a_process_of_ours(signals, expected):
+    assert level(Escalation, signals) == expected
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
     [
         ([("SIGTERM", 0)], 1),
         ([("SIGTERM", 0), ("SIGTERM", 9)], 1),
         ([("SIGINT", 0), ("SIGQUIT", 9)], 1),
         ([("SIGINT", 0), ("SIGTERM", 9)], 1),
-        ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL / 2)], 1),
+        ([("SIGTERM", 0), ("SIGINT", ONE_SIGNAL_SECONDS / 2)], 1),
         ([("SIGTERM", 0), ("SIGINT", 9)], 2),
         ([("SIGINT", 0), ("SIGINT", 9)], 2),
         ([("SIGTERM", 0), ("SIGQUIT", 9)], 2),
         ([("SIGINT", 0), ("SIGQUIT", 1), ("SIGINT", 9), ("SIGQUIT", 10)], 2),
     ],
 )
-def test_what_is_one_signal(signals, level):
-    now = 100.0
-    urgency = Urgency(lambda: now)
-    for name, moment in signals:
-        now = 100.0 + moment
-        urgency.hear(name)
-    assert urgency.level == level
+def test_in_a_process_of_another_server(signals, expected):
+    assert level(EmbeddedEscalation, signals) == expected

@@ -9,7 +9,7 @@ import pytest
 
 from django_loco.core.job import READY, Outcome, utcnow
 from django_loco.exceptions import Interrupted
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import INTERRUPTION, Attempt, prepare
 
 from ..support import held
@@ -21,7 +21,7 @@ def stop() -> threading.Event:
 
 
 def interrupted(stop: threading.Event) -> Outcome:
-    attempt = prepare(Run(held("nothing"), stop))
+    attempt = prepare(ClaimedJob(held("nothing"), stop))
     assert isinstance(attempt, Attempt)
     return attempt.failed(Interrupted())
 

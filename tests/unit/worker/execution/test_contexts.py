@@ -15,20 +15,20 @@ from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.core.compat import task_enqueued, task_finished, task_started
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
-from django_loco.core.threads.bounded_calls import Calls
+from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.worker import Worker
-from django_loco.worker.maintenance.reaper import Upkeep
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.maintenance.housekeeping import Housekeeping
+from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
 from django_loco.worker.pools.threads import ThreadPool
 from tests.unit.scheduler.tasks import tick
 from tests.unit.test_component import Turns
 
 from .. import tasks
-from ..support import held, job, run_of, wait_until
+from ..support import claimed_of, held, job, wait_until
 from ..tasks import noted, notes
 
 
@@ -121,10 +121,10 @@ def test_receivers_share_the_context_of_their_job_alone(queue, start, heard, nam
 
 @pytest.mark.parametrize("name", ["deaf", "astubborn"])
 def test_so_do_those_of_a_job_that_is_given_up(heard, name):
-    finished = Finished()
+    finished = OutcomeInbox()
     sync, on_loop = ThreadPool(2, "default", finished.add, 0.05), EventLoopPool(2, 2, "default", finished.add, 0.05)
     pool: Any = on_loop if name.startswith("a") else sync
-    pool.submit([run_of(name, f"{name} 1"), run_of(name, f"{name} 2")], 2)
+    pool.submit([claimed_of(name, f"{name} 1"), claimed_of(name, f"{name} 2")], 2)
     outcomes: list[str] = []
     wait_until(lambda: outcomes.extend(outcome.status for _, outcome in finished.take()) or len(outcomes) == 2)
     for number in (1, 2):
@@ -141,7 +141,7 @@ def test_so_do_those_of_a_job_that_is_lost(heard):
             lost = [held("nothing", lost=2), held("nothing", lost=2)]
             return [Outcome.of_dead_worker(one).applied() for one in lost]
 
-    Upkeep(Queue("default", {}), 30, 60).turn()
+    Housekeeping(Queue("default", {}), 30, 60).turn()
     assert heard.notes == [["receiver"], ["receiver"]]
 
 
@@ -173,7 +173,7 @@ def test_hooks():
     async def ahook() -> None:
         found.append([*noted("async")])
 
-    calls = Calls()
+    calls = BoundedCalls()
     for one in (hook, ahook, hook):
         assert calls.wait(calls.start("A hook", one), until=lambda: time.monotonic() + 10)
     assert found == [["sync"], ["async"], ["sync"]]

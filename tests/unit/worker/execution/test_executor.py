@@ -19,27 +19,27 @@ from django_loco.backend import LocoBackend
 from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import NOT_BEGUN, put_off
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.unknown_task import SHORTEST
 
-from ..support import held, run_of
+from ..support import claimed_of, held
 from ..tasks import told
 
-Execute = Callable[[Run], Outcome | None]
+Execute = Callable[[ClaimedJob], Outcome | None]
 
 
-def on_a_thread(run: Run) -> Any:
-    return copy_context().run(execute, run)
+def on_a_thread(claimed: ClaimedJob) -> Any:
+    return copy_context().run(execute, claimed)
 
 
-def on_a_loop(run: Run) -> Any:
+def on_a_loop(claimed: ClaimedJob) -> Any:
     async def call(attempt: Any) -> Any:
         return await attempt.begin()
 
     async def main() -> Outcome | None:
-        return await aexecute(run, call)
+        return await aexecute(claimed, call)
 
     return copy_context().run(asyncio.run, main())
 
@@ -54,8 +54,8 @@ def ended(kind: str) -> Callable[..., Outcome]:
     """Run the task ``name`` (on a loop: its async sibling ``aname``) and return the outcome."""
 
     def ended(name: str, *args: Any, **fields: Any) -> Outcome:
-        run = run_of(name if kind == "sync" else f"a{name}", *args, **fields)
-        outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+        claimed = claimed_of(name if kind == "sync" else f"a{name}", *args, **fields)
+        outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
         assert outcome is not None
         return outcome
 
@@ -106,29 +106,29 @@ def test_a_job_that_returns(ended):
 
 
 def test_keyword_arguments():
-    outcome = on_a_thread(Run(replace(held("add"), arguments='[[1],{"b":5}]')))
+    outcome = on_a_thread(ClaimedJob(replace(held("add"), arguments='[[1],{"b":5}]')))
     assert outcome.return_value == "6"
 
 
 def test_what_is_returned_makes_the_round_trip(finished):
-    assert json.loads(on_a_thread(run_of("int_keys")).return_value or "") == {"1": [2, 3]}
+    assert json.loads(on_a_thread(claimed_of("int_keys")).return_value or "") == {"1": [2, 3]}
     assert finished.results[0].return_value == {"1": [2, 3]}
 
 
 def test_the_context_comes_first():
-    outcome = on_a_thread(run_of("look"))
+    outcome = on_a_thread(claimed_of("look"))
     assert json.loads(outcome.return_value)["attempt"] == 1
 
 
 def test_an_async_function_on_a_thread():
-    outcome = on_a_thread(run_of("aadd", 1, 2))
+    outcome = on_a_thread(claimed_of("aadd", 1, 2))
     assert outcome.return_value == "3"
 
 
 def test_each_job_has_a_context_of_its_own(kind):
     run = on_a_thread if kind == "sync" else on_a_loop
     name = "leak" if kind == "sync" else "aleak"
-    assert [run(run_of(name)).return_value for _ in range(2)] == ['"clean"', '"clean"']
+    assert [run(claimed_of(name)).return_value for _ in range(2)] == ['"clean"', '"clean"']
 
 
 # Failure
@@ -145,7 +145,7 @@ def test_a_job_that_raises(ended):
 
 
 def test_the_traceback_holds_the_cause():
-    outcome = on_a_thread(run_of("a_set"))
+    outcome = on_a_thread(claimed_of("a_set"))
     assert outcome.status == FAILED
     assert outcome.error.exception_class_path == "builtins.TypeError"
     assert "tests.unit.worker.tasks.a_set: the return value cannot be stored as JSON" in outcome.error.traceback
@@ -159,22 +159,22 @@ def test_nothing_that_a_job_raises_comes_through(ended, name):
 
 
 def test_a_cancellation_of_its_own_is_a_failure():
-    outcome = on_a_loop(run_of("cancelled_by_itself"))
+    outcome = on_a_loop(claimed_of("cancelled_by_itself"))
     assert outcome.status == FAILED
     assert outcome.error.exception_class is asyncio.CancelledError
 
 
 def test_a_cancellation_by_the_worker_hands_the_job_back():
-    run = run_of("cancelled_by_itself")
-    run.cancelled = True
-    outcome = on_a_loop(run)
+    claimed = claimed_of("cancelled_by_itself")
+    claimed.cancelled = True
+    outcome = on_a_loop(claimed)
     assert (outcome.status, outcome.spent, outcome.error) == (READY, False, None)
 
 
 def test_another_failure_of_a_job_that_was_cancelled_stays_a_failure(kind):
-    run = run_of("fail" if kind == "sync" else "afail", "oops")
-    run.cancelled = True
-    outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+    claimed = claimed_of("fail" if kind == "sync" else "afail", "oops")
+    claimed.cancelled = True
+    outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
     assert (outcome.status, outcome.error.exception_class) == (FAILED, ValueError)
 
 
@@ -206,7 +206,7 @@ def test_a_retry_is_logged_with_the_attempt_and_the_delay(ended, caplog):
 @pytest.mark.parametrize("name", ["bad_backoff", "endless_backoff"])
 def test_a_backoff_that_is_of_no_use_is_replaced(name, caplog):
     before = utcnow()
-    outcome = on_a_thread(run_of(name))
+    outcome = on_a_thread(claimed_of(name))
     assert outcome.status == READY
     assert 1.4 < (outcome.run_after - before).total_seconds() < 3
     assert "backoff" in caplog.text
@@ -226,21 +226,21 @@ def test_a_task_that_is_not_here_waits_for_a_worker_that_has_it(ended, started, 
 
 
 def test_that_is_told_in_the_same_words_each_time():
-    first = on_a_thread(Run(held("no_such_task")))
-    again = on_a_thread(Run(replace(held("no_such_task"), errors=(first.error,))))
+    first = on_a_thread(ClaimedJob(held("no_such_task")))
+    again = on_a_thread(ClaimedJob(replace(held("no_such_task"), errors=(first.error,))))
     assert first.error == again.error  # so that it is kept once, however often it is tried
 
 
 def test_a_module_that_fails_on_import_is_no_crash():
-    run = Run(replace(held("nothing"), task_path="tests.unit.worker.broken.nothing"))
-    outcome = on_a_thread(run)
+    claimed = ClaimedJob(replace(held("nothing"), task_path="tests.unit.worker.broken.nothing"))
+    outcome = on_a_thread(claimed)
     assert (outcome.status, outcome.spent) == (READY, False)
     assert "ZeroDivisionError" in outcome.error.traceback
 
 
 @pytest.mark.parametrize("text", ["", "[[1,", "17", '["a"]', "[1,2,3]", "null"])
 def test_stored_arguments_that_are_damaged_fail_the_job(text, finished):
-    outcome = on_a_thread(Run(replace(held("add"), arguments=text)))
+    outcome = on_a_thread(ClaimedJob(replace(held("add"), arguments=text)))
     assert outcome.status == FAILED
     assert outcome.error.exception_class_path == "builtins.ValueError"
     assert "tests.unit.worker.tasks.add: job" in outcome.error.traceback
@@ -249,7 +249,7 @@ def test_stored_arguments_that_are_damaged_fail_the_job(text, finished):
 
 @pytest.mark.parametrize("options", [{"retry_on": "OSError"}, {"retry_on": [7]}, {"timeout": "soon"}, {"backoff": []}])
 def test_stored_options_that_are_damaged_fail_the_job(options):
-    outcome = on_a_thread(Run(held("add", 1, options=options)))
+    outcome = on_a_thread(ClaimedJob(held("add", 1, options=options)))
     assert outcome.status == FAILED
     assert "cannot be run as it is stored" in outcome.error.traceback
 
@@ -341,17 +341,17 @@ def test_django_logs_a_failure_with_its_traceback(ended, caplog):
 
 @pytest.mark.parametrize("name", ["add", "fail", "no_such_task"])
 def test_a_run_that_is_settled_already_has_no_outcome_here(kind, name, finished):
-    run = run_of({"add": "aadd", "fail": "afail"}.get(name, name) if kind == "async" else name, 1)
-    run.settle()
-    assert (on_a_thread(run) if kind == "sync" else on_a_loop(run)) is None
+    claimed = claimed_of({"add": "aadd", "fail": "afail"}.get(name, name) if kind == "async" else name, 1)
+    claimed.settle()
+    assert (on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)) is None
     assert finished.statuses == []
 
 
 @pytest.mark.parametrize("name", ["tell", "no_such_task"])
 def test_a_job_that_was_lost_before_it_began_is_not_begun(name, started):
-    run = run_of(name, "it ran")
-    run.lost = True
-    outcome = on_a_thread(run)
+    claimed = claimed_of(name, "it ran")
+    claimed.lost = True
+    outcome = on_a_thread(claimed)
     assert (outcome.status, outcome.spent, outcome.run_after) == (READY, False, None)
     assert started.statuses == []
     assert told == []
@@ -366,10 +366,10 @@ def test_log_lines_of_a_job_are_labelled():
     def note(attempt: Any = None) -> None:
         seen.append(log.fields_of(logging.LogRecord("shop", logging.INFO, "", 1, "", (), None)))
 
-    run = run_of("nothing")
-    copy_context().run(execute, run, note)
+    claimed = claimed_of("nothing")
+    copy_context().run(execute, claimed, note)
     note()
-    assert [seen[0][name] for name in ("job_id", "task", "attempt")] == [run.job.id, run.job.task_path, 1]
+    assert [seen[0][name] for name in ("job_id", "task", "attempt")] == [claimed.job.id, claimed.job.task_path, 1]
     assert seen[1]["job_id"] == ""
 
 
@@ -392,4 +392,4 @@ def test_what_must_not_be_shown_is_neither_in_the_error_nor_in_the_log(ended, fo
     assert "ValueError: ********" in hidden
     assert "hunter2" not in hidden
     assert "hunter2" in shown
-    assert "hunter2" not in repr(run_of("fail", "hunter2").job)
+    assert "hunter2" not in repr(claimed_of("fail", "hunter2").job)

@@ -15,12 +15,13 @@ from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
-from django_loco.worker.maintenance import reaper as upkeep_module
+from django_loco.worker.execution import announcements
 from django_loco.worker.maintenance.heartbeat import MARGIN, Heartbeat
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
+from django_loco.worker.maintenance.reaper import Reaper
 
 from .. import tasks
-from ..support import TroubledQueue, fetched, job, run_of, wait_until
+from ..support import TroubledQueue, claimed_of, fetched, job, wait_until
 from .test_executor import on_a_loop, on_a_thread
 
 
@@ -55,26 +56,26 @@ def queue() -> TroubledQueue:
 @pytest.mark.parametrize("state", [{"lost": True}, {"refused": True}, {"valid_until": 0.0}], ids=str)
 @pytest.mark.parametrize(("name", "status", "error"), [("add", SUCCESSFUL, None), ("fail", FAILED, ValueError)])
 def test_the_end_of_a_doubtful_run_waits(heard, kind, state, name, status, error):
-    run = run_of(name if kind == "sync" else f"a{name}", 1)
+    claimed = claimed_of(name if kind == "sync" else f"a{name}", 1)
 
     def lose(**kwargs: Any) -> None:
         for attribute, value in state.items():
-            setattr(run, attribute, value)
+            setattr(claimed, attribute, value)
 
     task_started.connect(lose)
-    outcome = on_a_thread(run) if kind == "sync" else on_a_loop(run)
+    outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
     task_started.disconnect(lose)
     assert outcome.status == status
     assert heard.statuses == []
-    Context().run(run.untold)
+    Context().run(claimed.announcement)
     assert (heard.statuses, heard.errors) == ([status], [error])
 
 
 def test_a_retry_does_not_wait():
-    run = run_of("fail_often")
-    run.valid_until = 0.0
-    assert on_a_thread(run).status == READY
-    assert run.untold is None
+    claimed = claimed_of("fail_often")
+    claimed.valid_until = 0.0
+    assert on_a_thread(claimed).status == READY
+    assert claimed.announcement is None
 
 
 def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue, start):
@@ -82,18 +83,18 @@ def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue
     [one] = queue.enqueue([job("wait_for", "v")])
     worker = start(on=queue, lease=100)
     tasks.patiently(tasks.events["v began"])
-    run = worker._held[one.id]
-    assert before + 90 <= run.valid_until <= run.fetched_at + 90
-    fetched_until = run.valid_until
+    claimed = worker._held[one.id]
+    assert before + 90 <= claimed.valid_until <= claimed.fetched_at + 90
+    fetched_until = claimed.valid_until
     worker._heartbeat.turn()
-    assert fetched_until < run.valid_until <= time.monotonic() + MARGIN * 100
+    assert fetched_until < claimed.valid_until <= time.monotonic() + MARGIN * 100
 
 
 def test_a_claim_that_is_not_renewed_in_time_becomes_doubtful(queue):
-    runs = fetched(queue, 1)
-    [run] = runs.values()
-    Heartbeat(queue, runs, 0.05).turn()
-    wait_until(lambda: run.is_doubtful)
+    claimed_jobs = fetched(queue, 1)
+    [claimed] = claimed_jobs.values()
+    Heartbeat(queue, claimed_jobs, 0.05).turn()
+    wait_until(lambda: claimed.is_doubtful)
 
 
 def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then: Any = lambda: None) -> Any:
@@ -103,11 +104,11 @@ def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then:
     worker = start(on=queue, threads=1, lease=0.3)
     worker._heartbeat.end()
     tasks.patiently(tasks.events["w began"])
-    run = worker._held[one.id]
-    wait_until(lambda: run.is_doubtful)
+    claimed = worker._held[one.id]
+    wait_until(lambda: claimed.is_doubtful)
     meanwhile()
     tasks.events["w"].set()
-    wait_until(lambda: run.ended)
+    wait_until(lambda: claimed.ended)
     then()
     wait_until(lambda: one.id not in worker._held)
     return worker
@@ -115,15 +116,15 @@ def end_after(queue: TroubledQueue, start: Any, name: str, meanwhile: Any, then:
 
 @pytest.mark.parametrize("name", ["wait_for", "await_for"])
 def test_it_is_told_once_when_nobody_has_taken_the_job(queue, start, heard, name, monkeypatch):
-    monkeypatch.setattr(Upkeep, "_rescue", lambda upkeep: None)
+    monkeypatch.setattr(Reaper, "_rescue", lambda reaper: None)
     end_after(queue, start, name, lambda: None)
     wait_until(lambda: heard.statuses)
-    assert (heard.statuses, heard.threads) == ([SUCCESSFUL], ["loco-worker-upkeep"])
+    assert (heard.statuses, heard.threads) == ([SUCCESSFUL], ["loco-worker-housekeeping"])
 
 
 def test_also_when_the_worker_ends_right_after(queue, start, heard, monkeypatch):
-    monkeypatch.setattr(Upkeep, "_rescue", lambda upkeep: None)
-    monkeypatch.setattr(Upkeep, "turn", lambda upkeep: 30.0)
+    monkeypatch.setattr(Reaper, "_rescue", lambda reaper: None)
+    monkeypatch.setattr(Housekeeping, "turn", lambda housekeeping: 30.0)
     worker = end_after(queue, start, "wait_for", lambda: None)
     worker.stop(time.monotonic() + 5)
     assert worker.join(10)
@@ -151,7 +152,7 @@ def test_two_workers_and_one_end(queue, start, heard, monkeypatch):
         wait_until(queue.rescue)
         other.extend(queue.fetch(Claim(worker_id="other", lease=30, threads=1)))
 
-    monkeypatch.setattr(Upkeep, "_rescue", lambda upkeep: None)
+    monkeypatch.setattr(Reaper, "_rescue", lambda reaper: None)
     worker = end_after(queue, start, "wait_for", take_over)
     assert [one.worker_id for one in other] == ["other"]
     worker.stop(time.monotonic() + 5)
@@ -194,7 +195,7 @@ def losing() -> AnswersLost:
 
 
 def test_an_end_that_was_stored_without_an_answer_is_told_once(losing, start, heard, monkeypatch):
-    monkeypatch.setattr(Upkeep, "_rescue", lambda upkeep: None)
+    monkeypatch.setattr(Reaper, "_rescue", lambda reaper: None)
     worker = end_after(losing, start, "wait_for", lambda: losing.losing.add("finish"), losing.answer_again)
     wait_until(lambda: heard.statuses)
     worker.stop(time.monotonic() + 5)
@@ -211,47 +212,47 @@ def dying(queue: TroubledQueue, lease: float, **fields: Any) -> str:
 
 def test_a_job_that_fails_in_a_rescue_without_an_answer_is_told_once(losing, heard):
     failed = dying(losing, -1)
-    upkeep = Upkeep(losing, 30, 60)
+    housekeeping = Housekeeping(losing, 30, 60)
     losing.losing = {"rescue"}
-    upkeep._guarded_turn()
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
+    housekeeping._guarded_turn()
     assert losing.get(failed).status == FAILED
     assert heard.statuses == []
     losing.losing.clear()
     for _ in range(3):
-        upkeep._guarded_turn()
+        housekeeping._guarded_turn()
     assert (heard.statuses, [error.__name__ for error in heard.errors]) == ([FAILED], ["LostJob"])
 
 
 def test_so_is_one_of_a_worker_that_is_known_to_be_dead(losing, heard):
     failed = dying(losing, 30)
-    upkeep = Upkeep(losing, 30, 60, dead=("dead",))
+    housekeeping = Housekeeping(losing, 30, 60, dead=("dead",))
     losing.losing = {"finish"}
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
     assert losing.get(failed).status == FAILED
     losing.losing.clear()
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
     assert heard.statuses == [FAILED]
 
 
 def test_what_has_failed_otherwise_or_at_another_time_is_not_told_again(losing, heard):
-    upkeep = Upkeep(losing, 30, 60)
+    housekeeping = Housekeeping(losing, 30, 60)
     dying(losing, -1)
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
     assert heard.statuses.count(FAILED) == 1
     time.sleep(0.005)
     losing.losing = {"rescue"}
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
     losing.enqueue([job("nothing")])
     [running] = losing.fetch(Claim(worker_id="w", lease=30, threads=1))
     losing.finish([Outcome(job=running, status=FAILED)])
     losing.losing.clear()
-    upkeep._guarded_turn()
+    housekeeping._guarded_turn()
     assert heard.statuses.count(FAILED) == 1
 
 
 def test_a_job_that_cannot_be_told_of_does_not_hide_the_next_one(losing, heard, caplog, monkeypatch):
-    shown = upkeep_module.shown_result_of
+    shown = announcements.shown_result_of
     broken = [dying(losing, -1) for _ in range(3)][1]
 
     def shown_result_of(one: Job) -> Any:
@@ -259,10 +260,10 @@ def test_a_job_that_cannot_be_told_of_does_not_hide_the_next_one(losing, heard, 
             raise ValueError("nothing can be shown of this")
         return shown(one)
 
-    monkeypatch.setattr(upkeep_module, "shown_result_of", shown_result_of)
-    Upkeep(losing, 30, 60)._guarded_turn()
+    monkeypatch.setattr(announcements, "shown_result_of", shown_result_of)
+    Housekeeping(losing, 30, 60)._guarded_turn()
     assert heard.statuses == [FAILED] * 2
-    assert f"The end of job {broken} could not be told" in caplog.text
+    assert f"The end of job {broken} could not be announced" in caplog.text
 
 
 # Outcomes that the queue refuses

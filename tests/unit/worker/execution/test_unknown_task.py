@@ -13,11 +13,11 @@ from django.test import override_settings
 from django_loco.core.compat import TaskError, task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.worker import Worker
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
 from django_loco.worker.execution.attempt import record_of
 from django_loco.worker.execution.executor import execute
-from django_loco.worker.execution.unknown_task import LONGEST, SHORTEST, SPREAD, Missing, put_off, since_of
+from django_loco.worker.execution.unknown_task import LONGEST, SHORTEST, SPREAD, MissingTasks, put_off, since_of
 
 from ..support import Clock, TroubledQueue, held, job, wait_until
 
@@ -35,8 +35,8 @@ def missed(seconds: float, one: Job | None = None) -> Job:
     return replace(one or gone(), errors=(TaskError(exception_class_path="a.B", traceback=told),))
 
 
-def ended(run: Run) -> Outcome:
-    outcome = copy_context().run(execute, run)
+def ended(claimed: ClaimedJob) -> Outcome:
+    outcome = copy_context().run(execute, claimed)
     assert outcome is not None
     return outcome
 
@@ -80,8 +80,8 @@ def test_the_pause_grows_with_the_time_for_which_it_has_been_missed(age, pause):
 def test_in_the_end_it_fails_and_that_is_announced():
     results = []
     task_finished.connect(lambda task_result, **_: results.append(task_result), weak=False, dispatch_uid="in the end")
-    assert ended(Run(missed(99))).status == READY
-    outcome = ended(Run(missed(101)))
+    assert ended(ClaimedJob(missed(99))).status == READY
+    outcome = ended(ClaimedJob(missed(101)))
     task_finished.disconnect(dispatch_uid="in the end")
     assert outcome.status == FAILED
     assert outcome.error.exception_class_path == "django_loco.exceptions.UnknownTask"
@@ -91,12 +91,12 @@ def test_in_the_end_it_fails_and_that_is_announced():
 
 @override_settings(LOCO={"UNKNOWN_TASK_TTL": 100})
 def test_so_does_one_whose_arguments_cannot_be_read_either():
-    assert ended(Run(replace(missed(101), arguments="no JSON"))).status == FAILED
+    assert ended(ClaimedJob(replace(missed(101), arguments="no JSON"))).status == FAILED
 
 
 def test_by_default_it_waits_for_a_week():
-    assert ended(Run(missed(7 * 86_400 - 60))).status == READY
-    assert ended(Run(missed(7 * 86_400 + 60))).status == FAILED
+    assert ended(ClaimedJob(missed(7 * 86_400 - 60))).status == READY
+    assert ended(ClaimedJob(missed(7 * 86_400 + 60))).status == FAILED
 
 
 # Many
@@ -108,12 +108,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def missing(clock) -> Missing:
-    return Missing(clock)
+def missing(clock) -> MissingTasks:
+    return MissingTasks(clock)
 
 
-def runs(count: int, name: str = "gone.tasks.send", **given: Any) -> list[Run]:
-    return [Run(gone(name, **given)) for _ in range(count)]
+def runs(count: int, name: str = "gone.tasks.send", **given: Any) -> list[ClaimedJob]:
+    return [ClaimedJob(gone(name, **given)) for _ in range(count)]
 
 
 def test_what_is_not_known_to_be_missing_is_tried(missing):
@@ -125,7 +125,7 @@ def test_what_is_not_known_to_be_missing_is_tried(missing):
 def test_what_is_known_to_be_missing_is_put_off_without_a_trial(missing):
     missing.note(gone(), RECORD)
     taken = missing.take([*runs(3), *runs(2, "other.task")])
-    assert [(run.job.task_path, outcome.status) for run, outcome in taken] == [("gone.tasks.send", READY)] * 3
+    assert [(claimed.job.task_path, outcome.status) for claimed, outcome in taken] == [("gone.tasks.send", READY)] * 3
     assert all(
         outcome.error.traceback.startswith("ImportError: no module named gone\nThis task") for _, outcome in taken
     )
@@ -140,7 +140,7 @@ def test_now_and_then_one_is_tried(missing, clock):
 
 def test_what_has_been_missed_for_too_long_goes_to_a_pool_to_fail(missing):
     missing.note(gone(), RECORD)
-    assert missing.take([Run(missed(8 * 86_400))]) == []
+    assert missing.take([ClaimedJob(missed(8 * 86_400))]) == []
 
 
 def test_while_most_are_put_off_more_are_asked_for(missing):

@@ -7,7 +7,7 @@ import pytest
 from django_loco.core.job import RUNNING
 from django_loco.queues import Claim
 from django_loco.worker.maintenance.clocks import ClockWatch
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
 
 from ..support import TroubledQueue, job
 
@@ -72,9 +72,9 @@ def test_upkeep_rescues_nothing_meanwhile(monkeypatch, clocks):
     queue = TroubledQueue()
     monkeypatch.setattr(queue, "clock", lambda: clocks.wall)
     queue.enqueue([job("nothing")])
-    upkeep = Upkeep(queue, 30, 60)
-    upkeep.turn()
+    housekeeping = Housekeeping(queue, 30, 60)
+    housekeeping.turn()
     queue.fetch(Claim(worker_id="w", lease=-1, threads=1))
     clocks.wall += 3_600
-    upkeep.turn()
+    housekeeping.turn()
     assert [one.status for one in queue.list()] == [RUNNING]

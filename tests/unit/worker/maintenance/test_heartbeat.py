@@ -9,7 +9,7 @@ import pytest
 from django_loco.core.job import Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.claimed_job import Run
+from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.maintenance import heartbeat as heartbeat_module
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 
@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 
 def test_all_held_jobs_are_renewed_for_most_of_a_lease(queue, clock, monkeypatch):
-    runs = fetched(queue, 3)
+    claimed_jobs = fetched(queue, 3)
     asked: list[Any] = []
 
     def renew(jobs: list[Job], lease: float) -> set[str]:
@@ -35,10 +35,10 @@ def test_all_held_jobs_are_renewed_for_most_of_a_lease(queue, clock, monkeypatch
         return set()
 
     monkeypatch.setattr(queue, "renew", renew)
-    heartbeat = Heartbeat(queue, runs, 30, clock)
+    heartbeat = Heartbeat(queue, claimed_jobs, 30, clock)
     clock.now += 5
     assert heartbeat.turn() == 10
-    assert asked == [([run.job for run in runs.values()], 27)]
+    assert asked == [([claimed.job for claimed in claimed_jobs.values()], 27)]
     assert heartbeat.last_beat == clock.now
 
 
@@ -75,82 +75,82 @@ def test_with_nothing_held_the_queue_is_not_asked(queue, clock):
 
 
 def test_a_lost_claim_is_told_to_its_job_and_not_renewed_again(queue, clock, caplog):
-    runs = fetched(queue, 2)
-    lost, kept = runs.values()
+    claimed_jobs = fetched(queue, 2)
+    lost, kept = claimed_jobs.values()
     queue._held.pop(lost.job.id)
-    Heartbeat(queue, runs, 30, clock).turn()
+    Heartbeat(queue, claimed_jobs, 30, clock).turn()
     assert lost.stopping
     assert not kept.stopping
-    assert list(runs) == [kept.job.id]
+    assert list(claimed_jobs) == [kept.job.id]
     assert lost.job.id in caplog.text
 
 
 def test_a_job_that_has_just_ended_was_not_lost(queue, clock, caplog):
-    runs = fetched(queue, 1)
-    [run] = runs.values()
+    claimed_jobs = fetched(queue, 1)
+    [claimed] = claimed_jobs.values()
     queue._held.clear()
-    run.settle()
-    Heartbeat(queue, runs, 30, clock).turn()
-    assert not run.lost
-    assert list(runs) == [run.job.id]
+    claimed.settle()
+    Heartbeat(queue, claimed_jobs, 30, clock).turn()
+    assert not claimed.lost
+    assert list(claimed_jobs) == [claimed.job.id]
     assert caplog.text == ""
 
 
 def test_after_a_lease_without_renewal_all_claims_are_in_doubt(queue, clock, caplog):
-    runs = fetched(queue, 2)
-    old, young = runs.values()
-    heartbeat = Heartbeat(queue, runs, 30, clock)
+    claimed_jobs = fetched(queue, 2)
+    old, young = claimed_jobs.values()
+    heartbeat = Heartbeat(queue, claimed_jobs, 30, clock)
     old.fetched_at = clock.now
     clock.now += 20
     young.fetched_at = clock.now
     heartbeat.failed(QueueUnavailable("gone"))
-    assert [run.stopping for run in (old, young)] == [False, False]
+    assert [claimed.stopping for claimed in (old, young)] == [False, False]
     clock.now += 8
     heartbeat.failed(QueueUnavailable("gone"))
-    assert [run.stopping for run in (old, young)] == [True, False]
-    assert list(runs) == [old.job.id, young.job.id]  # if they can be renewed after all, so much the better
+    assert [claimed.stopping for claimed in (old, young)] == [True, False]
+    assert list(claimed_jobs) == [old.job.id, young.job.id]  # if they can be renewed after all, so much the better
     heartbeat.failed(QueueUnavailable("gone"))
     assert caplog.text.count("have run out") == 1
 
 
 def test_a_claim_in_doubt_that_is_renewed_after_all_is_kept(queue, clock):
-    runs = fetched(queue, 1)
-    [run] = runs.values()
-    run.fetched_at = clock.now
-    heartbeat = Heartbeat(queue, runs, 30, clock)
+    claimed_jobs = fetched(queue, 1)
+    [claimed] = claimed_jobs.values()
+    claimed.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, claimed_jobs, 30, clock)
     clock.now += 28
     heartbeat.failed(QueueUnavailable("gone"))
-    assert run.stopping
+    assert claimed.stopping
     heartbeat.turn()
-    assert not run.stopping
-    assert run.renewed_at == clock.now
+    assert not claimed.stopping
+    assert claimed.renewed_at == clock.now
 
 
 @pytest.mark.parametrize("is_gone", [False, True])
 def test_a_run_that_another_one_has_replaced_stays_lost(queue, clock, monkeypatch, is_gone):
     """Its job was rescued and fetched again by the same worker while the queue was renewing."""
-    runs = fetched(queue, 1)
-    [first] = runs.values()
-    second = Run(first.job)
+    claimed_jobs = fetched(queue, 1)
+    [first] = claimed_jobs.values()
+    second = ClaimedJob(first.job)
 
     def renew(jobs: list[Job], lease: float) -> set[str]:
         first.lost = True
-        runs[first.job.id] = second
+        claimed_jobs[first.job.id] = second
         return {first.job.id} if is_gone else set()
 
     monkeypatch.setattr(queue, "renew", renew)
-    Heartbeat(queue, runs, 30, clock).turn()
+    Heartbeat(queue, claimed_jobs, 30, clock).turn()
     assert first.stopping
     assert not second.stopping
-    assert list(runs.values()) == [second]
+    assert list(claimed_jobs.values()) == [second]
 
 
 def test_a_heartbeat_goes_on_after_an_outage(queue):
-    runs = fetched(queue, 1)
-    heartbeat = Heartbeat(queue, runs, 0.06)
+    claimed_jobs = fetched(queue, 1)
+    heartbeat = Heartbeat(queue, claimed_jobs, 0.06)
     queue.troubles["renew"] = QueueUnavailable("gone")
     heartbeat.start()
-    wait_until(lambda: runs[next(iter(runs))].stopping)
+    wait_until(lambda: claimed_jobs[next(iter(claimed_jobs))].stopping)
     queue.troubles.clear()
     before = heartbeat.last_beat
     wait_until(lambda: heartbeat.last_beat > before)
@@ -160,8 +160,8 @@ def test_a_heartbeat_goes_on_after_an_outage(queue):
 
 def test_a_part_that_cannot_be_renewed_costs_the_others_nothing(queue, clock, monkeypatch):
     monkeypatch.setattr(heartbeat_module, "RENEW_BATCH", 2)
-    runs = fetched(queue, 5)
-    bad = list(runs)[2]
+    claimed_jobs = fetched(queue, 5)
+    bad = list(claimed_jobs)[2]
     renew = queue.renew
     renewed: list[str] = []
 
@@ -172,25 +172,25 @@ def test_a_part_that_cannot_be_renewed_costs_the_others_nothing(queue, clock, mo
         return renew(jobs, lease)
 
     monkeypatch.setattr(queue, "renew", picky)
-    for run in runs.values():
-        run.fetched_at = clock.now
-    heartbeat = Heartbeat(queue, runs, 30, clock)
+    for claimed in claimed_jobs.values():
+        claimed.fetched_at = clock.now
+    heartbeat = Heartbeat(queue, claimed_jobs, 30, clock)
     for _ in range(3):
         clock.now += 10
         with pytest.raises(QueueUnavailable) as caught:
             heartbeat.turn()
         heartbeat.failed(caught.value)
-    ids = list(runs)
+    ids = list(claimed_jobs)
     assert renewed == 3 * [ids[0], ids[1], ids[4]]
-    assert [run.stopping for run in runs.values()] == [False, False, True, True, False]
+    assert [claimed.stopping for claimed in claimed_jobs.values()] == [False, False, True, True, False]
 
 
 def test_its_claim_is_not_renewed(caplog):
     queue = MemoryQueue("default", {})
-    runs = fetched(queue, 2)
-    dead, waiting = runs.values()
+    claimed_jobs = fetched(queue, 2)
+    dead, waiting = claimed_jobs.values()
     dead.started = True
-    Heartbeat(queue, runs, 30).turn()
-    assert list(runs.values()) == [waiting]
+    Heartbeat(queue, claimed_jobs, 30).turn()
+    assert list(claimed_jobs.values()) == [waiting]
     assert dead.lost
     assert "it will be rescued" in caplog.text

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from django_loco.worker.maintenance.listener import Waker
+from django_loco.worker.maintenance.listener import QueueListener
 
 from ..support import TroubledQueue, job, wait_until
 
@@ -17,40 +17,40 @@ def queue() -> TroubledQueue:
 
 
 @pytest.fixture
-def waker(queue):
-    waker = Waker(queue, threading.Event(), threading.Event())
-    yield waker
-    waker.end()
-    assert waker.join(5)
+def listener(queue):
+    listener = QueueListener(queue, threading.Event(), threading.Event())
+    yield listener
+    listener.end()
+    assert listener.join(5)
 
 
-def test_jobs_ring_the_bell_of_a_hungry_fetcher(queue, waker):
-    waker._hungry.set()
-    waker.start()
+def test_jobs_ring_the_bell_of_a_hungry_fetcher(queue, listener):
+    listener._wants_jobs.set()
+    listener.start()
     wait_until(lambda: queue.calls["wait"])
     queue.enqueue([job("nothing")])
-    assert waker._bell.wait(5)
-    assert not waker._hungry.is_set()
+    assert listener._wake_fetcher.wait(5)
+    assert not listener._wants_jobs.is_set()
 
 
-def test_and_of_no_other(queue, waker):
-    waker.start()
+def test_and_of_no_other(queue, listener):
+    listener.start()
     queue.enqueue([job("nothing")])
-    assert not waker._bell.wait(0.05)
+    assert not listener._wake_fetcher.wait(0.05)
     assert queue.calls["wait"] == 0
 
 
-def test_a_hungry_fetcher_is_not_left_waiting_between_two_waits(queue, waker, monkeypatch):
+def test_a_hungry_fetcher_is_not_left_waiting_between_two_waits(queue, listener, monkeypatch):
     results = iter([False, False, False, True])
     monkeypatch.setattr(queue, "wait", lambda timeout: next(results))
-    waker._hungry.set()
-    waker.start()
-    assert waker._bell.wait(5)
+    listener._wants_jobs.set()
+    listener.start()
+    assert listener._wake_fetcher.wait(5)
 
 
-def test_a_waker_ends_in_the_midst_of_waiting(queue, waker):
-    waker._hungry.set()
-    waker.start()
+def test_a_waker_ends_in_the_midst_of_waiting(queue, listener):
+    listener._wants_jobs.set()
+    listener.start()
     wait_until(lambda: queue.calls["wait"])
-    waker.end()
-    assert waker.join(0.7)
+    listener.end()
+    assert listener.join(0.7)

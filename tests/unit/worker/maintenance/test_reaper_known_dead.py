@@ -10,7 +10,7 @@ from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
 
 
 @pytest.fixture
@@ -26,30 +26,30 @@ def hold(queue: MemoryQueue, worker_id: str, lost: int = 0) -> str:
 
 def test_only_theirs_and_only_once(queue):
     ids = [hold(queue, worker_id) for worker_id in ("host:1:aaaa", "host:1:bbbb", "aaaa", "host:aaaa:cccc")]
-    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
-    upkeep.turn()
+    housekeeping = Housekeeping(queue, 600, 600, dead=["aaaa"])
+    housekeeping.turn()
     assert [queue.get(i).status for i in ids] == [READY, RUNNING, READY, RUNNING]
     assert [queue.get(i).lost for i in ids] == [1, 0, 1, 0]
     assert len(queue.fetch(Claim(worker_id="host:1:aaaa", lease=600, threads=9))) == 2
-    upkeep.turn()
+    housekeeping.turn()
     assert queue.get(ids[0]).status == RUNNING
 
 
 def test_what_kills_its_workers_fails_at_last(queue, caplog):
     job_id = hold(queue, "host:1:aaaa", lost=MAX_LOST - 1)
-    Upkeep(queue, 600, 600, dead=["aaaa"]).turn()
+    Housekeeping(queue, 600, 600, dead=["aaaa"]).turn()
     assert queue.get(job_id).status == FAILED
     assert "has failed: it took its worker down 3 times" in caplog.text
 
 
 def test_it_is_tried_again_while_the_queue_is_away(queue, monkeypatch):
     job_id = hold(queue, "host:1:aaaa")
-    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    housekeeping = Housekeeping(queue, 600, 600, dead=["aaaa"])
     with monkeypatch.context() as patch:
         patch.setattr(queue, "list", lambda **_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            upkeep.turn()
-    upkeep.turn()
+            housekeeping.turn()
+    housekeeping.turn()
     assert queue.get(job_id).status == READY
 
 
@@ -65,9 +65,9 @@ def test_many_are_freed_in_parts_of_which_a_failure_makes_smaller_ones(queue, mo
         return finish(outcomes)
 
     monkeypatch.setattr(queue, "finish", picky)
-    upkeep = Upkeep(queue, 600, 600, dead=["aaaa"])
+    housekeeping = Housekeeping(queue, 600, 600, dead=["aaaa"])
     for _ in range(10):
         with suppress(QueueUnavailable):
-            upkeep.turn()
+            housekeeping.turn()
     assert sizes[:2] == [100, 50]
     assert {queue.get(job_id).status for job_id in ids} == {READY}

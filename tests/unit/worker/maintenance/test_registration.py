@@ -12,12 +12,12 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.memory.registry import MemoryRegistry
 from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.heartbeat import Heartbeat
-from django_loco.worker.maintenance.reaper import Upkeep
+from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.maintenance.registration import Registration, report_dead
 
-from ..support import Clock, run_of
+from ..support import Clock, claimed_of
 
-HELD = {"1": run_of("nothing"), "2": run_of("nothing")}
+HELD = {"1": claimed_of("nothing"), "2": claimed_of("nothing")}
 
 
 def worker(name: str, lease: float = 30) -> WorkerInfo:
@@ -126,10 +126,10 @@ def test_of_several_that_notice_a_death_one_reports_it(queue, caplog, monkeypatc
 
 
 def test_upkeep_looks_for_the_dead_once_in_a_third_of_a_lease(queue, clock):
-    upkeep = Upkeep(queue, 30, 60, clock)
+    housekeeping = Housekeeping(queue, 30, 60, clock)
     asked = []
     for _ in range(8):
-        upkeep.turn()
+        housekeeping.turn()
         asked.append(queue.registry.asked)
         clock.now += 3
     assert asked == [1, 1, 1, 1, 2, 2, 2, 2]
@@ -137,13 +137,13 @@ def test_upkeep_looks_for_the_dead_once_in_a_third_of_a_lease(queue, clock):
 
 def test_upkeep_reports_nobody_while_it_may_not_rescue(queue, clock):
     queue.registry.register(worker("suspended", lease=-1))
-    Upkeep(queue, 30, 60, clock, may_rescue=lambda: False).turn()
+    Housekeeping(queue, 30, 60, clock, may_rescue=lambda: False).turn()
     assert known(queue) == ["host:1:suspended"]
 
 
 def test_upkeep_reports_those_that_are_known_to_have_died(queue, clock, caplog):
     queue.registry.register(worker("aaaa"))
     queue.registry.register(worker("bbbb"))
-    Upkeep(queue, 30, 60, clock, dead=["aaaa"]).turn()
+    Housekeeping(queue, 30, 60, clock, dead=["aaaa"]).turn()
     assert known(queue) == ["host:1:bbbb"]
     assert "Worker host:1:aaaa" in caplog.text

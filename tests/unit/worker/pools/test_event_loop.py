@@ -12,21 +12,21 @@ from asgiref.sync import sync_to_async
 
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
-from django_loco.worker.claimed_job import Run
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
 
 from .. import tasks
-from ..support import outcomes, run_of, wait_until
+from ..support import claimed_of, outcomes, wait_until
 
 
 @pytest.fixture
-def finished() -> Finished:
-    return Finished()
+def finished() -> OutcomeInbox:
+    return OutcomeInbox()
 
 
 @pytest.fixture
-def pool(finished: Finished) -> Iterator[EventLoopPool]:
+def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
     pool = EventLoopPool(3, 2, "default", finished.add, grace=0.05)
     yield pool
     for event in list(tasks.events.values()):
@@ -36,21 +36,21 @@ def pool(finished: Finished) -> Iterator[EventLoopPool]:
     assert pool._thread is None or not pool._thread.is_alive()
 
 
-def submit(pool: EventLoopPool, runs: Sequence[Run]) -> None:
-    pool.submit(runs, len(runs))
+def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
+    pool.submit(claimed_jobs, len(claimed_jobs))
 
 
 def test_jobs_run_side_by_side_up_to_the_size(pool, finished):
-    runs = [run_of("await_for", name) for name in "abcd"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("await_for", name) for name in "abcd"]
+    submit(pool, claimed_jobs)
     for name in "abc":
         tasks.patiently(tasks.events[f"{name} began"])
-    assert not runs[3].started
+    assert not claimed_jobs[3].started
     tasks.events["b"].set()
     tasks.patiently(tasks.events["d began"])
     for name in "acd":
         tasks.events[name].set()
-    assert outcomes(finished, 4) == dict.fromkeys(runs, SUCCESSFUL)
+    assert outcomes(finished, 4) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
 
 def test_nothing_starts_without_a_job(pool):
@@ -62,23 +62,23 @@ def test_nothing_starts_without_a_job(pool):
 
 
 def test_what_has_not_begun_can_be_withdrawn(pool):
-    runs = [run_of("await_for", name) for name in "abcde"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("await_for", name) for name in "abcde"]
+    submit(pool, claimed_jobs)
     for name in "abc":
         tasks.patiently(tasks.events[f"{name} began"])
-    assert pool.withdraw(1) == runs[3:4]
-    assert pool.withdraw(5) == runs[4:]
+    assert pool.withdraw(1) == claimed_jobs[3:4]
+    assert pool.withdraw(5) == claimed_jobs[4:]
 
 
 def test_jobs_have_no_part_in_each_others_context(pool, finished):
-    runs = [run_of("aleak") for _ in range(10)]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("aleak") for _ in range(10)]
+    submit(pool, claimed_jobs)
     wait_until(lambda: len(finished._items) == 10)
     assert {outcome.return_value for _, outcome in finished.take()} == {'"clean"'}
 
 
 def test_a_timeout_cancels(pool, finished):
-    submit(pool, [run_of("asleep")])
+    submit(pool, [claimed_of("asleep")])
     wait_until(lambda: finished._items)
     [(_, outcome)] = finished.take()
     assert outcome.status == FAILED
@@ -88,28 +88,28 @@ def test_a_timeout_cancels(pool, finished):
 
 
 def test_a_job_may_clean_up_at_its_timeout(pool, finished):
-    submit(pool, [run_of("asleep_and_clean_up")])
+    submit(pool, [claimed_of("asleep_and_clean_up")])
     wait_until(lambda: finished._items)
     assert finished.take()[0][1].return_value == '"cleaned up"'
 
 
 def test_a_timeout_of_the_jobs_own_is_an_error_like_any_other(pool, finished):
-    submit(pool, [run_of("own_timeout")])
+    submit(pool, [claimed_of("own_timeout")])
     wait_until(lambda: finished._items)
     assert finished.take()[0][1].error.exception_class is TimeoutError
 
 
 def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog):
-    run = run_of("astubborn", "s")
-    submit(pool, [run])
+    claimed = claimed_of("astubborn", "s")
+    submit(pool, [claimed])
     wait_until(lambda: finished._items)
     [(reported, outcome)] = finished.take()
-    assert reported is run
+    assert reported is claimed
     assert outcome.status == FAILED
     assert "could not be interrupted" in outcome.error.traceback
     assert "in stubborn" in outcome.error.traceback  # where it waits
     assert pool.abandoned == 1
-    submit(pool, [run_of("anothing") for _ in range(5)])
+    submit(pool, [claimed_of("anothing") for _ in range(5)])
     assert list(outcomes(finished, 5).values()) == [SUCCESSFUL] * 5
     tasks.events["s"].set()
     wait_until(lambda: pool.abandoned == 0)
@@ -117,55 +117,55 @@ def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog
 
 
 def test_cancelled_jobs_go_back(pool, finished):
-    runs = [run_of("await_for", name) for name in "ab"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("await_for", name) for name in "ab"]
+    submit(pool, claimed_jobs)
     for name in "ab":
         tasks.patiently(tasks.events[f"{name} began"])
     pool.cancel()
-    assert outcomes(finished, 2) == dict.fromkeys(runs, READY)
-    assert all(run.stopping for run in runs)
+    assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, READY)
+    assert all(claimed.stopping for claimed in claimed_jobs)
 
 
 def test_a_cancelled_job_may_clean_up(pool, finished):
-    run = run_of("aclean_up", "a")
-    submit(pool, [run])
+    claimed = claimed_of("aclean_up", "a")
+    submit(pool, [claimed])
     tasks.patiently(tasks.events["a began"])
     for _ in range(3):
         pool.cancel()
         time.sleep(0.005)
-    assert outcomes(finished, 1) == {run: READY}
+    assert outcomes(finished, 1) == {claimed: READY}
     assert tasks.told == ["cleaned up"]
 
 
 @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
 def test_no_job_ends_the_loop(pool, finished, name):
-    submit(pool, [run_of("aend", name)])
+    submit(pool, [claimed_of("aend", name)])
     assert list(outcomes(finished, 1).values()) == [FAILED]
-    submit(pool, [run_of("anothing")])
+    submit(pool, [claimed_of("anothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
 def test_nor_does_a_task_of_a_job(pool, finished, caplog):
-    run = run_of("aend_in_a_task")
-    submit(pool, [run])
-    assert outcomes(finished, 1) == {run: FAILED}
-    submit(pool, [run_of("anothing")])
+    claimed = claimed_of("aend_in_a_task")
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
+    submit(pool, [claimed_of("anothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     assert "tried to end the event loop" in caplog.text
 
 
 def test_a_sync_function_on_the_loop_runs_in_a_thread(pool, finished):
     """The job was enqueued when it was async."""
-    runs = [run_of("wait_for", name, is_async=True) for name in "ab"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("wait_for", name, is_async=True) for name in "ab"]
+    submit(pool, claimed_jobs)
     for name in "ab":
         tasks.patiently(tasks.events[f"{name} began"])
         tasks.events[name].set()
-    assert outcomes(finished, 2) == dict.fromkeys(runs, SUCCESSFUL)
+    assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
 
 def test_the_loop_tells_when_a_job_holds_it_up(pool, finished):
-    submit(pool, [run_of("anothing")])
+    submit(pool, [claimed_of("anothing")])
     outcomes(finished, 1)
     assert pool.lag == 0
     pool._beat -= 10
@@ -182,7 +182,7 @@ def test_sync_receivers_run_in_a_thread_where_the_orm_may_be_used(pool, finished
 
     task_finished.connect(receiver)
     try:
-        submit(pool, [run_of("anothing"), run_of("afail")])
+        submit(pool, [claimed_of("anothing"), claimed_of("afail")])
         outcomes(finished, 2)
     finally:
         task_finished.disconnect(receiver)
@@ -207,21 +207,21 @@ def test_thread_sensitive_calls_of_a_job_share_a_thread_and_jobs_do_not_wait_for
         for _ in range(3):
             await sync_to_async(work)(name)
 
-    runs = [run_of("anothing") for _ in "ab"]
+    claimed_jobs = [claimed_of("anothing") for _ in "ab"]
 
     async def call(attempt):
         await job(attempt.job.id)
 
     monkeypatch.setattr(pool, "_call", call)
-    submit(pool, runs)
-    assert outcomes(finished, 2) == dict.fromkeys(runs, SUCCESSFUL)
+    submit(pool, claimed_jobs)
+    assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
     assert sorted(len(set(used)) for used in names.values()) == [1, 1]
     assert len({used[0] for used in names.values()}) == 2
 
 
 def test_closing_cancels_what_still_runs(finished):
     pool = EventLoopPool(3, 2, "default", finished.add)
-    submit(pool, [run_of("await_for", "a")])
+    submit(pool, [claimed_of("await_for", "a")])
     tasks.patiently(tasks.events["a began"])
     pool.close()
     assert pool.join(5)  # the job would take longer
@@ -233,12 +233,12 @@ def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
     pool = EventLoopPool(2, 2, "default", finished.add)
     pool._start_loop()
     wait_until(lambda: pool.missing == 1)
-    run = run_of("anothing")
-    run.started, pool._tasks[run] = True, None
+    claimed = claimed_of("anothing")
+    claimed.started, pool._tasks[claimed] = True, None
     monkeypatch.undo()
     pool.mend()
-    assert outcomes(finished, 1) == {run: READY}
-    pool.submit([run_of("anothing")], 1)
+    assert outcomes(finished, 1) == {claimed: READY}
+    pool.submit([claimed_of("anothing")], 1)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     pool.close()
     assert pool.join(5)

@@ -9,7 +9,7 @@ import time
 import pytest
 from django.core.signals import request_finished, request_started
 
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools import request_priority as module
 from django_loco.worker.pools.request_priority import (
     HEAVY,
@@ -19,13 +19,13 @@ from django_loco.worker.pools.request_priority import (
     REST,
     TURN,
     YOUNG,
-    Courtesy,
+    RequestPriority,
     shorten_turns,
 )
 from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
-from ..support import job, run_of, wait_until
+from ..support import claimed_of, job, wait_until
 
 
 class Clock:
@@ -51,11 +51,11 @@ def clock():
 
 
 @pytest.fixture
-def courtesy(clock, monkeypatch):
-    courtesy = Courtesy(clock)
-    courtesy.listen()
-    monkeypatch.setattr(courtesy._news, "wait", clock.wait)
-    return courtesy
+def request_priority(clock, monkeypatch):
+    request_priority = RequestPriority(clock)
+    request_priority.listen()
+    monkeypatch.setattr(request_priority._news, "wait", clock.wait)
+    return request_priority
 
 
 def begin():
@@ -80,78 +80,78 @@ def wait_briefly(condition):
     return condition()
 
 
-def test_without_requests_nobody_waits(courtesy, clock):
-    courtesy.give_way()
+def test_without_requests_nobody_waits(request_priority, clock):
+    request_priority.wait_for_requests()
     assert clock.waits == []
 
 
-def test_a_young_request_is_given_way_until_it_ends(courtesy, clock):
+def test_a_young_request_is_given_way_until_it_ends(request_priority, clock):
     begin()
     clock.on_wait = end
-    courtesy.give_way()
+    request_priority.wait_for_requests()
     assert clock.waits == [pytest.approx(YOUNG)]
-    courtesy.give_way()
+    request_priority.wait_for_requests()
     assert len(clock.waits) == 1
 
 
 def test_the_end_of_a_request_wakes_who_waits():
-    courtesy = Courtesy()
-    courtesy.listen()
+    request_priority = RequestPriority()
+    request_priority.listen()
     begin()
     waited = threading.Event()
-    thread = threading.Thread(target=lambda: (courtesy.give_way(), waited.set()))
+    thread = threading.Thread(target=lambda: (request_priority.wait_for_requests(), waited.set()))
     thread.start()
     end()
     assert waited.wait(5)
     thread.join()
 
 
-def test_a_request_that_takes_long_holds_nobody_up(courtesy, clock):
+def test_a_request_that_takes_long_holds_nobody_up(request_priority, clock):
     in_thread(begin)
     clock.now += YOUNG
-    courtesy.give_way()
+    request_priority.wait_for_requests()
     assert clock.waits == []
 
 
-def test_who_has_waited_for_one_request_waits_for_no_other_beyond_the_limit(courtesy, clock):
+def test_who_has_waited_for_one_request_waits_for_no_other_beyond_the_limit(request_priority, clock):
     begin()
     clock.now += YOUNG / 2
     clock.on_wait = begin
-    courtesy.give_way()
+    request_priority.wait_for_requests()
     assert sum(clock.waits) == pytest.approx(PATIENCE)
 
 
-def test_requests_whose_end_nobody_tells_are_forgotten(courtesy, clock):
+def test_requests_whose_end_nobody_tells_are_forgotten(request_priority, clock):
     # Side by side: a thread that has ended may leave its id to the next.
     held = threading.Event()
     threads = [threading.Thread(target=lambda: (begin(), held.wait(5))) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(courtesy._begun) == 3)
+    wait_until(lambda: len(request_priority._begun) == 3)
     clock.now += 2 * YOUNG
     begin()
-    assert list(courtesy._begun) == [threading.get_ident()]
+    assert list(request_priority._begun) == [threading.get_ident()]
     held.set()
     for thread in threads:
         thread.join()
 
 
-def test_jobs_that_compute_have_a_rest_after_them(courtesy, clock):
-    assert courtesy.rest_after(1) == 0, "there are no requests"
+def test_jobs_that_compute_have_a_rest_after_them(request_priority, clock):
+    assert request_priority.rest_after(1) == 0, "there are no requests"
     begin()
     end()
-    assert courtesy.rest_after(HEAVY / 2) == 0
-    assert courtesy.rest_after(HEAVY) == REST * HEAVY
-    assert courtesy.rest_after(60) == LONGEST_REST
+    assert request_priority.rest_after(HEAVY / 2) == 0
+    assert request_priority.rest_after(HEAVY) == REST * HEAVY
+    assert request_priority.rest_after(60) == LONGEST_REST
     clock.now += QUIET + 1
-    assert courtesy.rest_after(1) == 0
+    assert request_priority.rest_after(1) == 0
 
 
 def test_no_job_is_begun_while_a_request_is_answered(start, queue, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 60)
     monkeypatch.setattr(module, "YOUNG", 60)
     fetcher = start()._fetcher
-    wait_until(fetcher.hungry.is_set)
+    wait_until(fetcher.wants_jobs.is_set)
     begin()
     try:
         before = time.monotonic()
@@ -194,7 +194,7 @@ def test_turns_are_shortened_once_and_not_if_somebody_has_chosen():
         sys.setswitchinterval(before)
 
 
-class Strict(Courtesy):
+class Strict(RequestPriority):
     """Wants a long rest after every job, and notes of whom."""
 
     def __init__(self):
@@ -208,16 +208,16 @@ class Strict(Courtesy):
 
 
 def test_all_threads_but_the_first_rest_and_end_at_once_if_asked_to():
-    courtesy, finished = Strict(), Finished()
-    pool = ThreadPool(2, "default", finished.add, courtesy=courtesy)
-    pool.submit([run_of("wait_for", name) for name in "ab"], 2)
+    request_priority, finished = Strict(), OutcomeInbox()
+    pool = ThreadPool(2, "default", finished.add, request_priority=request_priority)
+    pool.submit([claimed_of("wait_for", name) for name in "ab"], 2)
     for name in "ab":
         tasks.patiently(tasks.events[f"{name} began"])
     for name in "ab":
         tasks.events[name].set()
-    wait_until(lambda: courtesy.resting)
-    pool.submit([run_of("tell", number) for number in range(3)], 3)
+    wait_until(lambda: request_priority.resting)
+    pool.submit([claimed_of("tell", number) for number in range(3)], 3)
     wait_until(lambda: tasks.told == [0, 1, 2])
-    assert courtesy.resting == ["loco-worker-2"]
+    assert request_priority.resting == ["loco-worker-2"]
     pool.close()
     assert pool.join(5)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_loco.worker.pools.sync_lanes import Lanes
+from django_loco.worker.pools.sync_lanes import SyncLanes
 
 from ..support import wait_until
 
 
 @pytest.fixture
-def lanes() -> Iterator[Lanes]:
-    lanes = Lanes(2)
+def lanes() -> Iterator[SyncLanes]:
+    lanes = SyncLanes(2)
     yield lanes
     lanes.close()
     lanes.join(5)
@@ -70,7 +70,7 @@ def test_a_cancelled_call_is_not_made(lanes):
 
 
 def test_a_lane_that_has_died_gets_no_job():
-    lanes = Lanes(1)
+    lanes = SyncLanes(1)
     lane = lanes.take()
     lanes.give_back(lane)
     lane.close()

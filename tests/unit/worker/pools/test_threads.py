@@ -12,22 +12,22 @@ import pytest
 
 from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
-from django_loco.worker.claimed_job import Run
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools import threads as module
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
-from ..support import outcomes, run_of, wait_until
+from ..support import claimed_of, outcomes, wait_until
 
 
 @pytest.fixture
-def finished() -> Finished:
-    return Finished()
+def finished() -> OutcomeInbox:
+    return OutcomeInbox()
 
 
 @pytest.fixture
-def pool(finished: Finished) -> Iterator[ThreadPool]:
+def pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
     pool = ThreadPool(3, "default", finished.add, grace=0.05)
     yield pool
     pool.close()
@@ -36,27 +36,27 @@ def pool(finished: Finished) -> Iterator[ThreadPool]:
     assert pool.join(5)
 
 
-def submit(pool: ThreadPool, runs: Sequence[Run], already: int = 0) -> None:
-    pool.submit(runs, already + len(runs))
+def submit(pool: ThreadPool, claimed_jobs: Sequence[ClaimedJob], already: int = 0) -> None:
+    pool.submit(claimed_jobs, already + len(claimed_jobs))
 
 
 def test_jobs_run_side_by_side(pool, finished):
-    runs = [run_of("wait_for", name) for name in "abc"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "abc"]
+    submit(pool, claimed_jobs)
     for name in "abc":
         tasks.patiently(tasks.events[f"{name} began"])
-    assert all(run.started for run in runs)
+    assert all(claimed.started for claimed in claimed_jobs)
     for name in "abc":
         tasks.events[name].set()
-    assert outcomes(finished, 3) == dict.fromkeys(runs, SUCCESSFUL)
+    assert outcomes(finished, 3) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
 
 def test_as_many_as_the_pool_has_threads(pool, finished):
-    runs = [run_of("wait_for", name) for name in "abcd"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "abcd"]
+    submit(pool, claimed_jobs)
     for name in "abc":
         tasks.patiently(tasks.events[f"{name} began"])
-    assert not runs[3].started
+    assert not claimed_jobs[3].started
     tasks.events["b"].set()
     tasks.patiently(tasks.events["d began"])
     for name in "acd":
@@ -67,39 +67,39 @@ def test_as_many_as_the_pool_has_threads(pool, finished):
 def test_threads_start_when_there_is_work_for_them(pool, finished):
     assert pool._threads == []
     for _ in range(5):
-        submit(pool, [run_of("nothing")])
+        submit(pool, [claimed_of("nothing")])
         outcomes(finished, 1)
     assert len(pool._threads) == 1
     assert pool._threads[0].name == "loco-worker-1"
     assert pool._threads[0].daemon
-    submit(pool, [run_of("nothing") for _ in range(2)])
+    submit(pool, [claimed_of("nothing") for _ in range(2)])
     outcomes(finished, 2)
     assert len(pool._threads) == 2
 
 
 def test_what_has_not_begun_can_be_withdrawn(pool, finished):
-    runs = [run_of("wait_for", name) for name in "abcdef"]
-    submit(pool, runs)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "abcdef"]
+    submit(pool, claimed_jobs)
     for name in "abc":
         tasks.patiently(tasks.events[f"{name} began"])
-    assert pool.withdraw(2) == runs[3:5]
-    assert pool.withdraw(10) == runs[5:]
+    assert pool.withdraw(2) == claimed_jobs[3:5]
+    assert pool.withdraw(10) == claimed_jobs[5:]
     assert pool.withdraw(10) == []
 
 
 def test_a_closed_pool_ends_its_threads_after_their_jobs(pool, finished):
-    run = run_of("wait_for", "a")
-    submit(pool, [run])
+    claimed = claimed_of("wait_for", "a")
+    submit(pool, [claimed])
     tasks.patiently(tasks.events["a began"])
     pool.close()
     assert pool.withdraw(10) == []
     tasks.events["a"].set()
-    assert outcomes(finished, 1) == {run: SUCCESSFUL}
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
     wait_until(lambda: not pool._threads[0].is_alive())
 
 
 def test_a_join_does_not_wait_for_what_cannot_be_ended(pool, finished):
-    submit(pool, [run_of("wait_for", "a")])
+    submit(pool, [claimed_of("wait_for", "a")])
     tasks.patiently(tasks.events["a began"])
     pool.close()
     assert pool.join(0.01)
@@ -127,28 +127,28 @@ def test_the_backend_is_made_once_per_thread(pool, finished, monkeypatch):
 
     monkeypatch.setattr(task_backends, "create_connection", create_and_count)
     for _ in range(20):
-        submit(pool, [run_of("nothing")])
+        submit(pool, [claimed_of("nothing")])
         outcomes(finished, 1)
     assert made == ["default"]
 
 
 @pytest.mark.interrupts
 def test_a_computing_job_is_interrupted(pool, finished):
-    run = run_of("spin")
-    submit(pool, [run])
-    assert outcomes(finished, 1) == {run: FAILED}
+    claimed = claimed_of("spin")
+    submit(pool, [claimed])
+    assert outcomes(finished, 1) == {claimed: FAILED}
     assert pool.abandoned == 0
-    submit(pool, [run_of("nothing")])
+    submit(pool, [claimed_of("nothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     assert len(pool._threads) == 1
 
 
 def test_a_job_that_cannot_be_interrupted_is_given_up(pool, finished, caplog):
-    run = run_of("deaf", "d", options={"max_attempts": 2})
-    submit(pool, [run])
+    claimed = claimed_of("deaf", "d", options={"max_attempts": 2})
+    submit(pool, [claimed])
     wait_until(lambda: finished._items)
     [(reported, outcome)] = finished.take()
-    assert reported is run
+    assert reported is claimed
     assert outcome.status == READY
     assert outcome.spent
     assert outcome.error.exception_class_path == "django_loco.exceptions.JobTimeout"
@@ -160,9 +160,9 @@ def test_a_job_that_cannot_be_interrupted_is_given_up(pool, finished, caplog):
 
 
 def test_its_place_is_filled_and_its_result_ignored(pool, finished):
-    submit(pool, [run_of("deaf", name) for name in "abc"])
+    submit(pool, [claimed_of("deaf", name) for name in "abc"])
     assert len(outcomes(finished, 3)) == 3
-    submit(pool, [run_of("nothing") for _ in range(5)])
+    submit(pool, [claimed_of("nothing") for _ in range(5)])
     assert list(outcomes(finished, 5).values()) == [SUCCESSFUL] * 5
     assert pool.abandoned == 3
     for name in "abc":
@@ -182,7 +182,7 @@ def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, m
             tasks.patiently(go_on)
 
     monkeypatch.setattr(JobThread, "start", start_slowly)
-    submit(pool, [run_of("deaf", "d")])
+    submit(pool, [claimed_of("deaf", "d")])
     assert len(outcomes(finished, 1)) == 1
     pool.close()
     joiner = threading.Thread(target=lambda: joined.append(pool.join(5)))
@@ -194,15 +194,15 @@ def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, m
 
 
 def test_no_thread_to_be_had_for_the_successor(pool, finished, monkeypatch, caplog):
-    run = run_of("deaf", "d")
-    submit(pool, [run])
+    claimed = claimed_of("deaf", "d")
+    submit(pool, [claimed])
     tasks.patiently(tasks.events["d began"])
 
     def refuse(*args):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(pool, "_start_thread", refuse)
-    assert outcomes(finished, 1) == {run: FAILED}
+    assert outcomes(finished, 1) == {claimed: FAILED}
     wait_until(lambda: "can't start new thread" in caplog.text)
 
 
@@ -211,8 +211,8 @@ def test_a_bug_of_ours_hands_the_job_back(pool, finished, monkeypatch, caplog):
         raise ZeroDivisionError
 
     monkeypatch.setattr(module, "execute", broken)
-    run = run_of("nothing")
-    submit(pool, [run])
+    claimed = claimed_of("nothing")
+    submit(pool, [claimed])
     wait_until(lambda: finished._items)
     [(_, outcome)] = finished.take()
     assert (outcome.status, outcome.spent) == (READY, False)
@@ -222,17 +222,17 @@ def test_a_bug_of_ours_hands_the_job_back(pool, finished, monkeypatch, caplog):
 
 def test_log_lines_of_the_threads_are_the_workers(pool, finished, caplog):
     with caplog.at_level(logging.INFO):
-        submit(pool, [run_of("fail")])
+        submit(pool, [claimed_of("fail")])
         outcomes(finished, 1)
     assert {record.threadName for record in caplog.records} == {"loco-worker-1"}
 
 
 def test_many_short_jobs_in_many_threads(finished):
     pool = ThreadPool(8, "default", finished.add)
-    runs = [run_of("add", 1) for _ in range(2000)]
+    claimed_jobs = [claimed_of("add", 1) for _ in range(2000)]
     for start in range(0, 2000, 100):
-        pool.submit(runs[start : start + 100], 100)
-    assert outcomes(finished, 2000) == dict.fromkeys(runs, SUCCESSFUL)
+        pool.submit(claimed_jobs[start : start + 100], 100)
+    assert outcomes(finished, 2000) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
     pool.close()
     assert pool.join(5)
     assert not any(thread.is_alive() for thread in pool._threads)

@@ -11,17 +11,17 @@ import pytest
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
-from django_loco.worker.claimed_job import Run
-from django_loco.worker.outcome_inbox import Finished
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
-from ..support import job, outcomes, run_of, wait_until
+from ..support import claimed_of, job, outcomes, wait_until
 
 
 @pytest.fixture
-def finished() -> Finished:
-    return Finished()
+def finished() -> OutcomeInbox:
+    return OutcomeInbox()
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def _quiet_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_thread_that_is_interrupted_between_jobs_goes_on(pool, finished, monkeypatch, caplog):
-    def next_run() -> Run | None:
+    def next_job() -> ClaimedJob | None:
         monkeypatch.undo()
         raise SystemExit
 
-    monkeypatch.setattr(pool, "next_run", next_run)
-    pool.submit([run_of("nothing")], 1)
+    monkeypatch.setattr(pool, "next_job", next_job)
+    pool.submit([claimed_of("nothing")], 1)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     assert [thread.name for thread in pool._threads] == ["loco-worker-1"]
     assert "was interrupted and goes on" in caplog.text
@@ -57,11 +57,11 @@ def test_what_is_raised_around_a_job_loses_neither_job_nor_thread(pool, finished
         raise SystemExit
 
     monkeypatch.setattr(where, broken)
-    run = run_of("nothing")
-    pool.submit([run], 1)
-    assert outcomes(finished, 1) == {run: SUCCESSFUL if where.endswith("tidy") else READY}
+    claimed = claimed_of("nothing")
+    pool.submit([claimed], 1)
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL if where.endswith("tidy") else READY}
     monkeypatch.undo()
-    pool.submit([run_of("nothing")], 1)
+    pool.submit([claimed_of("nothing")], 1)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
@@ -69,22 +69,22 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     died = threading.Event()
 
     def die(thread: JobThread) -> None:
-        run = pool.next_run()
-        thread.attends, run.thread, run.started = run, thread, True
+        claimed = pool.next_job()
+        thread.current, claimed.thread, claimed.started = claimed, thread, True
         died.set()
 
     monkeypatch.setattr(JobThread, "run", die)
-    run = run_of("nothing")
-    pool.submit([run], 1)
+    claimed = claimed_of("nothing")
+    pool.submit([claimed], 1)
     tasks.patiently(died)
     wait_until(lambda: pool.missing == 1)
-    assert not run.is_alive
+    assert not claimed.is_alive
     monkeypatch.undo()
     pool.mend()
     assert (pool.missing, len(pool._threads)) == (0, 1)
-    assert outcomes(finished, 1) == {run: READY}
-    assert run.is_alive
-    pool.submit([run_of("nothing")], 1)
+    assert outcomes(finished, 1) == {claimed: READY}
+    assert claimed.is_alive
+    pool.submit([claimed_of("nothing")], 1)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 

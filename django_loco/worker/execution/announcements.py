@@ -1,0 +1,84 @@
+"""Sends Django's task signals, and announces the ends of jobs that do not end in a task of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.dispatch import Signal
+
+from ...core.compat import TASKS_LOGGER, TaskResult, task_finished
+from ...core.job import Job
+from ...exceptions import LostJob, ResultRefused
+from ...log import sentry
+from ...log.labels import bind
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...tasks import signals
+from ...tasks.backport import with_twin
+from ...tasks.results import backend_class, shown_result_of
+
+logger = get_logger("django_loco.worker")
+
+
+def label(job: Job) -> None:
+    """Label all that is logged from now on in this context, and captured by Sentry, with the job and its request.
+
+    Jobs that are enqueued in this context belong to the same request.
+    """
+    bind(job_id=job.id, task=job.task_path, attempt=job.attempt, request_id=job.request_id)
+    sentry.describe(job)
+
+
+def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
+    """Send ``signal``; a receiver that raises is logged and changes nothing."""
+    try:
+        signals.announce(signal, backend_class(result.task.backend), result)
+    except BaseException:
+        logger.exception("A receiver of a task signal raised")
+
+
+async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
+    """``announce`` on an event loop: receivers are called in a thread, where they may use the database.
+
+    If Django's own receivers, which only log, are the only ones, they are called right here: two changes of thread
+    would be most of the cost of a job. ``asend_robust`` is not used because it loses the exception that receivers look
+    for, before Django 6.1.
+    """
+    if all(_only_logs(entry[1]) for one in with_twin(signal) for entry in one.receivers):
+        announce(signal, result)
+        return
+    try:
+        await sync_to_async(announce)(signal, result)
+    except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
+        logger.debug("The receivers of a task signal were cut off")
+
+
+def _only_logs(receiver: Any) -> bool:
+    if isinstance(receiver, weakref.ReferenceType):
+        receiver = receiver()
+    return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"
+
+
+def announce_lost(job: Job) -> None:
+    """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
+    label(job)
+    logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
+    _announce_failure(job, LostJob)
+
+
+def announce_refused(job: Job) -> None:
+    """Send ``task_finished`` for a job that has failed because the queue has refused its result."""
+    label(job)
+    _announce_failure(job, ResultRefused)
+
+
+def _announce_failure(job: Job, kind: type[Exception]) -> None:
+    try:
+        raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
+    except kind:
+        sentry.report(sys.exception())
+        announce(task_finished, shown_result_of(job))

@@ -1,0 +1,75 @@
+"""The thread that does what any live worker does for the queue: gives back lost jobs, deletes old results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from contextvars import Context
+from functools import partial
+from queue import SimpleQueue
+from typing import ClassVar
+
+from ...core.job import Outcome
+from ...queues import Queue
+from ...queues.timeouts import no_store_timeout
+from ..claimed_job import ClaimedJob
+from ..execution.announcements import announce_refused
+from ..execution.connections import tidy
+from .pruner import Pruner
+from .queue_thread import QueueThread
+from .reaper import Reaper
+
+
+class Housekeeping(QueueThread):
+    """Ten times per lease: announces ends that had to wait, and lets the reaper and the pruner do their work.
+
+    It is a thread apart from the heartbeat, so that a long deletion does not cost the worker its claims.
+    """
+
+    name: ClassVar[str] = "housekeeping"
+    duty: ClassVar[str] = "look after the queue"
+
+    def __init__(
+        self,
+        queue: Queue,
+        lease: float,
+        result_ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+        may_rescue: Callable[[], bool] = lambda: True,
+        *,
+        dead: Collection[str] = (),
+    ) -> None:
+        """``lease`` is ``LEASE``, ``result_ttl`` is ``RESULT_TTL``, both in seconds. For the others see ``Reaper``."""
+        super().__init__(queue)
+        self._lease = lease
+        self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead)
+        self._pruner = Pruner(queue, result_ttl, self.ended, clock)
+        self._accepted: SimpleQueue[tuple[ClaimedJob, Outcome]] = SimpleQueue()
+
+    def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        """Announce the end of a job, which the queue has stored as ``outcome``, in the next turn; for other threads."""
+        self._accepted.put((claimed, outcome))
+
+    def turn(self) -> float:
+        """Announce, reap, prune."""
+        self._announce_accepted()
+        try:
+            self._reaper.reap()
+        finally:  # a job that cannot be rescued does not keep the store from being cleaned
+            self._pruner.prune_if_due()
+        return self._lease / 10
+
+    def close(self) -> None:
+        """Announce the ends that the queue has accepted last."""
+        self._announce_accepted()
+
+    def _announce_accepted(self) -> None:
+        while not self._accepted.empty():
+            claimed, outcome = self._accepted.get()
+            announcement = claimed.announcement
+            if claimed.was_replaced_by(outcome):
+                announcement = partial(announce_refused, outcome.applied())
+            if announcement is not None:
+                with no_store_timeout():
+                    Context().run(announcement)
+                tidy()

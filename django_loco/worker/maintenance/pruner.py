@@ -1,0 +1,37 @@
+"""Deletes the results of jobs that ended long ago."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from ...queues import Queue
+from .batch_size import BatchSize
+
+PRUNE_EVERY_SECONDS = 60.0
+PRUNE_BATCH = 1_000
+
+
+class Pruner:
+    """Deletes results that are older than ``RESULT_TTL``, once a minute."""
+
+    def __init__(
+        self, queue: Queue, result_ttl: float, ended: threading.Event, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``result_ttl`` is in seconds; once ``ended`` is set, no further batch is deleted."""
+        self._queue, self._result_ttl, self._ended, self._clock = queue, result_ttl, ended, clock
+        self._batch_size = BatchSize(PRUNE_BATCH)
+        self._next_at = clock()
+
+    def prune_if_due(self) -> None:
+        """Delete old results, if the last time was a minute ago. Raises what the queue raises."""
+        if self._clock() >= self._next_at:
+            self._prune()
+            self._next_at = self._clock() + PRUNE_EVERY_SECONDS
+
+    def _prune(self) -> None:
+        is_full = True
+        while is_full and not self._ended.is_set():
+            with self._batch_size.tried() as size:
+                is_full = self._queue.prune(self._result_ttl, size) >= size
