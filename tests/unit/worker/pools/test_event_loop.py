@@ -27,7 +27,7 @@ def finished() -> OutcomeInbox:
 
 @pytest.fixture
 def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
-    pool = EventLoopPool(3, 2, "default", finished.add, grace=0.05)
+    pool = EventLoopPool(3, 2, "default", finished.add)
     yield pool
     for event in list(tasks.events.values()):
         event.set()
@@ -100,6 +100,7 @@ def test_a_timeout_of_the_jobs_own_is_an_error_like_any_other(pool, finished):
 
 
 def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog):
+    pool._grace = 0.05
     claimed = claimed_of("astubborn", "s")
     submit(pool, [claimed])
     wait_until(lambda: finished._items)
