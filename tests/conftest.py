@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,27 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let several runs share the tests: each of ``1/3``, ``2/3`` and ``3/3`` has those that the others do not have."""
+    parser.addoption("--share", default="1/1", help="which of how many parts of the tests to run: 2/3")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL leave out what has nothing to do with the database or brings its own: it runs beside SQLite."""
-    if ON_POSTGRES:
-        left_out = [item for item in items if _needs_no_database(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what others run.
+
+    On PostgreSQL that is what has nothing to do with the database or brings its own: it runs beside SQLite.
+    """
+    number, count = map(int, config.getoption("--share").split("/"))
+    left_out = [
+        item for item in items if _share_of(item, count) != number or (ON_POSTGRES and _needs_no_database(item))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _share_of(item: pytest.Item, count: int) -> int:
+    """Return the part that has ``item``, whatever other tests there are on this Python."""
+    return zlib.crc32(item.nodeid.encode()) % count + 1
 
 
 def _needs_no_database(item: pytest.Item) -> bool:
