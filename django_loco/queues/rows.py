@@ -194,6 +194,12 @@ def stored_value(name: str, value: Any) -> Any:
     return value if write is None or value is None else write(value)
 
 
+def value_of(name: str, stored: Any) -> Any:
+    """Return the value of the field ``name`` of which ``stored`` is the stored form."""
+    read = FIELDS[name].read
+    return stored if read is None or stored is None else read(stored)
+
+
 def row_of(job: Job) -> Row:
     """Return ``job`` as a row."""
     row = list(_values_of(job))

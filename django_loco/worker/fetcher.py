@@ -282,7 +282,7 @@ class Fetcher:
         return max(0, self._max_jobs - self.counts.total() - len(self._held))
 
     def _claimed_job(self, job: Job, asked_at: float) -> ClaimedJob:
-        claimed = ClaimedJob(job, self.stopping, self._queue.checkpoint)
+        claimed = ClaimedJob(job, self.stopping, self._queue.update)
         claimed.valid_until = asked_at + self._wanted.lease
         return claimed
 
