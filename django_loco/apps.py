@@ -1,4 +1,4 @@
-"""The app: connects what has to be connected. It starts no thread; see ``runtime`` for what does, and when."""
+"""The Django app: registers checks and connects signals. It starts no thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.core import checks
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
-from .assembly import embedded as beside
-from .assembly import plain_server as serving
+from .assembly import plain_server
+from .assembly.embedded import build_runtime
 from .checks import (
     check_commands,
     check_components,
@@ -24,9 +24,9 @@ from .checks import (
     check_waiting_jobs,
 )
 from .core import test_environment
-from .process import embedded as hosted
-from .queues.database.sqlite import dialect as sqlite
-from .scheduler.sources import validation as rules
+from .process.embedded import set_runtime_factory
+from .queues.database.sqlite.dialect import tune
+from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
 from .tasks.setting import require_backends
 
@@ -46,11 +46,11 @@ class LocoConfig(AppConfig):
         require_backends()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
-        hosted.furnish_by(beside.furnish)
+        set_runtime_factory(build_runtime)
         schedule: Any = self.get_model("Schedule")
-        schedule.rules = [rules.keep]
-        connection_created.connect(sqlite.tune, dispatch_uid="django_loco.sqlite.tune")
-        serving.watch()
+        schedule.rules = [row_validation.validate_row]
+        connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
+        plain_server.watch()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
         for check in (

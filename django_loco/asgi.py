@@ -22,7 +22,7 @@ from django.core.management.base import CommandError
 
 from .core.threads import DaemonThread
 from .log.safe import get_logger
-from .process.embedded import Host, Hosted, claim, furnish, is_claimed
+from .process.embedded import EmbeddedRuntime, HostServer, claim, is_claimed, make_runtime
 
 __all__ = ["lifespan"]
 
@@ -50,7 +50,7 @@ class Lifespan:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._hosted: Hosted | None = None
+        self._runtime: EmbeddedRuntime | None = None
         self._has_lived = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -72,16 +72,16 @@ class Lifespan:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        if self._hosted:
-            await _ended(self._hosted)
+        if self._runtime:
+            await _ended(self._runtime)
         await send({"type": "lifespan.shutdown.complete"})
 
     def _begin(self) -> None:
         if is_claimed():
             return
-        self._hosted = furnish(Host())
+        self._runtime = make_runtime(HostServer())
         claim()
-        self._hosted.start()
+        self._runtime.start()
 
     def _tell_that_it_is_not_asked(self) -> None:
         self._has_lived = True
@@ -93,13 +93,13 @@ class Lifespan:
             )
 
 
-async def _ended(hosted: Hosted) -> None:
+async def _ended(runtime: EmbeddedRuntime) -> None:
     """Wait for the end in a thread of our own: one of the loop's executor would count as left behind."""
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:
         try:
-            hosted.end()
+            runtime.end()
         finally:
             loop.call_soon_threadsafe(has_ended.set)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
 
 import django
 from django.conf import settings
@@ -17,21 +16,22 @@ from ..conf import loco_settings
 from ..core.compat import task_backends
 from ..log.labels import COLOURS
 from ..queues import queue_for
+from ..scheduler.api.upcoming import upcoming_in
 from ..scheduler.registry import default
 from ..worker import in_process
-from .parts import Choice, mode_of, queues_of, served
+from .parts import RunOptions, mode_of, queues_of, served
 
 Row = tuple[str, str]
 
 
-def rows(choice: Choice, url: str, remark: str = "") -> list[Row]:
+def rows(run_options: RunOptions, url: str, remark: str = "") -> list[Row]:
     """Return what to show: ``(name, what is to be said of it)`` each. ``remark`` goes with the URL."""
     found = [("web", f"{url}{remark}")] if url else []
-    found += [("worker", text) for text in _workers(choice)]
-    if choice.scheduler:
-        found.append(("scheduler", _schedules(choice.schedules)))
-    if choice.components:
-        found.append(("also", ", ".join(choice.components)))
+    found += [("worker", text) for text in _workers(run_options)]
+    if run_options.scheduler:
+        found.append(("scheduler", _schedules(run_options.schedules)))
+    if run_options.components:
+        found.append(("also", ", ".join(run_options.components)))
     if remark and not url:
         found.append(("reload", remark))
     return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
@@ -50,28 +50,28 @@ def _name(name: str, *, colour: bool) -> str:
     return make_style(**COLOURS[name])(padded) if colour and name in COLOURS else padded
 
 
-def _workers(choice: Choice) -> Iterator[str]:
+def _workers(run_options: RunOptions) -> Iterator[str]:
     aliases = in_process.loco_aliases()
-    running = set(served(choice))
+    running = set(served(run_options))
     for alias in aliases:
-        if choice.server or alias in running:
+        if run_options.server or alias in running:
             name = f"{alias}: " if len(aliases) > 1 else ""
-            yield name + (_worker(alias, choice) if alias in running else _elsewhere(alias))
+            yield name + (_worker(alias, run_options) if alias in running else _elsewhere(alias))
 
 
-def _worker(alias: str, choice: Choice) -> str:
+def _worker(alias: str, run_options: RunOptions) -> str:
     threads, coroutines = loco_settings().NUM_WORKERS, loco_settings().ASYNC_WORKERS
-    chosen = choice if alias in choice.backends else Choice()
-    if chosen.concurrency is not None:
-        threads = coroutines = chosen.concurrency
-    queues = queues_of(alias, chosen) or sorted(task_backends[alias].queues)
+    own = run_options if alias in run_options.backends else RunOptions()
+    if own.concurrency is not None:
+        threads = coroutines = own.concurrency
+    queues = queues_of(alias, own) or sorted(task_backends[alias].queues)
     return "; ".join(
         [
             f"{mode_of(alias)}, {_place(alias)}",
             f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
-            *([f"{chosen.processes} processes of these"] if chosen.processes > 1 else []),
-            *_limits(chosen),
+            *([f"{own.processes} processes of these"] if own.processes > 1 else []),
+            *_limits(own),
         ]
     )
 
@@ -80,15 +80,15 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _limits(choice: Choice) -> Iterator[str]:
-    if choice.tags is not None:
-        yield f"only jobs tagged {' or '.join(choice.tags)}" if choice.tags else "only jobs without tags"
-    if choice.drain:
+def _limits(run_options: RunOptions) -> Iterator[str]:
+    if run_options.tags is not None:
+        yield f"only jobs tagged {' or '.join(run_options.tags)}" if run_options.tags else "only jobs without tags"
+    if run_options.drain:
         yield "ends when no job is left"
-    if choice.max_jobs is not None:
-        yield f"ends after {_count(choice.max_jobs, 'job')}"
-    if choice.max_memory is not None:
-        yield f"ends above {choice.max_memory} MB"
+    if run_options.max_jobs is not None:
+        yield f"ends after {_count(run_options.max_jobs, 'job')}"
+    if run_options.max_memory is not None:
+        yield f"ends above {run_options.max_memory} MB"
 
 
 def _elsewhere(alias: str) -> str:
@@ -108,7 +108,7 @@ def _place(alias: str) -> str:
 
 def _schedules(tags: Collection[str]) -> str:
     # Those of the code: a start must not wait for a database that is away.
-    found: list[Any] = default.upcoming(tags=tags)
+    found = upcoming_in(default, tags=tags)
     broken = len(default.problems())
     text = _count(len(found), "schedule") if found else "no schedules in the code"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:

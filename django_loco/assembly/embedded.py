@@ -17,48 +17,48 @@ from ..exceptions import LocoConfigurationError
 from ..log.console import set_up_console, wants_colour
 from ..log.safe import get_logger
 from ..log.streams import nonblocking
-from ..process.embedded import FLAGS, STARTED, Host, Hosted
+from ..process.embedded import FLAGS, STARTED, EmbeddedRuntime, HostServer
 from ..shutdown import TAIL, Shutdown
 from ..worker import in_process
 from . import banner
-from .options import beside_choice
-from .parts import Choice, parts_of
+from .options import embedded_options
+from .parts import RunOptions, parts_of
 from .supervisor import Supervisor
 
 logger = get_logger("django_loco.servers")
 
 
-def furnish(
-    host: Host, *, url: str = "", remark: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)
-) -> Hosted:
+def build_runtime(
+    host: HostServer, *, url: str = "", remark: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)
+) -> EmbeddedRuntime:
     """Return what is to run in this process beside its server, as ``LOCO_START`` has it.
 
     ``url`` and ``remark`` are to be shown, if ``shows``; ``grace`` names the server's setting, and its value in
     seconds, by which it kills the process. Raises ``CommandError`` for what is set wrongly.
     """
     try:
-        choice = chosen(os.environ.get(FLAGS, ""))
+        run_options = parse_flags(os.environ.get(FLAGS, ""))
         loco = loco_settings()
-        set_up_console(choice.component, form=loco.LOG_FORMAT)
+        set_up_console(run_options.component, form=loco.LOG_FORMAT)
         timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
-        supervisor = Supervisor(parts_of(choice))
+        supervisor = Supervisor(parts_of(run_options))
     except LocoConfigurationError as error:
         raise CommandError(str(error)) from error
-    return Hosted(
+    return EmbeddedRuntime(
         host,
         supervisor,
         Shutdown(timeout),
-        announce=lambda: _show(choice, url, remark) if shows else None,
+        announce=lambda: _show(run_options, url, remark) if shows else None,
         running=lambda: supervisor.components,
         finish=lambda: in_process.stop(time.monotonic()),
     )
 
 
-def chosen(flags: str) -> Choice:
+def parse_flags(flags: str) -> RunOptions:
     """Return what ``flags`` of ``loco_start`` choose. Raises ``CommandError`` that names the variable."""
     command: Any = load_command_class("django_loco", "loco_start")
     try:
-        return beside_choice(vars(command.create_parser("", FLAGS).parse_args(shlex.split(flags))))
+        return embedded_options(vars(command.create_parser("", FLAGS).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:
         raise CommandError(f"{FLAGS}={flags!r}: {error}") from error
 
@@ -81,10 +81,10 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
     return timeout
 
 
-def _show(choice: Choice, url: str, remark: str) -> None:
+def _show(run_options: RunOptions, url: str, remark: str) -> None:
     """Say what runs: as the banner if ``loco_start`` has started the server, else in a line of the log."""
     try:
-        _write(banner.rows(choice, url, remark))
+        _write(banner.rows(run_options, url, remark))
     except Exception:  # a site is not kept from serving by what cannot be shown of it
         logger.exception("What runs cannot be shown")
 

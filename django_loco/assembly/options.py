@@ -10,11 +10,11 @@ from django.core.management.base import CommandError
 from django.core.management.commands.runserver import naiveip_re
 
 from ..conf import did_you_mean
-from ..process.children.identity import Place
+from ..process.children.identity import ProcessIdentity
 from ..worker.in_process import loco_aliases
 from ..worker.maintenance.memory_limit import resident
 from . import project_components as components
-from .parts import Choice, known_queues, mode_of, other_queues, reachable, words
+from .parts import RunOptions, known_queues, mode_of, other_queues, reachable, words
 
 Options = Mapping[str, Any]
 
@@ -30,11 +30,11 @@ _OF_SERVER = {
 }
 
 
-def start_choice(options: Options) -> tuple[Choice, str | None]:
+def start_options(options: Options) -> tuple[RunOptions, str | None]:
     """Return what ``loco_start`` is to run, and at which ``addr:port``. Raises ``CommandError``."""
     worker, address = _worker_and_address(options)
     tags = None if worker in (None, EVERY_JOB) else words("--worker", worker)
-    choice = Choice(
+    run_options = RunOptions(
         server=not options["no_server"],
         worker=worker is not None or options["all"] or options["server_and_worker"],
         scheduler=options["scheduler"] or options["all"],
@@ -42,18 +42,18 @@ def start_choice(options: Options) -> tuple[Choice, str | None]:
         backends=tuple(loco_aliases()),
         tags=tags,
     )
-    _refuse_nonsense(choice, options, address)
-    return choice, address
+    _refuse_nonsense(run_options, options, address)
+    return run_options, address
 
 
-def beside_choice(options: Options) -> Choice:
+def embedded_options(options: Options) -> RunOptions:
     """Return what is to run beside a server that is started by its own command. Raises ``CommandError``."""
     given = ["--http"] if options["http"] != "runserver" else []
     if given := [*given, *given_of_server(options, options["addrport"])]:
         raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
     if options["no_server"]:
         raise CommandError("--no-server is for loco_start; here the server runs already. Leave it out.")
-    return start_choice(options)[0]
+    return start_options(options)[0]
 
 
 def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
@@ -66,20 +66,20 @@ def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
     return worker, address
 
 
-def _refuse_nonsense(choice: Choice, options: Options, address: str | None) -> None:
-    if not choice.server:
+def _refuse_nonsense(run_options: RunOptions, options: Options, address: str | None) -> None:
+    if not run_options.server:
         _refuse_server_options(options, address)
-        if not (choice.worker or choice.scheduler or choice.components):
+        if not (run_options.worker or run_options.scheduler or run_options.components):
             raise CommandError("--no-server leaves nothing to run. Add --worker, --scheduler or --component.")
     elif options["health_port"]:
         raise CommandError(
             "--health-port is for processes without a server; where there is one, "
             'put path("", include("django_loco.urls.health")) into the site\'s URLs.'
         )
-    if choice.worker and not choice.backends:
+    if run_options.worker and not run_options.backends:
         reachable(())
-    if choice.tags is not None:
-        _refuse_tags_in_memory(choice)
+    if run_options.tags is not None:
+        _refuse_tags_in_memory(run_options)
 
 
 def _refuse_server_options(options: Options, address: str | None) -> None:
@@ -96,8 +96,8 @@ def given_of_server(options: Options, address: str | None) -> list[str]:
     return given if address is None else [address, *given]
 
 
-def _refuse_tags_in_memory(choice: Choice) -> None:
-    for alias in choice.backends:
+def _refuse_tags_in_memory(run_options: RunOptions) -> None:
+    for alias in run_options.backends:
         if mode_of(alias) == "BackgroundAsync":
             raise CommandError(
                 f"The jobs of TASKS[{alias!r}] run only in the process that enqueues them (WORKER_MODE is "
@@ -106,10 +106,10 @@ def _refuse_tags_in_memory(choice: Choice) -> None:
             )
 
 
-def worker_choice(options: Options, place: Place | None = None) -> Choice:
+def worker_options(options: Options, identity: ProcessIdentity | None = None) -> RunOptions:
     """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
-    if place and place.is_isolated:
-        return isolated_choice(place, options["backend"])
+    if identity and identity.is_isolated:
+        return isolated_options(identity, options["backend"])
     if options["drain"] and options["scheduler"]:
         raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
     queues = _queue_names("--queues", options["queues"])
@@ -120,10 +120,10 @@ def worker_choice(options: Options, place: Place | None = None) -> Choice:
     if excluded:
         queues = other_queues(backends, excluded)
     backends = known_queues(backends, queues)
-    return Choice(
+    return RunOptions(
         worker=True,
         # One is enough, and its successor has it again. The parent has none: it would need a connection for it.
-        scheduler=options["scheduler"] and (place is None or place.number == 1),
+        scheduler=options["scheduler"] and (identity is None or identity.number == 1),
         backends=backends,
         queues=queues,
         tags=words("--tags", options["tags"]),
@@ -132,7 +132,7 @@ def worker_choice(options: Options, place: Place | None = None) -> Choice:
         max_jobs=options["max_jobs"],
         max_memory=_more_than_at_start(options["max_memory"]),
         processes=options["processes"] or 1,
-        place=place,
+        identity=identity,
     )
 
 
@@ -143,10 +143,10 @@ def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def isolated_choice(place: Place, alias: str) -> Choice:
+def isolated_options(identity: ProcessIdentity, alias: str) -> RunOptions:
     """Return what an isolated worker of ``alias`` is to run."""
-    queues, tags = (None if names is None else tuple(names) for names in (place.queues, place.tags))
-    return Choice(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, place=place)
+    queues, tags = (None if names is None else tuple(names) for names in (identity.queues, identity.tags))
+    return RunOptions(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, identity=identity)
 
 
 def _more_than_at_start(megabytes: int | None) -> int | None:

@@ -16,12 +16,12 @@ from ..conf import did_you_mean, loco_settings, worker_mode
 from ..core.compat import task_backends
 from ..exceptions import LocoConfigurationError
 from ..log.bounded import get_bounded_logger
-from ..process.children.identity import Place
+from ..process.children.identity import ProcessIdentity
 from ..process.children.isolated import isolation
 from ..process.process import Process
 from ..process.server import Server
 from ..process.stack_dump import log_stacks
-from ..process.systemd import Notifier
+from ..process.systemd import SystemdNotifier
 from ..queues import Claim, queue_for
 from ..queues.database.migrated import is_unmigrated, migrate_command
 from ..scheduler import Scheduler
@@ -40,7 +40,7 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class RunOptions:
     """The parts of a process, and how its workers are set (``None``: as ``LOCO`` and ``TASKS`` have it)."""
 
     server: bool = False
@@ -67,7 +67,7 @@ class Choice:
     is_command: bool = False
     """Whether the process was started for a command of django-loco."""
 
-    place: Place | None = None
+    identity: ProcessIdentity | None = None
     """Which of several processes this is."""
 
     @property
@@ -78,7 +78,7 @@ class Choice:
     @property
     def is_isolated(self) -> bool:
         """Whether its worker runs suspects, and these alone."""
-        return self.place is not None and self.place.is_isolated
+        return self.identity is not None and self.identity.is_isolated
 
     @property
     def component(self) -> str:
@@ -93,72 +93,74 @@ def mode_of(alias: str) -> str:
     return worker_mode(alias, task_backends[alias].options)
 
 
-def served(choice: Choice) -> Iterator[str]:
+def served(run_options: RunOptions) -> Iterator[str]:
     """Yield the aliases for which the process has a worker.
 
     What runs in the process that enqueues it needs one in each process; then it is supervised like the others. An
     isolated worker is alone in its process.
     """
-    for alias in choice.backends if choice.is_isolated else in_process.loco_aliases():
+    for alias in run_options.backends if run_options.is_isolated else in_process.loco_aliases():
         mode = mode_of(alias)
-        if mode == "BackgroundAsync" or (choice.worker and alias in choice.backends and mode == "BackgroundQueue"):
+        if mode == "BackgroundAsync" or (
+            run_options.worker and alias in run_options.backends and mode == "BackgroundQueue"
+        ):
             yield alias
 
 
-def parts_of(choice: Choice, retire: Callable[[], None] = lambda: None) -> list[Part]:
+def parts_of(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[Part]:
     """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them.
 
     ``retire`` is called when the process takes up too much memory.
     """
-    parts = [Part("scheduler", partial(Scheduler, tags=choice.schedules))] if choice.scheduler else []
-    parts += components.parts(choice.components)
-    aliases = list(served(choice))
+    parts = [Part("scheduler", partial(Scheduler, tags=run_options.schedules))] if run_options.scheduler else []
+    parts += components.parts(run_options.components)
+    aliases = list(served(run_options))
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
-        may_end = alias in choice.backends and choice.may_end
-        parts.append(Part(name, partial(make_worker, alias, choice), may_end=may_end))
-    if choice.max_memory is not None:
-        parts.append(Part("memory limit", partial(MemoryLimit, choice.max_memory, retire)))
+        may_end = alias in run_options.backends and run_options.may_end
+        parts.append(Part(name, partial(make_worker, alias, run_options), may_end=may_end))
+    if run_options.max_memory is not None:
+        parts.append(Part("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
     return parts
 
 
-def make_worker(alias: str, choice: Choice) -> Component:
+def make_worker(alias: str, run_options: RunOptions) -> Component:
     """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
-    if choice.server:
+    if run_options.server:
         shorten_turns()
     try:
         if problem := missing_tables(alias):
             raise LocoConfigurationError(problem)
-        if alias not in choice.backends:  # it only runs what this process itself enqueues
+        if alias not in run_options.backends:  # it only runs what this process itself enqueues
             return in_process.worker_for(alias)
         return in_process.worker_for(
             alias,
-            queues=queues_of(alias, choice),
-            tags=choice.tags,
-            threads=choice.concurrency,
-            coroutines=choice.concurrency,
-            drain=choice.drain,
-            max_jobs=choice.max_jobs,
-            worker_id=choice.place.worker_id if choice.place else None,
-            dead=choice.place.dead if choice.place else (),
-            isolate=_isolate(alias, choice),
-            is_isolated=choice.is_isolated,
+            queues=queues_of(alias, run_options),
+            tags=run_options.tags,
+            threads=run_options.concurrency,
+            coroutines=run_options.concurrency,
+            drain=run_options.drain,
+            max_jobs=run_options.max_jobs,
+            worker_id=run_options.identity.worker_id if run_options.identity else None,
+            dead=run_options.identity.dead if run_options.identity else (),
+            isolate=_isolate(alias, run_options),
+            is_isolated=run_options.is_isolated,
         )
     finally:
         connections.close_all()
 
 
-def _isolate(alias: str, choice: Choice) -> Callable[[Claim], Isolated] | None:
+def _isolate(alias: str, run_options: RunOptions) -> Callable[[Claim], Isolated] | None:
     """Return what starts isolated workers; ``None``: this worker has none."""
-    if choice.is_isolated or not queue_for(alias).is_shared:
+    if run_options.is_isolated or not queue_for(alias).is_shared:
         return None
-    return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=choice.is_command)
+    return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=run_options.is_command)
 
 
-def queues_of(alias: str, choice: Choice) -> tuple[str, ...] | None:
+def queues_of(alias: str, run_options: RunOptions) -> tuple[str, ...] | None:
     """Return which queues of ``alias`` are chosen; ``None``: all."""
     known = task_backends[alias].queues
-    return choice.queues and tuple(name for name in choice.queues if not known or name in known)
+    return run_options.queues and tuple(name for name in run_options.queues if not known or name in known)
 
 
 def missing_tables(alias: str) -> str | None:
@@ -173,7 +175,12 @@ def missing_tables(alias: str) -> str | None:
 
 
 def process_of(
-    choice: Choice, server: Server, announce: Callable[[str], None], *, reloads: bool = False, is_last: bool = False
+    run_options: RunOptions,
+    server: Server,
+    announce: Callable[[str], None],
+    *,
+    reloads: bool = False,
+    is_last: bool = False,
 ) -> Process:
     """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown.
 
@@ -191,8 +198,8 @@ def process_of(
     def on_drained() -> None:
         shutdown.request(SPENT if any(worker.is_spent for worker in workers()) else "all jobs are done")
 
-    supervisor = Supervisor(parts_of(choice, retire), on_drained)
-    notifier = Notifier.of_process()
+    supervisor = Supervisor(parts_of(run_options, retire), on_drained)
+    systemd = SystemdNotifier.of_process()
     return Process(
         server,
         supervisor,
@@ -202,18 +209,18 @@ def process_of(
         # What waits in memory is kept for the next process.
         finish=lambda: in_process.stop(time.monotonic()),
         reloads=reloads,
-        others=_other_signals(choice, supervisor),
-        notifier=notifier,
-        pulse=choice.place.pulse if choice.place else notifier.watchdog / 3,
+        others=_other_signals(run_options, supervisor),
+        systemd=systemd,
+        sign_seconds=run_options.identity.sign_seconds if run_options.identity else systemd.watchdog / 3,
         is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
         is_last=is_last,
     )
 
 
-def _other_signals(choice: Choice, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
+def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
     """Return what further signals do. Where there is a server, Ctrl-Z in its terminal suspends it as it always did."""
     found: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
-    return found if choice.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
+    return found if run_options.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
 
 
 def _quiet(supervisor: Supervisor) -> None:

@@ -14,14 +14,14 @@ from django.db import OperationalError
 
 from .. import shutdown
 from ..assembly import banner
-from ..assembly.parts import Choice
+from ..assembly.parts import RunOptions
 from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..log.console import open_standard_streams, set_up_console, wants_colour
 from ..log.safe import get_logger
 from ..log.streams import nonblocking
-from ..process.autoreload import Parent, is_reloaded
+from ..process.autoreload import Reloader, is_reloaded
 from ..process.process import leave
 from .health import refuse_taken_port
 
@@ -78,11 +78,11 @@ class LocoCommand(BaseCommand):
         """Whether the process is there for this command alone."""
         return getattr(self, "_called_from_command_line", False)
 
-    def set_up(self, choice: Choice, options: Mapping[str, Any]) -> None:
+    def set_up(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
         """Label what is logged from here on."""
         if self.owns_process:
             self.stdout = OutputWrapper(nonblocking(sys.stdout))
-            set_up_console(choice.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
+            set_up_console(run_options.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
 
     def reloads(self, options: Mapping[str, Any]) -> bool:
         """Whether to begin anew when the code changes: with ``DEBUG``, as Django's ``runserver``."""
@@ -95,21 +95,21 @@ class LocoCommand(BaseCommand):
         health port that is taken: no change of the code mends that.
         """
         refuse_taken_port(options)
-        self.end(Parent(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
+        self.end(Reloader(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
 
-    def greeter(self, choice: Choice, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
+    def greeter(self, run_options: RunOptions, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
         """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
 
         def greet(url: str) -> None:
             # A project's wsgi.py calls django.setup(), which makes all handlers anew.
-            self.set_up(choice, options)
+            self.set_up(run_options, options)
             if is_reloaded():
                 logger.info("Running again%s", f" at {url}" if url else "")
             elif loco_settings().LOG_FORMAT == "json":
-                logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(choice, url, remark)))
+                logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(run_options, url, remark)))
             else:
                 colour = wants_colour(self.stdout, colour_wish(options))
-                self.stdout.write(banner.render(banner.rows(choice, url, remark), colour=colour))
+                self.stdout.write(banner.render(banner.rows(run_options, url, remark), colour=colour))
                 self.stdout.flush()
 
         return greet

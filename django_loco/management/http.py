@@ -11,7 +11,7 @@ from django.core.management.commands.runserver import naiveip_re
 from django.utils.module_loading import import_string
 
 from ..assembly.options import given_of_server
-from ..assembly.parts import Choice
+from ..assembly.parts import RunOptions
 from ..process.server import Server
 from ..servers.application import application
 from ..servers.port import listen
@@ -76,11 +76,11 @@ def _has_asgi(server_options: Sequence[str]) -> bool:
     return bool(re.search(r"(-k|--worker-class)[ =]?asgi\b", " ".join(server_options)))
 
 
-def flags_of(choice: Choice) -> list[str]:
-    """Return the flags by which each of several processes makes the same ``choice``."""
-    worker = "--worker" if choice.tags is None else f"--worker={','.join(choice.tags)}"
-    flags = [(choice.worker, worker), (choice.scheduler, "--scheduler")]
-    return [flag for is_set, flag in flags if is_set] + [f"--component={name}" for name in choice.components]
+def flags_of(run_options: RunOptions) -> list[str]:
+    """Return the flags by which each of several processes runs the same."""
+    worker = "--worker" if run_options.tags is None else f"--worker={','.join(run_options.tags)}"
+    flags = [(run_options.worker, worker), (run_options.scheduler, "--scheduler")]
+    return [flag for is_set, flag in flags if is_set] + [f"--component={name}" for name in run_options.components]
 
 
 def uvicorn_server(options: Options, check: Any) -> Server:

@@ -9,7 +9,7 @@ then the parent looks.
 
 How signals go
 --------------
-The parent passes on what it gets through the ``link`` between them. A child whose parent is gone ends: a site that
+The parent passes on what it gets through the ``channel`` between them. A child whose parent is gone ends: a site that
 nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a quarter of
 a second after Ctrl-C.)
 """
@@ -31,13 +31,13 @@ from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
 from .children.child import Child, start_in_terminal
 from .signals.escalation import Level
-from .signals.listener import Signals
+from .signals.listener import SignalListener
 from .stack_dump import log_stacks
 
 #: The exit code by which a child asks for the next one; Django's.
 RELOAD = 3
 #: Set for every child after one that served.
-AGAIN_VARIABLE = "DJANGO_LOCO_AGAIN"
+RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"
 #: What a shell adds to the number of the signal that killed a process, for an exit code.
 KILLED = 128
 
@@ -51,7 +51,7 @@ def is_child() -> bool:
 
 def is_reloaded() -> bool:
     """Whether the site has been served before, by an earlier child."""
-    return os.environ.get(AGAIN_VARIABLE) == "true"
+    return os.environ.get(RELOADED_VARIABLE) == "true"
 
 
 class FileWatch:
@@ -89,7 +89,7 @@ class FileWatch:
             logger.exception("Changed files are no longer noticed")
 
 
-class Parent:
+class Reloader:
     """Starts the site, and starts it anew whenever its code has changed.
 
     1. ``run`` starts a child and waits for its end.
@@ -115,7 +115,7 @@ class Parent:
     def run(self) -> int:
         """Return the exit code of the last child."""
         others = {number: partial(self._pass_on, number.name) for number in self._others}
-        with Signals(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
+        with SignalListener(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:
@@ -132,7 +132,7 @@ class Parent:
     def _run_child(self) -> tuple[int, bool]:
         """Return the exit code of a child (as a shell has it), and whether it could load its code."""
         variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-        variables |= {AGAIN_VARIABLE: "true"} if self._has_served else {}
+        variables |= {RELOADED_VARIABLE: "true"} if self._has_served else {}
         with self._lock:
             child = self._child = start_in_terminal(variables)
             if self._signals:

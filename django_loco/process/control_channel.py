@@ -1,8 +1,8 @@
-"""The link between a process and the one that started it, its parent.
+"""The channel between a process and the one that started it, its parent.
 
-The parent passes signals on by a byte through the link, and the child takes the higher one of two counts: its own
+The parent passes signals on by a byte through the channel, and the child takes the higher one of two counts: its own
 signals and its parent's. So Ctrl-C, which reaches all processes of a terminal, counts once, and ``kill`` of the parent
-alone reaches the child, too. The child tells how far it has come. A link that ends tells it that its parent is gone,
+alone reaches the child, too. The child tells how far it has come. A channel that ends tells it that its parent is gone,
 however that died.
 """
 
@@ -17,22 +17,22 @@ from contextlib import suppress
 from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
 
-#: Where a child finds the number of its end of the link.
-LINK_VARIABLE = "DJANGO_LOCO_LINK"
+#: Where a child finds the number of its end of the channel.
+CHANNEL_VARIABLE = "DJANGO_LOCO_LINK"
 #: What a child says: its code is loaded, it serves, and, if its parent wants to know, that it makes progress.
 LOADED, READY, ALIVE = b"+", b"!", b"."
 
 
-class Link:
-    """A child's end of the link."""
+class ControlChannel:
+    """A child's end of the channel."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = closed_in_copies(end)
 
     @classmethod
-    def of_parent(cls) -> Link | None:
-        """Return this child's link, if its parent made one; what the child starts in turn does not inherit it."""
-        number = os.environ.pop(LINK_VARIABLE, None)
+    def of_parent(cls) -> ControlChannel | None:
+        """Return this child's channel, if its parent made one; what the child starts in turn does not inherit it."""
+        number = os.environ.pop(CHANNEL_VARIABLE, None)
         if number is None:
             return None
         end = socket.socket(fileno=int(number))
@@ -51,7 +51,7 @@ class Link:
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         """Tell the parent that the code could be loaded; from then on call back, in a thread."""
         self.say(LOADED)
-        DaemonThread(target=self._run, args=(on_signal, on_loss), name="loco-link").start()
+        DaemonThread(target=self._run, args=(on_signal, on_loss), name="loco-channel").start()
 
     def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         while number := self._receive():
@@ -65,7 +65,7 @@ class Link:
             return b""
 
 
-def pass_on(link: socket.socket, name: str) -> None:
-    """Tell the child at the other end of ``link`` of a signal."""
+def pass_on(channel: socket.socket, name: str) -> None:
+    """Tell the child at the other end of ``channel`` of a signal."""
     with suppress(OSError):  # it has just ended, or has not listened for long
-        link.send(bytes([signal.Signals[name]]), socket.MSG_DONTWAIT)
+        channel.send(bytes([signal.Signals[name]]), socket.MSG_DONTWAIT)

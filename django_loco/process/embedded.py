@@ -27,7 +27,7 @@ from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
 from .exit import at_interpreters_end, end_within
 from .signals.escalation import EmbeddedEscalation, Level, obey
-from .signals.relay import Relay
+from .signals.relay import SignalRelay
 
 #: Seconds between two looks at whether the server ends its process by itself.
 LOOK_EVERY = 0.25
@@ -45,7 +45,7 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Host:
+class HostServer:
     """What there is to know of the server."""
 
     is_ending: Callable[[], bool] = lambda: False
@@ -70,7 +70,7 @@ class Host:
     """Whether nothing comes after it in the process, so that this may be killed when it does not end in time."""
 
 
-class HostServer(Component):
+class HostServerComponent(Component):
     """The server as a shutdown sees it."""
 
     name = "server"
@@ -111,7 +111,7 @@ class HostServer(Component):
         return {"alive": self.is_alive, "running": int(self._told and self.is_alive)}
 
 
-class Hosted:
+class EmbeddedRuntime:
     """Components beside the server of this process, and their end.
 
     1. ``start``, in the main thread when the server has its handlers for signals, starts the components and a thread
@@ -122,7 +122,7 @@ class Hosted:
 
     def __init__(
         self,
-        host: Host,
+        host: HostServer,
         components: Component,
         shutdown: Shutdown,
         *,
@@ -133,13 +133,13 @@ class Hosted:
         """``components`` starts and stops them all; ``announce`` is called when they run; the rest is for the end."""
         self._host, self._components, self._shutdown = host, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
-        self._server = HostServer(self._stop_server, self._cut_server)
-        self._relay = Relay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
+        self._server = HostServerComponent(self._stop_server, self._cut_server)
+        self._relay = SignalRelay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
         self._escalation = EmbeddedEscalation()
         self._code = CLEAN
         self._has_ended = False
         self._pid = os.getpid()
-        self._thread = DaemonThread(target=self._run, name="loco-hosted")
+        self._thread = DaemonThread(target=self._run, name="loco-embedded")
 
     @property
     def was_asked(self) -> bool:
@@ -207,21 +207,21 @@ class Hosted:
             self._relay.hand_on(self._host.cut_signal)
 
 
-Furnish = Callable[..., Hosted]
-_furnish: Furnish | None = None
+RuntimeFactory = Callable[..., EmbeddedRuntime]
+_runtime_factory: RuntimeFactory | None = None
 
 
-def furnish_by(function: Furnish) -> None:
+def set_runtime_factory(function: RuntimeFactory) -> None:
     """Have ``function`` make what runs beside a server. The app hands it in: servers know nothing of what can run."""
-    global _furnish
-    _furnish = function
+    global _runtime_factory
+    _runtime_factory = function
 
 
-def furnish(host: Host, **options: Any) -> Hosted:
+def make_runtime(host: HostServer, **options: Any) -> EmbeddedRuntime:
     """Return what is to run in this process beside its server, not started. Raises ``CommandError``."""
-    if _furnish is None:
+    if _runtime_factory is None:
         raise CommandError('"django_loco" is not in INSTALLED_APPS. Add it there.')
-    return _furnish(host, **options)
+    return _runtime_factory(host, **options)
 
 
 _owner: int | None = None

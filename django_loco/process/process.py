@@ -16,13 +16,13 @@ from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
 from .autoreload import RELOAD, FileWatch
-from .control_channel import ALIVE, Link
+from .control_channel import ALIVE, ControlChannel
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .server import Server
 from .signals.escalation import Level, obey
-from .signals.listener import ENDING, Signals
-from .systemd import Notifier
+from .signals.listener import ENDING, SignalListener
+from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
 CHANGED = "the code has changed"
@@ -53,42 +53,44 @@ class Process:
         finish: Callable[[], None] | None = None,
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
-        notifier: Notifier = Notifier(),  # noqa: B008 - one that tells nobody
-        pulse: float = 0.0,
+        systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - one that tells nobody
+        sign_seconds: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
         is_last: bool = False,
     ) -> None:
         """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
 
-        ``others`` are further signals, and what each of them does. Every ``pulse`` seconds, unless that is 0, who
-        started this process is told that it makes progress, if ``is_well`` says so. ``is_last``: nothing comes after
-        this in the process, so that it may be killed when it does not end in time.
+        ``others`` maps further signals to what each of them does. Every ``sign_seconds`` seconds (0: never) the parent
+        or systemd is told that the process makes progress, if ``is_well()``. ``is_last``: nothing follows in this
+        process, so it may be killed if it does not end in time.
         """
         self._server, self._components, self._shutdown = server, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
         self._file_watch = FileWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
         self._others = others
-        self._notifier = notifier
+        self._systemd = systemd
         self._is_last = is_last
-        self._watchdog = Watchdog(pulse, is_well, self._give_sign)
+        self._watchdog = Watchdog(sign_seconds, is_well, self._give_sign)
         self._error: BaseException | None = None
-        self._link = Link.of_parent()
+        self._channel = ControlChannel.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
 
     def run(self) -> int:
         """Run to the end and return the exit code. Raises what made the server fail."""
         claim()
-        with Signals(self._on_signal, self._others, is_last=self._is_last):
-            if self._link:
-                self._link.listen(self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone"))
+        with SignalListener(self._on_signal, self._others, is_last=self._is_last):
+            if self._channel:
+                self._channel.listen(
+                    self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone")
+                )
             self._watchdog.start()
             self._server.start()
             if self._file_watch:
                 self._file_watch.start(self._server.thread)
             self._shutdown.requested.wait()
             self._enforce_deadline()
-            self._notifier.stopping()
+            self._systemd.stopping()
             code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
             self._watchdog.end()
         if self._error:
@@ -108,14 +110,14 @@ class Process:
         except Exception:  # a site is not kept from serving by what cannot be shown of it
             logger.exception("What runs at %s cannot be shown", url)
         self._components.start()
-        if self._link:
-            self._link.ready()
-        self._notifier.ready()
+        if self._channel:
+            self._channel.ready()
+        self._systemd.ready()
 
     def _give_sign(self) -> None:
-        self._notifier.alive()
-        if self._link and not self._file_watch:  # the parent of a site that reloads does not listen
-            self._link.say(ALIVE)
+        self._systemd.alive()
+        if self._channel and not self._file_watch:  # the parent of a site that reloads does not listen
+            self._channel.say(ALIVE)
 
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():

@@ -12,7 +12,7 @@ from contextlib import suppress
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
-class Notifier:
+class SystemdNotifier:
     """Tells systemd how far this process has come. Where no systemd wants to know, it does nothing."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
@@ -21,7 +21,7 @@ class Notifier:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     @classmethod
-    def of_process(cls, environment: MutableMapping[str, str] = os.environ) -> Notifier:
+    def of_process(cls, environment: MutableMapping[str, str] = os.environ) -> SystemdNotifier:
         """Return this process's; what it starts in turn does not inherit it."""
         address, microseconds, pid = (environment.pop(name, "") for name in VARIABLES)
         is_meant = microseconds.isdecimal() and pid in ("", str(os.getpid()))

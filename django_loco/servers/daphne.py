@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .request_counter import Application, InFlight
+from .request_counter import Application, RequestCounter
 
 #: Seconds that the last bytes of the last answer have to get out.
 FLUSH = 0.1
@@ -16,7 +16,7 @@ FLUSH = 0.1
 class GracefulDaphne:
     """Mixed into Daphne's ``Server``: counts requests, says when it has its port, and closes that before it ends."""
 
-    in_flight: InFlight
+    requests: RequestCounter
     opened: Callable[[Any], None]
     """Called with the server once it has its port."""
     bound: Callable[[int], None]
@@ -25,7 +25,7 @@ class GracefulDaphne:
     def __init__(self, application: Application, **options: Any) -> None:
         # It runs in a thread, where Python allows no handlers for signals.
         options["signal_handlers"] = False
-        super().__init__(self.in_flight.counted(application), **options)  # type: ignore[call-arg]
+        super().__init__(self.requests.counted(application), **options)  # type: ignore[call-arg]
         self.ports: list[Any] = []
 
     def listen_success(self, port: Any) -> None:
@@ -46,5 +46,5 @@ class GracefulDaphne:
         reactor = self.ports[0].reactor
         for port in self.ports:
             reactor.callFromThread(port.stopListening)
-        self.in_flight.wait()
+        self.requests.wait()
         reactor.callFromThread(reactor.callLater, FLUSH, reactor.stop)

@@ -9,7 +9,7 @@ from typing import Any
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class InFlight:
+class RequestCounter:
     """How many requests there are, for threads that wait until there is none."""
 
     def __init__(self) -> None:

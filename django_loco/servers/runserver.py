@@ -20,7 +20,7 @@ from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
 from ..process.server import Server
 from .daphne import GracefulDaphne
-from .request_counter import InFlight
+from .request_counter import RequestCounter
 
 #: What a ``runserver`` says that the banner says better.
 _NOISE = re.compile(
@@ -46,7 +46,7 @@ class CountedHandler:
     def parse_request(self) -> bool:
         """Read the headers; the first line has just been read."""
         self._counted = True
-        self.server.in_flight.change(1)
+        self.server.requests.change(1)
         return super().parse_request()  # type: ignore[misc,no-any-return]
 
     def handle_one_request(self) -> None:
@@ -56,14 +56,14 @@ class CountedHandler:
         finally:
             if self._counted:
                 self._counted = False
-                self.close_connection = self.close_connection or self.server.in_flight.closing
-                self.server.in_flight.change(-1)
+                self.close_connection = self.close_connection or self.server.requests.closing
+                self.server.requests.change(-1)
 
 
 class GracefulServer:
     """Mixed into the server's class: counts requests, and closes the port as soon as it is told to stop."""
 
-    in_flight: InFlight
+    requests: RequestCounter
     socket: socket
     opened: Callable[[Any], None]
     """Called with the server once it has its port."""
@@ -94,11 +94,11 @@ class DevServer(Server):
         """``runserver`` has been through its ``handle``, so that it knows its address; ``options`` are its own."""
         super().__init__()
         self._runserver, self._options = runserver, options
-        self._in_flight = InFlight()
+        self._requests = RequestCounter()
         self._socket_server: Any = None
         self._stopping = threading.Event()
         own = {
-            "in_flight": self._in_flight,
+            "requests": self._requests,
             "opened": staticmethod(self._on_open),
             "bound": staticmethod(self._on_bind),
         }
@@ -115,7 +115,7 @@ class DevServer(Server):
 
     def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end by themselves)
         """Close the port. Requests in flight go on; each connection is closed after its answer."""
-        self._in_flight.closing = True
+        self._requests.closing = True
         self._stopping.set()
         if self._socket_server:
             # It waits until the loop has ended, which without threads is when the present request is answered.
@@ -127,11 +127,11 @@ class DevServer(Server):
             return True
         until = None if timeout is None else time.monotonic() + timeout
         self.thread.join(timeout)
-        return not self.is_alive and self._in_flight.wait(None if until is None else max(0.0, until - time.monotonic()))
+        return not self.is_alive and self._requests.wait(None if until is None else max(0.0, until - time.monotonic()))
 
     def health(self) -> dict[str, Any]:
         """Return ``alive`` and the number of requests that are ``running``."""
-        return {"alive": self.is_alive, "running": self._in_flight.count}
+        return {"alive": self.is_alive, "running": self._requests.count}
 
     def _on_open(self, socket_server: Any) -> None:
         self._socket_server = socket_server

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from ..process.server import Server
 from .application import application
 from .port import listen
-from .request_counter import InFlight
+from .request_counter import RequestCounter
 
 
 class UvicornServer(Server):
@@ -23,14 +23,14 @@ class UvicornServer(Server):
         """``check`` looks whether the project is sound, and raises if not."""
         super().__init__()
         self._host, self._port, self._check = host, port, check
-        self._in_flight = InFlight()
+        self._requests = RequestCounter()
         self._uvicorn: _Uvicorn | None = None
         self._is_stopping = False
 
     def serve(self) -> None:
         """Check the project, load the application, open the port, serve. Raises ``CommandError``."""
         self._check()
-        counted = self._in_flight.counted(application("asgi"))
+        counted = self._requests.counted(application("asgi"))
         with listen(self._host, self._port) as listener:
             config = uvicorn.Config(counted, log_config=None)
             host, port = listener.getsockname()[:2]
@@ -56,7 +56,7 @@ class UvicornServer(Server):
 
     def health(self) -> dict[str, Any]:
         """Return ``alive`` and the number of requests that are ``running``."""
-        return {"alive": self.is_alive, "running": self._in_flight.count}
+        return {"alive": self.is_alive, "running": self._requests.count}
 
 
 class _Uvicorn(uvicorn.Server):

@@ -48,6 +48,6 @@ def test_strings_name_nothing_above():
 
 
 def test_one_that_does_is_found():
-    source = 'MAKE = "django_loco.assembly.embedded.furnish"\nlogger = getLogger("django_loco.worker")\n'
+    source = 'MAKE = "django_loco.assembly.embedded.build_runtime"\nlogger = getLogger("django_loco.worker")\n'
     assert upwards("servers", source, layers()) == ["assembly.embedded"]
     assert upwards("apps", source, layers()) == []

@@ -10,7 +10,7 @@ from concurrent.futures import thread as executor
 from contextlib import suppress
 from pathlib import Path
 
-#: Processes of Python's own, which end with the one that started them.
+#: Parent of Python's own, which end with the one that started them.
 _PYTHONS_OWN = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 _TASKS = Path("/proc/self/task")
 

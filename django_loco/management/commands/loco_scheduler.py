@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ... import scheduler
-from ...assembly.parts import Choice, process_of
+from ...assembly.parts import RunOptions, process_of
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
 from ...process.server import NoServer
@@ -55,17 +55,17 @@ class Command(LocoCommand):
         elif options["check"]:
             self.look_through()
         else:
-            self.run_on(Choice(scheduler=True, schedules=tuple(options["tag"])), options)
+            self.run_on(RunOptions(scheduler=True, schedules=tuple(options["tag"])), options)
 
-    def run_on(self, choice: Choice, options: Mapping[str, Any]) -> None:
-        self.set_up(choice, options)
+    def run_on(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
+        self.set_up(run_options, options)
         reloads = self.reloads(options)
         if reloads and not is_child():
             self.be_parent(options)
             return
         with health_served(options):
-            greet = self.greeter(choice, options, RELOADS if reloads else "")
-            code = process_of(choice, NoServer(), greet, reloads=reloads, is_last=self.owns_process).run()
+            greet = self.greeter(run_options, options, RELOADS if reloads else "")
+            code = process_of(run_options, NoServer(), greet, reloads=reloads, is_last=self.owns_process).run()
         self.end(code)
 
     def show(self, lines: Iterable[str]) -> None:

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from ...assembly.options import EVERY_JOB, start_choice
-from ...assembly.parts import Choice, process_of
+from ...assembly.options import EVERY_JOB, start_options
+from ...assembly.parts import RunOptions, process_of
 from ...conf import loco_settings
 from ...log.console import wants_colour
 from ...process.autoreload import is_child
@@ -73,24 +73,24 @@ class Command(LocoCommand):
         return {"tags": set()}
 
     def handle(self, *args: Any, **options: Any) -> None:
-        choice, options["addrport"] = start_choice(options)
-        choice = replace(choice, is_command=self.owns_process)
+        run_options, options["addrport"] = start_options(options)
+        run_options = replace(run_options, is_command=self.owns_process)
         refuse_nonsense(options, self.server_options)
-        self.set_up(choice, options)
-        if choice.server and options["http"] == "runserver":
-            self.host_runserver(choice, options)
-        elif choice.server and options["http"] == "gunicorn":
-            self.become_gunicorn(choice, options)
+        self.set_up(run_options, options)
+        if run_options.server and options["http"] == "runserver":
+            self.host_runserver(run_options, options)
+        elif run_options.server and options["http"] == "gunicorn":
+            self.become_gunicorn(run_options, options)
         else:
             options["use_reloader"] = options["use_reloader"] and settings.DEBUG
             check = partial(self.check_all, options)
-            self.host(choice, uvicorn_server(options, check) if choice.server else NoServer(check), options)
+            self.host(run_options, uvicorn_server(options, check) if run_options.server else NoServer(check), options)
 
     def check_all(self, options: dict[str, Any]) -> None:
         if not options["skip_checks"]:
             self.check()
 
-    def become_gunicorn(self, choice: Choice, options: dict[str, Any]) -> None:
+    def become_gunicorn(self, run_options: RunOptions, options: dict[str, Any]) -> None:
         if not self.owns_process:
             raise CommandError("--http gunicorn takes the place of the process; start it from a command line.")
         self.check_all(options)
@@ -98,29 +98,33 @@ class Command(LocoCommand):
         connections.close_all()
         become(
             arguments,
-            flags_of(choice),
+            flags_of(run_options),
             shutdown_timeout=loco_settings().SHUTDOWN_TIMEOUT,
             form=loco_settings().LOG_FORMAT,
             colour=wants_colour(self.stderr, colour_wish(options)),
         )
 
-    def host_runserver(self, choice: Choice, options: dict[str, Any]) -> None:
+    def host_runserver(self, run_options: RunOptions, options: dict[str, Any]) -> None:
         runserver = self.runserver
         runserver.stdout, runserver.stderr, runserver.style = without_noise(self.stdout), self.stderr, self.style
-        runserver.run = lambda **options: self.host(choice, DevServer(runserver, options), options)
+        runserver.run = lambda **options: self.host(run_options, DevServer(runserver, options), options)
         runserver.handle(**options)
 
-    def host(self, choice: Choice, server: Server, options: dict[str, Any]) -> None:
+    def host(self, run_options: RunOptions, server: Server, options: dict[str, Any]) -> None:
         reloads = options["use_reloader"]
         if reloads and not is_child():
-            self.be_parent(options, others=[] if choice.server else [SIGTSTP])
+            self.be_parent(options, others=[] if run_options.server else [SIGTSTP])
             return
         name = "development server" if options["http"] == "runserver" else options["http"]
         remark = f"   {name}" + (", reloads when code changes" if reloads else "")
-        if not choice.server:
+        if not run_options.server:
             remark = RELOADS if reloads else ""
         with health_served(options):
             code = process_of(
-                choice, server, self.greeter(choice, options, remark), reloads=reloads, is_last=self.owns_process
+                run_options,
+                server,
+                self.greeter(run_options, options, remark),
+                reloads=reloads,
+                is_last=self.owns_process,
             ).run()
         self.end(code)

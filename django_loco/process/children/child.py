@@ -16,9 +16,9 @@ from typing import Self
 from django.utils import autoreload
 
 from ...core.lifecycle.fork import closed_in_copies
-from ..control_channel import LINK_VARIABLE, LOADED, READY, pass_on
+from ..control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from ..systemd import VARIABLES
-from .identity import Place
+from .identity import ProcessIdentity
 
 #: Signals that wait until a child has handlers of its own: before that, a Ctrl-C would be but a KeyboardInterrupt amid
 #: its imports. What this process gets meanwhile, its other threads get.
@@ -30,10 +30,10 @@ HELD_BACK_IN_TERMINAL = (signal.SIGINT,)
 class Child:
     """One process, as its parent knows it."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], link: socket.socket, key: str = "") -> None:
-        """``key``: see ``Place``."""
+    def __init__(self, popen: subprocess.Popen[bytes], channel: socket.socket, key: str = "") -> None:
+        """``key``: see ``ProcessIdentity``."""
         self.key = key
-        self.link = closed_in_copies(link)  # while one is open, a child does not learn that its parent is gone
+        self.channel = closed_in_copies(channel)  # while one is open, a child does not learn that its parent is gone
         self.began = self.heard = time.monotonic()
         """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
         self.is_loaded = self.is_ready = self.is_silent = False
@@ -54,7 +54,7 @@ class Child:
     def hear(self) -> Self:
         """Take in what it has said; return the child."""
         try:
-            words = self.link.recv(256, socket.MSG_DONTWAIT)
+            words = self.channel.recv(256, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return self
         except OSError:
@@ -69,7 +69,7 @@ class Child:
 
     def tell(self, name: str) -> None:
         """Pass a signal on."""
-        pass_on(self.link, name)
+        pass_on(self.channel, name)
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""
@@ -82,7 +82,7 @@ class Child:
         code = self._popen.poll()
         if code is not None:
             self.hear()
-            self.link.close()
+            self.channel.close()
         return code
 
     def kill(self) -> None:
@@ -94,11 +94,11 @@ class Child:
     def ended(self, code: int) -> None:
         """Note that it has ended, of which our caller has learnt by ``waitpid``."""
         self._popen.returncode = code
-        self.link.close()
+        self.channel.close()
 
 
 def start(
-    place: Place,
+    identity: ProcessIdentity,
     command: Sequence[str] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
     without: Sequence[str] = (),
@@ -108,8 +108,8 @@ def start(
     ``environment`` goes into its environment beside what is in this process's, but for what is named in ``without``.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
-    variables = {**inherited, **environment, **place.variable}
-    return _start(command or autoreload.get_child_arguments(), variables, HELD_BACK, key=place.key)
+    variables = {**inherited, **environment, **identity.variable}
+    return _start(command or autoreload.get_child_arguments(), variables, HELD_BACK, key=identity.key)
 
 
 def start_in_terminal(environment: Mapping[str, str]) -> Child:
@@ -133,7 +133,7 @@ def _start(
             theirs.set_inheritable(has_terminal)
             popen = subprocess.Popen(  # noqa: S603 - a command of ours, no text from outside
                 command,
-                env={**environment, LINK_VARIABLE: str(theirs.fileno())},
+                env={**environment, CHANNEL_VARIABLE: str(theirs.fileno())},
                 stdin=None if has_terminal else subprocess.DEVNULL,
                 close_fds=not has_terminal,
                 pass_fds=() if has_terminal else [theirs.fileno()],

@@ -9,12 +9,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-#: Where a child finds its place.
-PLACE_VARIABLE = "DJANGO_LOCO_PLACE"
+#: Where a child finds its identity.
+IDENTITY_VARIABLE = "DJANGO_LOCO_PLACE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ProcessIdentity:
     """What a process needs to know of itself and of those before it."""
 
     number: int
@@ -42,25 +42,25 @@ class Place:
     python_path: str | None = None
     """Of an isolated worker: the ``PYTHONPATH`` that its jobs are to find; it was started with a longer one."""
 
-    pulse: float = 0.0
+    sign_seconds: float = 0.0
     """In how many seconds its parent wants a sign that it makes progress, again and again; 0: never."""
 
     @classmethod
-    def of_process(cls) -> Place | None:
+    def of_process(cls) -> ProcessIdentity | None:
         """Return this process's place; ``None`` if it has no parent that gave it one.
 
         A terminal that closes sends ``SIGHUP`` to the parent and to its children. What that means is for the parent to
         say, so it is ignored here from now on.
         """
-        text = os.environ.pop(PLACE_VARIABLE, None)
+        text = os.environ.pop(IDENTITY_VARIABLE, None)
         if text is None:
             return None
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # which ``child`` has held back
-        place = cls(**json.loads(text))
-        if place.is_isolated:
-            place.restore_python_path()
-        return place
+        identity = cls(**json.loads(text))
+        if identity.is_isolated:
+            identity.restore_python_path()
+        return identity
 
     def restore_python_path(self) -> None:
         """Set ``PYTHONPATH`` to ``python_path``."""
@@ -71,7 +71,7 @@ class Place:
     @property
     def variable(self) -> dict[str, str]:
         """What goes into the environment of the process."""
-        return {PLACE_VARIABLE: json.dumps(asdict(self))}
+        return {IDENTITY_VARIABLE: json.dumps(asdict(self))}
 
     @property
     def worker_id(self) -> str:

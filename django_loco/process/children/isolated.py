@@ -1,7 +1,7 @@
 """Isolated workers: processes that run one job at a time, because workers died with it.
 
-Each is a ``loco_worker`` with a ``Place`` that says so. It learns of signals, and of the end of the process that
-started it, through the ``link``; then it hands its job back, which is no death.
+Each is a ``loco_worker`` whose ``ProcessIdentity`` says so. It learns of signals, and of the end of the process that
+started it, through the ``ControlChannel``; then it hands its job back, which does not count as a death.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...core import test_environment
 from ...queues import Claim
 from ...shutdown import TAIL
 from .child import Child, start
-from .identity import Place
+from .identity import ProcessIdentity
 
 COMMAND = "loco_worker"
 
@@ -76,7 +76,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
     command = [*_command_line(is_command=is_command), COMMAND, f"--backend={alias}"]
 
     def begin(claim: Claim) -> IsolatedWorker:
-        place = Place(
+        identity = ProcessIdentity(
             number=0,
             key=secrets.token_hex(4),
             is_isolated=True,
@@ -86,7 +86,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
         )
         # It finds modules where this process does, and is not the child of a reloader, which this one may be.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        child = start(place, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
+        child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
         return IsolatedWorker(child, timeout + 2 * TAIL)
 
     return begin

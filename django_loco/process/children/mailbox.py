@@ -13,8 +13,8 @@ from typing import Self
 from ...core.wakeup import Wakeup
 
 
-class Inbox:
-    """Calls in the order in which they came in. Used as ``with Inbox() as inbox:``."""
+class Mailbox:
+    """Calls in the order in which they came in. Used as ``with Mailbox() as mailbox:``."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -31,12 +31,12 @@ class Inbox:
         self._calls.put(call)
         self._wakeup.wake()
 
-    def wait(self, timeout: float, links: Iterable[socket.socket]) -> None:
-        """Wait for calls, and make them; or until one of ``links`` can be read; ``timeout`` seconds at most."""
+    def wait(self, timeout: float, channels: Iterable[socket.socket]) -> None:
+        """Wait for calls, and make them; or until one of ``channels`` can be read; ``timeout`` seconds at most."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
-            for link in links:
-                selector.register(link, selectors.EVENT_READ)
+            for channel in channels:
+                selector.register(channel, selectors.EVENT_READ)
             selector.select(None if timeout == math.inf else timeout)
         self._wakeup.drain()
         with suppress(queue.Empty):

@@ -1,4 +1,4 @@
-"""One of the numbered places among several processes alike, and who takes it."""
+"""One of the numbered identities among several processes alike, and who takes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN
 from ..autoreload import RELOAD
 from .child import Child
-from .identity import Place
+from .identity import ProcessIdentity
 
 #: Seconds between two starts in one place while its processes die one after the other, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
@@ -27,7 +27,7 @@ END = "SIGTERM"
 logger = get_bounded_logger("django_loco.servers")
 
 
-class Seat:
+class Slot:
     """A place that is to be taken at all times.
 
     1. ``fill`` starts a process in it. When that has ended, ``bury`` says when there is to be another one.
@@ -38,13 +38,13 @@ class Seat:
     def __init__(
         self,
         number: int,
-        start: Callable[[Place], Child],
+        start: Callable[[ProcessIdentity], Child],
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
-        pulse: float = 0.0,
+        sign_seconds: float = 0.0,
     ) -> None:
-        """``jitter``: see ``Backoff``; ``pulse``: see ``Place``."""
+        """``jitter``: see ``Backoff``; ``sign_seconds``: see ``ProcessIdentity``."""
         self.number = number
         self.present: Child | None = None
         self.heir: Child | None = None
@@ -52,7 +52,7 @@ class Seat:
         self.fill_at = math.inf
         """When to start a process in it, by ``clock``."""
         self._dead: tuple[str, ...] = ()
-        self._pulse = pulse
+        self._sign_seconds = sign_seconds
         self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock, jitter=jitter)
         self._start, self._clock = start, clock
 
@@ -88,7 +88,7 @@ class Seat:
         return self.leaving
 
     def bury(self, child: Child, code: int) -> None:
-        """Take note of an end: log it if it was a bad one, and say when the seat is to be filled again."""
+        """Take note of an end: log it if it was a bad one, and say when the slot is to be filled again."""
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
@@ -107,9 +107,11 @@ class Seat:
 
     def _make(self, *, is_first: bool = False) -> Child | None:
         key = secrets.token_hex(4)
-        place = Place(number=self.number, key=key, dead=self._dead, is_first=is_first, pulse=self._pulse)
+        identity = ProcessIdentity(
+            number=self.number, key=key, dead=self._dead, is_first=is_first, sign_seconds=self._sign_seconds
+        )
         try:
-            return self._start(place)
+            return self._start(identity)
         except (OSError, RuntimeError) as error:  # no room for one more; or the command has been moved away
             logger.error("Process %d cannot be started: %s", self.number, error)  # noqa: TRY400
             return None

@@ -24,13 +24,13 @@ PATIENCE = 1.0
 logger = get_bounded_logger("django_loco.servers")
 
 
-class Signals:
+class SignalListener:
     """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
 
     Other signals can be given functions of their own, which are called in that thread, too. The handlers that Python
     runs do nothing; see ``wakeup`` for what does.
 
-    Used as ``with Signals(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
+    Used as ``with SignalListener(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from .pipe import SignalPipe, catch, default
 logger = get_bounded_logger("django_loco.servers")
 
 
-class Relay:
+class SignalRelay:
     """Calls ``on_signal`` with the name of each signal, in a thread of its own, and keeps it from the server.
 
     1. ``install``, in the main thread once the server has its handlers, replaces these. Other signals pass.
@@ -41,7 +41,7 @@ class Relay:
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
         self._pipe = SignalPipe()
-        self._thread = DaemonThread(target=self._run, name="loco-relay")
+        self._thread = DaemonThread(target=self._run, name="loco-signal-relay")
 
     def install(self) -> None:
         """Take the place of the server's handlers; once more after it has put back those it found."""

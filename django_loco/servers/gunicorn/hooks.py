@@ -35,7 +35,7 @@ from django.db import connections
 from ...core.lifecycle.resources import closers
 from ...core.threads.bounded_calls import BoundedCalls
 from ...shutdown import CLOSE, FORCED
-from .worker import Tenant
+from .worker import GunicornRuntime
 
 __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
@@ -45,7 +45,7 @@ MOST = 4096
 _forced = mmap.mmap(-1, 1)
 #: Shared, too: for each process by its age whether it has begun and not come to its own end.
 _alive = mmap.mmap(-1, MOST)
-_tenant: Tenant | None = None
+_runtime: GunicornRuntime | None = None
 _is_ending = False
 
 
@@ -68,27 +68,27 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sign
 
 def post_worker_init(worker: Any) -> None:
     """Begin, in a process that has loaded the site."""
-    global _tenant
-    if _tenant is None:  # a configuration file may call this by itself
-        _tenant = Tenant(worker, _note_force)
+    global _runtime
+    if _runtime is None:  # a configuration file may call this by itself
+        _runtime = GunicornRuntime(worker, _note_force)
         _alive[worker.age % MOST] = 1
-        _tenant.start()
+        _runtime.start()
 
 
 def worker_abort(worker: Any) -> None:
     """Save the jobs of a process in which a request hangs: gunicorn has lost its patience and kills it soon."""
-    if _tenant and _tenant.lives_in(worker):
-        _tenant.end()
+    if _runtime and _runtime.lives_in(worker):
+        _runtime.end()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Wait for what runs. gunicorn calls this in the master, too, for a process that is gone."""
-    if _tenant and _tenant.lives_in(worker):
-        code = _tenant.end()
+    if _runtime and _runtime.lives_in(worker):
+        code = _runtime.end()
         _alive[worker.age % MOST] = 0
         if code == FORCED:
-            _forced[0] = _tenant.was_asked
-            _tenant.leave()
+            _forced[0] = _runtime.was_asked
+            _runtime.leave()
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001

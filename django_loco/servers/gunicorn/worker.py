@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 from ...core.lifecycle.fork import closed_in_copies
 from ...log.safe import get_logger
-from ...process.embedded import Host, Hosted, claim, furnish
+from ...process.embedded import EmbeddedRuntime, HostServer, claim, make_runtime
 from ...process.exit import exit_now
 from ...shutdown import CLEAN, FORCED
 
@@ -27,7 +27,7 @@ BOOT_ERROR = 3
 logger = get_logger("django_loco.servers")
 
 
-class Tenant:
+class GunicornRuntime:
     """What lives in a process of gunicorn.
 
     1. ``start`` begins, when gunicorn has loaded the site and has its handlers for signals.
@@ -39,7 +39,7 @@ class Tenant:
         """``on_cut`` is called when requests are left because a signal has asked for the end."""
         self._worker, self._on_cut = worker, on_cut
         self._pid = os.getpid()
-        self._hosted: Hosted | None = None
+        self._runtime: EmbeddedRuntime | None = None
         # gunicorn closes its own before it lets us wait, and takes a process that is silent for a dead one.
         self._sign_of_life = os.dup(worker.tmp.fileno())
 
@@ -50,12 +50,12 @@ class Tenant:
     @property
     def was_asked(self) -> bool:
         """Whether it was a signal that asked for the end."""
-        return self._hosted is not None and self._hosted.was_asked
+        return self._runtime is not None and self._runtime.was_asked
 
     def start(self) -> None:
         """Begin. What is set wrongly ends the process in such a way that gunicorn gives up."""
         worker = self._worker
-        host = Host(
+        host = HostServer(
             is_ending=lambda: not worker.alive,
             stop_signal=SIGTERM,
             cut_signal=SIGQUIT,
@@ -67,7 +67,7 @@ class Tenant:
         try:
             if not apps.ready:
                 raise CommandError("The application that gunicorn has loaded does not set Django up.")
-            self._hosted = furnish(
+            self._runtime = make_runtime(
                 host,
                 url=", ".join(str(socket) for socket in worker.sockets),
                 remark=f"   gunicorn {worker.cfg.worker_class_str}, {worker.cfg.workers} of these processes",
@@ -80,11 +80,11 @@ class Tenant:
         claim()
         for listener in worker.sockets:
             closed_in_copies(listener.sock)
-        self._hosted.start()
+        self._runtime.start()
 
     def end(self) -> int:
         """Wait for the end, and return the exit code."""
-        return self._hosted.end() if self._hosted else CLEAN
+        return self._runtime.end() if self._runtime else CLEAN
 
     def leave(self) -> None:
         """End the process although threads are left behind in it that still run a job."""

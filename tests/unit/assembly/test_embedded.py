@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.assembly.embedded import chosen
-from django_loco.assembly.parts import Choice
+from django_loco.assembly.embedded import parse_flags
+from django_loco.assembly.parts import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,11 @@ from django_loco.assembly.parts import Choice
 )
 def test_flags_in_the_environment_that_make_no_sense_are_refused(flags, said):
     with pytest.raises(CommandError, match=said):
-        chosen(flags)
+        parse_flags(flags)
 
 
 def test_flags_in_the_environment():
-    assert chosen("--worker --scheduler") == Choice(server=True, worker=True, scheduler=True, backends=("default",))
-    assert not chosen("").worker
+    assert parse_flags("--worker --scheduler") == RunOptions(
+        server=True, worker=True, scheduler=True, backends=("default",)
+    )
+    assert not parse_flags("").worker

@@ -6,11 +6,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
-from django_loco.assembly.options import start_choice, worker_choice
+from django_loco.assembly.options import start_options, worker_options
 from django_loco.assembly.parts import parts_of, words
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.management.commands import loco_start, loco_worker
-from django_loco.process.children.identity import Place
+from django_loco.process.children.identity import ProcessIdentity
 
 BACKEND = "django_loco.backend.LocoBackend"
 IN_MEMORY = {"default": {"BACKEND": BACKEND, "OPTIONS": {"mode": "BackgroundAsync"}}}
@@ -29,11 +29,11 @@ def parse(command, arguments: str) -> dict:
 
 
 def start(arguments: str):
-    return start_choice(parse(loco_start.Command(), arguments))
+    return start_options(parse(loco_start.Command(), arguments))
 
 
 def worker(arguments: str):
-    return worker_choice(parse(loco_worker.Command(), arguments))
+    return worker_options(parse(loco_worker.Command(), arguments))
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def worker(arguments: str):
     ],
 )
 def test_parts(arguments, server, works, ticks):
-    choice, _ = start(arguments)
-    assert (choice.server, choice.worker, choice.scheduler) == (server, works, ticks)
+    run_options, _ = start(arguments)
+    assert (run_options.server, run_options.worker, run_options.scheduler) == (server, works, ticks)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_parts(arguments, server, works, ticks):
     ],
 )
 def test_tags_and_address(arguments, tags, address):
-    choice, found = start(arguments)
-    assert (choice.tags, found) == (tags, address)
+    run_options, found = start(arguments)
+    assert (run_options.tags, found) == (tags, address)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_a_worker_without_a_backend_of_ours_is_nonsense(settings):
 
 def test_no_server_is_enough_with_components_of_ones_own(settings):
     settings.LOCO = {"COMPONENTS": ["tests.app.components.Feed"]}
-    choice, _ = start("--no-server --component feed")
-    assert [part.name for part in parts_of(choice)] == ["feed"]
+    run_options, _ = start("--no-server --component feed")
+    assert [part.name for part in parts_of(run_options)] == ["feed"]
     with pytest.raises(CommandError, match="leaves nothing to run"):
         start("--no-server")
 
@@ -146,7 +146,7 @@ def test_which_components_run(settings, arguments, components):
     ("known", "word", "told"),
     [
         (["tests.app.components.Feed"], "fed", "There is no component 'fed'.*Did you mean 'feed'"),
-        (["tests.app.components.Feed"], "xyz", "Known are: feed"),
+        (["tests.app.components.Feed"], "xyz", "Choices are: feed"),
         ([], "feed", r"LOCO\['COMPONENTS'\] is empty"),
     ],
 )
@@ -208,16 +208,21 @@ def test_numbers_of_a_worker_are_from_one_on(option, number):
 
 def test_one_of_several_processes_has_the_scheduler():
     options = parse(loco_worker.Command(), "--scheduler --processes 3")
-    places = [Place(number=number, key="k") for number in (1, 2, 3)]
-    assert [worker_choice(options, place).scheduler for place in places] == [True, False, False]
+    identities = [ProcessIdentity(number=number, key="k") for number in (1, 2, 3)]
+    assert [worker_options(options, identity).scheduler for identity in identities] == [True, False, False]
 
 
 def test_an_isolated_worker_is_alone_in_its_process(settings):
     settings.TASKS = SEVERAL
-    place = Place(number=0, key="k", is_isolated=True, queues=["emails"], tags=[])
-    choice = worker_choice(parse(loco_worker.Command(), "--backend=default"), place)
-    assert (choice.backends, choice.queues, choice.tags, choice.drain) == (("default",), ("emails",), (), True)
-    assert [part.name for part in parts_of(choice)] == ["worker"]
+    identity = ProcessIdentity(number=0, key="k", is_isolated=True, queues=["emails"], tags=[])
+    run_options = worker_options(parse(loco_worker.Command(), "--backend=default"), identity)
+    assert (run_options.backends, run_options.queues, run_options.tags, run_options.drain) == (
+        ("default",),
+        ("emails",),
+        (),
+        True,
+    )
+    assert [part.name for part in parts_of(run_options)] == ["worker"]
 
 
 def test_only_the_workers_that_were_asked_for_may_end(settings):
@@ -230,7 +235,7 @@ def test_only_the_workers_that_were_asked_for_may_end(settings):
     ("arguments", "said"),
     [
         ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
-        ("--queues zzz", "There is no queue 'zzz' in TASKS. Known are: default, emails"),
+        ("--queues zzz", "There is no queue 'zzz' in TASKS. Choices are: default, emails"),
         ("--queues=", "--queues names no queue"),
         ("--backend nothing", "No TASKS alias 'nothing' is django-loco's"),
         ("--drain --scheduler", "Leave one of them out"),
@@ -279,8 +284,8 @@ def test_all_queues_but_some(settings, arguments, backends, queues):
         with pytest.raises(CommandError, match=queues):
             worker(arguments)
     else:
-        choice = worker(arguments)
-        assert (choice.backends, choice.queues) == (backends, queues)
+        run_options = worker(arguments)
+        assert (run_options.backends, run_options.queues) == (backends, queues)
 
 
 def test_all_queues_but_some_of_which_there_is_no_list(settings):

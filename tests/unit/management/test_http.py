@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.assembly.parts import Choice
+from django_loco.assembly.parts import RunOptions
 from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
 
 
@@ -49,6 +49,6 @@ def test_options_of_another_server_are_refused(options, after_dashes, said):
 
 
 def test_flags_choose_the_same_again():
-    choice = Choice(server=True, worker=True, tags=("a", "b"), components=("feed", "price-feed"))
-    assert flags_of(choice) == ["--worker=a,b", "--component=feed", "--component=price-feed"]
-    assert flags_of(Choice(worker=True, scheduler=True)) == ["--worker", "--scheduler"]
+    run_options = RunOptions(server=True, worker=True, tags=("a", "b"), components=("feed", "price-feed"))
+    assert flags_of(run_options) == ["--worker=a,b", "--component=feed", "--component=price-feed"]
+    assert flags_of(RunOptions(worker=True, scheduler=True)) == ["--worker", "--scheduler"]

@@ -7,13 +7,13 @@ import time
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.process import embedded as hosted
-from django_loco.process.embedded import HostServer
+from django_loco.process import embedded
+from django_loco.process.embedded import HostServerComponent
 
 
 def test_a_server_is_told_to_stop_once_and_cut_off_at_the_deadline():
     told: list[str] = []
-    server = HostServer(lambda: told.append("stop"), lambda: told.append("cut"))
+    server = HostServerComponent(lambda: told.append("stop"), lambda: told.append("cut"))
     server.stop(time.monotonic() + 60)
     server.stop(time.monotonic() + 60)
     assert (told, server.health()) == (["stop"], {"alive": True, "running": 1})
@@ -26,6 +26,6 @@ def test_a_server_is_told_to_stop_once_and_cut_off_at_the_deadline():
 
 
 def test_a_site_without_the_app_is_told_what_is_missing(monkeypatch):
-    monkeypatch.setattr(hosted, "_furnish", None)
+    monkeypatch.setattr(embedded, "_runtime_factory", None)
     with pytest.raises(CommandError, match='"django_loco" is not in INSTALLED_APPS'):
-        hosted.furnish(hosted.Host())
+        embedded.make_runtime(embedded.HostServer())

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from django_loco.process.systemd import VARIABLES, Notifier
+from django_loco.process.systemd import VARIABLES, SystemdNotifier
 
 SECONDS = 10.0
 
@@ -27,7 +27,7 @@ def service(request, tmp_path):
 
 def test_each_word_is_one_message(service):
     systemd, environment = service
-    notifier = Notifier.of_process(environment)
+    notifier = SystemdNotifier.of_process(environment)
     for tell in (notifier.ready, notifier.alive, notifier.stopping):
         tell()
     assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
@@ -37,21 +37,21 @@ def test_each_word_is_one_message(service):
 
 def test_what_the_process_starts_does_not_inherit_it(service):
     environment = service[1]
-    assert Notifier.of_process(environment).watchdog == 1.5
+    assert SystemdNotifier.of_process(environment).watchdog == 1.5
     assert environment == {"A": "b"}
     assert len(VARIABLES) == 3
 
 
 @pytest.mark.parametrize("change", [{"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": ""}, {"NOTIFY_SOCKET": ""}])
 def test_no_watchdog_or_one_for_another_process(service, change):
-    assert Notifier.of_process(service[1] | change).watchdog == 0
+    assert SystemdNotifier.of_process(service[1] | change).watchdog == 0
 
 
 def test_without_systemd_nothing_is_told():
-    notifier = Notifier.of_process({})
+    notifier = SystemdNotifier.of_process({})
     notifier.ready()
     assert notifier.watchdog == 0
 
 
 def test_a_systemd_that_is_away_is_no_trouble(tmp_path):
-    Notifier(str(tmp_path / "nobody")).ready()
+    SystemdNotifier(str(tmp_path / "nobody")).ready()

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from django_loco.servers.request_counter import InFlight
+from django_loco.servers.request_counter import RequestCounter
 
 SECONDS = 10.0
 
 
 def test_waiting_for_requests():
-    requests = InFlight()
+    requests = RequestCounter()
     assert requests.wait(0)
     requests.change(1)
     assert not requests.wait(0.01)
@@ -26,7 +26,7 @@ def test_waiting_for_requests():
 
 @pytest.mark.parametrize(("kind", "counted"), [("http", 1), ("websocket", 0)])
 def test_an_asgi_application_is_counted_by_its_requests(kind, counted):
-    requests, seen = InFlight(), []
+    requests, seen = RequestCounter(), []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(requests.count)

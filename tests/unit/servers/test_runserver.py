@@ -72,12 +72,12 @@ def test_a_server_like_daphnes_closes_its_port_then_waits_for_requests_then_ends
     server.on_ready = lambda url: (urls.append(url), ready.set())[0]
     server.start()
     assert ready.wait(SECONDS)
-    server._in_flight.change(1)
+    server._requests.change(1)
     server.stop(0.0)
     assert not server.join(0.05)
     assert server.health() == {"alive": True, "running": 1}
     assert reactor.calls == ["close_port"]
-    server._in_flight.change(-1)
+    server._requests.change(-1)
     assert server.join(SECONDS)
     assert reactor.calls == ["close_port", "callLater"]
     assert urls == ["http://127.0.0.1:8001/"]

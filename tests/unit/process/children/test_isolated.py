@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.test import override_settings
 
 from django_loco.process.children import isolated
-from django_loco.process.children.identity import PLACE_VARIABLE, Place
+from django_loco.process.children.identity import IDENTITY_VARIABLE, ProcessIdentity
 from django_loco.process.children.isolated import isolation
 from django_loco.queues import Claim
 
@@ -20,7 +20,7 @@ CLAIM = Claim(worker_id="w", lease=60, threads=1, coroutines=1, queues=("a,b",),
 
 @pytest.fixture
 def started(monkeypatch):
-    """What would be started: (place, command, environment, what is left out of it)."""
+    """What would be started: (identity, command, environment, what is left out of it)."""
     monkeypatch.setattr(isolated.test_environment, "is_on", lambda: False)
     calls = []
     monkeypatch.setattr(isolated, "start", lambda *given, without: calls.append((*given, without)))
@@ -48,20 +48,20 @@ def test_a_command_starts_it_as_it_was_started_itself(started, monkeypatch):
 def test_a_server_starts_it_by_django_with_its_own_modules(started, monkeypatch):
     monkeypatch.setattr(sys, "path", ["/site", "", "/lib"])
     isolation("fast", 25, is_command=False)(CLAIM)
-    [(place, command, environment, _)] = started
+    [(identity, command, environment, _)] = started
     assert command[0] == sys.executable
     assert command[-4:] == ["-m", "django", "loco_worker", "--backend=fast"]
     assert environment["PYTHONPATH"] == f"/site{os.pathsep}/lib"
-    assert (place.is_isolated, place.queues, place.tags) == (True, ("a,b",), ())
+    assert (identity.is_isolated, identity.queues, identity.tags) == (True, ("a,b",), ())
 
 
 @pytest.mark.parametrize("before", [None, "/before"])
 def test_its_jobs_find_the_python_path_that_there_was(monkeypatch, before):
     monkeypatch.setenv("PYTHONPATH", "/site:/lib")
-    place = Place(number=0, key="k", is_isolated=True, python_path=before)
-    monkeypatch.setenv(PLACE_VARIABLE, json.loads(json.dumps(place.variable[PLACE_VARIABLE])))
+    identity = ProcessIdentity(number=0, key="k", is_isolated=True, python_path=before)
+    monkeypatch.setenv(IDENTITY_VARIABLE, json.loads(json.dumps(identity.variable[IDENTITY_VARIABLE])))
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    found = Place.of_process()
+    found = ProcessIdentity.of_process()
     assert found is not None
     assert found.is_isolated
     assert os.environ.get("PYTHONPATH") == before

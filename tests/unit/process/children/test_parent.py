@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from django_loco.process.autoreload import RELOAD
-from django_loco.process.children.identity import Place
-from django_loco.process.children.parent import Processes
+from django_loco.process.children.identity import ProcessIdentity
+from django_loco.process.children.parent import Parent
 from django_loco.process.children.slot import SETTLED
 from django_loco.shutdown import CLEAN, FORCED, TAIL
 
@@ -21,8 +21,8 @@ KILLED = -9
 class Child:
     """A process that does nothing but note what it is told."""
 
-    def __init__(self, place: Place, pid: int, now: float) -> None:
-        self.place, self.key, self.pid = place, place.key, pid
+    def __init__(self, identity: ProcessIdentity, pid: int, now: float) -> None:
+        self.identity, self.key, self.pid = identity, identity.key, pid
         self.began = self.heard = now
         self.is_loaded = self.is_up = self.is_ready = self.is_silent = self.is_expendable = False
         self.kill_at = math.inf
@@ -44,7 +44,7 @@ class Child:
         self.code = code
 
 
-class Notifier:
+class SystemdNotifier:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.watchdog = 30.0
@@ -61,23 +61,23 @@ class World:
         self.children: list[Child] = []
         self.ends: list[tuple[int, int]] = []
         self.is_full = False
-        self.notifier = Notifier()
-        self.parent: Any = Processes(
+        self.systemd = SystemdNotifier()
+        self.parent: Any = Parent(
             count,
             TIMEOUT,
             start=cast("Any", self.start),
             ended=self.ended,
-            notifier=cast("Any", self.notifier),
+            systemd=cast("Any", self.systemd),
             clock=lambda: self.now,
             jitter=lambda: 0.5,
             **options,
         )
         self.parent.open()
 
-    def start(self, place: Place) -> Child:
+    def start(self, identity: ProcessIdentity) -> Child:
         if self.is_full:
             raise OSError("no room")
-        self.children.append(Child(place, len(self.children) + 1, self.now))
+        self.children.append(Child(identity, len(self.children) + 1, self.now))
         return self.children[-1]
 
     def ended(self) -> list[tuple[int, int]]:
@@ -105,7 +105,7 @@ class World:
 
     @property
     def numbers(self) -> list[int]:
-        return [child.place.number for child in self.children]
+        return [child.identity.number for child in self.children]
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ def test_the_first_one_begins_alone():
     assert world.numbers == [1]
     world.serve()
     assert world.numbers == [1, 2, 3]
-    assert [child.place.is_first for child in world.children] == [True, False, False]
-    assert "ready" not in world.notifier.said
+    assert [child.identity.is_first for child in world.children] == [True, False, False]
+    assert "ready" not in world.systemd.said
     world.serve()
-    assert world.notifier.said.count("ready") == 1
+    assert world.systemd.said.count("ready") == 1
 
 
 @pytest.mark.parametrize(("code", "expected"), [(1, 1), (KILLED, 137), (0, 0)])
@@ -146,7 +146,7 @@ def test_the_dead_are_replaced_after_growing_pauses(world):
         assert len(world.children) == count
         world.later(0.1)
         victim = world.children[-1]
-        assert (len(world.children), victim.place.number) == (count + 1, 2)
+        assert (len(world.children), victim.identity.number) == (count + 1, 2)
     world.later(SETTLED + 1)
     world.end(victim, KILLED)
     assert world.parent.patience == 1
@@ -155,11 +155,11 @@ def test_the_dead_are_replaced_after_growing_pauses(world):
 def test_a_successor_is_told_of_the_dead_before_it(world):
     world.end(world.children[0], KILLED)
     world.later(2)
-    assert list(world.children[-1].place.dead) == [world.children[0].place.key]
+    assert list(world.children[-1].identity.dead) == [world.children[0].identity.key]
     world.serve()
     world.end(world.children[1], RELOAD)
-    assert list(world.children[-1].place.dead) == []
-    assert len({child.place.key for child in world.children}) == len(world.children)
+    assert list(world.children[-1].identity.dead) == []
+    assert len({child.identity.key for child in world.children}) == len(world.children)
 
 
 def test_who_has_done_its_share_is_replaced_at_once(world):
@@ -180,7 +180,7 @@ def test_the_end_is_passed_on_and_waited_for(world):
     assert world.children[2].told == ["SIGTERM", "SIGINT"]
     world.end(world.children[2], RELOAD)
     assert (world.parent.code, len(world.children)) == (CLEAN, 3)
-    assert world.notifier.said.count("stopping") == 1
+    assert world.systemd.said.count("stopping") == 1
 
 
 @pytest.mark.parametrize("code", [FORCED, KILLED])
@@ -235,14 +235,14 @@ def test_all_are_replaced_one_after_the_other(world):
     world.signal("SIGHUP")
     for number, before in enumerate(old, 1):
         heir = world.children[-1]
-        assert (len(world.children), heir.place.number, before.told) == (3 + number, number, [])
+        assert (len(world.children), heir.identity.number, before.told) == (3 + number, number, [])
         world.serve(heir)
         assert before.told == ["SIGTERM"]
         world.later(1)
         assert len(world.children) == 3 + number  # until the old one has ended
         world.end(before, CLEAN)
     assert len(world.children) == 6
-    assert world.notifier.said.index("reloading") < len(world.notifier.said) - world.notifier.said[::-1].index("ready")
+    assert world.systemd.said.index("reloading") < len(world.systemd.said) - world.systemd.said[::-1].index("ready")
     world.later(100)
     assert len(world.children) == 6
 
@@ -270,7 +270,7 @@ def test_an_old_one_that_dies_meanwhile_leaves_its_place_to_the_new_one(world):
     heir = world.children[-1]
     world.end(world.children[0], KILLED)
     world.serve(heir)
-    assert world.parent.seats[0].present is heir
+    assert world.parent.slots[0].present is heir
     world.later(100)
     assert world.numbers.count(1) == 2
 
@@ -330,11 +330,11 @@ def test_one_that_drains_as_soon_as_it_serves():
 
 
 def test_systemd_is_told_of_progress_while_all_make_some(world):
-    world.notifier.said.clear()
+    world.systemd.said.clear()
     world.later(10)
-    assert world.notifier.said == ["alive"]
+    assert world.systemd.said == ["alive"]
     world.later(21)
-    assert world.notifier.said == ["alive"]
+    assert world.systemd.said == ["alive"]
     assert world.parent.patience <= 10
 
 
@@ -354,11 +354,11 @@ def test_if_no_new_one_can_be_started_the_old_ones_stay(world):
     world.is_full = True
     world.signal("SIGHUP")
     assert not any(child.told for child in world.children)
-    assert world.notifier.said[-2:] == ["ready", "alive"]
+    assert world.systemd.said[-2:] == ["ready", "alive"]
 
 
 def test_if_not_even_the_first_one_can_be_started_that_is_the_end(monkeypatch):
-    monkeypatch.setattr(World, "start", lambda self, place: Path("/nowhere").read_text())
+    monkeypatch.setattr(World, "start", lambda self, identity: Path("/nowhere").read_text())
     assert World(2).parent.code == FORCED
 
 
@@ -366,7 +366,7 @@ def test_one_that_is_cut_off_in_a_change_is_no_reason_to_wait(world):
     world.signal("SIGHUP")
     world.serve(world.children[-1])
     world.end(world.children[0], FORCED)
-    assert world.parent.seats[0].deaths == 0
+    assert world.parent.slots[0].deaths == 0
 
 
 def test_orphans_are_nobodys_end(world):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from django_loco.process.signals.pipe import release
-from django_loco.process.signals.relay import Relay
+from django_loco.process.signals.relay import SignalRelay
 from tests.processes import SECONDS
 
 
@@ -25,7 +25,7 @@ def relay():
 
     before = signal.signal(signal.SIGUSR1, lambda number, frame: see("handler"))
     wakeup = signal.set_wakeup_fd(-1)
-    relay = Relay([signal.SIGUSR1], see)
+    relay = SignalRelay([signal.SIGUSR1], see)
     relay.install()
     yield relay, seen, news
     signal.set_wakeup_fd(wakeup)
