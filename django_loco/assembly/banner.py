@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
 
 import django
 from django.conf import settings
@@ -17,6 +16,7 @@ from ..conf import loco_settings
 from ..core.compat import task_backends
 from ..log.labels import COLOURS
 from ..queues import queue_for
+from ..scheduler.api.upcoming import upcoming_in
 from ..scheduler.registry import default
 from ..worker import in_process
 from .run_options import RunOptions, mode_of, queues_of, served_aliases
@@ -108,7 +108,7 @@ def _place(alias: str) -> str:
 
 def _schedules(tags: Collection[str]) -> str:
     # Those of the code: a start must not wait for a database that is away.
-    found: list[Any] = default.upcoming(tags=tags)
+    found = upcoming_in(default, tags=tags)
     broken = len(default.problems())
     text = _count(len(found), "schedule") if found else "no schedules in the code"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:

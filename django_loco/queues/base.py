@@ -40,13 +40,13 @@ from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobSummary, Outcome
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
-from .timeouts import limited
+from .timeouts import store_timeout
 from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
 
 #: Seconds that a store has to answer when it is asked whether it does.
-MOMENT = 2.0
+PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +268,7 @@ class Queue(ABC):
         no longer than a moment, as whoever asks has waited already.
         """
         try:
-            with limited(MOMENT):
+            with store_timeout(PROBE_SECONDS):
                 self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)

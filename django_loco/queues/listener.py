@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 
-class Waiter(ABC):
+class QueueListener(ABC):
     """The ear of one thread, with a connection of its own.
 
     Only ``interrupt`` may be called by other threads. All else raises what Django's database layer raises.

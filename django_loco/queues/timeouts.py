@@ -1,9 +1,8 @@
-"""How long a thread waits for a store that says nothing.
+"""How long a thread waits for a store that does not answer: the *store timeout* of the thread.
 
-The threads of a worker (fetcher, heartbeat, housekeeping, listener) and of a scheduler have an end to their patience: a
-server that hangs, or a network that swallows packets, must not keep them from trying again on a new connection, and
-health from saying so. All other threads wait for as long as the project's settings for its connections say, and so does
-the project's own code in one of these.
+The threads of workers and schedulers have one. If a server hangs, or a network swallows packets, they must try again on
+a new connection, and health must report it. All other threads wait as long as the project's settings for its
+connections say, and so does the project's own code when it runs in one of these threads.
 """
 
 from __future__ import annotations
@@ -16,43 +15,44 @@ from contextlib import AbstractContextManager, contextmanager
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
-#: Seconds without a word from the store after which a worker gives a connection up.
-LIMIT = 10.0
+#: How long the threads of workers and schedulers wait before they give a connection up.
+STORE_TIMEOUT_SECONDS = 10.0
 
-#: What has a connection heed it, by what Django calls the engine. SQLite waits for locks alone, and has a time-out.
-_ENGINES = {"postgresql": "django_loco.queues.database.postgres.timeouts.watch"}
+#: The function that applies it to a connection, by Django's name of the engine. SQLite waits for locks alone, and has
+#: a timeout for these.
+_ENGINES = {"postgresql": "django_loco.queues.database.postgres.timeouts.apply"}
 
 _thread = threading.local()
 
 
-def patience() -> float:
-    """Return the seconds that the calling thread waits for a word from the store; infinite unless it was limited."""
+def current_store_timeout() -> float:
+    """Return the store timeout of the calling thread in seconds; infinite if it has none."""
     return getattr(_thread, "seconds", math.inf)
 
 
-def limit(seconds: float | None = None) -> None:
-    """Let the calling thread wait no longer than so many seconds, ``LIMIT`` by default, from now on."""
-    _thread.seconds = LIMIT if seconds is None else seconds
+def set_store_timeout(seconds: float | None = None) -> None:
+    """Set the store timeout of the calling thread, by default to ``STORE_TIMEOUT_SECONDS``."""
+    _thread.seconds = STORE_TIMEOUT_SECONDS if seconds is None else seconds
 
 
 @contextmanager
-def limited(seconds: float | None = None) -> Iterator[None]:
-    """``limit`` in here alone."""
-    before = patience()
-    limit(seconds)
+def store_timeout(seconds: float | None = None) -> Iterator[None]:
+    """``set_store_timeout`` within a ``with`` block."""
+    before = current_store_timeout()
+    set_store_timeout(seconds)
     try:
         yield
     finally:
-        limit(before)
+        set_store_timeout(before)
 
 
-def unlimited() -> AbstractContextManager[None]:
-    """Let the calling thread wait without an end in here: for code of the project."""
-    return limited(math.inf)
+def no_store_timeout() -> AbstractContextManager[None]:
+    """Take the store timeout away within a ``with`` block: for code of the project."""
+    return store_timeout(math.inf)
 
 
-def heeding(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
-    """Return the calling thread's ``connection`` in Django, which heeds the thread's patience if its engine can."""
-    if patience() < math.inf and connection.vendor in _ENGINES:
+def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+    """Return the calling thread's ``connection`` in Django, which obeys its store timeout if the engine can."""
+    if current_store_timeout() < math.inf and connection.vendor in _ENGINES:
         import_string(_ENGINES[connection.vendor])(connection)
     return connection

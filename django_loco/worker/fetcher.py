@@ -16,7 +16,7 @@ from ..log.labels import bind
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
-from ..queues.timeouts import limit
+from ..queues.timeouts import set_store_timeout
 from .acknowledger import Acknowledger
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
@@ -140,7 +140,7 @@ class Fetcher:
     def run(self) -> None:
         """Take turns to the end; the body of the thread."""
         bind(component="worker")
-        limit()
+        set_store_timeout()
         try:
             while not self._is_over():
                 self._guarded_turn()

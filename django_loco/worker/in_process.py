@@ -40,7 +40,7 @@ from .maintenance.isolation import Isolated
 logger = get_logger("django_loco.runtime")
 
 #: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is.
-KEY_MEMORY = 3600.0
+KEY_MEMORY_SECONDS = 3600.0
 
 #: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
 #: (python/cpython#113964).
@@ -210,7 +210,7 @@ def share_keys(alias: str) -> None:
     A queue in memory does that in a file beside its jobs; where none are kept, each process knows its own keys.
     """
     if (folder := spool_folder(alias)) is not None:
-        queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY))
+        queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS))
 
 
 def remembers(alias: str) -> bool:

@@ -46,12 +46,12 @@ ENDED = (*HELD, "due_at", *(field.name for field in SETTLED))
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
-LOOK_AHEAD_EVERY, AHEAD_BATCH = 5.0, 1_000
+LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
 #: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
 
 
-class Store(ABC):
+class Dialect(ABC):
     """The statements of one engine for one alias of ``TASKS``; they run on the calling thread's connection."""
 
     random_text: ClassVar[str]
@@ -225,7 +225,7 @@ class Store(ABC):
             return False
         count = self.make_due(AHEAD_BATCH)
         if count < AHEAD_BATCH:
-            self._next_look = time.monotonic() + LOOK_AHEAD_EVERY
+            self._next_look = time.monotonic() + LOOK_AHEAD_SECONDS
         return count > 0
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:

@@ -7,23 +7,23 @@ from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from ...exceptions import LocoConfigurationError
-from ..listener import Waiter
-from .dialect import Store
+from ..listener import QueueListener
+from .dialect import Dialect
 
 #: The engines by what Django calls their vendor: how they store and how they wait.
 ENGINES = {
     "sqlite": (
-        "django_loco.queues.database.sqlite.dialect.SQLiteStore",
-        "django_loco.queues.database.sqlite.listener.SQLiteWaiter",
+        "django_loco.queues.database.sqlite.dialect.SQLiteDialect",
+        "django_loco.queues.database.sqlite.listener.SQLiteListener",
     ),
     "postgresql": (
-        "django_loco.queues.database.postgres.dialect.PostgresStore",
-        "django_loco.queues.database.postgres.listener.PostgresWaiter",
+        "django_loco.queues.database.postgres.dialect.PostgresDialect",
+        "django_loco.queues.database.postgres.listener.PostgresListener",
     ),
 }
 
 
-def engine_of(alias: str, database: str) -> tuple[type[Store], type[Waiter]]:
+def engine_of(alias: str, database: str) -> tuple[type[Dialect], type[QueueListener]]:
     """Return how the engine of ``database`` stores and waits. Raises ``LocoConfigurationError``."""
     try:
         vendor = connections[database].vendor
@@ -38,10 +38,10 @@ def engine_of(alias: str, database: str) -> tuple[type[Store], type[Waiter]]:
             "OPTIONS['queue']."
         )
     try:
-        store, waiter = (import_string(path) for path in ENGINES[vendor])
+        dialect, listener = (import_string(path) for path in ENGINES[vendor])
     except ImportError as error:
         raise LocoConfigurationError(
             f"TASKS[{alias!r}] keeps its jobs in PostgreSQL, which needs psycopg 3 ({error}): "
             'pip install "django-loco[postgres]".'
         ) from error
-    return store, waiter
+    return dialect, listener

@@ -13,7 +13,7 @@ from .lines import READY_BY_QUEUE, READY_BY_QUEUE_AND_TAG, READY_BY_TAG, fragmen
 def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple[str, dict[str, str]]:
     """Return the condition for a row of the job table, and its parameters.
 
-    ``names`` are those of ``Store``, ``contains`` is its function that finds a text in another one.
+    ``names`` are those of ``Dialect``, ``contains`` is its function that finds a text in another one.
     """
     queues = _numbered("queue", claim.queues or ())
     tags = {name: needle_of_tag(tag) for name, tag in _numbered("tag", claim.tags or ()).items()}
@@ -36,7 +36,7 @@ def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple
 def line_fragments_of(claim: Claim, tag_of_word: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the fragments for ``lines``, and their parameters beside those of ``condition_of``.
 
-    ``tag_of_word`` is that of ``Store``.
+    ``tag_of_word`` is that of ``Dialect``.
     """
     words = {name: word_of_tag(tag) for name, tag in _numbered("mark", claim.tags or ()).items()}
     queues = None if claim.queues is None else [f"%({name})s" for name in _numbered("queue", claim.queues)]

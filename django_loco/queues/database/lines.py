@@ -12,7 +12,7 @@ jobs are in them or outside of them.
 A worker first asks for the levels with due jobs (``DUE_LINES``), which writes nothing. If there are any, it takes the
 best jobs of them, which each engine does in its own way.
 
-Names in braces are those in ``Store.names`` and those that ``fragments`` returns.
+Names in braces are those in ``Dialect.names`` and those that ``fragments`` returns.
 """
 
 from __future__ import annotations

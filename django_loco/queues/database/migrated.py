@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from ..timeouts import heeding, limited
+from ..timeouts import apply_store_timeout, store_timeout
 
 APP = "django_loco"
 
@@ -19,8 +19,8 @@ def migrate_command(database: str) -> str:
 def is_unmigrated(database: str) -> bool:
     """Whether migrations of the app are missing; not if the database is away for now."""
     try:
-        with limited():
-            executor = MigrationExecutor(heeding(connections[database]))
+        with store_timeout():
+            executor = MigrationExecutor(apply_store_timeout(connections[database]))
             targets = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
             return bool(executor.migration_plan(targets))
     except Error:

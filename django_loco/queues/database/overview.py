@@ -10,7 +10,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING
 from ..base import Claim
 from ..rows import Row
-from .dialect import Store
+from .dialect import Dialect
 from .lines import COUNT_LINES, ENDED_BY_QUEUE, OLDEST_DUE_OF_LINES, READY_BY_QUEUE, fragments
 from .statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
 
@@ -20,23 +20,23 @@ LIVE = (READY, RUNNING)
 WINDOW = 2_000
 
 
-def newest(store: Store, status: TaskResultStatus | None, limit: int) -> list[Row]:
+def newest(dialect: Dialect, status: TaskResultStatus | None, limit: int) -> list[Row]:
     """Return the newest jobs."""
     if status is None:
-        return store.execute(store.sql(LIST), limit=limit)
+        return dialect.execute(dialect.sql(LIST), limit=limit)
     if status not in LIVE:
         shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"])
-        return store.execute(store.sql(store.newest_of_lines, **shape), limit=limit)
+        return dialect.execute(dialect.sql(dialect.newest_of_lines, **shape), limit=limit)
     if status == READY:
-        sql = store.sql(LIST_AMONG_NEWEST)
-        rows = store.execute(sql, status=status.value, limit=limit, window=WINDOW + limit)
+        sql = dialect.sql(LIST_AMONG_NEWEST)
+        rows = dialect.execute(sql, status=status.value, limit=limit, window=WINDOW + limit)
         if len(rows) == limit:
             return rows
     having = f"{{status}} = '{status.value}'"
-    return store.execute(store.sql(LIST_SORTED, having=having, in_sorted=store.is_in.format(SORTED)), limit=limit)
+    return dialect.execute(dialect.sql(LIST_SORTED, having=having, in_sorted=dialect.is_in.format(SORTED)), limit=limit)
 
 
-def counts_by_queue(store: Store, most: int) -> list[Row]:
+def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
     """Return rows of queue, status and number of jobs; there may be several for one queue and status.
 
     A number is at most ``most``, but for that of running jobs, which are few.
@@ -44,19 +44,19 @@ def counts_by_queue(store: Store, most: int) -> list[Row]:
     ended = [f"'{status.value}'" for status in TaskResultStatus if status not in LIVE]
     of_ended = fragments(ENDED_BY_QUEUE, ended, kinds=["FALSE"])
     of_ready = fragments(READY_BY_QUEUE, ["0", "1"])
-    ready = store.execute(store.sql(COUNT_LINES, **of_ready), most=most)
+    ready = dialect.execute(dialect.sql(COUNT_LINES, **of_ready), most=most)
     return [
         *((queue_name, READY.value, number) for queue_name, _, number in ready),
-        *store.execute(store.sql(COUNT_RUNNING)),
-        *store.execute(store.sql(COUNT_LINES, **of_ended), most=most),
+        *dialect.execute(dialect.sql(COUNT_RUNNING)),
+        *dialect.execute(dialect.sql(COUNT_LINES, **of_ended), most=most),
     ]
 
 
-def oldest_due_times(store: Store, queues: tuple[str, ...] | None) -> list[Row]:
+def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
     """Return the due times of some jobs, or ``None``; the job that has been due longest is among them."""
     claim = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
     if queues is None:
-        wanted, parameters = store.wanted(claim)
-        return store.execute(store.sql(OLDEST_DUE, wanted=wanted), now=0, **parameters)
-    shape, parameters = store.wanted_lines(claim)
-    return store.execute(store.sql(OLDEST_DUE_OF_LINES, **shape), now=0, **parameters)
+        wanted, parameters = dialect.wanted(claim)
+        return dialect.execute(dialect.sql(OLDEST_DUE, wanted=wanted), now=0, **parameters)
+    shape, parameters = dialect.wanted_lines(claim)
+    return dialect.execute(dialect.sql(OLDEST_DUE_OF_LINES, **shape), now=0, **parameters)

@@ -30,12 +30,12 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import MOMENT, Claim, Queue, status_of
-from ..listener import Waiter
+from ..base import PROBE_SECONDS, Claim, Queue, status_of
+from ..listener import QueueListener
 from ..rows import Row
-from ..timeouts import limited
+from ..timeouts import store_timeout
 from ..unreadable import log, outcomes_of, split
-from .dialect import Store
+from .dialect import Dialect
 from .engines import engine_of
 from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
@@ -46,10 +46,10 @@ from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, 
 logger = get_logger("django_loco.queues")
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
-KEY_MEMORY = 3600.0
+KEY_MEMORY_SECONDS = 3600.0
 #: Seconds that a rescue may wait for its turn to write, or that the wall clock may leap by meanwhile. After more than
 #: that it frees nothing: the heartbeats of live workers waited as long, and what seems expired may be theirs.
-HELD_UP = 0.5
+MAX_DELAY_SECONDS = 0.5
 #: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
 #: More than there are jobs.
@@ -73,12 +73,12 @@ class DatabaseQueue(Queue):
         """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
         super().__init__(alias, options)
         self._database = str(options.get("database", "default"))
-        store, waiter = engine_of(alias, self._database)
-        self._store: Store = store(alias, self._database)
-        self._waiter_class = waiter
+        dialect, listener = engine_of(alias, self._database)
+        self._dialect: Dialect = dialect(alias, self._database)
+        self._listener_class = listener
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._waiters: WeakSet[Waiter] = WeakSet()
+        self._listeners: WeakSet[QueueListener] = WeakSet()
         self._interrupts = 0
 
     @property
@@ -94,20 +94,20 @@ class DatabaseQueue(Queue):
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
         with self._reached():
-            return self._store.clock()
+            return self._dialect.clock()
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs as part of the caller's transaction, if one is open."""
         if not jobs:
             return []
         with self._reached():
-            stored = self._store.insert(jobs)
+            stored = self._dialect.insert(jobs)
         return [job for job in jobs if job.id in stored]
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():
-            rows = self._store.take(claim)
+            rows = self._dialect.take(claim)
         jobs, unreadable = split(in_order(rows))
         if unreadable:
             self._fail(unreadable)
@@ -116,18 +116,18 @@ class DatabaseQueue(Queue):
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._reached():
-            return {outcome.job.id for outcome in outcomes} - self._store.settle(outcomes)
+            return {outcome.job.id for outcome in outcomes} - self._dialect.settle(outcomes)
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
         with self._reached():
-            return {job.id for job in jobs} - self._store.extend(jobs, lease)
+            return {job.id for job in jobs} - self._dialect.extend(jobs, lease)
 
     def checkpoint(self, job: Job, text: str) -> bool:
         """Store a checkpoint; return whether the job is still held."""
         with self._reached():
-            sql = self._store.sql(CHECKPOINT)
-            return bool(self._store.write(sql, id=job.id, token=job.token, text=text))
+            sql = self._dialect.sql(CHECKPOINT)
+            return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
 
     def answers(self) -> bool:
         """Return whether the database stores a small change, without waiting for others that write.
@@ -137,7 +137,12 @@ class DatabaseQueue(Queue):
         """
         probe = f"probe:{secrets.token_hex(8)}"
         try:
-            with self._explained(), limited(MOMENT), self._store.hurried(), transaction.atomic(using=self._database):
+            with (
+                self._explained(),
+                store_timeout(PROBE_SECONDS),
+                self._dialect.hurried(),
+                transaction.atomic(using=self._database),
+            ):
                 self._run(REGISTER, worker_id=probe, info="", now=0)
                 self._run(UNREGISTER, worker_id=probe)
         except QueueUnavailable as error:
@@ -148,12 +153,12 @@ class DatabaseQueue(Queue):
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
         with self._reached():
-            if not self._store.expired(1):  # a look at an index; only then is it worth a transaction
+            if not self._dialect.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
             try:
                 jobs, unreadable = split(self._rescue(limit))
             except OperationalError as error:
-                if self._store.is_conflict(error):
+                if self._dialect.is_conflict(error):
                     return []  # Others are about it.
                 raise
         log(self.alias, unreadable)
@@ -162,7 +167,7 @@ class DatabaseQueue(Queue):
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         with self._reached():
-            return self._store.suspects(claim)
+            return self._dialect.suspects(claim)
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
@@ -179,24 +184,24 @@ class DatabaseQueue(Queue):
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         with self._reached():
-            return [shown_job_of(row) for row in newest(self._store, status_of(status), limit)]
+            return [shown_job_of(row) for row in newest(self._dialect, status_of(status), limit)]
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
         most = NO_LIMIT if limit is None else limit
         with self._reached():
-            counts = counted(counts_by_queue(self._store, most))
+            counts = counted(counts_by_queue(self._dialect, most))
         return {of: min(number, most) for of, number in counts.items() if number}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
         with self._reached():
-            rows = oldest_due_times(self._store, queues)
+            rows = oldest_due_times(self._dialect, queues)
         return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs, those with a once-key after an hour at the earliest."""
-        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY), limit=limit))
+        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit))
 
     def clear(self) -> None:
         """Delete every job of this alias."""
@@ -205,28 +210,28 @@ class DatabaseQueue(Queue):
 
     def wait(self, timeout: float) -> bool:
         """Block until another process or thread has stored something; deferred jobs do not end it."""
-        waiter = self._waiter()
+        listener = self._listener()
         interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
         if interrupts != self._interrupts:
             return False
         try:
             with self._explained():
-                return waiter.wait(timeout)
+                return listener.wait(timeout)
         except QueueUnavailable:
-            waiter.close()
+            listener.close()
             raise
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
         with self._lock:
             self._interrupts += 1
-            for waiter in self._waiters:
-                waiter.interrupt()
+            for listener in self._listeners:
+                listener.interrupt()
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
-        if hasattr(self._local, "waiter"):
-            self._local.waiter.close()
+        if hasattr(self._local, "listener"):
+            self._local.listener.close()
         connection = connections[self._database]
         if not connection.in_atomic_block:
             connection.close()
@@ -234,13 +239,13 @@ class DatabaseQueue(Queue):
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()
         with transaction.atomic(using=self._database, savepoint=False):
-            if time.monotonic() - began > HELD_UP:
+            if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
             # However long this takes: what is renewed meanwhile is not settled below.
-            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._store.expired(limit)]
-            if abs(time.time() - clock - (time.monotonic() - began)) > HELD_UP:
+            outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
+            if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._store.settle_expired(outcomes)
+            freed = self._dialect.settle_expired(outcomes)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:
@@ -252,15 +257,15 @@ class DatabaseQueue(Queue):
 
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
         with self._reached():
-            return self._store.execute(self._store.sql(template), **given)
+            return self._dialect.execute(self._dialect.sql(template), **given)
 
-    def _waiter(self) -> Waiter:
-        if not hasattr(self._local, "waiter"):
-            self._local.waiter = self._waiter_class(self.alias, self._database)
+    def _listener(self) -> QueueListener:
+        if not hasattr(self._local, "listener"):
+            self._local.listener = self._listener_class(self.alias, self._database)
             with self._lock:
-                self._waiters.add(self._local.waiter)
-        waiter: Waiter = self._local.waiter
-        return waiter
+                self._listeners.add(self._local.listener)
+        listener: QueueListener = self._local.listener
+        return listener
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

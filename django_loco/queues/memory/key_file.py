@@ -24,9 +24,9 @@ from .private_files import FILE, make_folder, require_file
 logger = get_logger(__name__)
 
 #: Seconds that a claim waits for those of other processes.
-PATIENCE = 5.0
+CLAIM_SECONDS = 5.0
 #: Seconds between two deletions of old keys by one process.
-PRUNE_EVERY = 600.0
+PRUNE_SECONDS = 600.0
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -77,7 +77,7 @@ class OnceKeys:
             code = getattr(error, "sqlite_errorcode", None)
             if code in BUSY:
                 raise QueueUnavailable(
-                    f"{self.path} is held by another process for more than {PATIENCE:g} s"
+                    f"{self.path} is held by another process for more than {CLAIM_SECONDS:g} s"
                 ) from error
             if code in SPOILT and self._begin_anew():
                 return self._tried(keys)
@@ -89,7 +89,7 @@ class OnceKeys:
         # Not opened, only looked at: closing a file takes away the locks that another thread has on it.
         require_file(self.path.with_name(f"{self.path.name}-journal"))
         is_new = not require_file(self.path)
-        with closing(sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)) as file:
+        with closing(sqlite3.connect(self.path, timeout=CLAIM_SECONDS, isolation_level=None)) as file:
             file.execute("PRAGMA synchronous = OFF")
             file.execute("BEGIN IMMEDIATE")
             file.execute(TABLE)
@@ -99,7 +99,7 @@ class OnceKeys:
             claimed = {key for key in keys if file.execute(CLAIM, (key, now)).rowcount}
             if time.monotonic() >= self._next_prune:
                 file.execute(PRUNE, (now - self._remember,))
-                self._next_prune = time.monotonic() + PRUNE_EVERY
+                self._next_prune = time.monotonic() + PRUNE_SECONDS
             file.execute("COMMIT")
         return claimed
 

@@ -23,7 +23,7 @@ from .keys import Keys
 from .registry import MemoryRegistry
 from .series import Series
 from .spool import read_spool, write_spool
-from .waiting import Waiting
+from .waiting import WaitingJobs
 
 MAX_RESULTS = 1_000
 KEYS_FILE = "once-keys.sqlite3"
@@ -59,7 +59,7 @@ class MemoryQueue(Queue):
         self._max_results = self.limit("max_results", MAX_RESULTS)
         self._max_waiting = self.limit("max_waiting", None)
         self._changed = threading.Condition(threading.Lock())
-        self._waiting = Waiting()
+        self._waiting = WaitingJobs()
         self._held: dict[str, Hold] = {}
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._series = Series()

@@ -17,7 +17,7 @@ _Line = list[_Place]
 _Kind = tuple[bool, str, tuple[str, ...]]
 
 
-class Waiting:
+class WaitingJobs:
     """A plain data structure, for one thread at a time.
 
     1. ``add`` lines a job up with its kind, or puts it among the deferred until it is due.

@@ -17,7 +17,7 @@ from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 #: Seconds after which a server that says nothing is given up, unless the project sets another limit.
-TIMEOUT = 5.0
+REPLY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def address_of(alias: str, options: Mapping[str, Any]) -> Address:
 
 
 def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
-    limits = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    limits = {"socket_timeout": REPLY_SECONDS, "socket_connect_timeout": REPLY_SECONDS}
     try:
         pool = ConnectionPool.from_url(url, **limits)
         if not is_cluster:
@@ -95,5 +95,5 @@ def _patient(client: Any) -> Any:
     """Have no limit be one: older versions of redis-py wait for ever for a server that has gone silent."""
     pool = getattr(client, "connection_pool", None)
     if pool is not None:
-        pool.connection_kwargs.setdefault("socket_timeout", TIMEOUT)
+        pool.connection_kwargs.setdefault("socket_timeout", REPLY_SECONDS)
     return client

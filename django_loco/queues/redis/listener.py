@@ -1,12 +1,15 @@
-"""Waking workers on Redis: marks in *bells*, sorted sets of which a blocking pop takes one.
+"""How an idle worker learns that jobs have arrived in Redis.
 
-A mark wakes one worker, the one that has waited longest, so that a job that arrives does not set all of them running.
-It must then be one that can run the job. There is a bell for each kind (sync or async) and queue; a worker listens to
-those for which it has room at the moment (its *ears*). Workers that take jobs of every queue, or only of some tags,
-have bells of their own.
+Whoever stores a job leaves marks in *channels*. A channel is a sorted set, and a worker waits for a mark with a
+blocking pop. A mark wakes one worker, the one that has waited longest, so that one job does not set all workers
+running. That worker must be able to run the job: there is a channel for each kind (sync or async) and queue, and a
+worker *subscribes* to those for which it has room. Workers that take jobs of every queue, or only of some tags, have
+channels of their own.
 
-A mark that came too late for its worker is put back for the next one. Should one be lost with a connection, the job is
-found when a worker looks by itself, at the latest after a second.
+A worker that cannot use a mark any more puts it back for the next one. If a mark is lost with a connection, a worker
+finds the job at its next regular fetch, a second later at the latest.
+
+In Redis the keys of channels begin with ``bell:``.
 """
 
 from __future__ import annotations
@@ -26,41 +29,41 @@ from ...core.job import Job
 from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..base import Claim
-from .client import TIMEOUT
+from .client import REPLY_SECONDS
 from .codec import word
 from .server import RedisServer
 
 logger = get_logger("django_loco.queues")
 
 INTERRUPT, CHANGE = b"!", b"~"
-#: Seconds that a blocking pop lasts at least: Redis 6 rounds to milliseconds, and takes 0 to mean without end.
-SHORTEST = 0.01
-#: What rings for every job.
-ALL = frozenset(("bell:0*", "bell:1*"))
-#: Seconds for which a worker's last fetch counts; it looks at least every second.
-MEMORY = 2.5
-#: Seconds by which two answers may differ about the same due time.
-MARGIN = 0.005
-#: Seconds between two tries to end a pop.
-PATIENCE = 0.005
-#: What is listened to when there is no room for anything: a bell that does not ring.
-NOBODY = ("bell:",)
+#: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait for ever.
+SHORTEST_POP_SECONDS = 0.01
+#: The channels that every job is announced in.
+EVERY_JOB = frozenset(("bell:0*", "bell:1*"))
+#: How long the last fetch of a worker counts; a worker fetches at least every second.
+DEMAND_SECONDS = 2.5
+#: Two replies about the same due time may differ by this much.
+SAME_TIME_SECONDS = 0.005
+#: The pause between two tries to end a pop.
+UNBLOCK_SECONDS = 0.005
+#: The channel of a worker without room: nothing is announced in it.
+NO_CHANNEL = ("bell:",)
 
 
-def bells_for(jobs: Iterable[Job]) -> set[str]:
-    """Return the bells to ring when ``jobs`` arrive."""
+def channels_for(jobs: Iterable[Job]) -> set[str]:
+    """Return the channels to announce ``jobs`` in."""
     kinds = {(job.is_async, job.queue_name, job.tags) for job in jobs}
-    return set(chain.from_iterable(_bells(*kind) for kind in kinds))
+    return set(chain.from_iterable(_channels_of(*kind) for kind in kinds))
 
 
 @lru_cache(4096)
-def _bells(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+def _channels_of(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
     kind = f"bell:{is_async:d}"
     return f"{kind}*", f"{kind}{word(queue_name)}", *(f"{kind}#{word(tag)}" for tag in tags or ("",))
 
 
-def ears_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
-    """Return the bells to listen to with so much room left after ``claim`` was answered."""
+def subscriptions_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
+    """Return the channels to listen to with so much room left after ``claim`` was answered."""
     kinds = [f"bell:{kind}" for kind, room in enumerate((threads, coroutines)) if room > 0]
     if claim.tags is not None:
         names = [f"#{word(tag)}" for tag in claim.tags or ("",)]
@@ -69,64 +72,70 @@ def ears_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
     return frozenset(kind + name for kind in kinds for name in names)
 
 
-class Hunger:
-    """What the workers of this process want: the bells to listen to, and when a deferred job becomes due.
+class Demand:
+    """Which jobs the workers of this process have room for, and when the next deferred job becomes due.
 
-    Each fetch tells. A worker that has not fetched for a while has no room, or is no more.
+    Each fetch updates it. A worker that has not fetched for a while has no room, or has ended.
     """
 
     def __init__(self) -> None:
         self.next_due = math.inf
         """By ``time.monotonic()``."""
-        self._wanted: dict[str, tuple[float, frozenset[str]]] = {}
+        self._by_worker: dict[str, tuple[float, frozenset[str]]] = {}
         self._lock = threading.Lock()
 
-    def ears(self) -> frozenset[str]:
-        """Return the bells to listen to; before the first fetch, those that always ring."""
+    def subscriptions(self) -> frozenset[str]:
+        """Return the channels to listen to; before the first fetch, those that every job is announced in."""
         with self._lock:
-            return frozenset().union(*(ears for _, ears in self._wanted.values())) if self._wanted else ALL
+            if not self._by_worker:
+                return EVERY_JOB
+            return frozenset().union(*(channels for _, channels in self._by_worker.values()))
 
-    def note(self, worker_id: str, ears: frozenset[str], next_due: float) -> bool:
-        """Take note of a fetch; return whether those who wait have to be told."""
-        known, now = self.ears(), time.monotonic()
-        is_earlier = next_due < self.next_due - MARGIN
+    def note(self, worker_id: str, subscriptions: frozenset[str], next_due: float) -> bool:
+        """Record a fetch; return whether waiting threads have to change what they wait for."""
+        before, now = self.subscriptions(), time.monotonic()
+        is_earlier = next_due < self.next_due - SAME_TIME_SECONDS
         self.next_due = next_due
         with self._lock:
-            self._wanted = {worker: wanted for worker, wanted in self._wanted.items() if wanted[0] > now - MEMORY}
-            self._wanted[worker_id] = (now, ears)
-        return is_earlier or not ears <= known
+            self._by_worker = {
+                worker: (at, channels)
+                for worker, (at, channels) in self._by_worker.items()
+                if at > now - DEMAND_SECONDS
+            }
+            self._by_worker[worker_id] = (now, subscriptions)
+        return is_earlier or not subscriptions <= before
 
 
-class RedisWaiter:
-    """The ear of one thread, with a connection of its own, and a socket through which other threads reach it.
+class RedisListener:
+    """Waits for jobs on behalf of one thread, on a connection of its own. Other threads interrupt it through a socket.
 
-    ``wait`` has a blocking pop under way. It leaves none behind, lest that take marks for nobody.
+    While ``wait`` runs, a blocking pop is under way. It never leaves one behind, as that would take marks for nobody.
     """
 
-    def __init__(self, server: RedisServer, ears: Callable[[], Iterable[str]]) -> None:
-        """``ears`` tells which bells to listen to now. Connects to nothing yet."""
+    def __init__(self, server: RedisServer, subscriptions: Callable[[], Iterable[str]]) -> None:
+        """``subscriptions`` returns the channels to listen to now. Connects to nothing yet."""
         self._server = server
-        self._ears = ears
+        self._subscriptions = subscriptions
         self._node: Any = None
         self._connection: Any = None
         self._client_id: int | None = None
         self._wakeup = Wakeup()
 
     def wait(self, deadline: float, due: Callable[[], float]) -> bool:
-        """Block until a bell rings; return whether one did. Ends at the latest at the ``deadline`` or what is ``due``.
+        """Block until a job is announced, until the ``deadline``, or until ``due``; return whether one was announced.
 
         Both are times of ``time.monotonic()``. Raises what redis-py raises.
         """
         while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, due()):
-            self._ask(tuple(self._ears()), deadline - time.monotonic())
-            said = self._listen(deadline + TIMEOUT, due)
-            if INTERRUPT in said:
+            self._ask(tuple(self._subscriptions()), deadline - time.monotonic())
+            signals = self._listen(deadline + REPLY_SECONDS, due)
+            if INTERRUPT in signals:
                 self.close()
                 break
-            if CHANGE in said or time.monotonic() >= due():
+            if CHANGE in signals or time.monotonic() >= due():
                 self._unblock()
-            rung = self._answer()
-            if rung and self._is_meant(*rung):
+            announced = self._answer()
+            if announced and self._is_wanted(*announced):
                 return True
         return False
 
@@ -135,7 +144,7 @@ class RedisWaiter:
         self._wakeup.wake(INTERRUPT)
 
     def change(self) -> None:
-        """Let a ``wait`` under way heed new ears or a new end."""
+        """Let a ``wait`` under way use the present subscriptions and due time."""
         self._wakeup.wake(CHANGE)
 
     def close(self) -> None:
@@ -144,11 +153,11 @@ class RedisWaiter:
             self._connection.disconnect()
             self._connection = None
 
-    def _ask(self, ears: Sequence[str], seconds: float) -> None:
+    def _ask(self, subscriptions: Sequence[str], seconds: float) -> None:
         if self._connection is None:
             self._connect()
-        bells = [self._server.key(bell) for bell in ears or NOBODY]
-        self._connection.send_command("BZPOPMIN", *bells, max(seconds, SHORTEST))
+        channels = [self._server.key(channel) for channel in subscriptions or NO_CHANNEL]
+        self._connection.send_command("BZPOPMIN", *channels, max(seconds, SHORTEST_POP_SECONDS))
 
     def _connect(self) -> None:
         """Make a connection beside those of the pool: it is held all the time, and a pool may have few."""
@@ -166,12 +175,12 @@ class RedisWaiter:
             return None
 
     def _listen(self, deadline: float, due: Callable[[], float]) -> bytes:
-        """Sleep until there is an answer, something is due, or somebody says something; return what."""
-        there = self._connection._sock  # noqa: SLF001 - there is no public way to wait for two things at once
-        if there is None:
+        """Sleep until there is an answer, a job is due, or another thread sends signals; return these."""
+        connected = self._connection._sock  # noqa: SLF001 - there is no public way to wait for two things at once
+        if connected is None:
             raise exceptions.ConnectionError("The connection was closed.")
         with selectors.DefaultSelector() as selector:
-            selector.register(there, selectors.EVENT_READ)
+            selector.register(connected, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             while (seconds := min(deadline, due()) - time.monotonic()) > 0:  # what is due may be put off meanwhile
                 if selector.select(seconds):
@@ -181,7 +190,7 @@ class RedisWaiter:
         return b""
 
     def _answer(self) -> Any:
-        """Return the bell that rang and its mark, or ``None``."""
+        """Return the channel in which there was a mark and the mark, or ``None``."""
         return None if self._connection is None else self._connection.read_response(disable_decoding=True)
 
     def _unblock(self) -> None:
@@ -189,7 +198,7 @@ class RedisWaiter:
         try:
             if self._client_id is not None:
                 # On its other connection the server may not have come to the pop yet.
-                while not self._node.client_unblock(self._client_id) and not self._connection.can_read(PATIENCE):
+                while not self._node.client_unblock(self._client_id) and not self._connection.can_read(UNBLOCK_SECONDS):
                     pass
                 return
         except exceptions.NoPermissionError:
@@ -198,9 +207,9 @@ class RedisWaiter:
             logger.debug("Ending a wait without CLIENT UNBLOCK: %s", error)
         self.close()
 
-    def _is_meant(self, bell: bytes, mark: bytes, _: object) -> bool:
-        """Whether a mark is for us; if not any more, it is put back for the next one."""
-        if bell in {self._server.key(ear).encode() for ear in self._ears()}:
+    def _is_wanted(self, channel: bytes, mark: bytes, _: object) -> bool:
+        """Return whether this process still wants a mark of this channel; if not, put it back for another one."""
+        if channel in {self._server.key(name).encode() for name in self._subscriptions()}:
             return True
-        self._server.ask("ZADD", bell, 0, mark)
+        self._server.ask("ZADD", channel, 0, mark)
         return False

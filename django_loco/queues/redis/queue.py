@@ -63,13 +63,13 @@ from .codec import (
     start_of_series,
     words_of,
 )
-from .listener import Hunger, RedisWaiter, bells_for, ears_for
+from .listener import Demand, RedisListener, channels_for, subscriptions_for
 from .registry import RedisRegistry
 from .scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES, SUSPECTS
 from .server import RedisServer
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
-KEY_MEMORY = 3600.0
+KEY_MEMORY_SECONDS = 3600.0
 #: How many finished jobs are kept, however young.
 MAX_RESULTS = 1_000_000
 #: Jobs that become due within so many seconds are announced: who waits then knows when.
@@ -104,9 +104,9 @@ class RedisQueue(Queue):
                 "0 or more."
             )
         self.server = RedisServer(alias, options)
-        self._hunger = Hunger()
+        self._demand = Demand()
         self._local = threading.local()
-        self._waiters: WeakSet[RedisWaiter] = WeakSet()
+        self._listeners: WeakSet[RedisListener] = WeakSet()
         self._lock = threading.Lock()
         self._interrupts = 0
 
@@ -125,7 +125,7 @@ class RedisQueue(Queue):
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
         told = lines(chain.from_iterable(map(job_payload, jobs)))
-        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(bells_for(soon))))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(channels_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -208,7 +208,7 @@ class RedisQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs that are old or too many. A once-key is remembered for an hour at least."""
-        ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY))
+        ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY_SECONDS))
         return int(self.server.run(PRUNE, (*ages, self._max_results, limit)))
 
     def clear(self) -> None:
@@ -221,20 +221,20 @@ class RedisQueue(Queue):
         interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
         if interrupts != self._interrupts:
             return False
-        waiter = self._waiter()
+        listener = self._listener()
         try:
             with self.server.explained():
-                rung = waiter.wait(deadline, lambda: self._hunger.next_due)
+                announced = listener.wait(deadline, lambda: self._demand.next_due)
         except QueueUnavailable:
-            waiter.close()
+            listener.close()
             raise
-        return rung or time.monotonic() >= self._hunger.next_due
+        return announced or time.monotonic() >= self._demand.next_due
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
         self._interrupts += 1
-        for waiter in self._all_waiters():
-            waiter.interrupt()
+        for listener in self._all_listeners():
+            listener.interrupt()
 
     def check(self) -> Sequence[CheckMessage]:
         """Return what is wrong with how the server is set up for keeping jobs."""
@@ -242,8 +242,8 @@ class RedisQueue(Queue):
 
     def close(self) -> None:
         """Let go of the connection on which the calling thread waits."""
-        if hasattr(self._local, "waiter"):
-            self._local.waiter.close()
+        if hasattr(self._local, "listener"):
+            self._local.listener.close()
 
     def _exchange(
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
@@ -253,7 +253,7 @@ class RedisQueue(Queue):
         claimed = self._claim_payload(claim) if claim else ()
         # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
-        more_keys = (f"answer:{asker}", *sorted(bells_for(ready)))
+        more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
         answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))
@@ -275,10 +275,10 @@ class RedisQueue(Queue):
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
         coroutines = sum(job.is_async for job in jobs)
         threads = len(jobs) - coroutines
-        ears = ears_for(claim, claim.threads - threads, claim.coroutines - coroutines)
-        if self._hunger.note(claim.worker_id, ears, time.monotonic() + seconds):
-            for waiter in self._all_waiters():
-                waiter.change()
+        subscriptions = subscriptions_for(claim, claim.threads - threads, claim.coroutines - coroutines)
+        if self._demand.note(claim.worker_id, subscriptions, time.monotonic() + seconds):
+            for listener in self._all_listeners():
+                listener.change()
 
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
         return jobs_of(self.alias, _decoded(self.server.run(ROWS, (ids, limit))))
@@ -294,17 +294,17 @@ class RedisQueue(Queue):
     def _ask(self, command: str, key: str, *arguments: Any) -> Any:
         return self.server.ask(command, self.server.key(key), *arguments)
 
-    def _waiter(self) -> RedisWaiter:
-        if not hasattr(self._local, "waiter"):
-            self._local.waiter = RedisWaiter(self.server, self._hunger.ears)
+    def _listener(self) -> RedisListener:
+        if not hasattr(self._local, "listener"):
+            self._local.listener = RedisListener(self.server, self._demand.subscriptions)
             with self._lock:
-                self._waiters.add(self._local.waiter)
-        waiter: RedisWaiter = self._local.waiter
-        return waiter
+                self._listeners.add(self._local.listener)
+        listener: RedisListener = self._local.listener
+        return listener
 
-    def _all_waiters(self) -> Sequence[RedisWaiter]:
+    def _all_listeners(self) -> Sequence[RedisListener]:
         with self._lock:
-            return tuple(self._waiters)
+            return tuple(self._listeners)
 
 
 def _is_soon(run_after: datetime | None) -> bool:

@@ -52,5 +52,5 @@ COMMANDS = (
     *("SET *3 a PX 1000", "GET *3"),
 )
 
-#: All keys but bells and answers, of which there are as many as there are queues and workers.
+#: All keys but channels and answers, of which there are as many as there are queues and workers.
 KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE, WORKERS) for key in script.keys})

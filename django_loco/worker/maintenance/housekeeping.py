@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ...core.job import Outcome
 from ...queues import Queue
-from ...queues.timeouts import unlimited
+from ...queues.timeouts import no_store_timeout
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_refused
 from ..execution.connections import tidy
@@ -70,6 +70,6 @@ class Housekeeping(QueueThread):
             if claimed.was_replaced_by(outcome):
                 announcement = partial(announce_refused, outcome.applied())
             if announcement is not None:
-                with unlimited():
+                with no_store_timeout():
                     Context().run(announcement)
                 tidy()

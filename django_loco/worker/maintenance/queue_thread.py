@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ...core.threads.periodic_thread import PeriodicThread
 from ...queues import Queue
-from ...queues.timeouts import limit
+from ...queues.timeouts import set_store_timeout
 from ..backoff import QueueBackoff
 
 
@@ -30,7 +30,7 @@ class QueueThread(PeriodicThread):
 
     def run(self) -> None:
         """Take turns until ``end``, and close the connection to the queue."""
-        limit()
+        set_store_timeout()
         try:
             super().run()
         finally:

@@ -11,7 +11,7 @@ from ...core.job import FAILED, RUNNING, Job, Outcome
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.timeouts import unlimited
+from ...queues.timeouts import no_store_timeout
 from ...queues.unreadable import log, split
 from ..execution.announcements import announce_lost
 from ..execution.connections import tidy
@@ -119,6 +119,6 @@ def report_rescued(jobs: Sequence[Job]) -> None:
 
 
 def _report_lost(job: Job) -> None:
-    with unlimited():
+    with no_store_timeout():
         announce_lost(job)
     tidy()

@@ -82,7 +82,7 @@ def test_it_is_looked_for_now_and_then_and_never_by_a_worker_that_is_full(queue,
     assert len(queue.fetch(full)) == 3
     of_the_future(queue)
     assert queue.fetch(full) == []
-    queue._store._next_look = 0
+    queue._dialect._next_look = 0
     assert len(queue.fetch(full)) == 1
 
 
@@ -110,7 +110,7 @@ def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch
     queue.enqueue([Job(task_path="a.b", backend="default")])
     queue.fetch(replace(CLAIM, lease=-1))
     passed = 0.0
-    clock, monotonic, expired = time.time, time.monotonic, queue._store.expired
+    clock, monotonic, expired = time.time, time.monotonic, queue._dialect.expired
 
     def slowly(limit):
         nonlocal passed
@@ -118,7 +118,7 @@ def test_a_rescue_that_reads_for_long_frees_what_it_has_found(queue, monkeypatch
         passed += 10
         return rows
 
-    monkeypatch.setattr(queue._store, "expired", slowly)
+    monkeypatch.setattr(queue._dialect, "expired", slowly)
     monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
     monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
     assert len(queue.rescue()) == 1

@@ -100,7 +100,7 @@ class Meter:
         connection.connection.set_progress_handler(None, 10)
 
     def _measure_postgres(self, act: Callable[[], object]) -> None:
-        execute = self.queue._store.execute
+        execute = self.queue._dialect.execute
 
         def explained(sql, **parameters):
             with transaction.atomic():
@@ -114,7 +114,7 @@ class Meter:
             return execute(sql, **parameters)
 
         with self.monkeypatch.context() as patch:
-            patch.setattr(self.queue._store, "execute", explained)
+            patch.setattr(self.queue._dialect, "execute", explained)
             act()
 
 

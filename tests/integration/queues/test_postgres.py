@@ -33,7 +33,7 @@ def queue():
 def listener(postgres, queue):
     """A second connection that hears what the queue's listeners would."""
     with postgres.connect(connection.settings_dict["NAME"]) as listener:
-        listener.execute(f"LISTEN {queue._store._channel}")
+        listener.execute(f"LISTEN {queue._dialect._channel}")
         yield listener
 
 
@@ -88,11 +88,11 @@ def test_what_is_rolled_back_is_not_announced(queue, listener):
 
 def test_what_is_not_due_or_not_new_is_not_announced(queue, listener):
     queue.enqueue([job(key="k")])
-    queue._store._debounce.forget()
+    queue._dialect._debounce.forget()
     [held] = fetch(queue)
     assert heard(listener, 0.1) == 1
     queue.enqueue([job(key="k")])
-    queue._store._debounce.forget()
+    queue._dialect._debounce.forget()
     queue.enqueue([job(run_after=held.enqueued_at.replace(year=held.enqueued_at.year + 1))])
     queue.renew([held], 30)
     assert heard(listener, 0.1) == 0
@@ -101,7 +101,7 @@ def test_what_is_not_due_or_not_new_is_not_announced(queue, listener):
 
 
 def test_a_skipped_announcement_that_takes_too_long_is_made_up_for(queue, listener, monkeypatch):
-    store = queue._store
+    store = queue._dialect
     answers = iter([0.0, 0.005])  # the window is open before the statement and over after it
     monkeypatch.setattr(store._debounce, "begin", lambda: next(answers))
     queue.enqueue([job()])
@@ -243,7 +243,7 @@ def test_a_series_is_found_by_an_index_in_its_order(queue):
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")  # which is right for ten rows,
         cursor.execute("SET LOCAL enable_sort = off")  # as is this
-        cursor.execute(f"EXPLAIN {queue._store.sql(SERIES)}", asked)
+        cursor.execute(f"EXPLAIN {queue._dialect.sql(SERIES)}", asked)
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Index Scan using django_loco_series" in plan
     assert "(rtrim(key, replace(key, '@'::text, ''::text)) = 's@'::text)" in plan
@@ -254,7 +254,7 @@ def test_a_series_is_found_by_an_index_in_its_order(queue):
 def test_a_listener_that_was_cut_after_a_while_goes_on_without_a_word(queue, monkeypatch, caplog):
     """As the idle time-out of a server or a pooler does."""
     caplog.set_level("INFO", "django_loco")
-    monkeypatch.setattr(postgres_wait, "YOUNG", 0.0)
+    monkeypatch.setattr(postgres_wait, "YOUNG_SECONDS", 0.0)
     queue.wait(0)
     settle(queue)
     kill_connections()

@@ -219,7 +219,7 @@ def test_nothing_stays_of_what_is_over(queue, client):
 
 
 def test_once_keys_are_forgotten_as_fast_as_they_come(queue, client, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.queue.KEY_MEMORY", -1)
+    monkeypatch.setattr("django_loco.queues.redis.queue.KEY_MEMORY_SECONDS", -1)
     queue.enqueue([job(key=f"k{number}") for number in range(2_500)])
     queue.finish([done(one) for one in queue.fetch(replace(CLAIM, threads=2_500))])
     while queue.prune(older_than=-1):

@@ -168,7 +168,7 @@ def test_a_worker_with_new_room_listens_at_once(queue, waiting):
 @pytest.mark.parametrize("may_unblock", [True, False])
 def test_a_deferred_job_ends_the_wait_when_it_is_due(queue, waiting, may_unblock, monkeypatch):
     if not may_unblock:
-        monkeypatch.setattr("django_loco.queues.redis.listener.RedisWaiter._own_id", lambda self: None)
+        monkeypatch.setattr("django_loco.queues.redis.listener.RedisListener._own_id", lambda self: None)
     worker = waiting()
     due_at = utcnow() + timedelta(seconds=0.3)
     queue.enqueue([job(run_after=due_at)])
@@ -194,8 +194,8 @@ def test_a_wait_under_way_learns_of_an_earlier_due_time(queue, waiting):
 def test_a_due_time_that_is_put_off_is_no_trouble(queue):
     """As when another worker of the process has fetched the job in the meantime."""
     queue.fetch(CLAIM)
-    queue._hunger.next_due = time.monotonic() + 0.05
-    timer = threading.Timer(0.02, setattr, (queue._hunger, "next_due", math.inf))
+    queue._demand.next_due = time.monotonic() + 0.05
+    timer = threading.Timer(0.02, setattr, (queue._demand, "next_due", math.inf))
     timer.start()
     assert queue.wait(0.2) is False
     timer.join()
@@ -205,11 +205,11 @@ def test_a_due_time_that_is_put_off_is_no_trouble(queue):
 def test_a_pop_that_the_server_has_not_come_to_yet_is_ended(queue, monkeypatch):
     queue.fetch(CLAIM)
     queue.wait(0.01)
-    [waiter] = queue._waiters
+    [listener] = queue._listeners
     answers = iter([0, 0])
-    unblock = waiter._node.client_unblock
-    monkeypatch.setattr(waiter._node, "client_unblock", lambda client: next(answers, None) or unblock(client))
-    queue._hunger.next_due = time.monotonic() + 0.05
+    unblock = listener._node.client_unblock
+    monkeypatch.setattr(listener._node, "client_unblock", lambda client: next(answers, None) or unblock(client))
+    queue._demand.next_due = time.monotonic() + 0.05
     started = time.monotonic()
     assert queue.wait(PATIENCE) is True
     assert time.monotonic() - started < 1
@@ -256,12 +256,12 @@ def test_who_waits_takes_no_connection_from_the_pool(redis_server, queue):
     small = RedisQueue("default", {"url": redis_server.url + "?max_connections=1"})
     small.fetch(CLAIM)
     woken = threading.Event()
-    waiter = threading.Thread(target=lambda: (small.wait(PATIENCE), small.close(), woken.set()))
-    waiter.start()
+    listener = threading.Thread(target=lambda: (small.wait(PATIENCE), small.close(), woken.set()))
+    listener.start()
     until(lambda: blocked(queue) == 1)
     small.enqueue([job()])
     assert woken.wait(PATIENCE)
-    waiter.join()
+    listener.join()
     assert len(small.fetch(CLAIM)) == 1
 
 
@@ -287,7 +287,7 @@ def test_who_waits_asks_a_sentinel_where(redis_server, queue):
 def test_a_wait_ends_when_a_job_is_due_though_the_pool_is_exhausted(redis_server, queue):
     small = RedisQueue("default", {"url": redis_server.url + "?max_connections=1"})
     small.fetch(CLAIM)
-    small._hunger.next_due = time.monotonic() + 0.05
+    small._demand.next_due = time.monotonic() + 0.05
     with small.server.client.client():  # has the only one
         assert small.wait(PATIENCE) is True
     small.close()
@@ -298,8 +298,8 @@ def test_an_interrupt_reaches_a_wait_for_a_server_that_hangs():
         queue = RedisQueue("default", {"url": server.url})
         queue.fetch(CLAIM)
         ended = threading.Event()
-        waiter = threading.Thread(target=lambda: (queue.wait(1), queue.close(), ended.set()))
-        waiter.start()
+        listener = threading.Thread(target=lambda: (queue.wait(1), queue.close(), ended.set()))
+        listener.start()
         until(lambda: blocked(queue) == 1)
         server.pause()
         try:
@@ -308,11 +308,11 @@ def test_an_interrupt_reaches_a_wait_for_a_server_that_hangs():
             assert ended.wait(1)
         finally:
             server.resume()
-        waiter.join()
+        listener.join()
 
 
 def test_a_server_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr("django_loco.queues.redis.listener.TIMEOUT", 0.2)
+    monkeypatch.setattr("django_loco.queues.redis.listener.REPLY_SECONDS", 0.2)
     with RedisServer() as server:
         queue = RedisQueue("default", {"url": server.url + "?socket_timeout=0.5"})
         queue.fetch(CLAIM)

@@ -12,7 +12,7 @@ from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sqlite import dialect as sqlite
-from django_loco.queues.database.sqlite.listener import SQLiteWaiter
+from django_loco.queues.database.sqlite.listener import SQLiteListener
 
 from ...conftest import ON_POSTGRES
 
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_database_is_unavailable(queue, held, name, tmp_path, 
 
 
 def test_whether_it_answers_is_known_in_a_moment(queue, writer, monkeypatch):
-    monkeypatch.setattr(sqlite, "MOMENT", 0.1)
+    monkeypatch.setattr(sqlite, "PROBE_SECONDS", 0.1)
     connection.ensure_connection()
     assert pragma("busy_timeout") == 20_000
     began = time.monotonic()
@@ -256,7 +256,7 @@ def test_a_connection_whose_durability_cannot_be_set_back_is_given_up(queue, hel
 
 def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
     levels = []
-    execute = queue._store.execute
+    execute = queue._dialect.execute
 
     def note(sql, **parameters):
         levels.append(pragma("synchronous"))
@@ -264,7 +264,7 @@ def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
 
     full, normal = 2, 1
     queue.enqueue([job()])
-    monkeypatch.setattr(queue._store, "execute", note)
+    monkeypatch.setattr(queue._dialect, "execute", note)
     held = fetch(queue)
     queue.renew(held, 30)
     queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
@@ -288,14 +288,14 @@ def test_within_a_transaction_durability_is_its_owners(queue):
 
 def test_no_statement_of_the_hot_road_reads_the_whole_table(queue, monkeypatch):
     plans = {}
-    execute = queue._store.execute
+    execute = queue._dialect.execute
 
     def explain(sql, **parameters):
         plans[sql] = [row[3] for row in execute(f"EXPLAIN QUERY PLAN {sql}", **parameters)]
         return execute(sql, **parameters)
 
     queue.enqueue([job() for _ in range(10)])
-    monkeypatch.setattr(queue._store, "execute", explain)
+    monkeypatch.setattr(queue._dialect, "execute", explain)
     held = queue.fetch(Claim(worker_id="w", lease=0, threads=5))
     queue.rescue()
     queue.renew(held, 0)
@@ -304,7 +304,7 @@ def test_no_statement_of_the_hot_road_reads_the_whole_table(queue, monkeypatch):
     queue.prune(0)
     queue.get(held[0].id)
     queue.series("nightly")
-    queue._store.make_due(10)
+    queue._dialect.make_due(10)
     assert len(plans) >= 10
     for sql, plan in plans.items():
         assert not [step for step in plan if step.startswith("SCAN django_loco_job")], (sql, plan)
@@ -320,22 +320,22 @@ def test_no_statement_of_the_hot_road_reads_the_whole_table(queue, monkeypatch):
 
 
 def test_a_database_in_memory_lets_time_pass(monkeypatch):
-    waiter = SQLiteWaiter("default", "default")
+    listener = SQLiteListener("default", "default")
     monkeypatch.setattr("django.db.backends.sqlite3.base.DatabaseWrapper.is_in_memory_db", lambda self: True)
-    assert waiter.wait(0) is False
-    waiter.interrupt()
-    assert waiter.wait(30) is False
+    assert listener.wait(0) is False
+    listener.interrupt()
+    assert listener.wait(30) is False
     monkeypatch.undo()
-    waiter.close()
+    listener.close()
 
 
 def test_looks_become_rarer_when_there_is_no_news(queue):
-    waiter = SQLiteWaiter("default", "default")
-    waiter.wait(0)
-    first = waiter._interval
-    waiter.wait(0.05)
-    assert waiter._interval > first
+    listener = SQLiteListener("default", "default")
+    listener.wait(0)
+    first = listener._interval
+    listener.wait(0.05)
+    assert listener._interval > first
     queue.enqueue([job()])
-    assert waiter.wait(5) is True
-    assert waiter._interval == first
-    waiter.close()
+    assert listener.wait(5) is True
+    assert listener._interval == first
+    listener.close()

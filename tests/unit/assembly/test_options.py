@@ -147,7 +147,7 @@ def test_which_components_run(settings, arguments, components):
     ("known", "word", "told"),
     [
         (["tests.app.components.Feed"], "fed", "There is no component 'fed'.*Did you mean 'feed'"),
-        (["tests.app.components.Feed"], "xyz", "Known are: feed"),
+        (["tests.app.components.Feed"], "xyz", "Choices are: feed"),
         ([], "feed", r"LOCO\['COMPONENTS'\] is empty"),
     ],
 )
@@ -236,7 +236,7 @@ def test_only_the_workers_that_were_asked_for_may_end(settings):
     ("arguments", "said"),
     [
         ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
-        ("--queues zzz", "There is no queue 'zzz' in TASKS. Known are: default, emails"),
+        ("--queues zzz", "There is no queue 'zzz' in TASKS. Choices are: default, emails"),
         ("--queues=", "--queues names no queue"),
         ("--backend nothing", "No TASKS alias 'nothing' is django-loco's"),
         ("--drain --scheduler", "Leave one of them out"),

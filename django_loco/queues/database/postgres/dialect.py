@@ -25,9 +25,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ....core.job import Job
 from ...base import Claim
 from ...rows import COLUMNS, Row, row_of
-from ...timeouts import heeding
+from ...timeouts import apply_store_timeout
 from ..dialect import HELD as KEPT
-from ..dialect import Store, ids, is_due
+from ..dialect import Dialect, ids, is_due
 from ..lines import best_of
 from .lines import CLAIM_BEST, FEW, LINE, MORE, MORE_OF_LINE, NEWEST
 from .listener import Debounce, channel_of, text_of
@@ -35,7 +35,7 @@ from .listener import Debounce, channel_of, text_of
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
 #: How often a statement that met one is run again, and seconds before the second time; then they double.
-CONFLICTS, PAUSE = 8, 0.005
+CONFLICTS, CONFLICT_PAUSE_SECONDS = 8, 0.005
 
 #: What PostgreSQL calls the types of columns that are not text.
 SQL_TYPES = {
@@ -99,7 +99,7 @@ NOTIFYING = "WITH changed (id) AS ({sql}) SELECT id, (SELECT pg_notify(%(channel
 NOTIFY = "SELECT pg_notify(%(channel)s, %(window)s)"
 
 
-class PostgresStore(Store):
+class PostgresDialect(Dialect):
     """Statements for PostgreSQL 14 or later."""
 
     random_text: ClassVar[str] = "replace(gen_random_uuid()::text, '-', '')"
@@ -122,7 +122,7 @@ class PostgresStore(Store):
     @property
     def connection(self) -> BaseDatabaseWrapper:
         """The calling thread's connection, given up when the thread's patience ends."""
-        return heeding(super().connection)
+        return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
@@ -181,7 +181,7 @@ class PostgresStore(Store):
             except OperationalError as error:
                 if not self.is_conflict(error) or not self.connection.get_autocommit():
                     raise
-            time.sleep(random.random() * PAUSE * 2**number)  # noqa: S311 - jitter
+            time.sleep(random.random() * CONFLICT_PAUSE_SECONDS * 2**number)  # noqa: S311 - jitter
         return super().execute(sql, **parameters)
 
     def is_conflict(self, error: OperationalError) -> bool:

@@ -24,20 +24,20 @@ from psycopg.sql import SQL, Identifier
 
 from ....core.wakeup import Wakeup
 from ....log.safe import get_logger
-from ...listener import Waiter
+from ...listener import QueueListener
 from .timeouts import watched, with_limit
 
 logger = get_logger("django_loco.queues")
 
 #: Seconds for which a notification stands.
-SHORTEST, LONGEST = 0.005, 0.05
+SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 0.005, 0.05
 #: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
-MARGIN = 0.001
+WINDOW_MARGIN_SECONDS = 0.001
 #: Seconds without a notification after which the server is asked whether it is there. Silence alone does not tell: it
 #: may hang, or something between may have forgotten the connection.
-SILENCE = 30.0
+SILENCE_SECONDS = 30.0
 #: Seconds for which a connection has to last. One that is cut earlier is no matter of idleness.
-YOUNG = 5.0
+YOUNG_SECONDS = 5.0
 #: The same question for the kernel of the other end: asked after 30 s of silence, given up after 30 more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
@@ -54,7 +54,7 @@ class Debounce:
         self._clock = clock
         self._lock = threading.Lock()
         self._ends = float("-inf")
-        self._length = SHORTEST
+        self._length = SHORTEST_WINDOW_SECONDS
         self._is_used = False
 
     def begin(self) -> float:
@@ -64,7 +64,7 @@ class Debounce:
             if now < self._ends:
                 self._is_used = True
                 return 0.0
-            self._length = min(2 * self._length, LONGEST) if self._is_used else SHORTEST
+            self._length = min(2 * self._length, LONGEST_WINDOW_SECONDS) if self._is_used else SHORTEST_WINDOW_SECONDS
             self._ends, self._is_used = now + self._length, False
             return self._length
 
@@ -79,7 +79,7 @@ def text_of(window: float) -> str:
     return str(round(window * 1000))
 
 
-class PostgresWaiter(Waiter):
+class PostgresListener(QueueListener):
     """Listens on a connection that is nobody else's, and on a socket through which other threads interrupt it."""
 
     def __init__(self, alias: str, database: str) -> None:
@@ -100,17 +100,17 @@ class PostgresWaiter(Waiter):
                 try:
                     return self._listen(self._connection, time.monotonic() + timeout)
                 except psycopg.OperationalError as error:
-                    if time.monotonic() - self._connected_at < YOUNG:
+                    if time.monotonic() - self._connected_at < YOUNG_SECONDS:
                         raise
                     # Servers and poolers cut connections that say nothing. Whether more is wrong, a new one shows.
                     logger.info("The connection that listens for jobs was cut, and is made anew: %s", error)
                     self.close()
             self._connection = self._connect()
-            self._note(LONGEST)
+            self._note(LONGEST_WINDOW_SECONDS)
             return True  # for what was stored before anybody listened
 
     def _listen(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
-        if time.monotonic() - self._heard_at > SILENCE:
+        if time.monotonic() - self._heard_at > SILENCE_SECONDS:
             connection.execute("SELECT 1")
             self._heard_at = time.monotonic()
             return True  # for a notification that came with the answer
@@ -159,4 +159,4 @@ class PostgresWaiter(Waiter):
 
     def _note(self, window: float) -> None:
         if window:
-            self._ends.append(time.monotonic() + window + MARGIN)
+            self._ends.append(time.monotonic() + window + WINDOW_MARGIN_SECONDS)

@@ -1,11 +1,12 @@
-"""Connections to PostgreSQL that are given up when the server says nothing.
+"""Applies the store timeout of a thread to its connection to PostgreSQL.
 
-What libpq offers is not enough. ``tcp_user_timeout`` and keepalives find a machine that is gone, but the kernel of one
-whose server hangs goes on acknowledging; ``statement_timeout`` is the server's to keep. So the place where psycopg
-waits for its socket, ``Connection.wait``, is given a time limit.
+The timeouts of libpq are not enough. ``tcp_user_timeout`` and keepalives find a machine that is gone, but if only the
+server hangs, the kernel of its machine still acknowledges. ``statement_timeout`` is enforced by the server itself. So
+``Connection.wait``, where psycopg waits for its socket, gets a time limit.
 
-A statement that is given up may still be waiting for a lock there, with a server process to itself. Lest each try add
-one more, the server is asked to cancel it. That takes libpq 17: older ones wait for the answer without an end.
+A statement that is given up may still wait for a lock on the server, in a server process of its own. The server is
+asked to cancel it, as otherwise each new try would add one more. This needs libpq 17: older versions wait for the
+answer without a limit.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from typing import Any
 import psycopg
 
 from ....log.safe import get_logger
-from ...timeouts import patience
+from ...timeouts import current_store_timeout
 
-#: What ``connect_timeout`` is for a thread without an end to its patience: psycopg's own.
-ENDLESS = 130
-#: Seconds for the server to answer that it cancels a statement.
-CANCEL = 1.0
+#: The ``connect_timeout`` of a thread without a store timeout: psycopg's own default.
+LONGEST_CONNECT_SECONDS = 130
+#: How long the server may take to confirm that it cancels a statement.
+CANCEL_SECONDS = 1.0
 #: Made for each statement: the cheapest to make.
 Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 logger = get_logger("django_loco.queues")
 
 
-def watch(wrapper: Any) -> None:
-    """Let ``wrapper``, a thread's connection in Django, heed the thread's patience, now and when it connects anew."""
+def apply(wrapper: Any) -> None:
+    """Let ``wrapper``, a thread's connection in Django, obey the store timeout, now and when it connects anew."""
     if "get_new_connection" in vars(wrapper):
         return
     connect = wrapper.get_new_connection
@@ -41,38 +42,38 @@ def watch(wrapper: Any) -> None:
 
 
 def with_limit(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a connection with an end to connecting, unless the project has set one."""
-    return {"connect_timeout": math.ceil(min(patience(), ENDLESS)), **parameters}
+    """Return the parameters of a connection with a limit for connecting, unless the project has set one."""
+    return {"connect_timeout": math.ceil(min(current_store_timeout(), LONGEST_CONNECT_SECONDS)), **parameters}
 
 
 def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    """Let a connection heed the patience of whichever thread uses it; return it."""
+    """Let a connection obey the store timeout of whichever thread uses it; return it."""
     if "wait" not in vars(connection):
         wait = connection.wait
 
-        def wait_patiently(steps: Any, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs or patience() == math.inf:  # who says how to wait has an end in mind
+        def wait_with_timeout(steps: Any, *args: Any, **kwargs: Any) -> Any:
+            if args or kwargs or current_store_timeout() == math.inf:  # the caller has a limit of its own
                 return wait(steps, *args, **kwargs)
-            return _wait(connection, steps, patience())
+            return _wait(connection, steps, current_store_timeout())
 
-        connection.wait = wait_patiently  # type: ignore[method-assign,assignment]
+        connection.wait = wait_with_timeout  # type: ignore[method-assign,assignment]
     return connection
 
 
 def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Any:
-    """Go through ``steps``, a generator that says what to wait for and is told what came, as psycopg does.
+    """Run ``steps``, a generator that yields what to wait for and is sent what is ready, as psycopg does.
 
     In both directions 1 is to read and 2 to write, for psycopg and for selectors.
     """
     try:
-        wanted = next(steps)
+        event = next(steps)
         with Selector() as selector:
             socket = connection.pgconn.socket
-            selector.register(socket, wanted)
-            while came := selector.select(seconds):
-                wished, wanted = wanted, steps.send(came[0][1])
-                if wanted != wished:
-                    selector.modify(socket, wanted)
+            selector.register(socket, event)
+            while ready := selector.select(seconds):
+                before, event = event, steps.send(ready[0][1])
+                if event != before:
+                    selector.modify(socket, event)
     except StopIteration as end:
         return end.value
     _give_up(connection)
@@ -82,7 +83,7 @@ def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> An
 def _give_up(connection: psycopg.Connection[Any]) -> None:
     try:
         if psycopg.capabilities.has_cancel_safe():
-            connection.cancel_safe(timeout=CANCEL)
+            connection.cancel_safe(timeout=CANCEL_SECONDS)
     except psycopg.Error as error:
         logger.debug("A statement could not be cancelled: %s", error)
     finally:

@@ -36,9 +36,9 @@ from ....core.job import Job, utcnow
 from ....exceptions import LocoConfigurationError
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
-from ...base import MOMENT, Claim
+from ...base import PROBE_SECONDS, Claim
 from ...rows import COLUMNS, Row, row_of, stored_time
-from ..dialect import Store
+from ..dialect import Dialect
 from ..lines import best_of
 from .lines import CLAIM_BEST, NEWEST
 
@@ -47,7 +47,7 @@ OLDEST = (3, 35)
 BUSY_MILLISECONDS = 20_000
 NORMAL = 1
 #: Seconds between two looks whether the file is still the one that was opened.
-LOOK_EVERY = 1.0
+FILE_CHECK_SECONDS = 1.0
 
 INSERT = """
     INSERT INTO {job} ({inserted}) VALUES ({marks})
@@ -71,7 +71,7 @@ HELD = "SELECT {fields} FROM json_each(%(told)s)"
 logger = get_logger(__name__)
 
 
-class SQLiteStore(Store):
+class SQLiteDialect(Dialect):
     """Statements for SQLite. The clock is this machine's, which no other one shares the file with."""
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
@@ -187,12 +187,12 @@ class SQLiteStore(Store):
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
-        """Set the time-out for locks to ``MOMENT`` in here."""
+        """Set the time-out for locks to ``PROBE_SECONDS`` in here."""
         connection = self.connection
         connection.ensure_connection()
         raw = connection.connection
         (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
-        raw.execute(f"PRAGMA busy_timeout = {min(before, round(1000 * MOMENT))}")
+        raw.execute(f"PRAGMA busy_timeout = {min(before, round(1000 * PROBE_SECONDS))}")
         try:
             yield
         finally:
@@ -276,7 +276,7 @@ def close_if_replaced(connection: Any) -> None:
     if opened is None or connection.connection is None or connection.in_atomic_block:
         return
     looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
-    if now - looked_at < LOOK_EVERY:
+    if now - looked_at < FILE_CHECK_SECONDS:
         return
     connection.loco_looked_at = now
     if _identity(connection) != opened:

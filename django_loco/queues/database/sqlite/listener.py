@@ -8,16 +8,16 @@ from typing import Any
 
 from django.db import connections
 
-from ...listener import Waiter
+from ...listener import QueueListener
 from .dialect import close_if_replaced
 
 #: Seconds between two looks: just after there was news, and when there has been none for a while.
-SHORTEST, LONGEST = 0.005, 0.015
+SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.005, 0.015
 #: How much longer the next one is.
 GROWTH = 1.01
 
 
-class SQLiteWaiter(Waiter):
+class SQLiteListener(QueueListener):
     """Asks for ``PRAGMA data_version``, which changes with every commit of another connection.
 
     That compares a counter in shared memory: no writer ever waits for it, and all looks together take less than half a
@@ -29,7 +29,7 @@ class SQLiteWaiter(Waiter):
         self._database = database
         self._connection: Any = None
         self._seen = 0
-        self._interval = SHORTEST
+        self._interval = SHORTEST_POLL_SECONDS
         self._interrupted = threading.Event()
 
     def wait(self, timeout: float) -> bool:
@@ -44,8 +44,8 @@ class SQLiteWaiter(Waiter):
                 rest = deadline - time.monotonic()
                 if rest <= 0 or self._pause(min(rest, self._interval)):
                     return False
-                self._interval = min(LONGEST, self._interval * GROWTH)
-        self._interval = SHORTEST
+                self._interval = min(LONGEST_POLL_SECONDS, self._interval * GROWTH)
+        self._interval = SHORTEST_POLL_SECONDS
         return True
 
     def interrupt(self) -> None:

@@ -98,17 +98,17 @@ local function queue_of(line)
   return line:match('^.([^\t\r]*)')
 end
 
--- Leaves `number` marks in each bell, KEYS[first] and on. Who waits takes one (BZPOPMIN) and looks for jobs. The marks
--- have names, so that they do not pile up while nobody waits, and bells that nobody listens to are gone after a while:
+-- Leaves `number` marks in each channel, KEYS[first] and on. Who waits takes one (BZPOPMIN) and looks for jobs. The marks
+-- have names, so that they do not pile up while nobody waits, and channels that nobody listens to are gone after a while:
 -- there may be one for each customer. Who comes later looks for jobs before it listens.
-local function ring(first, number)
+local function announce(first, number)
   local marks = {}
   for mark = 1, math.min(number, 16) do
     add(marks, 0, mark)
   end
-  for bell = first, #KEYS do
-    if redis.call('ZADD', KEYS[bell], unpack(marks)) > 0 then
-      redis.call('PEXPIRE', KEYS[bell], 10000)
+  for channel = first, #KEYS do
+    if redis.call('ZADD', KEYS[channel], unpack(marks)) > 0 then
+      redis.call('PEXPIRE', KEYS[channel], 10000)
     end
   end
 end

@@ -1,7 +1,7 @@
 -- Stores new jobs, all or none. Run once more with the same jobs it changes nothing.
 --
--- Keys: see the first line; the bells to ring follow.
--- Arguments: how many marks to leave in the bells; the jobs, six lines each: id, the job, its state or nothing, its
+-- Keys: see the first line; the channels to announce jobs in follow.
+-- Arguments: how many marks to leave in the channels; the jobs, six lines each: id, the job, its state or nothing, its
 -- place, the time before which it may not run or nothing, its once-key or nothing.
 -- Returns the ids of those that were not stored because their once-key is known. A job that is there under its own id is
 -- stored: the reply to the same arguments was lost, and we or the client sent them again.
@@ -49,6 +49,6 @@ for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #texts > 0 then
-  ring(10, tonumber(ARGV[1]))
+  announce(10, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

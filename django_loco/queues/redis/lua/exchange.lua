@@ -1,9 +1,9 @@
 -- Finish these, give me those. Either half may be empty. Run once more with the same arguments it changes nothing and
 -- returns the same.
 --
--- Keys: see the first lines; the bells to ring follow.
+-- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 if only those with expired leases are to be taken; how many marks to leave
--- in the bells; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags,
+-- in the channels; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags,
 -- and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or -1 if there is none.
@@ -27,7 +27,7 @@ elseif ARGV[1] ~= '' then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
   if tonumber(ARGV[3]) > 0 then
-    ring(13, tonumber(ARGV[3]))
+    announce(13, tonumber(ARGV[3]))
   end
 end
 

@@ -13,8 +13,7 @@ import pytest
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueFull, QueueUnavailable
 from django_loco.queues.base import Claim
-from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.memory import key_file as once
+from django_loco.queues.memory import MemoryQueue, key_file
 from django_loco.queues.memory.key_file import OnceKeys
 from django_loco.worker import run_inline
 
@@ -87,7 +86,7 @@ def test_what_a_killed_process_held_is_free(path):
 
 
 def test_a_file_that_is_held_for_too_long_is_an_error_and_claims_nothing(path, monkeypatch):
-    monkeypatch.setattr(once, "PATIENCE", 0.05)
+    monkeypatch.setattr(key_file, "CLAIM_SECONDS", 0.05)
     keys = OnceKeys(path, 3600)
     keys.claim(["a"])
     with sqlite3.connect(path) as file:
@@ -159,7 +158,7 @@ def test_a_full_queue_claims_nothing(path):
 
 
 def test_a_queue_whose_keys_are_held_by_others_takes_nothing(queues, path, monkeypatch):
-    monkeypatch.setattr(once, "PATIENCE", 0.05)
+    monkeypatch.setattr(key_file, "CLAIM_SECONDS", 0.05)
     one, other = queues
     one.enqueue([job(key="before")])
     with sqlite3.connect(path) as file:

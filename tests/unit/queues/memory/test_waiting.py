@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from django_loco.core.job import Job, utcnow
 from django_loco.queues.base import Claim
-from django_loco.queues.memory.waiting import Waiting
+from django_loco.queues.memory.waiting import WaitingJobs
 
 NOW = utcnow()
 seconds = st.integers(-3, 3).map(lambda number: timedelta(seconds=number))
@@ -53,7 +53,7 @@ def expected(waiting, claim):
 
 @given(st.lists(jobs, max_size=12), st.lists(claims, max_size=4))
 def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
-    waiting = Waiting()
+    waiting = WaitingJobs()
     for job in given_jobs:
         waiting.add(job, NOW)
     left = list(given_jobs)
@@ -67,7 +67,7 @@ def test_the_best_of_what_is_wanted_is_taken(given_jobs, given_claims):
 
 @given(st.lists(jobs, max_size=12))
 def test_deferred_jobs_line_up_when_they_are_due(given_jobs):
-    waiting = Waiting()
+    waiting = WaitingJobs()
     for job in given_jobs:
         waiting.add(job, NOW - timedelta(seconds=10))
     waiting.promote(NOW)
@@ -78,7 +78,7 @@ def test_deferred_jobs_line_up_when_they_are_due(given_jobs):
 
 
 def test_a_due_time_is_known_per_queue():
-    waiting = Waiting()
+    waiting = WaitingJobs()
     for queue_name, age in (("a", 5), ("b", 9), ("a", 7)):
         job = Job(task_path="a.b", backend="default", queue_name=queue_name, enqueued_at=NOW - timedelta(seconds=age))
         waiting.add(job, NOW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.queues.database.postgres.listener import LONGEST, SHORTEST, Debounce
+from django_loco.queues.database.postgres.listener import LONGEST_WINDOW_SECONDS, SHORTEST_WINDOW_SECONDS, Debounce
 
 
 class Clock:
@@ -26,22 +26,29 @@ def debounce(clock):
 
 def test_a_job_now_and_then_is_told_at_once(debounce, clock):
     for _ in range(5):
-        assert debounce.begin() == SHORTEST
-        clock.now += SHORTEST
+        assert debounce.begin() == SHORTEST_WINDOW_SECONDS
+        clock.now += SHORTEST_WINDOW_SECONDS
 
 
 def test_what_comes_within_a_window_is_not_told(debounce, clock):
     assert debounce.begin()
-    clock.now += SHORTEST * 0.9
+    clock.now += SHORTEST_WINDOW_SECONDS * 0.9
     assert not debounce.begin()
 
 
 def test_windows_grow_while_they_are_of_use_and_no_longer(debounce, clock):
     lengths = [use(debounce, clock) for _ in range(6)]
-    assert lengths == [SHORTEST, SHORTEST * 2, SHORTEST * 4, SHORTEST * 8, LONGEST, LONGEST]
-    assert debounce.begin() == LONGEST, "for the last one was of use"
-    clock.now += LONGEST
-    assert debounce.begin() == SHORTEST
+    assert lengths == [
+        SHORTEST_WINDOW_SECONDS,
+        SHORTEST_WINDOW_SECONDS * 2,
+        SHORTEST_WINDOW_SECONDS * 4,
+        SHORTEST_WINDOW_SECONDS * 8,
+        LONGEST_WINDOW_SECONDS,
+        LONGEST_WINDOW_SECONDS,
+    ]
+    assert debounce.begin() == LONGEST_WINDOW_SECONDS, "for the last one was of use"
+    clock.now += LONGEST_WINDOW_SECONDS
+    assert debounce.begin() == SHORTEST_WINDOW_SECONDS
 
 
 def test_a_window_without_its_notification_is_none(debounce):

@@ -17,7 +17,7 @@ from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.timeouts import limit, patience, unlimited
+from django_loco.queues.timeouts import current_store_timeout, no_store_timeout, set_store_timeout
 from django_loco.worker import Worker
 from tests.app import tasks
 
@@ -40,12 +40,12 @@ def queue():
 
 
 @pytest.fixture
-def limited():
-    limit(LIMIT)
+def short_timeout():
+    set_store_timeout(LIMIT)
     yield
-    with unlimited():
+    with no_store_timeout():
         connection.close()
-    limit(float("inf"))
+    set_store_timeout(float("inf"))
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def others(postgres, condition="true"):
     return [pid for (pid,) in rows]
 
 
-def test_a_thread_without_patience_gives_up_and_has_a_new_connection_at_once(queue, limited):
+def test_a_thread_with_a_timeout_gives_up_and_has_a_new_connection_at_once(queue, short_timeout):
     fetch(queue)
     began = time.monotonic()
     with stopped([own_process()]):
@@ -98,7 +98,7 @@ def test_a_thread_without_patience_gives_up_and_has_a_new_connection_at_once(que
 
 
 @pytest.mark.parametrize("verb", ["finish", "renew", "rescue", "prune", "checkpoint", "get"])
-def test_each_step_has_an_end(queue, limited, verb):
+def test_each_step_has_an_end(queue, short_timeout, verb):
     queue.enqueue([Job(task_path="a.b", backend="default")])
     [job] = fetch(queue)
     calls = {
@@ -114,14 +114,14 @@ def test_each_step_has_an_end(queue, limited, verb):
     assert queue.get(job.id).token == job.token
 
 
-def test_so_has_the_connection_that_listens(queue, limited, postgres, monkeypatch):
+def test_so_has_the_connection_that_listens(queue, short_timeout, postgres, monkeypatch):
     known = set(others(postgres))
     queue.wait(0)
     [listening] = set(others(postgres)) - known
     until(lambda: not queue.wait(0.1))
     with stopped([listening]):
         assert not any(queue.wait(0.2) for _ in range(3))  # silence is all that is expected of it for a while
-        monkeypatch.setattr("django_loco.queues.database.postgres.listener.SILENCE", 0.1)
+        monkeypatch.setattr("django_loco.queues.database.postgres.listener.SILENCE_SECONDS", 0.1)
         with pytest.raises(QueueUnavailable, match="has not answered"):
             queue.wait(10)
         assert queue.wait(10)  # on a new one
@@ -133,7 +133,7 @@ def test_so_has_the_connection_that_listens(queue, limited, postgres, monkeypatc
     queue.close()
 
 
-def test_a_server_that_lets_nobody_in_any_more_is_given_up_too(queue, limited, postgres):
+def test_a_server_that_lets_nobody_in_any_more_is_given_up_too(queue, short_timeout, postgres):
     queue.close()
     with stopped([postgres.pid]), pytest.raises(QueueUnavailable, match="timeout"):
         fetch(queue)
@@ -141,33 +141,33 @@ def test_a_server_that_lets_nobody_in_any_more_is_given_up_too(queue, limited, p
 
 
 def test_a_worker_starts_though_its_server_hangs(queue, postgres, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.timeouts.LIMIT", LIMIT)
+    monkeypatch.setattr("django_loco.queues.timeouts.STORE_TIMEOUT_SECONDS", LIMIT)
     connection.close()
     began = time.monotonic()
     with stopped([postgres.pid]):
         assert missing_tables("default") is None
     assert time.monotonic() - began < SECONDS
-    assert patience() == float("inf")
+    assert current_store_timeout() == float("inf")
 
 
-def test_in_the_middle_of_a_transaction(queue, limited):
+def test_in_the_middle_of_a_transaction(queue, short_timeout):
     fetch(queue)
     with stopped([own_process()]), pytest.raises(QueueUnavailable), transaction.atomic():
         fetch(queue)
     assert fetch(queue) == []
 
 
-def test_other_threads_and_the_projects_own_code_wait_as_ever(queue, limited):
+def test_other_threads_and_the_projects_own_code_wait_as_ever(queue, short_timeout):
     fetch(queue)
-    with unlimited():
+    with no_store_timeout():
         queue.enqueue([Job(task_path="a.b", backend="default")])
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_sleep(%s)", [2 * LIMIT])
-    assert patience() == LIMIT
+    assert current_store_timeout() == LIMIT
     seen = []
 
     def other():
-        seen.extend([patience(), vars(connections["default"]).get("get_new_connection")])
+        seen.extend([current_store_timeout(), vars(connections["default"]).get("get_new_connection")])
         fetch(queue)
         seen.append(vars(connections["default"]).get("get_new_connection"))
         connection.close()
@@ -179,7 +179,7 @@ def test_other_threads_and_the_projects_own_code_wait_as_ever(queue, limited):
 
 
 @pytest.mark.skipif(not psycopg.capabilities.has_cancel_safe(), reason="that takes libpq 17")
-def test_nothing_is_left_on_the_server_of_a_statement_that_waits_for_a_lock(queue, limited, postgres):
+def test_nothing_is_left_on_the_server_of_a_statement_that_waits_for_a_lock(queue, short_timeout, postgres):
     """Or a table that is being altered would take all connections, a try at a time."""
     waits = "wait_event_type = 'Lock'"
     with postgres.connect(connection.settings_dict["NAME"]) as other, other.transaction():
@@ -192,7 +192,7 @@ def test_nothing_is_left_on_the_server_of_a_statement_that_waits_for_a_lock(queu
 
 
 def test_a_worker_that_hangs_with_its_server_says_so_and_goes_on_by_itself(queue, postgres, monkeypatch):
-    monkeypatch.setattr("django_loco.queues.timeouts.LIMIT", LIMIT)
+    monkeypatch.setattr("django_loco.queues.timeouts.STORE_TIMEOUT_SECONDS", LIMIT)
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
     known = set(others(postgres))
     worker.start()
