@@ -26,7 +26,7 @@ from .checks import (
 from .core import test_environment
 from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.dialect import tune
-from .scheduler.sources import validation
+from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
 from .tasks.setting import require_backends
 
@@ -48,7 +48,7 @@ class LocoConfig(AppConfig):
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         set_runtime_factory(build_runtime)
         schedule: Any = self.get_model("Schedule")
-        schedule.rules = [validation.keep]
+        schedule.rules = [row_validation.validate_row]
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
         plain_server.watch()
         # A test connects before it opens a transaction.

@@ -36,7 +36,7 @@ from django.core.management import get_commands
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
 
-from .assembly import project_components as components
+from .assembly import project_components
 from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .core.compat import task_backends
 from .core.job import READY, RUNNING, utcnow
@@ -46,7 +46,8 @@ from .queues import build, mistakes, queue_for
 from .queues.database.migrated import is_unmigrated, migrate_command
 from .queues.memory.spool import folder_for
 from .scheduler.api.control import current
-from .scheduler.registry import Problem, default
+from .scheduler.entry import Problem
+from .scheduler.registry import default
 from .scheduler.sources.database import database
 from .tasks.results import load_task
 from .tasks.setting import KEYS
@@ -286,7 +287,7 @@ def check_components(**kwargs: Any) -> list[CheckMessage]:
     if problems():
         return []
     try:
-        components.known()
+        project_components.registered()
     except LocoConfigurationError as error:
         return [Error(str(error), id="loco.E004")]
     return []
@@ -301,7 +302,7 @@ def check_commands(**kwargs: Any) -> list[CheckMessage]:
     errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
     told = "Whoever can write to the queue, or add schedules in the admin, can run the command {!r}, and so any code."
     hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for what is to be done."
-    dangerous = sorted(default.exposed.commands & ANY_CODE)
+    dangerous = sorted(default.allow_list.commands & ANY_CODE)
     return [*errors, *(checks.Warning(told.format(name), hint=hint, id="loco.W013") for name in dangerous)]
 
 

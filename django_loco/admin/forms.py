@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
+from ..scheduler.api.row_validation import problem_of_json
 from ..scheduler.registry import default
 from ..scheduler.sources.database import KEYS
-from ..scheduler.sources.validation import problem_of_json
 
 #: What is said of each field; here and not in the model, so that another word is no migration.
 LABELS = {
@@ -125,7 +125,7 @@ class TagsField(forms.CharField):
 
 def offered(chosen: str) -> Choices:
     """Return the choices of what to run."""
-    exposed = default.exposed
+    exposed = default.allow_list
     known = exposed.tasks | exposed.commands
     groups: Choices = [("", "---------")]
     if chosen and chosen not in known:
@@ -164,7 +164,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         for name, text in HELP.items():
             if name in self.fields:
                 self.fields[name].help_text = text
-        if "run" in self.fields and not default.exposed.tasks | default.exposed.commands:
+        if "run" in self.fields and not default.allow_list.tasks | default.allow_list.commands:
             self.fields["run"].help_text = NOTHING_EXPOSED
 
 

@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 
 from ..models import Schedule
 from ..scheduler.api.control import current
-from .shown import named, shown
+from .schedule_rows import named, shown
 
 #: How many are on one page.
 PER_PAGE = 50

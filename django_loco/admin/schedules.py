@@ -20,14 +20,14 @@ from ..exceptions import LocoConfigurationError, QueueError
 from ..log.safe import get_logger
 from ..models import Schedule, ScheduleState
 from ..scheduler.api.control import current
+from ..scheduler.api.row_validation import preview_entry
 from ..scheduler.entry import Entry
 from ..scheduler.registry import Registry, default
-from ..scheduler.sources.database import Reader, pauses
-from ..scheduler.sources.validation import only_when
-from .broken import complete, readable
+from ..scheduler.sources.database import ScheduleReader, pauses
 from .forms import ScheduleForm, WhenForm
 from .overview import overview
-from .shown import Shown, next_runs, paused, shown
+from .schedule_rows import ScheduleRow, next_runs, paused, shown
+from .unreadable_rows import complete, readable
 
 #: What is shown only when it is asked for, or has an error.
 FOLDED = ("collapse",)
@@ -223,7 +223,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 def _preview(row: Schedule) -> dict[str, Any]:
     """Return the next runs of ``row``, or under ``error`` why there are none."""
     try:
-        return next_runs(only_when(row))
+        return next_runs(preview_entry(row))
     except ValidationError as error:
         return {"error": " ".join(error.messages)}
     except Exception as error:
@@ -233,11 +233,11 @@ def _preview(row: Schedule) -> dict[str, Any]:
 
 def _joined(names: list[str]) -> Registry:
     """Return the schedules of the code, those called ``names``, and what else these run after."""
-    made = Reader(default.exposed).some(name__in=names)
+    made = ScheduleReader(default.allow_list).some(name__in=names)
     if any(isinstance(item, Entry) and item.after for item in made):
         return current().registry
-    return default.joined(made)
+    return default.combined_with(made)
 
 
-def _of(row: Schedule) -> Shown:
-    return getattr(row, "shown", Shown(row.name, "database"))
+def _of(row: Schedule) -> ScheduleRow:
+    return getattr(row, "shown", ScheduleRow(row.name, "database"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any
 
 import django
 from django.conf import settings
@@ -17,9 +16,10 @@ from ..conf import loco_settings
 from ..core.compat import task_backends
 from ..log.labels import COLOURS
 from ..queues import queue_for
+from ..scheduler.api.upcoming import upcoming_in
 from ..scheduler.registry import default
 from ..worker import in_process
-from .parts import RunOptions, mode_of, queues_of, served
+from .run_options import RunOptions, mode_of, queues_of, served_aliases
 
 Row = tuple[str, str]
 
@@ -52,7 +52,7 @@ def _name(name: str, *, colour: bool) -> str:
 
 def _workers(run_options: RunOptions) -> Iterator[str]:
     aliases = in_process.loco_aliases()
-    running = set(served(run_options))
+    running = set(served_aliases(run_options))
     for alias in aliases:
         if run_options.server or alias in running:
             name = f"{alias}: " if len(aliases) > 1 else ""
@@ -108,7 +108,7 @@ def _place(alias: str) -> str:
 
 def _schedules(tags: Collection[str]) -> str:
     # Those of the code: a start must not wait for a database that is away.
-    found: list[Any] = default.upcoming(tags=tags)
+    found = upcoming_in(default, tags=tags)
     broken = len(default.problems())
     text = _count(len(found), "schedule") if found else "no schedules in the code"
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:

@@ -25,7 +25,7 @@ from ..scheduler.entry import Entry
 
 #: How many runs of each schedule are shown, and how many of all together.
 RUNS = 5
-MOST = 1000
+MAX_RUNS = 1000
 HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -66,13 +66,13 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     now = utcnow()
     schedules = current()
     entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
-    ticks = list(islice(preview(entries, now, now + period), MOST + 1))
+    ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
     if form == "json":
-        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MOST]]
+        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MAX_RUNS]]
         yield json.dumps(told, indent=2)
         return
-    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MOST])
-    if len(ticks) > MOST:
+    yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
+    if len(ticks) > MAX_RUNS:
         yield "... and more. Ask for a shorter time, or for a --tag, to see all."
     elif not ticks:
         yield "Nothing is due by then."

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from ..scheduler.api.control import having
+from ..scheduler.api.control import registry_with
 from ..scheduler.api.history import Tick, history
 from .schedules import clock, table
 
@@ -19,7 +19,7 @@ HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")
 def as_history(name: str, form: str) -> Iterator[str]:
     """Yield the lines of ``--history``. Raises ``LocoConfigurationError`` and ``QueueUnavailable``."""
     found = history(name)
-    zone = having(name).entry(name).trigger.zone or timezone.get_default_timezone()
+    zone = registry_with(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
         yield json.dumps([_told(tick) for tick in found], indent=2)
     elif found:

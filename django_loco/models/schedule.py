@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.timezone import now
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 _POSITIVE = [MinValueValidator(1)]
 _NOT_NEGATIVE = [MinValueValidator(0.0)]
 
@@ -80,14 +80,14 @@ class Schedule(models.Model):
         SKIP = "skip", "leave it out"
         QUEUE = "queue", "let it wait"
 
-    name = models.CharField(max_length=LONGEST_NAME, unique=True)
+    name = models.CharField(max_length=MAX_NAME_LENGTH, unique=True)
     description = models.TextField(blank=True)
     run = models.CharField(max_length=1000)
     args = models.JSONField(default=list, blank=True)
     kwargs = models.JSONField(default=dict, blank=True)
     schedule = models.CharField(max_length=500, blank=True)
     at = models.DateTimeField(null=True, blank=True)
-    after = models.CharField(max_length=LONGEST_NAME, blank=True)
+    after = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
     timezone = models.CharField(max_length=100, blank=True)
     start = models.DateTimeField(null=True, blank=True)
     end = models.DateTimeField(null=True, blank=True)
@@ -139,7 +139,7 @@ class Schedule(models.Model):
 class ScheduleState(models.Model):
     """Whether the schedule ``name`` is paused: one from code, settings, a file or the database."""
 
-    name = models.CharField(max_length=LONGEST_NAME, primary_key=True)
+    name = models.CharField(max_length=MAX_NAME_LENGTH, primary_key=True)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_by = models.CharField(max_length=200, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)

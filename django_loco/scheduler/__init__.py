@@ -26,8 +26,8 @@ run, on any number of machines, and each tick is one job.
 from .api.control import pause, problems, resume, run, upcoming
 from .api.history import Tick, history
 from .api.upcoming import Upcoming
-from .entry import Entry
-from .registry import Problem, Registry, default
+from .entry import Entry, Problem
+from .registry import Registry, default
 from .scheduler import Scheduler
 from .triggers.cron import Cron
 from .triggers.trigger import Interval, Trigger

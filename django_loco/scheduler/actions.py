@@ -18,12 +18,12 @@ from django.core.management import CommandError, call_command
 
 from ..shutdown import tracked
 from ..tasks.decorator import task
-from .sources.commands import require_command, require_shell_text
+from .api.allowed_commands import require_command, require_shell_text
 
 #: How much of the output is kept: its last characters.
-KEPT = 10_000
+MAX_OUTPUT_CHARACTERS = 10_000
 #: Seconds after which a job that waits for a child process can be interrupted.
-PATIENCE = 1.0
+POLL_SECONDS = 1.0
 
 
 @task
@@ -36,7 +36,7 @@ def command(*words: str, silent: bool = False) -> str:
     output = StringIO()
     name, *arguments = words
     call_command(name, *arguments, stdout=output, stderr=output, no_color=True)
-    return "" if silent else output.getvalue()[-KEPT:]
+    return "" if silent else output.getvalue()[-MAX_OUTPUT_CHARACTERS:]
 
 
 @task
@@ -63,7 +63,7 @@ def _run(text: str, output: IO[bytes]) -> int:
     with tracked(process, lambda: _end(process)):
         while True:
             with suppress(subprocess.TimeoutExpired):
-                return process.wait(PATIENCE)
+                return process.wait(POLL_SECONDS)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -74,5 +74,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _end_of(output: IO[bytes]) -> str:
     length = output.seek(0, os.SEEK_END)
-    output.seek(max(0, length - KEPT))
+    output.seek(max(0, length - MAX_OUTPUT_CHARACTERS))
     return output.read().decode(errors="replace")

@@ -10,26 +10,26 @@ from ..conf import did_you_mean
 from .entry import Entry
 
 #: How many schedules of a loop are named.
-SHOWN = 10
+MAX_LOOP_NAMES = 10
 
 
-class Link(NamedTuple):
+class Dependency(NamedTuple):
     """A schedule and those that run after it."""
 
     first: Entry
     then: Sequence[Entry]
 
 
-def links_of(entries: Collection[Entry], known: Collection[Entry]) -> list[Link]:
+def dependencies_of(entries: Collection[Entry], known: Collection[Entry]) -> list[Dependency]:
     """Return which of ``known`` some of ``entries`` run after, each with those that do."""
     then: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.after is not None:
             then[entry.after].append(entry)
-    return [Link(entry, then[entry.name]) for entry in known if entry.name in then]
+    return [Dependency(entry, then[entry.name]) for entry in known if entry.name in then]
 
 
-def faults(entries: Mapping[str, Entry], off: Collection[str] = ()) -> dict[str, str]:
+def dependency_errors(entries: Mapping[str, Entry], off: Collection[str] = ()) -> dict[str, str]:
     """Return what is wrong with the ``after`` of schedules, by name. ``off`` are the names of those that cannot run."""
     others = {name: entry.after for name, entry in entries.items() if entry.after is not None}
     found: dict[str, str] = {}
@@ -68,6 +68,6 @@ def _is_unknown(other: str, entries: Mapping[str, Entry]) -> str:
 
 
 def _loops(loop: Sequence[str], place: int) -> str:
-    shown = [repr(loop[(place + step) % len(loop)]) for step in range(min(len(loop) + 1, SHOWN))]
-    told = " after ".join(shown if len(loop) < SHOWN else [*shown, "..."])
+    shown = [repr(loop[(place + step) % len(loop)]) for step in range(min(len(loop) + 1, MAX_LOOP_NAMES))]
+    told = " after ".join(shown if len(loop) < MAX_LOOP_NAMES else [*shown, "..."])
     return f"after makes a loop: {told}. One of them must have a schedule of its own."

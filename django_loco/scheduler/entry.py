@@ -15,19 +15,18 @@ from ..core.serialization import decode_call, encode_call
 from ..core.validation import is_name, validate_call
 from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..log.plain_text import one_line
-from .misfire import CAP, Misfire, misfire_of
-from .pending import Occasion
+from .misfire import DEFAULT_CAP, Misfire, misfire_of
 from .triggers.parsing import length_of, moment_of
 from .triggers.trigger import After, Once, Trigger, Within, delay_of
 
-LONGEST_NAME = 200
-LONGEST_JITTER = timedelta(days=31)
+MAX_NAME_LENGTH = 200
+MAX_JITTER = timedelta(days=31)
 
 
 Overlap = Literal["allow", "skip", "queue"]
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line of code, or (``line`` 0) what else schedules stand in."""
 
     module: str
@@ -38,7 +37,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
     @classmethod
-    def of_caller(cls) -> Place:
+    def of_caller(cls) -> SourceLocation:
         """The line from which this package was called."""
         frame = inspect.currentframe()
         while frame and f"{frame.f_globals.get('__name__')}.".startswith(f"{__package__}."):
@@ -46,6 +45,25 @@ class Place(NamedTuple):
         if frame is None:
             return cls("", "", 0)
         return cls(str(frame.f_globals.get("__name__")), frame.f_code.co_filename, frame.f_lineno)
+
+
+class Occurrence(NamedTuple):
+    """What a schedule is to be fired for: a tick, or something that has happened."""
+
+    name: str
+    """Of the schedule."""
+
+    key: str
+    """Of its job."""
+
+    at: datetime
+    """When it was due."""
+
+    told: str
+    """What it is called in the log."""
+
+    overlap: str
+    """What becomes of it while an earlier job has not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +91,7 @@ class Entry:
     release: str = ""
     """The deploy whose one run this is, instead of ticks."""
 
-    place: Place
+    location: SourceLocation
     """Where it was declared."""
 
     def key(self, tick: datetime) -> str:
@@ -82,18 +100,18 @@ class Entry:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
-    def occasion(self, tick: datetime) -> Occasion:
+    def occurrence(self, tick: datetime) -> Occurrence:
         """Return ``tick`` as what this schedule is to be fired for."""
-        return Occasion(self.name, self.key(tick), tick, str(tick), self.overlap)
+        return Occurrence(self.name, self.key(tick), tick, str(tick), self.overlap)
 
     @property
     def after(self) -> str | None:
         """The name of the schedule that this one runs after; ``None``: it has ticks of its own."""
         return self.trigger.other if isinstance(self.trigger, After) else None
 
-    def occasion_after(self, member: str, now: datetime) -> Occasion:
+    def occurrence_after(self, member: str, now: datetime) -> Occurrence:
         """Return what this schedule is to be fired for when the run ``member`` of another has succeeded."""
-        return Occasion(self.name, f"{self.name}@{member}", now, one_line(member), self.overlap)
+        return Occurrence(self.name, f"{self.name}@{member}", now, one_line(member), self.overlap)
 
     def run_at(self, tick: datetime) -> datetime:
         """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
@@ -104,6 +122,18 @@ class Entry:
         # A deploy has no other tick: what may not run beside an earlier job waits for its end.
         overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
         return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire(), overlap=overlap)
+
+
+class Problem(NamedTuple):
+    """A schedule that is off because it is wrong, or a module of schedules that cannot be imported."""
+
+    message: str
+    hint: str
+    schedule: str
+    """The name of the schedule, or of the module."""
+
+    is_certain: bool = True
+    """Whether a schedule is off for it: a module of tasks that cannot be imported may have none."""
 
 
 def name_of(task: object) -> str:
@@ -118,7 +148,7 @@ def name_of(task: object) -> str:
 def entry_of(
     task: object,
     trigger: Callable[[], Trigger],
-    place: Place,
+    location: SourceLocation,
     *,
     name: object = None,
     args: object = (),
@@ -130,7 +160,7 @@ def entry_of(
     run_on_start: object = False,
     misfire: object = "once",
     grace: object = None,
-    cap: object = CAP,
+    cap: object = DEFAULT_CAP,
     overlap: object = "allow",
     **changes: object,
 ) -> Entry:
@@ -151,7 +181,7 @@ def entry_of(
         misfire=misfire_of(misfire, grace, cap),
         overlap=_overlap(overlap),
         run_on_start=_yes_or_no("run_on_start", run_on_start),
-        place=place,
+        location=location,
     )
 
 
@@ -176,9 +206,9 @@ def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
 
 def _jitter(value: object) -> timedelta:
     jitter = length_of("jitter", value)
-    if jitter > LONGEST_JITTER:
+    if jitter > MAX_JITTER:
         raise LocoConfigurationError(
-            f"jitter is {jitter.total_seconds():g} s; it must be at most {LONGEST_JITTER.days} days."
+            f"jitter is {jitter.total_seconds():g} s; it must be at most {MAX_JITTER.days} days."
         )
     return jitter
 
@@ -237,9 +267,9 @@ def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any]
 
 
 def _name(name: object) -> str:
-    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= LONGEST_NAME):
+    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= MAX_NAME_LENGTH):
         raise LocoConfigurationError(
-            f"name is {name!r}; it must be text of one line, at most {LONGEST_NAME} characters."
+            f"name is {name!r}; it must be text of one line, at most {MAX_NAME_LENGTH} characters."
         )
     return name
 

@@ -18,11 +18,11 @@ def jobs_of(entry: Entry, limit: int) -> list[JobSummary]:
 def tick_of(job: JobSummary) -> datetime | None:
     """Return the tick that ``job`` was made for, in UTC; ``None`` if it was made for something else."""
     try:
-        return datetime.fromisoformat(member_of(job)).astimezone(UTC)
+        return datetime.fromisoformat(key_suffix(job)).astimezone(UTC)
     except ValueError:
         return None
 
 
-def member_of(job: JobSummary) -> str:
+def key_suffix(job: JobSummary) -> str:
     """Return what tells ``job`` from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
     return (job.key or "").rpartition("@")[2]

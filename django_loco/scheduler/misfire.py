@@ -1,6 +1,6 @@
 """What becomes of ticks that were missed: while no scheduler ran, while it was suspended, while its store was away.
 
-A tick is missed when nothing could fire it for longer than ``PAUSE``; up to that it is late, and fired. What a
+A tick is missed when nothing could fire it for longer than ``MISSED_AFTER``; up to that it is late, and fired. What a
 scheduler that starts has missed it cannot know. It takes the ticks of the grace time for missed, and the queue, which
 knows each (schedule, tick) that was fired, refuses the others. So the grace time cannot be longer than the queue
 remembers; and a schedule that is new, too, has missed what was due within its grace time.
@@ -22,13 +22,13 @@ Mode = Literal["skip", "once", "all"]
 T = TypeVar("T")
 
 #: A tick later than this was missed.
-PAUSE = timedelta(seconds=10)
+MISSED_AFTER = timedelta(seconds=10)
 #: Where no grace time is given, a tick that was missed at the start by less is fired.
-GRACE = timedelta(seconds=60)
+DEFAULT_GRACE = timedelta(seconds=60)
 #: Seconds for which every queue remembers what was fired, however short ``RESULT_TTL`` is.
-REMEMBERED = 3600.0
+KEYS_KEPT_SECONDS = 3600.0
 #: How many missed ticks are made up for, by default and at most.
-CAP, MOST = 100, 1000
+DEFAULT_CAP, MAX_CAP = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +40,33 @@ class Misfire:
 
     mode: Mode = "once"
     grace: timedelta | None = None
-    cap: int = CAP
+    cap: int = DEFAULT_CAP
 
     def first(self, trigger: Trigger, start: datetime) -> datetime | None:
         """Return the tick that a scheduler which starts at ``start`` begins with; it may be one to be made up for."""
         if self.mode == "skip":
             return trigger.next_after(start)
         if self.mode == "once" and self.grace is None:
-            return first_tick(trigger, start, GRACE)
-        return trigger.next_after(start - (GRACE if self.grace is None else self.grace))
+            return first_tick(trigger, start, DEFAULT_GRACE)
+        return trigger.next_after(start - (DEFAULT_GRACE if self.grace is None else self.grace))
 
-    def made_up(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
+    def missed_ticks(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
         """Return which ticks are fired ``now``, from the one that was ``missed`` on."""
         window = timedelta(0) if self.mode == "skip" else self.grace
         after = missed - timedelta.resolution
         if window is not None:
-            after = max(after, now - max(window, PAUSE))
+            after = max(after, now - max(window, MISSED_AFTER))
         return last_ticks(trigger, after, now, 1 if self.mode == "once" else self.cap)
 
-    def made_up_of(self, ends: Sequence[T], when: Callable[[T], datetime], now: datetime, *, starts: bool) -> list[T]:
+    def missed_runs(self, ends: Sequence[T], when: Callable[[T], datetime], now: datetime, *, starts: bool) -> list[T]:
         """Return which of ``ends``, in their order, are made up for ``now``: what a schedule was to run after.
 
         ``when`` says when one came. ``starts``: nobody has looked before.
         """
         if self.mode == "skip":
-            return [] if starts else [end for end in ends if now - when(end) <= PAUSE]
-        window = GRACE if starts and self.grace is None else self.grace
-        recent = [end for end in ends if window is None or now - when(end) <= max(window, PAUSE)]
+            return [] if starts else [end for end in ends if now - when(end) <= MISSED_AFTER]
+        window = DEFAULT_GRACE if starts and self.grace is None else self.grace
+        recent = [end for end in ends if window is None or now - when(end) <= max(window, MISSED_AFTER)]
         return recent[-1:] if self.mode == "once" else recent[-self.cap :]
 
 
@@ -80,7 +80,7 @@ def misfire_of(mode: object, grace: object, cap: object) -> Misfire:
 
 def _grace(value: object) -> timedelta:
     grace = length_of("grace", value)
-    longest = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
+    longest = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
     if grace > longest:
         raise LocoConfigurationError(
             f"grace is {grace.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
@@ -90,6 +90,6 @@ def _grace(value: object) -> timedelta:
 
 
 def _cap(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
-        raise LocoConfigurationError(f"cap is {value!r}; it must be a whole number from 1 to {MOST}.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_CAP:
+        raise LocoConfigurationError(f"cap is {value!r}; it must be a whole number from 1 to {MAX_CAP}.")
     return value

@@ -11,9 +11,8 @@ import threading
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from importlib import import_module
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -24,12 +23,11 @@ from ..core.compat import TaskResult
 from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
-from .api.declarations import LATER, Decorator, Fluent, T
-from .api.upcoming import Upcoming, upcoming_of
-from .dependencies import faults
-from .entry import Entry, Place, entry_of, name_of
-from .sources.allow_list import Exposed
-from .sources.mapping import Source, entry_from, sources
+from .dependencies import dependency_errors
+from .entry import Entry, Problem, SourceLocation, entry_of, name_of
+from .sources.allow_list import AllowList
+from .sources.mapping import MappingSource, entry_from, sources
+from .sources.python_api import LATER, Decorator, PythonApi, T
 from .triggers.trigger import Trigger
 
 logger = get_logger("django_loco.scheduler")
@@ -37,19 +35,7 @@ logger = get_logger("django_loco.scheduler")
 Exposable = TypeVar("Exposable")
 
 
-class Problem(NamedTuple):
-    """A schedule that is off because it is wrong, or a module of schedules that cannot be imported."""
-
-    message: str
-    hint: str
-    schedule: str
-    """The name of the schedule, or of the module."""
-
-    is_certain: bool = True
-    """Whether a schedule is off for it: a module of tasks that cannot be imported may have none."""
-
-
-class Registry(Fluent):
+class Registry(PythonApi):
     """Schedules by name, in the order in which they were declared.
 
     With ``strict`` a wrong call raises ``LocoConfigurationError``. With ``autodiscover`` the others are looked for
@@ -63,7 +49,7 @@ class Registry(Fluent):
         self._discovering = threading.RLock()
         self._entries: dict[str, Entry] = {}
         self._problems: list[Problem] = []
-        self._exposed = Exposed()
+        self._allow_list = AllowList()
 
     @property
     def is_project(self) -> bool:
@@ -71,10 +57,10 @@ class Registry(Fluent):
         return self._autodiscover
 
     @property
-    def exposed(self) -> Exposed:
+    def allow_list(self) -> AllowList:
         """What schedules in the database may run."""
         self._discover()
-        return self._exposed
+        return self._allow_list
 
     def expose(self, target: Exposable, /) -> Exposable:
         """Let schedules in the database run ``target``, and return it.
@@ -83,17 +69,20 @@ class Registry(Fluent):
         command anyone who may write schedules chooses its arguments.
         """
         try:
-            self._exposed.add(target)
+            self._allow_list.add(target)
         except LocoConfigurationError as error:
-            name, hint = name_of(target), f"Correct scheduler.expose() at {Place.of_caller()}; the schedules run."
+            name, hint = (
+                name_of(target),
+                f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run.",
+            )
             self._note(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
         return target
 
-    def joined(self, rows: Iterable[Entry | Problem]) -> Registry:
+    def combined_with(self, rows: Iterable[Entry | Problem]) -> Registry:
         """Return these schedules together with those of the database; a name that the code has is the code's."""
         self._discover()
         both = Registry()
-        both._entries, both._problems, both._exposed = dict(self._entries), list(self._problems), self._exposed
+        both._entries, both._problems, both._allow_list = dict(self._entries), list(self._problems), self._allow_list
         for row in rows:
             if isinstance(row, Problem):
                 both._problems.append(row)
@@ -130,15 +119,6 @@ class Registry(Fluent):
         self._discover()
         return [*self._problems, *self._unlinked().values()]
 
-    def upcoming(self, runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
-        """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
-
-        With ``tags`` those that have one of them.
-        """
-        start = after or utcnow()
-        found = sorted(self.entries(tags), key=lambda entry: entry.name)
-        return [upcoming_of(entry, runs, start) for entry in found]
-
     def run(self, name: str) -> TaskResult[..., Any]:
         """Enqueue a job of the schedule ``name`` now, beside those of its ticks; return its result.
 
@@ -152,10 +132,10 @@ class Registry(Fluent):
 
     def _unlinked(self) -> dict[str, Problem]:
         """Return what is wrong with those that run after others; what these are is known only when all are there."""
-        found = faults(self._entries, {problem.schedule for problem in self._problems})
+        found = dependency_errors(self._entries, {problem.schedule for problem in self._problems})
         hint = "Correct it at {}. Until then this schedule is off; the others run."
         return {
-            name: Problem(f"Schedule {name!r}: {fault}", hint.format(self._entries[name].place), name)
+            name: Problem(f"Schedule {name!r}: {fault}", hint.format(self._entries[name].location), name)
             for name, fault in found.items()
         }
 
@@ -163,12 +143,12 @@ class Registry(Fluent):
         self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
     ) -> Decorator:
         def declare(task: T, /) -> T:
-            place = Place.of_caller()
-            hint = f"Correct scheduler.{call}() at {place}. Until then this schedule is off; the others run."
+            location = SourceLocation.of_caller()
+            hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             with self._noting(options.get("name", name_of(task)), hint):
                 self._refuse_unknown(call, options, known)
                 common = {option: value for option, value in options.items() if option != "timezone"}
-                self._claim(entry_of(task, trigger, place, **common))
+                self._claim(entry_of(task, trigger, location, **common))
             return task
 
         return declare if task is LATER else declare(task)  # type: ignore[return-value]
@@ -193,7 +173,7 @@ class Registry(Fluent):
         holder = self._entries.setdefault(entry.name, entry)
         if holder is not entry:
             raise LocoConfigurationError(
-                f"there are two of this name, at {holder.place} and at {entry.place}; "
+                f"there are two of this name, at {holder.location} and at {entry.location}; "
                 "the second is off until it has another name (name=)."
             )
 
@@ -215,24 +195,24 @@ class Registry(Fluent):
                 for source in written:
                     self._read(source)
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: MappingSource) -> None:
         try:
             items = source.read()
         except LocoConfigurationError as error:
             hint = "Correct it. Until then its schedules are off; the others run."
-            self._note(Problem(str(error), hint, str(source.place)), error)
+            self._note(Problem(str(error), hint, str(source.location)), error)
             return
         for name, item in items.items():
-            hint = f"Correct it in {source.place}. Until then this schedule is off; the others run."
+            hint = f"Correct it in {source.location}. Until then this schedule is off; the others run."
             with self._noting(name, hint):
-                self._claim(entry_from(name, item, source.place))
+                self._claim(entry_from(name, item, source.location))
 
     def _import(self, module: str) -> None:
         try:
             import_module(module)
         except Exception as error:
             logger.exception("%s cannot be imported, so its schedules are off", module)
-            for name in [entry.name for entry in self._entries.values() if entry.place.module == module]:
+            for name in [entry.name for entry in self._entries.values() if entry.location.module == module]:
                 del self._entries[name]
             hint = f"Correct {module}. Until then its schedules are off; those of the other apps run."
             message = f"{module} cannot be imported: {_told(error)}"
@@ -241,7 +221,7 @@ class Registry(Fluent):
 
 def _taken(row: Entry) -> Problem:
     message = f"Schedule {row.name!r}: there is one of this name in the code or the settings, and that one counts."
-    return Problem(message, f"Give the one in {row.place} another name. Until then it is off.", row.name)
+    return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
 
 
 def modules_named(name: str) -> list[str]:

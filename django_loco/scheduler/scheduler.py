@@ -42,25 +42,25 @@ from ..core.threads import DaemonThread
 from ..log import labels as log
 from ..log.safe import get_logger
 from ..queues.timeouts import set_store_timeout
-from .dispatch.dispatcher import Firing
-from .dispatch.due_heap import Agenda
-from .dispatch.timetable import Plan
+from .dispatch.dispatcher import Dispatcher
+from .dispatch.due_heap import DueHeap
+from .dispatch.timetable import Timetable
 from .registry import Registry, default
 from .sources.database import has_database
-from .sources.database_poller import Lookout
+from .sources.database_poller import DatabasePoller
 
 logger = get_logger("django_loco.scheduler")
 
 #: Seconds of the longest wait.
-LONGEST_WAIT = 1.0
-#: Seconds after which a thread that has not looked at its agenda hangs.
-HUNG = 15.0
+MAX_WAIT_SECONDS = 1.0
+#: Seconds after which a thread that has not looked at its due_heap hangs.
+STUCK_AFTER_SECONDS = 15.0
 #: Seconds that the first tick waits for what the database has of schedules.
-LONGEST_LOOK = 2.0
+FIRST_READ_SECONDS = 2.0
 #: Seconds that the end waits for a look at the database.
-LAST_LOOK = 1.0
+POLLER_JOIN_SECONDS = 1.0
 #: A clock that goes back by less is being adjusted, not put back.
-PUT_BACK = timedelta(seconds=1)
+CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 class Scheduler(Component):
@@ -82,9 +82,9 @@ class Scheduler(Component):
     ) -> None:
         self._registry = registry
         self._now = now
-        self._plan = Plan(registry, tags, now())
-        self._lookout: Lookout | None = None
-        self._firing = Firing()
+        self._timetable = Timetable(registry, tags, now())
+        self._poller: DatabasePoller | None = None
+        self._dispatcher = Dispatcher()
         self._starting = threading.Lock()
         self._quiet = threading.Event()
         self._stopped = threading.Event()
@@ -100,10 +100,10 @@ class Scheduler(Component):
                 return
             self._quiet.clear()
             self._stopped.clear()
-            self.plan()
+            self.load()
             if self._registry.is_project and has_database():
-                self._lookout = Lookout(self._registry.exposed)
-                self._lookout.start()
+                self._poller = DatabasePoller(self._registry.allow_list)
+                self._poller.start()
             self._began = time.monotonic()
             thread = DaemonThread(target=self._run, name="loco-scheduler")
             thread.start()
@@ -117,22 +117,22 @@ class Scheduler(Component):
         """Fire no more ticks and end the thread."""
         self._quiet.set()
         self._stopped.set()
-        if self._lookout:
-            self._lookout.stop(deadline)
+        if self._poller:
+            self._poller.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
         if self._thread is not None:
             self._thread.join(timeout)
-        if self._lookout and not self._is_running:
+        if self._poller and not self._is_running:
             # It only reads: if the database lets it hang, it is left behind.
-            self._lookout.join(LAST_LOOK if timeout is None else min(timeout, LAST_LOOK))
+            self._poller.join(POLLER_JOIN_SECONDS if timeout is None else min(timeout, POLLER_JOIN_SECONDS))
         return not self._is_running
 
     @property
     def is_alive(self) -> bool:
         """Whether its threads run."""
-        return self._is_running and (self._lookout is None or self._lookout.is_alive)
+        return self._is_running and (self._poller is None or self._poller.is_alive)
 
     @property
     def _is_running(self) -> bool:
@@ -142,59 +142,59 @@ class Scheduler(Component):
         """Return what tells progress.
 
         ``schedules`` and ``broken`` are counts; ``rows_age`` the seconds since the database last said which schedules
-        it has, ``last_pass_age`` and ``last_tick_age`` those since the thread last looked at its agenda and last
+        it has, ``last_pass_age`` and ``last_tick_age`` those since the thread last looked at its due_heap and last
         fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue tick is late, ``late_ticks``
         how many were fired more than 5 seconds late, ``waiting`` how many wait until an earlier job has ended,
         ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether the thread has not come
-        round for ``HUNG`` seconds.
+        round for ``STUCK_AFTER_SECONDS`` seconds.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
-            "schedules": self._plan.schedules,
-            "broken": self._plan.broken,
-            "rows_age": self._lookout.age if self._lookout else None,
+            "schedules": self._timetable.schedules,
+            "broken": self._timetable.broken,
+            "rows_age": self._poller.age if self._poller else None,
             "last_pass_age": _age(self._last_pass),
-            "last_tick_age": _age(self._firing.last_tick),
-            "late_by": round(self._agenda.late_by(self._now()), 3),
-            "late_ticks": self._firing.late,
-            "waiting": self._firing.turns.waiting.count,
-            "unreachable": self._firing.outages.aliases,
-            "stuck": self.is_alive and time.monotonic() - since > HUNG,
+            "last_tick_age": _age(self._dispatcher.last_tick),
+            "late_by": round(self._due_heap.late_by(self._now()), 3),
+            "late_ticks": self._dispatcher.late,
+            "waiting": self._dispatcher.overlap.waiting.count,
+            "unreachable": self._dispatcher.backoffs.aliases,
+            "stuck": self.is_alive and time.monotonic() - since > STUCK_AFTER_SECONDS,
         }
 
-    def plan(self) -> None:
+    def load(self) -> None:
         """Find the schedules, and of each the tick to begin with."""
         self._latest = self._now()
-        self._plan.begin(self._latest)
-        self._firing.begin(self._latest)
-        self._firing.chains.watch(self._plan.links, self._latest)
+        self._timetable.begin(self._latest)
+        self._dispatcher.begin(self._latest)
+        self._dispatcher.dependents.watch(self._timetable.dependencies, self._latest)
 
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
-        if self._lookout and (news := self._lookout.news()):
-            self._plan.apply(news, now)
-            self._firing.chains.watch(self._plan.links, now)
-        while not self._quiet.is_set() and (batch := self._plan.due(now)):
-            self._firing.fire(self._agenda, batch, now)
+        if self._poller and (news := self._poller.news()):
+            self._timetable.apply(news, now)
+            self._dispatcher.dependents.watch(self._timetable.dependencies, now)
+        while not self._quiet.is_set() and (batch := self._timetable.due(now)):
+            self._dispatcher.fire(self._due_heap, batch, now)
             now = self._now()
         if not self._quiet.is_set():
-            self._firing.advance(self._plan.entry, now)
+            self._dispatcher.advance(self._timetable.entry, now)
         self._last_pass = time.monotonic()
         return self._wait(now)
 
     @property
-    def _agenda(self) -> Agenda:
-        return self._plan.agenda
+    def _due_heap(self) -> DueHeap:
+        return self._timetable.due_heap
 
     def _run(self) -> None:
         log.bind(component=self.name)
         set_store_timeout()
         try:
-            if self._lookout:
+            if self._poller:
                 # A schedule that is paused must not run because a scheduler has not read that yet.
-                self._lookout.wait(LONGEST_LOOK)
+                self._poller.wait(FIRST_READ_SECONDS)
             # In a context of its own each time, as receivers of ``task_enqueued`` are called in it.
             while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
                 close_old_connections()
@@ -202,18 +202,18 @@ class Scheduler(Component):
             connections.close_all()
 
     def _wait(self, now: datetime) -> float:
-        next_at = min(filter(None, (self._agenda.next_at, self._firing.next_at)), default=None)
+        next_at = min(filter(None, (self._due_heap.next_at, self._dispatcher.next_at)), default=None)
         if next_at is None or self._quiet.is_set():
-            return LONGEST_WAIT
-        return min(LONGEST_WAIT, max(0.0, (next_at - now).total_seconds()))
+            return MAX_WAIT_SECONDS
+        return min(MAX_WAIT_SECONDS, max(0.0, (next_at - now).total_seconds()))
 
     def _notice_clock(self) -> datetime:
         """Return the time; if the clock has been put back, plan anew from there."""
         now = self._now()
-        if now < self._latest - PUT_BACK:
+        if now < self._latest - CLOCK_TOLERANCE:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())
-            self._plan.start_over(now)
-            self._firing.retry_now(now)
+            self._timetable.start_over(now)
+            self._dispatcher.retry_now(now)
         self._latest = now
         return now
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from django_loco.scheduler.misfire import PAUSE
+from django_loco.scheduler.misfire import MISSED_AFTER
 from tests.processes import SECONDS, Process
 
 from .matrix_cells import children, wait
@@ -26,7 +26,7 @@ from .ticks_sites import Tick
 
 STARTED = r"stop +Ctrl-C"
 #: Seconds for which a process is suspended: longer than what counts as late.
-SUSPENDED = 2 * PAUSE.total_seconds()
+SUSPENDED = 2 * MISSED_AFTER.total_seconds()
 RULES = ("skip", "once", "all")
 
 
@@ -186,7 +186,7 @@ class Stopped(Trial):
         """Count the ticks of the time; those of ``all`` are judged like others."""
         fired = Counter(tick.schedule for tick in ticks if self._from < tick.at < self._until)
         whole = super().judge(ticks, began, ended)
-        late = PAUSE.total_seconds()
+        late = MISSED_AFTER.total_seconds()
         right = fired["once"] == 1 and late - 2 <= fired["skip"] <= late + 1
         note = "; fired afterwards: " + ", ".join(f"{rule} {fired[rule]}" for rule in RULES)
         return Toll(**{**vars(whole), "note": note, "twice": whole.twice + (not right)})

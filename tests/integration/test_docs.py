@@ -19,7 +19,7 @@ from django_loco import _MOVED, checks, exceptions, scheduler
 from django_loco.conf import LocoSettings
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
-from django_loco.scheduler.api.declarations import Options, ZonedOptions
+from django_loco.scheduler.sources.python_api import Options, ZonedOptions
 
 #: A logger, and former paths of modules.
 NO_MODULES = {"django_loco.supervisor", *_MOVED}

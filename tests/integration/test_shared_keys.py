@@ -41,7 +41,7 @@ def fired(until, start=NOON + timedelta(seconds=0.5)):
     registry, now = Registry(strict=True), start
     registry.every(tick, seconds=10, name="beat")
     scheduler = Scheduler(registry, now=lambda: now)
-    scheduler.plan()
+    scheduler.load()
     while now < until:
         scheduler.fire_due()
         now += timedelta(seconds=1)

@@ -13,21 +13,22 @@ from ...conf import did_you_mean
 from ...core.compat import TaskResult
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
-from ..registry import Problem, Registry, default
+from ..entry import Problem
+from ..registry import Registry, default
 from ..sources.database import (
     NO_TABLE,
-    NoTable,
+    MissingTable,
     Pause,
-    Reader,
-    Stored,
+    ScheduleReader,
+    StoredSchedules,
     database,
     has_database,
-    lacks_tables,
     model,
-    needing_tables,
     now,
+    require_tables,
+    tables_missing,
 )
-from .upcoming import Upcoming
+from .upcoming import Upcoming, upcoming_in
 
 T = TypeVar("T")
 
@@ -46,20 +47,20 @@ class Current(NamedTuple):
 
     def upcoming(self, runs: int, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
         """Return them as ``upcoming`` does."""
-        rows = self.registry.upcoming(runs, after=after, tags=tags)
+        rows = upcoming_in(self.registry, runs, after=after, tags=tags)
         return [row._replace(paused=self.is_paused(row.name)) for row in rows]
 
 
 def current() -> Current:
     """Return the schedules of code, settings and database; without those of a database that cannot be read."""
     try:
-        stored = _safely(Reader.read)
-    except NoTable:
-        stored = Stored()
+        stored = _safely(ScheduleReader.read)
+    except MissingTable:
+        stored = StoredSchedules()
     except DatabaseError as error:
         logger.warning("The schedules in the database cannot be read, and are left out: %s", error)
-        stored = Stored()
-    return Current(default.joined(stored.rows), stored.pauses)
+        stored = StoredSchedules()
+    return Current(default.combined_with(stored.rows), stored.pauses)
 
 
 def upcoming(runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
@@ -80,7 +81,7 @@ def run(name: str) -> TaskResult[..., Any]:
 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
     """
-    return having(name).run(name)
+    return registry_with(name).run(name)
 
 
 def pause(name: str, *, by: str = "") -> bool:
@@ -89,7 +90,7 @@ def pause(name: str, *, by: str = "") -> bool:
     Schedulers see it within 5 seconds. ``by`` is shown: who paused it. Raises ``LocoConfigurationError`` if there is no
     such schedule, or no table in the database.
     """
-    having(name)
+    registry_with(name)
     _require_tables()
     states = model("ScheduleState").objects
     states.get_or_create(name=name)
@@ -102,13 +103,13 @@ def resume(name: str) -> bool:
 
     Raises what ``pause`` raises.
     """
-    having(name)
+    registry_with(name)
     _require_tables()
     paused = model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
 
 
-def having(name: str) -> Registry:
+def registry_with(name: str) -> Registry:
     """Return the schedules of the code, and the one of the database that is called ``name``, if none of those is.
 
     Raises ``LocoConfigurationError`` if there is no such schedule.
@@ -116,9 +117,9 @@ def having(name: str) -> Registry:
     if default.has(name):
         return default
     try:
-        found = default.joined(_safely(lambda reader: reader.some(name=name)))
+        found = default.combined_with(_safely(lambda reader: reader.some(name=name)))
         known = [] if found.has(name) else list(_safely(lambda _: model("Schedule").objects.values_list("name")))
-    except NoTable:
+    except MissingTable:
         found, known = default, []
     if not found.has(name):
         names = sorted({entry.name for entry in default.entries()} | {name for (name,) in known})
@@ -127,14 +128,14 @@ def having(name: str) -> Registry:
 
 
 def _require_tables() -> None:
-    if not has_database() or lacks_tables():
+    if not has_database() or tables_missing():
         raise LocoConfigurationError(NO_TABLE)
 
 
-def _safely(read: Callable[[Reader], T]) -> T:
-    """Return what is read. Raises ``NoTable``; a table that is missing does not end the caller's transaction."""
+def _safely(read: Callable[[ScheduleReader], T]) -> T:
+    """Return what is read. Raises ``MissingTable``; a table that is missing does not end the caller's transaction."""
     if not has_database():
-        raise NoTable
+        raise MissingTable
     inside = connections[database()].in_atomic_block
-    with needing_tables(), transaction.atomic(using=database()) if inside else nullcontext():
-        return read(Reader(default.exposed))
+    with require_tables(), transaction.atomic(using=database()) if inside else nullcontext():
+        return read(ScheduleReader(default.allow_list))

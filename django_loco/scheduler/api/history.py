@@ -12,12 +12,12 @@ from typing import NamedTuple
 from ...core.job import JobSummary
 from ...exceptions import QueueError
 from ..entry import Entry
-from ..jobs import jobs_of, member_of, tick_of
+from ..jobs import jobs_of, key_suffix, tick_of
 from ..registry import Registry
-from .control import having
+from .control import registry_with
 
 #: Among how many of a schedule's newest jobs the latest is looked for: nearly always they are made in order.
-FEW = 10
+JOBS_INSPECTED = 10
 
 
 class LastRun(NamedTuple):
@@ -66,7 +66,7 @@ def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> 
 
     Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and ``QueueUnavailable``.
     """
-    entry = (registry or having(name)).entry(name)
+    entry = (registry or registry_with(name)).entry(name)
     return [_told(job, entry) for job in jobs_of(entry, limit)]
 
 
@@ -80,7 +80,7 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     for entry in entries:
         if entry.task.backend not in away:
             try:
-                runs = [LastRun(job.due_at, job.status.name, job.id) for job in jobs_of(entry, FEW)]
+                runs = [LastRun(job.due_at, job.status.name, job.id) for job in jobs_of(entry, JOBS_INSPECTED)]
             except QueueError:
                 away.add(entry.task.backend)
             else:
@@ -91,7 +91,7 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
 def _told(job: JobSummary, entry: Entry) -> Tick:
     due = tick_of(job)
     return Tick(
-        tick=member_of(job),
+        tick=key_suffix(job),
         due=due,
         fired=job.enqueued_at,
         late=None if due is None or entry.after else round((job.enqueued_at - due).total_seconds(), 3),

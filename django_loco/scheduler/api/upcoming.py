@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from django.utils import timezone
 
+from ...core.job import utcnow
 from ..entry import Entry
+from ..registry import Registry
 
 
 class Upcoming(NamedTuple):
@@ -50,9 +52,20 @@ def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
         task=entry.task.module_path,
         next_runs=tuple(_next_runs(entry, runs, after, zone)),
         tags=entry.tags,
-        source=str(entry.place),
+        source=str(entry.location),
         after=entry.after,
     )
+
+
+def upcoming_in(
+    registry: Registry, runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()
+) -> list[Upcoming]:
+    """Return the schedules of ``registry`` sorted by name, each with its first ``runs`` ticks after ``after``.
+
+    ``after`` is now by default. With ``tags`` only the schedules that have one of them are returned.
+    """
+    start = after or utcnow()
+    return [upcoming_of(entry, runs, start) for entry in sorted(registry.entries(tags), key=lambda entry: entry.name)]
 
 
 def _next_runs(entry: Entry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:

@@ -13,21 +13,21 @@ from ..entry import Entry
 logger = get_logger("django_loco.scheduler")
 
 
-class Due(NamedTuple):
+class DueTick(NamedTuple):
     """A tick that is to be fired. Ordered by time, then by the place of its schedule."""
 
     at: datetime
     """When to fire it: at its time, or later if it has been postponed."""
 
     position: int
-    """Of its entry in ``Agenda.entries``."""
+    """Of its entry in ``DueHeap.entries``."""
 
     tick: datetime
     rest: tuple[datetime, ...] | None = None
     """If it is one of several that are made up for: those after it."""
 
 
-class Agenda:
+class DueHeap:
     """The next tick of each entry, from ``start`` on; ``first`` may find an earlier one that was missed.
 
     1. ``take`` hands out what is due.
@@ -43,7 +43,7 @@ class Agenda:
         first: Callable[[Entry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(start),
     ) -> None:
         self.entries = entries
-        self._heap: list[Due] = []
+        self._heap: list[DueTick] = []
         for position in range(len(entries)):
             self._plan(position, lambda entry: first(entry, start))
 
@@ -71,18 +71,18 @@ class Agenda:
         """When something is due next; ``None``: never."""
         return self._heap[0].at if self._heap else None
 
-    def take(self, now: datetime) -> Due | None:
+    def take(self, now: datetime) -> DueTick | None:
         """Hand out what is due at ``now``, one at a time, the earliest first."""
         return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
 
-    def follow(self, due: Due, tick: datetime) -> None:
+    def follow(self, due: DueTick, tick: datetime) -> None:
         """Plan the tick after ``tick`` for the entry of ``due``, or the next of those that are made up for."""
         if due.rest:
-            heappush(self._heap, Due(due.at, due.position, due.rest[0], due.rest[1:]))
+            heappush(self._heap, DueTick(due.at, due.position, due.rest[0], due.rest[1:]))
             return
         self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
 
-    def postpone(self, due: Due, until: datetime) -> None:
+    def postpone(self, due: DueTick, until: datetime) -> None:
         """Put ``due`` back, to be fired at ``until``."""
         heappush(self._heap, due._replace(at=until))
 
@@ -99,12 +99,12 @@ class Agenda:
             logger.exception("Schedule %r is off: its next tick cannot be computed", entry.name)
             return
         if tick is not None:
-            heappush(self._heap, Due(tick, position, tick))
+            heappush(self._heap, DueTick(tick, position, tick))
 
 
 def preview(entries: Sequence[Entry], after: datetime, until: datetime) -> Iterator[tuple[datetime, Entry]]:
     """Yield the ticks of all ``entries`` after ``after`` and not after ``until``, the earliest first."""
-    agenda = Agenda(entries, after)
-    while due := agenda.take(until):
+    due_heap = DueHeap(entries, after)
+    while due := due_heap.take(until):
         yield due.tick, entries[due.position]
-        agenda.follow(due, due.tick)
+        due_heap.follow(due, due.tick)

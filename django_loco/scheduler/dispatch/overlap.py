@@ -25,22 +25,22 @@ from datetime import datetime, timedelta
 from ...core.job import READY, RUNNING, JobSummary
 from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
-from ..entry import Entry
+from ..entry import Entry, Occurrence
 from ..jobs import jobs_of, tick_of
-from ..pending import Occasion, Waiting
-from .backoff import Outages
+from .pending import PendingOccurrences
+from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
 #: How many of a schedule's newest jobs are looked through.
-LOOK = 50
+JOBS_INSPECTED = 50
 #: How often is looked whether the job has ended that a tick waits for.
-LOOK_EVERY = timedelta(seconds=1)
+POLL_INTERVAL = timedelta(seconds=1)
 #: For how long a tick lets those go first that may wait in another scheduler.
-PATIENCE = timedelta(seconds=2)
+YIELD_TIME = timedelta(seconds=2)
 
 
-class Turns:
+class OverlapPolicy:
     """Decides whose turn it is, and fires what has waited for it with ``fire``.
 
     1. ``begin`` says since when it knows what was due.
@@ -50,9 +50,9 @@ class Turns:
     Used by one thread; ``waiting.count`` may be read from others.
     """
 
-    def __init__(self, outages: Outages, fire: Callable[[Entry, Occasion], None]) -> None:
-        self.waiting = Waiting()
-        self._outages = outages
+    def __init__(self, backoffs: QueueBackoffs, fire: Callable[[Entry, Occurrence], None]) -> None:
+        self.waiting = PendingOccurrences()
+        self._backoffs = backoffs
         self._fire = fire
         self._began: datetime | None = None
         self._given_time: dict[str, datetime | None] = {}
@@ -63,20 +63,20 @@ class Turns:
         self._began = now
         self._given_time.clear()
 
-    def has_come(self, entry: Entry, occasion: Occasion, now: datetime) -> bool:
-        """Whether ``occasion`` is to be fired now. If not, it waits, or is left out. Raises ``QueueError``."""
-        if occasion.overlap == "allow":
+    def has_come(self, entry: Entry, occurrence: Occurrence, now: datetime) -> bool:
+        """Whether ``occurrence`` is to be fired now. If not, it waits, or is left out. Raises ``QueueError``."""
+        if occurrence.overlap == "allow":
             return True
         has_line = entry.name in self.waiting
         # Where the store is away a tick does not get into line unseen: it may come to count as missed.
-        can_tell = has_line and entry.task.backend not in self._outages.aliases
-        wait = LOOK_EVERY if can_tell else self._wait(entry, occasion)
+        can_tell = has_line and entry.task.backend not in self._backoffs.aliases
+        wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence)
         if not (wait or has_line):
             return True
-        if occasion.overlap == "queue":
-            self.waiting.add(occasion, now + (wait or LOOK_EVERY), entry.misfire.cap)
+        if occurrence.overlap == "queue":
+            self.waiting.add(occurrence, now + (wait or POLL_INTERVAL), entry.misfire.cap)
         else:
-            _tell_left_out(occasion)
+            _tell_left_out(occurrence)
         return False
 
     def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
@@ -84,58 +84,60 @@ class Turns:
         for name in self.waiting.ready(now):
             if (entry := entry_of(name)) is None:
                 logger.info("Schedule %r is paused or gone, and what waits of it is left out", name)
-            while occasion := self.waiting.first(name):
-                until = None if entry is None else self._tried(entry, occasion, now)
+            while occurrence := self.waiting.first(name):
+                until = None if entry is None else self._tried(entry, occurrence, now)
                 if until is not None:
                     self.waiting.postpone(name, until)
                     break
                 self.waiting.drop(name)
 
-    def _tried(self, entry: Entry, occasion: Occasion, now: datetime) -> datetime | None:
+    def _tried(self, entry: Entry, occurrence: Occurrence, now: datetime) -> datetime | None:
         """Return when to try again; ``None``: it is done with."""
         alias = entry.task.backend
-        if until := self._outages.wait_until(alias, now):
+        if until := self._backoffs.wait_until(alias, now):
             return until
         try:
-            wait = None if occasion.overlap == "allow" else self._wait(entry, occasion)
+            wait = None if occurrence.overlap == "allow" else self._wait(entry, occurrence)
             if wait is None:
-                self._fire(entry, occasion)
-            elif occasion.overlap == "queue":
+                self._fire(entry, occurrence)
+            elif occurrence.overlap == "queue":
                 return now + wait
             else:
-                _tell_left_out(occasion)
+                _tell_left_out(occurrence)
         except Exception as error:
             if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
-                return self._outages.note(alias, error, now)
+                return self._backoffs.note(alias, error, now)
             # Whatever is wrong with this one, the others have to run.
             logger.exception(
-                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occasion.told
+                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occurrence.told
             )
         return None
 
-    def _wait(self, entry: Entry, occasion: Occasion) -> timedelta | None:
+    def _wait(self, entry: Entry, occurrence: Occurrence) -> timedelta | None:
         """Return when to look again; ``None``: now is its turn, or another scheduler has made its job."""
-        jobs = jobs_of(entry, LOOK)
-        self._outages.reached(entry.task.backend)
-        if any(job.key == occasion.key for job in jobs):
+        jobs = jobs_of(entry, JOBS_INSPECTED)
+        self._backoffs.reached(entry.task.backend)
+        if any(job.key == occurrence.key for job in jobs):
             return None
         if any(job.status in (READY, RUNNING) for job in jobs):
-            return LOOK_EVERY
-        return PATIENCE if occasion.overlap == "queue" and self._is_ahead(entry, occasion, jobs) else None
+            return POLL_INTERVAL
+        return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
 
-    def _is_ahead(self, entry: Entry, occasion: Occasion, jobs: Sequence[JobSummary]) -> bool:
+    def _is_ahead(self, entry: Entry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
         """Whether there are earlier ticks that have no job, of a time when this scheduler did not run yet.
 
         They may wait in another one. It has time to fire the first of them: the second time the answer is no.
         """
         last = max(filter(None, map(tick_of, jobs)), default=None)
         following = entry.trigger.next_after(last) if last and self._began else None
-        if not (self._began and following and following < min(occasion.at, self._began)):
+        if not (self._began and following and following < min(occurrence.at, self._began)):
             return False
         had_time = self._given_time.get(entry.name) == last
         self._given_time[entry.name] = last
         return not had_time
 
 
-def _tell_left_out(occasion: Occasion) -> None:
-    logger.info("Schedule %r: the tick of %s is left out: an earlier job has not ended", occasion.name, occasion.told)
+def _tell_left_out(occurrence: Occurrence) -> None:
+    logger.info(
+        "Schedule %r: the tick of %s is left out: an earlier job has not ended", occurrence.name, occurrence.told
+    )

@@ -1,4 +1,4 @@
-"""What a scheduler goes by: the agenda of the schedules from code and database together, and which are paused."""
+"""What a scheduler goes by: the due_heap of the schedules from code and database together, and which are paused."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...log.safe import get_logger
-from ..dependencies import Link, links_of
+from ..dependencies import Dependency, dependencies_of
 from ..entry import Entry
 from ..registry import Registry
-from ..sources.database import Pause, Stored
-from .due_heap import Agenda, Due
+from ..sources.database import Pause, StoredSchedules
+from .due_heap import DueHeap, DueTick
 from .release import release
 
 logger = get_logger("django_loco.scheduler")
 
 #: How many ticks are fired together at most.
-MOST = 500
+MAX_BATCH = 500
 
 
-class Plan:
-    """The agenda of the schedules in ``registry``; with ``tags`` of those that have one of them.
+class Timetable:
+    """The due_heap of the schedules in ``registry``; with ``tags`` of those that have one of them.
 
     1. ``begin`` takes the schedules of the code.
     2. ``apply`` takes what the database has now; what has not changed goes on undisturbed.
     3. ``due`` hands out the ticks that are due, but for those that are paused.
 
-    Used by one thread; ``agenda`` and the counts may be read from others.
+    Used by one thread; ``due_heap`` and the counts may be read from others.
     """
 
     def __init__(self, registry: Registry, tags: Collection[str], now: datetime) -> None:
@@ -38,8 +38,8 @@ class Plan:
         self._began: datetime | None = now
         """Where the ticks of what the database has begin; ``None``: it has been read, and what is new begins now."""
 
-        self.agenda = Agenda([], now)
-        self.links: list[Link] = []
+        self.due_heap = DueHeap([], now)
+        self.dependencies: list[Dependency] = []
         """Which schedules run after which."""
 
         self.schedules = self.broken = 0
@@ -50,34 +50,34 @@ class Plan:
         entries = self._registry.entries(self._tags)
         self._know(entries, self._registry)
         self._starts, self._began = _starts(entries, now), now
-        self.agenda = Agenda([*entries, *self._starts], now, _first(entries))
+        self.due_heap = DueHeap([*entries, *self._starts], now, _first(entries))
         self._count(self._registry)
 
-    def apply(self, stored: Stored, now: datetime) -> None:
+    def apply(self, stored: StoredSchedules, now: datetime) -> None:
         """Go on with what the database has now."""
-        registry = self._registry.joined(stored.rows)
+        registry = self._registry.combined_with(stored.rows)
         entries = registry.entries(self._tags)
         self._know(entries, registry)
         begin, self._began = self._began, None
-        self.agenda.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
+        self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
         self._pauses = stored.pauses
         if (len(entries), len(registry.problems())) != (self.schedules, self.broken):
             self._count(registry)
 
-    def due(self, now: datetime) -> list[Due]:
-        """Hand out what is due at ``now``, the earliest first, at most ``MOST`` at a time, and one of each schedule."""
-        found: list[Due] = []
-        while len(found) < MOST and (due := self.agenda.take(now)):
+    def due(self, now: datetime) -> list[DueTick]:
+        """Take the ticks that are due at ``now``, the earliest first: at most ``MAX_BATCH``, one of each schedule."""
+        found: list[DueTick] = []
+        while len(found) < MAX_BATCH and (due := self.due_heap.take(now)):
             if not self.pass_over(due, now):
                 found.append(due)
         return found
 
-    def pass_over(self, due: Due, now: datetime) -> bool:
+    def pass_over(self, due: DueTick, now: datetime) -> bool:
         """Go on to the tick after ``due`` if its schedule is paused, or was then; return whether that is so."""
-        pause = self._pauses.get(self.agenda.entries[due.position].name)
+        pause = self._pauses.get(self.due_heap.entries[due.position].name)
         if pause is None or not pause.covers(due.tick):
             return False
-        self.agenda.follow(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
+        self.due_heap.follow(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
 
     def entry(self, name: str) -> Entry | None:
@@ -87,11 +87,11 @@ class Plan:
 
     def start_over(self, now: datetime) -> None:
         """Compute all next ticks anew: the clock was put back."""
-        self.agenda = Agenda(self.agenda.entries, now)
+        self.due_heap = DueHeap(self.due_heap.entries, now)
 
     def _know(self, entries: Sequence[Entry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
-        self.links = links_of(entries, registry.entries())
+        self.dependencies = dependencies_of(entries, registry.entries())
 
     def _count(self, registry: Registry) -> None:
         self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())

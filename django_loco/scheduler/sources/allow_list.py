@@ -12,7 +12,7 @@ from ...exceptions import LocoConfigurationError
 from .targets import words_of_run
 
 
-class Exposed:
+class AllowList:
     """The tasks, by their paths, and the management commands that code and settings expose."""
 
     def __init__(self) -> None:

@@ -18,17 +18,16 @@ from ...conf import loco_settings
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
-from ..entry import Entry, Place
-from ..misfire import REMEMBERED
-from ..registry import Problem
+from ..entry import Entry, Problem, SourceLocation
+from ..misfire import KEYS_KEPT_SECONDS
 from ..triggers.trigger import EPOCH
-from .allow_list import Exposed
+from .allow_list import AllowList
 from .mapping import entry_from
 from .targets import words_of_run
 
 logger = get_logger("django_loco.scheduler")
 
-PLACE = Place("", "database", 0)
+DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
 NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
 
@@ -42,7 +41,7 @@ _UNSAID: Mapping[str, object] = {"overlap": "allow", "misfire": "once"}
 Row = Mapping[str, Any]
 
 
-class NoTable(Exception):
+class MissingTable(Exception):
     """The database has no table of schedules: a project whose jobs are elsewhere may do without."""
 
 
@@ -61,37 +60,37 @@ class Pause(NamedTuple):
         return self.since is not None or (self.until is not None and tick <= self.until)
 
 
-class Stored(NamedTuple):
+class StoredSchedules(NamedTuple):
     """What the database has of schedules."""
 
     rows: tuple[Entry | Problem, ...] = ()
     pauses: Mapping[str, Pause] = {}
 
 
-class Reader:
+class ScheduleReader:
     """Reads the database, and makes only of those rows something new that have changed. Used by one thread."""
 
-    def __init__(self, exposed: Exposed) -> None:
-        self._exposed = exposed
+    def __init__(self, allow_list: AllowList) -> None:
+        self._allow_list = allow_list
         self._known: dict[int, tuple[Row, Entry | Problem]] = {}
         self._version: tuple[Any, ...] | None = None
         self._rows: tuple[Entry | Problem, ...] = ()
 
-    def read(self, *, thoroughly: bool = False) -> Stored:
-        """Return what there is now; ``thoroughly``: also what was changed past Django, by SQL.
+    def read(self, *, full: bool = False) -> StoredSchedules:
+        """Return what there is now; ``full``: also what was changed past Django, by SQL.
 
-        What has not changed are the same objects as before. Raises ``NoTable``, and what the database raises.
+        What has not changed are the same objects as before. Raises ``MissingTable``, and what the database raises.
         """
-        with needing_tables():
+        with require_tables():
             version = _version()
-            if thoroughly or version is None or version != self._version:
+            if full or version is None or version != self._version:
                 self._rows = self._read_rows()
                 self._version = version
-            return Stored(self._rows, pauses())
+            return StoredSchedules(self._rows, pauses())
 
     def some(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
         """Return those that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
-        with needing_tables():
+        with require_tables():
             return [self._made(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
@@ -107,7 +106,7 @@ class Reader:
         try:
             if "error" in row:
                 raise row["error"]
-            return entry_of_row(row, self._exposed)
+            return entry_of_row(row, self._allow_list)
         except LocoConfigurationError as error:
             return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
         except Exception as error:
@@ -127,7 +126,7 @@ def _version() -> tuple[Any, ...] | None:
 
 
 def _rows(found: Any) -> list[Row]:
-    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` in place of values.
+    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` instead.
 
     Raises what the database raises.
     """
@@ -160,13 +159,13 @@ def _require_database() -> None:
 
 
 @contextmanager
-def needing_tables() -> Iterator[None]:
-    """Turn what the database raises into ``NoTable`` if that is the cause."""
+def require_tables() -> Iterator[None]:
+    """Turn what the database raises into ``MissingTable`` if that is the cause."""
     try:
         yield
     except DatabaseError as error:
-        if lacks_tables():
-            raise NoTable from error
+        if tables_missing():
+            raise MissingTable from error
         raise
 
 
@@ -174,10 +173,10 @@ def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
     return len(first) == len(second) and all(one is other for one, other in zip(first, second, strict=True))
 
 
-def entry_of_row(row: Row, exposed: Exposed) -> Entry:
+def entry_of_row(row: Row, allow_list: AllowList) -> Entry:
     """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
-    exposed.require(row["run"])
-    return entry_from(row["name"], _with_all_words(item_of(row)), PLACE)
+    allow_list.require(row["run"])
+    return entry_from(row["name"], _with_all_words(item_of(row)), DATABASE_LOCATION)
 
 
 def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
@@ -205,7 +204,7 @@ def aware(moment: datetime) -> datetime:
 
 def pauses() -> dict[str, Pause]:
     """Return the pauses by the names of the schedules, as far as they still matter."""
-    remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, REMEMBERED))
+    remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
     states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
     try:
@@ -244,7 +243,7 @@ def has_database() -> bool:
     return str(connections[database()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
 
 
-def lacks_tables() -> bool:
+def tables_missing() -> bool:
     """Whether the database answers, and has no table of schedules."""
     try:
         present = connections[database()].introspection.table_names()

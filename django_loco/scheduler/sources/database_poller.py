@@ -16,18 +16,18 @@ from django.db import connections
 from ...component import Loop
 from ...log.safe import get_logger
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
-from .allow_list import Exposed
-from .database import NO_TABLE, NoTable, Reader, Stored, database
+from .allow_list import AllowList
+from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database
 
 logger = get_logger("django_loco.scheduler")
 
 #: Seconds after which everything is read again, for what was changed past Django.
-THOROUGHLY = 60.0
+FULL_READ_SECONDS = 60.0
 #: Seconds until the next look where there is no table: each is an error in the server's log.
-SELDOM = 60.0
+MISSING_TABLE_SECONDS = 60.0
 
 
-class Lookout(Loop):
+class DatabasePoller(Loop):
     """Reads what the database has of schedules, over and over.
 
     1. ``start`` begins the thread, ``loco-schedules``; ``wait`` waits for its first look.
@@ -38,12 +38,12 @@ class Lookout(Loop):
     name = "schedules"
     every = 2.0
 
-    def __init__(self, exposed: Exposed) -> None:
+    def __init__(self, allow_list: AllowList) -> None:
         super().__init__()
-        self._reader = Reader(exposed)
+        self._reader = ScheduleReader(allow_list)
         self._looked = threading.Event()
-        self._read: SimpleQueue[Stored] = SimpleQueue()
-        self._latest: Stored | None = None
+        self._read: SimpleQueue[StoredSchedules] = SimpleQueue()
+        self._latest: StoredSchedules | None = None
         self._all_read_at: float | None = None
         self._looked_at: float | None = None
         self._trouble = ""
@@ -57,16 +57,16 @@ class Lookout(Loop):
         """Look once; return when to do so again, if that is not as ever."""
         try:
             self._look()
-        except NoTable:
+        except MissingTable:
             self._note(NO_TABLE, logging.INFO)
-            return SELDOM
+            return MISSING_TABLE_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do better
             self._note(f"The schedules in the database cannot be read, and stay as they are: {error}", logging.WARNING)
         finally:
             self._looked.set()
         return None
 
-    def news(self) -> Stored | None:
+    def news(self) -> StoredSchedules | None:
         """Return what there is now, if it is another than when this was last called."""
         latest = None
         try:
@@ -93,10 +93,10 @@ class Lookout(Loop):
         set_store_timeout()
         apply_store_timeout(connections[database()])
         now = time.monotonic()
-        thoroughly = self._all_read_at is None or now - self._all_read_at >= THOROUGHLY
-        stored = self._reader.read(thoroughly=thoroughly)
+        full = self._all_read_at is None or now - self._all_read_at >= FULL_READ_SECONDS
+        stored = self._reader.read(full=full)
         self._looked_at = time.monotonic()
-        if thoroughly:
+        if full:
             self._all_read_at = now
         if self._trouble:
             logger.info("The schedules in the database can be read")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError
-from ...tasks.hints import instead_of_schedule_key
-from ..entry import Entry, Place, entry_of
-from ..triggers.parsing import after_of, moment_of, written_trigger, zone_of
+from ...tasks.hints import schedule_key_hint
+from ..entry import Entry, SourceLocation, entry_of
+from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
 from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
@@ -26,24 +26,24 @@ KEYS = ("run", *_WHEN, "timezone", "shell", "output", *_SAME)
 OUTPUTS = ("stdout", "silent")
 
 
-class Source(NamedTuple):
+class MappingSource(NamedTuple):
     """Where schedules are written."""
 
-    place: Place
+    location: SourceLocation
     read: Callable[[], Mapping[str, object]]
     """Returns them by name. Raises ``LocoConfigurationError``."""
 
 
-def sources() -> Iterator[Source]:
+def sources() -> Iterator[MappingSource]:
     """Yield the places that the settings name. Raises ``LocoConfigurationError`` if ``LOCO`` is wrong."""
     configured = loco_settings()
-    yield Source(Place("", "LOCO['SCHEDULE']", 0), lambda: configured.SCHEDULE)
+    yield MappingSource(SourceLocation("", "LOCO['SCHEDULE']", 0), lambda: configured.SCHEDULE)
     if configured.SCHEDULE_FILE is not None:
         name = configured.SCHEDULE_FILE
-        yield Source(Place("", f"{SETTING}, {name}", 0), partial(read_file, name))
+        yield MappingSource(SourceLocation("", f"{SETTING}, {name}", 0), partial(read_file, name))
 
 
-def entry_from(name: object, item: object, place: Place) -> Entry:
+def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
     """Return the schedule ``name`` that is written as ``item``.
 
     Raises ``LocoConfigurationError`` that names the key at fault and what it may be.
@@ -52,14 +52,14 @@ def entry_from(name: object, item: object, place: Place) -> Entry:
         raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
     for key in item:
         if key not in KEYS:
-            raise LocoConfigurationError(f"{key!r} is unknown.{instead_of_schedule_key(str(key), KEYS)}")
+            raise LocoConfigurationError(f"{key!r} is unknown.{schedule_key_hint(str(key), KEYS)}")
     task, words = target_of(item.get("run"), item.get("shell", False))
     options = {key: item[key] for key in _SAME if key in item}
     silent = _is_silent(item.get("output", OUTPUTS[0]))
     if words:
         options["args"] = [*words, *_more(options)]
         options["kwargs"] = {"silent": True} if silent else {}
-    return entry_of(task, lambda: _trigger(item), place, name=name, **options)
+    return entry_of(task, lambda: _trigger(item), location, name=name, **options)
 
 
 def _more(options: Mapping[str, Any]) -> list[str]:
@@ -88,4 +88,4 @@ def _trigger(item: Mapping[str, Any]) -> Trigger:
     zone = zone_of(item.get("timezone"))
     if "after" in item:
         return after_of(item["after"])
-    return Once(moment_of("at", item["at"], zone), zone) if "at" in item else written_trigger(item["schedule"], zone)
+    return Once(moment_of("at", item["at"], zone), zone) if "at" in item else parse_schedule(item["schedule"], zone)

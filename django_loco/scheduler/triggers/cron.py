@@ -22,11 +22,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from .cron_in_words import words_of
-from .cron_parser import Parsed, parse
+from .cron_parser import ParsedCron, parse
 from .trigger import SECOND
 
 
-class _Change(NamedTuple):
+class _ClockChange(NamedTuple):
     """The clocks are put forward or back."""
 
     at: datetime
@@ -51,7 +51,7 @@ class Cron:
 
     expression: str
     zone: tzinfo
-    _parsed: Parsed = field(init=False, repr=False, compare=False)
+    _parsed: ParsedCron = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_parsed", parse(self.expression))
@@ -118,16 +118,16 @@ class Cron:
         first, second = (_offset(wall.replace(tzinfo=self.zone, fold=fold)) for fold in (0, 1))
         return first, second
 
-    def _change(self, wall: datetime, before: timedelta, after: timedelta) -> _Change:
+    def _change(self, wall: datetime, before: timedelta, after: timedelta) -> _ClockChange:
         """The change of the clocks that skips or repeats ``wall``."""
         low, high = sorted((before, after))
         start = (wall - high).replace(tzinfo=UTC)
         seconds = range(round((high - low) / SECOND))
         past = bisect_left(seconds, True, key=lambda second: self._offset(start + second * SECOND) != before)
         at = start + past * SECOND
-        return _Change(at, start=at.replace(tzinfo=None) + low, length=high - low)
+        return _ClockChange(at, start=at.replace(tzinfo=None) + low, length=high - low)
 
-    def _is_rhythm(self, change: _Change) -> bool:
+    def _is_rhythm(self, change: _ClockChange) -> bool:
         """Whether the expression also fires in the time, as long as the change, before it and after it."""
         end = change.start + change.length
         return self._fires(change.start - change.length, change.start) and self._fires(end, end + change.length)

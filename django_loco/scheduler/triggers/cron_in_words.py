@@ -14,7 +14,7 @@ MONTHS = (
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 #: Up to so many times of the day are listed, rather than the minutes and the hours.
-_MANY = 6
+_MAX_TIMES_LISTED = 6
 _PLAIN_LIST = re.compile(r"\d+(,\d+)*")
 
 
@@ -45,7 +45,7 @@ def _clock_times(second: str, minute: str, hour: str) -> str:
     if not all(_PLAIN_LIST.fullmatch(field) for field in (second, minute, hour)):
         return ""
     times = sorted(product(*(sorted({int(item) for item in field.split(",")}) for field in (hour, minute, second))))
-    if len(times) > _MANY:
+    if len(times) > _MAX_TIMES_LISTED:
         return ""
     return listed([f"{h:02}:{m:02}" + (f":{s:02}" if s else "") for h, m, s in times])
 

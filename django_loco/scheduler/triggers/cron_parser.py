@@ -48,7 +48,7 @@ def looks_like_cron(text: str) -> bool:
     )
 
 
-class Parsed:
+class ParsedCron:
     """An expression that has been understood."""
 
     def __init__(self, parsed: croniter) -> None:
@@ -88,7 +88,7 @@ class Parsed:
         return None if day == date.max else day + DAY
 
 
-def parse(expression: object) -> Parsed:
+def parse(expression: object) -> ParsedCron:
     """Return what ``expression`` says.
 
     Raises ``LocoConfigurationError`` for one that cannot be parsed, or never fires.
@@ -99,7 +99,7 @@ def parse(expression: object) -> Parsed:
 
 
 @lru_cache(maxsize=10_000)
-def _parse(expression: str) -> Parsed:
+def _parse(expression: str) -> ParsedCron:
     fields = expression.split()
     if not expression.startswith("@"):
         _check(expression, fields)
@@ -139,8 +139,8 @@ def _made(expression: str, fields: list[str]) -> croniter:
         ) from error
 
 
-def _checked(expression: str, found: croniter) -> Parsed:
-    parsed = Parsed(found)
+def _checked(expression: str, found: croniter) -> ParsedCron:
+    parsed = ParsedCron(found)
     if parsed.next_after(WALL_EPOCH) is None:
         raise LocoConfigurationError(
             f"the cron expression {expression!r} never fires: no such day exists in these months."

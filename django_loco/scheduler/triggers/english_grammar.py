@@ -28,12 +28,12 @@ _TO = r"(?:\s(?:to|through|until|till)\s|\s?-\s?)"
 _OF_MONTH = r"(?:\sof\s(?:the|every|each|a)\smonth\b)?"
 
 
-class Misunderstood(Exception):
+class EnglishError(Exception):
     """Why a text that was read cannot become a schedule."""
 
 
 @dataclass(slots=True)
-class Said:
+class ParsedText:
     """What the phrases of a text say."""
 
     every: tuple[int, str] | None = None
@@ -56,74 +56,74 @@ class Phrase(NamedTuple):
     """What a phrase looks like, and how what it says is put down."""
 
     pattern: re.Pattern[str]
-    note: Callable[[Said, Match], None]
+    note: Callable[[ParsedText, Match], None]
 
 
-def _every(said: Said, match: Match) -> None:
+def _every(parsed: ParsedText, match: Match) -> None:
     count = match["count"] or "one"
     number = int(count) if count.isdigit() else 2 if count == "other" else NUMBERS.index(count) + 1
-    _often(said, number, match["unit"])
+    _often(parsed, number, match["unit"])
 
 
-def _period(said: Said, match: Match) -> None:
-    _often(said, 1, PERIODS[match[0]])
+def _period(parsed: ParsedText, match: Match) -> None:
+    _often(parsed, 1, PERIODS[match[0]])
 
 
-def _often(said: Said, count: int, unit: str) -> None:
-    if said.every is not None:
-        raise Misunderstood("it says twice how often")
-    said.every = (count, unit)
+def _often(parsed: ParsedText, count: int, unit: str) -> None:
+    if parsed.every is not None:
+        raise EnglishError("it says twice how often")
+    parsed.every = (count, unit)
 
 
-def _time(said: Said, match: Match) -> None:
+def _time(parsed: ParsedText, match: Match) -> None:
     hour, half = int(match["hour"]), match["half"]
     minute, second = int(match["minute"] or 0), int(match["second"] or 0)
     if hour not in (range(1, 13) if half else range(24)) or minute not in range(60) or second not in range(60):
-        raise Misunderstood(f"{match[0].strip()!r} is no time of the day, from 00:00 to 23:59 or 12 am to 11:59 pm")
-    said.times.append((hour % 12 + 12 * (half == "pm") if half else hour, minute, second))
+        raise EnglishError(f"{match[0].strip()!r} is no time of the day, from 00:00 to 23:59 or 12 am to 11:59 pm")
+    parsed.times.append((hour % 12 + 12 * (half == "pm") if half else hour, minute, second))
 
 
-def _named_time(said: Said, match: Match) -> None:
-    said.times.append((0 if match[0] == "midnight" else 12, 0, 0))
+def _named_time(parsed: ParsedText, match: Match) -> None:
+    parsed.times.append((0 if match[0] == "midnight" else 12, 0, 0))
 
 
-def _minutes(said: Said, match: Match) -> None:
-    said.minutes += [_within(number, 0, 59, "minute of an hour") for number in re.findall(r"\d+", match[0])]
+def _minutes(parsed: ParsedText, match: Match) -> None:
+    parsed.minutes += [_within(number, 0, 59, "minute of an hour") for number in re.findall(r"\d+", match[0])]
 
 
-def _day(said: Said, match: Match) -> None:
-    said.days.append(_within(match["number"], 1, 31, "day of a month") if match["number"] else "1")
+def _day(parsed: ParsedText, match: Match) -> None:
+    parsed.days.append(_within(match["number"], 1, 31, "day of a month") if match["number"] else "1")
 
 
-def _last_day(said: Said, _match: Match) -> None:
-    said.days.append("L")
+def _last_day(parsed: ParsedText, _match: Match) -> None:
+    parsed.days.append("L")
 
 
-def _nth_weekday(said: Said, match: Match) -> None:
+def _nth_weekday(parsed: ParsedText, match: Match) -> None:
     day, nth = _index(match["day"], WEEKDAYS), match["nth"]
-    said.weekdays.append(f"L{day}" if nth == "last" else f"{day}#{ORDINALS.index(nth) + 1}")
+    parsed.weekdays.append(f"L{day}" if nth == "last" else f"{day}#{ORDINALS.index(nth) + 1}")
 
 
-def _weekday(said: Said, match: Match) -> None:
+def _weekday(parsed: ParsedText, match: Match) -> None:
     first, last = (_index(match[end], WEEKDAYS) if match[end] else None for end in ("day", "until"))
-    said.weekdays.append(str(first) if last is None else f"{first}-{last or 7}")
+    parsed.weekdays.append(str(first) if last is None else f"{first}-{last or 7}")
 
 
-def _days_of_week(said: Said, match: Match) -> None:
-    said.weekdays += ["1-5"] if match["group"] == "day" else ["6", "0"]
+def _days_of_week(parsed: ParsedText, match: Match) -> None:
+    parsed.weekdays += ["1-5"] if match["group"] == "day" else ["6", "0"]
 
 
-def _month(said: Said, match: Match) -> None:
-    said.months.append("-".join(str(_index(match[end], MONTHS) + 1) for end in ("month", "until") if match[end]))
+def _month(parsed: ParsedText, match: Match) -> None:
+    parsed.months.append("-".join(str(_index(match[end], MONTHS) + 1) for end in ("month", "until") if match[end]))
 
 
-def _nothing(_said: Said, _match: Match) -> None:
+def _nothing(_said: ParsedText, _match: Match) -> None:
     """A filler."""
 
 
 def _within(number: str, low: int, high: int, what: str) -> str:
     if not low <= int(number) <= high:
-        raise Misunderstood(f"{ordinal(int(number)) if low else number!r} is no {what}")
+        raise EnglishError(f"{ordinal(int(number)) if low else number!r} is no {what}")
     return str(int(number))
 
 

@@ -11,7 +11,7 @@ import re
 from datetime import timedelta
 
 from ...exceptions import LocoConfigurationError
-from .english_grammar import PHRASES, VOCABULARY, Misunderstood, Said
+from .english_grammar import PHRASES, VOCABULARY, EnglishError, ParsedText
 from .trigger import Interval
 
 #: What is shown to those who were not understood; all of it is.
@@ -46,24 +46,24 @@ def read(text: str) -> str | Interval:
     """
     try:
         return _compiled(_said(text))
-    except Misunderstood as error:
+    except EnglishError as error:
         raise LocoConfigurationError(
             f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text)!r}? "
             'It must be English such as "every 15 minutes", or a cron expression such as "*/15 * * * *".'
         ) from None
 
 
-def _said(text: str) -> Said:
-    said, rest = Said(), _plain(text)
+def _said(text: str) -> ParsedText:
+    parsed, rest = ParsedText(), _plain(text)
     while rest:
         for pattern, note in PHRASES:
             if match := pattern.match(rest):
-                note(said, match)
+                note(parsed, match)
                 rest = rest[match.end() :].lstrip()
                 break
         else:
-            raise Misunderstood(f"there is no sense in {rest.split()[0]!r}")
-    return said
+            raise EnglishError(f"there is no sense in {rest.split()[0]!r}")
+    return parsed
 
 
 def _plain(text: str) -> str:
@@ -72,54 +72,54 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[,;!]|\.(?!\d)", " ", bare).split())
 
 
-def _compiled(said: Said) -> str | Interval:
-    count, unit = said.every or (1, "hour" if said.minutes else "day")
-    if said.every is None and not (said.times or said.minutes or said.dated):
-        raise Misunderstood("it does not say when")
-    if said.days and said.weekdays:
-        raise Misunderstood("days of the month and of the week do not go together; make two schedules")
+def _compiled(parsed: ParsedText) -> str | Interval:
+    count, unit = parsed.every or (1, "hour" if parsed.minutes else "day")
+    if parsed.every is None and not (parsed.times or parsed.minutes or parsed.dated):
+        raise EnglishError("it does not say when")
+    if parsed.days and parsed.weekdays:
+        raise EnglishError("days of the month and of the week do not go together; make two schedules")
     if unit in _LENGTHS:
-        return _rhythm(said, count, unit)
-    if said.minutes:
-        raise Misunderstood("a minute goes with every hour")
-    if count > 1 and unit in ("day", "week") and not (said.times or said.dated):
+        return _rhythm(parsed, count, unit)
+    if parsed.minutes:
+        raise EnglishError("a minute goes with every hour")
+    if count > 1 and unit in ("day", "week") and not (parsed.times or parsed.dated):
         return _interval(count, unit)
-    return f"{_clock(said.times or [_MIDNIGHT])} {_dates(said, count, unit)}"
+    return f"{_clock(parsed.times or [_MIDNIGHT])} {_dates(parsed, count, unit)}"
 
 
-def _rhythm(said: Said, count: int, unit: str) -> str | Interval:
-    if said.times:
-        raise Misunderstood(f"a time of the day does not go with every {unit}")
-    if said.minutes and unit != "hour":
-        raise Misunderstood(f"a minute does not go with every {unit}")
+def _rhythm(parsed: ParsedText, count: int, unit: str) -> str | Interval:
+    if parsed.times:
+        raise EnglishError(f"a time of the day does not go with every {unit}")
+    if parsed.minutes and unit != "hour":
+        raise EnglishError(f"a minute does not go with every {unit}")
     if count == 0 or count >= _LENGTHS[unit] or _LENGTHS[unit] % count:
-        if said.dated or said.minutes:
-            raise Misunderstood(f"every {count} {unit}s does not come out even; say it without days and minutes")
+        if parsed.dated or parsed.minutes:
+            raise EnglishError(f"every {count} {unit}s does not come out even; say it without days and minutes")
         return _interval(count, unit)
     step = "*" if count == 1 else f"*/{count}"
-    clock = {"second": f"{step} * *", "minute": f"{step} *", "hour": f"{','.join(said.minutes) or 0} {step}"}[unit]
-    return f"{clock} {_dates(said, 1, 'day')}"
+    clock = {"second": f"{step} * *", "minute": f"{step} *", "hour": f"{','.join(parsed.minutes) or 0} {step}"}[unit]
+    return f"{clock} {_dates(parsed, 1, 'day')}"
 
 
 def _interval(count: int, unit: str) -> Interval:
     try:
         return Interval(timedelta(**{f"{unit}s": count}))
     except OverflowError:
-        raise Misunderstood(f"{count} {unit}s are too long") from None
+        raise EnglishError(f"{count} {unit}s are too long") from None
 
 
 def _clock(times: list[tuple[int, int, int]]) -> str:
     """Return the first fields: minute and hour, or second, minute and hour."""
     hours, minutes, seconds = (sorted(set(values)) for values in zip(*times, strict=True))
     if len(hours) * len(minutes) * len(seconds) != len(set(times)):
-        raise Misunderstood("several times of the day must have the minute in common; make a schedule of each")
+        raise EnglishError("several times of the day must have the minute in common; make a schedule of each")
     parts = [",".join(map(str, values)) for values in (seconds, minutes, hours)]
     return " ".join(parts if seconds != [0] else parts[1:])
 
 
-def _dates(said: Said, count: int, unit: str) -> str:
+def _dates(parsed: ParsedText, count: int, unit: str) -> str:
     """Return the last three fields: day of the month, month, day of the week."""
-    days, months, weekdays = list(said.days), list(said.months), list(said.weekdays)
+    days, months, weekdays = list(parsed.days), list(parsed.months), list(parsed.weekdays)
     if unit == "week" and not (days or weekdays):
         weekdays = ["1"]
     if unit in ("month", "year") and not (days or weekdays):
@@ -127,13 +127,13 @@ def _dates(said: Said, count: int, unit: str) -> str:
     if unit == "year" and not months:
         months = ["1"]
     if count != 1:
-        months = _every_month(said, count, unit)
+        months = _every_month(parsed, count, unit)
     return " ".join(",".join(field) or "*" for field in (days, months, weekdays))
 
 
-def _every_month(said: Said, count: int, unit: str) -> list[str]:
-    if unit != "month" or said.months or count == 0 or _MONTHS % count:
-        raise Misunderstood(f"every {count} {unit}s has no place in a calendar that everyone knows")
+def _every_month(parsed: ParsedText, count: int, unit: str) -> list[str]:
+    if unit != "month" or parsed.months or count == 0 or _MONTHS % count:
+        raise EnglishError(f"every {count} {unit}s has no place in a calendar that everyone knows")
     return [f"*/{count}"]
 
 
@@ -143,7 +143,7 @@ def _nearest(text: str) -> str:
     corrected = " ".join(_corrected(word) for word in plain.split())
     try:
         _compiled(_said(corrected))
-    except (Misunderstood, LocoConfigurationError):
+    except (EnglishError, LocoConfigurationError):
         lower = {example.lower(): example for example in EXAMPLES}
         return lower[difflib.get_close_matches(plain, lower, n=1, cutoff=0.0)[0]]
     return corrected

@@ -55,7 +55,7 @@ def length_of(field: str, value: object) -> timedelta:
     return length
 
 
-def written_trigger(text: object, zone: tzinfo) -> Trigger:
+def parse_schedule(text: object, zone: tzinfo) -> Trigger:
     """Return what ``text`` says: a cron expression or English; or units of an interval, ``{"minutes": 5}``."""
     if isinstance(text, Mapping):
         return _interval_of_units(text)

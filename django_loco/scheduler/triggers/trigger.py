@@ -16,9 +16,9 @@ from ...exceptions import LocoConfigurationError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 #: The shortest interval; two ticks of one schedule are never closer.
-SHORTEST = SECOND
+MIN_INTERVAL = SECOND
 #: The longest: beyond it the calendar ends.
-LONGEST = timedelta(days=36_525)
+MAX_INTERVAL = timedelta(days=36_525)
 
 _UNITS = (
     ("week", timedelta(weeks=1)),
@@ -53,7 +53,7 @@ def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | 
     if last is None or last > until:
         return None
     end = until
-    while end - last >= SHORTEST:
+    while end - last >= MIN_INTERVAL:
         middle = last + (end - last) / 2
         tick = trigger.next_after(middle)
         if tick is None or tick > until:
@@ -98,12 +98,12 @@ class Interval:
     phase: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        if self.period < SHORTEST:
+        if self.period < MIN_INTERVAL:
             raise LocoConfigurationError(
                 f"the interval is {_seconds(self.period)} s; it must be a second or more, such as seconds=15."
             )
-        if self.period > LONGEST:
-            raise LocoConfigurationError(f"the interval is {self}; it must be at most {LONGEST.days} days.")
+        if self.period > MAX_INTERVAL:
+            raise LocoConfigurationError(f"the interval is {self}; it must be at most {MAX_INTERVAL.days} days.")
         if not timedelta(0) <= self.phase < self.period:
             raise LocoConfigurationError(
                 f"phase is {_seconds(self.phase)} s; it must be from 0 s to less than the interval, "

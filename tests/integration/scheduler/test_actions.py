@@ -13,8 +13,8 @@ from django_loco.core.lifecycle import resources
 from django_loco.exceptions import JobTimeout, LocoConfigurationError
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry, Scheduler
-from django_loco.scheduler.actions import KEPT, command, shell
-from django_loco.scheduler.sources import commands as permitted
+from django_loco.scheduler.actions import MAX_OUTPUT_CHARACTERS, command, shell
+from django_loco.scheduler.api import allowed_commands
 from django_loco.worker.in_process import worker_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +27,7 @@ def declared(monkeypatch, settings):
     def declare(text):
         schedule = {"it": {"run": text, "shell": True, "schedule": "hourly"}}
         settings.LOCO = {"ALLOW_SHELL": True, "SCHEDULE": schedule}
-        monkeypatch.setattr(permitted, "default", Registry(autodiscover=True))
+        monkeypatch.setattr(allowed_commands, "default", Registry(autodiscover=True))
         return text
 
     return declare
@@ -57,7 +57,7 @@ def test_a_shell_command_returns_what_it_wrote(declared):
 
 def test_of_long_output_the_end_is_kept(declared):
     told = shell.call(declared(f"'{sys.executable}' -c \"print('x' * 1_000_000, 'end')\""))
-    assert len(told) == KEPT
+    assert len(told) == MAX_OUTPUT_CHARACTERS
     assert told.endswith(" end\n")
 
 
@@ -122,10 +122,10 @@ def test_from_the_settings_to_the_result(monkeypatch):
     loco = {"ALLOW_SHELL": True, "SCHEDULE": schedule, "RELEASE": "one"}
     with override_settings(LOCO=loco, INSTALLED_APPS=["django_loco"]):
         registry = Registry(autodiscover=True)
-        monkeypatch.setattr(permitted, "default", registry)
+        monkeypatch.setattr(allowed_commands, "default", registry)
         for _ in range(2):
             scheduler = Scheduler(registry)
-            scheduler.plan()
+            scheduler.load()
             deadline = time.monotonic() + 10
             while scheduler.fire_due() == 0 and time.monotonic() < deadline:
                 pass

@@ -14,7 +14,7 @@ from django_loco.admin import ScheduleAdmin
 from django_loco.models import Schedule, ScheduleState
 from django_loco.queues import queue_for
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.sources.allow_list import Exposed
+from django_loco.scheduler.sources.allow_list import AllowList
 from tests.unit.scheduler.tasks import send, tick, tock
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ TICK, SEND = tick.module_path, send.module_path
 
 @pytest.fixture(autouse=True)
 def code(own_schedules, monkeypatch):
-    monkeypatch.setattr(default, "_exposed", Exposed())
+    monkeypatch.setattr(default, "_allow_list", AllowList())
     for target in (tick, send, "check"):
         default.expose(target)
     own_schedules.daily(tock, at="04:00", timezone="Europe/Berlin", name="nightly")
@@ -120,7 +120,7 @@ def test_what_is_not_exposed_any_more_stays_chosen_until_it_is_changed(client, r
 
 
 def test_a_project_that_exposes_nothing_is_told_how(client, monkeypatch):
-    monkeypatch.setattr(default, "_exposed", Exposed())
+    monkeypatch.setattr(default, "_allow_list", AllowList())
     assert "The code exposes nothing yet: put @scheduler.expose above a task" in text(client.get(ADD))
 
 

@@ -13,8 +13,8 @@ from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule, ScheduleState
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api.control import current
-from django_loco.scheduler.dispatch.due_heap import Agenda
-from django_loco.scheduler.sources.database import Reader, pauses
+from django_loco.scheduler.dispatch.due_heap import DueHeap
+from django_loco.scheduler.sources.database import ScheduleReader, pauses
 from tests.integration.scheduler import test_admin
 from tests.integration.scheduler.test_admin import ADD, ALL, LIST, PREVIEW, SEND, TICK, client_of, form, text
 from tests.unit.scheduler.tasks import tick
@@ -83,8 +83,8 @@ def all_is_well(client):
         assert "every 15 minutes" in shown
     entries = current().registry.entries()
     assert "good" in {entry.name for entry in entries}
-    agenda = Agenda(entries, timezone.now())
-    assert agenda.next_at is not None
+    due_heap = DueHeap(entries, timezone.now())
+    assert due_heap.next_at is not None
 
 
 @pytest.mark.parametrize(("field", "values"), FORMS)
@@ -108,7 +108,7 @@ def test_whatever_is_written_by_sql(client, column, values):
     all_is_well(client)
     for pk in Schedule.objects.values_list("pk", flat=True):
         assert client.get(f"{LIST}{pk}/change/").status_code == 200
-    assert len(Reader(Registry().exposed).read().rows) == Schedule.objects.count()
+    assert len(ScheduleReader(Registry().allow_list).read().rows) == Schedule.objects.count()
     Schedule.objects.filter(name="good").update(schedule="every 16 minutes")
     assert "every 16 minutes" in text(client.get(LIST)), "changes are seen beside what cannot be read"
     last = Schedule.objects.values_list("pk", flat=True).last()
@@ -128,7 +128,7 @@ def test_text_that_is_none(client):
             cursor.execute(f"UPDATE django_loco_schedule SET {column} = CAST(X'ff41' AS TEXT) WHERE id = {row.pk}")
     for page in (LIST, ALL):
         assert "every 15 minutes" in text(client.get(page))
-    assert len(Reader(Registry().exposed).read().rows) == 5
+    assert len(ScheduleReader(Registry().allow_list).read().rows) == 5
 
 
 @pytest.mark.parametrize("value", MOMENTS)

@@ -76,7 +76,7 @@ def test_what_has_ended_while_no_scheduler_ran(registry: Registry, any_queue: Qu
     work_off()
     started = [Scheduler(registry), Scheduler(registry)]
     for made in started:
-        made.plan()
+        made.load()
         made.fire_due()
     assert members("mail") == members("nightly")
     work_off()
@@ -106,7 +106,7 @@ def test_how_it_is_shown(registry: Registry, capsys: pytest.CaptureFixture[str])
 @pytest.mark.django_db(transaction=True)
 def test_the_history_of_what_runs_after(registry: Registry) -> None:
     entry, due = registry.entry("mail"), datetime(2026, 11, 20, 4, tzinfo=UTC)
-    key = entry.occasion_after(due.isoformat(), due).key
+    key = entry.occurrence_after(due.isoformat(), due).key
     backend: Any = echo.get_backend()
     backend.enqueue_tick(echo, [], {}, key=key, tick=due)
     (tick,) = scheduler.history("mail")

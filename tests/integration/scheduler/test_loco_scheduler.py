@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.assembly.parts import RunOptions, parts_of
+from django_loco.assembly.components import parts_of
+from django_loco.assembly.run_options import RunOptions
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.management import schedules
 from django_loco.queues import queue_for
@@ -34,6 +35,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(default, "_entries", made._entries)
     monkeypatch.setattr(default, "_problems", made._problems)
     monkeypatch.setattr(schedules, "utcnow", lambda: NOW)
+    monkeypatch.setattr("django_loco.scheduler.api.upcoming.utcnow", lambda: NOW)
     monkeypatch.setattr("django_loco.scheduler.registry.utcnow", lambda: NOW)
     made._strict = False
     return made
@@ -92,8 +94,8 @@ def test_a_tag_that_no_schedule_has(said):
 def test_a_scheduler_fires_only_what_has_the_tag(registry):
     (part, *_) = parts_of(RunOptions(scheduler=True, schedules=("night",)))
     made = part.make()
-    made.plan()
-    assert [entry.name for entry in made._agenda.entries] == ["nightly"]
+    made.load()
+    assert [entry.name for entry in made._due_heap.entries] == ["nightly"]
 
 
 def test_what_is_off_is_told_beside_the_list(said, registry):
@@ -199,7 +201,7 @@ def test_a_preview_is_in_order(said):
 
 def test_a_preview_has_an_end(said):
     lines = said("--preview", "365d").out.splitlines()
-    assert len(lines) == schedules.MOST + 1
+    assert len(lines) == schedules.MAX_RUNS + 1
     assert lines[-1].startswith("... and more.")
 
 

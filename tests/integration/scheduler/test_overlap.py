@@ -43,7 +43,7 @@ def two(registry, clock):
         if not schedulers:
             schedulers.extend(Scheduler(registry, now=clock) for _ in range(2))
             for scheduler in schedulers:
-                scheduler.plan()
+                scheduler.load()
         for _ in range(seconds * 2):
             clock.now += SECOND / 2
             for scheduler in schedulers:

@@ -21,10 +21,10 @@ from django_loco.queues import queue_for
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.scheduler.api.control import current
 from django_loco.scheduler.registry import default
-from django_loco.scheduler.sources import database as stored
-from django_loco.scheduler.sources.allow_list import Exposed
-from django_loco.scheduler.sources.database import Reader
-from django_loco.scheduler.sources.database_poller import SELDOM, Lookout
+from django_loco.scheduler.sources import database
+from django_loco.scheduler.sources.allow_list import AllowList
+from django_loco.scheduler.sources.database import ScheduleReader
+from django_loco.scheduler.sources.database_poller import MISSING_TABLE_SECONDS, DatabasePoller
 from tests.unit.scheduler.tasks import plain, send, tick
 
 TICK, SEND = tick.module_path, send.module_path
@@ -33,8 +33,8 @@ TICK, SEND = tick.module_path, send.module_path
 @pytest.fixture(autouse=True)
 def declared(own_schedules, monkeypatch):
     """A project whose code has a schedule, and exposes two tasks and a management command."""
-    exposed = Exposed()
-    monkeypatch.setattr(default, "_exposed", exposed)
+    exposed = AllowList()
+    monkeypatch.setattr(default, "_allow_list", exposed)
     own_schedules.hourly(tick, name="code")
     for target in (tick, send, "check"):
         default.expose(target)
@@ -43,7 +43,7 @@ def declared(own_schedules, monkeypatch):
 
 @pytest.fixture
 def reader(db):
-    return Reader(default.exposed)
+    return ScheduleReader(default.allow_list)
 
 
 def add(name="row", **fields):
@@ -76,7 +76,7 @@ def test_a_row_becomes_what_the_same_in_the_settings_would(reader):
     assert (entry.task.max_attempts, entry.task.timeout) == (2, 9)
     assert found["once"].trigger.next_after(datetime(2026, 12, 1, tzinfo=UTC)) == at
     assert found["command"].args == ["check", "--tag", "urls"]
-    assert {str(entry.place) for entry in found.values()} == {"database"}
+    assert {str(entry.location) for entry in found.values()} == {"database"}
 
 
 @override_settings(USE_TZ=False, TIME_ZONE="America/New_York")
@@ -127,7 +127,7 @@ def test_a_row_that_is_wrong_is_off_and_a_form_says_why(reader, fields, field, m
     row.save()
     add("right")
     assert "right" in entries(reader)
-    registry = default.joined(reader.read().rows)
+    registry = default.combined_with(reader.read().rows)
     (problem,) = registry.problems()
     assert message in problem.message
     assert (problem.schedule, "this schedule is off" in problem.hint or "it is off" in problem.hint) == (row.name, True)
@@ -146,7 +146,7 @@ def test_a_loop_of_several_rows_is_refused_by_the_one_that_closes_it(reader):
 
 def test_what_is_not_exposed_says_what_is_needed():
     with pytest.raises(LocoConfigurationError, match=r"Only what stands under @scheduler\.expose"):
-        Exposed().require("shop.tasks.sync")
+        AllowList().require("shop.tasks.sync")
 
 
 @pytest.mark.parametrize(("target", "message"), [(plain, "decorate it with @task"), ("chek", "Did you mean 'check'?")])
@@ -176,14 +176,14 @@ def test_a_change_by_sql_is_seen_by_a_thorough_look(reader):
     with connection.cursor() as cursor:
         cursor.execute("UPDATE django_loco_schedule SET schedule = 'every 2 hours'")
     assert reader.read().rows is before.rows
-    assert str(reader.read(thoroughly=True).rows[0].trigger) == "0 */2 * * *"
+    assert str(reader.read(full=True).rows[0].trigger) == "0 */2 * * *"
 
 
 def test_a_row_by_sql_that_nobody_could_have_made_is_off_and_the_others_run(reader, monkeypatch, caplog):
     add("right")
     add("odd")
-    made = stored.entry_from
-    monkeypatch.setattr(stored, "entry_from", lambda name, *more: made(name, *more) if name == "right" else 1 / 0)
+    made = database.entry_from
+    monkeypatch.setattr(database, "entry_from", lambda name, *more: made(name, *more) if name == "right" else 1 / 0)
     assert list(entries(reader)) == ["right"]
     assert "cannot be understood: ZeroDivisionError" in told(reader)["odd"]
 
@@ -323,9 +323,9 @@ def test_a_project_without_tables(caplog):
         with pytest.raises(LocoConfigurationError, match=r"run manage\.py migrate"):
             scheduler.pause("code")
     assert check_stored_schedules(databases=["default"]) == []
-    lookout = Lookout(default.exposed)
+    lookout = DatabasePoller(default.allow_list)
     for _ in range(3):
-        assert (lookout.turn(), lookout.age) == (SELDOM, None)
+        assert (lookout.turn(), lookout.age) == (MISSING_TABLE_SECONDS, None)
     assert lookout.news() is None
     assert len([record for record in caplog.records if "manage.py migrate" in record.getMessage()]) == 1
 
@@ -344,7 +344,7 @@ def test_a_project_without_a_database():
     made = Scheduler()
     made.start()
     assert made.health()["rows_age"] is None
-    assert made._lookout is None
+    assert made._poller is None
     made.stop(time.monotonic())
     assert made.join(10)
 
@@ -353,12 +353,12 @@ def test_a_project_without_a_database():
 def test_a_database_that_is_away_for_a_while(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "django_loco.scheduler")
     row = add("row")
-    lookout = Lookout(default.exposed)
+    lookout = DatabasePoller(default.allow_list)
     assert (lookout.age, lookout.turn()) == (None, None)
     assert lookout.age < 5
     assert [made.name for made in lookout.news().rows] == ["row"]
     with monkeypatch.context() as patched:
-        patched.setattr(Reader, "read", fail)
+        patched.setattr(ScheduleReader, "read", fail)
         lookout.turn()
         lookout.turn()
     assert lookout.news() is None
@@ -379,7 +379,7 @@ def fail(self, **options):
 
 @pytest.mark.django_db
 def test_python_while_the_database_is_away(monkeypatch):
-    monkeypatch.setattr(Reader, "read", fail)
+    monkeypatch.setattr(ScheduleReader, "read", fail)
     assert [row.name for row in scheduler.upcoming()] == ["code"]
 
 
@@ -405,13 +405,13 @@ def keys(name):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_scheduler_follows_what_is_changed_while_it_runs(running, monkeypatch):
-    monkeypatch.setattr(Lookout, "every", 0.2)
+    monkeypatch.setattr(DatabasePoller, "every", 0.2)
     row = add("row", schedule="every second")
     running.start()
     until(lambda: len(keys("row")) > 1)
     assert running.health()["schedules"] == 2
     scheduler.pause("row")
-    until(lambda: running._plan._pauses)
+    until(lambda: running._timetable._pauses)
     count = len(keys("row"))
     assert not running.join(1.5)
     assert len(keys("row")) == count
@@ -437,7 +437,7 @@ def test_what_is_paused_when_a_scheduler_starts_does_not_run(running, declared):
 def test_a_database_that_hangs_holds_up_no_tick(running, declared, monkeypatch):
     """The queue is in memory; the thread that reads schedules hangs until the end."""
     hanging = threading.Event()
-    monkeypatch.setattr(Reader, "read", lambda self, **options: hanging.wait(30))
+    monkeypatch.setattr(ScheduleReader, "read", lambda self, **options: hanging.wait(30))
     memory = {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": {"queue": "memory", "mode": "BackgroundQueue"}}
     with override_settings(TASKS={"default": memory}):
         declared.every(tick, seconds=1, name="fast")

@@ -72,7 +72,7 @@ class Clock:
 
 def begun(registry, clock):
     scheduler = Scheduler(registry, now=clock)
-    scheduler.plan()
+    scheduler.load()
     clock.now = NOON + SECOND
     scheduler.fire_due()
     return scheduler
@@ -94,7 +94,7 @@ def test_what_another_scheduler_has_fired_is_not_fired_again(registry, queues, c
     caplog.set_level("DEBUG", "django_loco.scheduler")
     one, other = (Scheduler(registry, now=clock) for clock in [Clock()] for _ in range(2))
     for scheduler in (one, other):
-        scheduler.plan()
+        scheduler.load()
         scheduler._now.now = NOON + SECOND / 2
     one._now.now = NOON + SECOND
     one.fire_due()

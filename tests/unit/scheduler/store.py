@@ -112,7 +112,7 @@ SETTING = {"default": {"BACKEND": f"{__name__}.StoreBackend", "QUEUES": []}}
 def started(registry: Registry, store: Store, tags: Sequence[str] = ()) -> Scheduler:
     """Return a scheduler that has just been started, without its thread."""
     scheduler = Scheduler(registry, tags=tags, now=store.clock)
-    scheduler.plan()
+    scheduler.load()
     return scheduler
 
 

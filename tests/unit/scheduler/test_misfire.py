@@ -17,7 +17,7 @@ __all__ = ["clock", "registry", "store"]  # fixtures
 
 def begin(registry, clock):
     scheduler = Scheduler(registry, now=clock)
-    scheduler.plan()
+    scheduler.load()
     scheduler.fire_due()
     return scheduler
 
@@ -35,9 +35,9 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "made_up"), RULES, ids=[str(rule) for rule, _ in RULES])
+@pytest.mark.parametrize(("rule", "missed_ticks"), RULES, ids=[str(rule) for rule, _ in RULES])
 @pytest.mark.parametrize("store_away", [False, True])
-def test_while_it_runs(registry, clock, store, rule, made_up, store_away):
+def test_while_it_runs(registry, clock, store, rule, missed_ticks, store_away):
     """Suspended, or its clock put forward, from five past twelve to a quarter to one; or its store was away."""
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now += SECOND
@@ -49,7 +49,7 @@ def test_while_it_runs(registry, clock, store, rule, made_up, store_away):
         store.failure.clear()
     clock.now = NOON + 45 * MINUTE
     run(clock, scheduler, until=NOON + HOUR)
-    assert store.times("ten") == [*made_up, "12:50:00", "13:00:00"]
+    assert store.times("ten") == [*missed_ticks, "12:50:00", "13:00:00"]
 
 
 STARTS = [
@@ -63,13 +63,13 @@ STARTS = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "made_up"), STARTS, ids=[str(rule) for rule, _ in STARTS])
-def test_at_the_start(registry, clock, store, rule, made_up):
+@pytest.mark.parametrize(("rule", "missed_ticks"), STARTS, ids=[str(rule) for rule, _ in STARTS])
+def test_at_the_start(registry, clock, store, rule, missed_ticks):
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now = NOON + 45 * MINUTE
     scheduler = begin(registry, clock)
     run(clock, scheduler, until=NOON + HOUR)
-    assert store.times("ten") == [*made_up, "12:50:00", "13:00:00"]
+    assert store.times("ten") == [*missed_ticks, "12:50:00", "13:00:00"]
 
 
 @pytest.mark.parametrize("rule", [{"misfire": "once", "grace": 86400}, {"misfire": "all", "grace": 86400}])
@@ -204,14 +204,14 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "starts", "made_up"), ENDS)
-def test_what_ended_while_nobody_looked(rule, starts, made_up):
+@pytest.mark.parametrize(("rule", "starts", "missed_ticks"), ENDS)
+def test_what_ended_while_nobody_looked(rule, starts, missed_ticks):
     """Ten seconds are no pause: what is as late as that was not missed."""
-    assert rule.made_up_of(AGES, lambda age: NOON - age * SECOND, NOON, starts=starts) == made_up
+    assert rule.missed_runs(AGES, lambda age: NOON - age * SECOND, NOON, starts=starts) == missed_ticks
 
 
 def test_nothing_is_made_up_for_twice():
     """However long the grace time is, it begins with the tick that was missed."""
     trigger = Interval(10 * SECOND)
     rule = Misfire("all", grace=HOUR)
-    assert rule.made_up(trigger, NOON, NOON + 25 * SECOND) == [NOON + number * 10 * SECOND for number in range(3)]
+    assert rule.missed_ticks(trigger, NOON, NOON + 25 * SECOND) == [NOON + number * 10 * SECOND for number in range(3)]

@@ -48,7 +48,7 @@ def test_an_entry_has_what_the_job_needs(registry):
     (entry,) = registry.entries()
     assert (entry.name, entry.task, entry.tags) == ("fancy mail", send, ("mail",))
     assert (list(entry.args), entry.kwargs) == ([5], {"template": "fancy"})
-    assert entry.place.file == __file__
+    assert entry.location.file == __file__
 
 
 def test_a_schedule_is_named_after_its_task(registry):

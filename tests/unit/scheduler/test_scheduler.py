@@ -11,8 +11,8 @@ from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import QueueFull, QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.scheduler import Cron, Entry, Interval, Registry, Scheduler
-from django_loco.scheduler.dispatch import timetable as plan
-from django_loco.scheduler.entry import Place
+from django_loco.scheduler.dispatch import timetable
+from django_loco.scheduler.entry import SourceLocation
 
 from .tasks import send, tick, tock
 
@@ -93,7 +93,7 @@ def start(registry, clock):
 
     def make(entries=None):
         scheduler = Scheduler(registry if entries is None else Entries(entries), now=clock)
-        scheduler.plan()
+        scheduler.load()
         return scheduler
 
     return make
@@ -168,7 +168,7 @@ def test_a_run_on_start_is_once_per_deploy(registry, clock, store):
         with override_settings(LOCO={"RELEASE": release}):
             replicas = [Scheduler(registry, now=clock) for _ in range(3)]
             for scheduler in replicas:
-                scheduler.plan()
+                scheduler.load()
                 clock.now += SECOND
                 scheduler.fire_due()
         assert {scheduler.health()["schedules"] for scheduler in replicas} == {1}
@@ -186,7 +186,7 @@ def test_a_run_on_start_waits_for_the_store(registry, clock, store):
     store.failure["default"] = QueueUnavailable("away")
     with override_settings(LOCO={"RELEASE": "one"}):
         scheduler = Scheduler(registry, now=clock)
-        scheduler.plan()
+        scheduler.load()
     run(clock, scheduler, until=NOON + 5 * SECOND)
     assert store.jobs == []
     store.failure.clear()
@@ -225,7 +225,7 @@ def test_two_schedulers_make_one_job_of_each_tick_in_memory_too(registry, clock)
         clock.now += SECOND / 2
         schedulers = [Scheduler(registry, now=clock), Scheduler(registry, now=clock)]
         for scheduler in schedulers:
-            scheduler.plan()
+            scheduler.load()
         run(clock, *schedulers, until=NOON + MINUTE)
         due = sorted(job.due_at for job in queue_for("default").list(limit=1000))
         queue_for("default").clear()
@@ -275,7 +275,7 @@ def test_a_clock_put_back_neither_stalls_nor_repeats(registry, start, clock, sto
     clock.now = NOON + HOUR / 2
     scheduler.fire_due()
     assert "The clock was put back by 1800.0 s" in caplog.text
-    assert scheduler._agenda.next_at == NOON + HOUR / 2 + 15 * SECOND
+    assert scheduler._due_heap.next_at == NOON + HOUR / 2 + 15 * SECOND
     run(clock, scheduler, until=NOON + 2 * HOUR)
     assert len(store.jobs) == len(set(store.keys)) == fired + 4 * 60
 
@@ -391,7 +391,7 @@ class Once(Faulty):
 
 
 def entry(name, trigger):
-    return Entry(name=name, task=tick, trigger=trigger, place=Place("", "", 0))
+    return Entry(name=name, task=tick, trigger=trigger, location=SourceLocation("", "", 0))
 
 
 @pytest.mark.parametrize("trigger", [Faulty(), Once()])
@@ -430,7 +430,7 @@ def test_quiet_fires_nothing(registry, start, clock, store):
 
 
 def test_quiet_comes_through_while_ticks_are_being_fired(registry, start, clock, store, monkeypatch):
-    monkeypatch.setattr(plan, "MOST", 5)
+    monkeypatch.setattr(timetable, "MAX_BATCH", 5)
     for number in range(10):
         registry.every(tick, seconds=1, name=f"beat {number}")
     clock.now += timedelta(seconds=0.6)
@@ -438,7 +438,7 @@ def test_quiet_comes_through_while_ticks_are_being_fired(registry, start, clock,
     monkeypatch.setattr(StoreBackend, "enqueue_tick", lambda self, *args, **kwargs: scheduler.quiet())
     clock.now += SECOND
     scheduler.fire_due()
-    assert scheduler._agenda.next_at == NOON + SECOND
+    assert scheduler._due_heap.next_at == NOON + SECOND
 
 
 class Counting:
@@ -478,7 +478,7 @@ def test_health(registry, clock, store):
         "unreachable": [],
         "stuck": False,
     }
-    scheduler.plan()
+    scheduler.load()
     clock.now += 13 * SECOND
     assert (scheduler.health()["schedules"], scheduler.health()["late_by"]) == (1, 13.0)
     scheduler.fire_due()
@@ -491,7 +491,7 @@ def test_health_counts_what_is_off(caplog):
     registry = Registry()
     registry.hourly(tick, at=75)
     scheduler = Scheduler(registry)
-    scheduler.plan()
+    scheduler.load()
     assert "1 more schedules are off because they are wrong: see manage.py loco_scheduler --check" in caplog.text
     assert (scheduler.health()["schedules"], scheduler.health()["broken"]) == (0, 1)
 

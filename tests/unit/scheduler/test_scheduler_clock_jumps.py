@@ -10,11 +10,11 @@ from .test_scheduler import HOUR, MINUTE, NOON, SECOND, Clock, clock, registry, 
 
 __all__ = ["clock", "registry", "store"]  # fixtures
 ALL = [f"12:{minute}0:00" for minute in range(1, 6)] + ["13:00:00"]
-each_rule = pytest.mark.parametrize(("rule", "made_up"), RULES, ids=[str(rule) for rule, _ in RULES])
+each_rule = pytest.mark.parametrize(("rule", "missed_ticks"), RULES, ids=[str(rule) for rule, _ in RULES])
 
 
 @each_rule
-def test_put_forward_and_right_again(registry, clock, store, rule, made_up):
+def test_put_forward_and_right_again(registry, clock, store, rule, missed_ticks):
     """What was fired ahead of its time is not fired again; what was left out comes at its time."""
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now += SECOND
@@ -22,14 +22,14 @@ def test_put_forward_and_right_again(registry, clock, store, rule, made_up):
     store.jobs.clear()
     clock.now = NOON + 45 * MINUTE
     scheduler.fire_due()
-    assert store.times("ten") == made_up
+    assert store.times("ten") == missed_ticks
     clock.now = NOON + 6 * MINUTE
     run(clock, scheduler, until=NOON + HOUR)
     assert sorted(store.times("ten")) == ALL
 
 
 @each_rule
-def test_put_back(registry, clock, store, rule, made_up):
+def test_put_back(registry, clock, store, rule, missed_ticks):
     """The hour that comes twice has its ticks once."""
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now += SECOND
@@ -42,7 +42,7 @@ def test_put_back(registry, clock, store, rule, made_up):
 
 
 @each_rule
-def test_a_restart_while_the_clock_is_wrong(registry, clock, store, rule, made_up):
+def test_a_restart_while_the_clock_is_wrong(registry, clock, store, rule, missed_ticks):
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now += SECOND
     begin(registry, clock)
@@ -56,13 +56,13 @@ def test_a_restart_while_the_clock_is_wrong(registry, clock, store, rule, made_u
 
 @each_rule
 @pytest.mark.parametrize("wrong", [-HOUR, -MINUTE, MINUTE, HOUR])
-def test_one_of_two_clocks_is_wrong(registry, clock, store, rule, made_up, wrong):
+def test_one_of_two_clocks_is_wrong(registry, clock, store, rule, missed_ticks, wrong):
     registry.cron("*/10 * * * *", tick, name="ten", **rule)
     clock.now += SECOND
     right = begin(registry, clock)
     other = Clock(clock.now + wrong)
     astray = Scheduler(registry, now=other)
-    astray.plan()
+    astray.load()
     store.jobs.clear()
     while clock.now < NOON + HOUR:
         run(clock, right, until=clock.now + SECOND)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_loco.scheduler import Registry
+from django_loco.scheduler.api.upcoming import upcoming_in
 from tests.unit.scheduler.tasks import send, tick, tock
 
 
@@ -17,7 +18,7 @@ def test_what_is_coming(registry):
     registry.daily(tick, at="04:00", timezone="Europe/Berlin", tags=["nightly"])
     registry.every(tock, hours=1, name="beat")
     registry.cron("0 0 1 1 *", send, args=[1])
-    beat, yearly, daily = registry.upcoming(2, after=datetime(2026, 11, 21, 5, 30, tzinfo=UTC))
+    beat, yearly, daily = upcoming_in(registry, 2, after=datetime(2026, 11, 21, 5, 30, tzinfo=UTC))
     assert (daily.name, daily.task) == ("tests.unit.scheduler.tasks.tick", "tests.unit.scheduler.tasks.tick")
     assert (daily.schedule, daily.zone, daily.tags) == ("0 4 * * *", "Europe/Berlin", ("nightly",))
     assert [run.isoformat() for run in daily.next_runs] == ["2026-11-22T04:00:00+01:00", "2026-11-23T04:00:00+01:00"]
@@ -28,6 +29,6 @@ def test_what_is_coming(registry):
 
 def test_what_is_coming_starts_now(registry):
     registry.every_minute(tick)
-    (row,) = registry.upcoming()
+    (row,) = upcoming_in(registry)
     (run,) = row.next_runs
     assert timedelta(0) < run - datetime.now(UTC) <= timedelta(minutes=1)

@@ -9,9 +9,10 @@ from django.test import override_settings
 from django_loco.core.job import FAILED, READY
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.scheduler import Registry
-from django_loco.scheduler.dispatch import dependents as chains
-from django_loco.scheduler.dispatch.dependents import FEW, MOST
-from django_loco.scheduler.entry import Place
+from django_loco.scheduler.api.upcoming import upcoming_in
+from django_loco.scheduler.dispatch import dependents
+from django_loco.scheduler.dispatch.dependents import MAX_JOBS, MIN_JOBS
+from django_loco.scheduler.entry import SourceLocation
 from django_loco.scheduler.sources.mapping import entry_from
 
 from ..store import NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
@@ -255,7 +256,7 @@ def test_a_store_that_goes_away_between_look_and_job(nightly, store, monkeypatch
 
 def test_what_cannot_be_looked_at_does_not_concern_the_others(nightly, store, monkeypatch, caplog):
     scheduler = started(nightly, store)
-    monkeypatch.setattr(chains, "jobs_of", lambda entry, limit: 1 / 0)
+    monkeypatch.setattr(dependents, "jobs_of", lambda entry, limit: 1 / 0)
     let_go_by(store, 20, scheduler)
     assert len(store.made("nightly")) == 2
     assert caplog.text.count("Schedule 'nightly': its jobs cannot be looked at, so what runs after it is off") == 1
@@ -277,14 +278,14 @@ def test_what_ends_long_after_its_successors_is_followed(registry, store):
     let_go_by(store, 0.5, scheduler)
     let_go_by(store, 1, scheduler)
     (first, *_) = store.jobs
-    let_go_by(store, 5 * FEW, scheduler, meanwhile=lambda: store.end("nightly", but=first))
-    assert len(store.made("mail")) > 4 * FEW
+    let_go_by(store, 5 * MIN_JOBS, scheduler, meanwhile=lambda: store.end("nightly", but=first))
+    assert len(store.made("mail")) > 4 * MIN_JOBS
     assert first.removeprefix("nightly") not in {key.removeprefix("mail") for key in store.jobs if key[:4] == "mail"}
     store.end("nightly")
     let_go_by(store, 3, scheduler)
     assert first.replace("nightly", "mail") in store.jobs
     let_go_by(store, 10, scheduler, meanwhile=lambda: store.end("nightly"))
-    assert store.limits[-1] == FEW
+    assert store.limits[-1] == MIN_JOBS
 
 
 def test_many_that_run_side_by_side_are_all_followed(registry, store):
@@ -293,17 +294,17 @@ def test_many_that_run_side_by_side_are_all_followed(registry, store):
     registry.after("nightly", tock, name="mail")
     scheduler = started(registry, store)
     let_go_by(store, 5, scheduler)
-    for _ in range(5 * FEW):
+    for _ in range(5 * MIN_JOBS):
         registry.run("nightly")
     store.end("nightly")
     let_go_by(store, 10, scheduler)
-    assert len(store.made("mail")) == 5 * FEW
-    assert max(store.limits) == MOST
+    assert len(store.made("mail")) == 5 * MIN_JOBS
+    assert max(store.limits) == MAX_JOBS
 
 
 def test_the_looks_at_many_schedules_leave_time_for_ticks(registry, store, monkeypatch):
     moments = iter(range(10**6))
-    monkeypatch.setattr(chains.time, "monotonic", lambda: next(moments) / 100)
+    monkeypatch.setattr(dependents.time, "monotonic", lambda: next(moments) / 100)
     for number in range(100):
         registry.daily(tick, at="04:00", name=f"nightly {number}")
         registry.after(f"nightly {number}", tock, name=f"mail {number}")
@@ -328,12 +329,12 @@ def test_it_is_started_again_and_what_waited_was_missed(registry, store):
     scheduler = started(registry, store)
     let_go_by(store, 26, scheduler, meanwhile=lambda: store.end("nightly"))
     assert scheduler.health()["waiting"] == 2
-    scheduler.plan()
+    scheduler.load()
     assert scheduler.health()["waiting"] == 0
 
 
 def test_how_it_is_listed(nightly):
-    mail, first = nightly.upcoming(3)
+    mail, first = upcoming_in(nightly, 3)
     assert (mail.schedule, mail.words, mail.zone, mail.next_runs, mail.after) == (
         *("after nightly", "when a run of nightly has succeeded", "", ()),
         "nightly",
@@ -399,12 +400,14 @@ def test_long_chains_and_loops_are_looked_through_once():
 )
 def test_what_cannot_be_written(item, problem):
     with pytest.raises(LocoConfigurationError) as caught:
-        entry_from("it", {"run": TICK} | item, Place("", "settings", 0))
+        entry_from("it", {"run": TICK} | item, SourceLocation("", "settings", 0))
     assert problem in str(caught.value)
 
 
 def test_as_data():
-    entry = entry_from("it", {"run": TICK, "after": "nightly", "timezone": "Europe/Berlin"}, Place("", "settings", 0))
+    entry = entry_from(
+        "it", {"run": TICK, "after": "nightly", "timezone": "Europe/Berlin"}, SourceLocation("", "settings", 0)
+    )
     assert entry.after == "nightly"
 
 

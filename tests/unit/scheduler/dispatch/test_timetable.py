@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from django_loco.scheduler import Cron, Interval, Registry
-from django_loco.scheduler.dispatch.timetable import Plan
-from django_loco.scheduler.entry import Entry
+from django_loco.scheduler.dispatch.timetable import Timetable
+from django_loco.scheduler.entry import Entry, Problem
 from django_loco.scheduler.misfire import Misfire
-from django_loco.scheduler.registry import Problem
-from django_loco.scheduler.sources.database import PLACE, Pause, Stored
+from django_loco.scheduler.sources.database import DATABASE_LOCATION, Pause, StoredSchedules
 
 from ..tasks import send, tick
 
@@ -28,18 +27,18 @@ def registry():
 
 @pytest.fixture
 def plan(registry):
-    plan = Plan(registry, (), NOON)
+    plan = Timetable(registry, (), NOON)
     plan.begin(NOON)
     return plan
 
 
 def row(name, seconds, **fields):
     fields = {"misfire": Misfire("skip"), **fields}
-    return Entry(name=name, task=tick, trigger=Interval(seconds * SECOND), place=PLACE, **fields)
+    return Entry(name=name, task=tick, trigger=Interval(seconds * SECOND), location=DATABASE_LOCATION, **fields)
 
 
 def rows(*entries, **pauses):
-    return Stored(entries, pauses)
+    return StoredSchedules(entries, pauses)
 
 
 def paused(since=NOON):
@@ -53,10 +52,10 @@ def resumed(until):
 def fire(plan, now):
     """Return what is fired up to ``now``, as a scheduler would that wakes up often."""
     fired = []
-    while due := plan.agenda.take(now):
+    while due := plan.due_heap.take(now):
         if not plan.pass_over(due, due.at):
-            fired.append((plan.agenda.entries[due.position].name, due.tick))
-            plan.agenda.follow(due, due.tick)
+            fired.append((plan.due_heap.entries[due.position].name, due.tick))
+            plan.due_heap.follow(due, due.tick)
     return fired
 
 
@@ -81,12 +80,12 @@ def test_a_change_holds_from_the_next_tick_on(plan):
 
 def test_another_argument_leaves_the_tick_as_it_is_even_one_that_waits_for_its_queue(plan):
     plan.apply(rows(row("row", 20)), NOON)
-    due = plan.agenda.take(NOON + 20 * SECOND)
-    plan.agenda.postpone(due, NOON + 25 * SECOND)
+    due = plan.due_heap.take(NOON + 20 * SECOND)
+    plan.due_heap.postpone(due, NOON + 25 * SECOND)
     plan.apply(rows(replace(row("row", 20), task=send, args=(5,))), NOON + 22 * SECOND)
     assert times(fire(plan, NOON + 24 * SECOND), "row") == []
     assert times(fire(plan, NOON + 25 * SECOND), "row") == ["12:00:20"]
-    assert next(entry for entry in plan.agenda.entries if entry.name == "row").task is send
+    assert next(entry for entry in plan.due_heap.entries if entry.name == "row").task is send
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -94,7 +93,7 @@ def test_no_tick_of_the_others_is_lost_or_doubled_by_changes(registry, seed):
     chance = random.Random(seed)
     registry.cron("*/7 * * * * *", tick, name="cron")
     registry.hourly(tick, at=59, name="start", run_on_start=True)
-    plans = [Plan(registry, (), NOON) for _ in range(2)]
+    plans = [Timetable(registry, (), NOON) for _ in range(2)]
     steady = [row("steady", 11), row("jittered", 13, jitter=5 * SECOND)]
     fired = [[], []]
     for plan in plans:
@@ -126,9 +125,9 @@ def test_a_single_run_that_is_over_does_not_come_back(plan):
 
 
 def test_what_the_database_has_at_the_start_is_made_up_for_like_what_the_code_has(registry):
-    plan = Plan(registry, (), NOON)
+    plan = Timetable(registry, (), NOON)
     plan.begin(NOON + 20 * SECOND)
-    nightly = Entry(name="nightly", task=tick, trigger=Cron("0 12 * * *", UTC), place=PLACE)
+    nightly = Entry(name="nightly", task=tick, trigger=Cron("0 12 * * *", UTC), location=DATABASE_LOCATION)
     plan.apply(rows(nightly), NOON + 22 * SECOND)
     assert times(fire(plan, NOON + 22 * SECOND), "nightly") == ["12:00:00"]
     later = replace(nightly, name="later")
@@ -157,7 +156,7 @@ def test_a_tick_that_came_between_a_resumption_and_the_look_at_it_is_fired(plan)
 
 @pytest.mark.parametrize("misfire", [Misfire(), Misfire("all", HOUR), Misfire("once", HOUR)])
 def test_a_scheduler_that_starts_makes_up_for_nothing_from_a_pause(registry, misfire):
-    plan = Plan(registry, (), NOON)
+    plan = Timetable(registry, (), NOON)
     plan.begin(NOON + 30 * SECOND)
     plan.apply(rows(row("row", 300, misfire=misfire), row=resumed(NOON + 15 * SECOND)), NOON + 31 * SECOND)
     assert times(fire(plan, NOON + 31 * SECOND), "row") == []
@@ -167,14 +166,14 @@ def test_a_scheduler_that_starts_makes_up_for_nothing_from_a_pause(registry, mis
 def test_a_pause_of_a_scheduler_that_slept_costs_one_step(plan):
     plan.apply(rows(row("fast", 1), fast=paused()), NOON)
     woken = NOON + 1000 * HOUR + SECOND / 2
-    due = plan.agenda.take(NOON + SECOND)
+    due = plan.due_heap.take(NOON + SECOND)
     assert plan.pass_over(due, woken)
-    assert sorted(due.tick for due in plan.agenda._heap) == [NOON + MINUTE, woken + SECOND / 2]
+    assert sorted(due.tick for due in plan.due_heap._heap) == [NOON + MINUTE, woken + SECOND / 2]
 
 
 def test_a_name_that_the_code_has_is_the_codes(registry, plan):
-    both = registry.joined([row("code", 5), row("row", 5), Problem("bad", "", "bad")])
-    assert both.entry("code").place != PLACE
+    both = registry.combined_with([row("code", 5), row("row", 5), Problem("bad", "", "bad")])
+    assert both.entry("code").location != DATABASE_LOCATION
     assert [problem.schedule for problem in both.problems()] == ["code", "bad"]
     assert "Schedule 'code': there is one of this name in the code" in both.problems()[0].message
     assert registry.problems() == []
@@ -185,11 +184,11 @@ def test_a_name_that_the_code_has_is_the_codes(registry, plan):
 def test_a_name_whose_schedule_in_the_code_is_off_is_the_codes_as_well():
     registry = Registry()
     registry.hourly(tick, at=75, name="digest")
-    assert registry.joined([row("digest", 5)]).entries() == []
+    assert registry.combined_with([row("digest", 5)]).entries() == []
 
 
 def test_tags_choose_among_rows(registry):
-    plan = Plan(registry, ("night",), NOON)
+    plan = Timetable(registry, ("night",), NOON)
     plan.begin(NOON)
     plan.apply(rows(row("row", 20), row("tagged", 20, tags=("night",))), NOON)
     assert {name for name, _ in fire(plan, NOON + HOUR)} == {"tagged"}

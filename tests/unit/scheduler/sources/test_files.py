@@ -131,7 +131,7 @@ def test_a_file(tmp_path, name, text):
     assert launch.trigger == Once(datetime(2026, 12, 24, 17, tzinfo=UTC), BERLIN)
     assert often.trigger == Interval(timedelta(minutes=5), timedelta(seconds=30))
     assert elsewhere.trigger == Cron("0 4 * * *", ZoneInfo("America/New_York"))
-    assert name in str(nightly.place)
+    assert name in str(nightly.location)
 
 
 @pytest.mark.parametrize("text", [LOCO_RS, "scheduler:\n" + LOCO_RS.replace("\n", "\n  ")])

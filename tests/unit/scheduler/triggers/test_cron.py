@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
-from django_loco.scheduler.triggers.cron_parser import Parsed
+from django_loco.scheduler.triggers.cron_parser import ParsedCron
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -280,7 +280,7 @@ def test_a_rhythm_of_seconds_goes_through_a_change_of_the_clocks_and_fast():
     assert list(ticks(cron, start, start + timedelta(minutes=1))) == [
         start + timedelta(seconds=count) for count in (5, 20, 35, 50)
     ]
-    with patch.object(Parsed, "next_after", autospec=True, side_effect=Parsed.next_after) as searched:
+    with patch.object(ParsedCron, "next_after", autospec=True, side_effect=ParsedCron.next_after) as searched:
         assert cron.next_after(datetime(2026, 3, 8, 6, 59, 59, tzinfo=UTC)).second == 0
     assert searched.call_count < 10  # and not once for each second that is skipped
 

@@ -27,7 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
-from django_loco.scheduler.triggers.cron_parser import Parsed
+from django_loco.scheduler.triggers.cron_parser import ParsedCron
 
 from .test_cron import days_of_change, expressions, minutes_around, offset
 
@@ -205,5 +205,5 @@ def test_days_by_croniter_and_times_by_ourselves_are_what_croniter_gives(express
         return
     found = [start]
     for _ in expected:
-        found.append(Parsed(whole).next_after(found[-1]))
+        found.append(ParsedCron(whole).next_after(found[-1]))
     assert found[1:] == expected

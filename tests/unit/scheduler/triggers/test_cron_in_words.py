@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.scheduler import Cron
 from django_loco.scheduler.triggers.cron_in_words import MONTHS, WEEKDAYS
-from django_loco.scheduler.triggers.parsing import written_trigger
+from django_loco.scheduler.triggers.parsing import parse_schedule
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -82,7 +82,7 @@ dates = st.one_of(
 @given(st.tuples(clocks, dates).map(" ".join))
 def test_words_are_read_as_what_they_were_made_from(expression):
     cron = Cron(expression, UTC)
-    again = written_trigger(cron.words, UTC)
+    again = parse_schedule(cron.words, UTC)
     tick = START
     for _ in range(5):
         assert again.next_after(tick) == cron.next_after(tick)

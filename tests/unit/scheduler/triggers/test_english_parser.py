@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
 from django_loco.scheduler.triggers.english_parser import EXAMPLES, read
-from django_loco.scheduler.triggers.parsing import written_trigger
+from django_loco.scheduler.triggers.parsing import parse_schedule
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -81,7 +81,7 @@ def test_what_no_expression_says_is_an_interval(text, period):
 
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_what_is_proposed_is_understood(text):
-    assert written_trigger(text, UTC).next_after(START)
+    assert parse_schedule(text, UTC).next_after(START)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_is_proposed_is_understood(text):
 )
 def test_what_is_not_understood_is_told_with_what_is(text, problem):
     with pytest.raises(LocoConfigurationError) as caught:
-        written_trigger(text, UTC)
+        parse_schedule(text, UTC)
     assert problem in str(caught.value)
 
 
@@ -123,7 +123,7 @@ def test_what_is_not_understood_is_told_with_what_is(text, problem):
 @given(st.lists(st.sampled_from([*" ".join(EXAMPLES).split(), "0", "99", "every", "*"]), max_size=6).map(" ".join))
 def test_whatever_is_written_is_understood_or_refused(text):
     try:
-        trigger = written_trigger(text, UTC)
+        trigger = parse_schedule(text, UTC)
     except LocoConfigurationError:
         return
     assert trigger.next_after(START) > START

@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.scheduler.triggers.parsing import written_trigger
+from django_loco.scheduler.triggers.parsing import parse_schedule
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from django_loco.scheduler.triggers.parsing import written_trigger
     ],
 )
 def test_text_is_english_or_cron(text, shown):
-    assert str(written_trigger(text, UTC)) == shown
+    assert str(parse_schedule(text, UTC)) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_text_is_english_or_cron(text, shown):
 )
 def test_text_that_is_neither(text, problem):
     with pytest.raises(LocoConfigurationError) as caught:
-        written_trigger(text, UTC)
+        parse_schedule(text, UTC)
     assert problem in str(caught.value)

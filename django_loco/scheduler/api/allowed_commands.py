@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...exceptions import LocoConfigurationError
 from ..registry import default
-from .targets import COMMAND, SHELL, require_shell
+from ..sources.targets import COMMAND, SHELL, require_shell
 
 
 def require_command(words: Sequence[str]) -> None:
@@ -16,7 +16,7 @@ def require_command(words: Sequence[str]) -> None:
     words.
     """
     name = words[0] if words else ""
-    if name not in default.exposed.commands and not _is_declared(COMMAND, words):
+    if name not in default.allow_list.commands and not _is_declared(COMMAND, words):
         raise LocoConfigurationError(
             f"the management command {' '.join(words)!r} is not allowed: no schedule of the code or the settings runs "
             f"just that. Name {name!r} in LOCO['COMMANDS'] if jobs may run it with any arguments."

@@ -16,8 +16,7 @@ from ..core.job import utcnow
 from ..log.safe import get_logger
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming, upcoming_of
-from ..scheduler.entry import Entry
-from ..scheduler.registry import Problem
+from ..scheduler.entry import Entry, Problem
 from ..scheduler.sources.database import Pause, pauses
 from ..scheduler.sources.targets import COMMAND, SHELL
 
@@ -28,7 +27,7 @@ RUNS = 5
 NOTHING = "-"
 
 
-class Shown(NamedTuple):
+class ScheduleRow(NamedTuple):
     """A schedule in a list. One that is off has a ``problem`` instead of most of the rest."""
 
     name: str
@@ -82,7 +81,7 @@ class Shown(NamedTuple):
         return format_html('<b class="loco-paused">Paused</b><div class="quiet">{}{}</div>', since, by)
 
 
-def shown(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[Shown]:
+def shown(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[ScheduleRow]:
     """Return them as they are shown, in their order."""
     items = list(found)
     try:
@@ -93,7 +92,7 @@ def shown(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[
     return [_whole(item, last, known) for item in items]
 
 
-def _whole(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> Shown:
+def _whole(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
     """Return ``item`` as it is shown; whatever is wrong with it, the others are shown, too."""
     try:
         made = _shown(item, last, known)
@@ -102,20 +101,20 @@ def _whole(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[st
     except Exception as error:
         logger.exception("Schedule %r cannot be shown", name_of(item))
         place = "database" if isinstance(item, Problem) else _source(item)
-        return Shown(name_of(item), place, problem=f"It cannot be shown: {error!r}")
+        return ScheduleRow(name_of(item), place, problem=f"It cannot be shown: {error!r}")
     return made
 
 
-def _shown(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> Shown:
+def _shown(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
     if isinstance(item, Problem):
-        return Shown(item.schedule, "", problem=f"{item.message} {item.hint}")
+        return ScheduleRow(item.schedule, "", problem=f"{item.message} {item.hint}")
     row = upcoming_of(item, 1, utcnow())
-    return Shown(item.name, _source(item), "", _target(item), row, last.get(item.name), known.get(item.name))
+    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), known.get(item.name))
 
 
 def _source(entry: Entry) -> str:
     base = getattr(settings, "BASE_DIR", None)
-    return str(entry.place).removeprefix(f"{base}{os.sep}")
+    return str(entry.location).removeprefix(f"{base}{os.sep}")
 
 
 def _target(entry: Entry) -> str:
@@ -123,9 +122,9 @@ def _target(entry: Entry) -> str:
     return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
 
 
-def paused(name: str) -> Shown:
+def paused(name: str) -> ScheduleRow:
     """Return whether the schedule ``name`` is paused, and nothing else of it."""
-    return Shown(name, "", pause=pauses().get(name))
+    return ScheduleRow(name, "", pause=pauses().get(name))
 
 
 def next_runs(entry: Entry) -> dict[str, Any]:

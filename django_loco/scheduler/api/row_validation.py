@@ -12,24 +12,24 @@ from django.db.models import Q
 from ...exceptions import LocoConfigurationError
 from ..entry import Entry
 from ..registry import default
-from .database import KEYS, PLACE, Reader, entry_of_row, item_of
-from .mapping import entry_from
+from ..sources.database import DATABASE_LOCATION, KEYS, ScheduleReader, entry_of_row, item_of
+from ..sources.mapping import entry_from
 
 #: Characters of ``args``, ``kwargs`` or ``tags``: they are read again by each scheduler, and shown in a form.
-MOST_JSON = 100_000
+MAX_JSON_CHARACTERS = 100_000
 
 _WHEN = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
 #: What jobs have other than their task; what is wrong with one is told of all that are given.
 _CHANGES = ("queue", "priority", "max_attempts", "timeout")
 
 
-def keep(row: Any) -> Entry:
+def validate_row(row: Any) -> Entry:
     """Return what ``row``, a ``models.Schedule``, makes. Raises ``ValidationError`` for the field at fault."""
     for field in ("args", "kwargs", "tags"):
         if problem := problem_of_json(getattr(row, field)):
             raise ValidationError({field: f"{field} {problem}"})
     try:
-        entry = entry_of_row({key: getattr(row, key) for key in ("name", *KEYS)}, default.exposed)
+        entry = entry_of_row({key: getattr(row, key) for key in ("name", *KEYS)}, default.allow_list)
     except LocoConfigurationError as error:
         raise ValidationError({field_of(str(error)): str(error)}) from error
     if default.has(row.name):
@@ -55,22 +55,22 @@ def problem_of_json(value: Any) -> str:
         return f"cannot be kept as JSON: {error}."
     if r"\u0000" in text:
         return "has the character NUL, which PostgreSQL does not keep."
-    return f"is longer than {MOST_JSON} characters." if len(text) > MOST_JSON else ""
+    return f"is longer than {MAX_JSON_CHARACTERS} characters." if len(text) > MAX_JSON_CHARACTERS else ""
 
 
 def _require_other(row: Any, entry: Entry) -> None:
     """Raise ``ValidationError`` if ``entry`` runs after what does not exist, or after itself by way of others."""
-    others = Reader(default.exposed).some(~Q(pk=row.pk))
-    for problem in default.joined([*others, entry]).problems():
+    others = ScheduleReader(default.allow_list).some(~Q(pk=row.pk))
+    for problem in default.combined_with([*others, entry]).problems():
         if problem.schedule == entry.name:
             raise ValidationError({"after": problem.message})
 
 
-def only_when(row: Any) -> Entry:
+def preview_entry(row: Any) -> Entry:
     """Return a schedule that runs when ``row`` does, whatever that runs. Raises ``ValidationError``."""
     values = {key: getattr(row, key) if key in _WHEN else None for key in KEYS}
     try:
-        return entry_from("preview", item_of(values) | {"run": "check"}, PLACE)
+        return entry_from("preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
     except LocoConfigurationError as error:
         raise ValidationError({field_of(str(error)): str(error)}) from error
 

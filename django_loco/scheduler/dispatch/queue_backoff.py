@@ -12,11 +12,11 @@ from ...log.safe import get_logger
 logger = get_logger("django_loco.scheduler")
 
 #: The longest time between two attempts to reach a store that is away.
-LONGEST_RETRY = timedelta(seconds=10)
+MAX_RETRY_DELAY = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
-class _Outage:
+class _QueueBackoff:
     """A ``TASKS`` alias whose queue takes nothing."""
 
     since: float
@@ -28,45 +28,45 @@ class _Outage:
     """Whether it answers, and has no room."""
 
 
-class Outages:
-    """The outages by ``TASKS`` alias. Used by one thread; only ``aliases`` may be read from others."""
+class QueueBackoffs:
+    """The backoffs by ``TASKS`` alias. Used by one thread; only ``aliases`` may be read from others."""
 
     def __init__(self) -> None:
-        self._outages: dict[str, _Outage] = {}
+        self._backoffs: dict[str, _QueueBackoff] = {}
 
     @property
     def aliases(self) -> list[str]:
         """Those whose queue takes nothing, sorted."""
-        return sorted(self._outages)
+        return sorted(self._backoffs)
 
     def wait_until(self, alias: str, now: datetime) -> datetime | None:
         """Return when to try the queue of ``alias`` again; ``None``: now."""
-        outage = self._outages.get(alias)
-        return outage.until if outage and now < outage.until else None
+        backoff = self._backoffs.get(alias)
+        return backoff.until if backoff and now < backoff.until else None
 
     def note(self, alias: str, error: QueueError, now: datetime) -> datetime:
         """Note that the queue took nothing; return when to try again."""
-        outage = self._outages.get(alias)
-        if outage is None:
-            outage = self._outages[alias] = _Outage(time.monotonic(), now)
+        backoff = self._backoffs.get(alias)
+        if backoff is None:
+            backoff = self._backoffs[alias] = _QueueBackoff(time.monotonic(), now)
             logger.error("TASKS[%r] takes no jobs, so the ticks of its schedules wait: %s", alias, error)
-        outage.until = now + min(LONGEST_RETRY, timedelta(seconds=2.0 ** min(outage.attempts - 1, 8)))
-        outage.attempts += 1
-        outage.is_full = isinstance(error, QueueFull)
-        return outage.until
+        backoff.until = now + min(MAX_RETRY_DELAY, timedelta(seconds=2.0 ** min(backoff.attempts - 1, 8)))
+        backoff.attempts += 1
+        backoff.is_full = isinstance(error, QueueFull)
+        return backoff.until
 
     def end(self, alias: str) -> None:
         """Note that the queue took a job."""
-        outage = self._outages.pop(alias, None)
-        if outage:
-            logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - outage.since)
+        backoff = self._backoffs.pop(alias, None)
+        if backoff:
+            logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - backoff.since)
 
     def reached(self, alias: str) -> None:
         """Note that the queue answered; whether it takes jobs again is another question if it was full."""
-        if alias in self._outages and not self._outages[alias].is_full:
+        if alias in self._backoffs and not self._backoffs[alias].is_full:
             self.end(alias)
 
     def retry_now(self, now: datetime) -> None:
         """Try all of them again: the clock was put back to ``now``, and when to try is not what it was."""
-        for outage in self._outages.values():
-            outage.until = now
+        for backoff in self._backoffs.values():
+            backoff.until = now

@@ -16,8 +16,8 @@ from ..triggers.parsing import (
     interval_of,
     moment_of,
     monthly_on,
+    parse_schedule,
     weekly_on,
-    written_trigger,
     zone_of,
 )
 from ..triggers.trigger import Interval, Once, Trigger
@@ -88,7 +88,7 @@ class Decorator(Protocol):
         """Declare it and return ``task``."""
 
 
-class Fluent(ABC):
+class PythonApi(ABC):
     """The calls. Each takes the task to run; without one it returns a decorator for it.
 
     ``_add`` takes what they mean. (It returns the task that was given; only as a decorator do types tell of a call.)
@@ -168,7 +168,7 @@ class Fluent(ABC):
         """Run ``task`` as ``text`` says in English, ``"7pm every Thursday"``, or as a cron expression."""
 
         def trigger() -> Trigger:
-            return written_trigger(text, zone_of(options.get("timezone")))
+            return parse_schedule(text, zone_of(options.get("timezone")))
 
         return self._add("when", task, options, trigger, ZonedOptions.__optional_keys__)
 

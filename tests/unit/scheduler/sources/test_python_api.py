@@ -7,6 +7,7 @@ import pytest
 from django.test import override_settings
 
 from django_loco.scheduler import Cron, Interval, Registry
+from django_loco.scheduler.api.upcoming import upcoming_in
 from django_loco.scheduler.triggers.trigger import Once
 from tests.unit.scheduler.tasks import tick, tock
 
@@ -135,7 +136,7 @@ def test_a_run_is_put_off_by_the_same_in_every_scheduler(registry, jitter):
     noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
     assert noon < entry.run_at(noon) < noon + timedelta(seconds=90)
     assert entry.run_at(noon) == other.entries()[0].run_at(noon.astimezone(BERLIN))
-    assert [row.next_runs[0] for row in registry.upcoming(after=noon)] == [entry.run_at(noon + timedelta(hours=1))]
+    assert [row.next_runs[0] for row in upcoming_in(registry, after=noon)] == [entry.run_at(noon + timedelta(hours=1))]
 
 
 def test_without_jitter_a_run_is_at_its_tick(registry):
@@ -152,4 +153,4 @@ def test_the_decorator_declares_the_task_and_returns_it(registry):
     nightly, hourly, daily = registry.entries()
     assert (nightly.name, str(nightly.trigger), nightly.task) == ("nightly", "0 3 * * *", tick)
     assert (str(hourly.trigger), str(daily.trigger)) == ("15 * * * *", "0 0 * * *")
-    assert nightly.place.file == __file__
+    assert nightly.location.file == __file__

@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 
 from ..exceptions import LocoConfigurationError
 from ..models import Schedule
+from ..scheduler.api.row_validation import problem_of_json
 from ..scheduler.sources.database import KEYS
-from ..scheduler.sources.validation import problem_of_json
 from ..scheduler.triggers.parsing import moment_of
 
 FIELDS = ("description", *KEYS)
