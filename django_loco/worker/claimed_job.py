@@ -26,9 +26,9 @@ class ClaimedJob:
         "checkpoint",
         "ended",
         "fetched_at",
+        "import_error",
         "job",
         "lost",
-        "missing",
         "outcome",
         "refused",
         "renewed_at",
@@ -59,7 +59,7 @@ class ClaimedJob:
         """Whether its outcome is on its way to the queue."""
         self.cancelled = False
         """Whether the worker has given up waiting for it: it goes back to the queue."""
-        self.missing: TaskError | None = None
+        self.import_error: TaskError | None = None
         """Why its task cannot be imported here, if a pool found that."""
         self.lost = False
         """Whether the claim is, or may be, somebody else's by now."""

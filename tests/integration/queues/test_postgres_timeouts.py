@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
-from django_loco.assembly.parts import missing_tables
+from django_loco.assembly.components import missing_tables
 from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.base import Claim
