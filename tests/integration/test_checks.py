@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from django_loco.assembly.parts import missing_tables
+from django_loco.assembly.components import missing_tables
 from django_loco.core.compat import task_backends
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.queues.database import DatabaseQueue
