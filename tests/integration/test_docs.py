@@ -108,14 +108,13 @@ def test_settings_and_options_in_examples_exist(code: str) -> None:
 
 
 def settings_of(page: Path) -> Iterator[Any]:
-    """Yield the values of ``LOCO`` in a page, in blocks and in lines, so far as they are literals."""
-    for text in (
-        *re.findall(r"^```python\b[^\n]*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL),
-        *words(page.read_text()),
-    ):
-        if "LOCO = {" not in text:
+    """Yield the values of ``LOCO`` in a page, in blocks and in lines."""
+    fence = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    examples = [code for language, code in fence.findall(page.read_text()) if language == "python"]
+    for code in (*examples, *words(fence.sub("", page.read_text()))):
+        if "LOCO = {" not in code:
             continue
-        for node in ast.parse(text).body:
+        for node in ast.parse(code).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LOCO":
                 yield ast.literal_eval(node.value)
 
