@@ -74,7 +74,7 @@ class LocoBackend(BaseTaskBackend):
     supports_priority = True
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
-        """Take ``QUEUES`` that is no list for what it must mean, so that tasks can be imported and the checks run."""
+        """Accept a ``QUEUES`` that is no list, so that tasks can be imported and the checks report the mistake."""
         names = params.get("QUEUES", [DEFAULT_TASK_QUEUE_NAME])
         if isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]

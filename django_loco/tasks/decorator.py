@@ -30,7 +30,7 @@ from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, Call
 from ..exceptions import LocoConfigurationError
 from .aliases import register
 from .hints import attribute_hint, option_hint
-from .setting import fault_of
+from .setting import problem_of
 
 __all__ = [
     "InvalidTask",
@@ -57,7 +57,7 @@ else:
 
 
 class WrongBackend(LocoConfigurationError, InvalidTaskBackend):
-    """No backend can be made of the alias in ``TASKS`` that a task names; Django raises an ``InvalidTaskBackend``."""
+    """The alias of a task has no valid backend in ``TASKS``. Also an ``InvalidTaskBackend``, which Django raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +125,8 @@ class LocoTask(_Task[P, R]):
         try:
             yield
         except Exception as error:
-            if fault := fault_of(self.backend, self.module_path):
-                raise WrongBackend(fault) from error
+            if problem := problem_of(self.backend, self.module_path):
+                raise WrongBackend(problem) from error
             raise
 
     def using(self, **options: Unpack[CallOptions]) -> Self:
