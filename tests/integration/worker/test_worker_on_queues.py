@@ -31,7 +31,7 @@ def test_two_workers_share_the_jobs_and_none_runs_twice(queue, start):
 
 
 def test_a_job_wakes_an_idle_worker(queue, start, monkeypatch):
-    monkeypatch.setattr(fetcher, "POLL", 3600.0)
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 3600.0)
     worker = start()
     wait_until(lambda: worker.health()["alive"])
     for name in ("count", "acount"):

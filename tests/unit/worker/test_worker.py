@@ -59,7 +59,7 @@ def test_jobs_of_both_kinds_run(queue, start):
 
 
 def test_a_job_that_comes_later_is_not_kept_waiting(queue, start, monkeypatch):
-    monkeypatch.setattr(fetcher, "POLL", 3600.0)
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 3600.0)
     start()
     wait_until(lambda: queue.calls["wait"])
     wait_for(queue, enqueue(queue, "nothing"))
