@@ -1,4 +1,4 @@
-"""The backend that ``TASKS`` names: a task's call becomes a job in a queue, a stored job becomes a result."""
+"""The backend for Django's ``TASKS`` setting: turns calls of tasks into jobs in a queue, and jobs into results."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ logger = get_logger(__name__)
 
 _warned_of_async = False
 
-#: Paths that have been found to lead to a task; in one process that does not change.
+#: Paths of tasks that a worker can import. In one process that does not change.
 _importable: set[str] = set()
 
 
 class ScheduledCall(NamedTuple):
-    """A schedule's tick: the call that it makes, once."""
+    """The call that a schedule makes at one tick."""
 
     task: Task[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     key: str
-    """What the queue takes once."""
+    """The once-key of the job: a queue takes one job with it."""
 
     at: datetime
-    """When the job may run."""
+    """The earliest time at which the job may run."""
 
 
 class LocoBackend(BaseTaskBackend):
     """Django's Tasks on django-loco: ``TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}``.
 
-    ``OPTIONS``: ``queue`` ("database", "memory" or a dotted path), ``mode`` (else ``WORKER_MODE`` holds), and
-    what the queue takes. Django makes one instance per thread and per async context, so that nothing is kept
-    here: queues and workers belong to the process.
+    ``OPTIONS`` are ``queue`` ("database", "memory", "redis" or a dotted path), ``mode`` (by default the setting
+    ``WORKER_MODE``) and the options of the queue. Django makes one instance per thread and async context, so an
+    instance keeps no state: queues and workers belong to the process.
     """
 
     task_class = LocoTask
@@ -74,37 +74,40 @@ class LocoBackend(BaseTaskBackend):
     supports_priority = True
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
-        """Take ``QUEUES`` that is no list for what it must mean, so that tasks can be imported and the checks run."""
+        """Accept a ``QUEUES`` that is no list, so that tasks can be imported and the checks report the mistake."""
         names = params.get("QUEUES", [DEFAULT_TASK_QUEUE_NAME])
         if isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]
         super().__init__(alias, {**params, "QUEUES": [name for name in names if isinstance(name, str)]})
 
     def validate_task(self, task: Task[..., Any]) -> None:
-        """Check what Django checks, and that every store takes the task's values. Raises ``InvalidTask``."""
+        """Raise ``InvalidTask`` if ``task`` fails Django's checks, or has a value that some store cannot keep."""
         validate_task(task)
         if self.queues and task.queue_name not in self.queues:
             names = sorted(self.queues)
             raise InvalidTask(
                 f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} Add it to "
-                f"TASKS[{self.alias!r}]['QUEUES'], or use one that is there."
+                f"TASKS[{self.alias!r}]['QUEUES'], or use a queue of that list."
             )
         super().validate_task(task)
         if "." in task.func.__qualname__:
             raise InvalidTask("Task function must be defined at a module level.")
 
     def enqueue(self, task: Task[P, R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[P, R]:
-        """Store one call of ``task``; return its result, ``READY`` (in ``ForegroundBlocking``: as it ended).
+        """Store one call of ``task``; return its result, which is ``READY``, or finished in ``ForegroundBlocking``.
 
-        Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``; then nothing is stored, as far as one can know
-        of a queue that is ``QueueUnavailable``.
+        Raises ``InvalidTask``, ``InvalidArguments`` or a ``QueueError``. Nothing is stored then, except that after
+        ``QueueUnavailable`` the job may have been stored if the queue hangs or its answer was lost.
         """
         return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 
     def enqueue_many(
         self, task: Task[..., Any], calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
     ) -> list[TaskResult[..., Any]]:
-        """Store several calls of ``task``, ``(args, kwargs)`` each, all or none; return their results in order."""
+        """Store several calls of ``task``, each ``(args, kwargs)``, all or none; return their results in order.
+
+        Raises the same errors as ``enqueue``.
+        """
         self._require_importable(task)
         self.validate_task(task)
         jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
@@ -120,7 +123,7 @@ class LocoBackend(BaseTaskBackend):
         return results
 
     def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-        """Return the job that ``enqueue`` would store. Raises what that raises for a wrong task or argument."""
+        """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
         self._require_importable(task)
         self.validate_task(task)
         return sign([self._job(task, args, kwargs)])[0]
@@ -128,19 +131,19 @@ class LocoBackend(BaseTaskBackend):
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
     ) -> TaskResult[..., Any] | None:
-        """Store the job of a schedule's ``tick``, unless one with this ``key`` was stored before: then ``None``."""
+        """Store the job of a schedule's ``tick``. Return ``None`` if a job with this ``key`` was stored before."""
         return self.enqueue_ticks([ScheduledCall(task, args, kwargs, key, tick)])[0]
 
     def enqueue_ticks(self, ticks: Sequence[ScheduledCall]) -> list[TaskResult[..., Any] | None]:
-        """Store the jobs of several ticks, all or none, as ``enqueue_tick`` does; return their results in order."""
+        """Store the jobs of several ticks, all or none; return for each the same as ``enqueue_tick``, in order."""
         in_process.share_keys(self.alias)
         jobs = [
             replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
         ]
         if worker_mode(self.alias, self.options) == "ForegroundBlocking":
             with no_store_timeout():  # the project's code has no limit
-                ended = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
-            return [result_of(end[0], tick.task) if end else None for tick, end in zip(ticks, ended, strict=True)]
+                finished = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
+            return [result_of(run[0], tick.task) if run else None for tick, run in zip(ticks, finished, strict=True)]
         stored = self._add(jobs)
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
@@ -151,7 +154,7 @@ class LocoBackend(BaseTaskBackend):
         return results
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
-        """Return a job's present state. Raises ``TaskResultDoesNotExist``, also for what is no id at all."""
+        """Return the present state of a job. Raises ``TaskResultDoesNotExist``, also for a malformed id."""
         try:
             digits = UUID(str(result_id)).hex
         except ValueError:
@@ -163,7 +166,7 @@ class LocoBackend(BaseTaskBackend):
         return shown_result_of(job)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
-        """Find the one fault that keeps ``django_loco.checks`` from being run at all."""
+        """Return an error if the app is not installed: ``django_loco.checks`` does not run then."""
         if apps.is_installed("django_loco"):
             return []
         return [
@@ -177,7 +180,7 @@ class LocoBackend(BaseTaskBackend):
 
     @property
     def remembers(self) -> bool:
-        """Whether the keys of ticks are known after a restart."""
+        """Whether the queue still knows the keys of ticks after a restart."""
         return in_process.remembers(self.alias)
 
     @property
@@ -186,19 +189,21 @@ class LocoBackend(BaseTaskBackend):
         return queue_for(self.alias)
 
     def _require_importable(self, task: Task[..., Any]) -> None:
-        """A task that no worker could find again is refused here, by day, rather than by the worker at night."""
+        """Raise ``InvalidTask`` for a task that no worker could import: now rather than when the job runs."""
         path = task.module_path
         if path in _importable:
             return
         module = path.rpartition(".")[0]
         if module != "__main__" and not may_be_imported(module):
-            told = "since it is neither the project's code nor an installed app's. Name it in LOCO['TASK_MODULES']."
-            raise InvalidTask(f"{path}: a worker may not import {module}, {told}")
+            raise InvalidTask(
+                f"{path}: a worker may not import {module}, because it is neither the project's code nor an installed "
+                "app's. Add it to LOCO['TASK_MODULES']."
+            )
         try:
             load_task(path)
         except UnknownTask as error:
             raise InvalidTask(
-                f"{error} A task is found by the name of its function, so it must be bound to that name in its module."
+                f"{error} A task is imported by the name of its function, so its module must have it under that name."
             ) from error
         _importable.add(path)
 
@@ -226,7 +231,7 @@ class LocoBackend(BaseTaskBackend):
         return tuple(loco_settings().TASKS.get(task.module_path, {}).get("tags", declared))
 
     def _after_commit(self, action: Callable[[], object]) -> bool:
-        """Return whether ``action`` was called at once."""
+        """Call ``action`` after the commit; return whether it was called at once."""
         if loco_settings().ENQUEUE_ON_COMMIT:
             return after_commit(action, except_for=self.queue.database)
         action()
@@ -237,7 +242,7 @@ class LocoBackend(BaseTaskBackend):
         self._announce(result for result in results if result.id in stored)
 
     def _add(self, jobs: list[Job]) -> set[str]:
-        """Return the ids of those that the queue had not seen."""
+        """Store ``jobs``; return the ids of those that the queue took, without those whose once-key it has seen."""
         if worker_mode(self.alias, self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
@@ -246,18 +251,18 @@ class LocoBackend(BaseTaskBackend):
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
-        ended: list[Job] = []
-        self._after_commit(lambda: ended.extend(self._run_now(task, jobs)))
-        return [result_of(job, task) for job in ended or jobs]
+        finished: list[Job] = []
+        self._after_commit(lambda: finished.extend(self._run_now(task, jobs)))
+        return [result_of(job, task) for job in finished or jobs]
 
     def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
-        """Run jobs one after the other in this thread, each to its end; return those that the queue had not seen."""
-        ended = []
+        """Run ``jobs`` one after the other in this thread; return those that ran: not those with a used once-key."""
+        finished = []
         for job in sign(jobs):
             self._announce([result_of(job, task)])
-            if (end := in_process.run_in_foreground(self.alias, job)) is not None:
-                ended.append(end)
-        return ended
+            if (result := in_process.run_in_foreground(self.alias, job)) is not None:
+                finished.append(result)
+        return finished
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
         for result in results:
@@ -265,7 +270,7 @@ class LocoBackend(BaseTaskBackend):
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
-    """Return what ``using()`` changed, and the id of the request. Tags travel apart, for a queue chooses by them."""
+    """Return the options of ``using()`` and the id of the request. Tags have a field of their own in the job."""
     names = [name for name in getattr(task, "overrides", ()) if name != "tags"]
     request_id = bound("request_id")
     try:
@@ -277,24 +282,24 @@ def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
 
 @contextmanager
 def _hint(method: str) -> Iterator[None]:
-    """Name the remedy where Django refuses to use the database."""
+    """Add the remedy to the error with which Django refuses to use the database in async code."""
     try:
         yield
     except SynchronousOnlyOperation as error:
         raise SynchronousOnlyOperation(
-            f"{method}() uses the database, which async code must not wait for. Write await task.a{method}(...)."
+            f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
         ) from error
 
 
 def _warn_of_async_caller() -> None:
-    """Tell by day what a queue in a database would refuse in production."""
+    """Log once that a queue in a database would refuse a sync ``enqueue()`` in async code."""
     global _warned_of_async
     if _warned_of_async or not _is_async_code():
         return
     _warned_of_async = True
     logger.warning(
-        "enqueue() was called in async code. That works while jobs wait in memory; a database must not be waited for "
-        "there. Write await task.aenqueue(...)."
+        "enqueue() was called in async code. This works only while jobs wait in memory; a queue in a database would "
+        "block the event loop. Write await task.aenqueue(...)."
     )
 
 
@@ -313,11 +318,11 @@ def _later(now: datetime, delay: timedelta) -> datetime:
         moment = None
     if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise InvalidTask(
-            f"run_after is {delay!r}, which from now on lies beyond the years {FIRST_YEAR} to {LAST_YEAR}."
+            f"run_after is {delay!r}, counted from now; the time must be in the years {FIRST_YEAR} to {LAST_YEAR}."
         )
     return moment
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """A project without ``USE_TZ`` gives naive local times; a job carries aware ones."""
+    """Return an aware datetime. A project without ``USE_TZ`` passes naive local ones."""
     return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment

@@ -36,7 +36,7 @@ from django.core.management import get_commands
 from django.db import DatabaseError, OperationalError, connections, router
 from django.db.models import Count, QuerySet
 
-from .assembly import project_components as components
+from .assembly import project_components
 from .conf import did_you_mean, loco_settings, problems, worker_mode
 from .core.compat import task_backends
 from .core.job import READY, RUNNING, utcnow
@@ -287,7 +287,7 @@ def check_components(**kwargs: Any) -> list[CheckMessage]:
     if problems():
         return []
     try:
-        components.known()
+        project_components.registered()
     except LocoConfigurationError as error:
         return [Error(str(error), id="loco.E004")]
     return []

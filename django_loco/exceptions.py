@@ -1,28 +1,28 @@
-"""Every error that django-loco raises.
+"""The exceptions of django-loco.
 
     LocoError
     ├── LocoConfigurationError   a setting or option is wrong    (an ImproperlyConfigured too)
-    ├── InvalidArguments         a task cannot be called with what was enqueued   (a TypeError and a ValueError too)
-    ├── QueueError               the place where jobs wait
-    │   ├── QueueUnavailable     it cannot be reached, or lacks its tables
-    │   ├── QueueRefused         it can, and refuses what it was given
-    │   └── QueueFull            it takes no more for now
-    ├── UnknownTask              a stored job names a task that this process does not have
-    ├── InvalidSignature         a stored job is not signed as ``LOCO["SIGN"]`` wants it
-    ├── LostJob                  a job took its worker down with it, again and again
+    ├── InvalidArguments         the arguments of a call do not fit, or are no JSON   (a TypeError and a ValueError too)
+    ├── QueueError               an error of the queue
+    │   ├── QueueUnavailable     it cannot be reached, or its tables are missing
+    │   ├── QueueRefused         it answers, and refuses the values
+    │   └── QueueFull            it has no room at the moment
+    ├── UnknownTask              this process does not have the task of a stored job
+    ├── InvalidSignature         a stored job lacks the signature that ``LOCO["SIGN"]`` requires
+    ├── LostJob                  several workers died while they ran the job
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
-    ├── ResultRefused            what a job returned is too large for the store
-    └── Interrupted              a job ends early, to be gone on with; raised by the job itself
+    ├── ResultRefused            the store refused the return value of a job
+    └── Interrupted              a job ends early and will be continued; the job raises it
 
-The errors of Django's own contract are raised as Django defines them: ``InvalidTask``, ``TaskResultDoesNotExist``
-and so on (import them from ``django.tasks.exceptions``).
+Exceptions of Django's Tasks framework, such as ``InvalidTask`` and ``TaskResultDoesNotExist``, are Django's own: import
+them from ``django.tasks.exceptions`` or ``django_loco.tasks``.
 """
 
 from django.core.exceptions import ImproperlyConfigured
 
 
 class LocoError(Exception):
-    """The root of the tree above."""
+    """The base class of all exceptions of django-loco."""
 
 
 class LocoConfigurationError(LocoError, ImproperlyConfigured):
@@ -44,18 +44,18 @@ class InvalidArguments(LocoError, TypeError, ValueError):
 
 
 class QueueError(LocoError):
-    """Something is wrong with the place where jobs wait."""
+    """An error of the queue."""
 
 
 class QueueUnavailable(QueueError):
     """The queue's store cannot be reached, or its tables are missing.
 
-    As a rule nothing was stored. But a store that hangs, or whose answer was lost, may have done what was asked of it.
+    Usually nothing was stored. But if the store hangs or its answer was lost, the operation may have been carried out.
     """
 
 
 class QueueRefused(QueueError):
-    """The queue's store answers, and refuses what it was given as wrong. Nothing was stored."""
+    """The queue's store answers, and refuses the values as invalid. Nothing was stored."""
 
 
 class QueueFull(QueueError):
@@ -63,18 +63,18 @@ class QueueFull(QueueError):
 
 
 class UnknownTask(LocoError):
-    """A stored job names a task that cannot be imported here.
+    """The task of a stored job cannot be imported in this process.
 
-    The job is kept for a worker that can import it. After ``LOCO["UNKNOWN_TASK_TTL"]`` seconds it fails with this.
+    The job waits for a worker that can import it. After ``LOCO["UNKNOWN_TASK_TTL"]`` seconds it fails with this error.
     """
 
 
 class InvalidSignature(LocoError):
-    """A stored job was not signed with this project's ``SECRET_KEY``, or was changed since. It is never run."""
+    """A stored job was not signed with the ``SECRET_KEY`` of this project, or was changed later. It is never run."""
 
 
 class LostJob(LocoError):
-    """The worker died while it ran this job, as often as is tolerated."""
+    """Workers died while they ran this job, as many times as is tolerated."""
 
 
 class JobTimeout(LocoError, TimeoutError):
@@ -82,8 +82,8 @@ class JobTimeout(LocoError, TimeoutError):
 
 
 class ResultRefused(LocoError):
-    """The store did not take what a job returned, though it took other outcomes: the job has failed."""
+    """The store refused the return value of a job, but takes other outcomes. The job has failed."""
 
 
 class Interrupted(LocoError):
-    """Raised by a job that ends early because its worker is about to. It is handed back, and spends no attempt."""
+    """A job raises it to end early because its worker is shutting down. It is released, and no attempt is spent."""

@@ -19,7 +19,7 @@ from ..queues import queue_for
 from ..scheduler.api.upcoming import upcoming_in
 from ..scheduler.registry import default
 from ..worker import in_process
-from .parts import RunOptions, mode_of, queues_of, served
+from .run_options import RunOptions, mode_of, queues_of, served_aliases
 
 Row = tuple[str, str]
 
@@ -52,7 +52,7 @@ def _name(name: str, *, colour: bool) -> str:
 
 def _workers(run_options: RunOptions) -> Iterator[str]:
     aliases = in_process.loco_aliases()
-    running = set(served(run_options))
+    running = set(served_aliases(run_options))
     for alias in aliases:
         if run_options.server or alias in running:
             name = f"{alias}: " if len(aliases) > 1 else ""

@@ -7,10 +7,8 @@ import os
 import shlex
 import sys
 import time
-from typing import Any
 
-from django.core.management import load_command_class
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
@@ -21,8 +19,10 @@ from ..process.embedded import FLAGS, STARTED, EmbeddedRuntime, HostServer
 from ..shutdown import TAIL, Shutdown
 from ..worker import in_process
 from . import banner
+from .arguments import add_start_arguments
+from .components import parts_of
 from .options import embedded_options
-from .parts import RunOptions, parts_of
+from .run_options import RunOptions
 from .supervisor import Supervisor
 
 logger = get_logger("django_loco.servers")
@@ -54,11 +54,17 @@ def build_runtime(
     )
 
 
+class _Flags(BaseCommand):
+    """Makes a parser that raises ``CommandError``, and takes Django's own options, too."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_start_arguments(parser)
+
+
 def parse_flags(flags: str) -> RunOptions:
     """Return what ``flags`` of ``loco_start`` choose. Raises ``CommandError`` that names the variable."""
-    command: Any = load_command_class("django_loco", "loco_start")
     try:
-        return embedded_options(vars(command.create_parser("", FLAGS).parse_args(shlex.split(flags))))
+        return embedded_options(vars(_Flags().create_parser("", FLAGS).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:
         raise CommandError(f"{FLAGS}={flags!r}: {error}") from error
 

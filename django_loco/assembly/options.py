@@ -13,13 +13,13 @@ from ..conf import did_you_mean
 from ..process.children.identity import ProcessIdentity
 from ..worker.in_process import loco_aliases
 from ..worker.maintenance.memory_limit import resident
-from . import project_components as components
-from .parts import RunOptions, known_queues, mode_of, other_queues, reachable, words
+from .arguments import EVERY_JOB
+from .project_components import registered, resolve
+from .queue_names import known_queues, other_queues, reachable, words
+from .run_options import RunOptions, mode_of
 
 Options = Mapping[str, Any]
 
-#: What ``--worker`` stands for without tags.
-EVERY_JOB = "*"
 LAST_PORT = 2**16 - 1
 #: Flags of ``runserver`` that mean nothing without a server, as they are typed, and their defaults.
 _OF_SERVER = {
@@ -38,7 +38,7 @@ def start_options(options: Options) -> tuple[RunOptions, str | None]:
         server=not options["no_server"],
         worker=worker is not None or options["all"] or options["server_and_worker"],
         scheduler=options["scheduler"] or options["all"],
-        components=tuple(components.known()) if options["all"] else components.named(options["component"]),
+        components=tuple(registered()) if options["all"] else resolve(options["component"]),
         backends=tuple(loco_aliases()),
         tags=tags,
     )

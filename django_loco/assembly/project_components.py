@@ -1,4 +1,4 @@
-"""Components of the project's own, as ``LOCO["COMPONENTS"]`` names them."""
+"""The project's own components, as ``LOCO["COMPONENTS"]`` names them."""
 
 from __future__ import annotations
 
@@ -11,55 +11,59 @@ from ..conf import did_you_mean, loco_settings
 from ..exceptions import LocoConfigurationError
 from .restarter import Part
 
-#: Names that are taken.
-OURS = ("server", "worker", "scheduler", "web")
+#: Names that a component of the project cannot have.
+RESERVED_NAMES = ("server", "worker", "scheduler", "web")
+
+Factory = Callable[[], Component]
 
 
-def known() -> dict[str, Callable[[], Component]]:
-    """Return what makes each component, by its name.
+def registered() -> dict[str, Factory]:
+    """Return the class or function that makes each component, by the component's name.
 
-    Raises ``LocoConfigurationError`` for what cannot be imported, is no component, or has the name of another.
+    Raises ``LocoConfigurationError`` for a path that cannot be imported, or is not a component, and for a name that is
+    used twice.
     """
-    found: dict[str, Callable[[], Component]] = {}
+    factories: dict[str, Factory] = {}
     for path in loco_settings().COMPONENTS:
-        made = _imported(path)
-        name = str(getattr(made, "name", "")) or path.rpartition(".")[2]
-        if name in OURS or name in found:
+        factory = _import_factory(path)
+        name = str(getattr(factory, "name", "")) or path.rpartition(".")[2]
+        if name in RESERVED_NAMES or name in factories:
             raise LocoConfigurationError(
-                f"LOCO['COMPONENTS']: the name of {path!r} is {name!r}, and so is that of another. Set another `name`."
+                f"LOCO['COMPONENTS']: {path!r} has the name {name!r}, which is taken. Set another `name`."
             )
-        found[name] = made
-    return found
+        factories[name] = factory
+    return factories
 
 
-def _imported(path: str) -> Callable[[], Component]:
+def _import_factory(path: str) -> Factory:
     try:
-        made = import_string(path)
+        factory = import_string(path)
     except Exception as error:  # a module may raise anything when it is imported
         raise LocoConfigurationError(f"LOCO['COMPONENTS'] names {path!r}, which cannot be imported: {error}") from error
-    if not callable(made) or (isinstance(made, type) and not issubclass(made, Component)):
+    if not callable(factory) or (isinstance(factory, type) and not issubclass(factory, Component)):
         raise LocoConfigurationError(
-            f"LOCO['COMPONENTS'] names {path!r}, which is no component: make it a subclass of "
+            f"LOCO['COMPONENTS'] names {path!r}, which is not a component. Make it a subclass of "
             "django_loco.component.Component or Loop, or a function that returns one."
         )
-    return made  # type: ignore[no-any-return]
+    return factory  # type: ignore[no-any-return]
 
 
-def named(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the components that ``words`` mean, by name, class or path, each once.
+def resolve(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the components that ``words`` name, by name, class or path, each once.
 
-    Raises ``LocoConfigurationError`` for one that is not in ``LOCO["COMPONENTS"]``.
+    Raises ``LocoConfigurationError`` for a word that names none of ``LOCO["COMPONENTS"]``.
     """
-    paths = dict(zip(loco_settings().COMPONENTS, known(), strict=True))
-    names = {path.rpartition(".")[2]: name for path, name in paths.items()} | paths | {name: name for name in known()}
+    factories = registered()
+    paths = dict(zip(loco_settings().COMPONENTS, factories, strict=True))
+    names = {path.rpartition(".")[2]: name for path, name in paths.items()} | paths | {name: name for name in factories}
     for word in words:
         if word not in names:
-            told = did_you_mean(word, [*paths.values()]) if paths else " LOCO['COMPONENTS'] is empty."
-            raise LocoConfigurationError(f"There is no component {word!r} in LOCO['COMPONENTS'].{told}")
+            remedy = did_you_mean(word, [*paths.values()]) if paths else " LOCO['COMPONENTS'] is empty."
+            raise LocoConfigurationError(f"There is no component {word!r} in LOCO['COMPONENTS'].{remedy}")
     return tuple(dict.fromkeys(names[word] for word in words))
 
 
 def parts(names: Iterable[str]) -> list[Part]:
-    """Return the parts for these names."""
-    made = known()
-    return [Part(name, made[name]) for name in names]
+    """Return what a supervisor needs to run the components with these names."""
+    factories = registered()
+    return [Part(name, factories[name]) for name in names]

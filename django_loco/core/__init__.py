@@ -1,1 +1,1 @@
-"""What every other part of the package is built on: values, rules and small tools."""
+"""The ground layer: values, validation, back-off, threads and other tools that the rest of the package uses."""

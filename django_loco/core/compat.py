@@ -1,7 +1,7 @@
-"""The one place that knows where Django's Tasks framework lives.
+"""Imports Django's Tasks framework from where the installed version has it. All other modules import it from here.
 
-Django 6.0 brought ``django.tasks``; on 5.2 the ``django-tasks`` backport offers the same names under
-``django_tasks``, with two exceptions spelled differently. Everything else imports from here.
+Django 6.0 added ``django.tasks``. On 5.2 the ``django-tasks`` backport has the same names under ``django_tasks``; older
+versions of it spell one exception differently.
 """
 
 from typing import TYPE_CHECKING
@@ -26,8 +26,8 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
 
     TASKS_LOGGER = "django.tasks"
 else:
-    # The backport connects its checks and its log receivers in its AppConfig only; ours must not ask users
-    # to install a second app, so they are imported here.
+    # The backport registers its checks and log receivers in its AppConfig. Importing the modules here spares users a
+    # second entry in INSTALLED_APPS.
     from django_tasks import TaskResultStatus, checks, task_backends  # noqa: F401
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import (

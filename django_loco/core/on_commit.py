@@ -1,9 +1,8 @@
-"""Commit first: nothing may run on data that is not there yet, or never will be.
+"""Calls a function after all open transactions have committed, so that no job runs on data that is not stored yet.
 
-A job enqueued inside ``atomic()`` reaches its queue when the transactions that are open at that moment have
-committed, and not at all if one is rolled back. A queue that lives in a database is itself part of that
-database's transaction, so only the others are waited for. Sidekiq does the same ("after all open transactions
-commit"); Django's own ``on_commit`` knows one database at a time.
+A job enqueued inside ``atomic()`` reaches its queue when the transactions that are open at that moment have committed,
+and not at all if one is rolled back. A queue in a database takes part in the transaction of that database, so only the
+others are waited for. Django's own ``on_commit`` waits for one database; Sidekiq waits for all, as this module does.
 """
 
 from __future__ import annotations
@@ -22,8 +21,7 @@ from . import test_environment
 def open_transactions(except_for: str | None = None) -> list[str]:
     """Return the database aliases on which the calling thread is inside ``atomic()``.
 
-    The blocks that ``TestCase`` wraps around a test do not count: they never commit, so that nothing that waits
-    for them would ever happen in a test.
+    The blocks that ``TestCase`` wraps around a test do not count, because they never commit.
     """
     return [
         connection.alias
@@ -37,21 +35,21 @@ def _is_open(connection: BaseDatabaseWrapper) -> bool:
 
 
 def after_commit(action: Callable[[], object], except_for: str | None = None) -> bool:
-    """Call ``action`` once no transaction is open but ``except_for``'s: now, or after the last commit.
+    """Call ``action`` as soon as no transaction is open, except on the database alias ``except_for``.
 
-    Returns whether that was now. If one of the transactions is rolled back, ``action`` is never called.
+    Returns whether it was called at once. It is never called if one of the transactions is rolled back.
     """
-    waiting = open_transactions(except_for)
-    if not waiting:
+    aliases = open_transactions(except_for)
+    if not aliases:
         action()
         return True
-    # One at a time: by the time the first has committed, the others may have, too.
-    on_commit(_Hook(action, except_for), using=waiting[0])
+    # One at a time: when the first has committed, the others may have committed as well.
+    on_commit(_Hook(action, except_for), using=aliases[0])
     return False
 
 
 class _Hook:
-    """What ``on_commit`` calls; once, though in a ``TestCase`` several may call it."""
+    """The function that ``on_commit`` calls. It acts once, although in a ``TestCase`` it may be called twice."""
 
     def __init__(self, action: Callable[[], object], except_for: str | None) -> None:
         self._action, self._except_for = action, except_for
@@ -65,9 +63,9 @@ class _Hook:
 
 @receiver(test_environment.test_began)
 def _end_blocks_like_commits(**kwargs: Any) -> None:
-    """In a ``TestCase`` make the end of the outermost block that is not Django's what a commit is outside of tests.
+    """In a ``TestCase``, call the hooks at the end of the outermost block of the test's own.
 
-    Django does not call the hooks there, for nothing is committed.
+    Django does not call them, because nothing is committed in a ``TestCase``.
     """
     exit_block = Atomic.__exit__
     if getattr(exit_block, "calls_hooks", False):
@@ -84,6 +82,6 @@ def _end_blocks_like_commits(**kwargs: Any) -> None:
 def _call_hooks(connection: BaseDatabaseWrapper) -> None:
     if not connection.atomic_blocks or _is_open(connection) or connection.needs_rollback:
         return
-    for _, hook, *_ in list(connection.run_on_commit):  # Django has removed those of what was rolled back.
+    for _, hook, *_ in list(connection.run_on_commit):  # Django has removed the hooks of blocks that were rolled back.
         if isinstance(hook, _Hook):
             hook()

@@ -1,4 +1,4 @@
-"""When a failed job is tried again: pure functions and one value, no clock and no I/O."""
+"""Decides whether and when a failed job is retried. No clock and no I/O."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from .backoff import exponential_delay
 
-#: Seconds; a list of them (the last one repeats); or a function of the exception and the task result that
-#: returns seconds.
+#: The delay before a retry: seconds, a list of seconds whose last item repeats, or a function of the exception and the
+#: task result that returns seconds.
 Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
-#: Types, or the paths of some that this process has not imported.
+#: Exception types, and the dotted paths of types that this process has not imported.
 ExceptionTypes = tuple[type[BaseException] | str, ...]
 
 MAX_DELAY_SECONDS = 3600.0  # seconds
@@ -25,24 +25,24 @@ def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> fl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What is to happen when a job raises."""
+    """The options of a job that decide over its retries and its time limit, with all defaults."""
 
     max_attempts: int = 1
     backoff: Backoff | None = None
     retry_on: ExceptionTypes | None = None
-    """Only these are tried again; ``None``: every ``Exception``."""
+    """The exceptions that are retried; ``None``: every ``Exception``."""
 
     no_retry_on: ExceptionTypes = ()
-    """These never are, whatever ``retry_on`` says."""
+    """The exceptions that are never retried, even if ``retry_on`` includes them."""
 
     timeout: float | None = None
-    """Seconds that one attempt may take; ``None``: no limit."""
+    """The seconds that one attempt may take; ``None``: no limit."""
 
     @classmethod
     def merged(cls, *layers: Mapping[str, Any]) -> Policy:
         """Return the policy of several layers of options, the weakest first.
 
-        ``None`` means not given. Options that are no fields of a policy are left out.
+        An option that is ``None`` is not set. Options that a policy has no field for are ignored.
         """
         names = {field.name for field in fields(cls)}
         merged: dict[str, Any] = {}
@@ -51,7 +51,7 @@ class Policy:
         return cls(**merged)
 
     def wants_retry(self, error: BaseException, attempt: int) -> bool:
-        """Whether attempt number ``attempt`` (from 1), ended by ``error``, is followed by another one."""
+        """Return whether attempt number ``attempt``, counted from 1, is retried after ``error``."""
         if attempt >= self.max_attempts or not isinstance(error, Exception):
             return False
         if _is_one_of(error, self.no_retry_on):
@@ -59,7 +59,7 @@ class Policy:
         return self.retry_on is None or _is_one_of(error, self.retry_on)
 
     def delay(self, error: BaseException, attempt: int, result: Any) -> float:
-        """Return the seconds between attempt number ``attempt`` and the next one."""
+        """Return the seconds to wait after attempt number ``attempt``. ``result`` is passed to a back-off function."""
         match self.backoff:
             case None:
                 return exponential(attempt)
@@ -72,37 +72,37 @@ class Policy:
 
 
 def _is_one_of(error: BaseException, types: ExceptionTypes) -> bool:
-    """Whether ``error`` is of one of ``types``; of those that are names, by the names of its own types."""
+    """Return whether ``error`` is an instance of one of ``types``. Paths are compared with those of its classes."""
     paths = {path_of(kind) for kind in type(error).__mro__} if any(isinstance(kind, str) for kind in types) else set()
     return any(kind in paths if isinstance(kind, str) else isinstance(error, kind) for kind in types)
 
 
 def is_exception_type(value: object) -> bool:
-    """Whether ``value`` is a type of exceptions."""
+    """Return whether ``value`` is an exception type."""
     return isinstance(value, type) and issubclass(value, BaseException)
 
 
 def path_of(item: Any) -> str:
-    """Return the dotted path under which ``item``, a function or a type, was defined."""
+    """Return the dotted path at which ``item``, a function or a class, was defined."""
     return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
 
 
-#: The functions marked with ``backoff_function``, by their paths.
+#: The functions marked with ``backoff_function``, by path.
 _marked: dict[str, Callable[..., float]] = {}
 
 Function = TypeVar("Function", bound=Callable[..., float])
 
 
 def backoff_function(function: Function) -> Function:
-    """Let ``using(backoff=function)`` name ``function``, and return it: ``@backoff_function`` above it.
+    """Allow ``using(backoff=function)``, and return ``function``. Use it as a decorator: ``@backoff_function``.
 
-    Such a job carries the function's name, and a worker calls by name only what is marked. What a task declares,
-    ``@task(backoff=function)``, is marked by that.
+    Such a job stores the path of the function, and a worker calls only marked functions by path. A function that a task
+    declares, ``@task(backoff=function)``, needs no mark.
     """
     _marked[path_of(function)] = function
     return function
 
 
 def marked_backoff(path: str) -> Callable[..., float] | None:
-    """Return the function of that path which is marked with ``backoff_function`` in a module that has been imported."""
+    """Return the marked function at ``path``; ``None`` if there is none in the modules that are imported."""
     return _marked.get(path)

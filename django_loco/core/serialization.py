@@ -1,7 +1,7 @@
-"""JSON in, JSON out: what every queue stores of arguments and results, and nothing else.
+"""Encodes arguments and return values as JSON, and decodes them. Every queue stores them in this form.
 
-A value is encoded once, when it is enqueued or returned, and travels as text; so a job sees the same
-arguments whichever queue carried it, in this process or another one.
+A value is encoded once, when it is enqueued or returned, and is text from then on. So a job gets the same arguments
+from every queue, in this process or another one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from django.utils.functional import Promise
 from ..exceptions import InvalidArguments
 from .sizes import require_arguments_size
 
-#: What to write instead of a value that JSON does not have; the first type that fits counts.
+#: The remedy for a value of a type that JSON does not have. The first type that fits is used.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (datetime, "Use its isoformat(), and datetime.fromisoformat() in the task."),
     (date, "Use its isoformat(), and date.fromisoformat() in the task."),
@@ -41,7 +41,7 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (Enum, "Use its value."),
 )
 _PLAIN_VALUE = "Use an id or another plain value."
-#: Types in which there can be no key, and most values are of one.
+#: Types without keys. Most values are of one of these types.
 _SCALARS = frozenset((str, int, float, bool, NoneType))
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -52,7 +52,7 @@ def _refused(value: Any) -> TypeError:
 
 
 def _exact(value: Any) -> Any:
-    """Turn mappings and sequences of any type into those of JSON."""
+    """Return a mapping or sequence of any type as a dict or list. Raises ``TypeError`` for other values."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Sequence) and not isinstance(value, _BYTES):
@@ -61,7 +61,7 @@ def _exact(value: Any) -> Any:
 
 
 def _lenient(value: Any) -> Any:
-    """Turn bytes into text as well."""
+    """Return ``_exact(value)``, or bytes as text."""
     if not isinstance(value, bytes):
         return _exact(value)
     try:
@@ -75,24 +75,25 @@ _encoder = json.JSONEncoder(default=_lenient, allow_nan=False, separators=(",", 
 
 
 def encode(value: Any) -> str:
-    """Return what a task returned as JSON text (ASCII only, so that every store takes it).
+    """Return ``value``, which a task has returned, as JSON text: only ASCII, which every store takes.
 
-    As Django's contract has it, bytes in UTF-8 become text, and keys such as ``1`` become ``"1"``.
+    As Django's Tasks framework requires, bytes in UTF-8 become text, and keys such as ``1`` become ``"1"``.
 
     Raises ``TypeError`` for a type that JSON does not have (a set, a datetime), ``ValueError`` for such a value (NaN).
     """
-    if value is None:  # what most jobs return
+    if value is None:  # the return value of most jobs
         return "null"
     return _encoded(_encoder, value)
 
 
 def encode_exact(value: Any) -> str:
-    """``encode`` what a task reads again: also refuses what would come back as something else.
+    """Return ``value``, which a task will read, as JSON text. Refuses values that JSON would change, such as bytes.
 
-    A tuple does come back as a list, and a mapping as a dict.
+    The exceptions are tuples, which become lists, and mappings, which become dicts. Raises ``TypeError`` or
+    ``ValueError``.
     """
     text = _encoded(_exact_encoder, value)
-    _require_text_keys(value)  # Only now: what contains itself has been refused.
+    _require_text_keys(value)  # after the encoder, which refuses values that contain themselves
     return text
 
 
@@ -110,8 +111,8 @@ def _require_text_keys(value: Any) -> None:
         if type(each) is list or type(each) is tuple:
             inner: Iterable[Any] = each
         elif isinstance(each, Mapping):
-            if odd := [key for key in each if not isinstance(key, str)]:
-                raise TypeError(f"Unsupported key: {odd[0]!r}. Use text, such as {str(odd[0])!r}, as JSON does.")
+            if others := [key for key in each if not isinstance(key, str)]:
+                raise TypeError(f"Unsupported key: {others[0]!r}. Use text, such as {str(others[0])!r}, as JSON does.")
             inner = each.values()
         else:
             inner = each if isinstance(each, Sequence) and not isinstance(each, str) else ()
@@ -122,19 +123,19 @@ decode: Callable[[str], Any] = json.JSONDecoder().decode
 
 
 def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Return the arguments of a call to ``function`` (named in errors) as JSON text ``[args, kwargs]``.
+    """Return the arguments of a call as JSON text ``[args, kwargs]``. ``function`` is its path, for errors.
 
-    Raises ``InvalidArguments``, which names the first argument at fault and what to write instead, or their size.
+    Raises ``InvalidArguments``, which names the first invalid argument and the remedy, or the size if it is too large.
     """
     try:
         text = encode_exact([args, kwargs])
     except (TypeError, ValueError) as error:
-        raise InvalidArguments(f"{function}: {_at_fault(args, kwargs) or error}") from None
+        raise InvalidArguments(f"{function}: {_first_error(args, kwargs) or error}") from None
     require_arguments_size(function, text)
     return text
 
 
-def _at_fault(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+def _first_error(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     named = [*((f"argument {i}", value) for i, value in enumerate(args)), *((f"{k!r}", v) for k, v in kwargs.items())]
     for name, value in named:
         try:
@@ -145,6 +146,6 @@ def _at_fault(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
 
 def decode_call(text: str) -> tuple[list[Any], dict[str, Any]]:
-    """Return ``(args, kwargs)`` from what ``encode_call`` made."""
+    """Return ``(args, kwargs)`` from the text of ``encode_call``."""
     args, kwargs = decode(text)
     return args, kwargs

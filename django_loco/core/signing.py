@@ -1,8 +1,8 @@
-"""Signed jobs: with ``LOCO["SIGN"]`` a worker runs only what was enqueued by a process that knows ``SECRET_KEY``.
+"""Signs jobs and verifies signatures: with ``LOCO["SIGN"]`` a worker runs only jobs signed with ``SECRET_KEY``.
 
-The signature is made when a job is enqueued, travels among its options, and is verified before the job runs. It covers
-what runs: the id, the alias, the task, its arguments, its options, the queue's name and the once-key. It does not cover
-what changes while a job lives (status, attempts, due time, checkpoint, result), nor its priority and tags.
+A job is signed when it is enqueued, and verified before it runs. The signature is one of its options. It covers the id,
+the alias, the task, the arguments, the options, the name of the queue and the once-key. It does not cover fields that
+change later (status, attempts, due time, checkpoint, result), nor priority and tags.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SALT = "django_loco.job"
 
 
 def sign(jobs: list[Job]) -> list[Job]:
-    """Return ``jobs`` as they are to be stored: signed if ``LOCO["SIGN"]`` says so."""
+    """Return ``jobs`` as they are stored: signed if ``LOCO["SIGN"]`` is true."""
     return [signed(job) for job in jobs] if loco_settings().SIGN else jobs
 
 
@@ -29,10 +29,10 @@ def signed(job: Job) -> Job:
 
 
 def is_genuine(job: Job) -> bool:
-    """Whether the signature of ``job`` was made with ``SECRET_KEY`` or one of ``SECRET_KEY_FALLBACKS``."""
+    """Return whether ``job`` was signed with ``SECRET_KEY`` or one of ``SECRET_KEY_FALLBACKS``."""
     try:
         _signer().unsign(f"{_content(job)}:{job.options.get(SIGNATURE)}")
-    except (BadSignature, UnicodeEncodeError):  # the latter: no text that was ever signed
+    except (BadSignature, UnicodeEncodeError):  # UnicodeEncodeError: text that cannot have been signed
         return False
     return True
 
@@ -42,7 +42,7 @@ def _signer() -> Signer:
 
 
 def _content(job: Job) -> str:
-    options = {name: given for name, given in job.options.items() if name != SIGNATURE}
+    options = {name: value for name, value in job.options.items() if name != SIGNATURE}
     covered = [job.id, job.backend, job.task_path, job.queue_name, job.key, options]
-    # The first line break ends what is JSON here, so that no two jobs have the same text.
+    # JSON has no line breaks here, so the first one ends it, and no two jobs have the same text.
     return f"{json.dumps(covered, sort_keys=True)}\n{job.arguments}"

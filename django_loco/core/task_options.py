@@ -4,8 +4,6 @@
 ``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,11 +1,11 @@
-"""Django's test environment: whether it is on, and where one test ends and the next one begins.
+"""Detects Django's test environment, and where one test ends and the next one begins.
 
-``manage.py test`` and pytest-django set it up, in each process of a parallel run too. A job that a test enqueues
-belongs to that test. Code that keeps something for a job (a queue in memory, a worker) connects to the signals below.
+``manage.py test`` and pytest-django set up the environment, in each process of a parallel run too. A job belongs to the
+test that enqueues it. Code that keeps state of jobs (a queue in memory, a worker) connects to the signals below.
 
-Django has no signal for the start and the end of a test. Two methods of its test cases are therefore wrapped as soon as
-the environment is seen. pytest-django calls them as well for tests that use the database; other tests of pytest are
-told apart by their names.
+Django has no signal for the start and the end of a test. So this module wraps two methods of its test cases as soon as
+it detects the environment. pytest-django calls them for tests that use the database; other tests of pytest are
+distinguished by their names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from django.dispatch import Signal
 
-#: A test begins, or the test environment has ended: jobs that were enqueued before are nobody's any more.
+#: A test begins, or the test environment has ended. Jobs that were enqueued before belong to no test any more.
 test_began = Signal()
 #: A test has run. Its data is still in the database.
 test_ended = Signal()
@@ -34,12 +34,12 @@ _enqueued: dict[str, None] = {}
 
 
 def is_on() -> bool:
-    """Whether this process is in the environment that ``django.test.utils.setup_test_environment`` makes."""
+    """Return whether ``django.test.utils.setup_test_environment`` is in effect in this process."""
     return _marker() is not None
 
 
 def refresh() -> None:
-    """Send ``test_began`` if this is another test than at the last call, or none any more."""
+    """Send ``test_began`` if another test runs than at the last call, or none does any more."""
     if _state() != _last:
         _begin()
 
@@ -50,7 +50,7 @@ def refresh_on_signal(**kwargs: Any) -> None:
 
 
 def record_enqueued(job_ids: list[str]) -> None:
-    """Remember, in the test environment, that the present test has enqueued these jobs."""
+    """Record that the present test has enqueued these jobs. Does nothing outside of the test environment."""
     if is_on():
         _enqueued.update(dict.fromkeys(job_ids))
 
@@ -62,10 +62,10 @@ def enqueued() -> list[str]:
 
 
 def _marker() -> object | None:
-    # ``mail.outbox`` is no sign: the locmem e-mail backend makes it anywhere. Django's module is not imported for this,
-    # because a site in production has no use for it.
+    # ``mail.outbox`` proves nothing, because the locmem e-mail backend creates it anywhere. Django's module is not
+    # imported here, because a site in production does not need it.
     module = sys.modules.get("django.test.utils")
-    return getattr(module._TestState, "saved_data", None) if module else None  # noqa: SLF001 - there is no public sign
+    return getattr(module._TestState, "saved_data", None) if module else None  # noqa: SLF001 - there is no public attribute
 
 
 def _state() -> _State | None:

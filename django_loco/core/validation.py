@@ -1,7 +1,7 @@
-"""What a job may be made of: one gate in front of every queue.
+"""Validates the values of a job before it is enqueued, equally for every queue.
 
-A store that takes what another one refuses, or takes what it cannot read back, would make one program behave in two
-ways. So everything is refused here, with one error, before any store sees it.
+Stores differ in what they accept, and some accept values that they cannot read back. So values that any of them could
+not keep are refused here, with the same error for all.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Any
 from ..exceptions import InvalidArguments
 from .compat import InvalidTask, Task
 
-#: Characters of the name of a queue, or of a tag. An index of PostgreSQL holds 2,700 bytes.
+#: The maximum number of characters of a queue name or a tag. An index of PostgreSQL holds 2,700 bytes.
 MAX_NAME = 200
 MAX_TAGS = 100
-#: Seconds: a hundred years. More than that from now on is beyond the calendar of some store or other.
+#: A hundred years in seconds. A later time is beyond the calendar of some store.
 MAX_SECONDS = 100 * 366 * 86_400
-#: At the ends of the calendar a time cannot be converted to every time zone.
+#: Years in which a time can be converted to every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
-#: What values have to be, for error messages.
+#: Requirements for error messages: "it must be ...".
 NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
 WHOLE_REQUIREMENT = "a whole number, 1 or more"
 SECONDS_REQUIREMENT = "a number of seconds above 0, a hundred years at most"
 
 
 def is_name(value: object) -> bool:
-    """Whether ``value`` can be the name of a queue, or a tag, in every store."""
+    """Return whether every store takes ``value`` as a queue name or a tag."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a finite number, and not a ``bool``."""
+    """Return whether ``value`` is a finite number, and not a ``bool``."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def is_whole(value: Any, least: int = 1) -> bool:
-    """Whether ``value`` is a whole number of ``least`` or more, and not a ``bool``."""
+    """Return whether ``value`` is a whole number of ``least`` or more, and not a ``bool``."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def is_seconds(value: Any) -> bool:
-    """Whether ``value`` is a length of time above 0 that the calendar has room for."""
+    """Return whether ``value`` is a number of seconds above 0 and up to ``MAX_SECONDS``."""
     return is_number(value) and 0 < value <= MAX_SECONDS
 
 
 def validate_task(task: Task[..., Any]) -> None:
-    """Check the values that Django gives every task. Raises ``InvalidTask``, which names the argument."""
+    """Raise ``InvalidTask``, which names the argument, if queue name, priority or ``run_after`` is invalid."""
     if not is_name(task.queue_name):
         raise InvalidTask(f"queue_name is {short(task.queue_name)}; it must be {NAME_REQUIREMENT}.")
     if type(task.priority) is not int and not is_number(task.priority):
@@ -67,7 +67,7 @@ def _validate_time(moment: object) -> None:
 
 
 def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Check that the function of ``task`` takes these arguments. Raises ``InvalidArguments``."""
+    """Raise ``InvalidArguments`` if the function of ``task`` does not take these arguments."""
     count = len(args) + 1 if task.takes_context else len(args)
     if misfit := _misfit(task.func, count, tuple(kwargs)):
         raise InvalidArguments(f"the arguments do not fit {task.module_path}{misfit}.")
@@ -75,14 +75,14 @@ def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str
 
 @lru_cache(maxsize=4096)
 def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) -> str:
-    """Return why ``function`` cannot be called with ``count`` positional and these keyword arguments; or nothing.
+    """Return why ``function`` does not take ``count`` positional and these keyword arguments; empty if it does.
 
-    A decorator may add arguments to those of its caller. So what counts is the function that is called, rather than
-    the one that it says it wraps.
+    A decorator may add arguments. So the signature of the function that is called counts, not that of the function that
+    it wraps.
     """
     try:
         signature = inspect.signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):  # a function in C that does not tell
+    except (TypeError, ValueError):  # a function in C without a signature
         return ""
     try:
         signature.bind(*(None,) * count, **dict.fromkeys(names))
@@ -92,6 +92,6 @@ def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) ->
 
 
 def short(value: object) -> str:
-    """Return ``value`` for an error message, which it must not fill."""
+    """Return ``value`` for an error message, shortened if it is long."""
     text = ascii(value)
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME // 2]}... ({len(text)} characters)"

@@ -1,7 +1,7 @@
-"""Log lines of threads that must get on: a handler that blocks holds them up for a moment, and only once.
+"""Loggers for threads that must not block: a logging handler that hangs delays them once, and for a moment only.
 
-A handler writes while it holds its lock: to a pipe that nobody reads, to a log server that does not answer. Whoever
-logs next waits for that lock. A thread that waits there hears no signal and keeps no deadline.
+A handler holds its lock while it writes, to a pipe that nobody reads or a log server that does not answer. The next
+thread that logs waits for that lock, and meanwhile handles no signal and misses its deadlines.
 """
 
 from __future__ import annotations
@@ -17,77 +17,77 @@ from typing import Any
 from ..core.threads import DaemonThread
 from .safe import get_logger
 
-#: Seconds that a line may take.
+#: How long a thread waits until its line is written.
 TIMEOUT_SECONDS = 0.25
-#: How many lines wait for handlers that block.
+#: The number of lines that may wait for a handler that blocks.
 MAX_WAITING = 1000
 
 Deliver = Callable[[], object]
 
 
 class BoundedLogger:
-    """As much of a logger as is needed here. It never raises, and never waits for longer than ``TIMEOUT_SECONDS``.
+    """A logger with the methods that django-loco uses. It never raises, and waits ``TIMEOUT_SECONDS`` at most.
 
-    1. A record is handed to a thread that gives it to the handlers, and waited for, so that lines keep their order.
-    2. Once a wait was in vain, further records queue up without being waited for. Of those that do not fit in the queue
-       there will be a count.
+    1. A separate thread passes each record to the handlers. The caller waits for it, so that lines keep their order.
+    2. After a wait has timed out, further records are queued without waiting. Those that do not fit in the queue are
+       dropped, counted, and the count is logged.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
     def info(self, message: str, *args: object) -> None:
-        """Log something that happened as it should."""
+        """Log a message at level ``INFO``."""
         self._log(logging.INFO, message, args)
 
     def warning(self, message: str, *args: object) -> None:
-        """Log something worth a look."""
+        """Log a message at level ``WARNING``."""
         self._log(logging.WARNING, message, args)
 
     def error(self, message: str, *args: object) -> None:
-        """Log something that failed."""
+        """Log a message at level ``ERROR``."""
         self._log(logging.ERROR, message, args)
 
     def exception(self, message: str, *args: object) -> None:
-        """Log something that failed, with the exception that is being handled."""
+        """Log a message at level ``ERROR`` with the exception that is being handled."""
         self._log(logging.ERROR, message, args, sys.exc_info())
 
     def _log(self, level: int, message: str, args: tuple[object, ...], error: Any = None) -> None:
         if self._logger.isEnabledFor(level):
             file, line, function, _ = self._logger.findCaller(stacklevel=3)
             record = self._logger.makeRecord(self._logger.name, level, file, line, message, args, error, function)
-            context = copy_context()  # what labels the line
+            context = copy_context()  # with the labels of the line
             _deliveries.make(lambda: context.run(self._logger.handle, record))
 
 
 def get_bounded_logger(name: str) -> BoundedLogger:
-    """Return the logger ``name``, as one that holds nobody up."""
+    """Return the logger ``name`` as one that does not block."""
     return BoundedLogger(logging.getLogger(name))  # noqa: TID251 - see above
 
 
 class Deliveries:
-    """One thread that gives records to handlers, and those who wait for it, but not for long."""
+    """A thread that passes records to handlers, and a bounded wait for it."""
 
     def __init__(self, timeout: float = TIMEOUT_SECONDS, limit: int = MAX_WAITING) -> None:
-        """``timeout`` is in seconds."""
+        """``timeout`` is in seconds; ``limit`` is the number of records that may wait."""
         self.dropped = 0
-        """How many were dropped since that was last told."""
+        """The number of records dropped since the last report."""
         self._timeout = timeout
         self._queue: queue.Queue[tuple[Deliver, threading.Event]] = queue.Queue(limit)
-        self._is_held_up = False
+        self._is_blocked = False
         self._thread: DaemonThread | None = None
 
     def make(self, deliver: Deliver) -> None:
-        """Have ``deliver`` called, and wait for it, unless others are waited for in vain."""
+        """Call ``deliver`` in the thread. Wait for it, unless the thread is blocked."""
         done = threading.Event()
         try:
             self._start()
             self._queue.put_nowait((deliver, done))
-        except (queue.Full, RuntimeError):  # the second: no thread can be started, as the interpreter is about to end
+        except (queue.Full, RuntimeError):  # RuntimeError: no thread can be started at interpreter shutdown
             self.dropped += 1
             return
-        if not self._is_held_up and not done.wait(self._timeout):
-            self._is_held_up = True
+        if not self._is_blocked and not done.wait(self._timeout):
+            self._is_blocked = True
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -100,17 +100,17 @@ class Deliveries:
             deliver, done = self._queue.get()
             try:
                 deliver()
-            except BaseException:  # noqa: BLE001 - a handler's own; a line that cannot be logged cannot be told either
+            except BaseException:  # noqa: BLE001 - an error of a handler cannot be logged
                 self.dropped += 1
             done.set()
-            if self._is_held_up and self._queue.empty():
-                self._is_held_up = False
+            if self._is_blocked and self._queue.empty():
+                self._is_blocked = False
                 self._log_dropped()
 
     def _log_dropped(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            get_logger(__name__).warning("%d log lines were dropped, as they could not be written", dropped)
+            get_logger(__name__).warning("Dropped %d log lines that could not be written", dropped)
 
 
 _deliveries = Deliveries()

@@ -1,4 +1,4 @@
-"""The console of a command: lines that say where they come from, whatever ``LOGGING`` says of them."""
+"""Sets up the console of a command: labels or JSON, colours, and levels that show the lines of jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
 from .safe import get_logger
 from .streams import is_standard, nonblocking
 
-#: Where lines go that no console shows.
+#: Handlers whose lines no console shows.
 _ELSEWHERE = (
     logging.FileHandler,
     logging.NullHandler,
@@ -31,19 +31,18 @@ _ELSEWHERE = (
 
 
 def set_up_console(component: str, *, form: str = "text", colour: bool | None = None) -> None:
-    """Make the console of this process readable, whatever ``LOGGING`` says of it; for the commands.
+    """Set up the log lines that a command writes to stdout and stderr, in addition to the ``LOGGING`` setting.
 
-    1. Each handler that writes to stdout or stderr gets a formatter that puts the label in front of its own lines
-       (``form="text"``, in colour as ``wants_colour`` says), or writes JSON (``form="json"``).
-    2. What django-loco and Django's tasks log from ``INFO`` on, and uvicorn of requests, is shown, also where
-       ``LOGGING`` would not (Django's default shows it with ``DEBUG`` only) but never twice. A level set for these
-       loggers is respected.
-    3. So is what jobs log from ``INFO`` on, by whatever logger, unless the project has handlers for all loggers.
-    4. In JSON what Python itself would write comes through the log, too: warnings, and exceptions that end a thread.
-    5. No line waits for a stream that takes nothing; see ``streams``. What jobs print goes out line by line: handlers
-       no longer flush it.
+    1. Each handler that writes to stdout or stderr gets a formatter that puts a label in front of its lines
+       (``form="text"``, in colour if ``wants_colour``), or that writes JSON (``form="json"``).
+    2. Lines of django-loco, of Django's tasks and of uvicorn's requests are shown from ``INFO`` on, once each, even if
+       ``LOGGING`` would not show them: Django's default shows them only with ``DEBUG``. A level that is set for one of
+       these loggers is respected.
+    3. Lines of jobs are shown from ``INFO`` on for all loggers, unless the project has handlers on the root logger.
+    4. With ``form="json"`` Python's warnings, and exceptions that end a thread, are logged too.
+    5. No line blocks; see ``streams``. ``print`` flushes after each line, because handlers no longer flush for it.
 
-    ``component`` is the one of lines that cannot be told otherwise. A second call changes nothing.
+    ``component`` is the label of lines whose component is not known otherwise. A second call changes nothing.
     """
     names = ["django_loco", TASKS_LOGGER, "uvicorn.access"]
     if form == "json":
@@ -82,18 +81,19 @@ def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, co
 
 
 def open_standard_streams() -> None:
-    """Put ``/dev/null`` where stdin, stdout or stderr were closed: files would take their numbers, and Django fails."""
+    """Open ``/dev/null`` for a closed stdin, stdout or stderr; else other files take its number, and Django fails."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is the stream's own
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest free number is that of the stream
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode))
 
 
 def wants_colour(stream: Any, wish: bool | None = None) -> bool:
-    """Return whether to write in colour to ``stream``: as its user wishes, else if it is a terminal.
+    """Return whether to write in colour to ``stream``.
 
-    ``wish`` is that of the command line. After it comes ``NO_COLOR``, then ``FORCE_COLOR``; empty ones do not count.
+    The option of the command line, ``wish``, decides first, then ``NO_COLOR``, then ``FORCE_COLOR``; empty ones are
+    ignored. Without any of them a terminal gets colours.
     """
     if wish is not None:
         return wish
@@ -104,7 +104,7 @@ def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
     if end.exc_type is not SystemExit:
         name = end.thread.name if end.thread else "?"
         error = (end.exc_type, end.exc_value or end.exc_type(), end.exc_traceback)
-        get_logger("django_loco").error("The thread %r has ended with an error", name, exc_info=error)
+        get_logger("django_loco").error("Thread %r ended with an error", name, exc_info=error)
 
 
 def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | None) -> None:
@@ -118,7 +118,7 @@ def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | N
 
 def _show_jobs(component: str, form: str, *, colour: bool | None) -> None:
     root = logging.root
-    if root.handlers or root.level != logging.WARNING:  # Python's own level: the project has not set any
+    if root.handlers or root.level != logging.WARNING:  # Python's default: the project has not set a level
         return
     root.setLevel(logging.INFO)
     handler = _JobHandler(root)
@@ -127,7 +127,7 @@ def _show_jobs(component: str, form: str, *, colour: bool | None) -> None:
 
 
 class _LastResort(logging.StreamHandler[Any]):
-    """Shows what has no handler at all. Python's own cannot be given another stream."""
+    """Shows lines without any handler, as Python's last resort does, whose stream cannot be replaced."""
 
     def __init__(self) -> None:
         super().__init__(nonblocking(sys.stderr))
@@ -135,7 +135,7 @@ class _LastResort(logging.StreamHandler[Any]):
 
 
 class _OwnHandler(logging.StreamHandler[Any]):
-    """Shows on stderr what no other handler of its logger would show."""
+    """Shows on stderr the lines of its logger that no other handler shows."""
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(nonblocking(sys.stderr))
@@ -143,7 +143,7 @@ class _OwnHandler(logging.StreamHandler[Any]):
         self.logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Refuse what is shown anyway."""
+        """Refuse lines that another handler shows."""
         return not any(_takes(handler, record) for handler in self._others()) and bool(super().filter(record))
 
     def _others(self) -> Iterator[logging.Handler]:
@@ -151,10 +151,10 @@ class _OwnHandler(logging.StreamHandler[Any]):
 
 
 class _JobHandler(_OwnHandler):
-    """Shows on stderr what jobs log, and what has no other handler, as Python's last resort does."""
+    """Shows on stderr the lines of jobs, and warnings without another handler, as Python's last resort does."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Refuse what is shown anyway, and what is neither a job's nor worth a look."""
+        """Refuse lines that another handler shows, and lines that are neither of a job nor warnings."""
         others = [handler for handler in _handlers_of(logging.getLogger(record.name)) if handler is not self]  # noqa: TID251
         is_wanted = bound("job_id") or (record.levelno >= logging.WARNING and not others)
         return bool(is_wanted) and not any(isinstance(each, _OwnHandler) or _takes(each, record) for each in others)

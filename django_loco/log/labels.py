@@ -1,16 +1,16 @@
-"""Log lines that say which part of the process, and which run of which job, they come from.
+"""Labels log lines with the component of the process, the job and its attempt, and the request.
 
-The commands of django-loco label by themselves what the console shows. For handlers of your
-own, name the filter in ``LOGGING``; it gives each record the attributes that a format can then use::
+The commands of django-loco label the lines on the console by themselves. For your own handlers, name the filter in
+``LOGGING``. It sets attributes of each record that a format can use::
 
     "filters": {"loco": {"()": "django_loco.log.LabelFilter"}},
     "formatters": {"loco": {"format": "%(asctime)s %(levelname)s %(label)s %(message)s"}},
 
 ``%(label)s`` is ``[worker] send#9f3a01bc/2``: the component, and in a job the task, the last eight digits of its
-id and the number of the attempt. In a request it is ``[web] request#5f0c77de``, if ``MIDDLEWARE`` names
-``django_loco.middleware.request_id``; a job that was enqueued in one, or by such a job, has ``request=5f0c77de`` behind
-its own label, in whatever process it runs. One by one they are ``component``, ``task``, ``job_id``, ``attempt`` and
-``request_id``; lines about the end of an attempt have its ``duration``, in seconds.
+id and the number of the attempt. In a request it is ``[web] request#5f0c77de`` if ``MIDDLEWARE`` contains
+``django_loco.middleware.request_id``. A job that was enqueued in a request, or by such a job, has ``request=5f0c77de``
+after its own label, in every process. The single attributes are ``component``, ``task``, ``job_id``, ``attempt`` and
+``request_id``. Lines about the end of an attempt have its ``duration`` in seconds.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .redaction import scrubbed
 
 Fields = Mapping[str, Any]
 
-#: What a label is made of, in the order of the JSON form.
+#: The parts of a label, in the order of the JSON form.
 FIELDS = ("component", "job_id", "task", "attempt", "request_id", "duration")
 
-#: The component of a line that nothing else tells, by the logger it came through.
+#: The component of a line without one, by its logger.
 _COMPONENT_OF_LOGGER = {
     "django.server": "web",
     "django.request": "web",
@@ -47,7 +47,7 @@ _COMPONENT_OF_LOGGER = {
     "django_loco.shutdown": "loco",
     "django_loco.supervisor": "loco",
 }
-#: Columns that the component takes up on the console.
+#: The width of the component on the console.
 WIDTH = len("[scheduler]")
 COLOURS: dict[str, dict[str, Any]] = {
     "web": {"fg": "cyan"},
@@ -57,62 +57,62 @@ COLOURS: dict[str, dict[str, Any]] = {
 
 _PACKAGE = str(Path(__file__).parents[1])
 
-#: What the component of each line ends in.
+#: The suffix of the component in each line.
 _place = ""
 
 _bound: ContextVar[Fields] = ContextVar("django_loco.log", default=MappingProxyType({}))
 
 
-#: Seconds. Apart from the rest, for it changes with each attempt, and adding it to the rest copies that.
+#: Seconds. Kept apart from the other fields, because it changes with each attempt, and adding it there copies them.
 _duration: ContextVar[float | None] = ContextVar("django_loco.log.duration", default=None)
 _secrets: ContextVar[tuple[str, ...]] = ContextVar("django_loco.log.secrets", default=())
 
 
 def bind(**fields: Any) -> Token[Fields]:
-    """Add ``fields`` (some of ``FIELDS``) to each line logged from here on in this thread or asyncio task."""
+    """Add ``fields``, some of ``FIELDS``, to further lines of this thread or asyncio task; ``unbind`` undoes it."""
     return _bound.set({**_bound.get(), **fields})
 
 
 def bind_duration(seconds: float) -> None:
-    """Let each line logged from here on in this thread or asyncio task say how long the attempt took that has ended."""
+    """Add the duration of the attempt that has ended to each further line of this thread or asyncio task."""
     _duration.set(seconds)
 
 
 def bound(name: str) -> Any:
-    """Return what one of ``FIELDS`` is bound to in this thread or asyncio task; ``None``: to nothing."""
+    """Return the value of one of ``FIELDS`` in this thread or asyncio task; ``None`` if it has none."""
     return _bound.get().get(name)
 
 
 def number_process(number: int | str) -> None:
-    """Let the component of each line end in ``number``, as in ``[worker.2]``: there are several processes alike."""
+    """Append ``number`` to the component of each line, as in ``[worker.2]``, to tell apart processes of one kind."""
     global _place
     _place = f".{number}"
 
 
 def labelled_context() -> Context:
-    """Return a new ``contextvars`` context that holds nothing but what is bound in this thread or asyncio task."""
+    """Return a new ``contextvars`` context that has only the ``FIELDS`` of this thread or asyncio task."""
     context = Context()
     context.run(_bound.set, _bound.get())
     return context
 
 
 def unbind(token: Token[Fields]) -> None:
-    """Take back the ``bind`` that returned ``token``; in the same thread or asyncio task, the last one first."""
+    """Undo the ``bind`` that returned ``token``, in the same thread or asyncio task and in reverse order."""
     _bound.reset(token)
 
 
 def hide(secrets: Sequence[str]) -> None:
-    """Hide these texts in what is logged from here on in this thread or asyncio task, the longest first."""
+    """Hide ``secrets``, the longest first, in each further line of this thread or asyncio task."""
     _secrets.set(tuple(secrets))
 
 
 def drop(*names: str) -> None:
-    """Take back ``fields`` by their names, whoever bound them."""
+    """Remove fields by name, whichever ``bind`` added them."""
     _bound.set({name: value for name, value in _bound.get().items() if name not in names})
 
 
 def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
-    """Return what ``FIELDS`` are for ``record`` in the calling thread; ``default`` is the component of last resort."""
+    """Return the values of ``FIELDS`` for ``record`` in this thread; ``default`` is the component if none is known."""
     bound = _bound.get()
     component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
     fields = {**dict.fromkeys(FIELDS, ""), **bound, "component": f"{component}{_place}" if component else ""}
@@ -125,25 +125,27 @@ def _by_logger(name: str) -> str:
 
 
 class LabelFilter(logging.Filter):
-    """Lets every record pass and gives it ``label`` and what ``FIELDS`` names."""
+    """Passes every record, and sets its attributes ``label`` and ``FIELDS``."""
 
     def __init__(self, component: str = "") -> None:
-        """``component`` is named where a line's own is not known."""
+        """``component`` is the label of lines whose component is not known."""
         super().__init__()
         self.component = component
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set the attributes, unless another ``LabelFilter`` has: that one ran in the thread that logged."""
+        """Set the attributes unless an earlier ``LabelFilter`` has, which ran in the thread that logged."""
         if not hasattr(record, "label"):
             fields = fields_of(record, self.component)
-            record.__dict__.setdefault("duration", fields.pop("duration"))  # a common name: it may be the project's own
+            record.__dict__.setdefault(
+                "duration", fields.pop("duration")
+            )  # the project may use this common name itself
             record.__dict__.update(fields)
             record.label = label(record)
         return True
 
 
 def label(record: logging.LogRecord) -> str:
-    """Return ``[worker] send#9f3a01bc/2`` from a filtered record's attributes, less what is not known of it."""
+    """Return ``[worker] send#9f3a01bc/2`` from the attributes of a filtered record, without missing parts."""
     component = record.__dict__["component"]
     return f"{f'[{component}]' if component else ''} {place_label(record)}".strip()
 
@@ -151,7 +153,7 @@ def label(record: logging.LogRecord) -> str:
 def place_label(record: logging.LogRecord) -> str:
     """Return ``send#9f3a01bc/2 request=5f0c77de`` in a job of a request, ``request#5f0c77de`` in the request itself."""
     fields = record.__dict__
-    # Ids sort by time: the first digits of all jobs of a minute are alike, the last ones are random.
+    # Ids sort by time: jobs of one minute share the first digits, and the last ones are random.
     request = one_line(fields["request_id"][-8:])
     if fields["job_id"]:
         job = one_line(f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}")
@@ -160,35 +162,35 @@ def place_label(record: logging.LogRecord) -> str:
 
 
 class LabelFormatter(logging.Formatter):
-    """Puts the label in front of what the formatter it wraps makes of a record, in columns.
+    """Wraps a formatter and puts the label in front of its output, in columns.
 
-    A line that is not indented begins a record: the further lines of messages and tracebacks are indented, and other
-    control characters in them are escaped, so that no text from elsewhere passes for a line of the log.
+    Only the first line of a record is not indented. Control characters in messages and tracebacks are escaped. So no
+    text from elsewhere can pass for a line of the log.
     """
 
     def __init__(self, inner: logging.Formatter, component: str = "", *, colour: bool = False) -> None:
-        """``component`` is named where a line's own is not known."""
+        """``component`` is the label of lines whose component is not known."""
         super().__init__()
         self.inner = inner
         self.filter = LabelFilter(component).filter
         self.colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; the further lines of a message or traceback are indented."""
+        """Return the line, with all further lines of a message or traceback indented."""
         self.filter(record)
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
-        told = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
-        return " ".join(part for part in (self._component(record), place, told) if part)
+        text = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
+        return " ".join(part for part in (self._component(record), place, text) if part)
 
     def _plain(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Return ``record``, or a copy of it with control characters escaped: before the formatter adds colours."""
+        """Return ``record``, or a copy with control characters escaped. Runs before the formatter adds colours."""
         message = record.getMessage()
         if message.isprintable() and not record.exc_info and not record.stack_info:
             return record
         texts = {"msg": message, "stack_info": record.stack_info}
         if record.exc_info and not isinstance(self.inner, PlainFormatter):
             texts["exc_text"] = record.exc_text or self.inner.formatException(record.exc_info)
-        changed = {name: found for name, text in texts.items() if text and (found := plain(text)) != text}
+        changed = {name: escaped for name, text in texts.items() if text and (escaped := plain(text)) != text}
         if not changed:
             return record
         copy = logging.makeLogRecord(record.__dict__ | changed)
@@ -204,13 +206,13 @@ class LabelFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """The look of the development server's own lines, with the job, and with the level where it is worth a look."""
+    """The format of the development server, with the job, and with the level from ``WARNING`` on."""
 
     def __init__(self) -> None:
         super().__init__("[%(asctime)s] %(message)s", "%d/%b/%Y %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line. The record's cache is for the whole traceback, which other handlers want."""
+        """Return the line. Leaves the cached traceback of the record alone, which other handlers use."""
         cached, record.exc_text = record.exc_text, None
         try:
             return super().format(record)
@@ -226,16 +228,16 @@ class PlainFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
-        """Return the traceback, from the first frame that is not django-loco's."""
+        """Return the traceback without the leading frames of django-loco."""
         kind, error, frames = ei
-        theirs = frames
-        while theirs and theirs.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            theirs = theirs.tb_next
-        return plain(super().formatException((kind, error, theirs or frames)))
+        first = frames
+        while first and first.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            first = first.tb_next
+        return plain(super().formatException((kind, error, first or frames)))
 
 
 def _state(record: logging.LogRecord) -> str:
-    """Return what is left to say of Django's ``Task id=... path=... state=...`` after a label."""
+    """Return the state and duration in Django's ``Task id=... path=... state=...``: the label says the rest."""
     if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
         duration = record.__dict__.get("duration", "")
         return str(record.args[-1]).lower() + (f" after {duration:.3f} s" if isinstance(duration, float) else "")
@@ -245,21 +247,21 @@ def _state(record: logging.LogRecord) -> str:
 class JSONFormatter(logging.Formatter):
     """One JSON object per line.
 
-    ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, and what is known of ``component``, ``job_id``,
+    ``time`` (ISO 8601, UTC), ``level``, ``logger`` and ``message``; if they are known, ``component``, ``job_id``,
     ``task``, ``attempt``, ``request_id``, ``duration`` (of the attempt that has ended, in seconds), ``status_code``,
     ``exception`` (the traceback) and ``stack``.
     """
 
     def __init__(self, component: str = "") -> None:
-        """``component`` is named where a line's own is not known."""
+        """``component`` is the label of lines whose component is not known."""
         super().__init__()
         self.filter = LabelFilter(component).filter
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         self.filter(record)
-        known = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
-        known |= {
+        optional = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
+        optional |= {
             "exception": self.formatException(record.exc_info) if record.exc_info else "",
             "stack": record.stack_info or "",
         }
@@ -268,7 +270,7 @@ class JSONFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": _message(record),
-            **{name: value for name, value in known.items() if value != ""},
+            **{name: value for name, value in optional.items() if value != ""},
         }
         if secrets := _secrets.get():
             line |= {name: scrubbed(line[name], secrets) for name in ("message", "exception", "stack") if name in line}
@@ -276,7 +278,7 @@ class JSONFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return the message; one whose arguments do not fit must not end up as a line that is no JSON."""
+    """Return the message. If its arguments do not fit, say so, so that the line is still JSON."""
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - arguments may be anything

@@ -1,8 +1,7 @@
-"""What ``LOCO["REDACT"]`` hides: arguments of jobs, by name, wherever django-loco shows or logs something of a job.
+"""Hides the arguments of jobs that ``LOCO["REDACT"]`` names, wherever django-loco shows or logs a job.
 
-An argument is hidden by the name of its parameter, whether it was given by position or by keyword, and so is a value
-with such a key deeper inside of an argument. Errors tell of arguments in words of their own (``no user 'secret'``);
-there the values themselves are looked for.
+An argument is hidden by the name of its parameter, whether it is passed by position or by keyword. So is a value under
+such a key within an argument. In the text of errors (``no user 'secret'``) the values themselves are replaced.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 MARK = "********"
-#: Shorter values are too likely to be part of something else: hiding each "1" would leave no line number.
+#: Shorter values are not replaced in texts: hiding each "1" would spoil every line number.
 SHORTEST = 4
 
 Call = tuple[Sequence[Any], Mapping[str, Any]]
 
 
 def shown_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], names: Any) -> Call:
-    """Return the arguments of a call as they may be shown: those called one of ``names`` replaced by ``MARK``.
+    """Return the arguments of a call with ``MARK`` in place of those that ``names`` contains.
 
-    ``function`` is the task's own, without the ``context`` that it may take first.
+    ``function`` is that of the task, without the ``context`` that it may take first.
     """
     hidden = frozenset(names)
     parameters = _parameters(function)
@@ -34,17 +33,17 @@ def shown_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mappin
 def secrets_of(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], names: Any
 ) -> tuple[str, ...]:
-    """Return the texts and numbers in what ``shown_call`` hides, the longest first."""
+    """Return the texts and numbers that ``shown_call`` hides, the longest first."""
     hidden = frozenset(names)
     parameters = _parameters(function)
     call = {f"{position}": value for position, value in enumerate(args) if position >= len(parameters)}
     call |= dict(zip(parameters, args, strict=False)) | dict(kwargs)
-    found = {text for secret in _hidden(call, hidden) for text in _texts(secret)}
-    return tuple(sorted((text for text in found if len(text) >= SHORTEST), key=len, reverse=True))
+    texts = {text for secret in _hidden(call, hidden) for text in _texts(secret)}
+    return tuple(sorted((text for text in texts if len(text) >= SHORTEST), key=len, reverse=True))
 
 
 def scrubbed(text: str, secrets: Collection[str]) -> str:
-    """Return ``text`` with ``MARK`` in place of each of ``secrets``, the longest first."""
+    """Return ``text`` with ``MARK`` in place of each of ``secrets``. The longest must come first."""
     for secret in secrets:
         text = text.replace(secret, MARK)
     return text
@@ -52,9 +51,9 @@ def scrubbed(text: str, secrets: Collection[str]) -> str:
 
 @lru_cache(4096)
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of what can be given by position, in order."""
+    """Return the names of the positional parameters, in order."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(name for name, found in inspect.signature(function).parameters.items() if found.kind in kinds)
+    return tuple(name for name, each in inspect.signature(function).parameters.items() if each.kind in kinds)
 
 
 def _shown(value: Any, hidden: frozenset[str]) -> Any:
@@ -78,7 +77,7 @@ def _hidden(value: Any, hidden: frozenset[str]) -> Iterator[Any]:
 
 
 def _texts(secret: Any) -> Iterator[str]:
-    """Yield the forms in which a value may be part of a message."""
+    """Yield the texts under which a value may appear in a message."""
     match secret:
         case dict() | list():
             for inner in secret.values() if isinstance(secret, dict) else secret:

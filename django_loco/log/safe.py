@@ -1,8 +1,8 @@
 """Loggers that do not raise.
 
-A filter or handler of the project may raise anything, and ``logging`` lets it through to whoever logs. A log line must
-not decide over a thread, a job or a restart. So every module of django-loco has its logger from here; the linter
-refuses ``logging.getLogger``.
+A filter or handler of the project may raise any exception, which ``logging`` passes on to the caller. A log line must
+not end a thread, a job or a restart. So every module of django-loco gets its logger here; the linter refuses
+``logging.getLogger``.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from typing import Any
 
 from ..exceptions import JobTimeout
 
-#: What has been shown on stderr: the logger's name and the kind of the error.
+#: The errors shown on stderr so far: the name of the logger and the type of the error.
 _shown: set[tuple[str, type[BaseException]]] = set()
 
 
 class SafeLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger that drops a line which cannot be logged. Each kind of error is shown on stderr once per logger."""
+    """A logger that drops a line that cannot be logged. Each type of error is shown on stderr once per logger."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Change nothing."""
+        """Return both as they are."""
         return msg, kwargs
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a line, as all other methods do through this one.
+        """Log a line. All other methods call this one.
 
-        Raises only what is not meant for it: ``KeyboardInterrupt`` in the main thread, ``JobTimeout`` in a job.
+        Raises only exceptions that are not meant for it: ``KeyboardInterrupt`` in the main thread, and ``JobTimeout``.
         """
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line comes from the caller, not from here
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the position in the code is that of the caller
         try:
             super().log(level, msg, *args, **kwargs)
         except JobTimeout:
@@ -48,11 +48,11 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
         if key in _shown or not logging.raiseExceptions or sys.stderr is None:
             return
         _shown.add(key)
-        with suppress(Exception):  # there is no other place to show it
+        with suppress(Exception):  # there is no other place to show the error
             print(f"A log line of {self.logger.name} was dropped:", file=sys.stderr)  # noqa: T201
             traceback.print_exception(error, file=sys.stderr)
 
 
 def get_logger(name: str) -> SafeLogger:
-    """Return the logger ``name``, as one that does not raise."""
+    """Return the logger ``name`` as one that does not raise."""
     return SafeLogger(logging.getLogger(name))  # noqa: TID251 - here alone

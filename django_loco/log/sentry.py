@@ -1,8 +1,8 @@
-"""Errors of jobs in Sentry, for projects that use its SDK. The SDK is never imported here.
+"""Reports errors of jobs to Sentry in projects that use its SDK. This module never imports the SDK.
 
-A job has an isolation scope of its own (see ``worker.job_contexts``), which carries tags, so that each event of the job
-has them. A job that fails for good is reported as its exception. The SDK would otherwise report the log line of
-``task_finished``, under the title ``Task id=%s path=%s state=%s``; that event is dropped.
+A job has an isolation scope of its own (see ``worker.execution.contexts``) with tags, which each event of the job gets.
+A job that fails for good is reported with its exception. The event that the SDK makes of the log line of
+``task_finished``, with the title ``Task id=%s path=%s state=%s``, is dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = get_logger(__name__)
 
 
 def describe(job: Job) -> None:
-    """Tag what Sentry captures in the calling context with the job: ``task``, ``job_id``, ``attempt``, ``queue``."""
+    """Tag the events of the calling context with ``task``, ``job_id``, ``attempt`` and ``queue`` of the job."""
     if (sdk := _active()) is None:
         return
     try:
@@ -27,11 +27,11 @@ def describe(job: Job) -> None:
         scope.set_transaction_name(job.task_path, source="task")
         scope.add_event_processor(_without_log_line)
     except Exception as error:  # noqa: BLE001 - another version of the SDK must not fail a job
-        logger.debug("Sentry could not be told of the job: %s", error)
+        logger.debug("Could not describe the job to Sentry: %s", error)
 
 
 def report(error: BaseException | None) -> None:
-    """Have Sentry capture what a job has failed with."""
+    """Report the exception with which a job has failed; ``None`` reports nothing."""
     if error is None or (sdk := _active()) is None:
         return
     try:
@@ -40,13 +40,13 @@ def report(error: BaseException | None) -> None:
         event, hint = sdk.utils.event_from_exception(error, client_options=options, mechanism=mechanism)
         sdk.capture_event(event, hint=hint)
     except Exception as problem:  # noqa: BLE001 - as above
-        logger.debug("Sentry could not be told of an error: %s", problem)
+        logger.debug("Could not report an error to Sentry: %s", problem)
 
 
 def _active() -> Any:
-    """Return the SDK, if the project has initialised it; it has scopes since version 2."""
+    """Return the SDK if the project has initialised it. Versions before 2 have no scopes and are ignored."""
     sdk: Any = sys.modules.get("sentry_sdk")
-    if sdk is None:  # called twice for each job: nothing else is as quick
+    if sdk is None:  # called twice for each job, so the fastest test comes first
         return None
     return sdk if hasattr(sdk, "get_isolation_scope") and sdk.get_client().is_active() else None
 
@@ -57,6 +57,6 @@ def _tags(job: Job) -> dict[str, str]:
 
 
 def _without_log_line(event: Any, hint: dict[str, Any]) -> Any:
-    """Drop the event of Django's log line for a job that has failed: ``report`` sends the exception itself."""
+    """Drop the event of Django's log line about a failed job, because ``report`` sends the exception itself."""
     record = hint.get("log_record")
     return None if record is not None and record.name == TASKS_LOGGER and record.exc_info else event

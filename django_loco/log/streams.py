@@ -1,7 +1,7 @@
-"""The standard streams as the log writes to them: nobody is held up by a pipe or a terminal that takes nothing.
+"""Writes log lines to stdout and stderr without blocking, even if the reader of a pipe or terminal has stopped.
 
-A log collector that is stuck, ``| less``, a terminal after Ctrl-S: a write to such a stream waits, for ever if need be,
-and whoever logs next waits behind it. The descriptor cannot be set to not wait, as it is shared with other processes.
+With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block for ever, and so do all
+threads that log after it. The descriptor cannot be made non-blocking, because other processes share it.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from typing import Any, TextIO
 from ..core.threads import DaemonThread
 from .safe import get_logger
 
-#: Bytes that are kept for a stream which takes nothing at the moment.
+#: The size of the lines that wait for a blocked stream.
 MAX_KEPT_BYTES = 1 << 20
-#: Seconds after which a stream that takes nothing counts as blocked.
+#: After this time without room a stream counts as blocked.
 BLOCKED_AFTER_SECONDS = 1.0
-#: Seconds that lines have to get out at the end of the process.
+#: The time for waiting lines at the end of the process.
 DRAIN_SECONDS = 0.5
-#: What POSIX lets a pipe take at once, or not at all.
+#: A write of up to this size to a pipe is atomic (POSIX).
 PIPE_BYTES = select.PIPE_BUF
 
 logger = get_logger("django_loco.log")
 
 
 class NonBlockingStream:
-    """A stream for ``logging.StreamHandler`` that writes at once, or later, or never, but does not wait.
+    """A stream for ``logging.StreamHandler`` that does not block.
 
-    1. What the descriptor takes is written in the thread that logs.
-    2. What it does not take is kept, and written by a thread as soon as there is room.
+    1. If the descriptor has room, the thread that logs writes the line.
+    2. Otherwise the line is kept, and a thread of the stream writes it as soon as there is room.
     3. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
        reader that is gone). The count is logged when lines can be written again.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        """Raises ``OSError`` if there is no descriptor behind ``stream``."""
+        """Raises ``OSError`` if ``stream`` has no descriptor."""
         self.stream = stream
         self.dropped = 0
-        """How many lines were dropped in all."""
+        """The number of lines dropped so far."""
         self._reported = 0
         self._encoding = stream.encoding or "utf-8"
         self._descriptor, self._waits = _open_descriptor(stream.fileno())
-        weakref.finalize(self, os.close, self._descriptor).atexit = False  # there are lines to come then
+        weakref.finalize(self, os.close, self._descriptor).atexit = False  # more lines may follow
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._full_since: float | None = None
-        # Reentrant, as logging's own: the garbage collector and signal handlers run amid a write, and may log.
+        # Reentrant like those of logging: the garbage collector and signal handlers may log during a write.
         self._lock = threading.RLock()
         self._is_writing = False
         self._wake = threading.Event()
@@ -65,7 +65,7 @@ class NonBlockingStream:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write ``text``, now or later or never."""
+        """Write ``text``, or keep or drop it; return its length."""
         data = text.encode(self._encoding, "backslashreplace")
         with self._lock:
             if self._kept or self._is_writing:
@@ -75,24 +75,24 @@ class NonBlockingStream:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: what can be written has been written."""
+        """Do nothing, because ``write`` does not buffer."""
 
     @property
     def is_blocked(self) -> bool:
-        """Whether it has taken nothing for a while."""
-        if not self._kept:  # Perhaps nobody has logged for a while.
+        """Whether it has had no room for ``BLOCKED_AFTER_SECONDS``."""
+        if not self._kept:  # there may have been no line for a while
             self._full_since = None if self._takes(0) else self._full_since or time.monotonic()
         since = self._full_since
         return since is not None and time.monotonic() - since > BLOCKED_AFTER_SECONDS
 
     def drain(self, seconds: float) -> None:
-        """Write what is kept, for up to ``seconds``."""
+        """Write the kept lines, for up to ``seconds``."""
         until = time.monotonic() + seconds
         while self._kept and self._takes(max(0.0, until - time.monotonic())):
             self._write_kept()
 
     def _put(self, data: bytes) -> bytes:
-        """Write what the descriptor takes; return the rest."""
+        """Write as much as the descriptor has room for; return the rest."""
         self._is_writing = True
         try:
             while data and (not self._waits or self._takes(0)):
@@ -114,7 +114,7 @@ class NonBlockingStream:
         return data
 
     def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
-        """Keep ``data`` to be written last; the rest of a line that was begun is written first."""
+        """Keep ``data`` to be written last. The rest of a line that was begun is to be written first."""
         if self._size + len(data) > MAX_KEPT_BYTES and not is_rest:
             self.dropped += 1
         else:
@@ -140,7 +140,7 @@ class NonBlockingStream:
         self._wake.set()
         if self._thread is None:
             thread = DaemonThread(target=self._run, name="loco-log-stream")
-            with suppress(RuntimeError):  # the interpreter is about to end, or there are too many
+            with suppress(RuntimeError):  # at interpreter shutdown, or if there are too many threads
                 thread.start()
                 self._thread = thread
 
@@ -154,13 +154,13 @@ class NonBlockingStream:
             self._log_dropped()
 
     def _log_dropped(self) -> None:
-        """Log the count; not in the thread that logs, which holds the lock of a handler and would ask for others'."""
+        """Log the number of dropped lines, in the stream's thread: one that logs holds the lock of a handler."""
         if self._full_since is None and (dropped := self.dropped - self._reported):
             self._reported = self.dropped
-            logger.warning("%d log lines were dropped, as this stream did not take them", dropped)
+            logger.warning("Dropped %d log lines that this stream had no room for", dropped)
 
     def forget(self) -> None:
-        """Begin anew in a forked copy: what is kept is for the other process to write."""
+        """Reset in a forked child: the parent process writes the kept lines."""
         self._kept.clear()
         self._full_since = None
         self._size, self._thread, self._lock, self._is_writing = 0, None, threading.RLock(), False
@@ -171,7 +171,7 @@ _streams: weakref.WeakSet[NonBlockingStream] = weakref.WeakSet()
 
 
 def nonblocking(stream: Any) -> Any:
-    """Return what to write log lines to rather than ``stream``: itself, if it is no stream of the system."""
+    """Return the non-blocking stream for ``stream``; or ``stream`` itself if it has no descriptor."""
     if isinstance(stream, NonBlockingStream):
         return stream
     wrapper = next((each for each in _streams if each.stream is stream), None)
@@ -187,7 +187,7 @@ def is_standard(stream: object) -> bool:
 
 
 def health() -> dict[str, Any]:
-    """Return whether a stream is ``blocked`` that the log writes to, and how many lines were ``dropped``."""
+    """Return whether a stream of the log is ``blocked``, and how many lines were ``dropped``."""
     streams = tuple(_streams)
     return {
         "blocked": any(stream.is_blocked for stream in streams),
@@ -196,21 +196,21 @@ def health() -> dict[str, Any]:
 
 
 def drain() -> None:
-    """Write what is kept, for a moment."""
+    """Write the kept lines of all streams, for up to ``DRAIN_SECONDS`` each."""
     for stream in tuple(_streams):
         stream.drain(DRAIN_SECONDS)
 
 
 def _open_descriptor(number: int) -> tuple[int, bool]:
-    """Return a descriptor of our own for the file behind descriptor ``number``, and whether a write to it may wait.
+    """Return a private descriptor of the file behind descriptor ``number``, and whether a write to it may block.
 
-    A pipe or terminal can be opened once more, for us alone, where the system has ``/proc``; then no write waits. Else
-    there is the question whether there is room, to be asked before each write. (With several writers that is not quite
-    safe.) A file on a disk never waits, and is not to be opened twice: there would be two places in it to write to.
+    With ``/proc`` a pipe or terminal is opened again as non-blocking. Without it the stream has to poll for room before
+    each write, which is not quite safe if several processes write. A file on a disk does not block. It is duplicated
+    rather than opened again, because a second position in the file would overwrite lines.
     """
     mode = os.fstat(number).st_mode
     if stat.S_ISFIFO(mode) or os.isatty(number):
-        with suppress(OSError):  # no /proc; or the pipe is another user's
+        with suppress(OSError):  # no /proc, or the pipe belongs to another user
             return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), False
         return os.dup(number), True
     return os.dup(number), stat.S_ISSOCK(mode)

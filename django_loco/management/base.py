@@ -14,7 +14,7 @@ from django.db import OperationalError
 
 from .. import shutdown
 from ..assembly import banner
-from ..assembly.parts import RunOptions
+from ..assembly.run_options import RunOptions
 from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
@@ -130,7 +130,7 @@ def add_noreload(parser: CommandParser) -> None:
         "--noreload",
         action="store_false",
         dest="use_reloader",
-        help="Do not begin anew when the code changes. (Where DEBUG is off it never does.)",
+        help="Do not restart when the code changes. (With DEBUG off it never restarts.)",
     )
 
 

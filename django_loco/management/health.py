@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,27 +10,8 @@ from typing import Any
 from ..process.health import report as health
 from ..process.health.http_server import HealthServer
 
-LOOPBACK = "127.0.0.1"
 #: Seconds that a process has for all that comes before its components (to look whether its tables are there).
 STUCK_AFTER = 60.0
-
-
-def add_health_port(parser: ArgumentParser) -> None:
-    """Add the option."""
-    parser.add_argument(
-        "--health-port",
-        type=address,
-        metavar="[ADDR:]PORT",
-        help="Serve /_ping, /_health and /_readiness there; by default at 127.0.0.1, for all at 0.0.0.0:PORT.",
-    )
-
-
-def address(text: str) -> tuple[str, int]:
-    """Return the host and port of ``8001``, ``0.0.0.0:8001`` or ``[::]:8001``. Raises ``ArgumentTypeError``."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 1 << 16 or (":" in host and not host.startswith("[")):
-        raise ArgumentTypeError(f"{text!r} is no PORT, ADDR:PORT or [IPV6]:PORT with a PORT from 1 to 65535.")
-    return host.strip("[]") or LOOPBACK, int(port)
 
 
 @contextmanager

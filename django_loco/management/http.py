@@ -11,14 +11,13 @@ from django.core.management.commands.runserver import naiveip_re
 from django.utils.module_loading import import_string
 
 from ..assembly.options import given_of_server
-from ..assembly.parts import RunOptions
+from ..assembly.run_options import RunOptions
 from ..process.server import Server
 from ..servers.application import application
 from ..servers.port import listen
 
 Options = Mapping[str, Any]
 
-HTTP = ("runserver", "gunicorn", "uvicorn")
 PORT = 8000
 
 

@@ -1,4 +1,4 @@
-"""Tasks: how they are declared, found by name and given back as results.
+"""Tasks: declaring them, loading them by path, and their results.
 
 ``from django_loco.tasks import task, enqueue_many``
 """

@@ -1,7 +1,7 @@
 """The former paths of tasks that were renamed or moved: ``@task(aliases=("old.path",))``.
 
-A task makes its aliases known when its module is imported. For a path that nobody knows the ``tasks`` modules of all
-installed apps are imported, once per process; other modules have to be imported by the project.
+A task registers its aliases when its module is imported. The first lookup of an unregistered path imports the ``tasks``
+modules of all installed apps, once per process. The project has to import other modules itself.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..log.safe import get_logger
 
 logger = get_logger(__name__)
 
-#: The paths of the tasks that claim an alias: one, unless something is wrong.
+#: The paths of the tasks that claim each alias. More than one is a mistake in the project.
 _claims: dict[str, list[str]] = {}
 _lock = threading.RLock()
 _discovered = threading.Event()
 
 
 def register(path: str, aliases: Iterable[str]) -> None:
-    """Make known that the task at ``path`` was at ``aliases`` before."""
+    """Register the former paths (``aliases``) of the task at ``path``."""
     for alias in aliases:
         claims = _claims.setdefault(alias, [])
         if path not in claims:
@@ -35,7 +35,7 @@ def register(path: str, aliases: Iterable[str]) -> None:
 
 
 def target_of(alias: str) -> str | None:
-    """Return the path of the task that was at ``alias`` before; ``None`` if none was, or several claim it."""
+    """Return the present path of the task with this ``alias``; ``None`` if no task has it, or several claim it."""
     if alias not in _claims:
         discover()
     claims = _claims.get(alias, ())
@@ -43,13 +43,13 @@ def target_of(alias: str) -> str | None:
 
 
 def claims() -> dict[str, tuple[str, ...]]:
-    """Return the paths of the tasks that claim each alias."""
+    """Return the paths of the tasks that claim each alias. Imports the ``tasks`` modules first."""
     discover()
     return {alias: tuple(paths) for alias, paths in _claims.items()}
 
 
 def discover() -> None:
-    """Import the ``tasks`` modules of installed apps, once; one that cannot be imported is logged."""
+    """Import the ``tasks`` modules of installed apps, once. Logs a module that cannot be imported."""
     if _discovered.is_set() or not apps.ready:
         return
     with _lock:
@@ -57,7 +57,7 @@ def discover() -> None:
             try:
                 import_module(name)
             except Exception:
-                logger.warning("%s cannot be imported; aliases of its tasks are not known", name, exc_info=True)
+                logger.warning("Could not import %s; the aliases of its tasks are not registered", name, exc_info=True)
         _discovered.set()
 
 
@@ -68,22 +68,22 @@ def _modules() -> Iterator[str]:
 
 
 def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find aliases of tasks that lead to several tasks."""
+    """Yield an error for each alias that leads to several tasks."""
     for alias, paths in claims().items():
-        found = {*paths, *_path_of_task_at(alias)}
-        if len(found) > 1:
+        targets = {*paths, *_path_of_task_at(alias)}
+        if len(targets) > 1:
             yield Error(
                 f"{alias!r} is an alias of {' and of '.join(sorted(paths))}"
-                + (", and a task is there" if found - {*paths} else "")
-                + ": it is not clear which one runs the jobs that are stored under it.",
-                hint="Take it out of the aliases= of all but one @task.",
+                + (", and a task is there" if targets - {*paths} else "")
+                + ": jobs that are stored under it could run as any of them.",
+                hint="Remove it from the aliases= of all but one @task.",
                 id="loco.E006",
             )
 
 
 def _path_of_task_at(path: str) -> tuple[str, ...]:
     try:
-        found = import_string(path)
+        task = import_string(path)
     except ImportError:
         return ()
-    return (found.module_path,) if isinstance(found, Task) else ()
+    return (task.module_path,) if isinstance(task, Task) else ()

@@ -1,8 +1,8 @@
-"""Packages that import ``django_tasks`` although Django has a Tasks framework of its own, as Wagtail 8 does.
+"""Support for packages that import ``django_tasks`` on Django 6 or later, as Wagtail 8 does.
 
-The backport reads the same ``TASKS``, so their tasks are ours. But their receivers and their ``except`` clauses are for
-the backport's signals and exceptions. These are used as well once somebody has imported them; it is not imported for
-that. On Django 5.2 the backport is what ``compat`` imports, and there is nothing to do.
+The backport reads the same ``TASKS`` setting, so the tasks of such packages run on django-loco. Their receivers and
+``except`` clauses use the backport's signals and exceptions. django-loco sends and raises these too if the backport has
+been imported, and never imports it itself. On Django 5.2 ``compat`` imports the backport, so nothing is left to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGNALS = {"task_enqueued": task_enqueued, "task_started": task_started, "task_f
 
 
 def not_found(result_id: str) -> TaskResultDoesNotExist:
-    """Return the error to raise for a result that does not exist."""
+    """Return the error to raise for a missing result: also an instance of the backport's, if that is imported."""
     twin = getattr(sys.modules.get("django_tasks.exceptions"), "TaskResultDoesNotExist", TaskResultDoesNotExist)
     if issubclass(TaskResultDoesNotExist, twin):
         return TaskResultDoesNotExist(result_id)
@@ -29,7 +29,7 @@ def not_found(result_id: str) -> TaskResultDoesNotExist:
 
 
 def with_twin(signal: Signal) -> list[Signal]:
-    """Return ``signal`` and the backport's signal of the same name, if that is another one and has been imported."""
+    """Return ``signal``, and the backport's signal of the same name if that is a different one and is imported."""
     module = sys.modules.get("django_tasks.signals")
     twin = _twins(module).get(id(signal)) if module else None
     return [signal, twin] if twin else [signal]

@@ -1,7 +1,7 @@
-"""``@task`` with everything django-loco can do for a job, and ``enqueue_many``.
+"""``@task``, the class ``LocoTask`` that it makes, and ``enqueue_many``.
 
-``django.tasks.task`` makes the same tasks where it passes extra options through (Django 6.1, and the backport
-on 5.2). This one does so on every supported version, is typed, and works whichever backend ``TASKS`` names.
+``django.tasks.task`` makes the same tasks where it passes extra options through: on Django 6.1, and in the backport for
+5.2. This decorator works on every supported version and with any backend in ``TASKS``, and it is typed.
 ``InvalidTask``, ``TaskResult`` and ``TaskResultDoesNotExist`` are Django's or the backport's, whichever is in use.
 """
 
@@ -29,8 +29,8 @@ from ..core.retry import Backoff, backoff_function
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..exceptions import LocoConfigurationError
 from .aliases import register
-from .hints import instead_of_attribute, instead_of_option
-from .setting import fault_of
+from .hints import attribute_hint, option_hint
+from .setting import problem_of
 
 __all__ = [
     "InvalidTask",
@@ -51,21 +51,20 @@ if TYPE_CHECKING:
     class _Task(Task[P, R]): ...
 
 else:
-    # Django's own Task takes no type parameters at run time; the backport's does.
+    # At run time Django's Task takes no type parameters; the backport's does.
     class _Task(Task, Generic[P, R]):
         __slots__ = ()
 
 
 class WrongBackend(LocoConfigurationError, InvalidTaskBackend):
-    """No backend can be made of the alias in ``TASKS`` that a task names; Django raises an ``InvalidTaskBackend``."""
+    """The alias of a task has no valid backend in ``TASKS``. Also an ``InvalidTaskBackend``, which Django raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocoTask(_Task[P, R]):
-    """A ``django.tasks.Task`` with options. Made by ``@task``; ``using()`` returns a changed copy.
+    """A ``django.tasks.Task`` with the options of django-loco. ``@task`` makes it; ``using()`` returns a changed copy.
 
-    An option that is ``None`` was not given: the default holds. Options in ``LOCO["TASKS"][path]`` are
-    stronger than these, those given to ``using()`` are stronger still.
+    An option that is ``None`` has its default. ``LOCO["TASKS"][path]`` overrides it, and ``using()`` overrides both.
     """
 
     # Django 6.0 gives these no defaults.
@@ -86,22 +85,22 @@ class LocoTask(_Task[P, R]):
     description: str = ""
 
     run_after_delay: timedelta | None = None
-    """Set by ``using(run_after=timedelta(...))``: how long after ``enqueue()`` it may run."""
+    """The time from ``enqueue()`` until the job may run, if ``using()`` was given a ``timedelta``."""
 
     overrides: tuple[str, ...] = ()
-    """The options that ``using()`` changed; they travel with the job."""
+    """The names of the options that ``using()`` changed and that are stored with the job."""
 
     if not TYPE_CHECKING:  # A type checker finds unknown names by itself.
 
         def __new__(cls, **options: Any) -> Self:
             """Raises ``TypeError`` for an unknown option; the message says what to write instead."""
             if not all(name in cls.__dataclass_fields__ for name in options):
-                _require_known(options, (*TASK_OPTIONS, *cls.__dataclass_fields__), "@task")
+                _require_options(options, (*TASK_OPTIONS, *cls.__dataclass_fields__), "@task")
             return object.__new__(cls)
 
         def __getattr__(self, name: str) -> Never:
             raise AttributeError(
-                f"{self.module_path} has no attribute {name!r}.{instead_of_attribute(name)}", name=name, obj=self
+                f"{self.module_path} has no attribute {name!r}.{attribute_hint(name)}", name=name, obj=self
             )
 
     def __post_init__(self) -> None:
@@ -117,7 +116,7 @@ class LocoTask(_Task[P, R]):
             backoff_function(self.backoff)
         register(self.module_path, self.aliases or ())
         object.__setattr__(self, "description", self.description or _first_line(self.func.__doc__))
-        # Not super(): it does not work in a class that dataclass(slots=True) has made anew.
+        # super() does not work here, because dataclass(slots=True) creates a new class.
         with self._backend_required():
             Task.__post_init__(self)
 
@@ -126,8 +125,8 @@ class LocoTask(_Task[P, R]):
         try:
             yield
         except Exception as error:
-            if fault := fault_of(self.backend, self.module_path):
-                raise WrongBackend(fault) from error
+            if problem := problem_of(self.backend, self.module_path):
+                raise WrongBackend(problem) from error
             raise
 
     def using(self, **options: Unpack[CallOptions]) -> Self:
@@ -138,7 +137,7 @@ class LocoTask(_Task[P, R]):
 
         Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
         """
-        _require_known(options, CALL_OPTIONS, "using()")
+        _require_options(options, CALL_OPTIONS, "using()")
         changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         if stored := [name for name in changes if name in STORED_OPTIONS]:
             changes["overrides"] = tuple(dict.fromkeys((*self.overrides, *stored)))
@@ -152,11 +151,11 @@ def _first_line(docstring: str | None) -> str:
     return (docstring or "").strip().partition("\n")[0].strip()
 
 
-def _require_known(given: Iterable[str], known: Sequence[str], caller: str) -> None:
+def _require_options(given: Iterable[str], allowed: Sequence[str], caller: str) -> None:
     for name in given:
-        if name not in known:
-            options = [option for option in known if option in TASK_OPTIONS or option in CALL_OPTIONS]
-            raise TypeError(f"{caller} has no option {name!r}.{instead_of_option(name, list(dict.fromkeys(options)))}")
+        if name not in allowed:
+            options = [option for option in allowed if option in TASK_OPTIONS or option in CALL_OPTIONS]
+            raise TypeError(f"{caller} has no option {name!r}.{option_hint(name, list(dict.fromkeys(options)))}")
 
 
 @overload
@@ -192,10 +191,11 @@ Call = tuple[Any, ...] | Mapping[str, Any] | Any
 def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[..., R]]:
     """Enqueue one job per item of ``calls``, all or none, in one round trip to the queue.
 
-    An item is a tuple of positional arguments, a dict of keyword arguments, or else the one argument:
+    An item is a tuple of positional arguments, a dict of keyword arguments, or any other value as the only argument:
     ``enqueue_many(send, [1, 2])``, ``enqueue_many(move, [(1, "a"), {"pk": 2, "to": "b"}])``.
 
-    Returns the results in the order of ``calls``. Raises what ``task.enqueue()`` raises, and as it does.
+    Returns the results in the order of ``calls``. Raises ``LocoConfigurationError`` if the backend of ``task`` is not
+    django-loco's, and the same errors as ``task.enqueue()``.
     """
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_many"):
@@ -207,7 +207,7 @@ def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[.
 
 
 async def aenqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[..., R]]:
-    """``enqueue_many`` for async code: never blocks the event loop."""
+    """``enqueue_many`` for async code. Does not block the event loop."""
     return await sync_to_async(enqueue_many, thread_sensitive=True)(task, calls)
 
 

@@ -1,4 +1,4 @@
-"""What to write instead of the words of other job systems."""
+"""Hints for options and methods of other job systems, for error messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _OPTIONS = {
     "time_limit": "Write timeout.",
     "eta": "Write run_after where you enqueue: task.using(run_after=...).enqueue().",
     "countdown": "Write run_after where you enqueue: task.using(run_after=timedelta(seconds=...)).enqueue().",
-    "acks_late": "Leave it out: a job is acknowledged when it has ended.",
-    "ignore_result": "Leave it out: LOCO['RESULT_TTL'] says how long results are kept.",
+    "acks_late": "Remove it: a job is always acknowledged after it has ended.",
+    "ignore_result": "Remove it: LOCO['RESULT_TTL'] sets how long results are kept.",
 }
-#: Keys of other systems' schedules.
+#: Keys of schedules of other systems.
 _SCHEDULE_KEYS = {
     "task": "run",
     "function": "run",
@@ -33,7 +33,7 @@ _SCHEDULE_KEYS = {
     "interval": "schedule",
     "when": "schedule",
 }
-#: Methods of other systems' tasks.
+#: Methods of tasks of other systems.
 _METHODS = {
     "delay": "enqueue(...)",
     "apply_async": "enqueue(...), and using(run_after=..., queue_name=...).enqueue(...)",
@@ -46,17 +46,17 @@ _METHODS = {
 }
 
 
-def instead_of_option(name: str, known: Sequence[str]) -> str:
-    """Return, with a space before it, what to write instead of the unknown option ``name`` of a task."""
-    return f" {_OPTIONS[name]}" if name in _OPTIONS else did_you_mean(name, known)
+def option_hint(name: str, options: Sequence[str]) -> str:
+    """Return a hint for an unknown option, with a leading space: its equivalent, or the nearest of ``options``."""
+    return f" {_OPTIONS[name]}" if name in _OPTIONS else did_you_mean(name, options)
 
 
-def instead_of_schedule_key(name: str, known: Sequence[str]) -> str:
-    """Return, with a space before it, what to write instead of the unknown key ``name`` of a schedule."""
-    near = nearest(name, (*known, *_SCHEDULE_KEYS))
-    return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, known)
+def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
+    """Return, with a space before it, what to write instead of the unkeys key ``name`` of a schedule."""
+    near = nearest(name, (*keys, *_SCHEDULE_KEYS))
+    return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, keys)
 
 
-def instead_of_attribute(name: str) -> str:
-    """Return, with a space before it, what to write instead of the method ``name`` of a task; or nothing."""
+def attribute_hint(name: str) -> str:
+    """Return a hint for the unknown method ``name`` of a task, with a leading space; empty if there is none."""
     return f" Write {_METHODS[name]}." if name in _METHODS else ""

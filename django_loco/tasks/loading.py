@@ -1,11 +1,12 @@
-"""Which modules a name from the store may import. The store is data, and to import a module runs its code.
+"""Loads modules by names from the store, and decides which names are allowed.
 
-A name from the store is the path of a task, of a back-off function or of an exception type. It may lead to
+Importing a module runs its code, and the store is data: whoever can write to it must not choose the code. A name in it
+is the path of a task, a back-off function or an exception type. These modules are allowed:
 
-1. a module that this process has imported already;
-2. with ``LOCO["TASK_MODULES"]``, a module of that list, or below one;
-3. without it, a module of an installed app, or of the project: one that is neither in Python's standard library nor in
-   a folder of installed packages (``site-packages``).
+1. Modules that this process has already imported.
+2. With ``LOCO["TASK_MODULES"]``, the modules of that list and those within its packages.
+3. Without it, the modules of installed apps and of the project. A module is the project's if it is neither in Python's
+   standard library nor in a folder of installed packages (``site-packages``).
 """
 
 from __future__ import annotations
@@ -24,29 +25,29 @@ from django.conf import settings
 
 from ..conf import loco_settings
 
-#: Folders of installed packages, by their names.
+#: Names of the folders of installed packages.
 INSTALLED = frozenset(("site-packages", "dist-packages"))
 OWN = ("django_loco",)
 
 
 def load_module(name: str) -> ModuleType:
-    """Return the module ``name``; import it if ``may_be_imported`` allows that.
+    """Return the module ``name``. Imports it only if ``may_be_imported`` allows it.
 
-    Raises ``ImportError`` if it does not, or if there is no such module, and what the module raises on import.
+    Raises ``ImportError`` if it is not allowed or does not exist, and any exception that the module raises on import.
     """
     if name not in sys.modules and not may_be_imported(name):
         raise ImportError(
             f"a stored name may not import {name!r}: it is neither the project's code nor that of an installed app. "
-            "If it has tasks, name it in LOCO['TASK_MODULES']"
+            "If it has tasks, add it to LOCO['TASK_MODULES']"
         )
     try:
         return import_module(name)
-    except SystemExit as error:  # a script that is no module: it must not end the worker
-        raise ImportError(f"{name} ends the process when it is imported") from error
+    except SystemExit as error:  # a script that exits on import must not end the worker
+        raise ImportError(f"{name} exits the process when it is imported") from error
 
 
 def may_be_imported(name: str) -> bool:
-    """Whether a name from the store may import the module ``name``. Imports nothing."""
+    """Return whether a name from the store may import the module ``name``. Imports nothing."""
     if not all(part.isidentifier() for part in name.split(".")):
         return False
     modules = loco_settings().TASK_MODULES
@@ -60,7 +61,7 @@ def _is_within(name: str, packages: Iterable[str]) -> bool:
 
 
 def _packages() -> Iterator[str]:
-    """Yield the packages of the installed apps, and those of the settings and the URLs, which are the project's."""
+    """Yield the packages of installed apps, of the settings module and of the root URLconf."""
     yield from (app.name for app in apps.get_app_configs())
     for setting in ("SETTINGS_MODULE", "ROOT_URLCONF"):
         module = getattr(settings, setting, None)
@@ -70,12 +71,12 @@ def _packages() -> Iterator[str]:
 
 @cache
 def _is_foreign(top: str) -> bool:
-    """Whether the top-level module ``top`` is Python's own, or of an installed package."""
+    """Return whether the top-level module ``top`` belongs to Python or to an installed package."""
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:
         return True
     try:
-        spec = find_spec(top)  # finds a top-level module without running it
-    except ValueError:  # it was made in memory
+        spec = find_spec(top)  # does not run a top-level module
+    except ValueError:  # a module that was created in memory
         return False
     if spec is None:
         return False

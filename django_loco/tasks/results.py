@@ -1,4 +1,4 @@
-"""From a stored ``Job`` back to Django's ``Task`` and ``TaskResult``."""
+"""Converts a stored ``Job`` to Django's ``Task`` and ``TaskResult``, and finds the policy that holds for it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ logger = get_logger("django_loco.worker")
 
 
 def load_task(path: str) -> Task[..., Any]:
-    """Return the task at ``path``, or the one that was there before it was renamed.
+    """Return the task at ``path``, or the task that has ``path`` as an alias.
 
-    Its module is imported if ``loading.may_be_imported`` allows it. Raises ``UnknownTask`` if there is none in this
-    process, and what the module raises when it is imported.
+    Imports its module if ``loading.may_be_imported`` allows it. Raises ``UnknownTask`` if there is no such task in this
+    process, and any exception that the module raises on import.
     """
     try:
         return _loaded(path)
@@ -49,19 +49,19 @@ def load_task(path: str) -> Task[..., Any]:
 def _loaded(path: str) -> Task[..., Any]:
     module, _, name = path.rpartition(".")
     try:
-        found = _named(module, name)
+        task = _attribute(module, name)
     except ImportError as error:
         raise UnknownTask(
-            f"{one_line(path)} cannot be imported here ({one_line(error)}). Deploy the code that has it, name it in "
+            f"{one_line(path)} cannot be imported here ({one_line(error)}). Deploy the code that has it, add it to "
             "the aliases of the task that has replaced it, or delete its jobs."
         ) from error
-    if not isinstance(found, Task):
-        raise UnknownTask(f"{path} is no task but {type(found).__name__} here. Is it still decorated with @task?")
-    return found
+    if not isinstance(task, Task):
+        raise UnknownTask(f"{path} is no task but {type(task).__name__} here. Is it still decorated with @task?")
+    return task
 
 
-def _named(module: str, name: str) -> object:
-    """Return what the module has under ``name``: in its own dictionary, for its ``__getattr__`` may run anything."""
+def _attribute(module: str, name: str) -> object:
+    """Return an attribute from the dictionary of a module; a module's ``__getattr__`` could run any code."""
     try:
         return vars(load_module(module))[name]
     except KeyError:
@@ -69,7 +69,7 @@ def _named(module: str, name: str) -> object:
 
 
 def stand_in(path: str, backend: str) -> Task[..., Any]:
-    """Return a task that shows the name ``path`` and cannot be called, for jobs whose task is not known here."""
+    """Return a task with this ``path`` that cannot be called, for a job whose task does not exist in this process."""
 
     def missing(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(f"{path} cannot be imported here.")
@@ -82,7 +82,7 @@ def stand_in(path: str, backend: str) -> Task[..., Any]:
 
 
 class StoredError(TaskError):
-    """The error of an attempt as the store tells of it: the path of its class imports no more than that of a task."""
+    """The error of an attempt, read from the store. Its class is imported under the same rules as a task."""
 
     __slots__ = ()
 
@@ -90,35 +90,38 @@ class StoredError(TaskError):
     def exception_class(self) -> type[BaseException]:
         """The type of the exception.
 
-        Raises ``ImportError`` if its module is neither imported nor may be, ``ValueError`` if it is no such type.
+        Raises ``ImportError`` if its module may not be imported or lacks it, ``ValueError`` if it is no exception type.
         """
         module, _, name = self.exception_class_path.rpartition(".")
-        found = _named(module, name)
-        if not is_exception_type(found):
+        kind = _attribute(module, name)
+        if not is_exception_type(kind):
             raise ValueError(f"{self.exception_class_path!r} does not reference a valid exception.")
-        return cast("type[BaseException]", found)
+        return cast("type[BaseException]", kind)
 
 
 def policy_of(task: Task[..., Any], job: Job) -> Policy:
-    """Return what holds for ``job``: ``LOCO``'s defaults, the task's, ``LOCO["TASKS"]``, what ``using()`` gave."""
+    """Return the policy for ``job``.
+
+    Its options are those of ``using()``, of ``LOCO["TASKS"]``, of ``@task`` and of ``LOCO``, the strongest first.
+    """
     loco = loco_settings()
     if job.options and (overrides := job.overrides):
         return _merged(task, job.task_path, loco, overrides)
-    known_task, known_loco, policy = _policies.get(job.task_path, (None, None, None))
-    if policy is None or known_task is not task or known_loco is not loco:
+    cached_task, cached_loco, policy = _policies.get(job.task_path, (None, None, None))
+    if policy is None or cached_task is not task or cached_loco is not loco:
         policy = _merged(task, job.task_path, loco, {})
         _policies[job.task_path] = task, loco, policy
     return policy
 
 
-#: The policies of jobs without options of their own, by task path, and what they were made of.
+#: By task path: the task, the settings, and the policy they make for a job without options of its own.
 _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
     restored = _restored(path, options)
     declared = {name: getattr(task, name, None) for name in STORED_OPTIONS}
-    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # of a renamed task under either path
+    configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # a renamed task's under either path
     layers = [
         {name: revived(name, value) for name, value in layer.items() if value is not None and name not in restored}
         for layer in (declared, configured)
@@ -127,46 +130,46 @@ def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mappin
 
 
 def _restored(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stored ``options`` as a policy takes them; without a back-off function that cannot be had.
+    """Return stored ``options`` as a policy takes them.
 
-    Such a job is tried again as its task says, for what it is there for is not the back-off.
+    A back-off function that cannot be imported is logged and left out: the job keeps the back-off of its task.
     """
-    found = {name: restored(name, value) for name, value in options.items() if name != "backoff"}
+    values = {name: restored(name, value) for name, value in options.items() if name != "backoff"}
     try:
-        return found | {"backoff": restored("backoff", options["backoff"])} if "backoff" in options else found
+        return values | {"backoff": restored("backoff", options["backoff"])} if "backoff" in options else values
     except ImportError as error:
-        logger.warning("The back-off of a job of %s is not used: %s", path, one_line(error))
-        return found
+        logger.warning("Ignored the back-off of a job of %s: %s", path, one_line(error))
+        return values
 
 
 @cache
 def backend_class(alias: str) -> type[BaseTaskBackend]:
-    """Return the class of the backend behind an alias of ``TASKS``: the sender of its signals."""
+    """Return the class of the backend of an alias in ``TASKS``: the sender of its signals."""
     return type(task_backends[alias])
 
 
 @receiver(setting_changed)
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_cache(*, setting: str, **kwargs: Any) -> None:
     if setting == "TASKS":
         backend_class.cache_clear()
 
 
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
-    """Return ``job`` as Django shows it. ``task``: the one it is a job of, if the caller has it at hand."""
+    """Return ``job`` as a ``TaskResult``. ``task`` is the job's task; ``None`` loads it."""
     args, kwargs = decode_call(job.arguments)
     result: TaskResult[..., Any] = object.__new__(TaskResult)
-    # Not by its constructor: that looks through all arguments for what is not JSON, and these were just that.
+    # Without the constructor, which checks that all arguments are JSON; these have just been decoded from it.
     _fill(
         result,
         {
             **_DEFAULTS,
-            "task": _as_enqueued(task or _known(job), job),
+            "task": _as_enqueued(task or _task_of(job), job),
             "id": job.id,
             "status": job.status,
-            "enqueued_at": _shown(job.enqueued_at),
-            "started_at": _shown(job.started_at),
-            "finished_at": _shown(job.finished_at),
-            "last_attempted_at": _shown(job.last_attempted_at),
+            "enqueued_at": _local(job.enqueued_at),
+            "started_at": _local(job.started_at),
+            "finished_at": _local(job.finished_at),
+            "last_attempted_at": _local(job.last_attempted_at),
             "args": args,
             "kwargs": kwargs,
             "backend": job.backend,
@@ -182,7 +185,7 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
 
 
 def shown_result_of(job: Job) -> TaskResult[..., Any]:
-    """Return ``result_of`` a stored job; if its call or its value cannot be read, without them and with an error."""
+    """Return ``result_of(job)``. If the stored arguments or return value are broken, they are replaced by an error."""
     try:
         return result_of(job)
     except NOT_OURS as error:
@@ -190,45 +193,45 @@ def shown_result_of(job: Job) -> TaskResult[..., Any]:
         return result_of(replace(job, arguments="[[],{}]", options={}, return_value=None, errors=errors))
 
 
-#: For fields that ``TaskResult`` may get one day.
+#: For fields that a later version of ``TaskResult`` may have.
 _DEFAULTS = {field.name: field.default for field in fields(TaskResult) if field.default is not MISSING}
 
 
-def _known(job: Job) -> Task[..., Any]:
+def _task_of(job: Job) -> Task[..., Any]:
     try:
         return load_task(job.task_path)
     except UnknownTask:
         return stand_in(job.task_path, job.backend)
 
 
-def _shown(moment: datetime | None) -> datetime | None:
-    """Jobs carry UTC; a project without ``USE_TZ`` sees naive local time, as everywhere in Django."""
+def _local(moment: datetime | None) -> datetime | None:
+    """Return a time of a job, which is in UTC, as the project expects it: without ``USE_TZ`` naive and local."""
     if moment is None or settings.USE_TZ:
         return moment
     return timezone.make_naive(moment)
 
 
 def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
-    """Return ``task`` as it was when ``job`` was enqueued.
+    """Return ``task`` with the options with which ``job`` was enqueued.
 
-    Not by ``using()``: that validates against today's settings, and a stored job must be readable whatever they
-    say now. It is slow as well, and this happens for every job.
+    Does not call ``using()``, which is slow and validates against the present settings. A stored job must be readable
+    whatever they are.
     """
-    stored = (job.priority, job.queue_name, job.backend, _shown(job.run_after))
+    stored = (job.priority, job.queue_name, job.backend, _local(job.run_after))
     overrides = job.overrides if job.options else {}
     if not overrides and stored == (task.priority, task.queue_name, task.backend, task.run_after):
         return task
     changes: dict[str, Any] = dict(zip(("priority", "queue_name", "backend", "run_after"), stored, strict=True))
     if overrides:
-        changes |= {name: _shown_option(name, value) for name, value in overrides.items()}
+        changes |= {name: _restored_or_raw(name, value) for name, value in overrides.items()}
         changes["overrides"] = tuple(overrides)
     copy: Task[..., Any] = object.__new__(type(task))
     _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
     return copy
 
 
-def _shown_option(name: str, value: Any) -> Any:
-    """A job stays readable when what one of its options names has been renamed or removed."""
+def _restored_or_raw(name: str, value: Any) -> Any:
+    """Return a stored option restored, or as it is stored if it names something that no longer exists."""
     try:
         value = restored(name, value)
     except (ImportError, ValueError, LookupError):

@@ -1,4 +1,4 @@
-"""The setting ``TASKS``: what keeps Django from making a backend of an alias."""
+"""Validates the setting ``TASKS``, so that an error names the alias and the remedy."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from ..conf import did_you_mean
 from ..core.compat import DEFAULT_TASK_BACKEND_ALIAS, task_backends
 from ..exceptions import LocoConfigurationError
 
-#: Of an alias. These are Django's.
+#: The keys of an alias, as Django defines them.
 KEYS = ("BACKEND", "QUEUES", "OPTIONS")
 _WRITE = "Write 'django_loco.backend.LocoBackend'."
 
 
-def faults() -> list[str]:
-    """Say what is wrong with aliases: one sentence each, naming setting and remedy."""
+def problems() -> list[str]:
+    """Return one sentence for each mistake in ``TASKS``, with the setting and the remedy."""
     given: Any = task_backends.settings
     if not isinstance(given, Mapping):
         return [f"TASKS is {given!r}; it must be a dict of aliases."]
-    found = [f"TASKS has the alias {alias!r}; it must be text." for alias in given if not isinstance(alias, str)]
-    return found + [fault for alias in given if (fault := _fault(f"TASKS[{alias!r}]", given[alias]))]
+    messages = [f"TASKS has the alias {alias!r}; it must be text." for alias in given if not isinstance(alias, str)]
+    return messages + [problem for alias in given if (problem := _problem(f"TASKS[{alias!r}]", given[alias]))]
 
 
-def fault_of(alias: str, path: str) -> str | None:
-    """Say why the task at ``path`` cannot have ``alias`` for its backend; ``None``: it can."""
+def problem_of(alias: str, path: str) -> str | None:
+    """Return why the task at ``path`` cannot use the backend ``alias``; ``None`` if it can."""
     given: Any = task_backends.settings
     if not isinstance(given, Mapping):
-        return faults()[0]
+        return problems()[0]
     if alias in given:
-        return _fault(f"TASKS[{alias!r}]", given[alias])
-    remedy = did_you_mean(str(alias), [str(known) for known in given])
+        return _problem(f"TASKS[{alias!r}]", given[alias])
+    remedy = did_you_mean(str(alias), [str(name) for name in given])
     if alias == DEFAULT_TASK_BACKEND_ALIAS:
         remedy = " Add it to TASKS: tasks that name no backend use it."
     return f"{path}: The connection {alias!r} doesn't exist. There is no such alias in TASKS.{remedy}"  # as Django says
 
 
 def require_backends() -> None:
-    """Raise ``LocoConfigurationError`` for aliases of which no backend can be made.
+    """Raise ``LocoConfigurationError``, which lists all mistakes in ``TASKS``.
 
-    Django says of them, wherever it needs one first, neither which setting is wrong nor what to write.
+    Django's own errors name neither the setting nor the remedy.
     """
-    if found := faults():
-        raise LocoConfigurationError(" ".join(found))
+    if messages := problems():
+        raise LocoConfigurationError(" ".join(messages))
 
 
-def _fault(where: str, given: Any) -> str | None:
+def _problem(setting: str, given: Any) -> str | None:
     if not isinstance(given, Mapping):
-        return f"{where} is {given!r}; it must be a dict with a BACKEND."
+        return f"{setting} is {given!r}; it must be a dict with a BACKEND."
     if not isinstance(given.get("OPTIONS", {}), Mapping):
-        return f"{where}['OPTIONS'] is {given['OPTIONS']!r}; it must be a dict."
+        return f"{setting}['OPTIONS'] is {given['OPTIONS']!r}; it must be a dict."
     if "BACKEND" not in given:
-        return f"{where} has no BACKEND. {_WRITE}"
-    return _fault_of_path(where, given["BACKEND"])
+        return f"{setting} has no BACKEND. {_WRITE}"
+    return _path_problem(setting, given["BACKEND"])
 
 
-def _fault_of_path(where: str, path: Any) -> str | None:
+def _path_problem(setting: str, path: Any) -> str | None:
     if not isinstance(path, str):
-        return f"{where}['BACKEND'] is {path!r}; it must be a dotted path. {_WRITE}"
+        return f"{setting}['BACKEND'] is {path!r}; it must be a dotted path. {_WRITE}"
     try:
-        found = import_string(path)
+        backend = import_string(path)
     except ImportError as error:
         remedy = f" {_WRITE}" if path.startswith("django_loco") else ""
-        return f"{where}: Could not find backend {path!r}: {str(error).rstrip('.')}.{remedy}"  # as Django says
-    return None if hasattr(found, "task_class") else f"{where}['BACKEND'] is {path!r}, which is no backend."
+        return f"{setting}: Could not find backend {path!r}: {str(error).rstrip('.')}.{remedy}"  # as Django says
+    return None if hasattr(backend, "task_class") else f"{setting}['BACKEND'] is {path!r}, which is no backend."

@@ -1,4 +1,4 @@
-"""Signals of Django's Tasks framework. A receiver that raises affects neither the job nor other receivers."""
+"""Sends the signals of Django's Tasks framework, so that a receiver that raises affects nothing else."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ logger = get_logger("django_loco.worker")
 
 
 def announce(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
-    """Send ``signal``, and the backport's if it is in use. A receiver that raises is logged, and the others are called.
+    """Send ``signal``, and the backport's if it is imported. Logs what a receiver raises, and calls the others.
 
-    Django's own ``send_robust`` stops at a ``SystemExit``, and where a logging handler raises: it logs what receivers
-    raise, and its first receiver logs the signal itself. So each receiver is sent a signal of its own.
+    Django's ``send_robust`` stops at a ``SystemExit`` and at an error of a logging handler. So each receiver is called
+    by a signal of its own.
 
-    Raises only what is not meant for receivers: ``KeyboardInterrupt``, ``JobTimeout``.
+    Raises only ``KeyboardInterrupt`` and ``JobTimeout``, which are not meant for the receiver.
     """
-    for one in with_twin(signal):
-        _send_to_each(one, sender, result)
+    for each in with_twin(signal):
+        _send_to_each(each, sender, result)
 
 
 def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
@@ -31,9 +31,9 @@ def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any]) ->
         _send(signal, sender, result)
         return
     for receiver in tuple(signal.receivers):
-        alone = Signal()
-        alone.receivers = [receiver]
-        _send(alone, sender, result)
+        single = Signal()
+        single.receivers = [receiver]
+        _send(single, sender, result)
 
 
 def _send(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:

@@ -1,7 +1,7 @@
-"""The options of one call as they are stored: JSON values, and names of what they stand for.
+"""Converts the options of a job to JSON values and back. Exception types and functions are stored as dotted paths.
 
-The store is data, so a name in it imports and calls nothing by itself. An exception type is looked up among what this
-process has imported; a function must have been marked with ``retry.backoff_function``.
+The store is data, so a path in it runs no code that the project has not allowed. An exception type is looked up in
+modules that are already imported. A function must be marked with ``retry.backoff_function``.
 """
 
 from __future__ import annotations
@@ -66,27 +66,27 @@ def restored(name: str, value: Any) -> Any:
 
 
 def _restored_type(path: Any) -> Any:
-    """A type that is not imported yet may still be raised: then it is known by its name."""
-    found = _imported(path) if isinstance(path, str) else path
-    return found if is_exception_type(found) else path
+    """Return the exception type at ``path``, or the path if it is not imported: errors are then compared by name."""
+    kind = _imported(path) if isinstance(path, str) else path
+    return kind if is_exception_type(kind) else path
 
 
 def _restored_function(path: str) -> Callable[..., float]:
     load_module(path.rpartition(".")[0])
     function = marked_backoff(path)
     if function is None:
-        raise ImportError(f"{path} is no back-off function here. Put @backoff_function (of django_loco.tasks) above it")
+        raise ImportError(f"{path} is no back-off function. Put @backoff_function (from django_loco.tasks) above it")
     return function
 
 
 def _imported(path: str) -> Any:
-    """Return what ``path`` leads to in a module that is imported, also within a class; ``None``: nothing."""
+    """Return the object at ``path``, which may be within a class; ``None`` if its module is not imported."""
     module, _, rest = path.rpartition(".")
     names = [rest]
     while module and module not in sys.modules:
         module, _, rest = module.rpartition(".")
         names.insert(0, rest)
-    found: Any = sys.modules.get(module)
+    item: Any = sys.modules.get(module)
     for name in names:
-        found = vars(found).get(name) if hasattr(found, "__dict__") else None
-    return found
+        item = vars(item).get(name) if hasattr(item, "__dict__") else None
+    return item

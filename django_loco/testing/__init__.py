@@ -1,4 +1,4 @@
-"""For the tests of projects that use django-loco, and of queues that are made for it."""
+"""Helpers for tests of projects that use django-loco, and the contract test for queues of other projects."""
 
 from .contract import QueueContract
 from .jobs import all_enqueued, assert_enqueued, drain, refute_enqueued, run_job

@@ -1,6 +1,6 @@
-"""The jobs of a test: look at them, and run them in the test's own thread and transaction.
+"""Functions for tests: find the jobs that a test has enqueued, and run them in its own thread and transaction.
 
-They wait until a test runs them because ``LOCO["TESTING"]`` is ``"manual"`` by default. Each test begins without jobs.
+Jobs wait until the test runs them, because ``LOCO["TESTING"]`` is ``"manual"`` by default. A test starts without any.
 """
 
 from __future__ import annotations
@@ -27,30 +27,33 @@ from ..worker import in_process
 from ..worker.execution.inline import LEASE, run_held
 
 WORKER_ID = "test"
-#: How many waiting jobs of each alias are looked at.
+#: The number of waiting jobs that are read of each alias.
 MAX_LISTED = 100_000
 _DAY = timedelta(days=1)
 
 
 def all_enqueued(task: Task[..., Any] | None = None) -> list[TaskResult[..., Any]]:
-    """Return the jobs that this test has enqueued and that wait, deferred ones too, in the order of ``enqueue()``.
+    """Return the waiting jobs that this test has enqueued, including deferred ones, in the order of ``enqueue()``.
 
-    ``task``: only its jobs. A job that was rolled back with its transaction is not among them.
+    With ``task``, return only its jobs. Jobs that were rolled back with their transaction are not included.
     """
     jobs = _waiting()
     return [result_of(job) for job in jobs if task is None or job.task_path == task.module_path]
 
 
 def assert_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..., Any]:
-    """Return the last job of ``task`` that waits, with these arguments if any are given. Raises ``AssertionError``."""
-    found = _matching(task, args, kwargs)
-    if not found:
+    """Return the last waiting job of ``task``, with these arguments if any are given.
+
+    Raises ``AssertionError``, which lists the waiting jobs, if there is none.
+    """
+    jobs = _matching(task, args, kwargs)
+    if not jobs:
         raise AssertionError(f"{_call(task.module_path, args, kwargs)} is not enqueued. {_waiting_calls()}")
-    return found[-1]
+    return jobs[-1]
 
 
 def refute_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> None:
-    """Raise ``AssertionError`` if a job of ``task`` waits, with these arguments if any are given."""
+    """Raise ``AssertionError`` if a job of ``task`` is waiting, with these arguments if any are given."""
     if _matching(task, args, kwargs):
         raise AssertionError(f"{_call(task.module_path, args, kwargs)} is enqueued. {_waiting_calls()}")
 
@@ -58,18 +61,18 @@ def refute_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> None:
 def drain(
     *, with_scheduled: bool | datetime = False, raises: bool = True, limit: int = 10_000
 ) -> list[TaskResult[..., Any]]:
-    """Run the jobs that this test has enqueued, and those that they enqueue, in the calling thread, best first.
+    """Run the jobs that this test has enqueued, and those that they enqueue, in the calling thread and by priority.
 
-    Each runs to its end, with all its attempts, without a pause between them. Returns their results in the order in
-    which they ran.
+    Each job runs until it has finished, with all its attempts and no delay between them. Returns the results in the
+    order in which the jobs ran.
 
     Args:
-        with_scheduled: whether jobs run whose ``run_after`` is still to come; an aware ``datetime``: those until then.
-        raises: whether the exception of a job that fails for good is raised. The jobs after it wait. ``False``: it is
-            only in the job's result.
-        limit: how many jobs run at most. Raises ``LocoError`` if there are more: jobs may enqueue themselves for ever.
+        with_scheduled: whether to run jobs with a ``run_after`` in the future; an aware ``datetime``: those up to it.
+        raises: whether to raise the exception of a job that fails for good; the jobs after it keep waiting. With
+            ``False`` it is only in the result of the job.
+        limit: the maximum number of jobs, since jobs may enqueue themselves for ever. Raises ``LocoError`` beyond it.
 
-    Raises ``LocoConfigurationError`` if jobs do not wait here: outside of tests, and with ``LOCO["TESTING"]`` "live".
+    Raises ``LocoConfigurationError`` outside of tests, and with ``LOCO["TESTING"] = "live"``: workers run jobs then.
     """
     _require_test()
     results: list[TaskResult[..., Any]] = []
@@ -77,7 +80,7 @@ def drain(
         for queue, job in claimed:
             if len(results) == limit:
                 queue.finish([Outcome.released(job)])
-                raise LocoError(f"drain() has run {limit} jobs and {job.task_path} waits. Pass a higher limit.")
+                raise LocoError(f"drain() has run {limit} jobs and {job.task_path} is waiting. Pass a higher limit.")
             ended, error = run_held(queue, job, _usable_transactions)
             if raises and ended.status == FAILED:
                 _raise(ended, error)
@@ -86,10 +89,10 @@ def drain(
 
 
 def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..., Any]:
-    """Run one job of ``task`` in the calling thread without enqueuing it, as a worker would; return its result.
+    """Run one job of ``task`` in the calling thread, as a worker would but without enqueuing it; return its result.
 
-    Arguments and return value make the round trip through JSON, ``takes_context`` gives a context, and failed attempts
-    are tried again at once. Raises what the last attempt raises.
+    Arguments and return value are encoded as JSON and decoded, a task with ``takes_context`` gets a context, and failed
+    attempts are retried at once. Raises the exception of the last attempt.
     """
     backend: Any = task_backends[task.backend]
     queue = MemoryQueue(task.backend, {})
@@ -112,7 +115,7 @@ def _waiting() -> list[Job]:
 
 
 def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
-    """Yield the jobs of this test, held, until there are none; what else is in a table stays as it is."""
+    """Fetch and yield the jobs of this test until there are none. Releases all other jobs unchanged."""
     claim = Claim(worker_id=WORKER_ID, lease=LEASE, threads=1, coroutines=1, ahead=ahead)
     held: list[tuple[Queue, Job]] = []
     foreign: list[tuple[Queue, Job]] = []
@@ -126,7 +129,7 @@ def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
 
 
 def _fetched(claim: Claim, foreign: list[tuple[Queue, Job]]) -> list[tuple[Queue, Job]]:
-    """Return the next jobs of this test, best first, having put those of nobody aside."""
+    """Return the next jobs of this test by priority. Adds fetched jobs of no test to ``foreign``."""
     own: list[tuple[Queue, Job]] = []
     ids = set(test_environment.enqueued())
     while batch := [(queue, job) for queue in _queues() for job in queue.fetch(claim)]:
@@ -149,10 +152,10 @@ def _ahead(with_scheduled: bool | datetime) -> float:
 
 @contextmanager
 def _usable_transactions() -> Iterator[None]:
-    """Keep a job whose statement fails from breaking the transaction of its ``TestCase``.
+    """Keep a job with a failing statement from breaking the transaction of the ``TestCase``.
 
-    Outside of a test each statement of a job is a transaction of its own. Here only what has broken the one transaction
-    is rolled back, to where the job began.
+    Outside of tests each statement of a job is a transaction of its own. Here a broken transaction is rolled back to a
+    savepoint from before the job.
     """
     inside = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]
     points: list[tuple[Any, Any]] = [(connection, connection.savepoint()) for connection in inside]
@@ -169,23 +172,23 @@ def _usable_transactions() -> Iterator[None]:
 
 
 def _raise(job: Job, error: BaseException | None) -> None:
-    told = f"Raised by {job.task_path}, job {job.id}."
+    source = f"Raised by {job.task_path}, job {job.id}."
     if not isinstance(error, Exception):  # such as a return value that is not JSON, or SystemExit
-        raise LocoError(f"{told}\n{job.errors[-1].traceback}") from error
-    error.add_note(f"{told} drain(raises=False) keeps it in the job's result.")
+        raise LocoError(f"{source}\n{job.errors[-1].traceback}") from error
+    error.add_note(f"{source} drain(raises=False) keeps it in the job's result.")
     raise error
 
 
 def _matching(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[TaskResult[..., Any]]:
-    found = all_enqueued(task)
+    results = all_enqueued(task)
     if not args and not kwargs:
-        return found
+        return results
     wanted = decode_call(encode_call(task.module_path, args, kwargs))
-    return [result for result in found if _bound(task, *wanted) == _bound(task, result.args, result.kwargs)]
+    return [result for result in results if _bound(task, *wanted) == _bound(task, result.args, result.kwargs)]
 
 
 def _bound(task: Task[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
-    """Return the arguments by their names: ``send(1)`` and ``send(user_id=1)`` are the same call."""
+    """Return the arguments by name, because ``send(1)`` and ``send(user_id=1)`` are the same call."""
     first = (None,) if task.takes_context else ()
     return signature(task.func).bind(*first, *args, **kwargs).arguments
 
@@ -197,14 +200,14 @@ def _call(path: str, args: Any, kwargs: Any) -> str:
 
 def _waiting_calls() -> str:
     calls = [_call(result.task.module_path, result.args, result.kwargs) for result in all_enqueued()]
-    return f"What waits: {', '.join(calls)}." if calls else "No job waits."
+    return f"Waiting jobs: {', '.join(calls)}." if calls else "No job is waiting."
 
 
 def _require_test() -> None:
     mode = testing()
     if mode is None:
         raise LocoConfigurationError(
-            "This works in Django's test environment only: under manage.py test, pytest-django, or after "
+            "This works only in Django's test environment: in manage.py test, in pytest-django, or after "
             "django.test.utils.setup_test_environment()."
         )
     if mode == "live":

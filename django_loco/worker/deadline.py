@@ -1,4 +1,4 @@
-"""When a worker that was told to stop does what."""
+"""The deadline of a worker that was told to stop, and what it does shortly before."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable
 
-#: Seconds before the deadline at which running jobs are no longer waited for, unless the whole time is shorter than
-#: ten times that.
-MARGIN = 1.0
+#: Seconds before the deadline at which the worker stops waiting for running jobs. If there are less than ten times as
+#: many seconds altogether, it is a tenth of them.
+MARGIN_SECONDS = 1.0
 
 
 class ShutdownDeadline:
-    """The deadline of a ``stop``, and the moments before it.
+    """The deadline of a ``stop``, and two moments before it.
 
     1. Until ``cancel_at``, jobs may end by themselves.
-    2. Then async jobs are cancelled and have until ``release_at`` to clean up.
-    3. Then what still runs is handed back to the queue, which has to be done by ``deadline``.
+    2. Then async jobs are cancelled, and may clean up until ``release_at``.
+    3. Then jobs that still run are handed back to the queue, which must be done by ``deadline``.
 
     All are ``time.monotonic()`` seconds; infinite until there is a deadline.
     """
@@ -26,10 +26,10 @@ class ShutdownDeadline:
         self.cancel_at = self.release_at = self.deadline = math.inf
 
     def set(self, deadline: float) -> None:
-        """End by ``deadline``. Only an earlier one than before changes anything."""
+        """End by ``deadline``. A later one than the present one changes nothing."""
         if deadline >= self.deadline:
             return
-        margin = min(MARGIN, max(0.0, deadline - self._clock()) / 10)
+        margin = min(MARGIN_SECONDS, max(0.0, deadline - self._clock()) / 10)
         self.cancel_at, self.release_at, self.deadline = deadline - margin, deadline - margin / 2, deadline
 
     @property

@@ -1,4 +1,4 @@
-"""The worker's loop: fetch, hand to a pool, finish."""
+"""The worker's main loop: it fetches jobs, hands them to the pools, and stores their outcomes."""
 
 from __future__ import annotations
 
@@ -6,49 +6,45 @@ import random
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..core.compat import TaskResultStatus
 from ..core.job import Job, Outcome
 from ..log.labels import bind
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.timeouts import set_store_timeout
-from .acknowledger import Acknowledger
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
 from .deadline import ShutdownDeadline
-from .execution.unknown_task import MissingTasks
-from .outcome_inbox import OutcomeInbox
+from .held_jobs import HeldJobs
 from .pools.event_loop import EventLoopPool
+from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
-from .prefetch import Prefetch
 
 logger = get_logger("django_loco.worker")
 
-#: At the latest so many seconds after one fetch comes the next, give or take a fifth.
-POLL = 1.0
-#: Seconds between two looks at whether threads of the pools have died.
-LOOK_EVERY = 1.0
-#: Seconds that outcomes have to come in when the deadline has passed.
-LAST_MOMENT = 0.5
+#: The longest time between two fetches, give or take a fifth.
+POLL_SECONDS = 1.0
+#: The time between two checks for threads of the pools that have died.
+CHECK_SECONDS = 1.0
+#: The time in which outcomes may still come in when the deadline has passed.
+LAST_OUTCOMES_SECONDS = 0.5
 
 
 class Fetcher:
-    """The thread that moves jobs from the queue to the pools, and outcomes back.
+    """Moves jobs from the queue to the pools, and outcomes back, in a thread of its own.
 
-    Each turn it
+    In each turn it
 
-    1. collects the outcomes that have come in, all that gathered during the last turn;
-    2. stores them and asks for as many jobs as there is room for, in one call if the queue can;
-    3. hands those to the pools;
-    4. and if there were none, waits until the bell rings: an outcome, a new job, a stop; or until it is time to look.
+    1. collects the outcomes that came in during the last turn;
+    2. stores them and asks for as many jobs as there is room for, in one call if the queue can do that;
+    3. hands the jobs to the pools;
+    4. and if there were none, waits for an outcome, a new job, a stop, or the next poll.
 
-    It ends after ``stop``, or by itself after ``drain`` or ``max_jobs``, when no job is left in its hands.
+    It ends after ``stop``, or by itself after ``drain`` or ``max_jobs``, when it holds no more jobs.
     """
 
     def __init__(
@@ -57,7 +53,7 @@ class Fetcher:
         claim: Claim,
         pools: tuple[ThreadPool, EventLoopPool],
         held: dict[str, ClaimedJob],
-        finished: OutcomeInbox,
+        inbox: OutcomeInbox,
         *,
         drain: bool = False,
         max_jobs: int | None = None,
@@ -66,64 +62,59 @@ class Fetcher:
         others_are_done: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim``: what to ask for, but for the numbers. ``held``: the runs by job id, shared with the heartbeat.
+        """Starts nothing.
 
-        ``on_accepted`` is called with runs whose ends are still to be told, when the queue has accepted them.
-        ``others_are_done`` is asked before it ends after ``drain``.
+        Args:
+            queue: where the jobs are.
+            claim: which jobs to ask for; the fetcher fills in the numbers.
+            pools: run the jobs.
+            held: the jobs that the worker holds, by id; shared with the heartbeat.
+            inbox: where the pools leave outcomes.
+            drain: see ``Worker``.
+            max_jobs: see ``Worker``.
+            on_accepted: called when the queue has accepted the end of a job that is still to be announced.
+            request_priority: knows whether web requests are waiting.
+            others_are_done: asked before it ends after ``drain``.
+            clock: ``time.monotonic``.
         """
         self.backoff = QueueBackoff("fetch and finish jobs", queue)
         self.last_turn = clock()
-        """When the queue last answered, or had not to be asked, by ``clock``."""
+        """When the queue last answered, or need not be asked, by ``clock``."""
         self.last_try = clock()
         """When it last began to ask."""
-        self.counts: Counter[TaskResultStatus] = Counter()
-        """How many attempts ended, by what they made of the job."""
-        self.handed_back = 0
-        """How many jobs that had begun were handed back at the end."""
         self.wants_jobs = threading.Event()
         """Set while there is room for more jobs than the queue had."""
         self.stopping = threading.Event()
         """Set once it is to end."""
         self.draining = drain
-        self.threads, self.coroutines = (Prefetch(pool, clock) for pool in pools)
-        self._queue = queue
-        self._wanted = claim
-        self._pools = pools
-        self._held = held
-        self._inbox = finished
-        self._acknowledger = Acknowledger(queue, self._gone, clock)
+        self.jobs = HeldJobs(queue, pools, held, on_accepted=on_accepted, clock=clock)
+        self._queue, self._claim, self._pools, self._inbox = queue, claim, pools, inbox
+        self._acknowledger = self.jobs.acknowledger
         self._shutdown = ShutdownDeadline(clock)
         self._max_jobs = max_jobs
-        self._on_accepted = on_accepted
         self._request_priority = request_priority or RequestPriority()
-        self._missing = MissingTasks(clock)
         self._others_are_done = others_are_done
         self._clock = clock
         self._quiet = self._is_retired = False
         self._found_nothing = False
-        self._next_look = clock()
+        self._next_check = clock()
         self._hurry = threading.Event()
 
     def quiet(self) -> None:
-        """Fetch no more, and hand back what has not begun."""
+        """Fetch no more, and hand back the jobs that have not begun."""
         self._quiet = True
         self._inbox.wake.set()
 
     def drain(self) -> None:
-        """End when nothing is due and nothing runs."""
+        """End when no job is due and none runs."""
         self.draining = True
         self._inbox.wake.set()
 
     def retire(self) -> None:
-        """End when what has begun has ended."""
+        """End when the jobs that have begun have ended."""
         self._is_retired = True
         self.drain()
         self.quiet()
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether it ends, or has ended, though there may be jobs left."""
-        return self._is_retired or self._jobs_left() == 0
 
     def stop(self, deadline: float) -> None:
         """End by ``deadline`` (``time.monotonic()``, seconds)."""
@@ -133,20 +124,20 @@ class Fetcher:
         self.quiet()
 
     @property
-    def unstored(self) -> int:
-        """How many outcomes wait for the queue."""
-        return len(self._acknowledger)
+    def is_spent(self) -> bool:
+        """Whether it ends, or has ended, though there may be jobs left in the queue."""
+        return self._is_retired or self._jobs_left() == 0
 
     def run(self) -> None:
-        """Take turns to the end; the body of the thread."""
+        """Take turns until the end; the body of the thread."""
         bind(component="worker")
         set_store_timeout()
         try:
             while not self._is_over():
                 self._guarded_turn()
-            self._hand_back()
+            self._finish()
         except BaseException:
-            logger.critical("The worker has died; its jobs will be found by others", exc_info=True)
+            logger.critical("The worker has died; its jobs will be rescued by others", exc_info=True)
         finally:
             for pool in self._pools:
                 pool.close()
@@ -155,7 +146,7 @@ class Fetcher:
     def _is_over(self) -> bool:
         if self._shutdown.has_begun and self._clock() >= self._shutdown.deadline:
             return True
-        return not self._held and (self._shutdown.has_begun or self._jobs_left() == 0 or self._is_drained())
+        return not self.jobs and (self._shutdown.has_begun or self._jobs_left() == 0 or self._is_drained())
 
     def _is_drained(self) -> bool:
         return self.draining and (self._found_nothing or self._quiet)
@@ -176,12 +167,11 @@ class Fetcher:
 
     @property
     def _max_wait(self) -> float:
-        poll = POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        waits = (self._shutdown, self.threads, self.coroutines, self._acknowledger)
-        return min(poll, *(part.max_wait for part in waits))
+        poll = POLL_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+        return min(poll, self._shutdown.max_wait, self.jobs.max_wait)
 
     def _turn(self) -> bool:
-        self._mend()
+        self._replace_dead_threads()
         self._collect()
         self._wind_down()
         asked_at = time.monotonic()
@@ -189,52 +179,39 @@ class Fetcher:
         self._hand_over(jobs, asked_at)
         return bool(jobs)
 
-    def _mend(self) -> None:
-        if self._clock() >= self._next_look:
-            self._next_look = self._clock() + LOOK_EVERY
+    def _replace_dead_threads(self) -> None:
+        if self._clock() >= self._next_check:
+            self._next_check = self._clock() + CHECK_SECONDS
             try:
                 for pool in self._pools:
-                    pool.mend()
-            except BaseException:  # the system has no more threads: the next look may do better
+                    pool.replace_dead()
+            except BaseException:  # the system has no more threads, which may be different at the next check
                 logger.exception("A thread for jobs that has died could not be replaced")
 
     def _collect(self) -> None:
-        ended = self._inbox.take()
-        for claimed, outcome in ended:
-            if claimed.missing is not None:
-                self._missing.note(claimed.job, claimed.missing)
-            if self._held.get(claimed.job.id) is claimed:
-                self._acknowledger.add(claimed, outcome)
-            else:
-                logger.warning(
-                    "Job %s (%s) ended after its claim was lost", claimed.job.id, one_line(claimed.job.task_path)
-                )
-        coroutines = sum(claimed.job.is_async for claimed, _ in ended)
-        self.coroutines.take_back(coroutines)
-        self.threads.take_back(len(ended) - coroutines)
-        for prefetch in (self.threads, self.coroutines):
-            self._release(prefetch.withdraw() if self._quiet else prefetch.withdraw_stale())
+        self.jobs.collect(self._inbox.take())
+        self.jobs.release_waiting(only_stale=not self._quiet)
 
     def _wind_down(self) -> None:
-        """Near the deadline of a stop: cancel what can be cancelled, then hand back what has not ended."""
+        """Near the deadline of a stop, cancel the async jobs, and then hand back the jobs that still run."""
         now = self._clock()
         if now >= self._shutdown.cancel_at:
             for pool in self._pools:
                 pool.cancel()
         if now >= self._shutdown.release_at:
-            self._release(tuple(self._held.values()))
+            self.jobs.release_all()
 
-    def _hand_back(self) -> None:
-        """At the very end: release what is left, which is something only if the deadline came too soon.
+    def _finish(self) -> None:
+        """Hand back the jobs that are left, if the deadline came too soon.
 
-        Jobs that have just ended, but whose outcomes are still on their way here, get a moment more.
+        Outcomes of jobs that have just ended have a little time to come in.
         """
-        until = self._clock() + LAST_MOMENT
+        until = self._clock() + LAST_OUTCOMES_SECONDS
         self._collect()
-        self._release(tuple(self._held.values()))
+        self.jobs.release_all()
         try:
             self._acknowledger.flush()
-            while self._held and self._clock() < until:
+            while self.jobs and self._clock() < until:
                 self._inbox.wake.wait(min(until - self._clock(), self._acknowledger.max_wait))
                 self._inbox.wake.clear()
                 self._collect()
@@ -245,92 +222,46 @@ class Fetcher:
             logger.error("%d outcomes could not be stored; those jobs will be run again", left)
 
     def _exchange(self) -> Sequence[Job]:
-        """Finish these, give me those; a suspect is not asked for before the end of the one before it is stored."""
-        if self._wanted.suspects:
+        """Store the outcomes and fetch jobs. A suspect is asked for only when the end of the one before is stored."""
+        if self._claim.suspects:
             self._acknowledger.flush()
-        claim = self._claim()
+        claim = self._next_claim()
         if claim is None:
             self._acknowledger.flush()
             self._found_nothing = False
             return ()
         self._request_priority.wait_for_requests()
-        draining = self.draining  # as it was before: only what is enqueued after ``drain`` may be missed
+        draining = self.draining  # before the call: jobs that are enqueued after ``drain`` need not be found
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = draining and not jobs and self._others_are_done()
         if len(jobs) < claim.threads + claim.coroutines:
             self.wants_jobs.set()
         return jobs
 
-    def _claim(self) -> Claim | None:
-        if self._quiet or (self._wanted.suspects and not self._is_alone()):
+    def _next_claim(self) -> Claim | None:
+        if self._quiet or (self._claim.suspects and not self._is_alone()):
             return None
-        # With few jobs left to run, each kind is asked for that many; what is too much goes back at once.
-        most = self._jobs_left()
-        threads = min(_with_more(self.threads, self._missing.more(is_async=False)), most)
-        coroutines = min(_with_more(self.coroutines, self._missing.more(is_async=True)), most)
-        return replace(self._wanted, threads=threads, coroutines=coroutines) if threads or coroutines else None
+        # With few jobs left to run, it asks for that many of each kind, and hands back what is too much.
+        threads, coroutines = (min(room, self._jobs_left()) for room in self.jobs.room)
+        return replace(self._claim, threads=threads, coroutines=coroutines) if threads or coroutines else None
 
     def _is_alone(self) -> bool:
-        """Whether a suspect would be alone here: the one before it is off our hands, and has left no thread."""
+        """Whether a suspect would run alone: no job is held, and none of an earlier one's threads is left."""
         if any(pool.abandoned for pool in self._pools):
             self.retire()
-        return not self._quiet and not self._held
+        return not self._quiet and not self.jobs
 
     def _jobs_left(self) -> int:
         if self._max_jobs is None:
             return sys.maxsize
-        return max(0, self._max_jobs - self.counts.total() - len(self._held))
-
-    def _claimed_job(self, job: Job, asked_at: float) -> ClaimedJob:
-        claimed = ClaimedJob(job, self.stopping, self._queue.checkpoint)
-        claimed.valid_until = asked_at + self._wanted.lease
-        return claimed
+        return max(0, self._max_jobs - self.jobs.counts.total() - len(self.jobs))
 
     def _hand_over(self, jobs: Sequence[Job], asked_at: float) -> None:
-        most = self._jobs_left()
-        claimed_jobs = [self._claimed_job(job, asked_at) for job in jobs]
-        for job in jobs if self._wanted.suspects else ():
+        for job in jobs if self._claim.suspects else ():
             logger.info("Job %s (%s) runs alone: %d workers died with it", job.id, one_line(job.task_path), job.lost)
-        for claimed in claimed_jobs:
-            if claimed.job.id in self._held:  # its claim ran out, and it was rescued and fetched once more
-                self._held[claimed.job.id].lost = True
-            self._held[claimed.job.id] = claimed
-        claimed_jobs = self._without_missing(claimed_jobs)
-        if len(claimed_jobs) > most:
-            self._release(claimed_jobs[most:])
-            del claimed_jobs[most:]
-        self._give(self.threads, [claimed for claimed in claimed_jobs if not claimed.job.is_async])
-        self._give(self.coroutines, [claimed for claimed in claimed_jobs if claimed.job.is_async])
+        self.jobs.hand_over([self._claimed(job, asked_at) for job in jobs], self._jobs_left())
 
-    def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
-        """Put off what is known to be impossible here; return the others."""
-        absent = self._missing.take(claimed_jobs)
-        for claimed, outcome in absent:
-            if claimed.settle():
-                self._acknowledger.add(claimed, outcome)
-        return [claimed for claimed in claimed_jobs if not claimed.is_settled] if absent else claimed_jobs
-
-    def _give(self, prefetch: Prefetch, claimed_jobs: Sequence[ClaimedJob]) -> None:
-        if len(claimed_jobs) > (room := prefetch.room):
-            self._release(claimed_jobs[room:])
-        if claimed_jobs := claimed_jobs[:room]:
-            prefetch.hand(claimed_jobs)
-
-    def _release(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
-        for claimed in claimed_jobs:
-            if claimed.settle():
-                claimed.cancelled = claimed.ended = True
-                self._acknowledger.add(claimed, Outcome.released(claimed.job))
-
-    def _gone(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        if self._held.get(claimed.job.id) is claimed:
-            del self._held[claimed.job.id]
-        if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
-            self._on_accepted(claimed, outcome)
-        self.handed_back += claimed.started and claimed.cancelled
-        if outcome.spent:
-            self.counts[outcome.status] += 1
-
-
-def _with_more(prefetch: Prefetch, more: int) -> int:
-    return prefetch.room + more if prefetch.room else 0
+    def _claimed(self, job: Job, asked_at: float) -> ClaimedJob:
+        claimed = ClaimedJob(job, self.stopping, self._queue.update)
+        claimed.valid_until = asked_at + self._claim.lease
+        return claimed

@@ -1,4 +1,4 @@
-"""How many jobs of one kind the worker asks for."""
+"""How many jobs of one kind the worker fetches before a pool has room for them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Protocol
 
 from .claimed_job import ClaimedJob
 
-#: The stock in a pool is what it begins with in this many seconds at the present rate: enough to bridge a round trip
-#: to the queue, and never so much that short jobs here wait while another worker has threads to spare.
-STOCK_SECONDS = 0.1
-MAX_STOCK = 500
-#: Seconds after which a job that has not begun is handed back, for whoever can begin it at once.
-MAX_WAIT = 1.0
-#: Seconds over which the rate is averaged, and between two measurements of it.
-RATE_SPAN, RATE_STEP = 0.5, 0.02
+#: The worker prefetches what the pool begins within this time at the present rate. That bridges a round trip to the
+#: queue, and short jobs do not wait here while another worker has free threads.
+PREFETCH_SECONDS = 0.1
+MAX_PREFETCHED = 500
+#: A job that has not begun after this time is handed back, so that another worker can begin it.
+MAX_WAIT_SECONDS = 1.0
+#: The time over which the rate is averaged, and the time between two measurements.
+RATE_SPAN_SECONDS, RATE_STEP_SECONDS = 0.5, 0.02
 
 
 class Pool(Protocol):
-    """What threads and the event loop have in common."""
+    """What the pool of threads and the event loop have in common."""
 
     size: int
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
-        """Take runs; ``held`` is how many it then has."""
+        """Take jobs; ``held`` is how many the pool has with them."""
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
-        """Give back up to ``limit`` runs that have not begun."""
+        """Give back up to ``limit`` jobs that have not begun."""
 
 
 class Prefetch:
-    """The jobs that one pool has: those that run, and a small stock. Used by the fetcher's thread alone."""
+    """The jobs that one pool has, both those that run and those that wait. For the fetcher's thread alone."""
 
     def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
         self.held = 0
-        """How many jobs the pool has, begun or not."""
+        """The number of jobs that the pool has, whether they have begun or not."""
         self._pool = pool
         self._clock = clock
         self._waiting: deque[ClaimedJob] = deque()
@@ -47,44 +47,44 @@ class Prefetch:
 
     @property
     def room(self) -> int:
-        """How many more jobs to ask for."""
-        return max(0, self._pool.size + self._stock - self.held) if self._pool.size else 0
+        """The number of jobs to ask for."""
+        return max(0, self._pool.size + self._max_prefetched - self.held) if self._pool.size else 0
 
     @property
     def waiting(self) -> int:
-        """How many of them have not begun."""
+        """The number of jobs that have not begun."""
         return sum(_waits(claimed) for claimed in tuple(self._waiting))
 
     @property
     def max_wait(self) -> float:
-        """Seconds until one of them may have been waiting for too long; infinite if none waits."""
+        """Seconds until a job may have been waiting for too long; infinite if none waits."""
         if not self._waiting:
             return math.inf
-        return max(RATE_STEP, self._waiting[0].fetched_at + MAX_WAIT - self._clock())
+        return max(RATE_STEP_SECONDS, self._waiting[0].fetched_at + MAX_WAIT_SECONDS - self._clock())
 
-    def hand(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
-        """Give ``runs`` to the pool."""
+    def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        """Give jobs to the pool."""
         self.held += len(claimed_jobs)
         self._waiting.extend(claimed_jobs)
         self._pool.submit(claimed_jobs, self.held)
 
-    def take_back(self, count: int) -> None:
-        """Take note that ``count`` runs have ended; call it with 0, too, for the rate falls in quiet times."""
+    def note_ended(self, count: int) -> None:
+        """Take note that ``count`` jobs have ended. Call it with 0, too, since the rate falls in quiet times."""
         self.held -= count
         self._measure(count)
 
     def withdraw(self) -> list[ClaimedJob]:
-        """Take from the pool all that has not begun."""
+        """Take back from the pool all jobs that have not begun."""
         claimed_jobs = self._pool.withdraw(self.held)
         self.held -= len(claimed_jobs)
         self._waiting.clear()
         return claimed_jobs
 
     def withdraw_stale(self) -> list[ClaimedJob]:
-        """Take from the pool what has been waiting there for too long."""
+        """Take back from the pool the jobs that have been waiting for too long."""
         while self._waiting and not _waits(self._waiting[0]):
             self._waiting.popleft()
-        before = self._clock() - MAX_WAIT
+        before = self._clock() - MAX_WAIT_SECONDS
         stale = 0
         for claimed in self._waiting:
             if claimed.fetched_at > before:
@@ -95,16 +95,16 @@ class Prefetch:
         return claimed_jobs
 
     @property
-    def _stock(self) -> int:
-        return min(MAX_STOCK, int(self._rate * STOCK_SECONDS))
+    def _max_prefetched(self) -> int:
+        return min(MAX_PREFETCHED, int(self._rate * PREFETCH_SECONDS))
 
     def _measure(self, count: int) -> None:
-        """Follow the rate of jobs per second: a moving average that halves in about a third of a second."""
+        """Follow the rate of jobs per second, as a moving average that halves in about a third of a second."""
         self._done += count
         passed = self._clock() - self._since
-        if passed < RATE_STEP:
+        if passed < RATE_STEP_SECONDS:
             return
-        weight = 1 - math.exp(-passed / RATE_SPAN)
+        weight = 1 - math.exp(-passed / RATE_SPAN_SECONDS)
         self._rate += weight * (self._done / passed - self._rate)
         self._since += passed
         self._done = 0

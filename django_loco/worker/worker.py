@@ -25,8 +25,8 @@ from .maintenance.isolation import Isolated, Isolation
 from .maintenance.listener import QueueListener
 from .maintenance.queue_thread import QueueThread
 from .maintenance.registration import Registration
-from .outcome_inbox import OutcomeInbox
 from .pools.event_loop import EventLoopPool
+from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
 
@@ -230,7 +230,7 @@ class Worker(Component):
             whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
         """
         fetcher, now = self._fetcher, time.monotonic()
-        prefetches = (fetcher.threads, fetcher.coroutines)
+        prefetches = (fetcher.jobs.threads, fetcher.jobs.coroutines)
         buffered = sum(prefetch.waiting for prefetch in prefetches)
         poll, beat = now - fetcher.last_turn, now - self._heartbeat.last_beat
         last_try = now - fetcher.last_try
@@ -244,16 +244,16 @@ class Worker(Component):
             "last_heartbeat_age": round(beat, 3),
             "running": sum(prefetch.held for prefetch in prefetches) - buffered,
             "buffered": buffered,
-            "unstored": fetcher.unstored,
+            "unstored": len(fetcher.jobs.acknowledger),
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,
-            "handed_back": fetcher.handed_back + (self._isolation.handed_back if self._isolation else 0),
+            "handed_back": fetcher.jobs.handed_back + (self._isolation.handed_back if self._isolation else 0),
             "suspects": self._isolation.waiting if self._isolation else 0,
             "isolated": self._isolation.pids if self._isolation else [],
             "missing": missing,
             "loop_lag": round(self._event_loop.lag, 3),
-            "done": fetcher.counts[SUCCESSFUL],
-            "failed": fetcher.counts[FAILED],
-            "retried": fetcher.counts[READY],
+            "done": fetcher.jobs.counts[SUCCESSFUL],
+            "failed": fetcher.jobs.counts[FAILED],
+            "retried": fetcher.jobs.counts[READY],
             "trouble": self._trouble or _trouble_of(missing),
             "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
         }

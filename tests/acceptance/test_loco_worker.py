@@ -102,7 +102,7 @@ def test_nonsense_is_refused(project, settings, arguments, said):
 
 
 def test_numbers_are_from_one_on(project):
-    assert "not a whole number from 1 on" in project.manage("loco_worker", "--concurrency", "0", code=2)
+    assert "not a whole number of 1 or more" in project.manage("loco_worker", "--concurrency", "0", code=2)
 
 
 def test_missing_tables_are_named_with_the_remedy(project):

@@ -248,7 +248,7 @@ def test_a_terminal_that_closes_ends_all(project):
 
 
 def test_numbers_are_from_one_on(project):
-    assert "is not a whole number from 1 on" in project.manage("loco_worker", "--processes", "0", code=2)
+    assert "is not a whole number of 1 or more" in project.manage("loco_worker", "--processes", "0", code=2)
 
 
 def test_a_project_that_is_broken_is_tried_once(project):

@@ -273,7 +273,7 @@ class Manual(TestCase):
         assert_enqueued(remember)
         refute_enqueued(remember, "b")
         refute_enqueued(chain)
-        with self.assertRaisesRegex(AssertionError, r"remember\\('b'\\) is not enqueued. What waits: .*name='a'"):
+        with self.assertRaisesRegex(AssertionError, r"remember\\('b'\\) is not enqueued. Waiting jobs: .*name='a'"):
             assert_enqueued(remember, "b")
         with self.assertRaisesRegex(AssertionError, "is enqueued"):
             refute_enqueued(remember, "a")

@@ -172,5 +172,5 @@ def test_one_that_cannot_be_imported_is_logged_once_and_costs_no_other(app, capl
             with pytest.raises(UnknownTask):
                 load_task("renaming.jobs.send")
     assert [record.getMessage() for record in caplog.records] == [
-        "renaming.tasks cannot be imported; aliases of its tasks are not known"
+        "Could not import renaming.tasks; the aliases of its tasks are not registered"
     ]

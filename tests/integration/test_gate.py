@@ -82,7 +82,7 @@ def test_a_queue_that_does_not_exist_is_answered_with_those_that_do():
         tasks.add.using(queue_name="emals")
     assert "Queue 'emals' is not valid for backend. Did you mean 'emails'?" in str(raised.value)
     assert "Add it to TASKS['default']['QUEUES']" in str(raised.value)
-    with pytest.raises(InvalidTask, match="Known are: default, emails"):
+    with pytest.raises(InvalidTask, match="Choices are: default, emails"):
         tasks.add.using(queue_name="zzz")
 
 

@@ -22,7 +22,7 @@ def test_settings_follow_override_settings():
     [
         ({"NUM_WORKER": 3}, "LOCO['NUM_WORKER'] is unknown. Did you mean 'NUM_WORKERS'?"),
         ({"num_workers": 3}, "Did you mean 'NUM_WORKERS'?"),
-        ({"zzz": 3}, "LOCO['zzz'] is unknown. Known are: NUM_WORKERS, "),
+        ({"zzz": 3}, "LOCO['zzz'] is unknown. Choices are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
         ({"LEASE": 0.01}, "LOCO['LEASE'] is 0.01; it must be a number of seconds, 1 or more, a hundred years at most."),

@@ -23,8 +23,10 @@ def layers() -> dict[str, int]:
 
 
 def named_in(source: str) -> Iterator[str]:
-    """Yield the modules of ours that ``source`` names by strings, together with something in them."""
+    """Yield the modules of ours that ``source`` names by strings, together with something in them; and commands."""
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("load_command_class", "call_command"):
+            yield from ("management" for text in map(ast.unparse, node.args) if re.search(r"\bloco_", text))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := PATH.fullmatch(node.value)):
             path = PACKAGE / match["module"].replace(".", "/")
             if path.with_suffix(".py").exists() or (path / "__init__.py").exists():
@@ -50,4 +52,5 @@ def test_strings_name_nothing_above():
 def test_one_that_does_is_found():
     source = 'MAKE = "django_loco.assembly.embedded.build_runtime"\nlogger = getLogger("django_loco.worker")\n'
     assert upwards("servers", source, layers()) == ["assembly.embedded"]
+    assert upwards("assembly", 'load_command_class("django_loco", "loco_start")', layers()) != []
     assert upwards("apps", source, layers()) == []

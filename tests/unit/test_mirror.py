@@ -15,6 +15,7 @@ PACKAGE = Path(django_loco.__file__).parent
 TESTS = Path(__file__).parent
 #: Tests of no single module, and why.
 OF_THE_WHOLE = {
+    "test_architecture.py": "the figure of all packages in the documentation",
     "test_layers.py": "imports and dotted names of every module",
     "test_mirror.py": "the tests themselves",
 }

@@ -168,7 +168,7 @@ def test_a_hook_that_calls_sys_exit_ends_nothing(hook, events, caplog):
     shutdown.before_server_shutdown(lambda context: events.append("next"))
     assert Shutdown(SECONDS).run() == CLEAN
     assert events == ["next"]
-    assert "called sys.exit(3), which ends nothing but the call" in caplog.text
+    assert "called sys.exit(3), which only ends the call" in caplog.text
 
 
 def test_an_async_hook_that_hangs_is_left_behind_and_the_next_one_runs(events):

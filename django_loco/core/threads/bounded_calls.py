@@ -1,4 +1,4 @@
-"""Calls of functions that are not ours, sync or async, which may raise or never return."""
+"""Calls functions of the project, sync or async, which may raise or never return, and waits for them with a limit."""
 
 from __future__ import annotations
 
@@ -18,64 +18,67 @@ logger = get_bounded_logger("django_loco.shutdown")
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call ``function``; if it is async, run it to its end on an event loop of its own."""
+    """Call ``function`` and wait for it; if it is async, run it on an event loop of its own."""
     result = function(*arguments)
     if inspect.isawaitable(result):
-        asyncio.run(_ended(result))
+        asyncio.run(_awaited(result))
 
 
-async def _ended(result: Any) -> None:
+async def _awaited(result: Any) -> None:
     await result
 
 
 class BoundedCalls:
-    """Makes each call in a daemon thread of its own, so that none can hold up its caller for longer than it likes."""
+    """Makes each call in a daemon thread of its own, so that the caller can stop waiting for it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
 
-    def start(self, what: str, function: Callable[..., Any], *arguments: Any) -> BoundedCall:
-        """Begin a call. ``what`` names it in the log, should it raise."""
-        return BoundedCall(self._news, what, function, *arguments)
+    def start(self, label: str, function: Callable[..., Any], *arguments: Any) -> BoundedCall:
+        """Start a call and return it. ``label`` names it in the log if it raises."""
+        return BoundedCall(self._changed, label, function, *arguments)
 
     def wait(self, *calls: BoundedCall, until: Callable[[], float]) -> bool:
-        """Wait for the end of ``calls``, at most until the time that ``until`` gives (asked again at each ``wake``)."""
-        with self._news:
+        """Wait for ``calls`` to end; return whether all have.
+
+        ``until`` returns the deadline on the clock, in seconds. It is called again after each ``wake``.
+        """
+        with self._changed:
             while not all(each.ended for each in calls):
-                rest = until() - self._clock()
-                if rest <= 0:
+                remaining = until() - self._clock()
+                if remaining <= 0:
                     return False
-                self._news.wait(rest)
+                self._changed.wait(remaining)
         return True
 
     def wake(self) -> None:
-        """Let every ``wait`` look at the time again."""
-        with self._news:
-            self._news.notify_all()
+        """Make every ``wait`` read its deadline again."""
+        with self._changed:
+            self._changed.notify_all()
 
 
 class BoundedCall(DaemonThread):
-    """One call, whether it has ended, and whether it has raised."""
+    """One call: whether it has ended, and whether it has failed."""
 
-    def __init__(self, news: threading.Condition, what: str, function: Callable[..., Any], *arguments: Any) -> None:
-        super().__init__(name=f"loco {what}")
-        self.what = what
+    def __init__(self, changed: threading.Condition, label: str, function: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__(name=f"loco {label}")
+        self.label = label
         self.ended = self.failed = False
-        self._news = news
+        self._changed = changed
         self._function, self._arguments = function, arguments
         self.start()
 
     def run(self) -> None:
-        """Call, log what is raised, let go of the thread's database connections."""
+        """Make the call, log what it raises, and close the database connections of this thread."""
         try:
             self.failed = True
             call(self._function, *self._arguments)
             self.failed = False
         except SystemExit as error:
-            logger.exception("%s called sys.exit(%r), which ends nothing but the call", self.what, error.code)
+            logger.exception("%s called sys.exit(%r), which only ends the call", self.label, error.code)
         except BaseException:
-            logger.exception("%s failed", self.what)
+            logger.exception("%s failed", self.label)
         finally:
             self._end()
 
@@ -83,6 +86,6 @@ class BoundedCall(DaemonThread):
         try:
             connections.close_all()
         finally:
-            with self._news:
+            with self._changed:
                 self.ended = True
-                self._news.notify_all()
+                self._changed.notify_all()

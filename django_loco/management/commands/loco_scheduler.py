@@ -4,37 +4,47 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ... import scheduler
-from ...assembly.parts import RunOptions, process_of
+from ...assembly.arguments import add_health_port
+from ...assembly.process import process_of
+from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
 from ...process.server import NoServer
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
-from ..health import add_health_port, health_served
+from ..health import health_served
 
 
 class Command(LocoCommand):
-    help = "Enqueues the jobs of the schedules. Any number may run, on any number of machines: each tick is one job."
+    help = (
+        "Enqueues the jobs of schedules when they are due. Any number of schedulers may run, on any machines: "
+        "each due time enqueues one job."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         group = parser.add_mutually_exclusive_group()
-        group.add_argument("--list", action="store_true", help="Show the schedules and their next runs, and end.")
+        group.add_argument("--list", action="store_true", help="Show the schedules with their next runs, then exit.")
         group.add_argument(
-            "--preview", type=schedules.length, metavar="24h", help="Show what will run when in that time, and end."
+            "--preview",
+            type=schedules.length,
+            metavar="24h",
+            help="Show the runs within this time (such as 90m, 24h or 7d), then exit.",
         )
-        group.add_argument("--run", metavar="NAME", help="Enqueue a job of this schedule now, and end.")
-        group.add_argument("--history", metavar="NAME", help="Show what this schedule has made of late, and end.")
+        group.add_argument("--run", metavar="NAME", help="Enqueue a job of this schedule now, then exit.")
+        group.add_argument("--history", metavar="NAME", help="Show the latest runs of this schedule, then exit.")
         group.add_argument(
-            "--pause", metavar="NAME", help="Leave out the ticks of this schedule until it is resumed, and end."
+            "--pause", metavar="NAME", help="Skip the runs of this schedule until it is resumed, then exit."
         )
-        group.add_argument("--resume", metavar="NAME", help="End the pause of this schedule, and end.")
+        group.add_argument("--resume", metavar="NAME", help="Resume this schedule, then exit.")
         group.add_argument(
-            "--check", action="store_true", help="Look whether all schedules are right, and end with 1 if one is not."
+            "--check", action="store_true", help="Check all schedules, then exit; with code 1 if one is wrong."
         )
         parser.add_argument(
-            "--tag", action="append", default=[], help="Only schedules with this tag; may be given more than once."
+            "--tag", action="append", default=[], help="Use only schedules with this tag. Can be given more than once."
         )
-        parser.add_argument("--format", choices=("table", "json"), default="table", help="Of what is shown.")
+        parser.add_argument(
+            "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
+        )
         add_noreload(parser)
         add_health_port(parser)
 

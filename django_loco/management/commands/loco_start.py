@@ -8,61 +8,31 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from ...assembly.options import EVERY_JOB, start_options
-from ...assembly.parts import RunOptions, process_of
+from ...assembly.arguments import add_start_arguments
+from ...assembly.options import start_options
+from ...assembly.process import process_of
+from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.console import wants_colour
 from ...process.autoreload import is_child
 from ...process.server import NoServer, Server
 from ...servers.gunicorn.application import become
-from ...servers.runserver import DevServer, project_runserver, without_noise
+from ...servers.runserver import DevServer, without_noise
 from ..base import RELOADS, LocoCommand, colour_wish
-from ..health import add_health_port, health_served
-from ..http import HTTP, flags_of, gunicorn_arguments, refuse_nonsense, split, uvicorn_server
-from .loco_worker import whole
+from ..health import health_served
+from ..http import flags_of, gunicorn_arguments, refuse_nonsense, split, uvicorn_server
 
 
 class Command(LocoCommand):
-    #: What comes after ``--``.
+    #: The arguments after ``--``.
     server_options: Sequence[str] = ()
     help = (
-        "Runs the site and, in the same process, its background jobs and its schedules. By itself it runs the server "
-        "alone; --worker and --scheduler add to that, --no-server takes the server away."
+        "Runs the site, and optionally its background jobs and schedules, in one process. Without options it runs only "
+        "the web server. --worker and --scheduler add to it; --no-server leaves it out."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        self.runserver: Any = project_runserver()
-        self.runserver.add_arguments(parser)
-        parser.add_argument("--server", action="store_true", help="Run the server; that is the default.")
-        parser.add_argument("--no-server", action="store_true", help="Run no server.")
-        parser.add_argument(
-            "--worker",
-            nargs="?",
-            const=EVERY_JOB,
-            metavar="TAGS",
-            help="Run jobs, too; with --worker=a,b only those tagged a or b, with --worker= only those without tags. "
-            "A word that looks like a port or addr:port is taken for that.",
-        )
-        parser.add_argument("--scheduler", action="store_true", help="Enqueue the jobs of the schedules, too.")
-        parser.add_argument(
-            "--component",
-            action="append",
-            default=[],
-            metavar="NAME",
-            help='Run this component of LOCO["COMPONENTS"], too; may be given more than once.',
-        )
-        parser.add_argument(
-            "-a", "--all", action="store_true", help="The same as --worker --scheduler and each --component there is."
-        )
-        parser.add_argument("-s", "--server-and-worker", action="store_true", help="The same as --worker.")
-        parser.add_argument("--http", choices=HTTP, default="runserver", help="Which server to run.")
-        parser.add_argument(
-            "--http-workers",
-            type=whole,
-            metavar="N",
-            help="How many processes gunicorn has, each with all that is chosen. Its other options come after a --.",
-        )
-        add_health_port(parser)
+        self.runserver: Any = add_start_arguments(parser)
 
     def run_from_argv(self, argv: list[str]) -> None:
         own, self.server_options = split(argv)

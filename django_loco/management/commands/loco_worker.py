@@ -1,4 +1,3 @@
-from argparse import ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -6,8 +5,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
+from ...assembly.arguments import add_health_port, positive_integer
+from ...assembly.components import missing_tables
 from ...assembly.options import worker_options
-from ...assembly.parts import SPENT, RunOptions, missing_tables, process_of
+from ...assembly.process import SPENT, process_of
+from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.labels import number_process
 from ...process.autoreload import RELOAD, is_child
@@ -16,49 +18,48 @@ from ...process.children.parent import Parent
 from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload
-from ..health import add_health_port, health_served
+from ..health import health_served
 from ..pool_health import SIGN_SECONDS, PoolHealth
 
 
-def whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 on.")
-    return int(text)
-
-
 class Command(LocoCommand):
-    help = (
-        "Runs background jobs, and nothing else. Start as many as you like, on as many machines: they share the load."
-    )
+    help = "Runs background jobs. Start any number of workers, on any number of machines; they share the jobs."
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.identity = ProcessIdentity.of_process()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--queues", metavar="A,B", help="Only jobs of these queues.")
-        parser.add_argument("--exclude-queues", metavar="A,B", help="Only jobs of other queues in TASKS than these.")
-        parser.add_argument("--tags", metavar="A,B", help='Only jobs with one of these tags; --tags "": without tags.')
+        parser.add_argument("--queues", metavar="A,B", help="Run only jobs of these queues.")
+        parser.add_argument("--exclude-queues", metavar="A,B", help="Run jobs of all queues in TASKS except these.")
+        parser.add_argument(
+            "--tags", metavar="A,B", help='Run only jobs with one of these tags; --tags "" runs only jobs without tags.'
+        )
         parser.add_argument(
             "--concurrency",
-            type=whole,
+            type=positive_integer,
             metavar="N",
-            help="How many sync jobs (threads) and how many async jobs (coroutines) run at once; by default "
-            'LOCO["NUM_WORKERS"] and LOCO["ASYNC_WORKERS"].',
+            help="Number of sync jobs, and of async jobs, to run at the same time. "
+            'Default: LOCO["NUM_WORKERS"] and LOCO["ASYNC_WORKERS"].',
         )
         parser.add_argument(
             "--processes",
-            type=whole,
+            type=positive_integer,
             metavar="N",
-            help="Run so many processes, each with that concurrency, and replace those that end.",
+            help="Number of worker processes, each with this concurrency. A process that ends is replaced.",
         )
-        parser.add_argument("--scheduler", action="store_true", help="Enqueue the jobs of the schedules, too.")
-        parser.add_argument("--drain", action="store_true", help="End when no job is left.")
-        parser.add_argument("--max-jobs", type=whole, metavar="N", help="End (each process) after so many jobs.")
+        parser.add_argument("--scheduler", action="store_true", help="Also enqueue the jobs of schedules.")
+        parser.add_argument("--drain", action="store_true", help="Stop when no job is left.")
         parser.add_argument(
-            "--max-memory", type=whole, metavar="MB", help="End (each process) between jobs when it takes up more."
+            "--max-jobs", type=positive_integer, metavar="N", help="Stop after N jobs; with --processes, each process."
         )
-        parser.add_argument("--backend", metavar="ALIAS", help="Only jobs of this alias in TASKS.")
+        parser.add_argument(
+            "--max-memory",
+            type=positive_integer,
+            metavar="MB",
+            help="Stop after the running jobs once memory use exceeds MB megabytes; with --processes, each process.",
+        )
+        parser.add_argument("--backend", metavar="ALIAS", help="Run only jobs of this alias in TASKS.")
         add_noreload(parser)
         add_health_port(parser)
 

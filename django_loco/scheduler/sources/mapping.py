@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError
-from ...tasks.hints import instead_of_schedule_key
+from ...tasks.hints import schedule_key_hint
 from ..entry import Entry, SourceLocation, entry_of
 from ..options import KEYS, OF_DATA, checked
 from ..triggers.invalid import invalid
@@ -47,7 +47,7 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
         raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
     for key in item:
         if key not in KEYS:
-            raise LocoConfigurationError(f"{key!r} is unknown.{instead_of_schedule_key(str(key), KEYS)}")
+            raise LocoConfigurationError(f"{key!r} is unknown.{schedule_key_hint(str(key), KEYS)}")
     values = checked(item, OF_DATA)
     task, words = target_of(values["run"], is_shell=values["shell"])
     options = {**item, "name": name}

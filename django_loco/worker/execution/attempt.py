@@ -74,8 +74,8 @@ def put_off(job: Job, error: BaseException) -> Outcome:
 def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
     job = claimed.job
     if not is_over(job):
-        claimed.missing = record_of(error)
-        return put_off_missing(job, claimed.missing)
+        claimed.import_error = record_of(error)
+        return put_off_missing(job, claimed.import_error)
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise UnknownTask(

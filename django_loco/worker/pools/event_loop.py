@@ -91,7 +91,7 @@ class EventLoopPool:
             taken.append(claimed)
         return taken
 
-    def mend(self) -> None:
+    def replace_dead(self) -> None:
         """Start the loop anew if its thread has died, though it should not; called now and then by the fetcher."""
         if not self.missing:
             return

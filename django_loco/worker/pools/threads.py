@@ -135,7 +135,7 @@ class ThreadPool:
         if outcome is not None:
             self._report(claimed, outcome)
 
-    def mend(self) -> None:
+    def replace_dead(self) -> None:
         """Replace threads that have died, though none should; called now and then by the fetcher."""
         if self._closed.is_set():
             return

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
-from django_loco.assembly.parts import missing_tables
+from django_loco.assembly.components import missing_tables
 from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.base import Claim
@@ -106,7 +106,7 @@ def test_each_step_has_an_end(queue, short_timeout, verb):
         "renew": lambda: queue.renew([job], 30),
         "rescue": queue.rescue,
         "prune": lambda: queue.prune(1),
-        "checkpoint": lambda: queue.checkpoint(job, "1"),
+        "checkpoint": lambda: queue.update(job, "checkpoint", "1"),
         "get": lambda: queue.get(job.id),
     }
     with stopped([own_process()]), pytest.raises(QueueUnavailable):

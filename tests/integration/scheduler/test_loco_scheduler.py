@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.assembly.parts import RunOptions, parts_of
+from django_loco.assembly.components import parts_of
+from django_loco.assembly.run_options import RunOptions
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.management import schedules
 from django_loco.queues import queue_for

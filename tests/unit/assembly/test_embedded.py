@@ -6,7 +6,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from django_loco.assembly.embedded import parse_flags
-from django_loco.assembly.parts import RunOptions
+from django_loco.assembly.run_options import RunOptions
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
+from django_loco.assembly.components import parts_of
 from django_loco.assembly.options import start_options, worker_options
-from django_loco.assembly.parts import parts_of, words
+from django_loco.assembly.queue_names import words
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.management.commands import loco_start, loco_worker
 from django_loco.process.children.identity import ProcessIdentity
@@ -146,7 +147,7 @@ def test_which_components_run(settings, arguments, components):
     ("known", "word", "told"),
     [
         (["tests.app.components.Feed"], "fed", "There is no component 'fed'.*Did you mean 'feed'"),
-        (["tests.app.components.Feed"], "xyz", "Known are: feed"),
+        (["tests.app.components.Feed"], "xyz", "Choices are: feed"),
         ([], "feed", r"LOCO\['COMPONENTS'\] is empty"),
     ],
 )
@@ -160,10 +161,10 @@ def test_a_component_that_there_is_not(settings, known, word, told):
     ("paths", "told"),
     [
         (["tests.app.Nothing"], r"names 'tests.app.Nothing', which cannot be imported"),
-        (["tests.app.components.NOTHING"], "is no component: make it a subclass"),
-        (["tests.app.components.Unrelated"], "is no component: make it a subclass"),
-        (["tests.app.components.Feed", "tests.app.components.Feed"], "'feed', and so is that of another"),
-        (["django_loco.scheduler.Scheduler"], "'scheduler', and so is that of another"),
+        (["tests.app.components.NOTHING"], "is not a component. Make it a subclass"),
+        (["tests.app.components.Unrelated"], "is not a component. Make it a subclass"),
+        (["tests.app.components.Feed", "tests.app.components.Feed"], "'feed', which is taken"),
+        (["django_loco.scheduler.Scheduler"], "'scheduler', which is taken"),
     ],
 )
 def test_components_that_cannot_be_run(settings, paths, told):
@@ -202,7 +203,7 @@ def test_whose_jobs_a_worker_runs(settings, arguments, backends):
 @pytest.mark.parametrize("option", ["--processes", "--max-memory", "--max-jobs", "--concurrency"])
 @pytest.mark.parametrize("number", ["0", "x", "-1", "1.5", ""])
 def test_numbers_of_a_worker_are_from_one_on(option, number):
-    with pytest.raises(CommandError, match="is not a whole number from 1 on"):
+    with pytest.raises(CommandError, match="is not a whole number of 1 or more"):
         worker(f"{option}={number}")
 
 
@@ -235,7 +236,7 @@ def test_only_the_workers_that_were_asked_for_may_end(settings):
     ("arguments", "said"),
     [
         ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
-        ("--queues zzz", "There is no queue 'zzz' in TASKS. Known are: default, emails"),
+        ("--queues zzz", "There is no queue 'zzz' in TASKS. Choices are: default, emails"),
         ("--queues=", "--queues names no queue"),
         ("--backend nothing", "No TASKS alias 'nothing' is django-loco's"),
         ("--drain --scheduler", "Leave one of them out"),

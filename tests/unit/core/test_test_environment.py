@@ -35,7 +35,7 @@ def test_outside_settings_of_tests_mean_nothing(outside, settings):
 
 
 def test_nothing_is_drained_outside(outside):
-    with pytest.raises(LocoConfigurationError, match="test environment only"):
+    with pytest.raises(LocoConfigurationError, match="only in Django's test environment"):
         drain()
 
 

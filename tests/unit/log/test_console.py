@@ -197,7 +197,7 @@ def test_in_json_what_python_itself_would_write_is_a_line_too(console):
         logging.captureWarnings(capture=True)
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     lines = [json.loads(line) for line in console.lines]
-    assert lines[0]["message"] == "The thread 'feed' has ended with an error"
+    assert lines[0]["message"] == "Thread 'feed' ended with an error"
     assert lines[0]["exception"].endswith("ValueError: no")
     assert "DeprecationWarning: old" in lines[1]["message"]
 

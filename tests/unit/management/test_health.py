@@ -9,9 +9,10 @@ from argparse import ArgumentTypeError
 import pytest
 
 from django_loco import shutdown
+from django_loco.assembly.arguments import address
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.management import health as management_health
-from django_loco.management.health import address, health_served
+from django_loco.management.health import health_served
 from django_loco.process.health import report as health
 from django_loco.process.health.http_server import HealthServer
 
@@ -69,7 +70,7 @@ def test_where_it_listens(text, where):
 
 @pytest.mark.parametrize("text", ["", "x", "0", "65536", "-1", "host:", "::1:8001", "8001x"])
 def test_what_is_no_address(text):
-    with pytest.raises(ArgumentTypeError, match=r"is no PORT.* from 1 to 65535"):
+    with pytest.raises(ArgumentTypeError, match=r"is not PORT.* from 1 to 65535"):
         address(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.assembly.parts import RunOptions
+from django_loco.assembly.run_options import RunOptions
 from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
 
 

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django_loco.core.compat import InvalidTaskBackend
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.tasks import task
-from django_loco.tasks.setting import faults, require_backends
+from django_loco.tasks.setting import problems, require_backends
 
 LOCO = "django_loco.backend.LocoBackend"
 WRITE = f"Write {LOCO!r}."
@@ -43,7 +43,7 @@ WRITE = f"Write {LOCO!r}."
 )
 def test_what_is_wrong_is_named_with_the_remedy(tasks, said):
     with override_settings(TASKS=tasks):
-        found = " ".join(faults())
+        found = " ".join(problems())
         with pytest.raises(LocoConfigurationError):
             require_backends()
     for part in said:
@@ -52,11 +52,11 @@ def test_what_is_wrong_is_named_with_the_remedy(tasks, said):
 
 def test_no_proposal_for_a_backend_of_others():
     with override_settings(TASKS={"default": {"BACKEND": "shop.tasks.Backend"}}):
-        assert "LocoBackend" not in " ".join(faults())
+        assert "LocoBackend" not in " ".join(problems())
 
 
 def test_good_settings_are_silent():
-    assert faults() == []
+    assert problems() == []
 
 
 @pytest.mark.parametrize(

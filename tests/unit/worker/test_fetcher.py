@@ -14,8 +14,8 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.fetcher import LAST_MOMENT, Fetcher
-from django_loco.worker.outcome_inbox import OutcomeInbox
+from django_loco.worker.fetcher import LAST_OUTCOMES_SECONDS, Fetcher
+from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.request_priority import RequestPriority
 
 from .support import Clock, FakePool, TroubledQueue, job
@@ -133,8 +133,8 @@ def test_one_that_has_ended_makes_room_for_the_next(at):
     assert at.statuses(ids) == [SUCCESSFUL, RUNNING, RUNNING]
     assert ids_of(at.threads) == ids[1:]
     assert set(at.held) == set(ids[1:])
-    assert at.fetcher.counts == {SUCCESSFUL: 1}
-    assert at.fetcher.handed_back == 0
+    assert at.fetcher.jobs.counts == {SUCCESSFUL: 1}
+    assert at.fetcher.jobs.handed_back == 0
 
 
 def test_it_wants_to_be_woken_only_while_there_is_room(at):
@@ -158,7 +158,7 @@ def test_one_kind_that_is_full_does_not_keep_the_other_from_coming(at):
 @pytest.mark.parametrize(("is_async", "asked"), [(False, (2 + 5, 2)), (True, (2, 2 + 5))])
 def test_more_are_asked_for_of_the_kind_of_which_most_are_put_off(at, monkeypatch, is_async, asked):
     claims: list[Claim] = []
-    monkeypatch.setattr(at.fetcher._missing, "more", lambda is_async, kind=is_async: 5 if is_async is kind else 0)
+    monkeypatch.setattr(at.fetcher.jobs._missing, "more", lambda is_async, kind=is_async: 5 if is_async is kind else 0)
     monkeypatch.setattr(at.queue, "fetch", lambda claim: claims.append(claim) or [])
     at.turn()
     assert [(claim.threads, claim.coroutines) for claim in claims] == [asked]
@@ -175,7 +175,7 @@ def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch
             if claimed.job.id == ids[0]
         ]
 
-    monkeypatch.setattr(at.fetcher._missing, "take", take)
+    monkeypatch.setattr(at.fetcher.jobs._missing, "take", take)
     at.turn()
     assert ids_of(at.threads) == ids[1:]
     at.turn()
@@ -218,7 +218,7 @@ def test_the_outcome_of_a_run_that_was_lost_is_not_offered(at, caplog):
     at.finished.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     at.turn()
     assert at.queue.calls["finish"] == 0
-    assert at.fetcher.threads.held == 0
+    assert at.fetcher.jobs.threads.held == 0
     assert f"Job {one}" in caplog.text
 
 
@@ -316,8 +316,8 @@ def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
     assert at.statuses(ids) == [RUNNING, READY, READY]
     assert at.queue.calls["fetch"] == 1
     assert not claimed.cancelled
-    assert at.fetcher.handed_back == 0
-    assert at.fetcher.counts == {}
+    assert at.fetcher.jobs.handed_back == 0
+    assert at.fetcher.jobs.counts == {}
 
 
 def test_the_moments_of_a_stop(at):
@@ -339,7 +339,7 @@ def test_the_moments_of_a_stop(at):
     at.turn()
     assert at.statuses(ids) == [READY, READY]
     assert all(claimed.cancelled and claimed.is_settled for claimed in claimed_jobs)
-    assert at.fetcher.handed_back == 2
+    assert at.fetcher.jobs.handed_back == 2
     assert at.fetcher._is_over()
 
 
@@ -380,7 +380,7 @@ def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     at.fetcher.run()
     assert at.status(one) == SUCCESSFUL
     assert len(at.wake.waits) == 1
-    assert at.wake.waits[0] <= LAST_MOMENT
+    assert at.wake.waits[0] <= LAST_OUTCOMES_SECONDS
 
 
 def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
@@ -392,7 +392,7 @@ def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
     assert at.statuses(ids) == [READY, READY]
     assert at.wake.waits == [], "nothing is on its way"
     assert claimed.cancelled
-    assert at.fetcher.handed_back == 1
+    assert at.fetcher.jobs.handed_back == 1
 
 
 def test_but_not_waited_for_for_long(at):
@@ -402,7 +402,7 @@ def test_but_not_waited_for_for_long(at):
     began = at.clock.now
     at.fetcher.stop(began)
     at.fetcher.run()
-    assert at.clock.now == pytest.approx(began + LAST_MOMENT)
+    assert at.clock.now == pytest.approx(began + LAST_OUTCOMES_SECONDS)
     assert at.status(one) == RUNNING, "its lease gives it back"
 
 
@@ -476,7 +476,7 @@ def test_attempts_that_fail_count_and_what_is_handed_back_does_not():
     claimed.settle()
     at.finished.add(claimed, Outcome.released(claimed.job))
     at.turn()
-    assert at.fetcher.counts == {FAILED: 1}
+    assert at.fetcher.jobs.counts == {FAILED: 1}
     assert not at.fetcher.is_spent
 
 
@@ -494,5 +494,5 @@ def test_an_outage_at_the_very_end_is_told_with_what_it_costs(at, caplog):
     at.queue.troubles["finish"] = at.queue.troubles["renew"] = QueueUnavailable("gone")
     at.fetcher.stop(at.clock.now)
     at.fetcher.run()
-    assert at.fetcher.unstored == 1
+    assert len(at.fetcher.jobs.acknowledger) == 1
     assert "1 outcomes could not be stored" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL, Outcome
-from django_loco.worker.outcome_inbox import OutcomeInbox
+from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from tests.unit.worker.support import claimed_of
 
 

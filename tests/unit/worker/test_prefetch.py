@@ -7,7 +7,7 @@ import math
 import pytest
 
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.prefetch import MAX_STOCK, RATE_STEP, Prefetch
+from django_loco.worker.prefetch import MAX_PREFETCHED, RATE_STEP_SECONDS, Prefetch
 
 from .support import Clock, FakePool, claimed_of
 
@@ -36,13 +36,13 @@ def runs(count: int, clock: Clock) -> list[ClaimedJob]:
 
 def test_at_first_it_asks_for_what_can_start_at_once(prefetch, clock):
     assert prefetch.room == 4
-    prefetch.hand(runs(3, clock))
+    prefetch.submit(runs(3, clock))
     assert prefetch.room == 1
 
 
 def test_an_empty_pool_wants_nothing(clock):
     prefetch = Prefetch(FakePool(0), clock)
-    prefetch.take_back(0)
+    prefetch.note_ended(0)
     assert prefetch.room == 0
 
 
@@ -54,10 +54,10 @@ def work(prefetch: Prefetch, clock: Clock, *, per_second: float, seconds: float)
         count = int(per_second * 0.02 * (step + 1)) - done
         done += count
         prefetch.held += count
-        prefetch.take_back(count)
+        prefetch.note_ended(count)
 
 
-def test_fast_jobs_are_kept_in_stock_for_a_tenth_of_a_second(prefetch, clock):
+def test_fast_jobs_are_prefetched_for_a_tenth_of_a_second(prefetch, clock):
     work(prefetch, clock, per_second=1000, seconds=4)
     assert prefetch.room == pytest.approx(4 + 100, abs=3)
 
@@ -67,25 +67,25 @@ def test_slow_jobs_are_not(prefetch, clock):
     assert prefetch.room == 4
 
 
-def test_the_stock_melts_when_the_jobs_get_slow(prefetch, clock):
+def test_fewer_are_prefetched_when_the_jobs_get_slow(prefetch, clock):
     work(prefetch, clock, per_second=1000, seconds=4)
     work(prefetch, clock, per_second=0, seconds=3)
     assert prefetch.room == 4
 
 
-def test_the_stock_has_a_limit(prefetch, clock):
+def test_no_more_than_a_limit_are_prefetched(prefetch, clock):
     work(prefetch, clock, per_second=1_000_000, seconds=4)
-    assert prefetch.room == 4 + MAX_STOCK
+    assert prefetch.room == 4 + MAX_PREFETCHED
 
 
 def test_a_full_pool_asks_for_nothing(prefetch, clock):
-    prefetch.hand(runs(9, clock))
+    prefetch.submit(runs(9, clock))
     assert prefetch.room == 0
 
 
 def test_what_has_waited_a_second_goes_back(prefetch, pool, clock):
     old = runs(6, clock)
-    prefetch.hand(old)
+    prefetch.submit(old)
     pool.begin(4)
     clock.now += 0.9
     assert prefetch.withdraw_stale() == []
@@ -96,7 +96,7 @@ def test_what_has_waited_a_second_goes_back(prefetch, pool, clock):
 
 def test_it_says_when_to_look_again(prefetch, pool, clock):
     assert prefetch.max_wait == math.inf
-    prefetch.hand(runs(2, clock))
+    prefetch.submit(runs(2, clock))
     clock.now += 0.3
     assert prefetch.max_wait == pytest.approx(0.7)
     pool.begin(2)
@@ -105,17 +105,17 @@ def test_it_says_when_to_look_again(prefetch, pool, clock):
 
 
 def test_it_looks_again_when_the_oldest_has_waited_long_enough(prefetch, clock):
-    prefetch.hand(runs(1, clock))
+    prefetch.submit(runs(1, clock))
     clock.now += 0.3
-    prefetch.hand(runs(1, clock))
+    prefetch.submit(runs(1, clock))
     assert prefetch.max_wait == pytest.approx(0.7)
     clock.now += 5
-    assert prefetch.max_wait == RATE_STEP  # overdue, but no busy loop
+    assert prefetch.max_wait == RATE_STEP_SECONDS  # overdue, but no busy loop
 
 
 def test_what_is_settled_waits_no_more(prefetch, clock):
     handed = runs(2, clock)
-    prefetch.hand(handed)
+    prefetch.submit(handed)
     handed[0].settle()
     assert prefetch.waiting == 1
     clock.now += 2
@@ -123,11 +123,11 @@ def test_what_is_settled_waits_no_more(prefetch, clock):
 
 
 def test_what_came_later_stays(prefetch, pool, clock):
-    prefetch.hand(runs(6, clock))
+    prefetch.submit(runs(6, clock))
     pool.begin(4)
     clock.now += 0.5
     late = runs(2, clock)
-    prefetch.hand(late)
+    prefetch.submit(late)
     clock.now += 0.6
     assert len(prefetch.withdraw_stale()) == 2
     assert pool.inbox == late
@@ -137,7 +137,7 @@ def test_what_came_later_stays(prefetch, pool, clock):
 
 def test_all_that_has_not_begun_can_be_taken_back(prefetch, pool, clock):
     handed = runs(6, clock)
-    prefetch.hand(handed)
+    prefetch.submit(handed)
     pool.begin(4)
     assert prefetch.withdraw() == handed[4:]
     assert prefetch.held == 4
@@ -145,9 +145,9 @@ def test_all_that_has_not_begun_can_be_taken_back(prefetch, pool, clock):
 
 
 def test_the_pool_is_told_how_many_jobs_it_has(prefetch, pool, clock):
-    prefetch.hand(runs(2, clock))
-    prefetch.hand(runs(3, clock))
+    prefetch.submit(runs(2, clock))
+    prefetch.submit(runs(3, clock))
     assert pool.held == 5
-    prefetch.take_back(4)
-    prefetch.hand(runs(1, clock))
+    prefetch.note_ended(4)
+    prefetch.submit(runs(1, clock))
     assert pool.held == 2

@@ -107,10 +107,10 @@ def test_no_more_jobs_than_there_are_places(queue, start):
     assert queue.counts()["default", RUNNING] == 2
 
 
-def test_a_stock_that_has_to_wait_goes_back(queue, start):
+def test_a_prefetched_job_that_has_to_wait_goes_back(queue, start):
     """The rate was high, so there is a stock; then comes a job that takes its time."""
     worker = start(threads=1)
-    worker._fetcher.threads._rate = 40.0
+    worker._fetcher.jobs.threads._rate = 40.0
     enqueue(queue, "nothing")
     wait_until(lambda: worker.health()["done"] == 1)
     ids = [one.id for one in queue.enqueue([job("wait_for", "a"), *(job("nothing") for _ in range(3))])]
@@ -355,7 +355,7 @@ def test_a_job_sees_the_stop_at_once(queue, start):
 
 def test_quiet_goes_on_with_what_runs_and_hands_back_what_waits(queue, start):
     worker = start(threads=1)
-    worker._fetcher.threads._rate = 100.0
+    worker._fetcher.jobs.threads._rate = 100.0
     ids = [one.id for one in queue.enqueue([job("wait_for", "a"), job("nothing"), job("nothing")])]
     tasks.patiently(tasks.events["a began"])
     wait_until(lambda: worker.health()["buffered"] == 2 or queue.counts().get(("default", READY)) == 2)

@@ -120,7 +120,7 @@ WRONG = [
     ({"tsk": f"{TASKS}.tick", "schedule": "hourly"}, "'tsk' is unknown. Did you mean 'run'?"),
     ({"task": f"{TASKS}.tick", "schedule": "hourly"}, "'task' is unknown. Did you mean 'run'?"),
     ({"run": f"{TASKS}.tick", "crontab": "0 3 * * *"}, "'crontab' is unknown. Did you mean 'schedule'?"),
-    ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Known are: run, "),
+    ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Choices are: run, "),
     ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which is no task that can be imported: "),
     ({"run": f"{TASKS}.tok", "schedule": "hourly"}, 'does not define a "tok"'),
     ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is no task but function here. Is it still decorated"),

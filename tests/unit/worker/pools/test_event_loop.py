@@ -13,8 +13,8 @@ from asgiref.sync import sync_to_async
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.event_loop import EventLoopPool
+from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until
@@ -238,7 +238,7 @@ def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
     claimed = claimed_of("anothing")
     claimed.started, pool._tasks[claimed] = True, None
     monkeypatch.undo()
-    pool.mend()
+    pool.replace_dead()
     assert outcomes(finished, 1) == {claimed: READY}
     pool.submit([claimed_of("anothing")], 1)
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]

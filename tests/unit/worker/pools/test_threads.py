@@ -13,8 +13,8 @@ import pytest
 from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools import threads as module
+from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks

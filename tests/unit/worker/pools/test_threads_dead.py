@@ -12,7 +12,7 @@ from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.outcome_inbox import OutcomeInbox
+from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.threads import JobThread, ThreadPool
 
 from .. import tasks
@@ -80,7 +80,7 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     wait_until(lambda: pool.missing == 1)
     assert not claimed.is_alive
     monkeypatch.undo()
-    pool.mend()
+    pool.replace_dead()
     assert (pool.missing, len(pool._threads)) == (0, 1)
     assert outcomes(finished, 1) == {claimed: READY}
     assert claimed.is_alive
@@ -91,15 +91,15 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
 def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     queue = MemoryQueue("default", {})
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
-    mend = ThreadPool.mend
-    monkeypatch.setattr(ThreadPool, "mend", lambda pool: None)
+    replace_dead = ThreadPool.replace_dead
+    monkeypatch.setattr(ThreadPool, "replace_dead", lambda pool: None)
     monkeypatch.setattr(JobThread, "run", lambda thread: None)
     worker.start()
     [one] = queue.enqueue([job("nothing")])
     wait_until(lambda: worker.health()["missing"] == 1)
     assert worker.health()["trouble"] == "1 threads for jobs have died"
     monkeypatch.undo()
-    assert ThreadPool.mend is mend
+    assert ThreadPool.replace_dead is replace_dead
     wait_until(lambda: queue.get(one.id).status == SUCCESSFUL)
     assert (worker.health()["missing"], worker.health()["trouble"]) == (0, "")
     worker.stop(time.monotonic() + 5)

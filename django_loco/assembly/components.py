@@ -1,0 +1,84 @@
+"""Chooses the components of a process: the scheduler, the workers, and the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from django.db import connections
+
+from ..component import Component
+from ..conf import loco_settings
+from ..exceptions import LocoConfigurationError
+from ..process.children.isolated import isolation
+from ..queues import Claim, queue_for
+from ..queues.database.migrated import is_unmigrated, migrate_command
+from ..scheduler import Scheduler
+from ..worker import in_process
+from ..worker.maintenance.isolation import Isolated
+from ..worker.maintenance.memory_limit import MemoryLimit
+from ..worker.pools.request_priority import shorten_turns
+from . import project_components
+from .run_options import RunOptions, queues_of, served_aliases
+from .supervisor import Part
+
+
+def parts_of(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[Part]:
+    """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them.
+
+    ``retire`` is called when the process takes up too much memory.
+    """
+    parts = [Part("scheduler", partial(Scheduler, tags=run_options.schedules))] if run_options.scheduler else []
+    parts += project_components.parts(run_options.components)
+    aliases = list(served_aliases(run_options))
+    for alias in aliases:
+        name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
+        may_end = alias in run_options.backends and run_options.may_end
+        parts.append(Part(name, partial(make_worker, alias, run_options), may_end=may_end))
+    if run_options.max_memory is not None:
+        parts.append(Part("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
+    return parts
+
+
+def make_worker(alias: str, run_options: RunOptions) -> Component:
+    """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
+    if run_options.server:
+        shorten_turns()
+    try:
+        if problem := missing_tables(alias):
+            raise LocoConfigurationError(problem)
+        if alias not in run_options.backends:  # it only runs what this process itself enqueues
+            return in_process.worker_for(alias)
+        return in_process.worker_for(
+            alias,
+            queues=queues_of(alias, run_options),
+            tags=run_options.tags,
+            threads=run_options.concurrency,
+            coroutines=run_options.concurrency,
+            drain=run_options.drain,
+            max_jobs=run_options.max_jobs,
+            worker_id=run_options.identity.worker_id if run_options.identity else None,
+            dead=run_options.identity.dead if run_options.identity else (),
+            isolate=_isolate(alias, run_options),
+            is_isolated=run_options.is_isolated,
+        )
+    finally:
+        connections.close_all()
+
+
+def _isolate(alias: str, run_options: RunOptions) -> Callable[[Claim], Isolated] | None:
+    """Return what starts isolated workers; ``None``: this worker has none."""
+    if run_options.is_isolated or not queue_for(alias).is_shared:
+        return None
+    return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=run_options.is_command)
+
+
+def missing_tables(alias: str) -> str | None:
+    """Say which migrations are missing for the queue of ``alias``; ``None``: none, or the database is away for now."""
+    database = queue_for(alias).database
+    if database is None or not is_unmigrated(database):
+        return None
+    return (
+        f"The jobs of TASKS[{alias!r}] are in DATABASES[{database!r}], where migrations of django_loco are missing: "
+        f"run {migrate_command(database)}."
+    )

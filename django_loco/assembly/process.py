@@ -1,0 +1,79 @@
+"""Builds a process: a server, its components, one supervisor and one shutdown."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ..conf import loco_settings
+from ..log.bounded import get_bounded_logger
+from ..process.process import Process
+from ..process.server import Server
+from ..process.stack_dump import log_stacks
+from ..process.systemd import SystemdNotifier
+from ..shutdown import Shutdown
+from ..worker import Worker, in_process
+from .components import parts_of
+from .run_options import RunOptions
+from .supervisor import Supervisor
+
+#: Why a process ends after ``--max-jobs`` or above ``--max-memory``.
+SPENT = "it has done its share"
+
+logger = get_bounded_logger("django_loco.servers")
+
+
+def process_of(
+    run_options: RunOptions,
+    server: Server,
+    announce: Callable[[str], None],
+    *,
+    reloads: bool = False,
+    is_last: bool = False,
+) -> Process:
+    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown.
+
+    ``reloads`` and ``is_last``: see ``Process``.
+    """
+    shutdown = Shutdown(loco_settings().SHUTDOWN_TIMEOUT)
+
+    def workers() -> list[Worker]:
+        return [component for component in supervisor.components if isinstance(component, Worker)]
+
+    def retire() -> None:
+        for worker in workers():
+            worker.retire()
+
+    def on_drained() -> None:
+        shutdown.request(SPENT if any(worker.is_spent for worker in workers()) else "all jobs are done")
+
+    supervisor = Supervisor(parts_of(run_options, retire), on_drained)
+    systemd = SystemdNotifier.of_process()
+    return Process(
+        server,
+        supervisor,
+        shutdown,
+        announce=announce,
+        running=lambda: supervisor.components,
+        # What waits in memory is kept for the next process.
+        finish=lambda: in_process.stop(time.monotonic()),
+        reloads=reloads,
+        others=_other_signals(run_options, supervisor),
+        systemd=systemd,
+        sign_seconds=run_options.identity.sign_seconds if run_options.identity else systemd.watchdog / 3,
+        is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
+        is_last=is_last,
+    )
+
+
+def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
+    """Return what further signals do. Where there is a server, Ctrl-Z in its terminal suspends it as it always did."""
+    found: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
+    return found if run_options.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
+
+
+def _quiet(supervisor: Supervisor) -> None:
+    logger.info("Quiet: nothing new is begun from now on. SIGTERM ends the process")
+    supervisor.quiet()

@@ -1,0 +1,76 @@
+"""Checks the backends, queues and tags that are named on a command line."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError
+
+from ..conf import did_you_mean
+from ..core.compat import task_backends
+from ..queues import queue_for
+from .run_options import mode_of
+
+
+def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of ``backends`` whose jobs a process that only works can get at.
+
+    Raises ``CommandError`` if there are none: nothing could ever reach that process.
+    """
+    found = tuple(a for a in backends if mode_of(a) == "BackgroundQueue" and queue_for(a).is_shared)
+    if found:
+        return found
+    if not backends:
+        raise CommandError(
+            "No backend in TASKS is django-loco's. Set "
+            'TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.'
+        )
+    reasons = " ".join(f"TASKS[{alias!r}] is in mode {mode_of(alias)!r}{_memory(alias)}." for alias in backends)
+    raise CommandError(
+        f"Nothing could ever reach this worker: its jobs never leave the process that enqueues them. {reasons} "
+        'Set WORKER_MODE = "BackgroundQueue" and a queue that processes share, which "database" is; '
+        "or run the jobs beside the site, with manage.py loco_start --worker."
+    )
+
+
+def _memory(alias: str) -> str:
+    return " with its queue in memory" if mode_of(alias) == "BackgroundQueue" else ""
+
+
+def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return those of ``backends`` that have one of ``queues``. Raises ``CommandError`` for one that none has."""
+    if queues is None:
+        return backends
+    known = {alias: task_backends[alias].queues for alias in backends}
+    every = sorted(set().union(*known.values()))
+    for name in queues:
+        if not any(not names or name in names for names in known.values()):
+            raise CommandError(f"There is no queue {name!r} in TASKS.{did_you_mean(name, every)}")
+    return tuple(alias for alias, names in known.items() if not names or names & set(queues))
+
+
+def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the queues of ``backends`` less those ``excluded``.
+
+    Raises ``CommandError`` if none is left, for a name that is no queue, and for a backend that has no list of queues:
+    a worker asks for jobs by the names of the queues that it wants.
+    """
+    known_queues(backends, excluded)
+    for alias in backends:
+        if not task_backends[alias].queues:
+            raise CommandError(
+                f"TASKS[{alias!r}]['QUEUES'] is empty, which allows any name: --exclude-queues leaves nothing certain. "
+                "List the queues there, or name those that are wanted with --queues."
+            )
+    every = set().union(*(task_backends[alias].queues for alias in backends))
+    if not (found := tuple(sorted(every - set(excluded)))):
+        raise CommandError("--exclude-queues leaves no queue. Leave it out, or name fewer.")
+    return found
+
+
+def words(option: str, text: str | None) -> tuple[str, ...] | None:
+    """Return the words of ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
+    if text is None:
+        return None
+    found = tuple(word.strip() for word in text.split(",")) if text.strip() else ()
+    if not all(found):
+        raise CommandError(f"{option} {text!r} has an empty word; it is like {option} a,b.")
+    return found

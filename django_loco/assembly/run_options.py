@@ -1,0 +1,85 @@
+"""``RunOptions``: what a process runs, and with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..conf import worker_mode
+from ..core.compat import task_backends
+from ..process.children.identity import ProcessIdentity
+from ..worker import in_process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The parts of a process, and how its workers are set (``None``: as ``LOCO`` and ``TASKS`` have it)."""
+
+    server: bool = False
+    worker: bool = False
+    scheduler: bool = False
+    schedules: tuple[str, ...] = ()
+    """The tags of the schedules that the scheduler fires; none: all."""
+
+    components: tuple[str, ...] = ()
+    """The names of those in ``LOCO["COMPONENTS"]`` that run."""
+
+    backends: tuple[str, ...] = ()
+    """The ``TASKS`` aliases whose jobs the workers run."""
+
+    queues: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    concurrency: int | None = None
+    drain: bool = False
+    max_jobs: int | None = None
+    max_memory: int | None = None
+    """Megabytes."""
+
+    processes: int = 1
+    is_command: bool = False
+    """Whether the process was started for a command of django-loco."""
+
+    identity: ProcessIdentity | None = None
+    """Which of several processes this is."""
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the workers end by themselves."""
+        return self.drain or self.max_jobs is not None or self.max_memory is not None
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether its worker runs suspects, and these alone."""
+        return self.identity is not None and self.identity.is_isolated
+
+    @property
+    def component(self) -> str:
+        """What a log line comes from that cannot be told otherwise."""
+        if self.server:
+            return "web"
+        return "worker" if self.worker or not self.scheduler else "scheduler"
+
+
+def mode_of(alias: str) -> str:
+    """Return the mode of a ``TASKS`` alias."""
+    return worker_mode(alias, task_backends[alias].options)
+
+
+def served_aliases(run_options: RunOptions) -> Iterator[str]:
+    """Yield the aliases for which the process has a worker.
+
+    What runs in the process that enqueues it needs one in each process; then it is supervised like the others. An
+    isolated worker is alone in its process.
+    """
+    for alias in run_options.backends if run_options.is_isolated else in_process.loco_aliases():
+        mode = mode_of(alias)
+        if mode == "BackgroundAsync" or (
+            run_options.worker and alias in run_options.backends and mode == "BackgroundQueue"
+        ):
+            yield alias
+
+
+def queues_of(alias: str, run_options: RunOptions) -> tuple[str, ...] | None:
+    """Return which queues of ``alias`` are chosen; ``None``: all."""
+    known = task_backends[alias].queues
+    return run_options.queues and tuple(name for name in run_options.queues if not known or name in known)

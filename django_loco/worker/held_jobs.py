@@ -1,0 +1,135 @@
+"""The jobs that a worker holds: from their fetch, through the pools, until their outcomes are stored."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from ..core.compat import TaskResultStatus
+from ..core.job import Outcome
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
+from ..queues import Queue
+from .acknowledger import Acknowledger
+from .claimed_job import ClaimedJob
+from .execution.unknown_task import MissingTasks
+from .pools.event_loop import EventLoopPool
+from .pools.threads import ThreadPool
+from .prefetch import Prefetch
+
+logger = get_logger("django_loco.worker")
+
+
+class HeldJobs:
+    """Moves jobs to the pools and their outcomes to the acknowledger. For the fetcher's thread alone.
+
+    1. ``hand_over`` gives each job to the pool of its kind.
+    2. ``collect`` takes the outcomes that the pools have left; ``release`` makes one for a job that is handed back.
+    3. When the acknowledger has stored its outcome, a job is held no longer.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        pools: tuple[ThreadPool, EventLoopPool],
+        by_id: dict[str, ClaimedJob],
+        *,
+        on_accepted: Callable[[ClaimedJob, Outcome], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``by_id`` holds the jobs and is shared with the heartbeat. For ``on_accepted`` see ``Fetcher``."""
+        self.by_id = by_id
+        self.threads, self.coroutines = (Prefetch(pool, clock) for pool in pools)
+        self.acknowledger = Acknowledger(queue, self._remove, clock)
+        self.counts: Counter[TaskResultStatus] = Counter()
+        """The number of attempts that ended, by the status of the job after them."""
+        self.handed_back = 0
+        """The number of jobs that had begun and were handed back at the end."""
+        self._missing = MissingTasks(clock)
+        self._on_accepted = on_accepted
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    @property
+    def max_wait(self) -> float:
+        """Seconds until there is something to do for these jobs; infinite if there is nothing."""
+        return min(self.threads.max_wait, self.coroutines.max_wait, self.acknowledger.max_wait)
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """The numbers of sync and of async jobs to ask for."""
+        threads, coroutines = self.threads.room, self.coroutines.room
+        return (
+            threads + self._missing.more(is_async=False) if threads else 0,
+            coroutines + self._missing.more(is_async=True) if coroutines else 0,
+        )
+
+    def hand_over(self, claimed_jobs: list[ClaimedJob], limit: int) -> None:
+        """Give the pools up to ``limit`` of the jobs that were just fetched, and hand back the others."""
+        for claimed in claimed_jobs:
+            if claimed.job.id in self.by_id:  # its claim ran out, and it was rescued and fetched once more
+                self.by_id[claimed.job.id].lost = True
+            self.by_id[claimed.job.id] = claimed
+        claimed_jobs = self._without_missing(claimed_jobs)
+        if len(claimed_jobs) > limit:
+            self.release(claimed_jobs[limit:])
+            del claimed_jobs[limit:]
+        self._submit(self.threads, [claimed for claimed in claimed_jobs if not claimed.job.is_async])
+        self._submit(self.coroutines, [claimed for claimed in claimed_jobs if claimed.job.is_async])
+
+    def collect(self, ended: Sequence[tuple[ClaimedJob, Outcome]]) -> None:
+        """Take the outcomes of jobs that have ended in the pools."""
+        for claimed, outcome in ended:
+            if claimed.import_error is not None:
+                self._missing.note(claimed.job, claimed.import_error)
+            if self.by_id.get(claimed.job.id) is claimed:
+                self.acknowledger.add(claimed, outcome)
+            else:
+                logger.warning(
+                    "Job %s (%s) ended after its claim was lost", claimed.job.id, one_line(claimed.job.task_path)
+                )
+        coroutines = sum(claimed.job.is_async for claimed, _ in ended)
+        self.coroutines.note_ended(coroutines)
+        self.threads.note_ended(len(ended) - coroutines)
+
+    def release_waiting(self, *, only_stale: bool) -> None:
+        """Hand back the jobs that have not begun; ``only_stale``: those that have been waiting for too long."""
+        for prefetch in (self.threads, self.coroutines):
+            self.release(prefetch.withdraw_stale() if only_stale else prefetch.withdraw())
+
+    def release_all(self) -> None:
+        """Hand back all jobs whose outcome is not settled yet."""
+        self.release(tuple(self.by_id.values()))
+
+    def release(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        """Hand back jobs, unless their outcome is settled."""
+        for claimed in claimed_jobs:
+            if claimed.settle():
+                claimed.cancelled = claimed.ended = True
+                self.acknowledger.add(claimed, Outcome.released(claimed.job))
+
+    def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
+        """Put off the jobs whose tasks are known to be missing here; return the others."""
+        absent = self._missing.take(claimed_jobs)
+        for claimed, outcome in absent:
+            if claimed.settle():
+                self.acknowledger.add(claimed, outcome)
+        return [claimed for claimed in claimed_jobs if not claimed.is_settled] if absent else claimed_jobs
+
+    def _submit(self, prefetch: Prefetch, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        if len(claimed_jobs) > (room := prefetch.room):
+            self.release(claimed_jobs[room:])
+        if claimed_jobs := claimed_jobs[:room]:
+            prefetch.submit(claimed_jobs)
+
+    def _remove(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        """Hold a job no longer, since its ``outcome`` was stored, refused as too late, or dropped."""
+        if self.by_id.get(claimed.job.id) is claimed:
+            del self.by_id[claimed.job.id]
+        if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
+            self._on_accepted(claimed, outcome)
+        self.handed_back += claimed.started and claimed.cancelled
+        if outcome.spent:
+            self.counts[outcome.status] += 1
