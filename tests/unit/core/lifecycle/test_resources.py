@@ -185,7 +185,7 @@ def test_what_could_not_be_closed_is_named_at_the_end(caplog):
     shutdown.track("the stream", fail)
     shutdown.track("the file", lambda: None)
     end()
-    (line,) = [record.getMessage() for record in caplog.records if "Left at the end" in record.getMessage()]
+    (line,) = [record.getMessage() for record in caplog.records if "Still open at exit" in record.getMessage()]
     assert "'the stream'" in line
     assert "'the file'" not in line
 
