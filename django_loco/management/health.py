@@ -24,7 +24,7 @@ def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None
         yield
         return
     with HealthServer(*options["health_port"]):
-        health.watch(of or Starting())
+        health.report_on(of or Starting())
         yield
 
 
