@@ -174,7 +174,11 @@ class Shutdown:
         """
         self.request("end")
         seconds = max(0.0, self.deadline - self._clock())
-        logger.info("Stopping (%s): what runs has %.3g s, a second signal ends the wait", self.reason, seconds)
+        logger.info(
+            "Stopping (%s): waiting up to %.3g s for requests and jobs, a second signal ends the wait",
+            self.reason,
+            seconds,
+        )
         self._run_hooks(before_server_shutdown, components, lambda: self.deadline)
         running = self._tell_to_stop(parts)
         self._run_hooks(during_server_shutdown, components, lambda: self.deadline)
@@ -185,7 +189,7 @@ class Shutdown:
         unclosed = list(self._close(finish))
         self._run_hooks(after_server_shutdown, components, lambda: self.end)
         if leaked := [*unclosed, *leaks.left()]:
-            logger.warning("Left at the end: %s. See shutdown.track()", "; ".join(leaked))
+            logger.warning("Still open at exit: %s. See shutdown.track()", "; ".join(leaked))
         logger.info("Stopped" if self.code == CLEAN else "Stopped by force")
         return self.code
 
@@ -219,7 +223,7 @@ class Shutdown:
     ) -> BoundedCall:
         call = self._calls.start(what, function, *arguments)
         if not self._calls.wait(call, until=until):
-            logger.error("%s took too long and is left behind", what)
+            logger.error("%s took too long and was abandoned", what)
             self.code = FORCED
         return call
 
@@ -241,7 +245,7 @@ class Shutdown:
         hand_back = self._clock() + HAND_BACK
         if not self._calls.wait(*late, until=lambda: hand_back):
             names = [_late(part) for call, part in late.items() if not call.ended]
-            logger.error("Left behind: %s", ", ".join(names))
+            logger.error("Abandoned: %s", ", ".join(names))
 
     def _safely(self, function: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -34,7 +34,10 @@ def rows(run_options: RunOptions, url: str, remark: str = "") -> list[Row]:
         found.append(("also", ", ".join(run_options.components)))
     if remark and not url:
         found.append(("reload", remark))
-    return [*found, ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for what runs")]
+    return [
+        *found,
+        ("stop", f"Ctrl-C, then up to {loco_settings().SHUTDOWN_TIMEOUT:g} s for running requests and jobs"),
+    ]
 
 
 def render(found: list[Row], *, colour: bool = False) -> str:
@@ -70,7 +73,7 @@ def _worker(alias: str, run_options: RunOptions) -> str:
             f"{mode_of(alias)}, {_place(alias)}",
             f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
-            *([f"{own.processes} processes of these"] if own.processes > 1 else []),
+            *([f"{own.processes} such processes"] if own.processes > 1 else []),
             *_limits(own),
         ]
     )
@@ -95,7 +98,7 @@ def _elsewhere(alias: str) -> str:
     if mode_of(alias) == "ForegroundBlocking":
         return "ForegroundBlocking; jobs run inside enqueue()"
     if not queue_for(alias).is_shared:
-        return f"none, so that no job ever runs: {_place(alias)} is not shared; add --worker"
+        return f"none, and no job ever runs: {_place(alias)} is not shared; add --worker"
     return f"none here; jobs wait in {_place(alias)} for manage.py loco_worker, or add --worker"
 
 
@@ -114,7 +117,7 @@ def _schedules(tags: Collection[str]) -> str:
     if due := [(entry.next_runs[0], entry.name) for entry in found if entry.next_runs]:
         moment, name = min(due)
         text += f"; next is {name} at {_clock(moment)}"
-    return text + (f"; {broken} more are off because they are wrong" if broken else "")
+    return text + (f"; {broken} more disabled because of errors" if broken else "")
 
 
 def _clock(moment: datetime) -> str:

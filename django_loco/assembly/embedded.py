@@ -92,7 +92,7 @@ def _show(run_options: RunOptions, url: str, remark: str) -> None:
     try:
         _write(banner.rows(run_options, url, remark))
     except Exception:  # a site is not kept from serving by what cannot be shown of it
-        logger.exception("What runs cannot be shown")
+        logger.exception("Could not show the start banner")
 
 
 def _write(rows: list[banner.Row]) -> None:

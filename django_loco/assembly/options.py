@@ -87,7 +87,9 @@ def _refuse_server_options(options: Options, address: str | None) -> None:
         flag = "--server" if options["server"] else "--server-and-worker"
         raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
     if given := given_of_server(options, address):
-        raise CommandError(f"{given[0]} is for the server, and --no-server takes that away. Leave one of them out.")
+        raise CommandError(
+            f"{given[0]} is an option of the web server, and --no-server removes it. Leave one of them out."
+        )
 
 
 def given_of_server(options: Options, address: str | None) -> list[str]:
@@ -163,5 +165,5 @@ def _backends(backend: str | None) -> tuple[str, ...]:
     if backend is None:
         return aliases
     if backend not in aliases:
-        raise CommandError(f"No TASKS alias {backend!r} is django-loco's.{did_you_mean(backend, aliases)}")
+        raise CommandError(f"TASKS has no alias {backend!r} of django-loco.{did_you_mean(backend, aliases)}")
     return (backend,)

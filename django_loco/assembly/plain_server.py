@@ -81,7 +81,9 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.exception("Jobs that an earlier process kept may wait until the next job is enqueued")
+        logger.exception(
+            "Could not resume the jobs that an earlier process kept; they wait until the next job is enqueued"
+        )
 
 
 def _descriptors() -> Iterator[int]:

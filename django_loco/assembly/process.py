@@ -20,7 +20,7 @@ from .run_options import RunOptions
 from .supervisor import Supervisor
 
 #: Why a process ends after ``--max-jobs`` or above ``--max-memory``.
-SPENT = "it has done its share"
+SPENT = "the limit of jobs or memory is reached"
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -75,5 +75,5 @@ def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[sign
 
 
 def _quiet(supervisor: Supervisor) -> None:
-    logger.info("Quiet: nothing new is begun from now on. SIGTERM ends the process")
+    logger.info("Quiet: this process takes no more jobs. SIGTERM ends it")
     supervisor.quiet()

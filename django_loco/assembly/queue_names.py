@@ -25,7 +25,7 @@ def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:
         )
     reasons = " ".join(f"TASKS[{alias!r}] is in mode {mode_of(alias)!r}{_memory(alias)}." for alias in backends)
     raise CommandError(
-        f"Nothing could ever reach this worker: its jobs never leave the process that enqueues them. {reasons} "
+        f"This worker would never get a job: jobs stay in the process that enqueues them. {reasons} "
         'Set WORKER_MODE = "BackgroundQueue" and a queue that processes share, which "database" is; '
         "or run the jobs beside the site, with manage.py loco_start --worker."
     )
@@ -72,5 +72,5 @@ def words(option: str, text: str | None) -> tuple[str, ...] | None:
         return None
     found = tuple(word.strip() for word in text.split(",")) if text.strip() else ()
     if not all(found):
-        raise CommandError(f"{option} {text!r} has an empty word; it is like {option} a,b.")
+        raise CommandError(f"{option} {text!r} has an empty name. Write it as {option} a,b.")
     return found

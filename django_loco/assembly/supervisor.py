@@ -77,4 +77,4 @@ class Supervisor(Component):
             what, until = f"The {verb}() of the {restarter.part.name}", time.monotonic() + PATIENCE
             call = self._calls.start(what, getattr(restarter, verb), *arguments)
             if not self._calls.wait(call, until=partial(float, until)):
-                logger.error("%s takes too long and is left behind", what)
+                logger.error("%s took too long and was abandoned", what)

@@ -104,7 +104,7 @@ class LocoCommand(BaseCommand):
             # A project's wsgi.py calls django.setup(), which makes all handlers anew.
             self.set_up(run_options, options)
             if is_reloaded():
-                logger.info("Running again%s", f" at {url}" if url else "")
+                logger.info("Restarted%s", f" at {url}" if url else "")
             elif loco_settings().LOG_FORMAT == "json":
                 logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(run_options, url, remark)))
             else:

@@ -38,7 +38,7 @@ def refuse_nonsense(options: Options, server_options: Sequence[str]) -> None:
     if options["no_server"]:
         raise CommandError(f"--http {http} and --no-server contradict each other. Leave one of them out.")
     if given := [flag for flag in given_of_server(options, None) if flag != "--ipv6"]:
-        raise CommandError(f"{given[0]} is of runserver, not of {http}. Leave it out.")
+        raise CommandError(f"{given[0]} is an option of runserver, not of {http}. Leave it out.")
 
 
 _REMEDIES = {

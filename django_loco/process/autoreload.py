@@ -86,7 +86,7 @@ class FileWatch:
         except SystemExit:  # how the reloader says that something has changed
             self._on_change()
         except Exception:
-            logger.exception("Changed files are no longer noticed")
+            logger.exception("Files are no longer watched for changes")
 
 
 class Reloader:

@@ -82,7 +82,7 @@ class Process:
         with SignalListener(self._on_signal, self._others, is_last=self._is_last):
             if self._channel:
                 self._channel.listen(
-                    self._on_parents_signal, lambda: self._shutdown.request("the parent process is gone")
+                    self._on_parents_signal, lambda: self._shutdown.request("the parent process has ended")
                 )
             self._watchdog.start()
             self._server.start()
@@ -108,7 +108,7 @@ class Process:
         try:
             self._announce(url)
         except Exception:  # a site is not kept from serving by what cannot be shown of it
-            logger.exception("What runs at %s cannot be shown", url)
+            logger.exception("Could not show the start banner for %s", url)
         self._components.start()
         if self._channel:
             self._channel.ready()
@@ -125,7 +125,7 @@ class Process:
         if self._file_watch and not self._server.is_ready:
             _show(error)
             return
-        self._error = error or CommandError("The server has ended by itself.")
+        self._error = error or CommandError("The server ended unexpectedly.")
         self._shutdown.request("the server has ended")
 
     def _on_change(self) -> None:

@@ -17,7 +17,7 @@ logger = get_bounded_logger("django_loco.servers")
 
 def log_stacks() -> None:
     """Log the stacks of all threads, and of all asyncio tasks that have not ended, as one record."""
-    logger.warning("What every thread and asyncio task is at:\n%s", "\n".join(stacks()))
+    logger.warning("Stacks of all threads and asyncio tasks:\n%s", "\n".join(stacks()))
 
 
 def stacks() -> Iterator[str]:

@@ -188,11 +188,11 @@ class Queue(ABC):
         """Make the leases of held ``jobs`` valid for ``lease`` seconds from now; return the ids no longer held."""
 
     @abstractmethod
-    def checkpoint(self, job: Job, text: str) -> bool:
-        """Store ``text`` (JSON) with a held ``job`` as its ``checkpoint``; return whether it is still held.
+    def update(self, job: Job, field: str, text: str) -> bool:
+        """Store ``text`` (JSON) as a field of a held ``job`` that is in ``written_by_run``; return whether it is held.
 
-        It stays with the job, whatever becomes of the run, until an outcome is ``SUCCESSFUL``. An outcome does not
-        bring one: that of its ``job`` may be older than the one that is stored.
+        It stays with the job, whatever becomes of the run; a ``checkpoint`` until an outcome is ``SUCCESSFUL``. An
+        outcome does not change it: the value in its ``job`` may be older than the one that is stored.
         """
 
     @abstractmethod

@@ -1,10 +1,10 @@
-"""How a job is stored outside a process: ``FIELDS`` says for each field what its stored form is.
+"""How a job is stored outside a process: for each field of ``Job``, its stored form.
 
 A row holds these forms: text, numbers and ``None``. The database queue has a column for each, the spool of the memory
-queue a JSON object with all of them, and the Redis queue reads and writes those that its own format does not have.
+queue a JSON object with all of them, and the Redis queue stores in this form what its own lists do not have.
 
-To add a field, add it to ``Job`` and to ``FIELDS``, and add a column to ``StoredJob`` with a migration. It must be
-``None`` by default: that is how jobs are read that an older release has stored.
+To add a field, add it to ``Job``, and a column to ``StoredJob`` with a migration. Its form follows from its type. It
+must be ``None`` by default: that is how jobs are read that an older release has stored.
 
 Times are UTC and always carry six decimals, so that their texts sort as the times do.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
@@ -143,11 +143,8 @@ def text_of_errors(errors: Sequence[TaskError]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredField:
-    """One field of ``Job``, and how it is stored."""
-
-    name: str
-    """Of the field, and of its column."""
+class StoredForm:
+    """How the values of a field are stored."""
 
     types: tuple[type, ...] = (str,)
     """The types that a stored value may have."""
@@ -158,49 +155,49 @@ class StoredField:
     read: Callable[[Any], Any] | None = None
     """Makes a value of its stored form, unless that is ``None``. Raises one of ``unreadable.NOT_OURS``."""
 
-    is_settled: bool = False
-    """Whether each outcome brings a new value, see ``Outcome.changes``."""
 
-
-_TEXT_OR_NONE = (str, NoneType)
-_TIME: dict[str, Any] = {"types": (str, datetime, NoneType), "write": text_of_time, "read": time_of}
-
-FIELDS = (
-    StoredField(name="id", types=(str, UUID), read=id_of),
-    StoredField(name="backend"),
-    StoredField(name="task_path"),
-    StoredField(name="arguments"),
-    StoredField(name="queue_name"),
-    StoredField(name="priority", types=(int,)),
-    StoredField(name="is_async", types=(int,), read=bool),
-    StoredField(name="run_after", is_settled=True, **_TIME),
-    StoredField(name="enqueued_at", **_TIME | {"types": (str, datetime)}),
-    StoredField(name="tags", write=text_of_tags, read=tags_of),
-    StoredField(name="options", write=text_of_options, read=options_of),
-    StoredField(name="key", types=_TEXT_OR_NONE),
-    StoredField(name="status", write=attrgetter("value"), read=STATUSES.__getitem__, is_settled=True),
-    StoredField(name="started_at", **_TIME),
-    StoredField(name="last_attempted_at", **_TIME),
-    StoredField(name="finished_at", is_settled=True, **_TIME),
-    StoredField(name="worker_ids", write=text_of_workers, read=workers_of, is_settled=True),
-    StoredField(name="errors", write=text_of_errors, read=errors_of, is_settled=True),
-    StoredField(name="lost", types=(int,), is_settled=True),
-    StoredField(name="return_value", types=_TEXT_OR_NONE, is_settled=True),
-    StoredField(name="token", types=_TEXT_OR_NONE),
-    StoredField(name="worker_id", types=_TEXT_OR_NONE),
-    StoredField(name="checkpoint", types=_TEXT_OR_NONE),
-)
-#: The names of the fields, in the order of a row.
-COLUMNS = tuple(field.name for field in FIELDS)
+_TIME: dict[str, Any] = {"write": text_of_time, "read": time_of}
+#: The stored form of a field by the type that ``Job`` declares for it, or by its name if it needs one of its own.
+FORMS: Mapping[str, StoredForm] = {
+    "str": StoredForm(),
+    "str | None": StoredForm(types=(str, NoneType)),
+    "int": StoredForm(types=(int,)),
+    "bool": StoredForm(types=(int,), read=bool),
+    "datetime": StoredForm(types=(str, datetime), **_TIME),
+    "datetime | None": StoredForm(types=(str, datetime, NoneType), **_TIME),
+    "tuple[str, ...]": StoredForm(write=text_of_tags, read=tags_of),
+    "Mapping[str, Any]": StoredForm(write=text_of_options, read=options_of),
+    "TaskResultStatus": StoredForm(write=attrgetter("value"), read=STATUSES.__getitem__),
+    "tuple[TaskError, ...]": StoredForm(write=text_of_errors, read=errors_of),
+    "id": StoredForm(types=(str, UUID), read=id_of),
+    "worker_ids": StoredForm(write=text_of_workers, read=workers_of),
+}
+#: All fields of a job, in the order of a row, and how they are stored.
+FIELDS: Mapping[str, StoredForm] = {
+    field.name: FORMS[field.name] if field.name in FORMS else FORMS[str(field.type)] for field in fields(Job)
+}
+COLUMNS = tuple(FIELDS)
 #: The fields that a row may lack, because an older release has written it.
-OPTIONAL: Mapping[str, None] = {field.name: None for field in FIELDS if NoneType in field.types}
-#: The fields that each outcome sets.
-SETTLED = tuple(field for field in FIELDS if field.is_settled)
+OPTIONAL: Mapping[str, None] = {name: None for name, form in FIELDS.items() if NoneType in form.types}
+#: The fields that each outcome sets to a new value: see ``Outcome.changes``.
+SETTLED = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost", "return_value")
 
-_TYPES = tuple(field.types for field in FIELDS)
-_WRITERS = tuple((place, field.write) for place, field in enumerate(FIELDS) if field.write)
-_READERS = tuple((place, field.read) for place, field in enumerate(FIELDS) if field.read)
+_TYPES = tuple(form.types for form in FIELDS.values())
+_WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
+_READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
+
+
+def stored_value(name: str, value: Any) -> Any:
+    """Return the stored form of ``value`` of the field ``name``."""
+    write = FIELDS[name].write
+    return value if write is None or value is None else write(value)
+
+
+def value_of(name: str, stored: Any) -> Any:
+    """Return the value of the field ``name`` of which ``stored`` is the stored form."""
+    read = FIELDS[name].read
+    return stored if read is None or stored is None else read(stored)
 
 
 def row_of(job: Job) -> Row:
@@ -224,11 +221,3 @@ def job_of(row: Sequence[Any]) -> Job:
         if (value := values[place]) is not None:
             values[place] = read(value)
     return Job(**dict(zip(COLUMNS, values, strict=False)))  # a statement may return more columns
-
-
-def outcome_values(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored form of ``Outcome.changes``, of those fields that each outcome sets."""
-    return {
-        field.name: changes[field.name] if field.write is None else field.write(changes[field.name])
-        for field in SETTLED
-    }

@@ -18,4 +18,4 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return closed_in_copies(socket.create_server((host, port), family=family, backlog=BACKLOG))
     except OSError as error:
-        raise CommandError(f"{host}:{port} cannot be had: {error.strerror or error}.") from error
+        raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error

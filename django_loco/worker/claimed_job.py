@@ -23,7 +23,6 @@ class ClaimedJob:
         "_stop",
         "announcement",
         "cancelled",
-        "checkpoint",
         "ended",
         "fetched_at",
         "import_error",
@@ -32,20 +31,19 @@ class ClaimedJob:
         "outcome",
         "refused",
         "renewed_at",
-        "save",
         "started",
         "thread",
+        "update",
         "valid_until",
     )
 
     def __init__(
-        self, job: Job, stop: threading.Event | None = None, save: Callable[[Job, str], bool] = lambda *_: True
+        self, job: Job, stop: threading.Event | None = None, update: Callable[[Job, str, str], bool] = lambda *_: True
     ) -> None:
-        """``stop`` is set once the worker wants to end; ``save`` is ``Queue.checkpoint``."""
+        """``stop`` is set once the worker wants to end; ``update`` is ``Queue.update``."""
         self.job = job
-        self.save = save
-        self.checkpoint = job.checkpoint
-        """The last one that was stored, as JSON text."""
+        """The job as it was fetched, with what its run has written since."""
+        self.update = update
         self.fetched_at = time.monotonic()
         self.renewed_at = -math.inf
         """When its claim was last renewed, by the heartbeat's clock."""
@@ -64,7 +62,7 @@ class ClaimedJob:
         self.lost = False
         """Whether the claim is, or may be, somebody else's by now."""
         self.refused = False
-        """Whether a checkpoint or the outcome was refused, because the claim is somebody else's."""
+        """Whether an update or the outcome was refused, because the claim is somebody else's."""
         self.valid_until = math.inf
         """Until when the claim is nobody else's (``time.monotonic()``, seconds); moved on by each renewal."""
         self.announcement: Callable[[], None] | None = None

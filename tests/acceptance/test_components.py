@@ -99,8 +99,8 @@ def test_one_that_leaves_and_one_that_does_not_stop_touch_nothing_else(project):
     began = time.monotonic()
     assert process.terminate() == FORCED
     assert time.monotonic() - began < SECONDS / 2
-    assert "The stop() of the hangs takes too long and is left behind" in process.output
-    assert "Left behind: hangs" in process.output
+    assert "The stop() of the hangs took too long and was abandoned" in process.output
+    assert "Abandoned: hangs" in process.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -101,7 +101,10 @@ def test_a_port_that_is_taken_ends_the_worker_before_it_runs(project, port):
     with socket.create_server(("127.0.0.1", port)):
         process = project.start("loco_worker", "--health-port", str(port))
         assert process.wait() == 1
-    assert f"--health-port 127.0.0.1:{port} cannot be had: Address already in use. Choose another." in process.output
+    assert (
+        f"--health-port: cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port."
+        in process.output
+    )
     assert "Traceback" not in process.output
     assert "stop" not in process.output
 

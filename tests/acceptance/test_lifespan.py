@@ -57,7 +57,7 @@ def test_one_signal_lets_jobs_and_requests_end(served, serve, options, send, num
     assert processes > 1 or hooks == HOOKS
     assert said(process, "job") == ["job job begins", "job job ends"]
     assert "Waiting no longer" not in process.output
-    assert "Left at the end" not in process.output
+    assert "Still open at exit" not in process.output
 
 
 def test_jobs_have_their_time_when_the_server_ends_without_a_signal(served):

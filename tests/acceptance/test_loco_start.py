@@ -108,7 +108,7 @@ def test_missing_tables_keep_the_worker_waiting_and_the_site_serving(project):
     [
         (("--server", "--no-server"), "contradict each other"),
         (("--no-server",), "leaves nothing to run"),
-        (("--no-server", "--worker", "8000"), "8000 is for the server"),
+        (("--no-server", "--worker", "8000"), "8000 is an option of the web server"),
         (("no-port",), "not a valid port number"),
         (("--http", "nginx"), "invalid choice"),
     ],

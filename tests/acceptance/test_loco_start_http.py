@@ -121,7 +121,7 @@ def test_uvicorn_reloads_with_its_worker(served):
     process = served.start("loco_start", "--http", "uvicorn", "--worker", str(served.port))
     process.wait_for("stop +Ctrl-C")
     served.change("pages/urls.py", "version 1", "version 2")
-    served.touch_until(process, "Running again", "pages/urls.py")
+    served.touch_until(process, "Restarted", "pages/urls.py")
     assert get(served.url()) == "version 2"
     assert process.terminate() == CLEAN
 

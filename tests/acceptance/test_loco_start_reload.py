@@ -23,7 +23,7 @@ def test_a_change_reloads_the_site_while_jobs_and_requests_run(project):
     project.open_gate("request")
     project.open_gate("job")
     assert answer.body() == "late answer"
-    process.wait_for("Running again")
+    process.wait_for("Restarted")
     assert get(project.url()) == "version 2"
     assert [line for line in process.lines if line.startswith("job")] == ["job job begins", "job job ends"]
     assert child_of(process) != first
@@ -33,7 +33,7 @@ def test_a_change_reloads_the_site_while_jobs_and_requests_run(project):
 def test_stacks_of_the_parent_and_its_child(project):
     process = project.serve("--worker")
     process.signal(signal.SIGTTIN)
-    process.wait_for("What every thread and asyncio task is at", count=2)
+    process.wait_for("Stacks of all threads and asyncio tasks", count=2)
     process.wait_for("Thread loco-worker-heartbeat")
     assert get(project.url()) == "version 1"
     assert process.terminate() == CLEAN
@@ -71,8 +71,8 @@ def test_code_that_cannot_be_loaded_is_waited_for(project):
     project.change("pages/tasks.py", "def work", "dfe work")
     project.touch_until(process, "SyntaxError", "pages/tasks.py")
     project.change("pages/tasks.py", "dfe work", "def work")
-    project.touch_until(process, "Running again", "pages/tasks.py")
-    process.wait_for("Running again")
+    project.touch_until(process, "Restarted", "pages/tasks.py")
+    process.wait_for("Restarted")
     project.enqueue("job")
     process.wait_for("job job begins")
 
@@ -83,7 +83,7 @@ def test_an_app_that_cannot_be_loaded_is_waited_for(project):
     project.touch_until(process, "SyntaxError", "pages/apps.py")
     process.wait_for("The code could not be loaded. Waiting for a change.")
     project.change("pages/apps.py", "clas PagesConfig", "class PagesConfig")
-    project.touch_until(process, "Running again", "pages/apps.py")
+    project.touch_until(process, "Restarted", "pages/apps.py")
     assert get(project.url()) == "version 1"
 
 
@@ -103,7 +103,7 @@ def test_a_signal_during_a_reload_ends_it(project):
     process.signal(TERM)
     project.open_gate("job")
     assert process.wait() == CLEAN
-    assert "Running again" not in process.output
+    assert "Restarted" not in process.output
 
 
 def test_worker_and_scheduler_reload_without_a_server(project):
@@ -111,7 +111,7 @@ def test_worker_and_scheduler_reload_without_a_server(project):
     process.wait_for("stop +Ctrl-C")
     project.change("pages/tasks.py", "{name} ends", "{name} ends, and is new")
     project.touch_until(process, CHANGED, "pages/tasks.py")
-    process.wait_for("Running again")
+    process.wait_for("Restarted")
     assert process.terminate() == CLEAN
 
 

@@ -110,7 +110,7 @@ def test_a_third_signal_ends_it_at_once(project, arguments):
     process.wait_for("Waiting no longer")
     process.signal(INT)
     assert process.wait() == FORCED
-    assert "left behind" not in process.output
+    assert "abandoned" not in process.output
 
 
 def test_what_is_in_flight_at_the_deadline_is_cut_off(project):
@@ -156,7 +156,7 @@ def test_a_parent_that_is_killed_takes_its_child_along(project):
     project.enqueue("job")
     process.wait_for("job job begins")
     os.kill(process.pid, KILL)
-    process.wait_for("the parent process is gone")
+    process.wait_for("the parent process has ended")
     project.open_gate("job")
     process.wait_for("job job ends")
     wait_until(lambda: not is_running(child), "end of the child")

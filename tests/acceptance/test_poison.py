@@ -141,7 +141,7 @@ def test_beside_a_development_server(project):
     suspect_of(project, "one")
     isolated = isolated_in(process)
     process.wait_for("job one begins")
-    project.touch_until(process, "Running again", "pages/tasks.py")
+    project.touch_until(process, "Restarted", "pages/tasks.py")
     wait_until(lambda: not is_running(isolated))
     process.wait_for("job one begins", count=2)
     project.open_gate("one")

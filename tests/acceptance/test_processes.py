@@ -61,13 +61,13 @@ def enqueue(project, *names: str, task: str = "work") -> None:
 
 def start(project, *arguments: str, count: int = 2, **environment: str):
     process = project.start("loco_worker", "--processes", str(count), *arguments, **environment)
-    process.wait_for("Process . runs", count=count)
+    process.wait_for("Process . is ready", count=count)
     return process
 
 
 def child(process, number: int) -> int:
     """Return the id of the child that was the last to take this place."""
-    return int(re.findall(rf"Process {number} runs \(pid (\d+)\)", process.output)[-1])
+    return int(re.findall(rf"Process {number} is ready \(pid (\d+)\)", process.output)[-1])
 
 
 def test_each_process_runs_jobs_and_all_end_in_order(project):
@@ -142,16 +142,16 @@ def test_hangup_replaces_one_after_the_other_and_loads_new_code(project):
     before = [child(process, 1), child(process, 2)]
     project.change("pages/more.py", "runs in", "runs by new code in")
     process.signal(signal.SIGHUP)
-    process.wait_for("Process . runs", count=4)
+    process.wait_for("Process . is ready", count=4)
     process.wait_for("Stopped$", count=2)
-    story = re.findall(r"Process (\d) runs|(Stopped)$", process.output, re.MULTILINE)
+    story = re.findall(r"Process (\d) is ready|(Stopped)$", process.output, re.MULTILINE)
     assert [a or b for a, b in story[2:]] == ["1", "Stopped", "2", "Stopped"]
     assert not set(before) & {child(process, 1), child(process, 2)}
     enqueue(project, "new", task="where")
     process.wait_for("job new runs by new code")
     project.write("pages/apps.py", "1 / 0")
     process.signal(signal.SIGHUP)
-    process.wait_for("The new process 1 does not come up")
+    process.wait_for("The new process 1 does not start")
     assert is_running(child(process, 1))
     assert process.terminate() == CLEAN
 
@@ -159,11 +159,11 @@ def test_hangup_replaces_one_after_the_other_and_loads_new_code(project):
 def test_quiet_processes_take_no_jobs_until_they_are_replaced(project):
     process = start(project)
     process.signal(signal.SIGTSTP)
-    process.wait_for("Quiet: nothing new", count=2)
+    process.wait_for("Quiet: ", count=2)
     enqueue(project, "one")
     project.open_gate("one")
     process.signal(signal.SIGTTIN)
-    process.wait_for("What every thread and asyncio task is at", count=3)
+    process.wait_for("Stacks of all threads and asyncio tasks", count=3)
     process.wait_for("Thread loco-worker-heartbeat", count=2)
     assert "job one begins" not in process.lines
     process.signal(signal.SIGHUP)
@@ -201,7 +201,7 @@ def test_a_single_process_that_takes_up_too_much_memory_ends(project):
     enqueue(project, 150, task="eat")
     process = project.start("loco_worker", "--max-memory", "150")
     assert process.wait() == CLEAN
-    assert "Stopping (it has done its share)" in process.output
+    assert "Stopping (the limit of jobs or memory is reached)" in process.output
 
 
 def test_the_scheduler_is_in_one_of_them(project):
@@ -213,7 +213,7 @@ def test_the_scheduler_is_in_one_of_them(project):
     process = start(project, "--scheduler")
     process.wait_for("job tick runs")
     process.signal(signal.SIGTTIN)
-    process.wait_for("What every thread", count=3)
+    process.wait_for("Stacks of all threads", count=3)
     assert process.terminate() == CLEAN
     assert process.output.count("Thread loco-scheduler") == 1
 
@@ -240,7 +240,7 @@ def test_a_terminal_that_closes_ends_all(project):
     terminal, its_end = pty.openpty()
     project.change("manage.py", "import os, sys", IN_TERMINAL)
     process = project.start("in_terminal", os.ttyname(its_end), "loco_worker", "--processes", "1")
-    process.wait_for("Process 1 runs")
+    process.wait_for("Process 1 is ready")
     os.close(its_end)
     os.close(terminal)
     process.wait_for(r"Stopping \(SIGHUP\)", count=2)

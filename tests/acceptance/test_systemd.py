@@ -90,8 +90,8 @@ def test_systemd_is_told_of_a_change(project, systemd):
 def test_a_process_that_hangs_is_no_progress(project, systemd):
     process = project.start("loco_worker", "--processes", "2", **systemd.environment)
     systemd.wait_for("WATCHDOG=1")
-    process.wait_for("Process 2 runs")
-    child = int(process.wait_for(r"Process 1 runs \(pid (\d+)\)")[1])
+    process.wait_for("Process 2 is ready")
+    child = int(process.wait_for(r"Process 1 is ready \(pid (\d+)\)")[1])
     os.kill(child, signal.SIGSTOP)
     wait_until(lambda: systemd.silence > 1.5, "silence")  # more than twice as long as systemd waits
     os.kill(child, signal.SIGCONT)

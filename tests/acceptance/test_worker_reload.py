@@ -37,7 +37,7 @@ def test_a_worker_begins_anew_when_its_jobs_have_ended(project):
     process.wait_for("job first begins")
     change(project, process)
     project.open_gate("first")
-    process.wait_for("Running again")
+    process.wait_for("Restarted")
     process.wait_for("job second ends, and is new")
     assert [line for line in process.lines if "job first" in line] == ["job first begins", "job first ends"]
     assert process.terminate() == CLEAN
@@ -46,22 +46,22 @@ def test_a_worker_begins_anew_when_its_jobs_have_ended(project):
 def test_a_scheduler_begins_anew(project):
     process = start(project, "loco_scheduler")
     change(project, process)
-    process.wait_for("Running again")
+    process.wait_for("Restarted")
     assert process.terminate() == CLEAN
 
 
 def test_several_processes_are_replaced_one_after_the_other(project):
     process = project.start("loco_worker", "--processes", "2", "--reload")
-    process.wait_for(r"Process \d runs", count=2)
+    process.wait_for(r"Process \d is ready", count=2)
     change(project, process)
-    process.wait_for(r"Process \d runs", count=4)
+    process.wait_for(r"Process \d is ready", count=4)
     enqueue(project, "job")
     project.open_gate("job")
     process.wait_for("job job ends, and is new")
     enqueue(project, "later")
     process.wait_for("job later begins")
     project.change("pages/tasks.py", "def work", "dfe work")
-    project.touch_until(process, r"does not come up\. The others stay as they are", "pages/tasks.py")
+    project.touch_until(process, r"does not start\. The present processes are kept", "pages/tasks.py")
     project.open_gate("later")
     process.wait_for("job later ends, and is new")
     assert process.terminate() == CLEAN
@@ -70,7 +70,7 @@ def test_several_processes_are_replaced_one_after_the_other(project):
 def test_signals_for_the_worker_reach_it(project):
     process = start(project, "loco_worker")
     process.signal(signal.SIGTSTP)
-    process.wait_for("Quiet: nothing new is begun")
+    process.wait_for("Quiet: this process takes no more jobs")
     process.signal(signal.SIGTTIN)
     process.wait_for("Thread loco-worker-heartbeat")
     assert process.terminate() == CLEAN
@@ -103,5 +103,8 @@ def test_a_health_port_that_is_taken_is_not_waited_for(project, arguments):
         port = taken.getsockname()[1]
         process = project.start(*arguments, "--health-port", str(port), "--reload")
         assert process.wait() == 1
-    assert f"--health-port 127.0.0.1:{port} cannot be had: Address already in use. Choose another." in process.output
+    assert (
+        f"--health-port: cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port."
+        in process.output
+    )
     assert "Waiting for a change" not in process.output

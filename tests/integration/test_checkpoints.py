@@ -20,7 +20,7 @@ def context():
     queue = queue_for("default")
     [job] = queue.fetch(Claim(worker_id="w", lease=60, threads=1))
     result = tasks.add.get_result(job.id)
-    return JobContext(task_result=result, claimed=ClaimedJob(job, save=queue.checkpoint))
+    return JobContext(task_result=result, claimed=ClaimedJob(job, update=queue.update))
 
 
 def stored(context) -> str | None:

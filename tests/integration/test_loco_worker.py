@@ -29,7 +29,7 @@ def test_drain_runs_what_waits_and_returns(capsys):
 
 def test_what_is_wrong_is_raised(settings):
     settings.WORKER_MODE = "BackgroundAsync"
-    with pytest.raises(CommandError, match="Nothing could ever reach this worker"):
+    with pytest.raises(CommandError, match="This worker would never get a job"):
         call_command("loco_worker")
 
 

@@ -201,7 +201,7 @@ def test_what_is_left_at_the_end_is_named(caplog):
         child.kill()
         let_go.set()
     thread.join()
-    (line,) = [record.getMessage() for record in caplog.records if "Left at the end" in record.getMessage()]
+    (line,) = [record.getMessage() for record in caplog.records if "Still open at exit" in record.getMessage()]
     assert "thread 'feed'" in line
     assert f"child process {child.pid} (sleep)" in line
     assert "ThreadPoolExecutor" not in line  # it has nothing to do
@@ -210,7 +210,7 @@ def test_what_is_left_at_the_end_is_named(caplog):
 def test_nothing_left_is_not_worth_a_line(caplog, monkeypatch):
     monkeypatch.setattr("django_loco.shutdown.leaks.left", lambda: ())  # other tests have servers running
     Shutdown(SECONDS).run()
-    assert "Left at the end" not in caplog.text
+    assert "Still open at exit" not in caplog.text
 
 
 def test_a_hook_that_takes_too_long_is_left_behind_and_the_next_one_runs(events, caplog):
@@ -256,7 +256,7 @@ def test_what_never_ends_is_left_behind(events, caplog, monkeypatch):
     shutdown.after_server_shutdown(lambda context: events.append("after"))
     stuck = Stuck("stuck", events)
     assert Shutdown(0.01).run(stuck) == FORCED
-    assert "Left behind: stuck" in caplog.text
+    assert "Abandoned: stuck" in caplog.text
     assert events[-1] == "after"
     stuck.ended.set()
 
@@ -334,4 +334,4 @@ def test_what_never_ends_under_a_supervisor_is_named(events, caplog, monkeypatch
             return {"alive": True, "components": {"feed": {"state": "stopping"}, "worker": {"state": "stopped"}}}
 
     assert Shutdown(0.01).run(Several("supervisor", events)) == FORCED
-    assert "Left behind: feed" in caplog.text
+    assert "Abandoned: feed" in caplog.text

@@ -95,7 +95,7 @@ def _closer(resource: Any, close: Close | str | None) -> Close:
 def _end(child: subprocess.Popen[Any] | BaseProcess) -> None:
     child.terminate()
     if not _has_ended(child, KILL_AFTER):
-        logger.warning("%r is still there %g s after SIGTERM and is killed", child, KILL_AFTER)
+        logger.warning("%r did not end within %g s of SIGTERM and is killed", child, KILL_AFTER)
         child.kill()
         _has_ended(child)
 

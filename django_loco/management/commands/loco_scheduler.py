@@ -88,7 +88,7 @@ class Command(LocoCommand):
             for line in ticks.as_history(name, form):
                 self.stdout.write(line)
         except QueueError as error:
-            raise CommandError(f"What schedule {name!r} has made is not to be had: {error}") from error
+            raise CommandError(f"Cannot read the history of schedule {name!r}: {error}") from error
 
     def show_problems(self) -> None:
         for problem in scheduler.problems():
@@ -112,5 +112,5 @@ class Command(LocoCommand):
     def look_through(self) -> None:
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
-            raise CommandError(f"{wrong} wrong; each is off, and the others run.")
-        self.stdout.write(f"All {len(scheduler.upcoming(0))} schedules are right.")
+            raise CommandError(f"{wrong} wrong and disabled; the others run.")
+        self.stdout.write(f"All {len(scheduler.upcoming(0))} schedules are valid.")

@@ -62,7 +62,7 @@ class Command(LocoCommand):
 
     def become_gunicorn(self, run_options: RunOptions, options: dict[str, Any]) -> None:
         if not self.owns_process:
-            raise CommandError("--http gunicorn takes the place of the process; start it from a command line.")
+            raise CommandError("--http gunicorn replaces the process. Start it from a command line.")
         self.check_all(options)
         arguments = gunicorn_arguments(options, self.server_options)
         connections.close_all()

@@ -111,7 +111,7 @@ class Command(LocoCommand):
 
     def start_processes(self, options: Any) -> None:
         if not self.owns_process:
-            raise CommandError("Processes can be started from a command line only: manage.py loco_worker --processes.")
+            raise CommandError("--processes works only on a command line: manage.py loco_worker --processes.")
         self.set_up(RunOptions(), options)
         sign_seconds = SIGN_SECONDS if options["health_port"] else 0.0
         timeout = loco_settings().SHUTDOWN_TIMEOUT

@@ -140,7 +140,7 @@ class Parent:
                 log_stacks()
                 self._tell_all(name)
             case "SIGTSTP":
-                logger.info("Quiet: no process takes another job. SIGHUP starts them anew, SIGTERM ends them")
+                logger.info("Quiet: no process takes another job. SIGHUP replaces the processes, SIGTERM ends them")
                 self._is_quiet = True
                 self._tell_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
@@ -176,11 +176,11 @@ class Parent:
 
     def _lose_patience(self, slot: Slot, child: Child) -> None:
         if child.kill_at <= self._clock():
-            logger.error("Process %d (pid %d) has not ended in time and is killed", slot.number, child.pid)
+            logger.error("Process %d (pid %d) did not end in time and is killed", slot.number, child.pid)
             self._kill(child)
 
     def _on_ready(self, slot: Slot, child: Child) -> None:
-        logger.info("Process %d runs (pid %d)", slot.number, child.pid)
+        logger.info("Process %d is ready (pid %d)", slot.number, child.pid)
         if not self._is_open:
             self._is_open = True
             for other in self.slots[1:]:
@@ -204,7 +204,7 @@ class Parent:
         elif self._drain and code == CLEAN:
             slot.fill_at = math.inf
         elif was_heir:
-            logger.error("The new process %d does not come up. The others stay as they are", slot.number)
+            logger.error("The new process %d does not start. The present processes are kept", slot.number)
             self._to_change.clear()
 
     def _watch_files(self, mailbox: Mailbox) -> None:
@@ -218,7 +218,7 @@ class Parent:
 
     def _change_all(self, reason: str) -> None:
         """Begin to replace all, once more if that is under way: the code may have changed since."""
-        logger.info("Every process is replaced by a new one (%s)", reason)
+        logger.info("Replacing every process (%s)", reason)
         self._is_quiet, self._is_changing = False, True
         self._change_began = self._clock()
         self._systemd.reloading()

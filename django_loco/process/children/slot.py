@@ -119,4 +119,4 @@ class Slot:
 
 def how_it_ended(code: int) -> str:
     """Return what to say of an exit code (``-n``: signal ``n``)."""
-    return f"was killed by signal {-code}" if code < 0 else f"has ended with exit code {code}"
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -58,7 +58,7 @@ class HealthServer(ThreadingHTTPServer):
             super().__init__((host, port), _Handler)
         except OSError as error:
             raise LocoConfigurationError(
-                f"--health-port {host}:{port} cannot be had: {error.strerror or error}. Choose another."
+                f"--health-port: cannot listen on {host}:{port}: {error.strerror or error}. Choose another port."
             ) from error
         closed_in_copies(self.socket)
 
@@ -72,4 +72,4 @@ class HealthServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (socketserver's signature)
         """Log what kept one from its answer (a client that went away) as the rest of the process logs."""
-        logger.debug("A question about health from %s was not answered", client_address, exc_info=True)  # noqa: LOG014
+        logger.debug("A health check from %s was not answered", client_address, exc_info=True)  # noqa: LOG014

@@ -97,7 +97,7 @@ class SignalListener:
         try:
             function()
         except Exception:  # the next signal must arrive all the same
-            logger.exception("%s was not dealt with", signal.Signals(number).name)
+            logger.exception("Handling %s failed", signal.Signals(number).name)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

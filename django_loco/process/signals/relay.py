@@ -90,4 +90,4 @@ class SignalRelay:
         try:
             self._on_signal(name)
         except Exception:  # the next signal must arrive all the same
-            logger.exception("%s was not dealt with", name)
+            logger.exception("Handling %s failed", name)

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, SETTLED, Row, outcome_values, text_of_time
+from ..rows import COLUMNS, SETTLED, Row, stored_value, text_of_time
 from .filters import condition_of, line_fragments_of
 from .lines import DUE_LINES, MOST_LINES
 from .shown_rows import SUMMARY
@@ -42,7 +42,7 @@ from .statements import (
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
-ENDED = (*HELD, "due_at", *(field.name for field in SETTLED))
+ENDED = (*HELD, "due_at", *SETTLED)
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
@@ -288,7 +288,7 @@ class Dialect(ABC):
             "job": quote(self._model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
-            "settled": ", ".join(f"{names[field.name]} = held.{field.name}" for field in SETTLED),
+            "settled": ", ".join(f"{names[name]} = held.{name}" for name in SETTLED),
             "due_at_read": read["due_at"],
             "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
@@ -322,4 +322,6 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 def _told(outcome: Outcome) -> dict[str, Any]:
     due_at = text_of_time(outcome.run_after) if outcome.status == READY else None
-    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **outcome_values(outcome.changes())}
+    changes = outcome.changes()
+    settled = {name: stored_value(name, changes[name]) for name in SETTLED}
+    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **settled}

@@ -41,7 +41,7 @@ from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
 from .registry import DatabaseRegistry
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CHECKPOINT, CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER
+from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER, UPDATE
 
 logger = get_logger("django_loco.queues")
 
@@ -123,10 +123,10 @@ class DatabaseQueue(Queue):
         with self._reached():
             return {job.id for job in jobs} - self._dialect.extend(jobs, lease)
 
-    def checkpoint(self, job: Job, text: str) -> bool:
-        """Store a checkpoint; return whether the job is still held."""
+    def update(self, job: Job, field: str, text: str) -> bool:
+        """Store a field of a held job; return whether it is still held."""
         with self._reached():
-            sql = self._dialect.sql(CHECKPOINT)
+            sql = self._dialect.sql(UPDATE, field=self._dialect.names[field])
             return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
 
     def answers(self) -> bool:

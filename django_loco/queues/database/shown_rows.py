@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
-from ..rows import FIELDS, STATUSES, Row, StoredField, id_of, job_of, time_of
+from ..rows import COLUMNS, FIELDS, STATUSES, Row, StoredForm, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
 
 #: What the table is called in the error of a job that cannot be read.
@@ -44,22 +44,23 @@ def summary_of(row: Sequence[Any]) -> JobSummary:
 def _unreadable(row: Sequence[Any]) -> Job:
     fields: dict[str, Any] = {"enqueued_at": EPOCH, "status": FAILED}
     problems = []
-    for field, value in zip(FIELDS, row, strict=False):
+    stored = dict(zip(COLUMNS, row, strict=False))
+    for name, form in FIELDS.items():
         try:
-            fields[field.name] = _read(field, value)
+            fields[name] = _read(form, stored[name])
         except NOT_OURS as error:
-            problems.append(f"{field.name}: {type(error).__name__}: {error}")
-    where = f"the table {TABLE}, job {row[0]} of {row[2]}"
-    job = Job(**fields | {"id": fields.get("id", str(row[0])), "task_path": UNREADABLE})
+            problems.append(f"{name}: {type(error).__name__}: {error}")
+    where = f"the table {TABLE}, job {stored['id']} of {stored['task_path']}"
+    job = Job(**fields | {"id": fields.get("id", str(stored["id"])), "task_path": UNREADABLE})
     if job.status in (READY, RUNNING):
         return replace(job, errors=(*job.errors, record_of(TypeError("; ".join(problems)), where)))
     return job
 
 
-def _read(field: StoredField, value: Any) -> Any:
-    if not isinstance(value, field.types):
+def _read(form: StoredForm, value: Any) -> Any:
+    if not isinstance(value, form.types):
         raise TypeError(f"it is {type(value).__name__}")
-    return value if field.read is None or value is None else field.read(value)
+    return value if form.read is None or value is None else form.read(value)
 
 
 def readable_time(stored: Any) -> datetime | None:

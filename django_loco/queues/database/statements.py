@@ -18,7 +18,7 @@ were made: nearly always there is none beyond now. A job that is handed back has
 
 Who may write
 -------------
-``CHECKPOINT``, ``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show; for the
+``UPDATE``, ``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show; for the
 last two an engine sees to that in ``held`` or in ``fence``.
 """
 
@@ -67,8 +67,8 @@ EXTEND = """
     WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
-CHECKPOINT = """
-    UPDATE {job} SET {checkpoint} = %(text)s
+UPDATE = """
+    UPDATE {job} SET {field} = %(text)s
     WHERE {backend} = %(alias)s AND {id} = %(id)s AND {token} = %(token)s AND {status} = 'RUNNING'
     RETURNING {id}
 """

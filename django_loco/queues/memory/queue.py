@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow, written_by_run
@@ -153,13 +153,13 @@ class MemoryQueue(Queue):
             freed = self._settle([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
             return list(freed)
 
-    def checkpoint(self, job: Job, text: str) -> bool:
-        """Store a checkpoint; return whether the job is still held."""
+    def update(self, job: Job, field: str, text: str) -> bool:
+        """Store a field of a held job; return whether it is still held."""
         with self._changed:
             if not self._is_held(job):
                 return False
-            hold = self._held[job.id]
-            self._held[job.id] = hold._replace(job=replace(hold.job, checkpoint=text))
+            hold, changes = self._held[job.id], cast("dict[str, Any]", {field: text})
+            self._held[job.id] = hold._replace(job=replace(hold.job, **changes))
             return True
 
     def get(self, job_id: str) -> Job | None:

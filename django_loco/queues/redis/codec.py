@@ -2,7 +2,8 @@
 
 A job is stored in two parts, JSON lists that only Python reads. The part that never changes is written once. The
 *state*, which each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the
-job, a third text says which. To the scripts all three are words without a meaning.
+job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. To the scripts all of
+them are words without a meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ...core.compat import TaskError, TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
 from ..base import Claim
-from ..rows import STATUSES, folded, unfolded
+from ..rows import FIELDS, STATUSES, folded, stored_value, unfolded, value_of
 from ..unreadable import EPOCH, NOT_OURS, record_of, texts
 
 MICROSECOND = timedelta(microseconds=1)
@@ -144,6 +145,14 @@ _history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in 
 _NO_HISTORY = _history(NEW)
 
 
+#: The fields that came after the lists: those that each release may add.
+EXTRA = tuple(
+    name
+    for name in FIELDS
+    if name not in {item.name for item in (*FIXED, *STATE)} and name not in ("id", "backend", "worker_id", "checkpoint")
+)
+
+
 def _fixed(job: Job) -> str:
     return f"[{','.join([item.write(value) for item, value in zip(FIXED, _fixed_values(job), strict=True)])}]"
 
@@ -197,7 +206,19 @@ def job_payload(job: Job) -> tuple[object, ...]:
     state = "" if _history(job) == _NO_HISTORY else _state(job, {"token": None})
     if job.checkpoint is not None:
         state += f"\t{job.checkpoint}"
-    return job.id, _fixed(job), state, place_of(job, job.due_at, job.lost), _score(job.run_after), _once(job)
+    place = place_of(job, job.due_at, job.lost)
+    return job.id, _fixed(job), state, place, _score(job.run_after), _once(job), _extra(job)
+
+
+def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
+    """Return the name of a hash and the text for it with which ``lua/update.lua`` stores a field of ``job``."""
+    changes: dict[str, Any] = {field: text}
+    return ("states", text) if field == "checkpoint" else ("extra", _extra(replace(job, **changes)))
+
+
+def _extra(job: Job) -> str:
+    values = {name: stored_value(name, value) for name in EXTRA if (value := getattr(job, name)) is not None}
+    return encode(values) if values else ""
 
 
 def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
@@ -244,42 +265,65 @@ def _once(job: Job) -> str:
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:
-    """Return the jobs that a script shows: four lines each."""
+    """Return the jobs that a script shows: five lines each."""
     shown = iter(rows.split("\n") if rows else ())
-    return [_job(alias, *four) for four in zip(shown, shown, shown, shown, strict=True)]
+    return [_job(alias, JobTexts(*five)) for five in zip(shown, shown, shown, shown, shown, strict=True)]
 
 
-def _job(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
+class JobTexts(NamedTuple):
+    """A job as ``show`` in ``lua/show.lua`` returns it. What there is none of is empty."""
+
+    id: str
+    fixed: str
+    state: str
+    held: str
+    """The token, the worker and the time of the claim, and the queue, with tabs between."""
+
+    extra: str
+
+
+def _job(alias: str, stored: JobTexts) -> Job:
     try:
-        return _readable(alias, job_id, fixed, state, held)
+        return _readable(alias, stored)
     except NOT_OURS as error:
-        return _unreadable(alias, job_id, state, held, error)
+        return _unreadable(alias, stored, error)
 
 
-def _readable(alias: str, job_id: str, fixed: str, state: str, held: str) -> Job:
-    values = _read(FIXED, _FIXED_TYPES, fixed)
-    state, _, checkpoint = state.partition("\t")
+def _readable(alias: str, stored: JobTexts) -> Job:
+    values = _read(FIXED, _FIXED_TYPES, stored.fixed)
+    state, _, checkpoint = stored.state.partition("\t")
     if state:
         values |= _past(state)
     if checkpoint:
         values["checkpoint"] = checkpoint
-    if held:
-        values |= _claim(values.get("started_at"), held)
-    return Job(id=job_id, backend=alias, **values)
+    if stored.extra:
+        values |= _read_extra(stored.extra)
+    if stored.held:
+        values |= _claim(values.get("started_at"), stored.held)
+    return Job(id=stored.id, backend=alias, **values)
 
 
-def _unreadable(alias: str, job_id: str, state: str, held: str, error: Exception) -> Job:
+def _read_extra(text: str) -> dict[str, Any]:
+    """Return the fields in ``text`` that this release knows."""
+    stored = _decode(text)
+    values = {name: stored[name] for name in EXTRA if name in stored}
+    if not all(isinstance(value, FIELDS[name].types) for name, value in values.items()):
+        raise TypeError(f"it is {text[:200]!r}")
+    return {name: value_of(name, value) for name, value in values.items()}
+
+
+def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
     """Return what can be read of a job whose text is not ours. Nobody can run it."""
     try:
-        past = _past(state.partition("\t")[0])
+        past = _past(stored.state.partition("\t")[0])
     except NOT_OURS:
         past = {"status": READY, "errors": ()}
-    if held or past["status"] == READY:
+    if stored.held or past["status"] == READY:
         past["errors"] = (*past["errors"], record_of(error, "Redis"))
-    if held:
-        past |= _claim(past.get("started_at"), held)
-        past["queue_name"] = _decode(held.rpartition("\t")[2])
-    return replace(Job(id=job_id, task_path=UNREADABLE, backend=alias, enqueued_at=EPOCH), **past)
+    if stored.held:
+        past |= _claim(past.get("started_at"), stored.held)
+        past["queue_name"] = _decode(stored.held.rpartition("\t")[2])
+    return replace(Job(id=stored.id, task_path=UNREADABLE, backend=alias, enqueued_at=EPOCH), **past)
 
 
 def _past(state: str) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 What is where
 -------------
-``jobs``, ``states``, ``held``
-    hashes by job id: what never changes of a job, what its last run made of it, and who holds it (``redis_text``).
+``jobs``, ``states``, ``held``, ``extra``
+    hashes by job id: what never changes of a job, what its last run made of it, who holds it, and its other fields
+    (``codec``).
 ``ready``, ``tagged``, ``deferred``
     sorted sets of the places at which jobs wait (``lua/common.lua``): those that are due in the order in which they
     are to run, and once more by each of their tags; the others in the order in which they become due. A fetch moves
@@ -14,7 +15,7 @@ What is where
     all ids in order, those of once-keys by series, and those of jobs that have failed; how many jobs there are per
     queue and status; the once-keys.
 ``workers``
-    a hash: when each worker showed last that it lives, and what it said of itself (``redis_registry``).
+    a hash: when each worker showed last that it lives, and what it said of itself (``registry``).
 ``bell...``, ``answer...``
     what wakes workers (``listener``); what each was last given (``lua/fetch.lua``).
 
@@ -61,11 +62,12 @@ from .codec import (
     moment_of,
     outcome_payload,
     start_of_series,
+    update_payload,
     words_of,
 )
 from .listener import Demand, RedisListener, channels_for, subscriptions_for
 from .registry import RedisRegistry
-from .scripts import CHECKPOINT, CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES, SUSPECTS
+from .scripts import CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES, SUSPECTS, UPDATE
 from .server import RedisServer
 
 #: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
@@ -149,9 +151,9 @@ class RedisQueue(Queue):
         told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
         return ids_of(self.server.run(RENEW, (micros_in(lease), told)))
 
-    def checkpoint(self, job: Job, text: str) -> bool:
-        """Store a checkpoint; return whether the job is still held."""
-        return bool(self.server.run(CHECKPOINT, (job.id, job.token or "", text)))
+    def update(self, job: Job, field: str, text: str) -> bool:
+        """Store a field of a held job; return whether it is still held."""
+        return bool(self.server.run(UPDATE, (job.id, job.token or "", *update_payload(job, field, text))))
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""

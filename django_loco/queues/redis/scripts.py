@@ -18,20 +18,20 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-ENQUEUE = Script("jobs states index ready tagged deferred once counts series", "enqueue")
+ENQUEUE = Script("jobs states index ready tagged deferred once counts series extra", "enqueue")
 EXCHANGE = Script(
-    "jobs states ready tagged deferred held leases finished failed once counts",
+    "jobs states ready tagged deferred held leases finished failed once counts extra",
     *("ready", "best", "finish", "fetch", "show", "exchange"),
 )
 RENEW = Script("held leases", "renew")
 CLOCK = Script("leases", "clock")
-CHECKPOINT = Script("states held", "checkpoint")
-ROWS = Script("jobs states held leases", "show", "rows")
-FIND = Script("jobs states held", "show", "find")
+UPDATE = Script("states held extra", "update")
+ROWS = Script("jobs states held extra leases", "show", "rows")
+FIND = Script("jobs states held extra", "show", "find")
 SERIES = Script("jobs states held finished counts series", "show", "series")
 OLDEST = Script("ready tagged deferred", "ready", "oldest")
 SUSPECTS = Script("ready tagged deferred", "ready", "suspects")
-PRUNE = Script("jobs states index finished failed once counts series", "prune")
+PRUNE = Script("jobs states index finished failed once counts series extra", "prune")
 REGISTER = Script("workers", "register")
 WORKERS = Script("workers", "workers")
 PROBE = Script("probe:hash probe:sorted probe:text", "probe")

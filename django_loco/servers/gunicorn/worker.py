@@ -66,7 +66,7 @@ class GunicornRuntime:
         )
         try:
             if not apps.ready:
-                raise CommandError("The application that gunicorn has loaded does not set Django up.")
+                raise CommandError("The application that gunicorn loaded does not call django.setup().")
             self._runtime = make_runtime(
                 host,
                 url=", ".join(str(socket) for socket in worker.sockets),

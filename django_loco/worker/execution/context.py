@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -54,7 +54,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     @property
     def checkpoint_value(self) -> Any:
         """What the job has saved last, in this run or an earlier one; ``None`` if nothing. Each time a new object."""
-        text = self.claimed.checkpoint
+        text = self.claimed.job.checkpoint
         return None if text is None else decode(text)
 
     def checkpoint(self, value: Any) -> bool:
@@ -65,35 +65,39 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         has been given to another worker, of which ``stopping`` tells. Raises ``TypeError`` or ``ValueError`` for what
         is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
-        try:
-            text = encode_exact(value)
-        except (TypeError, ValueError) as error:
-            raise type(error)(
-                f"{self.claimed.job.task_path}: the checkpoint cannot be stored as JSON. {error}"
-            ) from None
-        require_result_size(f"{self.claimed.job.task_path}: the checkpoint", text)
-        stored = True
-
-        def save() -> None:
-            nonlocal stored
-            stored = _save(self.claimed, text)
-
-        after_commit(save)
-        return stored
+        return _save(self.claimed, "checkpoint", value)
 
     async def acheckpoint(self, value: Any) -> bool:
         """``checkpoint`` for async jobs: the event loop goes on with others while the queue stores it."""
         return await sync_to_async(self.checkpoint)(value)
 
 
-def _save(claimed: ClaimedJob, text: str) -> bool:
+def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
+    """Store ``value`` as a field of a job that is held; return whether it is stored or will be after the commit."""
+    path, stored = claimed.job.task_path, True
     try:
-        is_held = claimed.save(claimed.job, text)
+        text = encode_exact(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: the {field} cannot be stored as JSON. {error}") from None
+    require_result_size(f"{path}: the {field}", text)
+
+    def update() -> None:
+        nonlocal stored
+        stored = _update(claimed, field, text)
+
+    after_commit(update)
+    return stored
+
+
+def _update(claimed: ClaimedJob, field: str, text: str) -> bool:
+    try:
+        is_held = claimed.update(claimed.job, field, text)
     except QueueUnavailable as error:
-        logger.warning("The checkpoint of %s is not stored: %s", claimed.job.task_path, error)
+        logger.warning("The %s of %s is not stored: %s", field, claimed.job.task_path, error)
         return False
     if is_held:
-        claimed.checkpoint = text
+        changes: dict[str, Any] = {field: text}
+        claimed.job = replace(claimed.job, **changes)
     else:
         claimed.refused = True
     return is_held

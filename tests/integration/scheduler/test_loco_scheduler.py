@@ -110,7 +110,7 @@ def test_a_project_without_schedules(said, registry):
     assert "There are no schedules." in said("--list").out
     assert json.loads(said("--list", "--format", "json").out) == []
     assert "Nothing is due by then." in said("--preview", "24h").out
-    assert "All 0 schedules are right." in said("--check").out
+    assert "All 0 schedules are valid." in said("--check").out
 
 
 def test_the_last_run(said):
@@ -178,10 +178,10 @@ def test_a_run_while_the_store_is_away(said, monkeypatch):
 
 
 def test_check(said, registry):
-    assert said("--check").out == "All 3 schedules are right.\n"
+    assert said("--check").out == "All 3 schedules are valid.\n"
     registry.cron("0 0 31 2 *", tick, name="never")
     registry.hourly(tick, at=75, name="digest")
-    with pytest.raises(CommandError, match="2 wrong; each is off, and the others run"):
+    with pytest.raises(CommandError, match="2 wrong and disabled; the others run"):
         said("--check")
 
 

@@ -88,11 +88,11 @@ def test_tags_and_address(arguments, tags, address):
         ("--server --no-server", "--server and --no-server contradict each other"),
         ("-s --no-server", "--server-and-worker and --no-server contradict each other"),
         ("--no-server", "Add --worker, --scheduler or --component"),
-        ("--no-server --worker 8000", "8000 is for the server"),
-        ("--no-server --worker --ipv6", "--ipv6 is for the server"),
-        ("--no-server --worker --nothreading", "--nothreading is for the server"),
-        ("--worker=a,,b", "has an empty word"),
-        ("--worker=,", "has an empty word"),
+        ("--no-server --worker 8000", "8000 is an option of the web server"),
+        ("--no-server --worker --ipv6", "--ipv6 is an option of the web server"),
+        ("--no-server --worker --nothreading", "--nothreading is an option of the web server"),
+        ("--worker=a,,b", "has an empty name"),
+        ("--worker=,", "has an empty name"),
         ("127.0.0.1:99999", "There is no port 99999: the last is 65535"),
         ("--http uvicorn 65536", "There is no port 65536"),
         ("--worker 99999", "There is no port 99999"),
@@ -238,7 +238,7 @@ def test_only_the_workers_that_were_asked_for_may_end(settings):
         ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
         ("--queues zzz", "There is no queue 'zzz' in TASKS. Choices are: default, emails"),
         ("--queues=", "--queues names no queue"),
-        ("--backend nothing", "No TASKS alias 'nothing' is django-loco's"),
+        ("--backend nothing", "TASKS has no alias 'nothing' of django-loco"),
         ("--drain --scheduler", "Leave one of them out"),
     ],
 )
@@ -252,7 +252,7 @@ def test_nonsense_of_a_worker(settings, arguments, said):
 def test_a_worker_that_nothing_could_reach(settings, mode):
     options = {"queue": "memory"} if mode == "memory" else {"mode": mode}
     settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
-    with pytest.raises(CommandError, match="Nothing could ever reach this worker"):
+    with pytest.raises(CommandError, match="This worker would never get a job"):
         worker("")
 
 

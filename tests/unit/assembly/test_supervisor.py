@@ -323,7 +323,7 @@ def test_one_that_does_not_listen_does_not_keep_the_others_from_being_told(super
     wait_for(lambda: state(supervisor, 0) is state(supervisor, 1) is State.RUNNING)
     supervisor.stop(time.monotonic())
     wait_for(lambda: fake.told == ["quiet", "stop"])
-    assert "The stop() of the hanging takes too long" in caplog.text
+    assert "The stop() of the hanging took too long" in caplog.text
     assert not supervisor.join(0.01)
     hanging.ended.set()
     hanging.let_go.set()

@@ -15,6 +15,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(plain)
 def test_what_json_has_comes_back_equal(value):
     assert decode(encode(value)) == value

@@ -36,7 +36,9 @@ def free_port() -> int:
 def test_a_port_that_is_taken_is_an_error_before_anything_runs():
     with (
         HealthServer("127.0.0.1", 0) as server,
-        pytest.raises(LocoConfigurationError, match=r"--health-port 127\.0\.0\.1:\d+ cannot be had: Address already"),
+        pytest.raises(
+            LocoConfigurationError, match=r"--health-port: cannot listen on 127\.0\.0\.1:\d+: Address already"
+        ),
         health_served({"health_port": server.server_address}),
     ):
         pytest.fail("something ran")

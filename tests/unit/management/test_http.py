@@ -37,7 +37,7 @@ def test_options_of_the_server_come_after_two_dashes():
     ("options", "after_dashes", "said"),
     [
         ({"http": "gunicorn", "no_server": True}, (), "contradict each other"),
-        ({"http": "gunicorn", "use_threading": False}, (), "--nothreading is of runserver, not of gunicorn"),
+        ({"http": "gunicorn", "use_threading": False}, (), "--nothreading is an option of runserver, not of gunicorn"),
         ({"http": "runserver", "http_workers": 2}, (), "--http-workers is for --http gunicorn"),
         ({"http": "uvicorn", "http_workers": 2}, (), "--worker-class asgi"),
         ({"http": "uvicorn"}, ("--lifespan", "on"), "Options after -- are for --http gunicorn"),

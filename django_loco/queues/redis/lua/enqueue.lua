@@ -1,21 +1,21 @@
 -- Stores new jobs, all or none. Run once more with the same jobs it changes nothing.
 --
 -- Keys: see the first line; the channels to announce jobs in follow.
--- Arguments: how many marks to leave in the channels; the jobs, six lines each: id, the job, its state or nothing, its
--- place, the time before which it may not run or nothing, its once-key or nothing.
+-- Arguments: how many marks to leave in the channels; the jobs, seven lines each: id, the job, its state or nothing,
+-- its place, the time before which it may not run or nothing, its once-key or nothing, its other fields or nothing.
 -- Returns the ids of those that were not stored because their once-key is known. A job that is there under its own id is
 -- stored: the reply to the same arguments was lost, and we or the client sent them again.
-local jobs, states, index, ready, tagged, deferred, once, counts, series = unpack(KEYS, 1, 9)
+local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
 
 local told, ids = lines(ARGV[2]), {}
-for row = 1, #told, 6 do
+for row = 1, #told, 7 do
   ids[#ids + 1] = told[row]
 end
 
 local known, now = pick(jobs, ids), micros()
-local texts, kept, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}
+local texts, kept, more, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}, {}
 for number, id in ipairs(ids) do
-  local _, job, state, place, after, key = unpack(told, 6 * number - 5, 6 * number)
+  local _, job, state, place, after, key, others = unpack(told, 7 * number - 6, 7 * number)
   if known[number] then
     -- An earlier try has stored it.
   elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
@@ -29,6 +29,9 @@ for number, id in ipairs(ids) do
     if state ~= '' then
       add(kept, id, state)
     end
+    if others ~= '' then
+      add(more, id, others)
+    end
     if after == '' or tonumber(after) <= now then
       add(due, 0, place)
     else
@@ -41,6 +44,7 @@ end
 
 send('HSET', jobs, texts)
 send('HSET', states, kept)
+send('HSET', extra, more)
 send('ZADD', index, named)
 send('ZADD', series, of_series)
 line_up(ready, tagged, due)
@@ -49,6 +53,6 @@ for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #texts > 0 then
-  announce(10, tonumber(ARGV[1]))
+  announce(11, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

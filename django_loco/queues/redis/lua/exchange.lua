@@ -9,7 +9,8 @@
 -- due, or -1 if there is none.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
-  leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], answer = KEYS[12],
+  leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
+  answer = KEYS[13],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second; it shall cost next to nothing.
@@ -27,7 +28,7 @@ elseif ARGV[1] ~= '' then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
   if tonumber(ARGV[3]) > 0 then
-    announce(13, tonumber(ARGV[3]))
+    announce(14, tonumber(ARGV[3]))
   end
 end
 
@@ -41,5 +42,5 @@ if ARGV[4] then
 end
 
 local next_due = redis.call('ZRANGE', keys.deferred, 0, 0, 'WITHSCORES')[2]
-local rows = show(ids, keys.jobs, keys.states, keys.held)
+local rows = show(ids, keys.jobs, keys.states, keys.held, keys.extra)
 return { table.concat(refused, '\n'), rows, next_due and math.max(0, next_due - now) or -1 }

@@ -4,7 +4,7 @@
 -- Arguments: the id before which to begin, or nothing; a status, or nothing for any; how many jobs to show at most, and
 -- to look at.
 -- Returns the jobs (see `show`); the id with which it stopped, or nothing if that was the end.
-local jobs, states, held, index = unpack(KEYS)
+local jobs, states, held, extra, index = unpack(KEYS)
 
 local from = ARGV[1] == '' and '+' or '(' .. ARGV[1]
 local ids = redis.call('ZREVRANGEBYLEX', index, from, '-', 'LIMIT', 0, ARGV[4])
@@ -22,4 +22,4 @@ for number, id in ipairs(ids) do
     break
   end
 end
-return { show(found, jobs, states, held), last }
+return { show(found, jobs, states, held, extra), last }

@@ -5,7 +5,7 @@
 --
 -- Keys: see the first line.
 -- Arguments: what the entries of the series begin with, and a TAB; how many jobs to show at most.
--- Returns the jobs (see `show`), without checkpoints.
+-- Returns the jobs (see `show`), without checkpoints and other fields.
 local jobs, states, held, finished, counts, series = unpack(KEYS)
 
 local ids = {}
@@ -43,7 +43,8 @@ for number, job in ipairs(pick(jobs, ids)) do
   if job or state or holders[number] then
     rows[length + 1], rows[length + 2] = id, flat(job)
     rows[length + 3], rows[length + 4] = flat(state and state:match('^[^\t]*')), flat(holders[number])
-    length = length + 4
+    rows[length + 5] = ''
+    length = length + 5
   end
 end
 return table.concat(rows, '\n')

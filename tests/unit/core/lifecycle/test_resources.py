@@ -158,6 +158,7 @@ def test_a_child_process_that_there_is_no_time_for_is_killed(monkeypatch):
     assert popen.wait(SECONDS) == -9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_process_of_multiprocessing_is_terminated_or_killed(monkeypatch, ignores):
     monkeypatch.setattr(resources, "KILL_AFTER", 0.05 if ignores else SECONDS)
@@ -185,7 +186,7 @@ def test_what_could_not_be_closed_is_named_at_the_end(caplog):
     shutdown.track("the stream", fail)
     shutdown.track("the file", lambda: None)
     end()
-    (line,) = [record.getMessage() for record in caplog.records if "Left at the end" in record.getMessage()]
+    (line,) = [record.getMessage() for record in caplog.records if "Still open at exit" in record.getMessage()]
     assert "'the stream'" in line
     assert "'the file'" not in line
 

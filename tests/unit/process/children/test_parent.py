@@ -262,7 +262,7 @@ def test_if_a_new_one_does_not_come_up_the_old_ones_stay(world, caplog):
     world.later(100)
     assert len(world.children) == 4
     assert not any(child.told for child in world.children)
-    assert "does not come up" in caplog.text
+    assert "does not start" in caplog.text
 
 
 def test_an_old_one_that_dies_meanwhile_leaves_its_place_to_the_new_one(world):

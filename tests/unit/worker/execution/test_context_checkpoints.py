@@ -97,7 +97,7 @@ def test_a_job_whose_claim_is_lost_is_told_to_stop(queue, start):
 
 
 class Away(MemoryQueue):
-    def checkpoint(self, job, text):
+    def update(self, job, field, text):
         raise QueueUnavailable("The store is away.")
 
 

@@ -143,7 +143,7 @@ def test_a_death_fails_its_job_at_once_and_the_next_one_starts(queue, parent, ca
     parent.isolation.turn()
     assert queue.get(killer).status == FAILED
     assert parent.isolation.pids == [2]
-    assert "The isolated worker (pid 1) has ended with exit code -9" in caplog.text
+    assert "The isolated worker (pid 1) ended with exit code -9" in caplog.text
 
 
 def test_a_good_end_is_none(queue, parent, caplog):

@@ -1,0 +1,19 @@
+-- Stores a field of a held job that its run has changed.
+--
+-- Keys: see the first line.
+-- Arguments: id, token, where the field is, its text. In `states` that is the checkpoint, which stands behind the state
+-- with a tab between; in `extra` all fields that are there.
+-- Returns 1 if the job is held under the token, or else 0.
+local states, held, extra = unpack(KEYS)
+
+local holder = redis.call('HGET', held, ARGV[1])
+if not holder or holder:find(ARGV[2] .. '\t', 1, true) ~= 1 then
+  return 0
+end
+if ARGV[3] == 'extra' then
+  redis.call('HSET', extra, ARGV[1], ARGV[4])
+else
+  local state = redis.call('HGET', states, ARGV[1]) or ''
+  redis.call('HSET', states, ARGV[1], state:match('^[^\t]*') .. '\t' .. ARGV[4])
+end
+return 1
