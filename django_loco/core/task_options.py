@@ -170,6 +170,7 @@ class CallOptions(DjangoOptions, StoredOptions, total=False):
     """Options of ``using()``."""
 
     run_after: datetime | timedelta | None
+    metadata: Mapping[str, Any] | None
 
 
 def _options_of(declaration: type[Any]) -> Mapping[str, Option]:
