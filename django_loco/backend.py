@@ -21,9 +21,7 @@ from .core import test_environment
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
-from .core.serialization import encode_call, encode_exact
-from .core.signing import sign
-from .core.sizes import require_batch_size, require_result_size
+from .core.serialization import encode_call, encode_exact, require_batch_size, require_result_size
 from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 from .exceptions import UnknownTask
 from .log.labels import bound, labelled_context
@@ -35,6 +33,7 @@ from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
 from .tasks.results import load_task, result_of, shown_result_of
 from .tasks.signals import announce
+from .tasks.signing import sign
 from .tasks.stored_options import stored
 from .worker import in_process
 
