@@ -28,6 +28,7 @@ from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.dialect import tune
 from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
+from .tasks.loading import remember_loaded_packages
 from .tasks.setting import require_backends
 
 
@@ -44,6 +45,7 @@ class LocoConfig(AppConfig):
         Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
         """
         require_backends()
+        remember_loaded_packages()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         set_runtime_factory(build_runtime)

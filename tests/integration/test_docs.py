@@ -7,19 +7,21 @@ import ast
 import importlib
 import inspect
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import get_commands, load_command_class
+from django.test import override_settings
 
 from django_loco import _MOVED, checks, exceptions, scheduler
-from django_loco.conf import LocoSettings
+from django_loco.conf import LocoSettings, problems
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
-from django_loco.scheduler.sources.python_api import Options, ZonedOptions
+from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
 #: A logger, and former paths of modules.
 NO_MODULES = {"django_loco.supervisor", *_MOVED}
@@ -101,8 +103,40 @@ def test_settings_and_options_in_examples_exist(code: str) -> None:
             case ast.Call(func=ast.Attribute(attr="using"), keywords=options):
                 assert {option.arg for option in options} <= set(CALL_OPTIONS)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="scheduler"), attr=call), keywords=options):
-                parameters = {*inspect.signature(getattr(scheduler, call)).parameters, *ZonedOptions.__annotations__}
-                assert {option.arg for option in options} <= parameters | set(Options.__annotations__)
+                parameters = set(inspect.signature(getattr(scheduler, call)).parameters)
+                assert {option.arg for option in options} <= parameters | set(options_of(ZonedOptions))
+
+
+def settings_of(page: Path) -> Iterator[Any]:
+    """Yield the values of ``LOCO`` in a page, in blocks and in lines."""
+    fence = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    examples = [code for language, code in fence.findall(page.read_text()) if language == "python"]
+    for code in (*examples, *words(fence.sub("", page.read_text()))):
+        if "LOCO = {" not in code:
+            continue
+        for node in ast.parse(code).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LOCO":
+                yield ast.literal_eval(node.value)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_settings_in_examples_are_right(page: Path) -> None:
+    for value in settings_of(page):
+        with override_settings(LOCO=value):
+            assert problems() == []
+
+
+def commands_in(page: Path) -> Iterator[list[str]]:
+    """Yield the command lines of django-loco in a page, and those of ``check``, without what is for gunicorn."""
+    for line in re.findall(r"manage\.py ((?:loco_|check\b)[^`#\n]*)", page.read_text()):
+        if "[" not in line:
+            yield ["7" if word == "N" else word for word in shlex.split(line.partition(" -- ")[0])]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=name_of)
+def test_commands_in_examples_are_right(page: Path) -> None:
+    for name, *arguments in commands_in(page):
+        load_command_class(str(get_commands()[name]), name).create_parser("manage.py", name).parse_args(arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -138,15 +172,17 @@ def test_the_reference_of_exceptions_is_complete() -> None:
 
 
 def test_the_reference_of_schedules_is_complete() -> None:
-    told = [row[0] for row in rows("reference/schedules.md")]
+    found = rows("reference/schedules.md")
+    told = [row[0] for row in found]
     calls = {words(row)[0].partition("(")[0]: row for row in told if "(" in row}
     functions = {name for name in scheduler.__all__ if inspect.ismethod(getattr(scheduler, name))}
     assert set(calls) == functions - {"expose"}
     for call, row in calls.items():
         parameters = [name for name in inspect.signature(getattr(scheduler, call)).parameters if name != "options"]
         assert all(re.search(rf"\b{name}\b", row) for name in parameters), call
-    options = {word for row in told if "(" not in row for word in words(row)}
-    assert options == set(Options.__annotations__) | set(ZonedOptions.__annotations__)
+    options = options_of(ZonedOptions) | OF_DATA
+    written = [(words(row[0])[0], row[1]) for row in found if "(" not in row[0]]
+    assert written == [(name, option.help) for name, option in options.items()]
 
 
 @pytest.mark.parametrize("command", ["loco_start", "loco_worker", "loco_scheduler"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...core.compat import TaskError
 from ...core.job import FAILED, SUCCESSFUL, Outcome
-from ...core.sizes import cut
+from ...core.serialization import cut
 from ...exceptions import ResultRefused
 
 #: How many bytes are kept of each text. An error of the store may quote what it was sent.

@@ -158,6 +158,7 @@ def test_a_child_process_that_there_is_no_time_for_is_killed(monkeypatch):
     assert popen.wait(SECONDS) == -9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_process_of_multiprocessing_is_terminated_or_killed(monkeypatch, ignores):
     monkeypatch.setattr(resources, "KILL_AFTER_SECONDS", 0.05 if ignores else SECONDS)
