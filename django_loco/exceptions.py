@@ -26,7 +26,14 @@ class LocoError(Exception):
 
 
 class LocoConfigurationError(LocoError, ImproperlyConfigured):
-    """A setting is wrong; the message names the setting and the remedy."""
+    """A setting or option is wrong; the message names it and the remedy.
+
+    ``field`` is the name of an option of a schedule, if the error is about one.
+    """
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class InvalidArguments(LocoError, TypeError, ValueError):

@@ -12,43 +12,26 @@ from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
+from ..scheduler.options import COLUMNS, OPTIONS, Group, in_group
 from ..scheduler.registry import default
-from ..scheduler.sources.database import KEYS
 
-#: What is said of each field; here and not in the model, so that another word is no migration.
-LABELS = {
-    "args": "Arguments",
-    "kwargs": "Keyword arguments",
-    "at": "Or once at",
-    "after": "Or after",
-    "timezone": "Time zone",
-    "misfire": "Missed runs",
-}
-HELP = {
-    "name": "What tells it from all other schedules.",
-    "args": 'A list: ["eu", 5]. For a command: further words.',
-    "kwargs": 'An object: {"region": "eu"}.',
-    "schedule": 'In English, or as a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
-    "at": "For a single run; on the wall clock of the site, as start and end.",
-    "after": "The name of a schedule: this one runs when its job has succeeded.",
-    "timezone": 'Whose wall clock it goes by: "Europe/Berlin". Blank: the one of the site.',
-    "start": "No run before it.",
-    "end": "No run after it.",
-    "jitter": "Seconds by up to which a run is put off, so that not everything begins at once.",
-    "misfire": "What becomes of what was due while no scheduler ran.",
-    "grace": "Seconds: what was missed by more is left out.",
-    "cap": "How many are made up for, at most. Blank: 100.",
-    "overlap": "What becomes of a run while the last one still goes on.",
-    "queue": "Blank, here and below: as the task has it.",
-    "timeout": "Seconds.",
-    "tags": "Words, with commas between them.",
-}
 NOTHING_EXPOSED = (
     "The code exposes nothing yet: put @scheduler.expose above a task, or call scheduler.expose() with the name of a "
     "management command in a schedules.py."
 )
 
 Choices = list[tuple[str, Any]]
+
+
+def form_lines(group: Group) -> tuple[str | tuple[str, ...], ...]:
+    """Return the lines of a section of the form: a field each, or several beside each other."""
+    lines: list[tuple[str, ...]] = []
+    for name in in_group(group):
+        if OPTIONS[name].beside:
+            lines[-1] += (name,)
+        else:
+            lines.append((name,))
+    return tuple(line if len(line) > 1 else line[0] for line in lines)
 
 
 class RunWidget(forms.MultiWidget):
@@ -142,15 +125,15 @@ def _pairs(names: Iterable[str]) -> Choices:
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A schedule. What is wrong is told at the field in question: see ``scheduler.rules``."""
 
-    run = RunField(help_text="A task, or a management command with its arguments, that the code exposes.")
+    run = RunField()
     tags = TagsField(required=False)
 
     class Meta:
         """Labels, and what the fields look like."""
 
         model = Schedule
-        fields = ("name", "description", *KEYS)
-        labels = LABELS
+        fields = ("name", "description", *COLUMNS)
+        labels = {name: option.label for name, option in OPTIONS.items() if option.label}
         field_classes = dict.fromkeys(("args", "kwargs"), BoundedJSONField)
         widgets = {
             "description": forms.Textarea({"rows": 2, "class": "vLargeTextField"}),
@@ -161,9 +144,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name, text in HELP.items():
-            if name in self.fields:
-                self.fields[name].help_text = text
+        for name, field in self.fields.items():
+            if name in OPTIONS:
+                field.help_text = OPTIONS[name].form_help
         if "run" in self.fields and not default.allow_list.tasks | default.allow_list.commands:
             self.fields["run"].help_text = NOTHING_EXPOSED
 
@@ -175,7 +158,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
         """Its fields."""
 
         model = Schedule
-        fields = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
+        fields = in_group("when")
         field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
 
     def _post_clean(self) -> None:

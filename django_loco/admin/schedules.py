@@ -24,7 +24,7 @@ from ..scheduler.api.row_validation import preview_entry
 from ..scheduler.entry import Entry
 from ..scheduler.registry import Registry, default
 from ..scheduler.sources.database import ScheduleReader, pauses
-from .forms import ScheduleForm, WhenForm
+from .forms import ScheduleForm, WhenForm, form_lines
 from .overview import overview
 from .schedule_rows import ScheduleRow, next_runs, paused, shown
 from .unreadable_rows import complete, readable
@@ -71,13 +71,10 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ("state", "preview")
     fieldsets = (
         (None, {"fields": ("name", "description", "state")}),
-        ("What runs", {"fields": ("run", "args", "kwargs")}),
-        ("When", {"fields": ("schedule", "at", "after", "timezone", "preview", ("start", "end"), "jitter")}),
-        (
-            "Runs that were missed, and that overlap",
-            {"fields": (("misfire", "grace", "cap"), "overlap"), "classes": FOLDED},
-        ),
-        ("Its jobs", {"fields": (("queue", "priority"), ("max_attempts", "timeout"), "tags"), "classes": FOLDED}),
+        ("What runs", {"fields": form_lines("run")}),
+        ("When", {"fields": (*form_lines("when"), "preview")}),
+        ("Missed and overlapping runs", {"fields": form_lines("missed"), "classes": FOLDED}),
+        ("Its jobs", {"fields": form_lines("job"), "classes": FOLDED}),
     )
 
     class Media:

@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from ..exceptions import LocoConfigurationError
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
-from ..scheduler.sources.database import KEYS
+from ..scheduler.options import COLUMNS
 from ..scheduler.triggers.parsing import moment_of
 
-FIELDS = ("description", *KEYS)
+FIELDS = ("description", *COLUMNS)
 
 
 def readable(rows: QuerySet[Schedule]) -> list[Schedule]:

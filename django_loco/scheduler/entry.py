@@ -6,24 +6,23 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
 from ..core.compat import InvalidTask, Task
 from ..core.serialization import decode_call, encode_call
-from ..core.validation import is_name, validate_call
+from ..core.validation import validate_call
 from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..log.plain_text import one_line
-from .misfire import DEFAULT_CAP, Misfire, misfire_of
-from .triggers.parsing import length_of, moment_of
+from .misfire import Misfire
+from .options import OF_TICKS, OPTIONS, Overlap, TickOptions, checked, options_of
+from .triggers.parsing import moment_of
 from .triggers.trigger import After, Once, Trigger, Within, delay_of
 
-MAX_NAME_LENGTH = 200
-MAX_JITTER = timedelta(days=31)
-
-
-Overlap = Literal["allow", "skip", "queue"]
+_TASK_OPTIONS = [name for name, option in OPTIONS.items() if option.task_option]
+_ENTRY_OPTIONS = [name for name in options_of(TickOptions) if name not in _TASK_OPTIONS]
+_TASK_ERRORS = (InvalidTask, TypeError, ValueError)
 
 
 class SourceLocation(NamedTuple):
@@ -146,57 +145,41 @@ def name_of(task: object) -> str:
 
 
 def entry_of(
-    task: object,
-    trigger: Callable[[], Trigger],
-    location: SourceLocation,
-    *,
-    name: object = None,
-    args: object = (),
-    kwargs: object = None,
-    tags: object = (),
-    start: object = None,
-    end: object = None,
-    jitter: object = 0,
-    run_on_start: object = False,
-    misfire: object = "once",
-    grace: object = None,
-    cap: object = DEFAULT_CAP,
-    overlap: object = "allow",
-    **changes: object,
+    task: object, trigger: Callable[[], Trigger], location: SourceLocation, options: Mapping[str, Any]
 ) -> Entry:
-    """Return a schedule; ``changes`` are what its jobs have other than their task.
+    """Return a schedule of ``task``. ``options`` are those of ``ZonedOptions``; ``trigger`` knows of ``timezone``.
 
-    Raises ``LocoConfigurationError`` that names the field at fault and what it may be.
+    Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
-    checked = _task(task, changes)
-    arguments, keywords = _call(checked, args, {} if kwargs is None else kwargs)
+    task = _task_of(task, options)
+    values = checked(options, _ENTRY_OPTIONS)
+    args, kwargs = _arguments(task, values.pop("args"), values.pop("kwargs"))
+    start, end = values.pop("start"), values.pop("end")
     return Entry(
-        name=checked.module_path if name is None else _name(name),
-        task=checked,
-        trigger=_limited(_own(trigger(), start, end, run_on_start), start, end),
-        args=arguments,
-        kwargs=keywords,
-        tags=_tags(tags),
-        jitter=_jitter(jitter),
-        misfire=misfire_of(misfire, grace, cap),
-        overlap=_overlap(overlap),
-        run_on_start=_yes_or_no("run_on_start", run_on_start),
+        name=values.pop("name") or task.module_path,
+        task=task,
+        trigger=_within(_with_own_ticks(trigger(), options), start, end),
+        args=args,
+        kwargs=kwargs,
+        misfire=Misfire(values.pop("misfire"), values.pop("grace"), values.pop("cap")),
         location=location,
+        **values,
     )
 
 
-def _own(trigger: Trigger, start: object, end: object, run_on_start: object) -> Trigger:
-    """Return ``trigger``; where it has no ticks of its own, what is about ticks is refused."""
+def _with_own_ticks(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
+    """Return ``trigger``. Options that are about ticks are refused if it has none of its own."""
     if isinstance(trigger, After):
-        given = {"start": start is not None, "end": end is not None, "run_on_start": run_on_start is not False}
-        for field in (field for field, is_given in given.items() if is_given):
-            raise LocoConfigurationError(
-                f"{field} is for schedules with ticks of their own, and this one runs after {trigger.other!r}."
-            )
+        for field, option in OF_TICKS.items():
+            if options.get(field, option.default) != option.default:
+                raise LocoConfigurationError(
+                    f"{field} is for schedules with ticks of their own, and this one runs after {trigger.other!r}.",
+                    field=field,
+                )
     return trigger
 
 
-def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
+def _within(trigger: Trigger, start: object, end: object) -> Trigger:
     if start is None and end is None:
         return trigger
     zone = trigger.zone or timezone.get_default_timezone()
@@ -204,77 +187,53 @@ def _limited(trigger: Trigger, start: object, end: object) -> Trigger:
     return Within(trigger, *(None if value is None else moment_of(field, value, zone) for field, value in limits))
 
 
-def _jitter(value: object) -> timedelta:
-    jitter = length_of("jitter", value)
-    if jitter > MAX_JITTER:
-        raise LocoConfigurationError(
-            f"jitter is {jitter.total_seconds():g} s; it must be at most {MAX_JITTER.days} days."
-        )
-    return jitter
-
-
-def _overlap(value: object) -> Overlap:
-    for known in get_args(Overlap):
-        if value == known:
-            return known  # type: ignore[no-any-return]
-    raise LocoConfigurationError(f'overlap is {value!r}; it must be "allow", "skip" or "queue".')
-
-
-def _yes_or_no(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise LocoConfigurationError(f"{field} is {value!r}; it must be True or False.")
-    return value
-
-
-def _task(task: object, changes: Mapping[str, Any]) -> Task[..., Any]:
+def _task_of(task: object, options: Mapping[str, Any]) -> Task[..., Any]:
     if not isinstance(task, Task):
         remedy = "a plain function; decorate it with @task" if inspect.isroutine(task) else "not a task"
-        raise LocoConfigurationError(f"{name_of(task)} is {remedy}.")
-    task = _changed(task, changes) if changes else task
+        raise LocoConfigurationError(f"{name_of(task)} is {remedy}.", field="run")
+    task = _with_task_options(task, {name: options[name] for name in _TASK_OPTIONS if name in options})
     backend = task.get_backend()
     if not hasattr(backend, "enqueue_tick"):
         raise LocoConfigurationError(
             f"a schedule needs django_loco.backend.LocoBackend; the BACKEND of its task, TASKS[{task.backend!r}], "
-            f"is {type(backend).__module__}.{type(backend).__qualname__}."
+            f"is {type(backend).__module__}.{type(backend).__qualname__}.",
+            field="run",
         )
     return task
 
 
-def _changed(task: Task[..., Any], changes: Mapping[str, Any]) -> Task[..., Any]:
-    options = {"queue_name" if field == "queue" else field: value for field, value in changes.items()}
+def _with_task_options(task: Task[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
     try:
-        return task.using(**options)
-    except (InvalidTask, TypeError, ValueError) as error:
-        told = ", ".join(f"{field} is {value!r}" for field, value in changes.items())
-        raise LocoConfigurationError(f"{told}: {error}") from error
+        return _using(task, options) if options else task
+    except _TASK_ERRORS as error:
+        field = next((name for name in options if not _takes(task, options, name)), "")
+        given = ", ".join(f"{name} is {value!r}" for name, value in options.items() if field in ("", name))
+        raise LocoConfigurationError(f"{given}: {error}", field=field) from error
 
 
-def _call(task: Task[..., Any], args: object, kwargs: object) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments as the job will see them."""
-    if not isinstance(args, list | tuple):
-        raise LocoConfigurationError(f"args is {args!r}; it must be a list of the task's positional arguments.")
-    if not isinstance(kwargs, Mapping):
-        raise LocoConfigurationError(f"kwargs is {kwargs!r}; it must be a dict of the task's keyword arguments.")
+def _takes(task: Task[..., Any], options: Mapping[str, Any], name: str) -> bool:
+    """Return whether the task takes one of its options by itself, on the backend that it is to have."""
+    try:
+        _using(task, {key: value for key, value in options.items() if key in ("backend", name)})
+    except _TASK_ERRORS:
+        return False
+    return True
+
+
+def _using(task: Task[..., Any], options: Mapping[str, Any]) -> Task[..., Any]:
+    return task.using(**{OPTIONS[name].task_option: value for name, value in options.items()})
+
+
+def _arguments(
+    task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments as the job will get them."""
     try:
         validate_call(task, args, kwargs)
     except InvalidArguments as error:
-        raise LocoConfigurationError(f"args and kwargs: {error}") from error
+        raise LocoConfigurationError(f"args and kwargs: {error}", field="args") from error
     try:
-        # What the caller does to a list or dict later must not change the schedule.
+        # A change that the caller makes to a list or dict later must not change the schedule.
         return decode_call(encode_call(task.module_path, args, kwargs))
     except InvalidArguments as error:
-        raise LocoConfigurationError(str(error)) from error
-
-
-def _name(name: object) -> str:
-    if not (isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= MAX_NAME_LENGTH):
-        raise LocoConfigurationError(
-            f"name is {name!r}; it must be text of one line, at most {MAX_NAME_LENGTH} characters."
-        )
-    return name
-
-
-def _tags(tags: object) -> tuple[str, ...]:
-    if not isinstance(tags, list | tuple | set | frozenset) or not all(is_name(tag) for tag in tags):
-        raise LocoConfigurationError(f"tags is {tags!r}; it must be a list of words.")
-    return tuple(tags)
+        raise LocoConfigurationError(str(error), field="args") from error

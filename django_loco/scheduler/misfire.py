@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
+from .triggers.invalid import invalid
 from .triggers.parsing import length_of
 from .triggers.trigger import Trigger, first_tick, last_ticks
 
-Mode = Literal["skip", "once", "all"]
+MisfireMode = Literal["skip", "once", "all"]
 T = TypeVar("T")
 
 #: A tick later than this was missed.
@@ -38,7 +39,7 @@ class Misfire:
     Without ``grace`` a scheduler that starts looks back a minute, and one that was held up as long as that took.
     """
 
-    mode: Mode = "once"
+    mode: MisfireMode = "once"
     grace: timedelta | None = None
     cap: int = DEFAULT_CAP
 
@@ -70,26 +71,30 @@ class Misfire:
         return recent[-1:] if self.mode == "once" else recent[-self.cap :]
 
 
-def misfire_of(mode: object, grace: object, cap: object) -> Misfire:
-    """Return the rule. Raises ``LocoConfigurationError`` that names the field at fault and what it may be."""
-    for known in get_args(Mode):
-        if mode == known:
-            return Misfire(known, None if grace is None else _grace(grace), _cap(cap))
-    raise LocoConfigurationError(f'misfire is {mode!r}; it must be "skip", "once" or "all".')
+def misfire_mode_of(field: str, value: Any) -> MisfireMode:
+    """Return ``value`` if it is a mode. Raises ``LocoConfigurationError``."""
+    if value not in get_args(MisfireMode):
+        raise invalid(field, value, '"skip", "once" or "all"')
+    return value  # type: ignore[no-any-return]
 
 
-def _grace(value: object) -> timedelta:
-    grace = length_of("grace", value)
+def grace_of(field: str, value: Any) -> timedelta | None:
+    """Return the grace time ``value``, seconds or a ``timedelta``. Raises ``LocoConfigurationError``."""
+    if value is None:
+        return None
+    grace = length_of(field, value)
     longest = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
     if grace > longest:
         raise LocoConfigurationError(
-            f"grace is {grace.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
-            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer."
+            f"{field} is {grace.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
+            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer.",
+            field=field,
         )
     return grace
 
 
-def _cap(value: object) -> int:
+def cap_of(field: str, value: Any) -> int:
+    """Return the cap ``value``. Raises ``LocoConfigurationError``."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_CAP:
-        raise LocoConfigurationError(f"cap is {value!r}; it must be a whole number from 1 to {MAX_CAP}.")
+        raise invalid(field, value, f"a whole number from 1 to {MAX_CAP}")
     return value

@@ -147,8 +147,7 @@ class Registry(PythonApi):
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             with self._noting(options.get("name", name_of(task)), hint):
                 self._refuse_unknown(call, options, known)
-                common = {option: value for option, value in options.items() if option != "timezone"}
-                self._claim(entry_of(task, trigger, location, **common))
+                self._claim(entry_of(task, trigger, location, options))
             return task
 
         return declare if task is LATER else declare(task)  # type: ignore[return-value]

@@ -21,7 +21,7 @@ from django_loco import _MOVED, checks, exceptions, scheduler
 from django_loco.conf import LocoSettings, problems
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
-from django_loco.scheduler.sources.python_api import Options, ZonedOptions
+from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
 #: A logger, and former paths of modules.
 NO_MODULES = {"django_loco.supervisor", *_MOVED}
@@ -103,8 +103,8 @@ def test_settings_and_options_in_examples_exist(code: str) -> None:
             case ast.Call(func=ast.Attribute(attr="using"), keywords=options):
                 assert {option.arg for option in options} <= set(CALL_OPTIONS)
             case ast.Call(func=ast.Attribute(value=ast.Name(id="scheduler"), attr=call), keywords=options):
-                parameters = {*inspect.signature(getattr(scheduler, call)).parameters, *ZonedOptions.__annotations__}
-                assert {option.arg for option in options} <= parameters | set(Options.__annotations__)
+                parameters = set(inspect.signature(getattr(scheduler, call)).parameters)
+                assert {option.arg for option in options} <= parameters | set(options_of(ZonedOptions))
 
 
 def settings_of(page: Path) -> Iterator[Any]:
@@ -172,15 +172,17 @@ def test_the_reference_of_exceptions_is_complete() -> None:
 
 
 def test_the_reference_of_schedules_is_complete() -> None:
-    told = [row[0] for row in rows("reference/schedules.md")]
+    found = rows("reference/schedules.md")
+    told = [row[0] for row in found]
     calls = {words(row)[0].partition("(")[0]: row for row in told if "(" in row}
     functions = {name for name in scheduler.__all__ if inspect.ismethod(getattr(scheduler, name))}
     assert set(calls) == functions - {"expose"}
     for call, row in calls.items():
         parameters = [name for name in inspect.signature(getattr(scheduler, call)).parameters if name != "options"]
         assert all(re.search(rf"\b{name}\b", row) for name in parameters), call
-    options = {word for row in told if "(" not in row for word in words(row)}
-    assert options == set(Options.__annotations__) | set(ZonedOptions.__annotations__)
+    options = options_of(ZonedOptions) | OF_DATA
+    written = [(words(row[0])[0], row[1]) for row in found if "(" not in row[0]]
+    assert written == [(name, option.help) for name, option in options.items()]
 
 
 @pytest.mark.parametrize("command", ["loco_start", "loco_worker", "loco_scheduler"])

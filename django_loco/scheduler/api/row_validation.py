@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,16 +10,13 @@ from django.db.models import Q
 
 from ...exceptions import LocoConfigurationError
 from ..entry import Entry
+from ..options import COLUMNS, in_group
 from ..registry import default
-from ..sources.database import DATABASE_LOCATION, KEYS, ScheduleReader, entry_of_row, item_of
+from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, item_of
 from ..sources.mapping import entry_from
 
 #: Characters of ``args``, ``kwargs`` or ``tags``: they are read again by each scheduler, and shown in a form.
 MAX_JSON_CHARACTERS = 100_000
-
-_WHEN = ("schedule", "at", "after", "timezone", "start", "end", "jitter")
-#: What jobs have other than their task; what is wrong with one is told of all that are given.
-_CHANGES = ("queue", "priority", "max_attempts", "timeout")
 
 
 def validate_row(row: Any) -> Entry:
@@ -29,9 +25,9 @@ def validate_row(row: Any) -> Entry:
         if problem := problem_of_json(getattr(row, field)):
             raise ValidationError({field: f"{field} {problem}"})
     try:
-        entry = entry_of_row({key: getattr(row, key) for key in ("name", *KEYS)}, default.allow_list)
+        entry = entry_of_row({key: getattr(row, key) for key in ("name", *COLUMNS)}, default.allow_list)
     except LocoConfigurationError as error:
-        raise ValidationError({field_of(str(error)): str(error)}) from error
+        raise _located(error) from error
     if default.has(row.name):
         raise ValidationError({"name": "there is one of this name in the code or the settings; give it another."})
     if entry.after is not None:
@@ -68,20 +64,13 @@ def _require_other(row: Any, entry: Entry) -> None:
 
 def preview_entry(row: Any) -> Entry:
     """Return a schedule that runs when ``row`` does, whatever that runs. Raises ``ValidationError``."""
-    values = {key: getattr(row, key) if key in _WHEN else None for key in KEYS}
+    values = {key: getattr(row, key) if key in in_group("when") else None for key in COLUMNS}
     try:
         return entry_from("preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
     except LocoConfigurationError as error:
-        raise ValidationError({field_of(str(error)): str(error)}) from error
+        raise _located(error) from error
 
 
-def field_of(message: str) -> str:
-    """Return which field the message of an error is about: they begin with it, or are about when."""
-    found = re.match(r"\w+", message)
-    word = found[0] if found else ""
-    if word in _CHANGES:
-        cause = message.rpartition(": ")[2].lower()
-        return next((change for change in _CHANGES if change in cause), word)
-    if word in ("name", *KEYS):
-        return word
-    return "end" if "never fires from start" in message else "schedule"
+def _located(error: LocoConfigurationError) -> ValidationError:
+    """Return ``error`` at the field that it is about. One about no field of a row is about when it runs."""
+    return ValidationError({error.field if error.field in ("name", *COLUMNS) else "schedule": str(error)})

@@ -43,7 +43,9 @@ class AllowList:
         known = sorted(self.tasks | self.commands)
         word = words_of_run(run)[0]
         if word not in known:
-            raise LocoConfigurationError(f"run is {word!r}, which the code does not expose.{_remedy(word, known)}")
+            raise LocoConfigurationError(
+                f"run is {word!r}, which the code does not expose.{_remedy(word, known)}", field="run"
+            )
 
 
 def _command(name: str) -> str:

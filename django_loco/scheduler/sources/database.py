@@ -20,6 +20,7 @@ from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from ..entry import Entry, Problem, SourceLocation
 from ..misfire import KEYS_KEPT_SECONDS
+from ..options import COLUMNS, OPTIONS
 from ..triggers.trigger import EPOCH
 from .allow_list import AllowList
 from .mapping import entry_from
@@ -31,12 +32,6 @@ DATABASE_LOCATION = SourceLocation("", "database", 0)
 HINT = "Correct it in the admin. Until then this schedule is off; the others run."
 NO_TABLE = "There is no table of schedules in the database: run manage.py migrate."
 
-#: What of a row is written as in ``LOCO["SCHEDULE"]``, unless it is blank or says what holds anyway.
-KEYS = (
-    *("run", "schedule", "at", "after", "timezone", "args", "kwargs", "tags", "start", "end", "jitter"),
-    *("misfire", "grace", "cap", "overlap", "queue", "priority", "max_attempts", "timeout"),
-)
-_UNSAID: Mapping[str, object] = {"overlap": "allow", "misfire": "once"}
 #: A row, field by field.
 Row = Mapping[str, Any]
 
@@ -192,8 +187,8 @@ def item_of(row: Row) -> dict[str, Any]:
     """Return ``row`` as it would be written in ``LOCO["SCHEDULE"]``."""
     return {
         key: aware(row[key]) if isinstance(row[key], datetime) else row[key]
-        for key in KEYS
-        if row[key] not in (None, "", [], {}) and row[key] != _UNSAID.get(key)
+        for key in COLUMNS
+        if row[key] not in (None, "", [], {}, OPTIONS[key].default)
     }
 
 

@@ -10,20 +10,15 @@ from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError
 from ...tasks.hints import schedule_key_hint
 from ..entry import Entry, SourceLocation, entry_of
+from ..options import KEYS, OF_DATA, checked
+from ..triggers.invalid import invalid
 from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
 from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
 
-#: Which options of a schedule are the same as in Python.
-_SAME = (
-    *("args", "kwargs", "tags", "start", "end", "jitter", "misfire", "grace", "cap", "overlap", "run_on_start"),
-    *("queue", "priority", "backend", "max_attempts", "timeout"),
-)
 #: When to run: one of them.
 _WHEN = ("schedule", "at", "after")
-KEYS = ("run", *_WHEN, "timezone", "shell", "output", *_SAME)
-OUTPUTS = ("stdout", "silent")
 
 
 class MappingSource(NamedTuple):
@@ -53,29 +48,25 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
     for key in item:
         if key not in KEYS:
             raise LocoConfigurationError(f"{key!r} is unknown.{schedule_key_hint(str(key), KEYS)}")
-    task, words = target_of(item.get("run"), item.get("shell", False))
-    options = {key: item[key] for key in _SAME if key in item}
-    silent = _is_silent(item.get("output", OUTPUTS[0]))
+    values = checked(item, OF_DATA)
+    task, words = target_of(values["run"], is_shell=values["shell"])
+    options = {**item, "name": name}
     if words:
-        options["args"] = [*words, *_more(options)]
-        options["kwargs"] = {"silent": True} if silent else {}
-    return entry_of(task, lambda: _trigger(item), location, name=name, **options)
+        options["args"] = [*words, *_more_words(item)]
+        options["kwargs"] = {"silent": True} if values["output"] == "silent" else {}
+    return entry_of(task, lambda: _trigger(item), location, options)
 
 
-def _more(options: Mapping[str, Any]) -> list[str]:
-    """Return the ``args`` of what is no task: further words."""
-    if options.get("kwargs"):
-        raise LocoConfigurationError("kwargs are for tasks; what a command takes goes into run, or args.")
-    args = options.get("args", [])
+def _more_words(item: Mapping[str, Any]) -> list[str]:
+    """Return the ``args`` of a command: further words."""
+    if item.get("kwargs"):
+        raise LocoConfigurationError(
+            "kwargs are for tasks; what a command takes goes into run, or args.", field="kwargs"
+        )
+    args = item.get("args", [])
     if not isinstance(args, list | tuple):
-        raise LocoConfigurationError(f"args is {args!r}; it must be a list of words.")
+        raise invalid("args", args, "a list of words")
     return [str(word) for word in args]
-
-
-def _is_silent(output: object) -> bool:
-    if output not in OUTPUTS:
-        raise LocoConfigurationError(f'output is {output!r}; it must be "stdout" or "silent".')
-    return output == "silent"
 
 
 def _trigger(item: Mapping[str, Any]) -> Trigger:
@@ -83,7 +74,8 @@ def _trigger(item: Mapping[str, Any]) -> Trigger:
     if len(given) != 1:
         told = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
         raise LocoConfigurationError(
-            f"{told}; it must have one of schedule, at (a single run) and after (when a run of another has succeeded)."
+            f"{told}; it must have one of schedule, at (a single run) and after (when a run of another has succeeded).",
+            field="schedule",
         )
     zone = zone_of(item.get("timezone"))
     if "after" in item:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, time, timedelta, tzinfo
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack
+from datetime import datetime, time, timedelta
+from functools import partial
+from typing import Any, Protocol, TypeVar, Unpack
 
 from ...core.compat import Task
+from ..options import AfterOptions, TickOptions, ZonedOptions
 from ..triggers.cron import Cron
 from ..triggers.parsing import (
     after_of,
@@ -26,59 +28,6 @@ T = TypeVar("T")
 
 #: No task yet: the call is a decorator.
 LATER: Any = object()
-
-
-class AfterOptions(TypedDict, total=False):
-    """What every kind of schedule takes."""
-
-    name: str
-    """By default the path of the task. Two schedules of one task need names."""
-
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    tags: Sequence[str]
-    jitter: float | timedelta
-    """Seconds by up to which a run is put off: by chance, but by the same in every scheduler."""
-
-    misfire: Literal["skip", "once", "all"]
-    """What becomes of ticks that were missed: nothing, the last one is fired, or all are."""
-
-    grace: float | timedelta
-    """Seconds that a tick may be late to be made up for."""
-
-    cap: int
-    """How many are, at most."""
-
-    overlap: Literal["allow", "skip", "queue"]
-    """What becomes of a tick while an earlier job has not ended: it is fired, left out, or waits for that end."""
-
-    queue: str
-    """One of ``TASKS[backend]["QUEUES"]``; this and what follows by default as the task has it."""
-
-    priority: int
-    backend: str
-    max_attempts: int
-    timeout: float
-
-
-class Options(AfterOptions, total=False):
-    """What a schedule with ticks of its own takes."""
-
-    start: datetime | str
-    """No tick before it."""
-
-    end: datetime | str
-    """No tick after it."""
-
-    run_on_start: bool
-    """Whether it also runs once per deploy, when its first scheduler starts."""
-
-
-class ZonedOptions(Options, total=False):
-    """What a schedule on a wall clock takes."""
-
-    timezone: str | tzinfo
-    """Whose wall clock: ``"Europe/Berlin"``. By default ``TIME_ZONE``."""
 
 
 class Decorator(Protocol):
@@ -105,7 +54,7 @@ class PythonApi(ABC):
         minutes: float = 0,
         seconds: float = 0,
         phase: float | timedelta = 0,
-        **options: Unpack[Options],
+        **options: Unpack[TickOptions],
     ) -> Decorator:
         """Run ``task`` at a fixed interval, the sum of what is given: ``every(tick, minutes=1, seconds=30)``.
 
@@ -114,12 +63,13 @@ class PythonApi(ABC):
         time of the day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        return self._add("every", task, options, lambda: interval_of(interval, units, phase), Options.__optional_keys__)
+        trigger = partial(interval_of, interval, units, phase)
+        return self._add("every", task, options, trigger, TickOptions.__optional_keys__)
 
-    def every_minute(self, task: Task[..., Any] = LATER, **options: Unpack[Options]) -> Decorator:
+    def every_minute(self, task: Task[..., Any] = LATER, **options: Unpack[TickOptions]) -> Decorator:
         """Run ``task`` at the start of every minute."""
         return self._add(
-            "every_minute", task, options, lambda: Interval(timedelta(minutes=1)), Options.__optional_keys__
+            "every_minute", task, options, lambda: Interval(timedelta(minutes=1)), TickOptions.__optional_keys__
         )
 
     def hourly(self, task: Task[..., Any] = LATER, *, at: int = 0, **options: Unpack[ZonedOptions]) -> Decorator:

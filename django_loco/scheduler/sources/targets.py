@@ -12,20 +12,19 @@ from ...conf import did_you_mean, loco_settings
 from ...core.compat import Task
 from ...exceptions import LocoConfigurationError, UnknownTask
 from ...tasks.results import load_task
+from ..triggers.invalid import invalid
 
 COMMAND = "django_loco.scheduler.actions.command"
 SHELL = "django_loco.scheduler.actions.shell"
 
 
-def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
+def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]]:
     """Return the task of ``run``, and the arguments that it takes from it.
 
     Raises ``LocoConfigurationError`` for what does not exist, or takes no such arguments.
     """
     text = _text(run)
-    if not isinstance(shell, bool):
-        raise LocoConfigurationError(f"shell is {shell!r}; it must be true or false.")
-    if shell:
+    if is_shell:
         require_shell()
         return load_task(SHELL), [text]
     words = words_of_run(text)
@@ -35,7 +34,7 @@ def target_of(run: object, shell: object) -> tuple[Task[..., Any], list[str]]:
 def require_shell() -> None:
     """Raise ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set."""
     if not loco_settings().ALLOW_SHELL:
-        raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.")
+        raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.", field="run")
 
 
 def words_of_run(run: object) -> list[str]:
@@ -43,26 +42,28 @@ def words_of_run(run: object) -> list[str]:
     try:
         return shlex.split(_text(run))
     except ValueError as error:
-        raise LocoConfigurationError(f"run is {run!r}, which is no list of words: {error}.") from None
+        raise LocoConfigurationError(f"run is {run!r}, which is no list of words: {error}.", field="run") from None
 
 
 def _text(run: object) -> str:
     if not isinstance(run, str) or not run.strip():
-        raise LocoConfigurationError(
-            f"run is {run!r}; it must be the dotted path of a task, or a management command with its arguments."
-        )
+        raise invalid("run", run, "the dotted path of a task, or a management command with its arguments")
     return run
 
 
 def _task(words: Sequence[str]) -> Task[..., Any]:
     path, *rest = words
     if rest:
-        raise LocoConfigurationError(f"run is the task {path!r} and more; what it is called with goes into args.")
+        raise LocoConfigurationError(
+            f"run is the task {path!r} and more; what it is called with goes into args.", field="run"
+        )
     try:
         return load_task(path)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, UnknownTask) and error.__cause__ else error
-        raise LocoConfigurationError(f"run is {path!r}, which is no task that can be imported: {cause}") from error
+        raise LocoConfigurationError(
+            f"run is {path!r}, which is no task that can be imported: {cause}", field="run"
+        ) from error
 
 
 def _checked(words: list[str]) -> list[str]:
@@ -71,14 +72,18 @@ def _checked(words: list[str]) -> list[str]:
     known = get_commands()
     if name not in known:
         raise LocoConfigurationError(
-            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(known))}"
+            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(known))}", field="run"
         )
     try:
         _loaded(known[name], name).create_parser("manage.py", name).parse_args(arguments)
     except (CommandError, SystemExit) as error:
-        raise LocoConfigurationError(f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.") from error
+        raise LocoConfigurationError(
+            f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.", field="run"
+        ) from error
     except Exception as error:
-        raise LocoConfigurationError(f"run: the management command {name!r} cannot be had: {error!r}.") from error
+        raise LocoConfigurationError(
+            f"run: the management command {name!r} cannot be had: {error!r}.", field="run"
+        ) from error
     return words
 
 

@@ -19,6 +19,7 @@ from .cron import Cron
 from .cron_in_words import WEEKDAYS
 from .cron_parser import looks_like_cron
 from .english_parser import read
+from .invalid import invalid
 from .trigger import After, Interval, Trigger
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
@@ -44,14 +45,14 @@ def _length(unit: str, count: object, field: str = "") -> timedelta:
             return timedelta(**{unit: count})
     except (OverflowError, ValueError):  # more than timedelta holds; not a number
         pass
-    raise LocoConfigurationError(f"{field or unit} is {count!r}; it must be a number of {unit}.")
+    raise invalid(field or unit, count, f"a number of {unit}")
 
 
 def length_of(field: str, value: object) -> timedelta:
     """Return ``value``, seconds or a ``timedelta``, which must not be negative."""
     length = value if isinstance(value, timedelta) else _length("seconds", value, field)
     if length < timedelta(0):
-        raise LocoConfigurationError(f"{field} is {length.total_seconds():g} s; it must be 0 s or more.")
+        raise LocoConfigurationError(f"{field} is {length.total_seconds():g} s; it must be 0 s or more.", field=field)
     return length
 
 
@@ -90,11 +91,11 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(), zone)
     if not isinstance(moment, datetime):
-        raise LocoConfigurationError(
-            f'{field} is {value!r}; it must be a datetime, or text such as "2026-12-24 18:00" or "2026-12-24".'
-        )
+        raise invalid(field, value, 'a datetime, or text such as "2026-12-24 18:00" or "2026-12-24"')
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise LocoConfigurationError(f"{field} is {moment}; its year must be from {FIRST_YEAR} to {LAST_YEAR}.")
+        raise LocoConfigurationError(
+            f"{field} is {moment}; its year must be from {FIRST_YEAR} to {LAST_YEAR}.", field=field
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
@@ -108,7 +109,7 @@ def _parsed_moment(text: str) -> datetime | None:
 def after_of(other: object) -> After:
     """Return what runs after the schedule ``other``."""
     if not (isinstance(other, str) and other.strip()):
-        raise LocoConfigurationError(f"after is {other!r}; it must be the name of another schedule.")
+        raise invalid("after", other, "the name of another schedule")
     return After(other)
 
 
@@ -125,13 +126,15 @@ def zone_of(value: object) -> tzinfo:
             pass
     near = difflib.get_close_matches(str(value), zoneinfo.available_timezones(), n=1)
     question = f" Did you mean {near[0]!r}?" if near else ""
-    raise LocoConfigurationError(f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}')
+    raise LocoConfigurationError(
+        f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}', field="timezone"
+    )
 
 
 def hourly_at(at: int) -> str:
     """Return the expression for minute ``at`` of every hour."""
     if not _within(at, 0, 59):
-        raise LocoConfigurationError(f"at is {at!r}; it must be a minute, a whole number from 0 to 59.")
+        raise invalid("at", at, "a minute, a whole number from 0 to 59")
     return f"{at} * * * *"
 
 
@@ -151,7 +154,7 @@ def weekly_on(on: str | Sequence[str], at: str | time) -> str:
 def monthly_on(day: int | str, at: str | time) -> str:
     """Return the expression for the time ``at`` on ``day`` of every month that has one, or on its ``"last"``."""
     if day != "last" and not _within(day, 1, 31):
-        raise LocoConfigurationError(f'day is {day!r}; it must be a whole number from 1 to 31, or "last".')
+        raise invalid("day", day, 'a whole number from 1 to 31, or "last"')
     return f"{_clock(at)} {'L' if day == 'last' else day} * *"
 
 
@@ -163,7 +166,7 @@ def _clock(at: object) -> str:
     """The first two fields of the expression: minute and hour."""
     hour, minute = _hour_and_minute(at)
     if not (_within(hour, 0, 23) and _within(minute, 0, 59)):
-        raise LocoConfigurationError(f'at is {at!r}; it must be a time from "00:00" to "23:59".')
+        raise invalid("at", at, 'a time from "00:00" to "23:59"')
     return f"{minute} {hour}"
 
 
@@ -177,5 +180,5 @@ def _hour_and_minute(at: object) -> tuple[int, int]:
 def _weekday(day: object) -> str:
     known = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
     if not known:
-        raise LocoConfigurationError(f"on is {day!r}; it must be one of {', '.join(WEEKDAYS)}.")
+        raise invalid("on", day, f"one of {', '.join(WEEKDAYS)}")
     return known[0][:3]

@@ -191,7 +191,8 @@ class Within:
         if self.start is not None and self.end is not None and self.next_after(self.start - SECOND) is None:
             raise LocoConfigurationError(
                 f"{self.trigger} never fires from start, {self.start}, to end, {self.end}; "
-                "end must be later than start, with a tick between them."
+                "end must be later than start, with a tick between them.",
+                field="end",
             )
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...core.compat import TaskError
 from ...core.job import FAILED, SUCCESSFUL, Outcome
-from ...core.sizes import cut
+from ...core.serialization import cut
 from ...exceptions import ResultRefused
 
 #: The number of bytes that are kept of each text. An error of the store may quote the value that it was sent.

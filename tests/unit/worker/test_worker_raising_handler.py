@@ -100,7 +100,7 @@ def test_every_job_comes_to_its_end(queue, start, raising, receivers, prefix):
 
 @pytest.mark.parametrize("call", ["fetch", "finish", "renew", "rescue", "prune", "wait"])
 @pytest.mark.parametrize("error", [QueueUnavailable("away"), SystemExit(1)])
-def test_an_outage_is_over_when_the_queue_is_back(queue, start, raising, call, error):
+def test_an_outage_is_over_when_the_queue_is_back(queue, start, impatient, raising, call, error):
     queue.troubles[call] = error
     worker = start(on=queue, lease=0.3)
     jobs = queue.enqueue([job("nothing"), job("anothing"), job("wait_for", "held")])

@@ -138,7 +138,7 @@ WRONG = [
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "run_on_start": "yes"}, "run_on_start is 'yes'; it must be True"),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "tags": "mail"}, "tags is 'mail'; it must be a list"),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "output": "loud"}, "output is 'loud'; it must be"),
-    ({"run": f"{TASKS}.tick", "schedule": "hourly", "shell": "yes"}, "shell is 'yes'; it must be true or false."),
+    ({"run": f"{TASKS}.tick", "schedule": "hourly", "shell": "yes"}, "shell is 'yes'; it must be True or False."),
     ({"run": "clearsesions", "schedule": "hourly"}, "there is no management command 'clearsesions'."),
     ({"run": "migrat", "schedule": "hourly"}, "Did you mean 'migrate'?"),
     ({"run": "check --nope", "schedule": "hourly"}, "run: 'check' does not take '--nope': Error: unrecognized"),

@@ -1,0 +1,384 @@
+"""The options of a schedule, each with its type, default, check and help in one entry.
+
+The Python API, ``LOCO["SCHEDULE"]`` and the schedule file, the check of a database row, the admin form and the tables
+in ``docs/reference/schedules.md`` follow from the entries below. The class of an entry says where it can be given.
+An option with a ``group`` is also a column of ``models.Schedule``, which needs a migration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
+
+from ..core.validation import is_name
+from ..exceptions import LocoConfigurationError
+from .misfire import DEFAULT_CAP, MAX_CAP, MisfireMode, cap_of, grace_of, misfire_mode_of
+from .triggers.invalid import invalid
+from .triggers.parsing import length_of
+
+MAX_NAME_LENGTH = 200
+MAX_JITTER = timedelta(days=31)
+
+Overlap = Literal["allow", "skip", "queue"]
+Output = Literal["stdout", "silent"]
+Group = Literal["run", "when", "missed", "job"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleOption:
+    """How an option of a schedule is checked, shown in the admin and documented."""
+
+    help: str
+    """The meaning, for the documentation."""
+
+    default: Any = None
+
+    check: Callable[[str, Any], Any] | None = None
+    """Takes the option's name and a value; returns the value that the schedule gets. Raises ``LocoConfigurationError``.
+
+    ``None``: the value is checked together with others, where the schedule is made.
+    """
+
+    task_option: str = ""
+    """The option of ``Task.using()`` that it sets, if it is one of the jobs."""
+
+    group: Group | None = None
+    """The section of the admin form; ``None``: the database has no column for the option."""
+
+    beside: bool = False
+    """Whether the form shows it on the line of the option before."""
+
+    label: str = ""
+    """The label in the form, if it does not follow from the name."""
+
+    form_help: str = ""
+    """The help text in the form."""
+
+
+def _name(field: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not (isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= MAX_NAME_LENGTH):
+        raise invalid(field, value, f"text of one line, at most {MAX_NAME_LENGTH} characters")
+    return value
+
+
+def _args(field: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise invalid(field, value, "a list of the task's positional arguments")
+    return value
+
+
+def _kwargs(field: str, value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise invalid(field, value, "a dict of the task's keyword arguments")
+    return value
+
+
+def _tags(field: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple | set | frozenset) or not all(is_name(tag) for tag in value):
+        raise invalid(field, value, "a list of words")
+    return tuple(value)
+
+
+def _jitter(field: str, value: Any) -> timedelta:
+    jitter = length_of(field, value)
+    if jitter > MAX_JITTER:
+        raise LocoConfigurationError(
+            f"{field} is {jitter.total_seconds():g} s; it must be at most {MAX_JITTER.days} days.", field=field
+        )
+    return jitter
+
+
+def _overlap(field: str, value: Any) -> Overlap:
+    if value not in get_args(Overlap):
+        raise invalid(field, value, '"allow", "skip" or "queue"')
+    return value  # type: ignore[no-any-return]
+
+
+def _output(field: str, value: Any) -> Output:
+    if value not in get_args(Output):
+        raise invalid(field, value, '"stdout" or "silent"')
+    return value  # type: ignore[no-any-return]
+
+
+def _boolean(field: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise invalid(field, value, "True or False")
+    return value
+
+
+class AfterOptions(TypedDict, total=False):
+    """The options of every schedule."""
+
+    name: Annotated[
+        str,
+        ScheduleOption(
+            help="by default the path of the task; two schedules of one task need names",
+            check=_name,
+            form_help="Must be unique among all schedules.",
+        ),
+    ]
+    args: Annotated[
+        Sequence[Any],
+        ScheduleOption(
+            help="the positional arguments of the task",
+            default=(),
+            check=_args,
+            group="run",
+            label="Arguments",
+            form_help='A list: ["eu", 5]. For a command, more words.',
+        ),
+    ]
+    kwargs: Annotated[
+        Mapping[str, Any],
+        ScheduleOption(
+            help="the keyword arguments of the task",
+            default={},
+            check=_kwargs,
+            group="run",
+            label="Keyword arguments",
+            form_help='An object: {"region": "eu"}.',
+        ),
+    ]
+    jitter: Annotated[
+        float | timedelta,
+        ScheduleOption(
+            help="seconds, or a `timedelta`: each run is delayed by a random time up to that, the same for one tick in "
+            f"every scheduler; at most {MAX_JITTER.days} days",
+            default=timedelta(0),
+            check=_jitter,
+            group="when",
+            form_help="Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once.",
+        ),
+    ]
+    misfire: Annotated[
+        MisfireMode,
+        ScheduleOption(
+            help='what happens to [missed runs](#missed-runs): `"skip"`, `"once"` (the last one, the default) or '
+            '`"all"`',
+            default="once",
+            check=misfire_mode_of,
+            group="missed",
+            label="Missed runs",
+            form_help="What happens to runs that were due while no scheduler ran.",
+        ),
+    ]
+    grace: Annotated[
+        float | timedelta,
+        ScheduleOption(
+            help="seconds, or a `timedelta`: a run missed by more is not made up for",
+            check=grace_of,
+            group="missed",
+            beside=True,
+            form_help="Seconds. A run missed by more is left out.",
+        ),
+    ]
+    cap: Annotated[
+        int,
+        ScheduleOption(
+            help=f"how many runs are made up for at most, by default {DEFAULT_CAP}; up to {MAX_CAP}",
+            default=DEFAULT_CAP,
+            check=cap_of,
+            group="missed",
+            beside=True,
+            form_help=f"How many missed runs are made up for at most. Blank: {DEFAULT_CAP}.",
+        ),
+    ]
+    overlap: Annotated[
+        Overlap,
+        ScheduleOption(
+            help="what happens to a tick while an earlier job of the schedule [has not ended](#overlap): "
+            '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
+            default="allow",
+            check=_overlap,
+            group="missed",
+            form_help="What happens to a run while the previous one has not ended.",
+        ),
+    ]
+    queue: Annotated[
+        str,
+        ScheduleOption(
+            help='one of `TASKS[backend]["QUEUES"]`; by default that of the task',
+            task_option="queue_name",
+            group="job",
+            form_help="Blank, here and below: as the task has it.",
+        ),
+    ]
+    priority: Annotated[
+        int,
+        ScheduleOption(
+            help="of the jobs; by default that of the task", task_option="priority", group="job", beside=True
+        ),
+    ]
+    backend: Annotated[
+        str, ScheduleOption(help="the alias in `TASKS`; by default that of the task", task_option="backend")
+    ]
+    max_attempts: Annotated[
+        int,
+        ScheduleOption(help="of the jobs; by default that of the task", task_option="max_attempts", group="job"),
+    ]
+    timeout: Annotated[
+        float,
+        ScheduleOption(
+            help="of the jobs, in seconds; by default that of the task",
+            task_option="timeout",
+            group="job",
+            beside=True,
+            form_help="Seconds.",
+        ),
+    ]
+    tags: Annotated[
+        Sequence[str],
+        ScheduleOption(
+            help="words by which `loco_scheduler --tag` selects schedules",
+            default=(),
+            check=_tags,
+            group="job",
+            form_help="Words, separated by commas.",
+        ),
+    ]
+
+
+class TickOptions(AfterOptions, total=False):
+    """The options of schedules that have ticks of their own."""
+
+    start: Annotated[
+        datetime | str,
+        ScheduleOption(
+            help='no tick before it: a `datetime` or `date`, or text such as `"2026-12-24 18:00"`, without an offset '
+            "on the wall clock of the schedule; in the years 1900 to 2999",
+            group="when",
+            form_help="No run before it.",
+        ),
+    ]
+    end: Annotated[
+        datetime | str,
+        ScheduleOption(
+            help="no tick after it; as `start`",
+            group="when",
+            beside=True,
+            form_help="No run after it.",
+        ),
+    ]
+    run_on_start: Annotated[
+        bool,
+        ScheduleOption(help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=_boolean),
+    ]
+
+
+class ZonedOptions(TickOptions, total=False):
+    """The options of schedules that follow a wall clock."""
+
+    timezone: Annotated[
+        str | tzinfo,
+        ScheduleOption(
+            help='whose wall clock: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
+            "`every_minute`",
+            group="when",
+            label="Time zone",
+            form_help='Whose wall clock the schedule follows: "Europe/Berlin". Blank: the one of the site.',
+        ),
+    ]
+
+
+class DataOptions(ZonedOptions, total=False):
+    """The keys of a schedule that is written as data."""
+
+    run: Annotated[
+        str,
+        ScheduleOption(
+            help="the dotted path of a task; or a management command with its arguments; or, with `shell`, a command "
+            "of `/bin/sh`",
+            group="run",
+            form_help="A task, or a management command with its arguments. The code must expose it.",
+        ),
+    ]
+    schedule: Annotated[
+        str | Mapping[str, float],
+        ScheduleOption(
+            help='a cron expression, English, or a dict of units: `{"minutes": 5, "phase": 30}`',
+            group="when",
+            form_help='English or a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
+        ),
+    ]
+    at: Annotated[
+        datetime | str,
+        ScheduleOption(
+            help="instead of `schedule`: the moment of a single run",
+            group="when",
+            label="Or once at",
+            form_help="For a single run. Like start and end, on the wall clock of the site.",
+        ),
+    ]
+    after: Annotated[
+        str,
+        ScheduleOption(
+            help="instead of `schedule`: the name of a schedule; this one runs when that one "
+            "[has succeeded](#after-another-schedule)",
+            group="when",
+            label="Or after",
+            form_help="The name of a schedule. This one runs when a job of that schedule has succeeded.",
+        ),
+    ]
+    shell: Annotated[
+        bool,
+        ScheduleOption(
+            help='`True`: `run` is a command of `/bin/sh`; needs `LOCO["ALLOW_SHELL"]`', default=False, check=_boolean
+        ),
+    ]
+    output: Annotated[
+        Output,
+        ScheduleOption(
+            help='the result of a command: `"stdout"`, what it wrote (the default), or `"silent"`, nothing',
+            default="stdout",
+            check=_output,
+        ),
+    ]
+
+
+def options_of(declaration: type[Any]) -> dict[str, ScheduleOption]:
+    """Return the options of one of the classes above, those of its parents first."""
+    hints = get_type_hints(declaration, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def _own(declaration: type[Any], parent: type[Any]) -> dict[str, ScheduleOption]:
+    inherited = options_of(parent)
+    return {name: option for name, option in options_of(declaration).items() if name not in inherited}
+
+
+#: The options that are about ticks, so that a schedule without ticks of its own cannot have them.
+OF_TICKS = _own(TickOptions, AfterOptions)
+#: The options that only schedules written as data have.
+OF_DATA = _own(DataOptions, ZonedOptions)
+#: All options by name, in the order of the admin form.
+OPTIONS = OF_DATA | _own(ZonedOptions, TickOptions) | OF_TICKS | options_of(AfterOptions)
+#: The names of the options that schedules written as data can have.
+KEYS = tuple(name for name in OPTIONS if name != "name")
+#: The names of the options that are columns of the database.
+COLUMNS = tuple(name for name, option in OPTIONS.items() if option.group)
+
+
+def checked(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of the options ``names``: what ``options`` says, checked, or else the default.
+
+    Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
+    """
+    return {name: _checked(name, options) for name in names}
+
+
+def _checked(name: str, options: Mapping[str, Any]) -> Any:
+    option = OPTIONS[name]
+    if name not in options:
+        return option.default
+    return option.check(name, options[name]) if option.check else options[name]
+
+
+def in_group(group: Group) -> list[str]:
+    """Return the names of the options in a section of the admin form."""
+    return [name for name, option in OPTIONS.items() if option.group == group]
