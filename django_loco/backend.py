@@ -21,9 +21,7 @@ from .core import test_environment
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import REQUEST, Job, utcnow
 from .core.on_commit import after_commit
-from .core.serialization import encode_call
-from .core.signing import sign
-from .core.sizes import require_batch_size
+from .core.serialization import encode_call, encode_exact, require_batch_size, require_result_size
 from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
 from .exceptions import UnknownTask
 from .log.labels import bound, labelled_context
@@ -35,6 +33,7 @@ from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
 from .tasks.results import load_task, result_of, shown_result_of
 from .tasks.signals import announce
+from .tasks.signing import sign
 from .tasks.stored_options import stored
 from .worker import in_process
 
@@ -72,6 +71,7 @@ class LocoBackend(BaseTaskBackend):
     supports_async_task = True
     supports_get_result = True
     supports_priority = True
+    supports_metadata = True
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         """Accept a ``QUEUES`` that is no list, so that tasks can be imported and the checks report the mistake."""
@@ -222,6 +222,7 @@ class LocoBackend(BaseTaskBackend):
             enqueued_at=now,
             tags=self._tags(task),
             options=_stored_options(task),
+            metadata=_metadata(task),
         )
 
     def _tags(self, task: Task[..., Any]) -> tuple[str, ...]:
@@ -278,6 +279,20 @@ def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
         return options | {REQUEST: request_id} if request_id else options
     except (ImportError, ValueError) as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
+
+
+def _metadata(task: Task[..., Any]) -> str | None:
+    metadata = getattr(task, "metadata", None)
+    if not metadata:
+        return None
+    try:
+        if not isinstance(metadata, Mapping):
+            raise TypeError("It must be a dict.")
+        text = encode_exact(metadata)
+        require_result_size("it", text)
+    except (TypeError, ValueError) as error:
+        raise InvalidTask(f"{task.module_path}: the metadata cannot be stored. {error}") from None
+    return text
 
 
 @contextmanager
