@@ -29,9 +29,10 @@ from tests.redis_server import ON_DISK, RedisServer
 
 LONG = SCALE > 1
 #: How long a fault lasts.
-SECONDS = 10.0 if LONG else 2.0
-#: Seconds in which a page that needs nothing is to be served, on a machine that does much else.
-AT_ONCE = 2.0
+SECONDS = 10.0 if LONG else 4.0
+#: Seconds in which a page that needs nothing is to be served, on a machine that does much else: sooner than the fault
+#: is over.
+AT_ONCE = 4.0
 #: Seconds in which one that needs what is away is to be refused.
 SOON = 15.0
 AWAY, BACK = "cannot fetch and finish jobs for now", "can fetch and finish jobs again"

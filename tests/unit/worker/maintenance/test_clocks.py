@@ -95,7 +95,7 @@ def test_a_second_leap_begins_anew(watch, clocks):
     assert watch.agree()
 
 
-def test_upkeep_rescues_nothing_meanwhile(monkeypatch, clocks):
+def test_nothing_is_rescued_meanwhile(monkeypatch, clocks):
     queue = TroubledQueue()
     monkeypatch.setattr(queue, "clock", lambda: clocks.wall)
     queue.enqueue([job("nothing")])

@@ -49,13 +49,6 @@ def test_what_cannot_be_rescued_at_once_is_rescued_in_parts(queue, clock, monkey
     assert len(queue.fetch(Claim(worker_id="w2", lease=30, threads=9))) == 5
 
 
-def test_a_rescue_that_fails_does_not_keep_old_results(queue, clock):
-    queue.troubles["rescue"] = QueueUnavailable("too large")
-    with pytest.raises(QueueUnavailable):
-        Housekeeping(queue, 30, 60, clock).turn()
-    assert queue.calls["prune"] == 1
-
-
 def test_rescue_goes_on_while_there_is_more(queue, clock, monkeypatch):
     monkeypatch.setattr(reaper_module, "RESCUE_BATCH", 2)
     fetched(queue, 5, lease=-1)
