@@ -40,7 +40,7 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs.
+        """Register checks, and connect signals, the rules of schedules and the embedded runtime.
 
         Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
         """
@@ -52,7 +52,7 @@ class LocoConfig(AppConfig):
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [row_validation.validate_row]
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
-        plain_server.watch()
+        plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
         for check in (

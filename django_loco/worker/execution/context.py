@@ -1,4 +1,4 @@
-"""What a job can learn about its own run, and what it can keep for the next one."""
+"""The ``context`` of a task: deadline, stop flag and checkpoint of the running attempt."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from asgiref.sync import sync_to_async
 
 from ...core.compat import TaskContext, TaskResult
 from ...core.on_commit import after_commit
-from ...core.serialization import decode, encode_exact
-from ...core.sizes import require_result_size
+from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
 from ...tasks.results import JobResult

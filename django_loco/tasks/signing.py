@@ -13,7 +13,7 @@ from dataclasses import replace
 from django.core.signing import BadSignature, Signer
 
 from ..conf import loco_settings
-from .job import SIGNATURE, Job
+from ..core.job import SIGNATURE, Job
 
 SALT = "django_loco.job"
 
