@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.triggers.english_parser import EXAMPLES, read
+from django_loco.scheduler.triggers.english_parser import EXAMPLES, parse_english
 from django_loco.scheduler.triggers.parsing import parse_schedule
 
 #: A machine may be busy: nothing here is about speed.
@@ -61,7 +61,7 @@ START = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
     ],
 )
 def test_a_text_and_its_expression(text, expression):
-    assert read(text) == expression
+    assert parse_english(text) == expression
     Cron(expression, UTC)
 
 
@@ -76,7 +76,7 @@ def test_a_text_and_its_expression(text, expression):
     ],
 )
 def test_what_no_expression_says_is_an_interval(text, period):
-    assert read(text) == Interval(period)
+    assert parse_english(text) == Interval(period)
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
