@@ -16,8 +16,8 @@ from ..scheduler.options import COLUMNS, OPTIONS, Group, in_group
 from ..scheduler.registry import default
 
 NOTHING_EXPOSED = (
-    "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the name "
-    "of a management command in a schedules.py."
+    "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
+    "name of a management command in a schedules.py."
 )
 
 Choices = list[tuple[str, Any]]
