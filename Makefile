@@ -9,6 +9,10 @@ TICKS_ARGS ?=
 BENCH_ARGS ?=
 # How many stories `make sweep` plays, some hundred faults each.
 SWEEP ?= 40
+# How many of the last commits `make check` looks at.
+COMMITS ?= 10
+# What is released: VERSION=0.2.0 make release
+VERSION ?=
 # How many threads: WAGTAIL_ARGS="--threads 1" make wagtail
 WAGTAIL_ARGS ?=
 # Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
@@ -24,12 +28,13 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test chaos sweep matrix ticks wagtail browser check lint types layers django docs wheel format coverage bench bench-schedules bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
+	@echo "make unit      the unit tests but the slow ones, on one Python, without servers: seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
 	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
 	@echo "make sweep     each call to each store fails in turn, in many stories (SWEEP=100): minutes"
@@ -37,12 +42,13 @@ help:
 	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
 	@echo "make wagtail   pages of Wagtail's newest version, published in each mode on PostgreSQL: minutes"
 	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
-	@echo "make check     linters, types, import layers, migrations, Django's system checks, the documentation"
+	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
 	@echo "make format    let ruff mend and format what it can"
-	@echo "make coverage  all tests on one pair, and the lines and branches that none of them reaches"
+	@echo "make coverage  all tests on one pair, and what none of them reaches; fails below the floor: many minutes"
 	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
 	@echo "make bench-schedules  what 10,000 schedules cost, and 100 due every second"
 	@echo "make bench-web what jobs in the same process cost a page's response times"
+	@echo "make release   build what goes to PyPI, check it and tag it (VERSION=0.2.0 make release)"
 	@echo "make clean     remove everything that these commands have made"
 
 start: .venv/installed
@@ -53,6 +59,9 @@ start: .venv/installed
 test: .venv/installed-dev
 	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
+
+unit: .venv/installed-dev
+	.venv/bin/pytest tests/unit -q -m "not slow" $(PYTEST_ARGS)
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)
@@ -77,7 +86,7 @@ browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
 	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py $(PYTEST_ARGS)
 
-check: lint types layers django docs wheel
+check: lint types layers dead django docs wheel commits
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .
@@ -88,6 +97,15 @@ types: .venv/installed-dev
 
 layers: .venv/installed-dev
 	.venv/bin/lint-imports --no-cache --no-logo
+
+# Names that nothing uses; those that others look up are in [tool.vulture] of pyproject.toml.
+dead: .venv/installed-dev
+	.venv/bin/vulture
+
+# The subjects of the last commits have at most 72 characters. A shallow clone has fewer commits; an archive has none.
+commits:
+	@! git log --no-merges --max-count=$(COMMITS) --format='%h %s' 2>/dev/null | grep -E '^[^ ]+ .{73}' \
+		|| { echo "These subjects have more than 72 characters." >&2; exit 1; }
 
 django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django makemigrations --check --dry-run
@@ -121,6 +139,18 @@ wheel: .venv/installed-dev
 	.venv/bin/python -c 'import sys, zipfile; print(*zipfile.ZipFile(sys.argv[1]).namelist(), sep="\n")' \
 		.cache/wheel/*.whl | grep ^django_loco/ | LC_ALL=C sort >.cache/wheel/shipped
 	git ls-files --cached --others --exclude-standard django_loco | LC_ALL=C sort | diff - .cache/wheel/shipped
+
+# See CONTRIBUTING.md. Nothing leaves this machine: the last lines say how it does.
+release: check
+	grep -qxF 'version = "$(VERSION)"' pyproject.toml || { echo "Set VERSION, here and in pyproject.toml." >&2; exit 1; }
+	grep -qF '## [$(VERSION)] - ' CHANGELOG.md || { echo "CHANGELOG.md has no section '## [$(VERSION)] - date'." >&2; exit 1; }
+	git diff --quiet HEAD || { echo "Commit first." >&2; exit 1; }
+	.venv/bin/python -m pip install --quiet build twine
+	rm -rf dist
+	.venv/bin/python -m build --outdir dist .
+	.venv/bin/twine check --strict dist/*
+	git tag --annotate --message 'Version $(VERSION)' 'v$(VERSION)'
+	@echo "Now: git push origin main v$(VERSION) && .venv/bin/twine upload dist/*"
 
 clean:
 	rm -rf .venv .tox .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build

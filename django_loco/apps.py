@@ -28,6 +28,7 @@ from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.dialect import tune
 from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
+from .tasks.loading import remember_loaded_packages
 from .tasks.setting import require_backends
 
 
@@ -39,18 +40,19 @@ class LocoConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect checks, rules for schedules, what runs beside a server, and what a database with a queue needs.
+        """Register checks, and connect signals, the rules of schedules and the embedded runtime.
 
         Raises ``LocoConfigurationError`` for an alias in ``TASKS`` that has no backend.
         """
         require_backends()
+        remember_loaded_packages()
         models: Any = self.models_module
         post_migrate.connect(models.keep_triggers, sender=self, dispatch_uid="django_loco.models.keep_triggers")
         set_runtime_factory(build_runtime)
         schedule: Any = self.get_model("Schedule")
         schedule.rules = [row_validation.validate_row]
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
-        plain_server.watch()
+        plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
         for check in (

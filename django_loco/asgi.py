@@ -1,4 +1,4 @@
-"""Components and shutdown hooks under any ASGI server: the lifespan protocol, which Django's application lacks.
+"""``lifespan``: runs components and shutdown hooks in any ASGI server, by the lifespan protocol.
 
 ::
 
@@ -8,8 +8,9 @@
 
     application = lifespan(get_asgi_application())
 
-``LOCO_START="--worker --scheduler" uvicorn mysite.asgi:application`` then runs both in the server's process. The
-variable has flags of ``manage.py loco_start``; without it only hooks run, and what belongs to every process.
+Django's own ASGI application does not support that protocol. ``LOCO_START="--worker --scheduler" uvicorn
+mysite.asgi:application`` then runs both in the server's process. The variable contains flags of ``manage.py
+loco_start``; without it, only the shutdown hooks and the components that every process has run.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ logger = get_logger("django_loco.servers")
 
 
 def lifespan(application: Application) -> Lifespan:
-    """Return an ASGI application that answers the lifespan protocol and leaves all else to ``application``.
+    """Return an ASGI application that handles the lifespan protocol and passes everything else to ``application``.
 
-    Where somebody else looks after the process (``loco_start``, gunicorn with django-loco's configuration), it only
-    answers.
+    Where something else manages the process (``loco_start``, gunicorn with django-loco's configuration), it only
+    answers the protocol.
     """
     return Lifespan(application)
 
 
 class Lifespan:
-    """What ``lifespan`` returns.
+    """The ASGI application that ``lifespan`` returns.
 
     1. At ``lifespan.startup`` the components start. A wrong setting fails the start of the server.
-    2. A signal comes here first: hooks run, jobs are fetched no more; then the server gets it.
-    3. At ``lifespan.shutdown``, when the server has answered its last request, it waits for all the rest.
+    2. A signal arrives here first: hooks run and no more jobs are fetched; then the server gets the signal.
+    3. At ``lifespan.shutdown``, when the server has answered its last request, it waits for the shutdown to end.
     """
 
     def __init__(self, application: Application) -> None:
@@ -54,12 +55,12 @@ class Lifespan:
         self._has_lived = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer ``scope``."""
+        """Handle one ASGI scope."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
         if not self._has_lived:
-            self._tell_that_it_is_not_asked()
+            self._warn_of_missing_lifespan()
         await self._application(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
@@ -83,18 +84,18 @@ class Lifespan:
         claim()
         self._runtime.start()
 
-    def _tell_that_it_is_not_asked(self) -> None:
+    def _warn_of_missing_lifespan(self) -> None:
         self._has_lived = True
         if not is_claimed():
             logger.warning(
-                "This server does not speak the lifespan protocol of ASGI, or was told not to: neither components nor "
-                "shutdown hooks run in its process. uvicorn, hypercorn and gunicorn's asgi workers speak it; or run "
-                "manage.py loco_worker --scheduler beside it."
+                "This server does not use the ASGI lifespan protocol, so neither components nor shutdown hooks run in "
+                "its process. uvicorn, hypercorn and gunicorn's asgi workers support it; or run "
+                "manage.py loco_worker --scheduler beside this server."
             )
 
 
 async def _ended(runtime: EmbeddedRuntime) -> None:
-    """Wait for the end in a thread of our own: one of the loop's executor would count as left behind."""
+    """Wait for the end in our own thread: one of the loop's executor would be reported as still running."""
     loop, has_ended = asyncio.get_running_loop(), asyncio.Event()
 
     def end() -> None:

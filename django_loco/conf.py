@@ -4,7 +4,7 @@ Settings are read when they are needed and cached until Django signals a change,
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -15,22 +15,13 @@ from django.dispatch import receiver
 
 from .core import test_environment
 from .core.task_options import STORED_OPTIONS
-from .core.validation import SECONDS_REQUIREMENT, WHOLE_REQUIREMENT, is_seconds, is_whole
+from .core.validation import COUNT, SECONDS, Rule, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
 Testing = Literal["manual", "inline", "live"]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which values a setting may have."""
-
-    is_valid: Callable[[Any], bool]
-    requirement: str
-    """Completes the error "it must be ..."."""
 
 
 def _is_count(value: Any) -> bool:
@@ -48,7 +39,6 @@ def _are_names(value: Any) -> bool:
 
 _BOOL = Rule(lambda value: isinstance(value, bool), "True or False")
 _BYTES = Rule(is_whole, "a whole number of bytes, 1 or more")
-_SECONDS = Rule(is_seconds, SECONDS_REQUIREMENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +54,16 @@ class LocoSettings:
     ISOLATED_WORKERS: Annotated[int, Rule(is_whole, "a whole number of processes, 1 or more")] = 1
     """The number of processes that a worker may run at once for jobs that workers died with; each runs one job."""
 
-    SHUTDOWN_TIMEOUT: Annotated[float, _SECONDS] = 25
+    SHUTDOWN_TIMEOUT: Annotated[float, SECONDS] = 25
     """Seconds from the first signal until unfinished jobs are released and the process ends."""
 
     LEASE: Annotated[float, Rule(_is_lease, "a number of seconds, 1 or more, a hundred years at most")] = 30
     """Seconds without a sign of life after which a worker loses its jobs to the others."""
 
-    MAX_ATTEMPTS: Annotated[int, Rule(is_whole, WHOLE_REQUIREMENT)] = 1
+    MAX_ATTEMPTS: Annotated[int, COUNT] = 1
     """The number of attempts after which a job has failed, unless its task sets another one."""
 
-    RESULT_TTL: Annotated[float, _SECONDS] = 86_400
+    RESULT_TTL: Annotated[float, SECONDS] = 86_400
     """Seconds that a finished job and its result are kept."""
 
     MAX_ARGUMENTS_SIZE: Annotated[int, _BYTES] = 2**20
@@ -88,7 +78,7 @@ class LocoSettings:
     ERRORS_KEPT: Annotated[int, Rule(is_whole, "a whole number of attempts, 1 or more")] = 20
     """The number of first attempts, and of last attempts, whose errors and workers are kept."""
 
-    UNKNOWN_TASK_TTL: Annotated[float, _SECONDS] = 604_800
+    UNKNOWN_TASK_TTL: Annotated[float, SECONDS] = 604_800
     """Seconds after which a job fails if no worker has its task."""
 
     ENQUEUE_ON_COMMIT: Annotated[bool, _BOOL] = True
@@ -184,8 +174,8 @@ def _loco_problems(given: Any) -> list[str]:
     names = [field.name for field in fields(LocoSettings)]
     messages = [f"LOCO[{name!r}] is unknown.{did_you_mean(str(name), names)}" for name in given if name not in names]
     for name, value in given.items():
-        if name in _RULES and not _RULES[name].is_valid(value):
-            messages.append(f"LOCO[{name!r}] is {value!r}; it must be {_RULES[name].requirement}.")
+        if name in _RULES and (problem := _RULES[name].problem(f"LOCO[{name!r}]", value)):
+            messages.append(problem)
         elif name == "TASKS":
             messages += _task_problems(value)
     return messages

@@ -1,7 +1,7 @@
 """``MIDDLEWARE = ["django_loco.middleware.health", "django_loco.middleware.request_id", ...]``.
 
-``health`` answers probes before anything else can refuse them; ``request_id`` lets log lines say which request they
-come from.
+``health`` answers health checks before other middleware can refuse them; ``request_id`` adds the id of the request to
+log lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .process.health.report import ANSWERS
 from .urls.health import response_of
 
 HEADER = "X-Request-ID"
-#: What a client's own id may be made of: it goes into the log.
+#: Characters that are removed from a client's own id, as it goes into the log.
 _STRANGE = re.compile(r"[^\w\-@]", re.ASCII)
 LONGEST = 255
 
@@ -31,10 +31,10 @@ GetResponse = Callable[[HttpRequest], Any]
 
 @sync_and_async_middleware
 def health(get_response: GetResponse) -> GetResponse:
-    """Answer ``/_ping``, ``/_health`` and ``/_readiness``, in place of ``include("django_loco.urls.health")``.
+    """Answer ``/_ping``, ``/_health`` and ``/_readiness``, instead of ``include("django_loco.urls.health")``.
 
-    As the first middleware it does so whatever ``ALLOWED_HOSTS``, a redirect to HTTPS or a login would say: a probe
-    asks a pod by its address.
+    As the first middleware it answers regardless of ``ALLOWED_HOSTS``, redirects to HTTPS and logins: a probe calls a
+    pod by its IP address.
     """
     if iscoroutinefunction(get_response):
 
@@ -55,9 +55,9 @@ def health(get_response: GetResponse) -> GetResponse:
 
 @sync_and_async_middleware
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id: ``request.request_id``, in the log, and in the answer's ``X-Request-ID``.
+    """Give each request an id: in ``request.request_id``, in the log, and in the response's ``X-Request-ID``.
 
-    It is the one in the request's own header of that name, less what does not belong into a log, or else a new one.
+    The id comes from the request's header of that name, cleaned for the log; without one, a new id is made.
     """
     if iscoroutinefunction(get_response):
         return _async(get_response)
@@ -90,5 +90,5 @@ def _begin(request: HttpRequest) -> str:
 
 @receiver(request_finished)
 def _end(**kwargs: Any) -> None:
-    """Forget the id only now: a server logs its line of the request after the last middleware, in the same thread."""
+    """Remove the id only now: servers log the request after the last middleware, in the same thread."""
     log.drop("component", "request_id")

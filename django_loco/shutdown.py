@@ -1,4 +1,4 @@
-"""How a process ends: your hooks, the resources it closes, and one order under one deadline.
+"""Shuts a process down: hooks, resources, and one order under one deadline.
 
 ::
 
@@ -13,27 +13,27 @@
     async def tell_subscribers(context): ...
 
 
-    indexer = shutdown.track(subprocess.Popen(["indexer"]))  # terminated at the end, killed if it must be
+    indexer = shutdown.track(subprocess.Popen(["indexer"]))  # terminated at the end, killed if necessary
 
     while not shutdown.stopping():
         ...
 
 The order, the same under every server and command
 --------------------------------------------------
-1. ``/_readiness`` says 503. The ``before_server_shutdown`` hooks run; requests and jobs go on as ever.
-2. The scheduler stops ticking and workers take no more jobs.
-3. The server accepts no more requests; those in flight and the jobs that run come to their end side by side.
-   Meanwhile the ``during_server_shutdown`` hooks run.
-4. At the deadline what is not done is handed back or cut off. That makes the end a forced one.
+1. ``/_readiness`` answers 503. The ``before_server_shutdown`` hooks run; requests and jobs go on as usual.
+2. The scheduler stops and workers take no more jobs.
+3. The server accepts no more requests; running requests and jobs finish side by side. Meanwhile the
+   ``during_server_shutdown`` hooks run.
+4. At the deadline, unfinished jobs are handed back and unfinished requests are dropped: a forced shutdown.
 5. Tracked resources are closed, the last one first.
 6. The ``after_server_shutdown`` hooks run.
 
-The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Of these, step 1 has ``BEFORE_SHARE``, so
-that a hook that hangs there leaves the rest to what runs; a hook with a ``timeout`` of its own has that. Whatever
-happened, handing back and steps 5 and 6 have ``TAIL`` seconds more, together. A hook that raises, takes too long or
-calls ``sys.exit`` is logged and left behind, and the next one runs. A second signal moves the deadline to now; a third
-ends the process on the spot. Last of all the log names what is left: resources that did not close, child processes,
-and threads that are no daemons.
+The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Step 1 may use ``BEFORE_SHARE`` of that
+time, so that a hook that hangs leaves the rest to requests and jobs; a hook with a ``timeout`` of its own has that
+time. Handing back and steps 5 and 6 always have ``TAIL`` seconds more, together. A hook that raises, takes too long or
+calls ``sys.exit`` is logged and abandoned, and the next one runs. A second signal moves the deadline to now; a third
+kills the process. At the end the log names what is still open: resources that did not close, child processes, and
+threads that are not daemons.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ __all__ = [
     "untrack",
 ]
 
-#: Exit codes: everything came to its own end; or something was handed back or cut off.
+#: Exit codes: everything ended by itself; or something was handed back or dropped.
 CLEAN, FORCED = 0, 1
 
-#: The part of the time that ``before_server_shutdown`` hooks without a timeout have, together.
+#: The share of the time that ``before_server_shutdown`` hooks without a timeout have, together.
 BEFORE_SHARE = 0.25
 #: Seconds after the deadline for handing back, closing resources and the last hooks.
 TAIL = 3.0
-#: Seconds that what runs has when the code has changed, and somebody waits to see it.
+#: Seconds for running requests and jobs when the code has changed: a developer is waiting.
 RELOAD_TIMEOUT = 5.0
-#: Seconds of these for handing back.
+#: Seconds of ``TAIL`` for handing back.
 HAND_BACK = 2.0
-#: Seconds that a resource has to close.
+#: Seconds for a resource to close.
 CLOSE = 2.5
-#: Seconds that each hook and resource has in any case, also when those before it have used up the time.
+#: Seconds that each hook and resource has at least, even when the time is used up.
 AT_LEAST = 0.25
 
 logger = get_bounded_logger(__name__)
@@ -88,17 +88,17 @@ _stopping = threading.Event()
 
 
 def stopping() -> bool:
-    """Whether this process has been asked to end: for loops that should end then, too."""
+    """Whether this process is shutting down: for loops that should stop, too."""
     return _stopping.is_set()
 
 
 def remember() -> None:
-    """Note that the process was asked to end: for one that does so without a ``Shutdown``, as it has nothing to end."""
+    """Note that the process is shutting down, where there is no ``Shutdown``."""
     _stopping.set()
 
 
 def forget() -> None:
-    """Take back that the process was asked to end: a command called from Python has ended, the process goes on."""
+    """Undo ``remember``: a command that was called from Python has ended, and the process goes on."""
     _stopping.clear()
 
 
@@ -108,11 +108,11 @@ after_server_shutdown = Phase("after_server_shutdown")
 
 
 class Shutdown:
-    """The end of this process.
+    """The shutdown of this process.
 
-    1. ``request`` (a signal, a code reload, a server that is gone) sets the deadline; only the first one counts.
-    2. ``run`` goes through the order above in the thread that calls it, and returns the exit code.
-    3. ``hurry``, at any time and from any thread, moves the deadline to now.
+    1. ``request`` (a signal, a code reload, the end of the server) sets the deadline; only the first request counts.
+    2. ``run`` goes through the order above in the calling thread, and returns the exit code.
+    3. ``hurry`` moves the deadline to now; at any time, from any thread.
     """
 
     def __init__(self, timeout: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -129,7 +129,7 @@ class Shutdown:
         self._calls = BoundedCalls(clock)
 
     def request(self, reason: str, *, signal: str | None = None, timeout: float | None = None) -> bool:
-        """Ask for the end, ``timeout`` seconds from now at the latest; return whether this was the first request."""
+        """Ask for the shutdown, with ``timeout`` seconds from now; return whether this was the first request."""
         with self._lock:
             if self.requested.is_set():
                 return False
@@ -140,7 +140,7 @@ class Shutdown:
             return True
 
     def hurry(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting."""
         self.request("hurry")
         with self._lock:
             hurried, self._hurried = self._hurried, True
@@ -150,27 +150,27 @@ class Shutdown:
             logger.warning("Waiting no longer")
 
     def limit(self, seconds: float) -> None:
-        """Wait for no longer than ``seconds`` from now."""
+        """Move the deadline to ``seconds`` from now, if that is earlier."""
         with self._lock:
             self._deadline = min(self.deadline, self._clock() + seconds)
         self._calls.wake()
 
     @property
     def deadline(self) -> float:
-        """When what runs has to be done (``time.monotonic()``, seconds)."""
+        """When running requests and jobs must be done (``time.monotonic()``, seconds)."""
         return self._clock() + self.timeout if self._deadline is None else self._deadline
 
     @property
     def end(self) -> float:
-        """When all has to be over."""
+        """When the shutdown must be over (``time.monotonic()``, seconds)."""
         return self.deadline + TAIL
 
     def run(
         self, *parts: Component, components: Sequence[Component] = (), finish: Callable[[], Any] | None = None
     ) -> int:
-        """End ``parts``, in the order in which they are to take nothing new; return the exit ``code``.
+        """Stop ``parts`` in this order; return the exit ``code``.
 
-        ``components`` is what hooks are told of; ``finish`` is called when all parts have ended.
+        ``components`` is given to the hooks; ``finish`` is called when all parts have ended.
         """
         self.request("end")
         seconds = max(0.0, self.deadline - self._clock())
@@ -194,7 +194,7 @@ class Shutdown:
         return self.code
 
     def _close(self, finish: Callable[[], Any] | None) -> Iterator[str]:
-        """Close all there is to close; yield what could not be."""
+        """Close all resources; yield those that did not close."""
         if finish:
             self._limited("Finishing", self._within(CLOSE, lambda: self.end), finish)
         for what, close, cut_off in closers():
@@ -214,7 +214,7 @@ class Shutdown:
             self._limited(f"The {phase.name} hook {hook!r}", until, hook, context)
 
     def _within(self, seconds: float, limit: Callable[[], float]) -> Callable[[], float]:
-        """Return what gives the time ``seconds`` from now or ``limit``, whichever is first, but not too soon."""
+        """Return a function for the time ``seconds`` from now or ``limit()``, whichever is first, but not too soon."""
         now = self._clock()
         return lambda: min(now + seconds, max(limit(), now + AT_LEAST), self.end)
 
@@ -235,7 +235,7 @@ class Shutdown:
         return {self._calls.start(f"Waiting for {part.name}", part.join): part for part in parts}
 
     def _await(self, running: dict[BoundedCall, Component]) -> None:
-        """Wait for each part's own end; at the deadline, hand back."""
+        """Wait until each part has ended; at the deadline, make them hand back."""
         if self._calls.wait(*running, until=lambda: self.deadline):
             return
         self.code = FORCED
@@ -255,13 +255,13 @@ class Shutdown:
 
 
 def _late(part: Component) -> str:
-    """Name what has not ended: of several components under one supervisor, those."""
+    """Name what has not ended: the components of a supervisor, or the part itself."""
     states = {name: health.get("state") for name, health in part.health().get("components", {}).items()}
     return ", ".join(name for name, state in states.items() if state != "stopped") or part.name
 
 
 def _unfinished(name: str, health: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Yield the name of each component that has begun what it could not end, and how much of that there is."""
+    """Yield the name of each component with unfinished work, and how much of it there is."""
     count = health.get("handed_back", 0) or health.get("running", 0)
     if count:
         yield name, count

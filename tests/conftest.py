@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,43 @@ from .redis_server import RedisServer
 ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
 #: How many of the last lines of a process are shown with a test that fails.
 SHOWN = 60
+MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - pytest makes a folder of its own there
 UNIT_TESTS = Path(__file__).parent / "unit"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
 
 
 def pytest_configure() -> None:
-    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited."""
+    """Let the tests' processes hear SIGHUP, also where the tests run under ``nohup``: what is ignored is inherited.
+
+    Temporary folders are kept in memory: SQLite waits for the disk at each commit, thousands of times in one run.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let several runs share the tests: each of ``1/3``, ``2/3`` and ``3/3`` has those that the others do not have."""
+    parser.addoption("--share", default="1/1", help="which of how many parts of the tests to run: 2/3")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL leave out what has nothing to do with the database or brings its own: it runs beside SQLite."""
-    if ON_POSTGRES:
-        left_out = [item for item in items if _needs_no_database(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what others run.
+
+    On PostgreSQL that is what has nothing to do with the database or brings its own: it runs beside SQLite.
+    """
+    number, count = map(int, config.getoption("--share").split("/"))
+    left_out = [
+        item for item in items if _share_of(item, count) != number or (ON_POSTGRES and _needs_no_database(item))
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _share_of(item: pytest.Item, count: int) -> int:
+    """Return the part that has ``item``, whatever other tests there are on this Python."""
+    return zlib.crc32(item.nodeid.encode()) % count + 1
 
 
 def _needs_no_database(item: pytest.Item) -> bool:

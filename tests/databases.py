@@ -1,9 +1,8 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
-The tests wait for processes far more than they compute. If it is not said what to run they are split into parts, of
-which ``LOCO_TEST_PARTS`` may name some: the acceptance tests start some hundred processes, and so each pair of Python
-and Django but the newest has one quarter of them. What the first part says is shown as it comes, the others' words
-after that.
+If it is not said what to run, the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some: CI runs each
+pair of Python and Django with the unit tests, with the tests of one database and with a third of the acceptance tests,
+so that each test runs at least once. What the first part says is shown as it comes, the others' words after that.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
@@ -24,8 +23,8 @@ from typing import IO
 
 import pytest
 
-ACCEPTANCE = "tests/acceptance"
-FILES = tuple(sorted(map(str, Path(ACCEPTANCE).rglob("test_*.py"))))
+UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
+TOGETHER = ("tests/contract", "tests/integration")
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,22 @@ class Part:
         return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
 
 
+def acceptance(name: str, database: str, share: str = "") -> Part:
+    """``share``: which of how many equal parts of the tests, such as ``1/3``; all by default."""
+    return Part(name, database, (ACCEPTANCE, "--share", share) if share else (ACCEPTANCE,), is_tried_twice=True)
+
+
 PARTS = (
-    Part("sqlite", "sqlite", ("--ignore", ACCEPTANCE)),
-    Part("sqlite-acceptance-1", "sqlite", FILES[::2], is_tried_twice=True),
-    Part("sqlite-acceptance-2", "sqlite", FILES[1::2], is_tried_twice=True),
-    Part("sqlite-acceptance-a", "sqlite", FILES[::4], is_tried_twice=True),
-    Part("sqlite-acceptance-b", "sqlite", FILES[1::4], is_tried_twice=True),
-    Part("postgres", "postgres", ("--ignore", ACCEPTANCE)),
-    Part("postgres-acceptance", "postgres", (ACCEPTANCE,), is_tried_twice=True),
+    Part("unit", "sqlite", (UNIT,)),
+    Part("sqlite", "sqlite", TOGETHER),
+    Part("postgres", "postgres", TOGETHER),
+    Part("postgres-queues", "postgres", ("tests/contract", "tests/integration/queues", "tests/integration/worker")),
+    acceptance("acceptance-1", "sqlite", "1/3"),
+    acceptance("acceptance-2", "sqlite", "2/3"),
+    acceptance("acceptance-3", "sqlite", "3/3"),
+    acceptance("postgres-acceptance", "postgres"),
 )
-
-
-ALL = "sqlite sqlite-acceptance-1 sqlite-acceptance-2 postgres postgres-acceptance"
+ALL = "unit sqlite postgres acceptance-1 acceptance-2 acceptance-3 postgres-acceptance"
 
 
 def main(arguments: Sequence[str]) -> int:

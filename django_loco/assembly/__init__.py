@@ -1,1 +1,1 @@
-"""From what was asked for, on a command line or in an environment, to the components that a process runs."""
+"""Assembles a process: from command line arguments to its components and their supervisor."""

@@ -1,4 +1,4 @@
-"""What a command shows once it runs: one look at what is where."""
+"""The start banner: what a process runs, and with which settings."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Row = tuple[str, str]
 
 
 def rows(run_options: RunOptions, url: str, remark: str = "") -> list[Row]:
-    """Return what to show: ``(name, what is to be said of it)`` each. ``remark`` goes with the URL."""
+    """Return the rows of the banner, ``(name, text)``. ``remark`` follows the URL."""
     found = [("web", f"{url}{remark}")] if url else []
     found += [("worker", text) for text in _workers(run_options)]
     if run_options.scheduler:
         found.append(("scheduler", _schedules(run_options.schedules)))
     if run_options.components:
-        found.append(("also", ", ".join(run_options.components)))
+        found.append(("components", ", ".join(run_options.components)))
     if remark and not url:
         found.append(("reload", remark))
     return [
@@ -110,7 +110,7 @@ def _place(alias: str) -> str:
 
 
 def _schedules(tags: Collection[str]) -> str:
-    # Those of the code: a start must not wait for a database that is away.
+    # Only schedules in the code: a start must not wait for a database that is away.
     found = upcoming_in(default, tags=tags)
     broken = len(default.problems())
     text = _count(len(found), "schedule") if found else "no schedules in the code"

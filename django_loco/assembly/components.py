@@ -24,9 +24,9 @@ from .supervisor import Part
 
 
 def parts_of(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[Part]:
-    """Return the parts in the order in which they are to take nothing new: what makes jobs before what runs them.
+    """Return what to supervise, in the order of the shutdown: what enqueues jobs before what runs them.
 
-    ``retire`` is called when the process takes up too much memory.
+    ``retire`` is called when the process uses more than ``--max-memory``.
     """
     parts = [Part("scheduler", partial(Scheduler, tags=run_options.schedules))] if run_options.scheduler else []
     parts += project_components.parts(run_options.components)
@@ -47,7 +47,7 @@ def make_worker(alias: str, run_options: RunOptions) -> Component:
     try:
         if problem := missing_tables(alias):
             raise LocoConfigurationError(problem)
-        if alias not in run_options.backends:  # it only runs what this process itself enqueues
+        if alias not in run_options.backends:  # it runs only jobs that this process enqueues
             return in_process.worker_for(alias)
         return in_process.worker_for(
             alias,
@@ -67,7 +67,7 @@ def make_worker(alias: str, run_options: RunOptions) -> Component:
 
 
 def _isolate(alias: str, run_options: RunOptions) -> Callable[[Claim], Isolated] | None:
-    """Return what starts isolated workers; ``None``: this worker has none."""
+    """Return a function that starts isolated workers; ``None`` if this worker has none."""
     if run_options.is_isolated or not queue_for(alias).is_shared:
         return None
     return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=run_options.is_command)

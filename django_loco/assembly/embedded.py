@@ -1,4 +1,4 @@
-"""What runs beside a server that is not ours, from the flags in the environment to what its process is given."""
+"""Builds the embedded runtime of a server's process from the flags in ``LOCO_START``."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ logger = get_logger("django_loco.servers")
 def build_runtime(
     host: HostServer, *, url: str = "", remark: str = "", shows: bool = True, grace: tuple[str, float] = ("", math.inf)
 ) -> EmbeddedRuntime:
-    """Return what is to run in this process beside its server, as ``LOCO_START`` has it.
+    """Return the runtime that ``LOCO_START`` asks for, not started.
 
-    ``url`` and ``remark`` are to be shown, if ``shows``; ``grace`` names the server's setting, and its value in
-    seconds, by which it kills the process. Raises ``CommandError`` for what is set wrongly.
+    ``shows``: whether to show the start banner, with ``url`` and ``remark``. ``grace``: the name and value (seconds) of
+    the server's setting after which it kills the process. Raises ``CommandError`` for wrong settings.
     """
     try:
         run_options = parse_flags(os.environ.get(FLAGS, ""))
@@ -55,14 +55,14 @@ def build_runtime(
 
 
 class _Flags(BaseCommand):
-    """Makes a parser that raises ``CommandError``, and takes Django's own options, too."""
+    """Creates a parser that raises ``CommandError`` and accepts Django's own options, too."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_start_arguments(parser)
 
 
 def parse_flags(flags: str) -> RunOptions:
-    """Return what ``flags`` of ``loco_start`` choose. Raises ``CommandError`` that names the variable."""
+    """Return what these flags of ``loco_start`` select. Raises ``CommandError`` that names the variable."""
     try:
         return embedded_options(vars(_Flags().create_parser("", FLAGS).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:
@@ -70,14 +70,14 @@ def parse_flags(flags: str) -> RunOptions:
 
 
 def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float:
-    """Return how many seconds there are for what runs, if the server kills its process after ``grace`` seconds."""
+    """Return the shutdown timeout of a process that its server kills after ``grace`` seconds."""
     if wanted + TAIL <= grace:
         return wanted
     timeout = max(0.0, grace - TAIL)
     if shows:
         logger.warning(
-            "What runs has %g s at the end rather than LOCO['SHUTDOWN_TIMEOUT'] (%g): the process is killed after %s "
-            "(%g). Set that to %g or more.",
+            "Requests and jobs have %g s at shutdown instead of LOCO['SHUTDOWN_TIMEOUT'] (%g): the server kills "
+            "the process after %s (%g). Set that to %g or more.",
             timeout,
             wanted,
             setting,
@@ -88,10 +88,10 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
 
 
 def _show(run_options: RunOptions, url: str, remark: str) -> None:
-    """Say what runs: as the banner if ``loco_start`` has started the server, else in a line of the log."""
+    """Show the banner if ``loco_start`` has started the server; else log one line."""
     try:
         _write(banner.rows(run_options, url, remark))
-    except Exception:  # a site is not kept from serving by what cannot be shown of it
+    except Exception:  # the site must serve even if its banner cannot be shown
         logger.exception("Could not show the start banner")
 
 

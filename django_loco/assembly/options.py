@@ -1,4 +1,4 @@
-"""From the options of a command to what it is to run; senseless combinations are refused with what to type instead."""
+"""From parsed arguments of a command to ``RunOptions``; refuses contradictions, with a remedy."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .project_components import registered, resolve
 from .queue_names import known_queues, other_queues, reachable, words
 from .run_options import RunOptions, mode_of
 
-Options = Mapping[str, Any]
+Arguments = Mapping[str, Any]
 
 LAST_PORT = 2**16 - 1
-#: Flags of ``runserver`` that mean nothing without a server, as they are typed, and their defaults.
+#: Flags of ``runserver`` that need a web server: how they are typed, and their defaults.
 _OF_SERVER = {
     "use_ipv6": ("--ipv6", False),
     "use_threading": ("--nothreading", True),
@@ -30,35 +30,35 @@ _OF_SERVER = {
 }
 
 
-def start_options(options: Options) -> tuple[RunOptions, str | None]:
+def start_options(arguments: Arguments) -> tuple[RunOptions, str | None]:
     """Return what ``loco_start`` is to run, and at which ``addr:port``. Raises ``CommandError``."""
-    worker, address = _worker_and_address(options)
+    worker, address = _worker_and_address(arguments)
     tags = None if worker in (None, EVERY_JOB) else words("--worker", worker)
     run_options = RunOptions(
-        server=not options["no_server"],
-        worker=worker is not None or options["all"] or options["server_and_worker"],
-        scheduler=options["scheduler"] or options["all"],
-        components=tuple(registered()) if options["all"] else resolve(options["component"]),
+        server=not arguments["no_server"],
+        worker=worker is not None or arguments["all"] or arguments["server_and_worker"],
+        scheduler=arguments["scheduler"] or arguments["all"],
+        components=tuple(registered()) if arguments["all"] else resolve(arguments["component"]),
         backends=tuple(loco_aliases()),
         tags=tags,
     )
-    _refuse_nonsense(run_options, options, address)
+    _refuse_nonsense(run_options, arguments, address)
     return run_options, address
 
 
-def embedded_options(options: Options) -> RunOptions:
-    """Return what is to run beside a server that is started by its own command. Raises ``CommandError``."""
-    given = ["--http"] if options["http"] != "runserver" else []
-    if given := [*given, *given_of_server(options, options["addrport"])]:
+def embedded_options(arguments: Arguments) -> RunOptions:
+    """Return what to run in a server that is started by its own command. Raises ``CommandError``."""
+    given = ["--http"] if arguments["http"] != "runserver" else []
+    if given := [*given, *given_of_server(arguments, arguments["addrport"])]:
         raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
-    if options["no_server"]:
+    if arguments["no_server"]:
         raise CommandError("--no-server is for loco_start; here the server runs already. Leave it out.")
-    return start_options(options)[0]
+    return start_options(arguments)[0]
 
 
-def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
-    """``--worker 8000`` means the port: ``--worker`` takes a word only where it is one, and no address."""
-    worker, address = options["worker"], options["addrport"]
+def _worker_and_address(arguments: Arguments) -> tuple[str | None, str | None]:
+    """Return ``--worker`` and the address. In ``--worker 8000``, 8000 is the address."""
+    worker, address = arguments["worker"], arguments["addrport"]
     if worker and address is None and re.match(naiveip_re, worker):
         worker, address = EVERY_JOB, worker
     if address and (match := re.match(naiveip_re, address)) and int(match["port"]) > LAST_PORT:
@@ -66,12 +66,12 @@ def _worker_and_address(options: Options) -> tuple[str | None, str | None]:
     return worker, address
 
 
-def _refuse_nonsense(run_options: RunOptions, options: Options, address: str | None) -> None:
+def _refuse_nonsense(run_options: RunOptions, arguments: Arguments, address: str | None) -> None:
     if not run_options.server:
-        _refuse_server_options(options, address)
+        _refuse_server_options(arguments, address)
         if not (run_options.worker or run_options.scheduler or run_options.components):
             raise CommandError("--no-server leaves nothing to run. Add --worker, --scheduler or --component.")
-    elif options["health_port"]:
+    elif arguments["health_port"]:
         raise CommandError(
             "--health-port is for processes without a server; where there is one, "
             'put path("", include("django_loco.urls.health")) into the site\'s URLs.'
@@ -82,19 +82,19 @@ def _refuse_nonsense(run_options: RunOptions, options: Options, address: str | N
         _refuse_tags_in_memory(run_options)
 
 
-def _refuse_server_options(options: Options, address: str | None) -> None:
-    if options["server"] or options["server_and_worker"]:
-        flag = "--server" if options["server"] else "--server-and-worker"
+def _refuse_server_options(arguments: Arguments, address: str | None) -> None:
+    if arguments["server"] or arguments["server_and_worker"]:
+        flag = "--server" if arguments["server"] else "--server-and-worker"
         raise CommandError(f"{flag} and --no-server contradict each other. Leave one of them out.")
-    if given := given_of_server(options, address):
+    if given := given_of_server(arguments, address):
         raise CommandError(
             f"{given[0]} is an option of the web server, and --no-server removes it. Leave one of them out."
         )
 
 
-def given_of_server(options: Options, address: str | None) -> list[str]:
-    """Return what was typed that is for the server."""
-    given = [flag for name, (flag, default) in _OF_SERVER.items() if options.get(name, default) != default]
+def given_of_server(arguments: Arguments, address: str | None) -> list[str]:
+    """Return the typed arguments that need a web server."""
+    given = [flag for name, (flag, default) in _OF_SERVER.items() if arguments.get(name, default) != default]
     return given if address is None else [address, *given]
 
 
@@ -103,37 +103,37 @@ def _refuse_tags_in_memory(run_options: RunOptions) -> None:
         if mode_of(alias) == "BackgroundAsync":
             raise CommandError(
                 f"The jobs of TASKS[{alias!r}] run only in the process that enqueues them (WORKER_MODE is "
-                "'BackgroundAsync'); those without the tags would wait for ever. Leave the tags out, or set "
+                "'BackgroundAsync'); jobs without these tags would never run. Leave the tags out, or set "
                 'WORKER_MODE = "BackgroundQueue".'
             )
 
 
-def worker_options(options: Options, identity: ProcessIdentity | None = None) -> RunOptions:
+def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None) -> RunOptions:
     """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
     if identity and identity.is_isolated:
-        return isolated_options(identity, options["backend"])
-    if options["drain"] and options["scheduler"]:
-        raise CommandError("--drain ends when no job is left, and a scheduler never ends. Leave one of them out.")
-    queues = _queue_names("--queues", options["queues"])
-    excluded = _queue_names("--exclude-queues", options["exclude_queues"])
+        return isolated_options(identity, arguments["backend"])
+    if arguments["drain"] and arguments["scheduler"]:
+        raise CommandError("--drain stops when no job is left, but a scheduler never stops. Leave one of them out.")
+    queues = _queue_names("--queues", arguments["queues"])
+    excluded = _queue_names("--exclude-queues", arguments["exclude_queues"])
     if queues and excluded:
         raise CommandError("--queues and --exclude-queues contradict each other. Leave one of them out.")
-    backends = reachable(_backends(options["backend"]))
+    backends = reachable(_backends(arguments["backend"]))
     if excluded:
         queues = other_queues(backends, excluded)
     backends = known_queues(backends, queues)
     return RunOptions(
         worker=True,
-        # One is enough, and its successor has it again. The parent has none: it would need a connection for it.
-        scheduler=options["scheduler"] and (identity is None or identity.number == 1),
+        # One process has the scheduler, and so has its successor. The parent has none: it opens no connection.
+        scheduler=arguments["scheduler"] and (identity is None or identity.number == 1),
         backends=backends,
         queues=queues,
-        tags=words("--tags", options["tags"]),
-        concurrency=options["concurrency"],
-        drain=options["drain"],
-        max_jobs=options["max_jobs"],
-        max_memory=_more_than_at_start(options["max_memory"]),
-        processes=options["processes"] or 1,
+        tags=words("--tags", arguments["tags"]),
+        concurrency=arguments["concurrency"],
+        drain=arguments["drain"],
+        max_jobs=arguments["max_jobs"],
+        max_memory=_more_than_at_start(arguments["max_memory"]),
+        processes=arguments["processes"] or 1,
         identity=identity,
     )
 
@@ -146,7 +146,7 @@ def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
 
 
 def isolated_options(identity: ProcessIdentity, alias: str) -> RunOptions:
-    """Return what an isolated worker of ``alias`` is to run."""
+    """Return what an isolated worker of ``alias`` runs."""
     queues, tags = (None if names is None else tuple(names) for names in (identity.queues, identity.tags))
     return RunOptions(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, identity=identity)
 
@@ -154,8 +154,8 @@ def isolated_options(identity: ProcessIdentity, alias: str) -> RunOptions:
 def _more_than_at_start(megabytes: int | None) -> int | None:
     if megabytes is not None and megabytes <= resident():
         raise CommandError(
-            f"--max-memory {megabytes} is less than the {resident():.0f} MB that this process takes up before its "
-            "first job. Raise it."
+            f"--max-memory {megabytes} is less than the {resident():.0f} MB that this process uses before its first "
+            "job. Raise it."
         )
     return megabytes
 
@@ -165,5 +165,5 @@ def _backends(backend: str | None) -> tuple[str, ...]:
     if backend is None:
         return aliases
     if backend not in aliases:
-        raise CommandError(f"TASKS has no alias {backend!r} of django-loco.{did_you_mean(backend, aliases)}")
+        raise CommandError(f"TASKS has no django-loco alias {backend!r}.{did_you_mean(backend, aliases)}")
     return (backend,)

@@ -1,9 +1,9 @@
-"""Jobs in memory under a server that knows nothing of them: plain ``runserver``, gunicorn or uvicorn without our hooks.
+"""Resumes jobs in memory under a server that does not know django-loco: plain ``runserver``, or gunicorn without hooks.
 
-1. What an earlier process kept is taken up when ``runserver`` has its port, and by any other server with its first
-   request; not when the apps are loaded, which they are in every command.
-2. Such a process ends because somebody stops or reloads it. It does not work off what waits, as a command does that has
-   come to its end: that is kept for the next one.
+1. Jobs that an earlier process kept are resumed when ``runserver`` has bound its port, and under any other server with
+   its first request; not when the apps are loaded, which every command does.
+2. Such a process ends because somebody stops or reloads it. It does not work off its queue first, as a command does
+   that has finished: the jobs are kept for the next process.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ..log.safe import get_logger
 from ..shutdown import RELOAD_TIMEOUT
 from ..worker import in_process
 
-#: Seconds between two looks at whether the server has its port.
-LOOK_EVERY = 0.1
-#: Where the system lists the descriptors of this process.
+#: Seconds between two checks whether the server has bound its port.
+POLL_SECONDS = 0.1
+#: The descriptors of this process.
 DESCRIPTORS = Path("/dev/fd")
 
 logger = get_logger("django_loco.runtime")
 
 
-def watch() -> None:
-    """Wait for a server to show itself in this process."""
+def resume_when_serving() -> None:
+    """Resume the jobs once a server shows itself in this process."""
     request_started.connect(_on_request, dispatch_uid="django_loco.serving")
     autoreload_started.connect(_on_reloader, dispatch_uid="django_loco.serving")
 
@@ -51,16 +51,16 @@ def _on_request(sender: Any, **kwargs: Any) -> None:
 
 
 def _on_reloader(**kwargs: Any) -> None:
-    """Other commands use Django's reloader as well, and ours have components of their own."""
+    """Resume for ``runserver`` only: other commands use Django's reloader, too, and ours have their own workers."""
     if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "runserver":
         _note()
         DaemonThread(target=_resume_when_it_listens, name="loco-serving").start()
 
 
 def _resume_when_it_listens() -> None:
-    """A server that finds its port taken ends at once: what it had taken up would be lost."""
+    """Resume once the port is bound: a server that cannot bind it ends at once, and would lose the jobs."""
     while not any(_listens(descriptor) for descriptor in _descriptors()):
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
     _resume()
 
 
@@ -77,7 +77,7 @@ def _resume() -> None:
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Requests are answered all the same."""
+    """Log errors: requests must be answered all the same."""
     try:
         yield
     except Exception:
@@ -93,7 +93,7 @@ def _descriptors() -> Iterator[int]:
 def _listens(descriptor: int) -> bool:
     try:
         opened = socket.socket(fileno=descriptor)
-    except OSError:  # it is no socket
+    except OSError:  # not a socket
         return False
     try:
         return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

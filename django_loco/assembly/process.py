@@ -33,7 +33,7 @@ def process_of(
     reloads: bool = False,
     is_last: bool = False,
 ) -> Process:
-    """Put a process together: ``server`` and the parts chosen, under one supervisor and one shutdown.
+    """Build the process: ``server`` and the selected components, under one supervisor and one shutdown.
 
     ``reloads`` and ``is_last``: see ``Process``.
     """
@@ -57,7 +57,7 @@ def process_of(
         shutdown,
         announce=announce,
         running=lambda: supervisor.components,
-        # What waits in memory is kept for the next process.
+        # Jobs that wait in memory are kept for the next process.
         finish=lambda: in_process.stop(time.monotonic()),
         reloads=reloads,
         others=_other_signals(run_options, supervisor),
@@ -69,7 +69,7 @@ def process_of(
 
 
 def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
-    """Return what further signals do. Where there is a server, Ctrl-Z in its terminal suspends it as it always did."""
+    """Return what further signals do. With a web server, Ctrl-Z suspends the process as usual."""
     found: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
     return found if run_options.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
 

@@ -11,23 +11,23 @@ from .run_options import mode_of
 
 
 def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of ``backends`` whose jobs a process that only works can get at.
+    """Return those of ``backends`` whose jobs can reach a process that only runs jobs.
 
-    Raises ``CommandError`` if there are none: nothing could ever reach that process.
+    Raises ``CommandError`` if there are none.
     """
     found = tuple(a for a in backends if mode_of(a) == "BackgroundQueue" and queue_for(a).is_shared)
     if found:
         return found
     if not backends:
         raise CommandError(
-            "No backend in TASKS is django-loco's. Set "
+            "No backend in TASKS is from django-loco. Set "
             'TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.'
         )
     reasons = " ".join(f"TASKS[{alias!r}] is in mode {mode_of(alias)!r}{_memory(alias)}." for alias in backends)
     raise CommandError(
         f"This worker would never get a job: jobs stay in the process that enqueues them. {reasons} "
-        'Set WORKER_MODE = "BackgroundQueue" and a queue that processes share, which "database" is; '
-        "or run the jobs beside the site, with manage.py loco_start --worker."
+        'Set WORKER_MODE = "BackgroundQueue" and use a queue that processes share, such as "database"; '
+        "or run the jobs in the site's process, with manage.py loco_start --worker."
     )
 
 
@@ -36,7 +36,7 @@ def _memory(alias: str) -> str:
 
 
 def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return those of ``backends`` that have one of ``queues``. Raises ``CommandError`` for one that none has."""
+    """Return those of ``backends`` with one of ``queues``. Raises ``CommandError`` for a queue that none has."""
     if queues is None:
         return backends
     known = {alias: task_backends[alias].queues for alias in backends}
@@ -57,8 +57,8 @@ def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[
     for alias in backends:
         if not task_backends[alias].queues:
             raise CommandError(
-                f"TASKS[{alias!r}]['QUEUES'] is empty, which allows any name: --exclude-queues leaves nothing certain. "
-                "List the queues there, or name those that are wanted with --queues."
+                f"TASKS[{alias!r}]['QUEUES'] is empty and so allows any name: --exclude-queues cannot know the others. "
+                "List the queues there, or name the wanted ones with --queues."
             )
     every = set().union(*(task_backends[alias].queues for alias in backends))
     if not (found := tuple(sorted(every - set(excluded)))):
@@ -67,7 +67,7 @@ def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[
 
 
 def words(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Return the words of ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
+    """Return the names in ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
     if text is None:
         return None
     found = tuple(word.strip() for word in text.split(",")) if text.strip() else ()

@@ -13,19 +13,19 @@ from ..worker import in_process
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The parts of a process, and how its workers are set (``None``: as ``LOCO`` and ``TASKS`` have it)."""
+    """The components of a process and the settings of its workers (``None``: as in ``LOCO`` and ``TASKS``)."""
 
     server: bool = False
     worker: bool = False
     scheduler: bool = False
     schedules: tuple[str, ...] = ()
-    """The tags of the schedules that the scheduler fires; none: all."""
+    """The tags of the schedules to run; empty: all."""
 
     components: tuple[str, ...] = ()
-    """The names of those in ``LOCO["COMPONENTS"]`` that run."""
+    """The names of the components to run, out of ``LOCO["COMPONENTS"]``."""
 
     backends: tuple[str, ...] = ()
-    """The ``TASKS`` aliases whose jobs the workers run."""
+    """The ``TASKS`` aliases whose jobs to run."""
 
     queues: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
@@ -37,24 +37,24 @@ class RunOptions:
 
     processes: int = 1
     is_command: bool = False
-    """Whether the process was started for a command of django-loco."""
+    """Whether the process was started to run a command of django-loco."""
 
     identity: ProcessIdentity | None = None
-    """Which of several processes this is."""
+    """Which child of ``loco_worker --processes`` this is."""
 
     @property
     def may_end(self) -> bool:
-        """Whether the workers end by themselves."""
+        """Whether the workers stop by themselves."""
         return self.drain or self.max_jobs is not None or self.max_memory is not None
 
     @property
     def is_isolated(self) -> bool:
-        """Whether its worker runs suspects, and these alone."""
+        """Whether it is an isolated worker, which runs only suspect jobs."""
         return self.identity is not None and self.identity.is_isolated
 
     @property
     def component(self) -> str:
-        """What a log line comes from that cannot be told otherwise."""
+        """The label of log lines that belong to no component."""
         if self.server:
             return "web"
         return "worker" if self.worker or not self.scheduler else "scheduler"
@@ -68,8 +68,8 @@ def mode_of(alias: str) -> str:
 def served_aliases(run_options: RunOptions) -> Iterator[str]:
     """Yield the aliases for which the process has a worker.
 
-    What runs in the process that enqueues it needs one in each process; then it is supervised like the others. An
-    isolated worker is alone in its process.
+    A ``BackgroundAsync`` alias has one in every process that enqueues, under supervision here. An isolated worker is
+    alone in its process.
     """
     for alias in run_options.backends if run_options.is_isolated else in_process.loco_aliases():
         mode = mode_of(alias)
@@ -80,6 +80,6 @@ def served_aliases(run_options: RunOptions) -> Iterator[str]:
 
 
 def queues_of(alias: str, run_options: RunOptions) -> tuple[str, ...] | None:
-    """Return which queues of ``alias`` are chosen; ``None``: all."""
+    """Return the selected queues of ``alias``; ``None``: all."""
     known = task_backends[alias].queues
     return run_options.queues and tuple(name for name in run_options.queues if not known or name in known)

@@ -34,7 +34,7 @@ class Supervisor(Component):
 
     def start(self) -> None:
         """Start all; one that cannot start is tried again later. From now on ``/_health`` tells of them."""
-        health.watch(self)
+        health.report_on(self)
         for restarter in self.restarters:
             restarter.start()
 

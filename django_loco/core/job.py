@@ -24,7 +24,7 @@ SUSPECT = MAX_LOST - 1
 UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
-#: Among the options of a job, its signature: see ``signing``.
+#: Among the options of a job, its signature: see ``tasks.signing``.
 SIGNATURE = "signature"
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
@@ -119,6 +119,9 @@ class Job:
     checkpoint: str | None = None
     """JSON text: how far a run has come, by its own account; until the job has succeeded."""
 
+    metadata: str | None = None
+    """JSON text of an object that ``using(metadata=...)`` and the job itself write; ``None``: it is empty."""
+
     token: str | None = None
     """The fencing token of the claim it is held under, while ``RUNNING``."""
 
@@ -180,7 +183,7 @@ def written_by_run(job: Job) -> dict[str, Any]:
 
     An outcome leaves them as they are stored, but for the checkpoint, which it deletes if it is ``SUCCESSFUL``.
     """
-    return {"checkpoint": job.checkpoint}
+    return {"checkpoint": job.checkpoint, "metadata": job.metadata}
 
 
 @value

@@ -1,10 +1,10 @@
-"""The options of a task, each with its type, default, check and help in one entry.
+"""The options of a task, each with its type, default, rule and help in one entry.
 
 ``@task``, ``using()``, ``LOCO["TASKS"]``, the stored form of a job, the error messages and the table in
 ``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypedDict, get_type_hints
@@ -12,22 +12,12 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 from django.utils.module_loading import import_string
 
 from .retry import Backoff, is_exception_type
-from .validation import (
-    MAX_TAGS,
-    NAME_REQUIREMENT,
-    SECONDS_REQUIREMENT,
-    WHOLE_REQUIREMENT,
-    is_name,
-    is_number,
-    is_seconds,
-    is_whole,
-    short,
-)
+from .validation import COUNT, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """How an option is checked, stored and documented."""
+    """How an option is validated, stored and documented."""
 
     type: str
     """The type, for the documentation."""
@@ -38,20 +28,15 @@ class Option:
     help: str
     """The meaning, for the documentation."""
 
-    check: Callable[[Any], bool] | None = None
-    """Returns whether a value is valid. ``None``: Django checks it, or ``validation.validate_task``."""
-
-    requirement: str = ""
-    """What a valid value is: an error says "it must be ..."."""
+    rule: Rule | None = None
+    """``None``: Django validates it, or ``validation.validate_task``."""
 
     form: Literal["value", "exceptions", "function"] = "value"
     """How the option is stored: as it is, or as the dotted paths of exception types or of a function."""
 
     def problem(self, name: str, value: Any) -> str | None:
         """Return a sentence that says why ``value`` is invalid for the option ``name``; ``None`` if it is valid."""
-        if self.check is None or self.check(value):
-            return None
-        return f"{name} is {short(value)}; it must be {self.requirement}."
+        return self.rule.problem(name, value) if self.rule else None
 
 
 def _is_backoff(value: Any) -> bool:
@@ -66,6 +51,9 @@ def _is_delay(value: Any) -> bool:
 
 def _are_exceptions(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(_has_dots(item) or is_exception_type(item) for item in value)
+
+
+_EXCEPTIONS = Rule(_are_exceptions, "a list of exception types, or of their dotted paths")
 
 
 def _are_tags(value: Any) -> bool:
@@ -101,8 +89,7 @@ class StoredOptions(TypedDict, total=False):
             type="int",
             default='`LOCO["MAX_ATTEMPTS"]`',
             help="how often it is tried before it has failed",
-            check=is_whole,
-            requirement=WHOLE_REQUIREMENT,
+            rule=COUNT,
         ),
     ]
     backoff: Annotated[
@@ -111,8 +98,7 @@ class StoredOptions(TypedDict, total=False):
             type="number, list, function",
             default="exponential",
             help="seconds before the next attempt; see [Retry](../how-to/retries.md)",
-            check=_is_backoff,
-            requirement="seconds, a list of seconds, or a function of the exception and the task result",
+            rule=Rule(_is_backoff, "seconds, a list of seconds, or a function of the exception and the task result"),
             form="function",
         ),
     ]
@@ -122,8 +108,7 @@ class StoredOptions(TypedDict, total=False):
             type="list of exception types",
             default="every `Exception`",
             help="only these are tried again",
-            check=_are_exceptions,
-            requirement="a list of exception types, or of their dotted paths",
+            rule=_EXCEPTIONS,
             form="exceptions",
         ),
     ]
@@ -133,8 +118,7 @@ class StoredOptions(TypedDict, total=False):
             type="list of exception types",
             default="none",
             help="these never are",
-            check=_are_exceptions,
-            requirement="a list of exception types, or of their dotted paths",
+            rule=_EXCEPTIONS,
             form="exceptions",
         ),
     ]
@@ -144,8 +128,7 @@ class StoredOptions(TypedDict, total=False):
             type="seconds",
             default="no limit",
             help="how long one attempt may take",
-            check=is_seconds,
-            requirement=SECONDS_REQUIREMENT,
+            rule=SECONDS,
         ),
     ]
     tags: Annotated[
@@ -154,8 +137,7 @@ class StoredOptions(TypedDict, total=False):
             type="list of words",
             default="none",
             help="by which a worker can choose jobs (`--tags`)",
-            check=_are_tags,
-            requirement=f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}",
+            rule=Rule(_are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
         ),
     ]
 
@@ -170,8 +152,7 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
             default="none",
             help="where the task was before it was "
             "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
-            check=_are_paths,
-            requirement="a list of dotted paths where it was before",
+            rule=Rule(_are_paths, "a list of dotted paths where it was before"),
         ),
     ]
     description: Annotated[
@@ -180,8 +161,7 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
             type="str",
             default="first line of the docstring",
             help="what the task does, for people: `send.description`; not for `using()`",
-            check=lambda value: isinstance(value, str),
-            requirement="text",
+            rule=Rule(lambda value: isinstance(value, str), "text"),
         ),
     ]
 
@@ -190,6 +170,7 @@ class CallOptions(DjangoOptions, StoredOptions, total=False):
     """Options of ``using()``."""
 
     run_after: datetime | timedelta | None
+    metadata: Mapping[str, Any] | None
 
 
 def _options_of(declaration: type[Any]) -> Mapping[str, Option]:

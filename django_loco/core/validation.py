@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -23,10 +24,21 @@ MAX_TAGS = 100
 MAX_SECONDS = 100 * 366 * 86_400
 #: Years in which a time can be converted to every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
-#: Requirements for error messages: "it must be ...".
+#: The requirement for a name in an error: "it must be ...".
 NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
-WHOLE_REQUIREMENT = "a whole number, 1 or more"
-SECONDS_REQUIREMENT = "a number of seconds above 0, a hundred years at most"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which values an option or a setting may have."""
+
+    is_valid: Callable[[Any], bool]
+    requirement: str
+    """Completes the error "it must be ..."."""
+
+    def problem(self, name: str, value: Any) -> str | None:
+        """Return a sentence that says why ``name`` must not be ``value``; ``None`` if it is valid."""
+        return None if self.is_valid(value) else f"{name} is {short(value)}; it must be {self.requirement}."
 
 
 def is_name(value: object) -> bool:
@@ -47,6 +59,10 @@ def is_whole(value: Any, least: int = 1) -> bool:
 def is_seconds(value: Any) -> bool:
     """Return whether ``value`` is a number of seconds above 0 and up to ``MAX_SECONDS``."""
     return is_number(value) and 0 < value <= MAX_SECONDS
+
+
+COUNT = Rule(is_whole, "a whole number, 1 or more")
+SECONDS = Rule(is_seconds, "a number of seconds above 0, a hundred years at most")
 
 
 def validate_task(task: Task[..., Any]) -> None:

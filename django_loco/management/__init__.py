@@ -1,1 +1,1 @@
-"""Commands, and what they build: parse, build, run."""
+"""The management commands: each parses its arguments, builds a process, and runs it."""

@@ -1,4 +1,4 @@
-"""What the commands of django-loco have in common."""
+"""The base class of the commands that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from .health import refuse_taken_port
 
 logger = get_logger("django_loco.servers")
 
-#: What the banner says of a process that begins anew when the code changes.
+#: The remark of the banner for a process that restarts when the code changes.
 RELOADS = "when code changes; not with --noreload"
 
 
 class LocoCommand(BaseCommand):
-    """A command that runs until it is told to stop.
+    """A command that runs until it is stopped.
 
-    Called by ``call_command``, from a script or a test, it leaves the process as it finds it: it changes no logging,
-    and returns when it has ended.
+    Called by ``call_command``, from a script or a test, it leaves the process as it was: it does not change logging,
+    and returns at its end.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -43,8 +43,8 @@ class LocoCommand(BaseCommand):
         super().__init__(*args, **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command; a wrong setting is told in a sentence rather than by a traceback."""
-        if self.owns_process:  # what a check has to say must not keep it from running
+        """Run the command. A wrong setting ends it with a message instead of a traceback."""
+        if self.owns_process:  # blocked output of a check must not stop the command
             style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
             self.stderr.style_func = style
         try:
@@ -56,8 +56,8 @@ class LocoCommand(BaseCommand):
     def check(self, *args: Any, **options: Any) -> None:
         """Run the checks.
 
-        A schedule that is wrong is logged when it is found, and stops neither the others nor the jobs. Nor does a
-        database that is away for now: some of Django's checks ask it what it can do.
+        A wrong schedule does not stop the command; it is logged, and the others run. Nor does a database that is away
+        for now, although some of Django's checks connect to it.
         """
         try:
             self._check(*args, **options)
@@ -75,33 +75,33 @@ class LocoCommand(BaseCommand):
 
     @property
     def owns_process(self) -> bool:
-        """Whether the process is there for this command alone."""
+        """Whether the process was started for this command."""
         return getattr(self, "_called_from_command_line", False)
 
     def set_up(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
-        """Label what is logged from here on."""
+        """Set up logging: its format and labels."""
         if self.owns_process:
             self.stdout = OutputWrapper(nonblocking(sys.stdout))
             set_up_console(run_options.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
 
     def reloads(self, options: Mapping[str, Any]) -> bool:
-        """Whether to begin anew when the code changes: with ``DEBUG``, as Django's ``runserver``."""
+        """Whether to restart when the code changes: with ``DEBUG``, like Django's ``runserver``."""
         return bool(self.owns_process and settings.DEBUG and options["use_reloader"])
 
     def be_parent(self, options: Mapping[str, Any], others: Sequence[Signals] = (SIGTSTP,)) -> None:
-        """Start this command anew as a child, again whenever the code has changed, and end with it.
+        """Run this command in a child process that is replaced whenever the code changes, and end with it.
 
-        ``others`` are signals that are passed on beside those that stop it. Raises ``LocoConfigurationError`` for a
-        health port that is taken: no change of the code mends that.
+        ``others``: signals to pass on, beside those that stop the process. Raises ``LocoConfigurationError`` for a
+        health port that is taken, as no change of the code would help.
         """
         refuse_taken_port(options)
         self.end(Reloader(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
 
     def greeter(self, run_options: RunOptions, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
-        """Return what shows the banner, given the URL: on stdout, or as one log line where lines are JSON."""
+        """Return a function that shows the banner, given the URL: on stdout, or as one log line in JSON."""
 
         def greet(url: str) -> None:
-            # A project's wsgi.py calls django.setup(), which makes all handlers anew.
+            # A project's wsgi.py calls django.setup(), which replaces all log handlers.
             self.set_up(run_options, options)
             if is_reloaded():
                 logger.info("Restarted%s", f" at {url}" if url else "")
@@ -115,7 +115,7 @@ class LocoCommand(BaseCommand):
         return greet
 
     def end(self, code: int) -> None:
-        """End the process with an exit code, or only the command."""
+        """Exit with a code, or end only the command."""
         if self.owns_process:
             leave(code)
             return
@@ -125,7 +125,7 @@ class LocoCommand(BaseCommand):
 
 
 def add_noreload(parser: CommandParser) -> None:
-    """Add the option."""
+    """Add ``--noreload``."""
     parser.add_argument(
         "--noreload",
         action="store_false",
@@ -135,5 +135,5 @@ def add_noreload(parser: CommandParser) -> None:
 
 
 def colour_wish(options: Mapping[str, Any]) -> bool | None:
-    """Return what ``--no-color`` or ``--force-color`` says; ``None``: neither."""
+    """Return whether ``--no-color`` or ``--force-color`` was given; ``None``: neither."""
     return False if options["no_color"] else True if options["force_color"] else None

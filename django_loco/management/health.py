@@ -1,4 +1,4 @@
-"""The option ``--health-port`` of commands that have no web server."""
+"""Serves health checks for commands without a web server (``--health-port``)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from ..process.health import report as health
 from ..process.health.http_server import HealthServer
 
-#: Seconds that a process has for all that comes before its components (to look whether its tables are there).
-STUCK_AFTER = 60.0
+#: Seconds that a process may take until its components start.
+STUCK_AFTER_SECONDS = 60.0
 
 
 @contextmanager
 def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None) -> Iterator[None]:
-    """Serve health meanwhile, if the option is given: that ``of`` something, else of the supervisor that is to come.
+    """Serve health checks during the ``with`` block, if the option is given: of ``of``, else of the supervisor.
 
     Raises ``LocoConfigurationError`` for a port that is taken.
     """
@@ -24,23 +24,23 @@ def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None
         yield
         return
     with HealthServer(*options["health_port"]):
-        health.watch(of or Starting())
+        health.report_on(of or Starting())
         yield
 
 
 def refuse_taken_port(options: Mapping[str, Any]) -> None:
-    """Raise ``LocoConfigurationError`` if the option is given and its port is taken, by another one than a child."""
+    """Raise ``LocoConfigurationError`` if the option is given and its port is taken."""
     if options.get("health_port") is not None:
         HealthServer(*options["health_port"]).server_close()
 
 
 class Starting:
-    """Stands where the supervisor will, so that health tells of a process that never gets as far as that."""
+    """A substitute for the supervisor until there is one, to report a process that never gets that far."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
 
     def health(self) -> dict[str, Any]:
-        """Return what is to be said of the process meanwhile."""
-        stuck = time.monotonic() - self._since > STUCK_AFTER
+        """Return the health of the process meanwhile."""
+        stuck = time.monotonic() - self._since > STUCK_AFTER_SECONDS
         return {"components": {"process": {"alive": True, "state": "starting", "stuck": stuck}}}

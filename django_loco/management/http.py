@@ -1,4 +1,4 @@
-"""Which server ``loco_start --http`` runs, where, and with which options."""
+"""The option ``--http`` of ``loco_start``: which server runs, on which port, with which options."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PORT = 8000
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return what is before the first ``--`` and what is after it."""
+    """Return the arguments before the first ``--`` and those after it."""
     at = arguments.index("--") if "--" in arguments else len(arguments)
     return list(arguments[:at]), list(arguments[at + 1 :])
 
 
-def refuse_nonsense(options: Options, server_options: Sequence[str]) -> None:
-    """Refuse options of one server with another. Raises ``CommandError``."""
+def refuse_contradictions(options: Options, server_options: Sequence[str]) -> None:
+    """Raise ``CommandError`` for options of one server with another."""
     http = options["http"]
     if http != "gunicorn" and (server_options or options["http_workers"]):
         what = "Options after -- are" if server_options else "--http-workers is"
@@ -42,13 +42,13 @@ def refuse_nonsense(options: Options, server_options: Sequence[str]) -> None:
 
 
 _REMEDIES = {
-    "runserver": "Add that, or leave them out.",
-    "uvicorn": "Several processes that serve ASGI are: loco_start --http gunicorn -- --worker-class asgi.",
+    "runserver": "Add it, or leave them out.",
+    "uvicorn": "For several processes that serve ASGI, use loco_start --http gunicorn -- --worker-class asgi.",
 }
 
 
 def address_of(options: Options) -> tuple[str, int] | None:
-    """Return host and port as typed; ``None``: neither. Raises ``CommandError`` for what is no address."""
+    """Return the host and port as typed; ``None``: neither. Raises ``CommandError`` for a wrong address."""
     default = "::1" if options["use_ipv6"] else "127.0.0.1"
     if not (typed := options["addrport"]):
         return (default, PORT) if options["use_ipv6"] else None
@@ -59,12 +59,12 @@ def address_of(options: Options) -> tuple[str, int] | None:
 
 
 def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[str]:
-    """Return the arguments for gunicorn's own parser. Raises ``CommandError`` if there is nothing it could serve."""
+    """Return the arguments for gunicorn's own parser. Raises ``CommandError`` if the application cannot be loaded."""
     application("asgi" if _has_asgi(server_options) else "wsgi")
     arguments = []
     if address := address_of(options):
         host, port = address
-        listen(host, port).close()  # gunicorn would try for seconds
+        listen(host, port).close()  # gunicorn would retry for seconds
         arguments += ["--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     if options["http_workers"]:
         arguments += ["--workers", str(options["http_workers"])]
@@ -76,7 +76,7 @@ def _has_asgi(server_options: Sequence[str]) -> bool:
 
 
 def flags_of(run_options: RunOptions) -> list[str]:
-    """Return the flags by which each of several processes runs the same."""
+    """Return the flags with which each gunicorn worker runs the same components."""
     worker = "--worker" if run_options.tags is None else f"--worker={','.join(run_options.tags)}"
     flags = [(run_options.worker, worker), (run_options.scheduler, "--scheduler")]
     return [flag for is_set, flag in flags if is_set] + [f"--component={name}" for name in run_options.components]

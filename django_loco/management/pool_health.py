@@ -1,4 +1,4 @@
-"""Health of several processes alike, as their parent can tell it."""
+"""Health of the processes of ``loco_worker --processes``, as their parent reports it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..assembly.restarter import KEEPS_DYING, State
 from ..process.children.parent import Parent
 from ..process.children.slot import Slot
 
-#: In how many seconds each process has to give a sign of its progress, again and again.
+#: How often each process reports progress, in seconds.
 SIGN_SECONDS = 1.0
-#: Seconds without such a sign after which one is stuck. It gives none while a component of it is.
-SILENT = 10.0
-#: Seconds that one may take to start.
-SLOW = 60.0
+#: Seconds without a report after which a process is stuck. It does not report while one of its components is stuck.
+SILENT_SECONDS = 10.0
+#: Seconds that a process may take to start.
+START_SECONDS = 60.0
 
 
 class PoolHealth:
-    """What the parent knows of its processes: which have started, and when each gave a sign of progress.
+    """Reports which processes have started, and when each last reported progress.
 
-    What their components say of themselves is not known here; that a component is stuck shows in the lack of signs.
+    The parent does not know the health of their components, but a process with a stuck component does not report.
     """
 
     def __init__(self, processes: Parent, clock: Callable[[], float] = time.monotonic) -> None:
         self._processes, self._clock = processes, clock
 
     def health(self) -> dict[str, Any]:
-        """Return a part for each place: ``state``, ``alive``, ``pid``, ``deaths``, ``last_sign_age``, ``stuck``."""
+        """Return for each slot: ``state``, ``alive``, ``pid``, ``deaths``, ``last_sign_age``, ``stuck``."""
         return {"components": {f"process {slot.number}": self._of(slot) for slot in self._processes.slots}}
 
     def _of(self, slot: Slot) -> dict[str, Any]:
@@ -37,12 +37,12 @@ class PoolHealth:
             state = State.FAILED if slot.deaths >= KEEPS_DYING else State.STARTING
             return {"state": str(state), "alive": False, "pid": None, "deaths": slot.deaths, "stuck": False}
         now = self._clock()
-        silent, patience = (now - child.heard, SILENT) if child.is_ready else (now - child.began, SLOW)
+        silent, limit = (now - child.heard, SILENT_SECONDS) if child.is_ready else (now - child.began, START_SECONDS)
         return {
             "state": str(State.RUNNING if child.is_ready else State.STARTING),
             "alive": True,
             "pid": child.pid,
             "deaths": slot.deaths,
             "last_sign_age": round(now - child.heard, 3),
-            "stuck": silent > patience,
+            "stuck": silent > limit,
         }

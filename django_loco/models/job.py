@@ -51,6 +51,7 @@ class StoredJob(models.Model):
     lost = models.SmallIntegerField()
     return_value = models.TextField(null=True)  # noqa: DJ001 - no value yet is not an empty one
     checkpoint = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
+    metadata = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     token = models.TextField(null=True)  # noqa: DJ001 - held by nobody
     worker_id = models.TextField(null=True)  # noqa: DJ001 - held by nobody
     due_at = models.DateTimeField()

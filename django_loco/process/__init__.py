@@ -1,1 +1,1 @@
-"""A process of django-loco: its signals, its children, its reloads and its end."""
+"""A process from start to exit: signals, child processes, code reloads, health, exit."""

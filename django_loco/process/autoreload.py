@@ -1,17 +1,17 @@
-"""Code reloads: a parent that starts the site anew, and a child that is the site.
+"""Restarts a command when its code changes: the ``Reloader`` is the parent, its child runs the command.
 
-How a reload goes
------------------
-The parent starts the same command again as its child, marked by Django's ``RUN_MAIN``. The child serves, and looks
-for changes by Django's own means. Finding one it ends, briefly but in good order, with exit code ``RELOAD``, and
-the parent starts the next child. A child whose code cannot even be imported ends before it can look for anything;
-then the parent looks.
+Reloads
+-------
+The parent starts the same command again as its child, marked by Django's ``RUN_MAIN``. The child watches files with
+Django's own reloader. When a file changes, the child shuts down within ``RELOAD_TIMEOUT``, exits with ``RELOAD``, and
+the parent starts the next child. A child whose code cannot be imported exits before it can watch files; then the
+parent watches them.
 
-How signals go
---------------
-The parent passes on what it gets through the ``channel`` between them. A child whose parent is gone ends: a site that
-nobody sees must not live on and hold the port. (Django's parent passes no SIGTERM on, and kills its child a quarter of
-a second after Ctrl-C.)
+Signals
+-------
+The parent passes its signals on through the control channel. A child whose parent has died shuts down, so that no
+invisible site keeps the port. (Django's own parent does not pass SIGTERM on, and kills its child a quarter of a second
+after Ctrl-C.)
 """
 
 from __future__ import annotations
@@ -30,51 +30,48 @@ from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import CLEAN, FORCED, TAIL
 from .children.child import Child, start_in_terminal
+from .exit_codes import RELOAD, shell_code
 from .signals.escalation import Level
 from .signals.listener import SignalListener
 from .stack_dump import log_stacks
 
-#: The exit code by which a child asks for the next one; Django's.
-RELOAD = 3
-#: Set for every child after one that served.
+#: An environment variable of each child that follows one that served.
 RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"
-#: What a shell adds to the number of the signal that killed a process, for an exit code.
-KILLED = 128
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:
-    """Whether this process is the site, rather than the parent that starts it."""
+    """Whether this process runs the command, rather than being the parent of the one that does."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
 
 
 def is_reloaded() -> bool:
-    """Whether the site has been served before, by an earlier child."""
+    """Whether an earlier child has served before."""
     return os.environ.get(RELOADED_VARIABLE) == "true"
 
 
 class FileWatch:
-    """Looks for changed files, in a thread, and calls ``on_change`` once."""
+    """Watches files in a thread and calls ``on_change`` once, when one changes."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._reloader = autoreload.get_reloader()
 
     def start(self, main: DaemonThread) -> None:
-        """Begin, once the apps are loaded, with the files of all modules. ``main`` is the thread that loads them."""
+        """Watch the files of all modules, once the apps are loaded. ``main`` is the thread that loads them."""
         autoreload.ensure_echo_on()
         self._begin(lambda: self._reloader.run(main))
 
     def start_with_folders(self) -> None:
-        """Begin with the files of all modules, and those in the folders of the project's apps."""
+        """Watch the files of all modules, and those in the folders of the project's apps."""
         for app in apps.get_app_configs():
             if "site-packages" not in Path(app.path).parts:
                 self._reloader.watch_dir(app.path, "**/*.py")
         self._begin(self._reloader.run_loop)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._reloader.stop()
 
     def _begin(self, loop: Callable[[], None]) -> None:
@@ -83,29 +80,25 @@ class FileWatch:
     def _run(self, loop: Callable[[], None]) -> None:
         try:
             loop()
-        except SystemExit:  # how the reloader says that something has changed
+        except SystemExit:  # how Django's reloader reports a change
             self._on_change()
         except Exception:
             logger.exception("Files are no longer watched for changes")
 
 
 class Reloader:
-    """Starts the site, and starts it anew whenever its code has changed.
+    """Starts the command as a child process, and again whenever its code has changed.
 
     1. ``run`` starts a child and waits for its end.
-    2. A child that wants to be reloaded is followed by the next one; one that could not load its code, by the next
-       one after a change; with any other the parent ends, too, with the same exit code.
-    3. Signals are passed on, that for the stacks of all threads, too. What a stopping child has not done in its time,
-       or by the third signal, ends it.
+    2. After exit code ``RELOAD`` the next child is started. After a child that could not load its code, the next one
+       is started when a file changes. After any other exit code the parent ends, too, with the same code.
+    3. Signals are passed on to the child. A child that does not stop in time, or by the third signal, is killed.
     """
 
     def __init__(self, shutdown_timeout: float, *, others: Sequence[signal.Signals] = ()) -> None:
-        """``shutdown_timeout`` is how many seconds the child may take to end, but for what it does in its tail.
-
-        ``others`` are further signals to pass on.
-        """
+        """``shutdown_timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds. ``others``: further signals to pass on."""
         self._others = others
-        self._patience = shutdown_timeout + 2 * TAIL
+        self._kill_after_seconds = shutdown_timeout + 2 * TAIL
         self._signals = 0
         self._has_served = False
         self._news = threading.Event()
@@ -130,7 +123,7 @@ class Reloader:
         return self._signals > 0
 
     def _run_child(self) -> tuple[int, bool]:
-        """Return the exit code of a child (as a shell has it), and whether it could load its code."""
+        """Run a child to its end; return its exit code (as a shell would), and whether it could load its code."""
         variables = {autoreload.DJANGO_AUTORELOAD_ENV: "true"}
         variables |= {RELOADED_VARIABLE: "true"} if self._has_served else {}
         with self._lock:
@@ -139,7 +132,7 @@ class Reloader:
                 self._tell_child("SIGTERM")
         code = child.wait()
         self._has_served |= child.is_ready
-        return code if code >= 0 else KILLED - code, child.is_loaded
+        return shell_code(code), child.is_loaded
 
     def _on_signal(self, name: str) -> None:
         with self._lock:
@@ -160,15 +153,15 @@ class Reloader:
         if self._child is None:
             return
         if self._signals >= Level.KILL or not self._child.hear().is_loaded:
-            self._child.kill()  # Of a child that has not loaded its code, nothing can be lost.
+            self._child.kill()  # A child that has not loaded its code has nothing to lose.
             return
         self._child.tell(name)
-        killer = threading.Timer(self._patience, self._child.kill)
+        killer = threading.Timer(self._kill_after_seconds, self._child.kill)
         killer.daemon = True
         killer.start()
 
     def _await_change(self) -> None:
-        """Wait until a file changes, or for a signal."""
+        """Wait until a file changes or a signal arrives."""
         logger.error("The code could not be loaded. Waiting for a change.")
         watch = FileWatch(self._news.set)
         watch.start_with_folders()

@@ -1,9 +1,9 @@
-"""The channel between a process and the one that started it, its parent.
+"""The control channel: a socket pair between a parent process and its child.
 
-The parent passes signals on by a byte through the channel, and the child takes the higher one of two counts: its own
-signals and its parent's. So Ctrl-C, which reaches all processes of a terminal, counts once, and ``kill`` of the parent
-alone reaches the child, too. The child tells how far it has come. A channel that ends tells it that its parent is gone,
-however that died.
+The parent passes each signal on as a byte. The child counts its own signals and its parent's separately and obeys the
+higher count: Ctrl-C, which reaches all processes of a terminal, counts once, and ``kill`` of the parent alone reaches
+the child, too. The child reports how far it has come. When its parent dies, however that happens, the channel closes
+and the child notices.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from contextlib import suppress
 from ..core.lifecycle.fork import closed_in_copies
 from ..core.threads import DaemonThread
 
-#: Where a child finds the number of its end of the channel.
+#: The environment variable with the descriptor of the child's end.
 CHANNEL_VARIABLE = "DJANGO_LOCO_LINK"
-#: What a child says: its code is loaded, it serves, and, if its parent wants to know, that it makes progress.
+#: What a child reports: its code is loaded, it is ready, and, if its parent wants to know, that it makes progress.
 LOADED, READY, ALIVE = b"+", b"!", b"."
 
 
 class ControlChannel:
-    """A child's end of the channel."""
+    """The child's end of the control channel."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = closed_in_copies(end)
 
     @classmethod
     def of_parent(cls) -> ControlChannel | None:
-        """Return this child's channel, if its parent made one; what the child starts in turn does not inherit it."""
+        """Return the channel to this process's parent, if there is one. Its own children do not inherit it."""
         number = os.environ.pop(CHANNEL_VARIABLE, None)
         if number is None:
             return None
@@ -40,16 +40,16 @@ class ControlChannel:
         return cls(end)
 
     def ready(self) -> None:
-        """Tell the parent that this process serves."""
+        """Report that this process is ready."""
         self.say(READY)
 
     def say(self, word: bytes) -> None:
-        """Tell the parent something."""
-        with suppress(OSError):  # that it is gone, or does not listen, we learn elsewhere
+        """Report something to the parent."""
+        with suppress(OSError):  # a parent that has died is noticed in ``_run``
             self._end.send(word, socket.MSG_DONTWAIT)
 
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
-        """Tell the parent that the code could be loaded; from then on call back, in a thread."""
+        """Report that the code is loaded. From then on, call back from a thread."""
         self.say(LOADED)
         DaemonThread(target=self._run, args=(on_signal, on_loss), name="loco-channel").start()
 
@@ -61,11 +61,11 @@ class ControlChannel:
     def _receive(self) -> bytes:
         try:
             return self._end.recv(1)
-        except ConnectionResetError:  # a parent that is gone before it has read what we sent
+        except ConnectionResetError:  # the parent died before it read what we sent
             return b""
 
 
 def pass_on(channel: socket.socket, name: str) -> None:
-    """Tell the child at the other end of ``channel`` of a signal."""
-    with suppress(OSError):  # it has just ended, or has not listened for long
+    """Pass a signal on to the child at the other end of ``channel``."""
+    with suppress(OSError):  # the child has just ended, or does not read
         channel.send(bytes([signal.Signals[name]]), socket.MSG_DONTWAIT)

@@ -1,11 +1,11 @@
-"""Components in a process that belongs to a server which is not ours: a worker of gunicorn, uvicorn, hypercorn.
+"""The embedded runtime: components inside a process that another server owns (gunicorn, uvicorn, hypercorn).
 
-Whose turn it is
-----------------
-The server has the main thread and decides when the process ends; the components have threads of their own, and one
-more goes through the order of the shutdown. Signals come to that thread first (``relay``). It runs the hooks, tells
-the components to take nothing new, then lets the server have the signal, and waits for both. The server says when its
-last request is answered, and is kept from ending the process until the rest is done.
+Who does what
+-------------
+The server has the main thread and decides when the process ends. The components have threads of their own; one more
+thread runs the shutdown. Signals reach that thread first, through ``SignalRelay``. It runs the hooks, tells the
+components to take no more work, hands the signal on to the server, and waits for both. The server reports when its last
+request is answered, and is kept from ending the process until the rest is done.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .exit import at_interpreters_end, end_within
 from .signals.escalation import EmbeddedEscalation, Level, obey
 from .signals.relay import SignalRelay
 
-#: Seconds between two looks at whether the server ends its process by itself.
-LOOK_EVERY = 0.25
-#: Seconds between two signs of life while a process waits for its jobs.
-BEAT_EVERY = 0.25
-#: Seconds after which a shutdown that should be over is waited for no longer.
-SPARE = 1.0
-#: The environment variable with flags of ``loco_start`` for what runs beside a server of its own.
+#: Seconds between two checks whether the server is ending its process by itself.
+POLL_SECONDS = 0.25
+#: Seconds between two heartbeats while a process waits for its jobs.
+BEAT_SECONDS = 0.25
+#: Seconds that a shutdown may take beyond its end.
+LATE_SECONDS = 1.0
+#: The environment variable with flags of ``loco_start``, for servers that are started by their own command.
 FLAGS = "LOCO_START"
-#: Set where it is ``loco_start`` that has started the server.
+#: An environment variable that ``loco_start`` sets for a server that it starts.
 STARTED = "DJANGO_LOCO_STARTED"
 ENDS = "the server ends its process"
 
@@ -46,49 +46,49 @@ logger = get_bounded_logger("django_loco.servers")
 
 @dataclass(frozen=True, kw_only=True)
 class HostServer:
-    """What there is to know of the server."""
+    """How the server that owns the process behaves."""
 
     is_ending: Callable[[], bool] = lambda: False
-    """Whether it has decided by itself to end the process."""
+    """Whether it is ending the process by its own decision."""
 
     stop_signal: Signals | None = None
-    """What makes it answer its last requests, whatever signal came; ``None``: that one."""
+    """The signal on which it answers its last requests; ``None``: the one that arrived."""
 
     cut_signal: Signals | None = None
-    """What makes it leave its requests; ``None``: it has a limit of its own for them."""
+    """The signal on which it drops its requests; ``None``: it has its own time limit."""
 
     on_cut: Callable[[], object] = lambda: None
-    """Called before that, if a signal has asked for the end."""
+    """Called before requests are dropped, if a signal asked for the end."""
 
-    patience: float = math.inf
-    """Seconds that jobs have after its last answer when it is the server that ends the process."""
+    job_seconds: float = math.inf
+    """How long jobs may run after the last request, when the server ends the process by its own decision."""
 
     beat: Callable[[], object] = lambda: None
-    """Called now and then while the process waits for its jobs."""
+    """Called regularly while the process waits for its jobs."""
 
     is_last: bool = False
-    """Whether nothing comes after it in the process, so that this may be killed when it does not end in time."""
+    """Whether nothing follows in the process, so that it may be killed if it does not end in time."""
 
 
 class HostServerComponent(Component):
-    """The server as a shutdown sees it."""
+    """The server, as a component that ``Shutdown`` can stop."""
 
     name = "server"
 
     def __init__(self, stop: Callable[[], object], cut: Callable[[], object]) -> None:
-        """``stop`` makes it accept nothing more, ``cut`` leave what it has accepted."""
+        """``stop`` makes it accept no more requests, ``cut`` makes it drop those in flight."""
         self._stop, self._cut = stop, cut
         self._told = False
         self.served = threading.Event()
 
     def start(self) -> None:
-        """Do nothing: it runs."""
+        """Do nothing: it is running."""
 
     def quiet(self) -> None:
         """Do nothing: a server takes requests until it stops."""
 
     def stop(self, deadline: float) -> None:
-        """Let it accept nothing more; when told so again at the ``deadline``, leave the requests in flight."""
+        """Accept no more requests; when called again at the ``deadline``, drop those in flight."""
         if self.served.is_set():
             return
         told, self._told = self._told, True
@@ -98,25 +98,25 @@ class HostServerComponent(Component):
             self._cut()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for its last answer; return whether it was given."""
+        """Wait up to ``timeout`` seconds for the last request; return whether it was answered."""
         return self.served.wait(timeout)
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not given its last answer."""
+        """Whether it has requests to answer."""
         return not self.served.is_set()
 
     def health(self) -> dict[str, Any]:
-        """Return ``alive``, and as ``running`` 1 if it was told to stop and still answers."""
+        """Return ``alive``, and ``running``: 1 if it was told to stop and still answers requests."""
         return {"alive": self.is_alive, "running": int(self._told and self.is_alive)}
 
 
 class EmbeddedRuntime:
-    """Components beside the server of this process, and their end.
+    """Runs components in the process of another server, and shuts both down in order.
 
-    1. ``start``, in the main thread when the server has its handlers for signals, starts the components and a thread
-       that waits for what ends them: a signal, or the server that ends by itself.
-    2. The thread goes through ``shutdown.run``; the server is one of its parts.
+    1. ``start``, in the main thread once the server has its signal handlers, starts the components and a thread that
+       waits for a reason to end: a signal, or the decision of the server.
+    2. That thread runs ``Shutdown.run``, which stops the server among the components.
     3. ``end``, in the main thread when the last request is answered, waits for that thread.
     """
 
@@ -130,7 +130,7 @@ class EmbeddedRuntime:
         running: Callable[[], Sequence[Component]] = lambda: (),
         finish: Callable[[], None] | None = None,
     ) -> None:
-        """``components`` starts and stops them all; ``announce`` is called when they run; the rest is for the end."""
+        """``components`` starts and stops them all; ``announce`` is called when they run. See ``Shutdown.run``."""
         self._host, self._components, self._shutdown = host, components, shutdown
         self._announce, self._running, self._finish = announce, running, finish
         self._server = HostServerComponent(self._stop_server, self._cut_server)
@@ -143,43 +143,43 @@ class EmbeddedRuntime:
 
     @property
     def was_asked(self) -> bool:
-        """Whether it was a signal that asked for the end."""
+        """Whether a signal asked for the end."""
         return self._escalation.level > 0
 
     def start(self) -> None:
-        """Start the components. Outside of the main thread no signal is seen, only the server's end."""
+        """Start the components. Outside of the main thread, signals are not seen, only the end of the server."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()
         at_interpreters_end(self._on_interpreters_end)
         self._thread.start()
-        if not self._host.is_ending():  # by a signal that came first
+        if not self._host.is_ending():  # by an earlier signal
             self._components.start()
             self._announce()
 
     def end(self) -> int:
-        """Say that the last request is answered, wait for all the rest, and return the exit code."""
+        """Report that the last request is answered, wait for the shutdown, and return the exit code."""
         if threading.current_thread() is threading.main_thread():
-            self._relay.install()  # asyncio takes handlers away with its loop
+            self._relay.install()  # asyncio removes handlers with its loop
         self._server.served.set()
         self._on_servers_end()
         if self._shutdown.reason == ENDS:
-            self._shutdown.limit(self._host.patience)
-        while self._thread.is_alive() and time.monotonic() < self._shutdown.end + SPARE:
+            self._shutdown.limit(self._host.job_seconds)
+        while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SECONDS:
             self._host.beat()
-            self._thread.join(BEAT_EVERY)
+            self._thread.join(BEAT_SECONDS)
         return self._code if self._has_ended else FORCED
 
     def _run(self) -> None:
-        while not self._shutdown.requested.wait(LOOK_EVERY):
+        while not self._shutdown.requested.wait(POLL_SECONDS):
             if self._host.is_ending():
                 self._on_servers_end()
         self._code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
         self._has_ended = True
         if self._host.cut_signal is None and self._escalation.level >= Level.HURRY:
-            self._relay.hand_on(SIGINT)  # a second signal is meant for its requests, too
+            self._relay.hand_on(SIGINT)  # a second signal drops requests, too
 
     def _on_interpreters_end(self) -> None:
-        """Wait for the end if the server has not (asgi), and for no longer than that for what else there is."""
+        """Wait for the shutdown if the server has not (ASGI), then limit the time for the interpreter's own exit."""
         if self._pid != os.getpid():
             return
         if not self._has_ended:
@@ -191,7 +191,7 @@ class EmbeddedRuntime:
         self._shutdown.request(ENDS)
 
     def _on_signal(self, name: str) -> None:
-        if self._has_ended:  # it is between the server and its requests
+        if self._has_ended:  # only the server's requests are left
             self._relay.hand_on(Signals[name])
         elif self._escalation.hear(name):
             obey(self._shutdown, self._escalation.level, name)
@@ -212,13 +212,13 @@ _runtime_factory: RuntimeFactory | None = None
 
 
 def set_runtime_factory(function: RuntimeFactory) -> None:
-    """Have ``function`` make what runs beside a server. The app hands it in: servers know nothing of what can run."""
+    """Set the function that builds runtimes. The app does it, as servers know nothing of the components."""
     global _runtime_factory
     _runtime_factory = function
 
 
 def make_runtime(host: HostServer, **options: Any) -> EmbeddedRuntime:
-    """Return what is to run in this process beside its server, not started. Raises ``CommandError``."""
+    """Return the runtime of this process, not started. Raises ``CommandError``."""
     if _runtime_factory is None:
         raise CommandError('"django_loco" is not in INSTALLED_APPS. Add it there.')
     return _runtime_factory(host, **options)
@@ -228,12 +228,12 @@ _owner: int | None = None
 
 
 def claim() -> bool:
-    """Say that somebody looks after the components of this process; return whether nobody did before."""
+    """Note that the components of this process have an owner; return whether they had none before."""
     global _owner
     before, _owner = _owner, os.getpid()
     return before != _owner
 
 
 def is_claimed() -> bool:
-    """Whether somebody looks after the components of this process."""
+    """Whether the components of this process have an owner."""
     return _owner == os.getpid()

@@ -1,4 +1,4 @@
-"""A process from its first to its last moment: a server, the components beside it, signals, reloads, the end."""
+"""Runs a process of ours: its server and components, signals, code reloads, and the shutdown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ..component import Component
 from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
-from .autoreload import RELOAD, FileWatch
+from .autoreload import FileWatch
 from .control_channel import ALIVE, ControlChannel
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
+from .exit_codes import RELOAD
 from .server import Server
 from .signals.escalation import Level, obey
 from .signals.listener import ENDING, SignalListener
@@ -26,20 +27,20 @@ from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
 CHANGED = "the code has changed"
-#: Seconds after its very end that a shutdown is given up. Waits of half a second add up there: see ``AT_LEAST``.
-LATE = 2.0
+#: Seconds after its end that a shutdown is given up. Waits of ``AT_LEAST`` seconds each may add up there.
+LATE_SECONDS = 2.0
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 class Process:
-    """What runs in this process, and its end.
+    """A server, its components, and their shutdown.
 
-    1. ``run`` starts the server. Once that is ready (the port is bound), the components start, and ``announce`` is
-       called with the URL. Nothing of that happens if the server cannot be started.
-    2. It waits for what ends the process: a signal, changed code, the server's end, the loss of the parent, or
-       whoever else calls ``shutdown.request``.
-    3. ``shutdown.run`` ends everything in its order, and ``run`` returns the exit code.
+    1. ``run`` starts the server. Once the server is ready (the port is bound), ``announce`` is called with the URL and
+       the components start. If the server cannot start, neither happens.
+    2. ``run`` waits for a reason to end: a signal, changed code, the end of the server, the death of the parent, or
+       any other call of ``shutdown.request``.
+    3. ``shutdown.run`` ends everything in order, and ``run`` returns the exit code.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Process:
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
 
     def run(self) -> int:
-        """Run to the end and return the exit code. Raises what made the server fail."""
+        """Run until the end and return the exit code. Raises the error with which the server failed."""
         claim()
         with SignalListener(self._on_signal, self._others, is_last=self._is_last):
             if self._channel:
@@ -99,7 +100,7 @@ class Process:
 
     @property
     def reason(self) -> str:
-        """Why it ends, once it does."""
+        """Why the process ends, once it does."""
         return self._shutdown.reason
 
     def _on_ready(self, url: str) -> None:
@@ -107,7 +108,7 @@ class Process:
             return
         try:
             self._announce(url)
-        except Exception:  # a site is not kept from serving by what cannot be shown of it
+        except Exception:  # the site must serve even if its banner cannot be shown
             logger.exception("Could not show the start banner for %s", url)
         self._components.start()
         if self._channel:
@@ -116,7 +117,7 @@ class Process:
 
     def _give_sign(self) -> None:
         self._systemd.alive()
-        if self._channel and not self._file_watch:  # the parent of a site that reloads does not listen
+        if self._channel and not self._file_watch:  # a ``Reloader`` does not read them
             self._channel.say(ALIVE)
 
     def _on_server_end(self, error: BaseException | None) -> None:
@@ -149,16 +150,16 @@ class Process:
 
     def _enforce_deadline(self) -> None:
         if self._is_last:
-            enforce(self._shutdown.end + LATE - time.monotonic())
+            enforce(self._shutdown.end + LATE_SECONDS - time.monotonic())
 
     @property
     def _level(self) -> int:
-        """How many signals there were: one Ctrl-C reaches this process and its parent, and is one signal."""
+        """The number of signals. A Ctrl-C reaches this process and its parent, and counts once."""
         return max(self._own_signals, self._parents_signals)
 
 
 def _show(error: BaseException | None) -> None:
-    """Show what kept a server from starting, the way a command does that ends."""
+    """Show why a server could not start, as a command does that fails."""
     if isinstance(error, CommandError):
         nonblocking(sys.stderr).write(f"{error}\n")
     elif error:
@@ -166,12 +167,12 @@ def _show(error: BaseException | None) -> None:
 
 
 def leave(code: int) -> None:
-    """End the process with an exit code, whatever threads and processes others have left behind in it."""
+    """Exit with a code, whatever threads and processes are left."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     if code == FORCED:
-        # Jobs that were cut off may still run in their threads. The interpreter's own end would let them run on
-        # while modules are taken down around them.
+        # Abandoned jobs may still run in their threads. If the interpreter shut down by itself, they would run on while
+        # modules are torn down around them.
         exit_now(code)
     end_within(TAIL, code)
     if code != CLEAN:

@@ -1,4 +1,4 @@
-"""What a process is built around."""
+"""The base class of the servers that a process of ours runs, and ``NoServer``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..core.threads import DaemonThread
 
 
 class Server(Component):
-    """Serves requests, in a thread of its own, until it is told to stop.
+    """Serves requests in a thread until it is stopped.
 
-    1. ``start`` begins the thread, which prepares (checks, the port) and then calls ``on_ready`` with the URL.
-    2. ``stop`` makes it accept nothing more; what is in flight goes on.
-    3. ``join`` waits for what is in flight.
-    4. When the thread ends, ``on_end`` is called in it, with the exception if it was one.
+    1. ``start`` starts the thread, which runs the checks, binds the port, and calls ``on_ready`` with the URL.
+    2. ``stop`` closes the port; requests in flight go on.
+    3. ``join`` waits for the requests in flight.
+    4. When the thread ends, it calls ``on_end``, with the exception if there was one.
     """
 
     name = "server"
@@ -29,7 +29,7 @@ class Server(Component):
         self.thread = DaemonThread(target=self._run, name="django-main-thread")
 
     def start(self) -> None:
-        """Begin to prepare."""
+        """Start the thread."""
         self.thread.start()
 
     def quiet(self) -> None:
@@ -42,10 +42,10 @@ class Server(Component):
 
     @abstractmethod
     def serve(self) -> None:
-        """Prepare, call ``ready``, and serve until ``stop``."""
+        """Check the project, bind the port, call ``ready``, and serve until ``stop``."""
 
     def ready(self, url: str) -> None:
-        """Let the process know that requests are accepted; once, however many addresses there are."""
+        """Report that requests are accepted; only once, however many addresses there are."""
         if not self.is_ready:
             self.is_ready = True
             self.on_ready(url)
@@ -54,18 +54,18 @@ class Server(Component):
         error: BaseException | None = None
         try:
             self.serve()
-        except BaseException as caught:  # noqa: BLE001 (told to the process, which shows it)
+        except BaseException as caught:  # noqa: BLE001 (the process reports it)
             error = caught
         self.on_end(error)
 
 
 class NoServer(Server):
-    """Stands where a server would in a process that has none."""
+    """The server of a process that serves nothing."""
 
     name = "process"
 
     def __init__(self, check: Callable[[], None] = lambda: None) -> None:
-        """``check`` looks whether the project is sound, and raises if not."""
+        """``check`` runs the system checks, and raises if they fail."""
         super().__init__()
         self._check = check
         self._stopped = threading.Event()
@@ -76,10 +76,10 @@ class NoServer(Server):
         self.ready("")
         self._stopped.wait()
 
-    def stop(self, deadline: float) -> None:  # noqa: ARG002 (there is nothing to wait for)
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 (nothing to wait for)
         """End."""
         self._stopped.set()
 
     def join(self, timeout: float | None = None) -> bool:  # noqa: ARG002
-        """Return at once: nothing is ever in flight."""
+        """Return at once: there are no requests."""
         return True

@@ -1,4 +1,4 @@
-"""Where everything is right now: what a process that seems to hang is asked for by ``SIGTTIN``."""
+"""Logs the stacks of all threads and asyncio tasks, on ``SIGTTIN``: for a process that seems to hang."""
 
 from __future__ import annotations
 

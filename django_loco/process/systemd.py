@@ -1,4 +1,4 @@
-"""What systemd is told of a service with ``Type=notify``; see sd_notify(3) and sd_watchdog_enabled(3)."""
+"""Notifies systemd of the state of a service (``Type=notify``); see sd_notify(3) and sd_watchdog_enabled(3)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ import time
 from collections.abc import MutableMapping
 from contextlib import suppress
 
-#: What systemd puts into the environment of the main process of a service, and is meant for nobody else.
+#: Environment variables that systemd sets for the main process of a service only.
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class SystemdNotifier:
-    """Tells systemd how far this process has come. Where no systemd wants to know, it does nothing."""
+    """Notifies systemd, or does nothing where systemd does not ask for it."""
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
-        """``address`` is that of the socket; ``watchdog`` the seconds within which ``alive`` is wanted, 0: never."""
+        """``address``: of systemd's socket. ``watchdog``: seconds within which it wants ``alive``; 0: never."""
         self.watchdog = watchdog
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     @classmethod
     def of_process(cls, environment: MutableMapping[str, str] = os.environ) -> SystemdNotifier:
-        """Return this process's; what it starts in turn does not inherit it."""
+        """Return the notifier of this process. Its child processes do not inherit it."""
         address, microseconds, pid = (environment.pop(name, "") for name in VARIABLES)
         is_meant = microseconds.isdecimal() and pid in ("", str(os.getpid()))
         return cls(address, int(microseconds) / 1e6 if address and is_meant else 0.0)
 
     def ready(self) -> None:
-        """The service does its work, for the first time or anew."""
+        """The service has started, or has reloaded."""
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """The service begins to change to new code; ``ready`` is to follow."""
+        """The service reloads; ``ready`` is to follow."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The service is about to end."""
+        """The service stops."""
         self._tell("STOPPING=1")
 
     def alive(self) -> None:
@@ -47,7 +47,7 @@ class SystemdNotifier:
     def _tell(self, state: str) -> None:
         if not self._address:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):  # it may be restarting
-            sender.setblocking(False)  # or be too busy to listen
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(OSError):  # systemd may be restarting
+            sender.setblocking(False)  # or be busy
             sender.connect(self._address)
             sender.sendall(state.encode())

@@ -1,1 +1,1 @@
-"""How each server, and a process without one, starts and stops what runs inside it."""
+"""The web servers: how each one starts, serves, and stops."""

@@ -1,4 +1,4 @@
-"""The site's WSGI or ASGI application, as the settings name it."""
+"""Loads the site's WSGI or ASGI application, as the settings name it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def application(kind: Kind) -> Any:
     try:
         return import_string(path)
     except ImportError as error:
-        raise CommandError(f"{setting} is {path!r}, which cannot be imported: {error}. Set it right.") from error
+        raise CommandError(f"{setting} is {path!r}, which cannot be imported: {error}. Correct the setting.") from error
 
 
 def _named(kind: Kind) -> tuple[str, str | None]:
-    """Return the setting that names the application, and its path; ``None``: Django's own will do.
+    """Return the setting that names the application, and its path; ``None``: use Django's default.
 
-    Not every project has ``ASGI_APPLICATION``. A new one has ``asgi.py`` beside the ``wsgi.py`` that it does name.
+    A new project names its ``wsgi.py`` in the settings, but not the ``asgi.py`` beside it.
     """
     wsgi = getattr(settings, "WSGI_APPLICATION", None)
     if kind == "wsgi":
@@ -43,5 +43,5 @@ def _named(kind: Kind) -> tuple[str, str | None]:
 def _exists(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ImportError:  # not even the package that would have it
+    except ImportError:  # the package does not exist
         return False

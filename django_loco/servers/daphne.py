@@ -1,4 +1,4 @@
-"""The development server of Daphne, whose app brings a ``runserver`` for ASGI. Daphne itself is not imported here."""
+"""Support for Daphne's ``runserver``: counts its requests and shuts it down. Daphne itself is not imported here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from .request_counter import Application, RequestCounter
 
-#: Seconds that the last bytes of the last answer have to get out.
-FLUSH = 0.1
+#: Seconds to send the last bytes of the last response.
+FLUSH_SECONDS = 0.1
 
 
 class GracefulDaphne:
-    """Mixed into Daphne's ``Server``: counts requests, says when it has its port, and closes that before it ends."""
+    """A mixin for Daphne's ``Server``: counts requests, reports its port, and closes that before it stops."""
 
     requests: RequestCounter
     opened: Callable[[Any], None]
-    """Called with the server once it has its port."""
+    """Called with the server once its port is bound."""
     bound: Callable[[int], None]
-    """Called with the port thereafter."""
+    """Called with the port after that."""
 
     def __init__(self, application: Application, **options: Any) -> None:
         # It runs in a thread, where Python allows no handlers for signals.
@@ -29,22 +29,22 @@ class GracefulDaphne:
         self.ports: list[Any] = []
 
     def listen_success(self, port: Any) -> None:
-        """Take note of the port."""
+        """Report the port."""
         super().listen_success(port)  # type: ignore[misc]
         self.ports.append(port)
         self.opened(self)
         self.bound(port.getHost().port)
 
     def listen_error(self, failure: Any) -> None:
-        """End the process, as Django's ``runserver`` does."""
+        """Exit, as Django's ``runserver`` does."""
         sys.stderr.write(f"Error: {failure.getErrorMessage()}\n")
         sys.stderr.flush()
         os._exit(1)
 
     def shutdown(self) -> None:
-        """Close the port, wait for the requests in flight, end. Called in another thread than the reactor's."""
+        """Close the port, wait for the requests in flight, stop. Not called in the reactor's thread."""
         reactor = self.ports[0].reactor
         for port in self.ports:
             reactor.callFromThread(port.stopListening)
         self.requests.wait()
-        reactor.callFromThread(reactor.callLater, FLUSH, reactor.stop)
+        reactor.callFromThread(reactor.callLater, FLUSH_SECONDS, reactor.stop)

@@ -1,4 +1,4 @@
-"""A port of this machine."""
+"""Binds a port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there. Raises ``CommandError`` if the port cannot be had."""
+    """Return a socket that listens there. Raises ``CommandError`` if the port cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return closed_in_copies(socket.create_server((host, port), family=family, backlog=BACKLOG))

@@ -1,4 +1,4 @@
-"""Counts the requests that a server is answering."""
+"""Counts the requests that a server is answering, so that a shutdown can wait for them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class RequestCounter:
-    """How many requests there are, for threads that wait until there is none."""
+    """The number of requests in flight. Threads can wait until there are none."""
 
     def __init__(self) -> None:
         self.count = 0
         self.closing = False
-        """Whether connections are to be closed after the answer rather than kept for the next request."""
+        """Whether to close connections after the response, instead of keeping them for the next request."""
 
         self._news = threading.Condition()
 
@@ -26,7 +26,7 @@ class RequestCounter:
             self._news.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until there is none; return whether there is none."""
+        """Wait up to ``timeout`` seconds until there are none; return whether there are none."""
         with self._news:
             return self._news.wait_for(lambda: self.count == 0, timeout)
 

@@ -1,4 +1,4 @@
-"""The development server: whichever ``runserver`` the project has, with an end that waits for its requests."""
+"""Runs the project's ``runserver`` (Django's, ``staticfiles``', Daphne's) and waits for its requests at the end."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..process.server import Server
 from .daphne import GracefulDaphne
 from .request_counter import RequestCounter
 
-#: What a ``runserver`` says that the banner says better.
+#: Output of ``runserver`` that the start banner replaces.
 _NOISE = re.compile(
     r"Performing system checks|System check identified no issues|Django version |\w+ \d\d, \d{4} - [\d:]+( [AP]M)?\s*$"
 )
-#: Seconds between two looks of the server's loop at whether it should end.
-POLL = 0.1
+#: Seconds between two checks of the server's loop whether it should stop.
+POLL_SECONDS = 0.1
 
 
 def project_runserver() -> BaseCommand:
@@ -37,7 +37,7 @@ def project_runserver() -> BaseCommand:
 
 
 class CountedHandler:
-    """Mixed into the request handler: a request is in flight from its first line to the last byte of its answer."""
+    """A mixin for the request handler: counts a request from its first line to the last byte of the response."""
 
     server: Any
     close_connection: bool
@@ -61,12 +61,12 @@ class CountedHandler:
 
 
 class GracefulServer:
-    """Mixed into the server's class: counts requests, and closes the port as soon as it is told to stop."""
+    """A mixin for the server: counts requests, and closes the port as soon as it is told to stop."""
 
     requests: RequestCounter
     socket: socket
     opened: Callable[[Any], None]
-    """Called with the server once it has its port."""
+    """Called with the server once its port is bound."""
 
     def __init__(self, address: Any, handler: type, **options: Any) -> None:
         counted = type("Handler", (CountedHandler, handler), {})
@@ -74,8 +74,8 @@ class GracefulServer:
         closed_in_copies(self.socket)
         self.opened(self)
 
-    def serve_forever(self, poll_interval: float = POLL) -> None:
-        """Accept requests until ``shutdown``; then refuse further ones, rather than let them wait for nothing."""
+    def serve_forever(self, poll_interval: float = POLL_SECONDS) -> None:
+        """Accept requests until ``shutdown``; then refuse further ones instead of letting them wait."""
         try:
             super().serve_forever(poll_interval)  # type: ignore[misc]
         finally:
@@ -83,15 +83,15 @@ class GracefulServer:
 
 
 class DevServer(Server):
-    """Runs a ``runserver`` command's server.
+    """Runs the server of a ``runserver`` command.
 
-    The command keeps its flags, checks and handler. What is changed on it: ``server_cls``, to wait for requests in
-    flight, as Django's threads for requests die with the process; and ``on_bind``, to call ``on_ready`` rather than
-    greet.
+    The command keeps its flags, checks and handler. Two things are changed: ``server_cls``, to wait for requests in
+    flight, as Django's request threads die with the process; and ``on_bind``, to call ``on_ready`` instead of printing
+    a greeting.
     """
 
     def __init__(self, runserver: Any, options: dict[str, Any]) -> None:
-        """``runserver`` has been through its ``handle``, so that it knows its address; ``options`` are its own."""
+        """``runserver`` has run its ``handle``, so it knows its address; ``options`` are its options."""
         super().__init__()
         self._runserver, self._options = runserver, options
         self._requests = RequestCounter()
@@ -102,23 +102,23 @@ class DevServer(Server):
             "opened": staticmethod(self._on_open),
             "bound": staticmethod(self._on_bind),
         }
-        if options.get("use_asgi") is False:  # Daphne's --noasgi; its command would put back the class it knows
+        if options.get("use_asgi") is False:  # Daphne's --noasgi; its command would restore the class
             runserver.server_cls = DjangoRunserver.server_cls
             runserver.inner_run = partial(DjangoRunserver.inner_run, runserver)
         runserver.on_bind = self._on_bind
         runserver.server_cls = type("DevelopmentServer", (_mixin(runserver.server_cls), runserver.server_cls), own)
 
     def serve(self) -> None:
-        """Check the project, open the port, serve. Ends the process with code 1 if the port cannot be had."""
-        # The reloader watches files that could not be imported if the error passes through here.
+        """Check the project, bind the port, serve. Exits with code 1 if the port cannot be bound."""
+        # This tells Django's reloader which files could not be imported.
         autoreload.check_errors(self._runserver.inner_run)(None, **self._options)
 
     def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end by themselves)
-        """Close the port. Requests in flight go on; each connection is closed after its answer."""
+        """Close the port. Requests in flight go on; each connection is closed after its response."""
         self._requests.closing = True
         self._stopping.set()
         if self._socket_server:
-            # It waits until the loop has ended, which without threads is when the present request is answered.
+            # It blocks until the loop has ended: with --nothreading, until the current request is answered.
             DaemonThread(target=self._socket_server.shutdown, name="loco-close-port").start()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -142,27 +142,27 @@ class DevServer(Server):
 
 
 def _mixin(server_class: type) -> type:
-    """Return what makes a server of this class wait for its requests. Raises ``CommandError`` if it is not known."""
+    """Return the mixin for a server of this class. Raises ``CommandError`` for an unknown kind of server."""
     if issubclass(server_class, BaseServer):
         return GracefulServer
     if hasattr(server_class, "listen_success"):
         return GracefulDaphne
     raise CommandError(
-        f"loco_start does not know how to end the server of this project's runserver, "
-        f"{server_class.__module__}.{server_class.__qualname__}. Run it as ever, and beside it: "
+        f"loco_start cannot shut down the server of this project's runserver, "
+        f"{server_class.__module__}.{server_class.__qualname__}. Run it as usual, and beside it: "
         "manage.py loco_start --no-server --worker --scheduler."
     )
 
 
 def url(runserver: Any, port: int) -> str:
-    """Return where a ``runserver`` command that has the ``port`` can be reached."""
+    """Return the URL of a ``runserver`` command that has bound ``port``."""
     address = "0.0.0.0" if runserver.addr == "0" else runserver.addr  # noqa: S104 (as Django's command has it)
     host = f"[{address}]" if ":" in address else address
     return f"{runserver.protocol}://{host}:{port}/"
 
 
 class _Filter:
-    """A stream that leaves out what the banner says better."""
+    """A stream that drops what the start banner replaces."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -176,6 +176,6 @@ class _Filter:
 
 
 def without_noise(output: OutputWrapper) -> OutputWrapper:
-    """Return ``output`` without what the banner says better."""
+    """Return ``output`` without what the start banner replaces."""
     stream: Any = _Filter(output)
     return OutputWrapper(stream)

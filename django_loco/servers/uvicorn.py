@@ -1,4 +1,4 @@
-"""uvicorn, as ``loco_start --http uvicorn`` runs it: in a thread, so that signals and the end are ours to order."""
+"""uvicorn, as ``loco_start --http uvicorn`` runs it: in a thread, so that we handle signals and the shutdown."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .request_counter import RequestCounter
 
 
 class UvicornServer(Server):
-    """Serves the site's ASGI application. An application that answers the lifespan protocol is asked to."""
+    """Serves the site's ASGI application, with the lifespan protocol if the application supports it."""
 
     def __init__(self, host: str, port: int, check: Callable[[], None] = lambda: None) -> None:
-        """``check`` looks whether the project is sound, and raises if not."""
+        """``check`` runs the system checks, and raises if they fail."""
         super().__init__()
         self._host, self._port, self._check = host, port, check
         self._requests = RequestCounter()
@@ -28,7 +28,7 @@ class UvicornServer(Server):
         self._is_stopping = False
 
     def serve(self) -> None:
-        """Check the project, load the application, open the port, serve. Raises ``CommandError``."""
+        """Check the project, load the application, bind the port, serve. Raises ``CommandError``."""
         self._check()
         counted = self._requests.counted(application("asgi"))
         with listen(self._host, self._port) as listener:
@@ -42,7 +42,7 @@ class UvicornServer(Server):
             raise CommandError("The ASGI application could not start; uvicorn's log lines above say why.")
 
     def stop(self, deadline: float) -> None:
-        """Close the port; requests in flight go on. When told so again at the ``deadline``, leave them."""
+        """Close the port; requests in flight go on. When called again at the ``deadline``, drop them."""
         again, self._is_stopping = self._is_stopping, True
         if self._uvicorn:
             self._uvicorn.should_exit = True
@@ -60,17 +60,17 @@ class UvicornServer(Server):
 
 
 class _Uvicorn(uvicorn.Server):
-    """Says when it serves."""
+    """Calls ``on_start`` once it serves."""
 
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept requests."""
+        """Start to accept requests."""
         try:
             await super().startup(sockets)
-        except SystemExit:  # how it says that the application has failed to start
+        except SystemExit:  # how it reports that the application failed to start
             self.should_exit = True
         if self.started:
             self._on_start()

@@ -84,6 +84,9 @@ class LocoTask(_Task[P, R]):
     aliases: tuple[str, ...] = ()
     description: str = ""
 
+    metadata: Mapping[str, Any] | None = None
+    """Set by ``using(metadata=...)``: JSON that travels with the job, and that the job can change."""
+
     run_after_delay: timedelta | None = None
     """The time from ``enqueue()`` until the job may run, if ``using()`` was given a ``timedelta``."""
 
@@ -175,8 +178,9 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
     """
-    if "run_after" in options:
-        raise TypeError("run_after cannot be given to @task; use .using(run_after=...) where you enqueue.")
+    for name in ("run_after", "metadata"):
+        if name in options:
+            raise TypeError(f"{name} cannot be given to @task; use .using({name}=...) where you enqueue.")
     given = {name: value for name, value in options.items() if value is not None}
 
     def decorate(function: Callable[..., Any]) -> LocoTask[..., Any]:

@@ -5,8 +5,11 @@ is the path of a task, a back-off function or an exception type. These modules a
 
 1. Modules that this process has already imported.
 2. With ``LOCO["TASK_MODULES"]``, the modules of that list and those within its packages.
-3. Without it, the modules of installed apps and of the project. A module is the project's if it is neither in Python's
-   standard library nor in a folder of installed packages (``site-packages``).
+3. Without it, the modules of installed apps, of packages that the installed apps import while Django loads them, and of
+   the project. A module is the project's if it is neither in Python's standard library nor in a folder of installed
+   packages (``site-packages``).
+
+A ``__main__`` module is not allowed: it is made to be run.
 """
 
 from __future__ import annotations
@@ -29,6 +32,14 @@ from ..conf import loco_settings
 INSTALLED = frozenset(("site-packages", "dist-packages"))
 OWN = ("django_loco",)
 
+_loaded_with_apps: frozenset[str] = frozenset()
+
+
+def remember_loaded_packages() -> None:
+    """Note the packages that have been imported so far. ``AppConfig.ready`` calls it: all models have been imported."""
+    global _loaded_with_apps
+    _loaded_with_apps = frozenset(name for name in sys.modules if "." not in name)
+
 
 def load_module(name: str) -> ModuleType:
     """Return the module ``name``. Imports it only if ``may_be_imported`` allows it.
@@ -48,12 +59,13 @@ def load_module(name: str) -> ModuleType:
 
 def may_be_imported(name: str) -> bool:
     """Return whether a name from the store may import the module ``name``. Imports nothing."""
-    if not all(part.isidentifier() for part in name.split(".")):
+    parts = name.split(".")
+    if not all(part.isidentifier() and part != "__main__" for part in parts):
         return False
     modules = loco_settings().TASK_MODULES
     if modules is not None:
         return _is_within(name, (*OWN, *modules))
-    return _is_within(name, _packages()) or not _is_foreign(name.partition(".")[0])
+    return _is_within(name, _packages()) or not _is_foreign(parts[0]) or _was_loaded_with_apps(parts[0])
 
 
 def _is_within(name: str, packages: Iterable[str]) -> bool:
@@ -67,6 +79,10 @@ def _packages() -> Iterator[str]:
         module = getattr(settings, setting, None)
         if isinstance(module, str):
             yield module.partition(".")[0]
+
+
+def _was_loaded_with_apps(top: str) -> bool:
+    return top in _loaded_with_apps and top not in sys.stdlib_module_names
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -154,10 +154,30 @@ def _clear_cache(*, setting: str, **kwargs: Any) -> None:
         backend_class.cache_clear()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult(TaskResult):  # type: ignore[misc, type-arg]  # the stubs know neither frozen nor plain
+    """A ``TaskResult`` with the metadata of the job."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What ``using(metadata=...)`` and the job itself have stored with it."""
+
+    def refresh(self) -> None:
+        """Load the present state of the job."""
+        self._copy(self.task.get_backend().get_result(self.id))
+
+    async def arefresh(self) -> None:
+        """``refresh`` for async code."""
+        self._copy(await self.task.get_backend().aget_result(self.id))
+
+    def _copy(self, result: TaskResult[..., Any]) -> None:
+        unchanged = ("task", "id", "args", "kwargs", "backend")
+        _fill(self, {each.name: getattr(result, each.name) for each in fields(self) if each.name not in unchanged})
+
+
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
     """Return ``job`` as a ``TaskResult``. ``task`` is the job's task; ``None`` loads it."""
     args, kwargs = decode_call(job.arguments)
-    result: TaskResult[..., Any] = object.__new__(TaskResult)
+    result: TaskResult[..., Any] = object.__new__(JobResult)
     # Without the constructor, which checks that all arguments are JSON; these have just been decoded from it.
     _fill(
         result,
@@ -178,10 +198,20 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
                 for error in job.errors
             ],
             "worker_ids": [*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
+            "metadata": _metadata_of(job) if job.metadata else {},
             "_return_value": decode(job.return_value or "null") if job.status == SUCCESSFUL else None,
         },
     )
     return result
+
+
+def _metadata_of(job: Job) -> dict[str, Any]:
+    """Return the metadata of ``job``. What is no JSON object, as somebody has edited it, keeps no job from running."""
+    try:
+        metadata = decode(job.metadata or "{}")
+    except NOT_OURS:
+        metadata = None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def shown_result_of(job: Job) -> TaskResult[..., Any]:

@@ -1,1 +1,1 @@
-"""URLs to include in a project's own."""
+"""URLconfs for a project to include."""

@@ -16,16 +16,16 @@ View = Callable[[HttpRequest], HttpResponseBase]
 
 
 def response_of(answer: Callable[[], Answer]) -> JsonResponse:
-    """Return an answer as Django sends it."""
+    """Return an answer as a Django response."""
     status, body = answer()
     response = JsonResponse(body, status=status, json_dumps_params={"default": str})
-    # Or Django would log each 503 as an error, and mail it to the admins: once a second, if a probe asks as often.
+    # Otherwise Django logs each 503 as an error and mails it to the admins, perhaps once a second.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
     return response
 
 
 def view_of(answer: Callable[[], Answer]) -> View:
-    """Return a view that gives an answer: to anyone, and without a transaction, as the database may be away."""
+    """Return a view for an answer: open to everybody, and without a transaction, as the database may be away."""
 
     @non_atomic_requests
     @never_cache

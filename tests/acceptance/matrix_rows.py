@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass, field
 
-from django_loco.process.autoreload import KILLED
+from django_loco.process.exit_codes import KILLED
 from django_loco.shutdown import CLEAN
 
 from .matrix_site import REQUESTS

@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 import pytest
 
 from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
-from django_loco.servers.gunicorn.worker import BOOT_ERROR, RECYCLE
+from django_loco.servers.gunicorn.worker import BOOT_ERROR, RECYCLE_SECONDS
 from django_loco.shutdown import CLEAN, FORCED, HAND_BACK
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first
@@ -163,7 +163,7 @@ def test_a_process_that_is_recycled_answers_its_requests_first(served):
     answer = served.ask_slowly(process, "request")
     assert get(served.url()) == "version 1"
     process.wait_for(r"Stopping \(the server ends its process\)")
-    threading.Event().wait(RECYCLE + HAND_BACK)  # a job would be handed back now, if it were for that alone
+    threading.Event().wait(RECYCLE_SECONDS + HAND_BACK)  # a job would be handed back now, if it were for that alone
     served.open_gate("request")
     assert answer.body() == "late answer"
     process.wait_for("job job begins", count=2)

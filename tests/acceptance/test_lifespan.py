@@ -107,7 +107,7 @@ def test_a_server_without_lifespan_is_told(served):
     process = uvicorn(served, "--lifespan", "off")
     assert get(served.url()) == "version 1"
     assert get(served.url()) == "version 1"
-    process.wait_for("This server does not speak the lifespan protocol of ASGI")
+    process.wait_for("This server does not use the ASGI lifespan protocol")
     assert process.output.count("lifespan protocol") == 1
     process.terminate()
 

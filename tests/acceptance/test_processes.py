@@ -129,7 +129,7 @@ def test_children_whose_parent_is_killed_end_in_order(project):
     process.wait_for("job one begins")
     children = [child(process, 1), child(process, 2)]
     process.signal(signal.SIGKILL)
-    process.wait_for(r"Stopping \(the parent process is gone\)", count=2)
+    process.wait_for(r"Stopping \(the parent process has ended\)", count=2)
     project.open_gate("one")
     process.wait_for("job one ends")
     process.wait_for("Stopped$", count=2)

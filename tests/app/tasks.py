@@ -189,3 +189,32 @@ def chain(number: int) -> None:
     note(f"end {number}")
     if number:
         chain.enqueue(number - 1)
+
+
+@task(takes_context=True)
+def annotate(context: Any, changes: dict[str, Any], save: bool = False, error: str = "") -> dict[str, Any]:
+    """Change its metadata, and return those that it had at first."""
+    before = dict(context.metadata)
+    context.metadata.update(changes)
+    if save:
+        assert context.save_metadata()
+        context.metadata["later"] = True
+    if error:
+        raise ValueError(error)
+    return before
+
+
+@task(takes_context=True)
+async def aannotate(context: Any, changes: dict[str, Any], error: str = "") -> dict[str, Any]:
+    before = dict(context.metadata)
+    context.metadata.update(changes)
+    assert await context.asave_metadata()
+    context.metadata["later"] = True
+    if error:
+        raise ValueError(error)
+    return before
+
+
+@task(takes_context=True)
+def spoil_metadata(context: Any) -> None:
+    context.metadata["value"] = {1, 2}

@@ -49,7 +49,7 @@ def files() -> int:
 
 
 def test_threads_and_files(monkeypatch):
-    monkeypatch.setattr(health, "FRESH", 0.0)
+    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
     serve()
     before = threads(), files()
     for _ in range(CYCLES):

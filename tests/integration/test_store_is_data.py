@@ -6,6 +6,7 @@ import sys
 import textwrap
 from contextvars import copy_context
 from dataclasses import replace
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
@@ -19,7 +20,7 @@ from django_loco.exceptions import UnknownTask
 from django_loco.queues import queue_for
 from django_loco.scheduler import Registry
 from django_loco.scheduler.api import allowed_commands
-from django_loco.tasks import backoff_function, task
+from django_loco.tasks import backoff_function, loading, task
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
 from django_loco.tasks.results import load_task, policy_of, result_of
 from django_loco.tasks.stored_options import restored, stored
@@ -155,6 +156,23 @@ def test_an_installed_package_needs_to_be_an_app_or_named(project, settings, tmp
     settings.LOCO = {}
     with pytest.raises(InvalidTask, match=r"Add it to LOCO\['TASK_MODULES'\]"):
         one.enqueue()
+
+
+def test_so_may_a_package_that_an_installed_app_has_imported(project, tmp_path, monkeypatch):
+    """As Wagtail imports ``modelsearch``, whose tasks are in a module that is imported later."""
+    project("site-packages.engine.tasks", "from django_loco.tasks import task\n@task\ndef one(): return 1\n")
+    project("site-packages.engine.__main__", "raise SystemExit('run')\n")
+    (tmp_path / "site-packages" / "engine" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    monkeypatch.setattr(loading, "_loaded_with_apps", frozenset())
+    assert not may_be_imported("engine.tasks")
+    monkeypatch.setitem(sys.modules, "engine", import_module("engine"))
+    loading.remember_loaded_packages()
+    assert load_task("engine.tasks.one").name == "one"
+    assert not may_be_imported("engine.__main__")
+    assert not may_be_imported("this")
+    assert not may_be_imported("unittest.__main__")
+    monkeypatch.delitem(sys.modules, "engine.tasks")
 
 
 def test_a_list_of_modules_is_all_that_may_be_imported(project, settings):

@@ -1,1 +1,1 @@
-"""The parts of a shutdown; ``django_loco.shutdown`` puts them together."""
+"""The parts of a shutdown: hooks, resources, leaks, forks. ``django_loco.shutdown`` puts them together."""

@@ -1,8 +1,8 @@
-"""Forked copies of this process: what of ours they must not keep.
+"""Closes descriptors of ours in forks of this process.
 
 ``os.fork``, and ``multiprocessing`` where it forks (its default on Linux up to Python 3.13), copy every descriptor. A
-copy may outlive this process. If it kept a port, the next process could not listen there; if it kept the end of a pipe,
-whoever reads the other end would wait for it.
+fork may outlive this process. If it kept a port, the next process could not bind it; if it kept one end of a pipe, the
+reader of the other end would wait for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 
 class Closable(Protocol):
-    """A socket, for example."""
+    """Something that can be closed, such as a socket."""
 
     def close(self) -> object:
         """Close it."""
@@ -25,7 +25,7 @@ _ours: weakref.WeakSet[Closable] = weakref.WeakSet()
 
 
 def closed_in_copies(thing: Kept) -> Kept:
-    """Return ``thing``, which will be closed in each copy of this process that is forked from now on."""
+    """Return ``thing``, which will be closed in every later fork of this process."""
     _ours.add(thing)
     return thing
 

@@ -1,4 +1,4 @@
-"""The hooks of a shutdown. Users reach them as ``shutdown.before_server_shutdown`` and so on."""
+"""The registry of shutdown hooks. Users reach it as ``shutdown.before_server_shutdown`` and so on."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ...component import Component
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a hook is told."""
+    """The argument of a hook."""
 
     reason: str
     """Why the process ends: ``"SIGTERM"``, ``"code reload"``, ``"drained"`` and so on."""
 
     signal: str | None
-    """The name of the signal, if it was one."""
+    """The name of the signal, if a signal asked for the end."""
 
     components: tuple[Component, ...]
-    """What runs in the process beside the server; ``health()`` tells how it fares."""
+    """The components of the process besides the server; ``health()`` returns their state."""
 
     settings: LazySettings
     """Django's."""
@@ -35,7 +35,7 @@ class Context:
 
     @property
     def deadline(self) -> float:
-        """When the hook has to be done (``time.monotonic()``, seconds). A second signal moves it to now."""
+        """When the hook must be done (``time.monotonic()``, seconds). A second signal moves it to now."""
         return self.until()
 
     def remaining(self) -> float:
@@ -48,10 +48,10 @@ HookType = TypeVar("HookType", bound=Hook)
 
 
 class Phase:
-    """A decorator that adds a hook; the hooks of one part of the shutdown."""
+    """The hooks of one phase of the shutdown, and the decorator that adds one."""
 
     def __init__(self, name: str, share: float = 1.0) -> None:
-        """``share``: the part of the time left that hooks without a ``timeout`` have, all together."""
+        """``share``: the share of the remaining time for hooks without a ``timeout``, all together."""
         self.name = name
         self.share = share
         self._hooks: list[tuple[int, float, Hook]] = []
@@ -65,8 +65,8 @@ class Phase:
     def __call__(self, function: Any = None, /, *, order: int = 0, timeout: float = math.inf) -> Any:
         """Add ``function``, sync or async, which takes the ``Context``.
 
-        Lower ``order`` runs first. ``timeout`` is in seconds; whatever it is, the deadline holds as well.
-        Without it, ``before_server_shutdown`` hooks have a quarter of the time together, the others up to the deadline.
+        Hooks with a lower ``order`` run first. ``timeout`` is in seconds; the deadline applies as well. Without a
+        ``timeout``, ``before_server_shutdown`` hooks share a quarter of the time, the others have until the deadline.
         Raises ``TypeError`` for a function that cannot be called with one argument.
         """
         add = partial(self._add, order=order, timeout=timeout)
@@ -86,5 +86,5 @@ class Phase:
         return sorted(self._hooks, key=lambda entry: entry[0])
 
     def remove(self, function: Hook) -> None:
-        """Take a hook back."""
+        """Remove a hook."""
         self._hooks = [entry for entry in self._hooks if entry[2] != function]

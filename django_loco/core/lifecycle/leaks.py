@@ -1,4 +1,4 @@
-"""What a process leaves behind that it should have ended: child processes, and threads that are no daemons."""
+"""Finds child processes and non-daemon threads that are left at the end of a process."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _TASKS = Path("/proc/self/task")
 
 
 def left() -> Iterator[str]:
-    """Yield what each is: ``thread 'feed'``, ``child process 4711 (ffmpeg)``. No arguments, which may hold secrets."""
+    """Yield descriptions such as ``thread 'feed'`` and ``child process 4711 (ffmpeg)``; arguments may be secret."""
     frames = sys._current_frames()  # noqa: SLF001 (Python's documented way)
     for thread in threading.enumerate():
         if not (thread.daemon or thread in (threading.main_thread(), threading.current_thread())):
             frame = frames.get(thread.ident or 0)
-            # An executor's thread that waits for work ends when the interpreter does.
+            # A thread of an executor that waits for work ends with the interpreter.
             if frame is None or frame.f_code.co_filename != executor.__file__:
                 yield f"thread {thread.name!r}"
     yield from _children()
 
 
 def _children() -> Iterator[str]:
-    if not _TASKS.exists():  # no Linux; then Python knows of its own kind only
+    if not _TASKS.exists():  # not Linux: only processes of multiprocessing are known
         yield from (f"child process {child.pid} ({child.name})" for child in multiprocessing.active_children())
         return
     for task in _TASKS.iterdir():

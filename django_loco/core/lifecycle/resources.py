@@ -1,4 +1,4 @@
-"""What a process has to close before it ends. Users reach this as ``shutdown.track`` and so on."""
+"""Resources that are closed at the end of a process. Users reach them as ``shutdown.track`` and so on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 from ...log.safe import get_logger
 from ..threads.bounded_calls import call
 
-#: Seconds that a child process has between SIGTERM and SIGKILL.
-KILL_AFTER = 2.0
+#: Seconds between SIGTERM and SIGKILL for a child process.
+KILL_AFTER_SECONDS = 2.0
 
 logger = get_logger("django_loco.shutdown")
 
@@ -21,19 +21,19 @@ Resource = TypeVar("Resource")
 Close = Callable[[], Any]
 
 _tracked: list[tuple[Any, Close]] = []
-# What a process has opened is not a forked copy's to close: it would take it away from that process and all others.
+# A fork must not close what its parent has opened.
 os.register_at_fork(after_in_child=_tracked.clear)
 
 
 class Closing(NamedTuple):
-    """How one resource is closed."""
+    """How to close one resource."""
 
     what: str
     """For the log."""
 
     close: Close
     cut_off: Callable[[], None]
-    """What is left to do if ``close`` takes too long."""
+    """Called if ``close`` takes too long."""
 
 
 def track(resource: Resource, close: Close | str | None = None) -> Resource:
@@ -41,14 +41,14 @@ def track(resource: Resource, close: Close | str | None = None) -> Resource:
 
     ``close`` is a function without arguments (sync or async) or the name of a method of ``resource``. By default
     it is ``resource.close``, else ``resource.terminate``; a child process gets SIGTERM, and SIGKILL if it is still
-    there ``KILL_AFTER`` seconds later. Raises ``TypeError`` if there is no such method.
+    there ``KILL_AFTER_SECONDS`` seconds later. Raises ``TypeError`` if there is no such method.
     """
     _tracked.append((resource, _closer(resource, close)))
     return resource
 
 
 def untrack(resource: object) -> None:
-    """Forget ``resource``; it is no error if it is not tracked."""
+    """Stop tracking ``resource``; do nothing if it is not tracked."""
     _tracked[:] = [entry for entry in _tracked if entry[0] is not resource]
 
 
@@ -73,7 +73,7 @@ def closers() -> Iterator[Closing]:
 
 
 def _nothing() -> None:
-    """There is no harder way."""
+    """Do nothing: there is no harder way."""
 
 
 def _is_child(resource: object) -> bool:
@@ -94,8 +94,8 @@ def _closer(resource: Any, close: Close | str | None) -> Close:
 
 def _end(child: subprocess.Popen[Any] | BaseProcess) -> None:
     child.terminate()
-    if not _has_ended(child, KILL_AFTER):
-        logger.warning("%r did not end within %g s of SIGTERM and is killed", child, KILL_AFTER)
+    if not _has_ended(child, KILL_AFTER_SECONDS):
+        logger.warning("%r did not end within %g s of SIGTERM and is killed", child, KILL_AFTER_SECONDS)
         child.kill()
         _has_ended(child)
 

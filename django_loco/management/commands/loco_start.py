@@ -20,7 +20,7 @@ from ...servers.gunicorn.application import become
 from ...servers.runserver import DevServer, without_noise
 from ..base import RELOADS, LocoCommand, colour_wish
 from ..health import health_served
-from ..http import flags_of, gunicorn_arguments, refuse_nonsense, split, uvicorn_server
+from ..http import flags_of, gunicorn_arguments, refuse_contradictions, split, uvicorn_server
 
 
 class Command(LocoCommand):
@@ -45,7 +45,7 @@ class Command(LocoCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run_options, options["addrport"] = start_options(options)
         run_options = replace(run_options, is_command=self.owns_process)
-        refuse_nonsense(options, self.server_options)
+        refuse_contradictions(options, self.server_options)
         self.set_up(run_options, options)
         if run_options.server and options["http"] == "runserver":
             self.host_runserver(run_options, options)

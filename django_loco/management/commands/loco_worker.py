@@ -12,9 +12,10 @@ from ...assembly.process import SPENT, process_of
 from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.labels import number_process
-from ...process.autoreload import RELOAD, is_child
+from ...process.autoreload import is_child
 from ...process.children.identity import ProcessIdentity
 from ...process.children.parent import Parent
+from ...process.exit_codes import RELOAD
 from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload

@@ -1,1 +1,1 @@
-"""Processes that a parent starts, watches and replaces."""
+"""Child processes: their parent, slots, identities, and isolated workers."""

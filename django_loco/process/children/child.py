@@ -1,4 +1,4 @@
-"""A process that this one has started, by default by the same command with the same arguments."""
+"""Starts a child process, and tells its parent how far it has come."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from ..control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from ..systemd import VARIABLES
 from .identity import ProcessIdentity
 
-#: Signals that wait until a child has handlers of its own: before that, a Ctrl-C would be but a KeyboardInterrupt amid
-#: its imports. What this process gets meanwhile, its other threads get.
+#: Signals that are blocked in a child until it has handlers of its own: before that, Ctrl-C would only raise
+#: KeyboardInterrupt during its imports. This process gets them in its other threads meanwhile.
 HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
-#: Ctrl-Z suspends a site in its terminal, and closing the terminal ends it, as ever.
+#: Ctrl-Z still suspends a site in its terminal, and closing the terminal still ends it.
 HELD_BACK_IN_TERMINAL = (signal.SIGINT,)
 
 
 class Child:
-    """One process, as its parent knows it."""
+    """A child process, as its parent sees it."""
 
     def __init__(self, popen: subprocess.Popen[bytes], channel: socket.socket, key: str = "") -> None:
         """``key``: see ``ProcessIdentity``."""
         self.key = key
-        self.channel = closed_in_copies(channel)  # while one is open, a child does not learn that its parent is gone
+        self.channel = closed_in_copies(channel)  # a child notices its parent's death when all copies are closed
         self.began = self.heard = time.monotonic()
-        """When it was started, and when it was last heard of, both in ``time.monotonic()`` seconds."""
+        """When it was started, and when it last reported progress (``time.monotonic()``, seconds)."""
         self.is_loaded = self.is_ready = self.is_silent = False
-        """Whether its code is loaded, whether it serves, whether it will say no more."""
+        """Whether its code is loaded, whether it is ready, and whether its end of the channel is closed."""
         self.kill_at = math.inf
-        """When its patience with it ends, in ``time.monotonic()`` seconds."""
+        """When to kill it (``time.monotonic()``, seconds)."""
         self.ends = 0
-        """How often it was told to end."""
+        """How often it was told to stop."""
         self.is_expendable = False
-        """Whether it was killed because nothing could be lost."""
+        """Whether it was killed before it had anything to lose."""
         self._popen = popen
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """Its process id."""
         return self._popen.pid
 
     def hear(self) -> Self:
-        """Take in what it has said; return the child."""
+        """Read what it has reported; return the child."""
         try:
             words = self.channel.recv(256, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -78,7 +78,7 @@ class Child:
         return code
 
     def poll(self) -> int | None:
-        """Return its exit code; ``None`` while it runs. For those who do not learn of it by ``ended``."""
+        """Return its exit code, or ``None`` while it runs. Only for callers that do not use ``waitpid``."""
         code = self._popen.poll()
         if code is not None:
             self.hear()
@@ -86,13 +86,13 @@ class Child:
         return code
 
     def kill(self) -> None:
-        """End it on the spot."""
+        """Kill it."""
         if self._popen.returncode is None:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)  # ``Popen`` would first look, and take note of, whether it has ended
+                os.kill(self.pid, signal.SIGKILL)  # ``Popen.kill`` would reap a child that has ended
 
     def ended(self, code: int) -> None:
-        """Note that it has ended, of which our caller has learnt by ``waitpid``."""
+        """Note that it has ended, as the caller has learnt by ``waitpid``."""
         self._popen.returncode = code
         self.channel.close()
 
@@ -103,9 +103,9 @@ def start(
     environment: Mapping[str, str] = MappingProxyType({}),
     without: Sequence[str] = (),
 ) -> Child:
-    """Start ``command``, by default this very one, as a new process in ``place``.
+    """Start ``command`` (by default: the command of this process) as a process with this identity.
 
-    ``environment`` goes into its environment beside what is in this process's, but for what is named in ``without``.
+    It inherits the environment of this process, less the variables named in ``without``, plus ``environment``.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
     variables = {**inherited, **environment, **identity.variable}
@@ -113,7 +113,7 @@ def start(
 
 
 def start_in_terminal(environment: Mapping[str, str]) -> Child:
-    """Start this command once more, with the terminal and all else that this process has, and ``environment``."""
+    """Start the command of this process once more, with its terminal and its open files."""
     variables = {**os.environ, **environment}
     return _start(autoreload.get_child_arguments(), variables, HELD_BACK_IN_TERMINAL, has_terminal=True)
 
@@ -131,7 +131,7 @@ def _start(
     try:
         with theirs:
             theirs.set_inheritable(has_terminal)
-            popen = subprocess.Popen(  # noqa: S603 - a command of ours, no text from outside
+            popen = subprocess.Popen(  # noqa: S603 - the command is our own
                 command,
                 env={**environment, CHANNEL_VARIABLE: str(theirs.fileno())},
                 stdin=None if has_terminal else subprocess.DEVNULL,
@@ -147,7 +147,7 @@ def _start(
 
 
 def ended() -> Iterator[tuple[int, int]]:
-    """Yield id and exit code of each process that has ended. The first one in a container gets those of others, too."""
+    """Yield id and exit code of each child that has ended. PID 1 also gets processes that it has not started."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""The place that a process has among several alike, as its parent gave it."""
+"""The identity that a parent gives its child process: its slot, its key, and which jobs it takes."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-#: Where a child finds its identity.
+#: The environment variable with the identity of a child.
 IDENTITY_VARIABLE = "DJANGO_LOCO_PLACE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessIdentity:
-    """What a process needs to know of itself and of those before it."""
+    """Who a child process is, and which processes it replaces."""
 
     number: int
-    """From 1 on. Whoever comes after a process in its place has the same."""
+    """The number of its slot, from 1 on. A successor has the same number."""
 
     key: str
-    """Letters that no other process has: its worker ids end in them, so that its parent can tell whose jobs they were.
+    """A unique text at the end of its worker ids, by which the parent and its successors know its jobs.
 
-    Not the process's id, which may be the same in two containers that share a queue.
+    A process id would not do: it may be the same in two containers that share a queue.
     """
 
     dead: Sequence[str] = ()
-    """The keys of those before it that died. Their jobs need not wait until their leases have run out."""
+    """The keys of its predecessors that died. Their jobs are released before their leases expire."""
 
     is_first: bool = False
-    """Whether it is the very first of all: it shows what runs."""
+    """Whether it is the very first child, which shows the start banner."""
 
     is_isolated: bool = False
-    """Whether it runs nothing but suspects, one at a time, and ends when none is due."""
+    """Whether it is an isolated worker: it runs only suspect jobs, one at a time, and ends when none is due."""
 
     queues: Sequence[str] | None = None
     tags: Sequence[str] | None = None
-    """Of an isolated worker: which jobs it takes, as in ``Claim``."""
+    """For an isolated worker: which jobs it takes, as in ``Claim``."""
 
     python_path: str | None = None
-    """Of an isolated worker: the ``PYTHONPATH`` that its jobs are to find; it was started with a longer one."""
+    """For an isolated worker: the ``PYTHONPATH`` of its jobs. The worker is started with a longer one."""
 
     sign_seconds: float = 0.0
-    """In how many seconds its parent wants a sign that it makes progress, again and again; 0: never."""
+    """How often it reports progress to its parent, in seconds; 0: never."""
 
     @classmethod
     def of_process(cls) -> ProcessIdentity | None:
-        """Return this process's place; ``None`` if it has no parent that gave it one.
+        """Return the identity of this process; ``None`` if its parent gave it none.
 
-        A terminal that closes sends ``SIGHUP`` to the parent and to its children. What that means is for the parent to
-        say, so it is ignored here from now on.
+        From then on the process ignores ``SIGHUP``. A terminal that closes sends it to the parent and to its children,
+        and the parent decides what it means.
         """
         text = os.environ.pop(IDENTITY_VARIABLE, None)
         if text is None:
             return None
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # which ``child`` has held back
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # blocked by ``child.start``
         identity = cls(**json.loads(text))
         if identity.is_isolated:
             identity.restore_python_path()
@@ -70,10 +70,10 @@ class ProcessIdentity:
 
     @property
     def variable(self) -> dict[str, str]:
-        """What goes into the environment of the process."""
+        """The environment variable that gives the identity to a child."""
         return {IDENTITY_VARIABLE: json.dumps(asdict(self))}
 
     @property
     def worker_id(self) -> str:
-        """The id of this process's workers."""
+        """The id of the workers in this process."""
         return f"{socket.gethostname()}:{os.getpid()}:{self.key}"

@@ -1,7 +1,7 @@
-"""Isolated workers: processes that run one job at a time, because workers died with it.
+"""Isolated workers: processes that run suspect jobs, one at a time, after workers have died with them.
 
-Each is a ``loco_worker`` whose ``ProcessIdentity`` says so. It learns of signals, and of the end of the process that
-started it, through the ``ControlChannel``; then it hands its job back, which does not count as a death.
+Each is a ``loco_worker`` whose ``ProcessIdentity`` says so. It learns of signals, and of the death of the process that
+started it, through the control channel. Then it hands its job back, which does not count as a death.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ COMMAND = "loco_worker"
 
 
 class IsolatedWorker:
-    """One of these processes, as the one that has started it knows it."""
+    """An isolated worker, as the process that started it sees it."""
 
-    def __init__(self, child: Child, patience: float) -> None:
-        """``patience``: how many seconds it may take to end."""
+    def __init__(self, child: Child, stop_seconds: float) -> None:
+        """``stop_seconds``: how long it may take to stop."""
         self.kill_at = math.inf
-        self._child, self._patience = child, patience
+        self._child, self._stop_seconds = child, stop_seconds
 
     @property
     def key(self) -> str:
-        """What its worker's id ends in."""
+        """The end of its worker's id."""
         return self._child.key
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """Its process id."""
         return self._child.pid
 
     @property
@@ -55,20 +55,20 @@ class IsolatedWorker:
     def tell(self, name: str) -> None:
         """Pass a signal on."""
         if name == "SIGTERM":
-            self.kill_at = min(self.kill_at, time.monotonic() + self._patience)
+            self.kill_at = min(self.kill_at, time.monotonic() + self._stop_seconds)
         self._child.tell(name)
 
     def kill(self) -> None:
-        """End it on the spot."""
+        """Kill it."""
         self._child.kill()
 
 
 def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Claim], IsolatedWorker] | None:
-    """Return what starts isolated workers for ``TASKS[alias]``.
+    """Return a function that starts an isolated worker for ``TASKS[alias]``.
 
-    ``timeout`` is ``SHUTDOWN_TIMEOUT`` in seconds; ``is_command``: whether this process is a management command.
-    Returns ``None`` where a new process would be another site than this one: its settings are not those of a module,
-    or it is Django's test environment.
+    ``timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds; ``is_command``: whether this process is a management command.
+    Returns ``None`` where a new process could not load the same site: the settings are not in a module, or this is
+    Django's test environment.
     """
     module = getattr(settings, "SETTINGS_MODULE", None)
     if not module or test_environment.is_on():
@@ -84,7 +84,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
             tags=claim.tags,
             python_path=os.environ.get("PYTHONPATH"),
         )
-        # It finds modules where this process does, and is not the child of a reloader, which this one may be.
+        # It finds modules where this process does, and does not run under a reloader, as this process may.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
         return IsolatedWorker(child, timeout + 2 * TAIL)
@@ -93,7 +93,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
 
 
 def _command_line(*, is_command: bool) -> Sequence[str]:
-    """Return what starts a command of this project: as this process was started, if it is one."""
+    """Return the command line of a management command: that of this process, if it is one."""
     if is_command:
         arguments = autoreload.get_child_arguments()
         return arguments[: len(arguments) - len(sys.argv[1:])]

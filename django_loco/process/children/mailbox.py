@@ -1,4 +1,4 @@
-"""What other threads want the main thread to do, and the main thread's way to wait for it."""
+"""The mailbox of the parent's main thread: other threads put calls into it, the main thread waits and makes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...core.wakeup import Wakeup
 
 
 class Mailbox:
-    """Calls in the order in which they came in. Used as ``with Mailbox() as mailbox:``."""
+    """Calls, in order of arrival. Used as ``with Mailbox() as mailbox:``."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -27,12 +27,12 @@ class Mailbox:
         self._wakeup.close()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have ``call`` called; from any thread."""
+        """Have the main thread make ``call``; from any thread."""
         self._calls.put(call)
         self._wakeup.wake()
 
     def wait(self, timeout: float, channels: Iterable[socket.socket]) -> None:
-        """Wait for calls, and make them; or until one of ``channels`` can be read; ``timeout`` seconds at most."""
+        """Wait up to ``timeout`` seconds for calls, and make them, or until one of ``channels`` can be read."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
             for channel in channels:

@@ -1,26 +1,26 @@
-"""Several processes that do the same work, and their parent, which does none.
+"""The parent of several worker processes: starts, replaces and stops them, as gunicorn's arbiter does.
 
-The parent opens no connection and runs no job. Its threads listen for signals, write the log, answer health checks and,
-in development, look for changed code. Its children are new processes rather than forked copies: no lock,
-connection or thread of the parent's exists in them, and new code is loaded by whoever is started next.
+The parent opens no database connection and runs no job. Its threads listen for signals, write the log, answer health
+checks and, in development, watch the code. Its children are new processes rather than forks: they share no lock,
+connection or thread with the parent, and each loads the newest code.
 
-How it begins
--------------
-The first child is started alone. If it ends before it serves, the project is at fault, and the parent ends with the
-same exit code. Once it serves, the others are started.
+Start
+-----
+The first child is started alone. If it ends before it is ready, the project is at fault, and the parent ends with the
+same exit code. Once it is ready, the others are started.
 
-Who replaces whom
------------------
-A child that has ended is replaced: at once if it did so in good order (it has run as many jobs as it may), after a
-pause that grows if it died. Its successor is told of the death and frees the jobs, for which no lease has to run out:
-the parent *knows* what others could but presume. (It is freed like any other, under the token with which it was held.)
+Replacement
+-----------
+A child that has ended is replaced: at once if it ended cleanly (after ``--max-jobs``), after a growing pause if it
+died. Its successor is given the key of the dead process and releases its jobs without waiting for their leases: the
+parent *knows* that the process is dead. (Each job is still released under the token of its lease.)
 
-A change of all (``SIGHUP``) goes from place to identity: a new child starts, and once it serves the old one is told to
-end. If a new one does not come so far, the old ones stay.
+``SIGHUP`` replaces all children, one slot after the other: a new child starts, and once it is ready the old one is
+told to stop. If the new one does not get ready, the old ones stay.
 
 Signals
 -------
-They are passed on through the ``channel``; see there why. A child whose parent is gone ends in good order by itself.
+They are passed on through the control channel. A child whose parent has died shuts down by itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from typing import Any
 
 from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN, FORCED, TAIL, remember
-from ..autoreload import KILLED, RELOAD, FileWatch
+from ..autoreload import FileWatch
+from ..exit_codes import RELOAD, shell_code
 from ..signals.escalation import Level
 from ..signals.listener import SignalListener
 from ..stack_dump import log_stacks
@@ -44,21 +45,21 @@ from ..systemd import SystemdNotifier
 from .child import Child, ended, start
 from .identity import ProcessIdentity
 from .mailbox import Mailbox
-from .slot import END, Slot
+from .slot import STOP_SIGNAL, Slot
 
-#: The signals that the parent listens to beside those that ask for its end.
+#: Signals that the parent handles beside those that stop it.
 OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 class Parent:
-    """The parent.
+    """Runs and replaces the child processes.
 
-    1. ``run`` opens the first slot, and then lets ``look`` do what there is to do: after each signal, each word and
-       each end of a child, and by the clock.
-    2. It returns when the exit code is known: no child is left and none is to be started, for a signal asked for the
-       end or all have drained; or the first one of all did not come up.
+    1. ``run`` fills the first slot, then calls ``look`` after each signal, each message and each end of a child, and
+       when a timeout has passed.
+    2. It returns once the exit code is known: a signal asked for the end, or all children have drained, and no child
+       is left; or the very first child did not get ready.
     """
 
     def __init__(
@@ -75,10 +76,10 @@ class Parent:
         clock: Callable[[], float] = time.monotonic,
         **options: Any,
     ) -> None:
-        """``timeout`` is ``SHUTDOWN_TIMEOUT`` in seconds; with ``drain`` those who end in good order have no successor.
+        """``timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds. ``drain``: do not replace children that end cleanly.
 
-        With ``reloads`` all are replaced when the code has changed. Each is to give a sign of its progress every
-        ``sign_seconds`` seconds, or as often as systemd wants to know; 0: never. ``options`` are those of ``Slot``.
+        ``reloads``: replace all children when the code changes. ``sign_seconds``: how often each child reports its
+        progress, unless systemd wants to know more often; 0: never. ``options`` are those of ``Slot``.
         """
         self._systemd = systemd or SystemdNotifier.of_process()
         sign_seconds = self._systemd.watchdog / 3 or sign_seconds
@@ -86,8 +87,8 @@ class Parent:
             Slot(number, start, clock=clock, sign_seconds=sign_seconds, **options) for number in range(1, count + 1)
         ]
         self.code: int | None = None
-        """The exit code, once that is known."""
-        self._patience = timeout + 2 * TAIL
+        """The exit code, once it is known."""
+        self._kill_after_seconds = timeout + 2 * TAIL
         self._drain, self._reloads = drain, reloads
         self._ended, self._clock = ended, clock
         self._signals = 0
@@ -108,18 +109,20 @@ class Parent:
                 self.open()
                 self._watch_files(mailbox)
                 while self.code is None:
-                    mailbox.wait(self.patience, [child.channel for child in self.children if not child.is_silent])
+                    mailbox.wait(
+                        self.seconds_to_wait, [child.channel for child in self.children if not child.is_silent]
+                    )
                     self.look()
         return self.code
 
     @property
     def children(self) -> list[Child]:
-        """All processes there are."""
+        """All child processes."""
         return [child for slot in self.slots for child in slot.children]
 
     @property
-    def patience(self) -> float:
-        """Seconds until there is something to do by the clock."""
+    def seconds_to_wait(self) -> float:
+        """Seconds until the next timeout."""
         moments = [child.kill_at for child in self.children]
         if self._may_start:
             moments += [slot.fill_at for slot in self.slots]
@@ -132,10 +135,10 @@ class Parent:
             self.code = FORCED
 
     def on_signal(self, name: str) -> None:
-        """Do what a signal asks for."""
+        """Handle a signal."""
         match name:
             case "SIGCHLD":
-                pass  # It has woken us up.
+                pass  # Waking up was its purpose.
             case "SIGTTIN":
                 log_stacks()
                 self._tell_all(name)
@@ -145,18 +148,18 @@ class Parent:
                 self._tell_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
                 self._change_all("SIGHUP")
-            case _:  # A terminal that was closed counts as this, too.
+            case _:  # A closed terminal sends SIGHUP, too.
                 self._end(name)
 
     def look(self) -> None:
-        """Do what there is to do."""
+        """Handle everything that has happened since the last call."""
         for pid, code in self._ended():
             for slot, child in self._pairs(pid):
                 self._hear(slot, child)
                 self._bury(slot, child, code)
         for slot, child in self._pairs():
             self._hear(slot, child)
-            self._lose_patience(slot, child)
+            self._kill_late(slot, child)
         for slot in self.slots if self._may_start else ():
             if slot.fill_at <= self._clock():
                 slot.fill()
@@ -174,7 +177,7 @@ class Parent:
         if child.is_ready and not was_ready:
             self._on_ready(slot, child)
 
-    def _lose_patience(self, slot: Slot, child: Child) -> None:
+    def _kill_late(self, slot: Slot, child: Child) -> None:
         if child.kill_at <= self._clock():
             logger.error("Process %d (pid %d) did not end in time and is killed", slot.number, child.pid)
             self._kill(child)
@@ -186,7 +189,7 @@ class Parent:
             for other in self.slots[1:]:
                 other.fill_at = self._clock()
         if child is slot.heir and (leaving := slot.promote()):
-            self._tell_to_end(leaving, END)
+            self._tell_to_end(leaving, STOP_SIGNAL)
         if self._is_quiet:
             child.tell("SIGTSTP")
         if not self._is_complete and all(slot.present and slot.present.is_ready for slot in self.slots):
@@ -200,7 +203,7 @@ class Parent:
         if self._signals:
             self._worst = self._worst if code in (CLEAN, RELOAD) or child.is_expendable else FORCED
         elif not self._is_open:
-            self.code = code if code >= 0 else KILLED - code
+            self.code = shell_code(code)
         elif self._drain and code == CLEAN:
             slot.fill_at = math.inf
         elif was_heir:
@@ -217,7 +220,7 @@ class Parent:
             self._change_all("the code has changed")
 
     def _change_all(self, reason: str) -> None:
-        """Begin to replace all, once more if that is under way: the code may have changed since."""
+        """Replace all children; start over if that is under way, as the code may have changed since."""
         logger.info("Replacing every process (%s)", reason)
         self._is_quiet, self._is_changing = False, True
         self._change_began = self._clock()
@@ -247,21 +250,21 @@ class Parent:
         self._signals += 1
         self._is_changing = False
         for slot, child in self._pairs():
-            self._hear(slot, child)  # a busy machine may have let it come far since
+            self._hear(slot, child)  # on a busy machine there may be news
         for child in self.children:
-            if child.ends < self._signals:  # for one that leaves anyway, the first signal is no second one
+            if child.ends < self._signals:  # a child that is leaving anyway has had its first
                 self._tell_to_end(child, name)
 
     def _tell_to_end(self, child: Child, name: str) -> None:
         child.ends += 1
         if self._signals >= Level.KILL:
             self._kill(child)
-        elif not child.is_loaded:  # nothing can be lost
+        elif not child.is_loaded:  # it has nothing to lose
             child.is_expendable = True
             self._kill(child)
         else:
             child.tell(name)
-            child.kill_at = min(child.kill_at, self._clock() + self._patience)
+            child.kill_at = min(child.kill_at, self._clock() + self._kill_after_seconds)
 
     def _kill(self, child: Child) -> None:
         child.kill_at = math.inf
@@ -285,13 +288,13 @@ class Parent:
 
     @property
     def _is_well(self) -> bool:
-        """Whether all have come up once, and those that serve have been heard of lately."""
+        """Whether all have been ready once, and those that are have reported progress lately."""
         since = self._clock() - self._systemd.watchdog
         return self._is_complete and all(child.heard >= since for child in self.children if child.is_ready)
 
 
 def _has_terminal() -> bool:
-    """Whether there is a terminal by which this process can be told something; one that was closed is none."""
+    """Whether this process has a terminal that is open."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

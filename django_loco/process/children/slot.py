@@ -1,4 +1,4 @@
-"""One of the numbered identities among several processes alike, and who takes it."""
+"""A slot of the parent: a number, the process that runs in it, and when to start the next one."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from collections.abc import Callable, Iterator
 from ...core.backoff import Backoff
 from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN
-from ..autoreload import RELOAD
+from ..exit_codes import RELOAD
 from .child import Child
 from .identity import ProcessIdentity
 
-#: Seconds between two starts in one place while its processes die one after the other, at first and at most.
+#: Seconds between two starts while the processes of a slot keep dying, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
-#: Seconds that a process has to live for the deaths before it to be forgotten.
-SETTLED = 60.0
-#: How many of the dead a successor is told of.
+#: Seconds that a process has to live for earlier deaths to be forgotten.
+SETTLED_SECONDS = 60.0
+#: Number of dead processes whose keys a successor is given.
 REMEMBERED = 5
-#: What ends a process that gets no more signals than this.
-END = "SIGTERM"
+#: The signal that stops a process that is replaced.
+STOP_SIGNAL = "SIGTERM"
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 class Slot:
-    """A place that is to be taken at all times.
+    """One of the parent's processes: its number stays, the process is replaced when it ends.
 
-    1. ``fill`` starts a process in it. When that has ended, ``bury`` says when there is to be another one.
-    2. To be changed, ``renew`` starts an ``heir`` beside the ``present`` one; once it serves, ``promote`` lets the
+    1. ``fill`` starts a process. When it has ended, ``bury`` decides when to start the next one.
+    2. To replace it, ``renew`` starts an ``heir`` beside the ``present`` one; once that is ready, ``promote`` lets the
        present one leave.
     """
 
@@ -50,7 +50,7 @@ class Slot:
         self.heir: Child | None = None
         self.leaving: Child | None = None
         self.fill_at = math.inf
-        """When to start a process in it, by ``clock``."""
+        """When to start the next process, by ``clock``."""
         self._dead: tuple[str, ...] = ()
         self._sign_seconds = sign_seconds
         self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock, jitter=jitter)
@@ -63,38 +63,38 @@ class Slot:
 
     @property
     def children(self) -> Iterator[Child]:
-        """Its processes, of which there is one but in a change."""
+        """Its processes: one, or two while it is replaced."""
         return (child for child in (self.leaving, self.present, self.heir) if child)
 
     @property
     def is_shared(self) -> bool:
-        """Whether there are two, one of them new."""
+        """Whether it is being replaced."""
         return self.heir is not None or self.leaving is not None
 
     def fill(self, *, is_first: bool = False) -> bool:
-        """Start a process; return whether that was possible. If not, it is tried again after a pause."""
+        """Start a process; return whether it could be started. If not, try again after a pause."""
         self.present = self._make(is_first=is_first)
         self.fill_at = math.inf if self.present else self._clock() + self._backoff.failed()
         return self.present is not None
 
     def renew(self) -> bool:
-        """Start a process that is to take the present one's place; return whether that was possible."""
+        """Start the successor of the present process; return whether it could be started."""
         self.heir = self._make()
         return self.heir is not None
 
     def promote(self) -> Child | None:
-        """Let the heir be the present one; return who is to leave, if it is still there."""
+        """Make the heir the present process; return the process that is to leave, if there still is one."""
         self.leaving, self.present, self.heir = self.present, self.heir, None
         return self.leaving
 
     def bury(self, child: Child, code: int) -> None:
-        """Take note of an end: log it if it was a bad one, and say when the slot is to be filled again."""
+        """Note that a process has ended: log it if it died, and set when to start the next one."""
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
             self._dead = (*self._dead, child.key)[-REMEMBERED:]
-            if child is not self.leaving:  # what its successor makes of it is another story
-                if self._clock() - child.began > SETTLED:
+            if child is not self.leaving:  # its successor runs already
+                if self._clock() - child.began > SETTLED_SECONDS:
                     self._backoff.succeeded()
                 pause = self._backoff.failed()
         if child is self.leaving:
@@ -102,7 +102,7 @@ class Slot:
         elif child is self.heir:
             self.heir = None
         else:
-            self.present, self.heir = self.heir, None  # With an heir, its successor is on the way.
+            self.present, self.heir = self.heir, None  # An heir, if there is one, is its successor.
             self.fill_at = math.inf if self.present else self._clock() + pause
 
     def _make(self, *, is_first: bool = False) -> Child | None:
@@ -112,11 +112,11 @@ class Slot:
         )
         try:
             return self._start(identity)
-        except (OSError, RuntimeError) as error:  # no room for one more; or the command has been moved away
+        except (OSError, RuntimeError) as error:  # too many processes, or the program is gone
             logger.error("Process %d cannot be started: %s", self.number, error)  # noqa: TRY400
             return None
 
 
 def how_it_ended(code: int) -> str:
-    """Return what to say of an exit code (``-n``: signal ``n``)."""
+    """Describe an exit code (``-n``: signal ``n``)."""
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,1 +1,1 @@
-"""Health checks: what is asked, what is answered, and a server for processes that have none."""
+"""Health checks: their answers, and an HTTP server for processes that have none."""

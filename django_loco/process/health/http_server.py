@@ -1,4 +1,4 @@
-"""Health over HTTP for processes that have no web server: a small one of their own, in one thread."""
+"""A small HTTP server for health checks, for processes that have no web server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one request, and closes the connection."""
 
     server_version, sys_version = "django-loco", ""
-    timeout = 5  # seconds for a client to say what it wants
+    timeout = 5  # seconds for a client to send its request
 
     def do_GET(self) -> None:
         """Answer with JSON."""
@@ -39,20 +39,20 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815 (http.server's name)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
-        """Say nothing loud: probes come every second."""
+        """Log at debug level only: probes come every second."""
         logger.debug(format, *args)
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Serves ``/_ping``, ``/_health`` and ``/_readiness``, from ``with`` to its end.
+    """Serves ``/_ping``, ``/_health`` and ``/_readiness`` during its ``with`` block.
 
-    The port is taken when it is made, so that nothing else has begun if it cannot be had.
+    The port is bound by the constructor, so that nothing has started yet if it is taken.
     """
 
     daemon_threads = True
 
     def __init__(self, host: str, port: int) -> None:
-        """Raises ``LocoConfigurationError`` if the port cannot be had."""
+        """Raises ``LocoConfigurationError`` if the port cannot be bound."""
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             super().__init__((host, port), _Handler)
@@ -71,5 +71,5 @@ class HealthServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (socketserver's signature)
-        """Log what kept one from its answer (a client that went away) as the rest of the process logs."""
+        """Log, as the rest of the process does, why an answer could not be sent (a client went away)."""
         logger.debug("A health check from %s was not answered", client_address, exc_info=True)  # noqa: LOG014

@@ -1,4 +1,4 @@
-"""Questions to what may never answer: a database that hangs, a component of which nothing is known."""
+"""Asks a question that may never be answered (by a database that hangs, for example), with a time limit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Answer = TypeVar("Answer")
 
 
 class Probe(Generic[Answer]):
-    """Puts one question, in a daemon thread, and waits for its answer only so long.
+    """Asks one question in a daemon thread, and waits for the answer up to a time limit.
 
-    1. ``ask`` begins to put the question, unless somebody has and it is not answered yet: what hangs costs one
-       thread, however often it is asked for.
-    2. All who ask meanwhile get the same answer. It is good for ``fresh`` seconds more.
+    1. ``ask`` starts the thread, unless one is waiting for the answer already: a question that hangs costs one thread,
+       however often it is asked.
+    2. All callers that ask meanwhile get the same answer, which stays valid for ``fresh`` seconds more.
     """
 
     def __init__(
@@ -30,42 +30,42 @@ class Probe(Generic[Answer]):
         self._answers = 0
         self._asked_at = self._answered_at = 0.0
         self._is_asking = False
-        self._answer: Callable[[], Answer] = _none_yet
+        self._answer: Callable[[], Answer] = _not_asked
 
     def begin(self) -> None:
-        """Put the question, unless somebody has or its answer is still good."""
+        """Ask, unless the question is being asked or the last answer is still valid."""
         with self._news:
             if self._is_old:
-                self._put_once()
+                self._ask_once()
 
-    def ask(self, patience: float) -> Answer:
-        """Return the answer, or raise what the question raised.
+    def ask(self, timeout: float) -> Answer:
+        """Return the answer, or raise the question's exception.
 
-        Raises ``TimeoutError`` if there is none ``patience`` seconds after the question was put, by whomever.
+        Raises ``TimeoutError`` if there is no answer ``timeout`` seconds after the question was asked, by any caller.
         """
         with self._news:
             if self._is_old:
-                self._put_once()
-                self._await(patience)
+                self._ask_once()
+                self._await(timeout)
             return self._answer()
 
     @property
     def _is_old(self) -> bool:
         return not self._answers or self._is_asking or self._clock() >= self._answered_at + self._fresh
 
-    def _put_once(self) -> None:
+    def _ask_once(self) -> None:
         if not self._is_asking:
             self._is_asking, self._asked_at = True, self._clock()
-            DaemonThread(target=self._put, name="loco-probe").start()
+            DaemonThread(target=self._ask, name="loco-probe").start()
 
-    def _await(self, patience: float) -> None:
+    def _await(self, timeout: float) -> None:
         before = self._answers
-        rest = max(0.0, self._asked_at + patience - self._clock())
+        rest = max(0.0, self._asked_at + timeout - self._clock())
         if not self._news.wait_for(lambda: self._answers > before, rest):
             raise TimeoutError(f"no answer for {self._clock() - self._asked_at:.1f} s")
 
-    def _put(self) -> None:
-        answer = _tried(self._question)
+    def _ask(self) -> None:
+        answer = _attempt(self._question)
         try:
             connections.close_all()
         finally:
@@ -76,11 +76,11 @@ class Probe(Generic[Answer]):
                 self._news.notify_all()
 
 
-def _tried(question: Callable[[], Answer]) -> Callable[[], Answer]:
-    """Return what returns the answer, or raises what came instead."""
+def _attempt(question: Callable[[], Answer]) -> Callable[[], Answer]:
+    """Return a function that returns the answer, or raises the exception."""
     try:
         answer = question()
-    except BaseException as error:  # noqa: BLE001 (raised where the answer is awaited)
+    except BaseException as error:  # noqa: BLE001 (raised in the thread that waits for the answer)
         return _Raises(error)
     return lambda: answer
 
@@ -93,5 +93,5 @@ class _Raises:
         raise self._error.with_traceback(None)
 
 
-def _none_yet() -> NoReturn:
-    raise RuntimeError("nothing has been asked yet")
+def _not_asked() -> NoReturn:
+    raise RuntimeError("The question was not asked yet.")

@@ -1,7 +1,8 @@
-"""How this process fares: what ``/_ping``, ``/_health`` and ``/_readiness`` say, whoever serves them.
+"""The answers of ``/_ping``, ``/_health`` and ``/_readiness``, whoever serves them.
 
-Health is of the process that is asked. It tells progress: a component whose threads exist but get nowhere is not
-well. Nothing here waits for what may hang, and nothing tells secrets: of an error there is the class, never the text.
+Each answer is about the process that is asked. Health means progress: a component whose threads exist but make no
+progress is unhealthy. No answer waits for something that may hang, and none contains a secret: of an error it names the
+class, never the text.
 """
 
 from __future__ import annotations
@@ -30,38 +31,38 @@ from .probe import Probe
 Body = dict[str, Any]
 Answer = tuple[HTTPStatus, Body]
 
-#: Seconds that a dependency has to answer. Probes of Kubernetes wait for one second unless told otherwise.
-PATIENCE = 0.8
-#: Seconds for which an answer is good: however many ask, each dependency is asked once in that time.
-FRESH = 1.0
+#: Seconds that a dependency has to answer. By default, Kubernetes waits one second for a probe.
+ANSWER_SECONDS = 0.8
+#: Seconds for which an answer is valid: each dependency is asked at most once in that time.
+FRESH_SECONDS = 1.0
 
 OK, DEGRADED, FAILING, AWAY, DRAINING = "ok", "degraded", "failing", "away", "draining"
 _ENDING = ("quiet", "stopping", "stopped")
 
-_watched: HasHealth | None = None
+_supervisor: HasHealth | None = None
 _probes: dict[str, Probe[float]] = {}
 
 
 class HasHealth(Protocol):
-    """A supervisor, or what stands for one."""
+    """A supervisor, or a substitute for one."""
 
     def health(self) -> dict[str, Any]:
-        """Return ``{"components": {name: its health and "state"}}``, and never hang."""
+        """Return ``{"components": {name: its health and "state"}}``, without blocking."""
 
 
-def watch(supervisor: HasHealth) -> None:
-    """Tell of the components of ``supervisor``, rather than of one that ran before."""
-    global _watched
-    _watched = supervisor
+def report_on(supervisor: HasHealth) -> None:
+    """Report the components of ``supervisor`` from now on."""
+    global _supervisor
+    _supervisor = supervisor
 
 
 def ping() -> Answer:
-    """Say that the process answers."""
+    """Answer that the process is there."""
     return HTTPStatus.OK, {"status": OK}
 
 
 def health() -> Answer:
-    """Say whether the process and each of its components get on with their work: 503 if one does not."""
+    """Answer whether the process and each component makes progress: 503 if one does not."""
     components = {name: own | {"status": verdict(own)} for name, own in _components().items()}
     queues, log = _queues(), _log()
     status = _worst([own["status"] for own in (*components.values(), *queues.values(), log)])
@@ -77,13 +78,13 @@ def health() -> Answer:
 
 
 def _log() -> Body:
-    """Return how the log fares: it is no reason to end a process that its lines cannot be written."""
+    """Return the state of the log. Lines that cannot be written are no reason to kill a process."""
     own = streams.health()
     return {"status": DEGRADED if own["blocked"] else OK, **own}
 
 
 def readiness() -> Answer:
-    """Say whether this process should be given work: 503 from the first signal on, or while a dependency is away."""
+    """Answer whether this process should get work: 503 after the first signal, or while a dependency is away."""
     if shutdown.stopping():
         return HTTPStatus.SERVICE_UNAVAILABLE, {"status": DRAINING, "checks": {}}
     probes = _dependencies()
@@ -95,15 +96,15 @@ def readiness() -> Answer:
     return HTTPStatus.SERVICE_UNAVAILABLE, {"status": AWAY, "checks": checks}
 
 
-#: What is said where.
+#: The answers by path.
 ANSWERS: Mapping[str, Callable[[], Answer]] = {"/_ping": ping, "/_health": health, "/_readiness": readiness}
 
 
 def verdict(own: Mapping[str, Any]) -> str:
-    """Return how a component fares, from its ``health()`` and ``state``.
+    """Return the status of a component, from its ``health()`` and ``state``.
 
-    ``"failing"``: it has died, cannot start, or gets nowhere. ``"degraded"``: it waits for what is away, and goes on
-    by itself when that is back, so that a new process would be no better off. What is ending is well.
+    ``"failing"``: it has died, cannot start, or makes no progress. ``"degraded"``: it waits for a dependency and will
+    recover by itself, so that a new process would not help. A component that is stopping is ``"ok"``.
     """
     if own["state"] in _ENDING:
         return OK
@@ -118,8 +119,8 @@ def _worst(statuses: list[str]) -> str:
 
 def _components() -> dict[str, Body]:
     found = {_name(alias): _started(worker) for alias, worker in in_process.started().items()}
-    if _watched is not None:
-        found |= _watched.health().get("components", {})
+    if _supervisor is not None:
+        found |= _supervisor.health().get("components", {})
     return {name: own | _without_text(own) for name, own in found.items()}
 
 
@@ -128,25 +129,25 @@ def _name(alias: str) -> str:
 
 
 def _started(worker: Component) -> Body:
-    """Return the health of a worker that the first job has started, and no supervisor looks after."""
+    """Return the health of a worker that was started by the first job and has no supervisor."""
     own = worker.health()
     return own | {"state": "running" if own["alive"] or not shutdown.stopping() else "stopped"}
 
 
 def _without_text(own: Body) -> Body:
-    """Return what replaces the trouble that a component tells, by its class alone."""
+    """Return a replacement for the component's ``trouble`` that names the class of the error only."""
     return {"trouble": str(own["trouble"]).partition(":")[0]} if own.get("trouble") else {}
 
 
 def _queues() -> dict[str, Body]:
     probes = {alias: (_queue(alias), _workers(alias)) for alias in in_process.loco_aliases()}
     for probe in itertools.chain.from_iterable(probes.values()):
-        probe.begin()  # All at once: those that hang are waited for together.
-    return {alias: _queue_body(_told(oldest), _told(workers)) for alias, (oldest, workers) in probes.items()}
+        probe.begin()  # All at once, so that queues that hang are waited for together.
+    return {alias: _queue_body(_answer_of(oldest), _answer_of(workers)) for alias, (oldest, workers) in probes.items()}
 
 
 def _queue_body(oldest: float | None, workers: float | None) -> Body:
-    """Return how a queue fares: jobs wait for longer than a restart takes, and there is no worker at all."""
+    """Return the state of a queue: degraded if it has no worker, and a job has waited longer than a restart takes."""
     is_unserved = workers == 0 and oldest is not None and oldest > loco_settings().LEASE
     return {
         "status": DEGRADED if is_unserved else OK,
@@ -156,11 +157,11 @@ def _queue_body(oldest: float | None, workers: float | None) -> Body:
     }
 
 
-def _told(probe: Probe[float]) -> float | None:
-    """Return its answer; ``None`` if the queue does not say."""
+def _answer_of(probe: Probe[float]) -> float | None:
+    """Return its answer; ``None`` if the queue does not answer."""
     try:
-        return probe.ask(PATIENCE / 2)
-    except Exception:  # noqa: BLE001 - readiness tells what is wrong
+        return probe.ask(ANSWER_SECONDS / 2)
+    except Exception:  # noqa: BLE001 - readiness reports the error
         return None
 
 
@@ -180,15 +181,15 @@ def _workers(alias: str) -> Probe[float]:
 
 
 def _probe(name: str, question: Callable[[], float]) -> Probe[float]:
-    return _probes.setdefault(name, Probe(question, fresh=FRESH))
+    return _probes.setdefault(name, Probe(question, fresh=FRESH_SECONDS))
 
 
 def _check(probe: Probe[float]) -> Body:
     try:
-        probe.ask(PATIENCE)
+        probe.ask(ANSWER_SECONDS)
     except TimeoutError:
         return {"status": AWAY, "reason": "no answer"}
-    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is of no use
+    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is away
         return {"status": AWAY, "reason": type(error).__name__}
     return {"status": OK}
 
@@ -223,9 +224,9 @@ def _count_workers(alias: str) -> float:
 
 
 def forget() -> None:
-    """Begin anew: in a forked copy, and when a test changes settings."""
-    global _watched
-    _watched = None
+    """Forget everything, in a fork."""
+    global _supervisor
+    _supervisor = None
     _probes.clear()
 
 

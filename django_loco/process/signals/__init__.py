@@ -1,1 +1,1 @@
-"""Signals of the operating system, from where they arrive to what they mean."""
+"""Signals of the operating system: how they arrive, are counted, and are relayed to a server."""

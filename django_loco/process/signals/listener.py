@@ -1,4 +1,4 @@
-"""Signals of the operating system, brought to where they can be dealt with."""
+"""Handles the signals of a process that is ours: calls a function, in a thread, for each signal that arrives."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ...log.bounded import get_bounded_logger
 from .escalation import Escalation
 from .pipe import END, SignalPipe, catch, release
 
-#: What asks a process to end: the terminal, an operator or process manager, a terminal that was closed.
+#: Signals that stop a process: Ctrl-C, an operator or process manager, a closed terminal.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Seconds that what a signal has set going may still take at the end.
-PATIENCE = 1.0
+#: Seconds to wait at the end for a function that a signal has called.
+JOIN_SECONDS = 1.0
 
 logger = get_bounded_logger("django_loco.servers")
 
 
 class SignalListener:
-    """Calls ``on_signal`` with the name of each signal that asks for the end, in a thread of its own.
+    """Calls ``on_signal`` in a thread, with the name of each signal that stops the process.
 
-    Other signals can be given functions of their own, which are called in that thread, too. The handlers that Python
-    runs do nothing; see ``wakeup`` for what does.
+    ``others`` maps further signals to functions, which are called in that thread, too. The handlers that Python runs do
+    nothing; see ``pipe`` for how a signal gets to the thread.
 
     Used as ``with SignalListener(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
@@ -41,9 +41,9 @@ class SignalListener:
         is_last: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``is_last``: the process ends after this. Then signals are ignored at the end, rather than given back.
+        """``is_last``: the process ends after this, so signals are ignored at the end instead of being restored.
 
-        A signal that came again in the last moments, to one that has just ended in good order, would else kill it.
+        Otherwise a repeated signal could kill a process that has just stopped cleanly.
         """
         self._on_signal, self._others, self._is_last = on_signal, others, is_last
         self._escalation = Escalation(clock)
@@ -61,21 +61,21 @@ class SignalListener:
     def __exit__(self, *error: object) -> None:
         self._uninstall()
         self._pipe.end()
-        self._thread.join(PATIENCE)
+        self._thread.join(JOIN_SECONDS)
 
     def _install(self) -> None:
         self._before_socket = self._pipe.install()
         for number in (*ENDING, *self._others):
-            # A process started with nohup ignores SIGHUP and is to go on doing so.
+            # A process started with nohup keeps ignoring SIGHUP.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number) or signal.SIG_DFL
                 catch({number: self._before[number]})
                 signal.signal(number, _nothing)
-        # Whoever started this process may have held signals back until now; see ``child``.
+        # The parent may have blocked signals until now; see ``children.child``.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
 
     def _uninstall(self) -> None:
-        """Put back what was there before, if something comes after this."""
+        """Restore the previous handlers, or ignore the signals."""
         if not self._before:
             return
         for number, handler in self._before.items():
@@ -96,9 +96,9 @@ class SignalListener:
     def _call(self, number: int, function: Callable[[], object]) -> None:
         try:
             function()
-        except Exception:  # the next signal must arrive all the same
+        except Exception:  # the next signal must still arrive
             logger.exception("Handling %s failed", signal.Signals(number).name)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
-    """Be a handler, as Python writes to the wakeup socket only for signals that have one."""
+    """Do nothing. Python writes to the wakeup socket only for signals that have a handler."""

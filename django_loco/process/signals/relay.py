@@ -1,8 +1,8 @@
-"""Stands between the signals that ask for the end and a server that the process belongs to.
+"""Relays signals to a server that owns the process (gunicorn, uvicorn), after our own shutdown has begun.
 
-A server closes its port the moment it gets SIGTERM. The order of a shutdown begins earlier, with hooks during which
-requests are still accepted; and Ctrl-C, by which gunicorn cuts off its requests, is to end in that order like any
-other signal. So signals are held back here and handed on when it is the server's turn.
+Such a server closes its port the moment it gets SIGTERM. Our shutdown begins earlier, with hooks during which requests
+are still accepted; and Ctrl-C, on which gunicorn drops its requests, must shut down in the same order. So signals are
+kept from the server, and handed on when its turn has come.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 class SignalRelay:
-    """Calls ``on_signal`` with the name of each signal, in a thread of its own, and keeps it from the server.
+    """Calls ``on_signal`` in a thread, with the name of each signal, and keeps the signal from the server.
 
-    1. ``install``, in the main thread once the server has its handlers, replaces these. Other signals pass.
-    2. ``hand_on`` lets the server have a signal after all: its own handler is called, in the main thread.
+    1. ``install``, in the main thread, replaces the handlers of the server. Other signals pass.
+    2. ``hand_on`` gives a signal to the server after all: its handler is called in the main thread.
 
-    Both ways in which servers get signals are covered: handlers, and the bytes of the wakeup file descriptor, by which
-    a selector wakes up and asyncio calls its handlers. Our thread reads those bytes first: it learns of a signal also
-    while the main thread is inside a long call.
+    Servers get signals in two ways, and both are covered: by handlers, and by the bytes of the wakeup descriptor, which
+    wake a selector and make asyncio call its handlers. Our thread reads those bytes first, so it learns of a signal
+    even while the main thread is inside a long call.
     """
 
     def __init__(self, numbers: Sequence[signal.Signals], on_signal: Callable[[str], None]) -> None:
         self._numbers, self._on_signal = numbers, on_signal
         self._theirs: dict[int, Any] = {}
         self._their_wakeup = -1
-        #: What was handed on and has not come back yet: to the handlers, to the thread.
+        #: Signals that were handed on and have not arrived yet: at the handlers, at the thread.
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
         self._pipe = SignalPipe()
         self._thread = DaemonThread(target=self._run, name="loco-signal-relay")
 
     def install(self) -> None:
-        """Take the place of the server's handlers; once more after it has put back those it found."""
+        """Replace the server's handlers; again, if it has restored the previous ones."""
         self._their_wakeup = self._pipe.install()
         for number in self._numbers:
             before = signal.signal(number, self._handle)
             if before != self._handle:
                 self._theirs[number] = before
-            signal.siginterrupt(number, False)  # what a request waits for is not to fail with EINTR
-        # Not the server's handlers, which would keep a copy alive that is told to end.
+            signal.siginterrupt(number, False)  # system calls of requests must not fail with EINTR
+        # Not the server's handlers: with them a fork would survive a signal that should end it.
         catch({number: default(number) for number in self._numbers})
         if self._thread.ident is None:
             self._thread.start()
 
     def hand_on(self, number: signal.Signals) -> None:
-        """Let the server have this signal, unless it has taken back its handler and so has had it already."""
+        """Give this signal to the server, unless it has restored its handler and so got it itself."""
         if signal.getsignal(number) != self._handle:
             return
         self._granted.append(number)
@@ -83,11 +83,11 @@ class SignalRelay:
     def wake(self, byte: bytes = b"\0") -> None:
         """Wake the server's selector."""
         if self._their_wakeup >= 0:
-            with suppress(OSError):  # it is full, and so wakes up; or closed, by a server that has ended
+            with suppress(OSError):  # full, so it wakes up anyway; or closed, by a server that has ended
                 os.write(self._their_wakeup, byte)
 
     def _tell(self, name: str) -> None:
         try:
             self._on_signal(name)
-        except Exception:  # the next signal must arrive all the same
+        except Exception:  # the next signal must still arrive
             logger.exception("Handling %s failed", name)

@@ -1,8 +1,8 @@
 """gunicorn as ``loco_start --http gunicorn`` runs it: ``python -m django_loco.servers.gunicorn.application``.
 
-Options, environment and configuration files of gunicorn mean what they always do. What is added are the hooks of
-``django_loco.servers.gunicorn``, after those that a configuration file names; the application that the settings name;
-and log lines that look like all others.
+gunicorn's options, environment and configuration files work as usual. This adds the hooks of
+``django_loco.servers.gunicorn``, after those of a configuration file; loads the application that the settings name; and
+formats log lines like all others.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from ..application import application
 from . import hooks
 
 MODULE = "django_loco.servers.gunicorn.application"
-#: Stands for the application that the settings name.
+#: A placeholder for the application that the settings name.
 SITE = "the site"
-#: Seconds for gunicorn itself, after a process has ended in its time.
-SPARE = 2.0
-#: gunicorn's own default.
+#: Seconds for gunicorn itself, after the shutdown of a worker process.
+SPARE_SECONDS = 2.0
+#: gunicorn's own default, in seconds.
 GRACEFUL_TIMEOUT = 30
 
 
 def become(
     arguments: Sequence[str], flags: Sequence[str], *, shutdown_timeout: float, form: str, colour: bool
 ) -> NoReturn:
-    """Put gunicorn in the place of this process.
+    """Replace this process by gunicorn.
 
-    ``arguments`` are gunicorn's, ``flags`` those of ``loco_start`` for what runs in each of its processes.
+    ``arguments`` are gunicorn's; ``flags`` are those of ``loco_start`` for each of its worker processes.
     """
     started = {
-        "graceful_timeout": max(GRACEFUL_TIMEOUT, math.ceil(shutdown_timeout + TAIL + SPARE)),
+        "graceful_timeout": max(GRACEFUL_TIMEOUT, math.ceil(shutdown_timeout + TAIL + SPARE_SECONDS)),
         "form": form,
         "colour": colour,
     }
@@ -61,10 +61,10 @@ def _started() -> Mapping[str, Any]:
 
 
 class Log(Logger):  # type: ignore[misc]
-    """gunicorn's lines, in the look of all others."""
+    """gunicorn's log, in the format of all other lines."""
 
     def setup(self, cfg: Any) -> None:
-        """Begin, or begin anew with another configuration."""
+        """Set up the log, also after a reload."""
         super().setup(cfg)
         started = _started()
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
@@ -78,12 +78,12 @@ def _formatter(form: str, *, colour: bool) -> logging.Formatter:
 
 
 class Gunicorn(WSGIApplication):  # type: ignore[misc]
-    """gunicorn's command with other defaults, and with hooks beside those of its configuration."""
+    """gunicorn's command with our defaults, and with our hooks beside the configured ones."""
 
     app_uri: str | None
 
     def init(self, parser: Any, opts: Any, args: Any) -> dict[str, Any]:
-        """Return defaults, which configuration files and options may replace."""
+        """Return defaults, which configuration files and options can override."""
         super().init(parser, opts, args)
         self.app_uri = self.app_uri or SITE
         return {"graceful_timeout": _started()["graceful_timeout"], "logger_class": Log}
@@ -97,10 +97,10 @@ class Gunicorn(WSGIApplication):  # type: ignore[misc]
             theirs, ours = self.cfg.settings[name].get(), getattr(hooks, name)
             if theirs is not ours:
                 self.cfg.set(name, _both(theirs, ours))
-        self.cfg.set("on_starting", _both(self.cfg.on_starting, _start_the_same_again))
+        self.cfg.set("on_starting", _both(self.cfg.on_starting, _restart_as_module))
 
     def load_wsgiapp(self) -> Any:
-        """Return the application, in a process that is to serve it."""
+        """Return the application, in a worker process."""
         if self.app_uri != SITE:
             return super().load_wsgiapp()
         try:
@@ -118,8 +118,8 @@ def _both(first: Callable[..., object], second: Callable[..., object]) -> Callab
     return call
 
 
-def _start_the_same_again(server: Any) -> None:
-    """Have USR2 start this command: gunicorn would start the file by its path, outside of its package."""
+def _restart_as_module(server: Any) -> None:
+    """Make USR2 start this module again; gunicorn would start the file by its path, outside of its package."""
     server.START_CTX["args"] = [sys.executable, "-m", MODULE, *sys.argv[1:]]
 
 

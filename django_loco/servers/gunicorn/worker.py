@@ -1,4 +1,4 @@
-"""One process of gunicorn, and what lives in it."""
+"""The embedded runtime of one gunicorn worker process."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ...process.embedded import EmbeddedRuntime, HostServer, claim, make_runtime
 from ...process.exit import exit_now
 from ...shutdown import CLEAN, FORCED
 
-#: Seconds that jobs have after the last answer when gunicorn recycles a process (``max_requests``): it starts no other
-#: before this one has ended, and meanwhile there is one less to answer requests, or none.
-RECYCLE = 1.0
-#: gunicorn's exit code of a process that could not begin; it gives up then.
+#: How long jobs may run after the last request when gunicorn recycles a process (``max_requests``): until the process
+#: has ended, gunicorn starts no other, and there is one less to answer requests.
+RECYCLE_SECONDS = 1.0
+#: The exit code of a worker process that cannot start, after which gunicorn gives up.
 BOOT_ERROR = 3
 
 logger = get_logger("django_loco.servers")
 
 
 class GunicornRuntime:
-    """What lives in a process of gunicorn.
+    """Runs the ``EmbeddedRuntime`` of a gunicorn worker process.
 
-    1. ``start`` begins, when gunicorn has loaded the site and has its handlers for signals.
-    2. ``end`` waits until everything is done, when gunicorn has answered its last request.
-    3. ``leave`` ends the process without waiting for threads that are not done.
+    1. ``start`` starts it, when gunicorn has loaded the site and installed its signal handlers.
+    2. ``end`` waits for the shutdown, when gunicorn has answered its last request.
+    3. ``leave`` exits without waiting for threads that are not done.
     """
 
     def __init__(self, worker: Any, on_cut: Callable[[], object] = lambda: None) -> None:
-        """``on_cut`` is called when requests are left because a signal has asked for the end."""
+        """``on_cut`` is called when requests are dropped because a signal asked for the end."""
         self._worker, self._on_cut = worker, on_cut
         self._pid = os.getpid()
         self._runtime: EmbeddedRuntime | None = None
-        # gunicorn closes its own before it lets us wait, and takes a process that is silent for a dead one.
+        # gunicorn closes its own before ``end``, and kills a process that does not touch this file.
         self._sign_of_life = os.dup(worker.tmp.fileno())
 
     def lives_in(self, worker: Any) -> bool:
@@ -49,18 +49,18 @@ class GunicornRuntime:
 
     @property
     def was_asked(self) -> bool:
-        """Whether it was a signal that asked for the end."""
+        """Whether a signal asked for the end."""
         return self._runtime is not None and self._runtime.was_asked
 
     def start(self) -> None:
-        """Begin. What is set wrongly ends the process in such a way that gunicorn gives up."""
+        """Start the runtime. On a wrong setting, exit so that gunicorn gives up."""
         worker = self._worker
         host = HostServer(
             is_ending=lambda: not worker.alive,
             stop_signal=SIGTERM,
             cut_signal=SIGQUIT,
             on_cut=self._on_cut,
-            patience=RECYCLE,
+            job_seconds=RECYCLE_SECONDS,
             beat=self._beat,
             is_last=True,
         )
@@ -83,11 +83,11 @@ class GunicornRuntime:
         self._runtime.start()
 
     def end(self) -> int:
-        """Wait for the end, and return the exit code."""
+        """Wait for the shutdown, and return the exit code."""
         return self._runtime.end() if self._runtime else CLEAN
 
     def leave(self) -> None:
-        """End the process although threads are left behind in it that still run a job."""
+        """Exit although abandoned threads still run jobs."""
         exit_now(FORCED if self.was_asked else CLEAN)
 
     def _beat(self) -> None:

@@ -3,6 +3,7 @@
 from .checkpoints import CheckpointContract
 from .enqueueing import EnqueueContract
 from .fetching import FetchContract
+from .metadata import MetadataContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract
 from .series import SeriesContract
@@ -19,6 +20,7 @@ class QueueContract(
     FetchContract,
     OutcomeContract,
     CheckpointContract,
+    MetadataContract,
     RescueContract,
     SuspectContract,
     ViewContract,

@@ -1,20 +1,20 @@
-"""What a job can learn about its own run, and what it can keep for the next one."""
+"""The ``context`` of a task: deadline, stop flag and checkpoint of the running attempt."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 
-from ...core.compat import TaskContext
+from ...core.compat import TaskContext, TaskResult
 from ...core.on_commit import after_commit
-from ...core.serialization import decode, encode_exact
-from ...core.sizes import require_result_size
+from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
+from ...tasks.results import JobResult
 from ..claimed_job import ClaimedJob
 
 logger = get_logger("django_loco.worker")
@@ -68,6 +68,22 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         """
         return _save(self.claimed, "checkpoint", value)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What ``using(metadata=...)`` and earlier runs have stored with the job.
+
+        The job may change it. It is stored by ``save_metadata``, and when the attempt ends, whether it fails or not.
+        """
+        return cast("JobResult", self.task_result).metadata
+
+    def save_metadata(self) -> bool:
+        """Store ``metadata`` as it is now. When it is stored, what is returned and raised is as for ``checkpoint``."""
+        return _save(self.claimed, "metadata", self.metadata)
+
+    async def asave_metadata(self) -> bool:
+        """``save_metadata`` for async jobs."""
+        return await sync_to_async(self.save_metadata)()
+
     async def acheckpoint(self, value: Any) -> bool:
         """``checkpoint`` for async jobs: the event loop goes on with others while the queue stores it."""
         return await sync_to_async(self.checkpoint)(value)
@@ -88,6 +104,25 @@ def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
 
     after_commit(update)
     return stored
+
+
+def has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
+    """Return whether the metadata in ``result`` is not what is stored."""
+    stored, metadata = claimed.job.metadata, cast("JobResult", result).metadata
+    if not metadata and not stored:
+        return False
+    try:
+        return encode_exact(metadata) != stored
+    except (TypeError, ValueError):
+        return True
+
+
+def save_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
+    """Store the metadata in ``result`` at the end of an attempt; log it if that is impossible."""
+    try:
+        _save(claimed, "metadata", cast("JobResult", result).metadata)
+    except (TypeError, ValueError):
+        logger.exception("The metadata of job %s is not stored", claimed.job.id)
 
 
 def _update(claimed: ClaimedJob, field: str, text: str) -> bool:

@@ -22,11 +22,14 @@ announcement by the result's id; an end that was never announced could not be ma
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+
+from asgiref.sync import sync_to_async
 
 from ...core.compat import task_finished, task_started
 from ...core.job import READY, Outcome, utcnow
@@ -37,6 +40,7 @@ from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .announcements import aannounce, announce, label
 from .attempt import Attempt, prepare
+from .context import has_unsaved_metadata, save_metadata
 
 logger = get_logger("django_loco.worker")
 
@@ -61,6 +65,8 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """Settle the outcome of an attempt and announce its end; ``None`` if that was done elsewhere."""
+    if has_unsaved_metadata(attempt.claimed, attempt.result):
+        save_metadata(attempt.claimed, attempt.result)
     if not attempt.settle(outcome):
         return None
     if not _must_be_accepted_first(attempt, outcome):
@@ -138,6 +144,11 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
 
 async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """``conclude`` on an event loop."""
+    if has_unsaved_metadata(attempt.claimed, attempt.result):
+        try:
+            await sync_to_async(save_metadata)(attempt.claimed, attempt.result)
+        except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
+            logger.debug("The metadata of job %s was not stored in time", attempt.job.id)
     if not attempt.settle(outcome):
         return None
     if not _must_be_accepted_first(attempt, outcome):

@@ -1,4 +1,4 @@
-"""Sees when the queue's clock is set."""
+"""Notices that the queue's clock was set."""
 
 from __future__ import annotations
 
@@ -11,35 +11,44 @@ logger = get_logger("django_loco.worker")
 
 
 class ClockWatch:
-    """Compares the clock that judges leases with the monotonic clock, which nobody sets.
+    """Compares the clock by which leases run out with the monotonic clock, which cannot be set.
 
-    When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may all
-    seem to have run out. Within a renewal period they have renewed them: so long what seems expired is left alone.
+    When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may seem
+    to have run out. Within a renewal period they renew them, so until then nothing is rescued.
     """
 
     def __init__(
         self, clock: Callable[[], float], lease: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``clock`` is ``Queue.clock``, ``lease`` is ``LEASE`` in seconds: a third of it is a renewal period."""
+        """``clock`` is ``Queue.clock``; ``lease`` is ``LEASE`` in seconds, of which a third is a renewal period."""
         self._clock = clock
         self._monotonic = monotonic
         self._tolerance = max(1.0, lease / 10)
         self._wait = lease / 2
         self._offset: float | None = None
+        self._doubt = 0.0
         self._until = 0.0
 
     def agree(self) -> bool:
-        """Look at both clocks; return whether they have run alike for long enough."""
+        """Compare the clocks; return whether they have run at the same pace for long enough.
+
+        A queue that answers slowly read its clock at an unknown moment of the call.
+        """
+        asked = self._monotonic()
+        answer = self._clock()
         now = self._monotonic()
-        offset = self._clock() - now
+        doubt = (now - asked) / 2
+        offset = answer - asked - doubt
         if self._offset is None:
-            self._offset, self._until = offset, now
-        elif abs(offset - self._offset) > self._tolerance:
+            self._offset, self._doubt, self._until = offset, doubt, now
+        elif abs(offset - self._offset) > self._tolerance + doubt + self._doubt:
             logger.warning(
                 "The queue's clock was set: it differs by %+.1f s from the time that has passed. Jobs of dead workers "
                 "are looked for again in %.0f s, when live workers have renewed their claims",
                 offset - self._offset,
                 self._wait,
             )
-            self._offset, self._until = offset, now + self._wait
+            self._offset, self._doubt, self._until = offset, doubt, now + self._wait
+        elif doubt < self._doubt:
+            self._offset, self._doubt = offset, doubt
         return now >= self._until

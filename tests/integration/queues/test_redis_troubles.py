@@ -66,7 +66,7 @@ def test_a_server_that_is_not_there():
         with unavailable("Connection refused"):
             call()
     queue.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_a_server_that_comes_back(queue, server):

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -173,11 +173,16 @@ def test_a_deferred_job_ends_the_wait_when_it_is_due(queue, waiting, may_unblock
     due_at = utcnow() + timedelta(seconds=0.3)
     queue.enqueue([job(run_after=due_at)])
     assert worker.ended.wait(PATIENCE), "it is told of what is due soon"
-    assert worker.queue.fetch(CLAIM) == []
-    assert worker.queue.wait(PATIENCE) is True
-    assert abs((utcnow() - due_at).total_seconds()) < 0.2
-    until(lambda: worker.queue.fetch(CLAIM))
+    if not worker.queue.fetch(CLAIM):  # else this machine is so busy that the job is due by now
+        assert worker.queue.wait(PATIENCE) is True
+        until(lambda: worker.queue.fetch(CLAIM))
+    assert_about(due_at)
     worker.queue.close()
+
+
+def assert_about(due_at: datetime) -> None:
+    """It is not before ``due_at``, and not so late as if nobody had told of it."""
+    assert timedelta(seconds=-0.2) < utcnow() - due_at < timedelta(seconds=PATIENCE / 2)
 
 
 def test_a_wait_under_way_learns_of_an_earlier_due_time(queue, waiting):
@@ -188,7 +193,7 @@ def test_a_wait_under_way_learns_of_an_earlier_due_time(queue, waiting):
     worker.queue.fetch(CLAIM)
     assert worker.ended.wait(PATIENCE)
     assert worker.join() is True
-    assert abs((utcnow() - due_at).total_seconds()) < 0.3
+    assert_about(due_at)
 
 
 def test_a_due_time_that_is_put_off_is_no_trouble(queue):
@@ -212,7 +217,7 @@ def test_a_pop_that_the_server_has_not_come_to_yet_is_ended(queue, monkeypatch):
     queue._demand.next_due = time.monotonic() + 0.05
     started = time.monotonic()
     assert queue.wait(PATIENCE) is True
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < PATIENCE / 2
     queue.close()
 
 
@@ -305,10 +310,16 @@ def test_an_interrupt_reaches_a_wait_for_a_server_that_hangs():
         try:
             assert not ended.wait(1.5)
             queue.interrupt()
-            assert ended.wait(1)
+            assert ended.wait(PATIENCE)
         finally:
             server.resume()
         listener.join()
+
+
+def answers(server: RedisServer) -> bool:
+    """On a busy machine a process that is told to go on does so later."""
+    with Redis(port=server.port, socket_timeout=PATIENCE) as client:
+        return bool(client.ping())
 
 
 def test_a_server_that_hangs_is_given_up(monkeypatch):
@@ -326,6 +337,7 @@ def test_a_server_that_hangs_is_given_up(monkeypatch):
                 assert time.monotonic() - started < PATIENCE / 2
         finally:
             server.resume()
+        until(lambda: answers(server))
         stored = queue.enqueue([job()])
         assert stored[0].id in {one.id for one in queue.fetch(CLAIM)}
         queue.close()

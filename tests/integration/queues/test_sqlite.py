@@ -227,7 +227,7 @@ def test_whether_it_answers_is_known_in_a_moment(queue, writer, monkeypatch):
     assert pragma("busy_timeout") == 20_000
     began = time.monotonic()
     assert queue.answers() is False
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert pragma("busy_timeout") == 20_000
     writer.execute("ROLLBACK")
     assert queue.answers() is True

@@ -11,6 +11,8 @@ from django_loco.queues.base import Queue
 from django_loco.queues.memory import MemoryQueue
 
 STEPS = 200
+#: Jobs ended some multiple of this ago. A test is over in half of it.
+AGE_SECONDS = 200
 
 
 class Twins:
@@ -71,7 +73,7 @@ class Twins:
             del self.held[job_id]
 
     def ending(self):
-        at = utcnow() - timedelta(seconds=self.random.randint(0, 100))
+        at = utcnow() - timedelta(seconds=AGE_SECONDS * self.random.randint(0, 10))
         return self.random.choice(
             [
                 {"status": SUCCESSFUL, "return_value": "1", "at": at},
@@ -91,7 +93,8 @@ class Twins:
         assert {job.id for job in self.queue.rescue(10_000)} == {job.id for job in self.memory.rescue(10_000)}
 
     def prune(self) -> None:
-        older_than = self.random.randint(20, 80)
+        # Between two ages, so that both see the same however long one of them has to wait for its turn.
+        older_than = AGE_SECONDS * (self.random.randint(2, 8) + 0.5)
         assert self.queue.prune(older_than) == self.memory.prune(older_than)
 
     def compare(self) -> None:

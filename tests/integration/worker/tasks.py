@@ -14,6 +14,8 @@ from django_loco.tasks import task
 
 #: Connections that jobs have used.
 used: list[Any] = []
+#: Lets as many threads through at once as the worker has for sync code.
+meeting = threading.Barrier(10, timeout=20)
 
 
 def note() -> None:
@@ -45,9 +47,8 @@ async def acreate(name: str) -> None:
 
 
 @task
-async def aslow_sync(seconds: float) -> str:
-    await sync_to_async(time.sleep)(seconds)
-    return threading.current_thread().name
+async def ameet_in_threads() -> None:
+    await sync_to_async(meeting.wait)()
 
 
 @task

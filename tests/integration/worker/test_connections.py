@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections
@@ -97,7 +95,5 @@ def test_a_hundred_async_jobs_use_the_orm_at_once(run, opened):
 
 
 def test_their_sync_parts_run_side_by_side_on_as_many_threads_as_sync_jobs_would(run):
-    before = time.monotonic()
-    jobs = run(*[("aslow_sync", 0.1)] * 20, coroutines=20, threads=10)
+    jobs = run(*[("ameet_in_threads",)] * 20, coroutines=20, threads=10)
     assert {job.status for job in jobs} == {SUCCESSFUL}
-    assert time.monotonic() - before < 1.5  # one after the other it would be 2 s

@@ -9,6 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL
 from django_loco.queues import Claim
+from django_loco.worker import fetcher
 
 from .conftest import job
 
@@ -29,27 +30,24 @@ def test_two_workers_share_the_jobs_and_none_runs_twice(queue, start):
     assert sum(worker.health()["done"] for worker in workers) == 200
 
 
-def test_a_job_wakes_an_idle_worker(queue, start):
+def test_a_job_wakes_an_idle_worker(queue, start, monkeypatch):
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 3600.0)
     worker = start()
     wait_until(lambda: worker.health()["alive"])
     for name in ("count", "acount"):
         [one] = queue.enqueue([job(name)])
-        before = time.monotonic()
         wait_until(lambda one=one: queue.get(one.id).status == SUCCESSFUL)
-        assert time.monotonic() - before < 2
 
 
 def test_a_dead_workers_job_is_run_by_another(queue, start):
     [one] = queue.enqueue([job("count")])
     [held] = queue.fetch(Claim(worker_id="dead", lease=0.9, threads=1))
     assert queue.get(one.id).status == RUNNING
-    died = time.monotonic()
     start(lease=1)
-    wait_until(lambda: queue.get(one.id).status == SUCCESSFUL)
+    wait_until(lambda: queue.get(one.id).status == SUCCESSFUL, seconds=10)
     ended = queue.get(one.id)
     assert ended.lost == 1
     assert held.worker_id not in ended.worker_ids
-    assert time.monotonic() - died < 3
 
 
 def test_a_stop_hands_back_and_the_next_worker_goes_on(queue, start):

@@ -15,12 +15,12 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "tasks.md"
 
 
 def test_a_task_has_a_field_for_each_option():
-    internal = {"func", "run_after", "run_after_delay", "overrides"}
+    internal = {"func", "run_after", "run_after_delay", "metadata", "overrides"}
     assert {field.name for field in fields(LocoTask)} - internal == set(TASK_OPTIONS)
 
 
 def test_using_takes_what_can_be_stored_and_what_django_takes():
-    assert set(CALL_OPTIONS) == {*STORED_OPTIONS, "priority", "queue_name", "backend", "run_after"}
+    assert set(CALL_OPTIONS) == {*STORED_OPTIONS, "priority", "queue_name", "backend", "run_after", "metadata"}
 
 
 def test_the_reference_shows_the_table():

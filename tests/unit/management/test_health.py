@@ -76,9 +76,10 @@ def test_what_is_no_address(text):
         address(text)
 
 
+@pytest.mark.slow
 def test_a_process_that_never_gets_as_far_as_its_components_fails(monkeypatch):
     with health_served({"health_port": ("127.0.0.1", free_port())}):
         assert health.health()[0] == 200
         assert health.health()[1]["components"]["process"]["state"] == "starting"
-        monkeypatch.setattr(management_health, "STUCK_AFTER", -1.0)
+        monkeypatch.setattr(management_health, "STUCK_AFTER_SECONDS", -1.0)
         assert health.health()[0] == 503

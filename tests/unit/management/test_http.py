@@ -6,7 +6,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from django_loco.assembly.run_options import RunOptions
-from django_loco.management.http import address_of, flags_of, refuse_nonsense, split
+from django_loco.management.http import address_of, flags_of, refuse_contradictions, split
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_options_of_the_server_come_after_two_dashes():
 )
 def test_options_of_another_server_are_refused(options, after_dashes, said):
     with pytest.raises(CommandError, match=said):
-        refuse_nonsense({"http_workers": None, "no_server": False} | options, after_dashes)
+        refuse_contradictions({"http_workers": None, "no_server": False} | options, after_dashes)
 
 
 def test_flags_choose_the_same_again():

@@ -24,7 +24,7 @@ def test_put_forward_and_right_again(registry, clock, store, rule, missed_ticks)
     scheduler.fire_due()
     assert store.times("ten") == missed_ticks
     clock.now = NOON + 6 * MINUTE
-    run(clock, scheduler, until=NOON + HOUR)
+    run(clock, scheduler, until=NOON + HOUR, step=5 * SECOND)
     assert sorted(store.times("ten")) == ALL
 
 
@@ -35,9 +35,9 @@ def test_put_back(registry, clock, store, rule, missed_ticks):
     clock.now += SECOND
     scheduler = begin(registry, clock)
     store.jobs.clear()
-    run(clock, scheduler, until=NOON + 35 * MINUTE)
+    run(clock, scheduler, until=NOON + 35 * MINUTE, step=5 * SECOND)
     clock.now = NOON + 2 * SECOND
-    run(clock, scheduler, until=NOON + HOUR)
+    run(clock, scheduler, until=NOON + HOUR, step=5 * SECOND)
     assert store.times("ten") == ALL
 
 
@@ -50,7 +50,7 @@ def test_a_restart_while_the_clock_is_wrong(registry, clock, store, rule, missed
     clock.now = NOON + 45 * MINUTE
     begin(registry, clock)
     clock.now = NOON + 6 * MINUTE
-    run(clock, begin(registry, clock), until=NOON + HOUR)
+    run(clock, begin(registry, clock), until=NOON + HOUR, step=5 * SECOND)
     assert sorted(store.times("ten")) == ALL
 
 
@@ -65,8 +65,8 @@ def test_one_of_two_clocks_is_wrong(registry, clock, store, rule, missed_ticks, 
     astray.load()
     store.jobs.clear()
     while clock.now < NOON + HOUR:
-        run(clock, right, until=clock.now + SECOND)
-        run(other, astray, until=other.now + SECOND)
+        run(clock, right, until=clock.now + 10 * SECOND, step=5 * SECOND)
+        run(other, astray, until=other.now + 10 * SECOND, step=5 * SECOND)
     found = store.times("ten")
     assert [time for time in ALL if time not in found] == []
     assert len(found) == len(set(store.ticks("ten")))

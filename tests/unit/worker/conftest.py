@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from django_loco.queues.memory import MemoryQueue
-from django_loco.worker import Worker
+from django_loco.worker import Worker, backoff
 
 from . import tasks
 
@@ -56,3 +56,9 @@ def nimble() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Come back soon after an error of the queue."""
+    monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)

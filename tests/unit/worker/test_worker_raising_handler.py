@@ -100,7 +100,7 @@ def test_every_job_comes_to_its_end(queue, start, raising, receivers, prefix):
 
 @pytest.mark.parametrize("call", ["fetch", "finish", "renew", "rescue", "prune", "wait"])
 @pytest.mark.parametrize("error", [QueueUnavailable("away"), SystemExit(1)])
-def test_an_outage_is_over_when_the_queue_is_back(queue, start, raising, call, error):
+def test_an_outage_is_over_when_the_queue_is_back(queue, start, impatient, raising, call, error):
     queue.troubles[call] = error
     worker = start(on=queue, lease=0.3)
     jobs = queue.enqueue([job("nothing"), job("anothing"), job("wait_for", "held")])
@@ -117,7 +117,7 @@ def test_a_claim_that_is_lost(queue, start, raising):
     worker = start(on=queue, threads=1, lease=0.3)
     tasks.patiently(tasks.events["w began"])
     queue.finish([Outcome.of_dead_worker(held) for held in queue.list(status=RUNNING)])
-    wait_until(lambda: raising.has_seen("The claim on job"))
+    wait_until(lambda: raising.has_seen("Lost the claim on job"))
     tasks.events["w"].set()
     wait_until(lambda: statuses(queue, jobs) == {"wait_for": SUCCESSFUL})
     assert worker.is_alive

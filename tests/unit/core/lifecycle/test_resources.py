@@ -143,7 +143,7 @@ def test_a_child_process_is_terminated():
 
 
 def test_a_child_process_that_ignores_it_is_killed(monkeypatch):
-    monkeypatch.setattr(resources, "KILL_AFTER", 0.05)
+    monkeypatch.setattr(resources, "KILL_AFTER_SECONDS", 0.05)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
     popen = shutdown.track(child(code))
     assert end() == CLEAN
@@ -158,9 +158,10 @@ def test_a_child_process_that_there_is_no_time_for_is_killed(monkeypatch):
     assert popen.wait(SECONDS) == -9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignores", [False, True])
 def test_a_process_of_multiprocessing_is_terminated_or_killed(monkeypatch, ignores):
-    monkeypatch.setattr(resources, "KILL_AFTER", 0.05 if ignores else SECONDS)
+    monkeypatch.setattr(resources, "KILL_AFTER_SECONDS", 0.05 if ignores else SECONDS)
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
     process = context.Process(target=wait, args=[ready, ignores])

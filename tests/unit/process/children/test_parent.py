@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from django_loco.process.autoreload import RELOAD
 from django_loco.process.children.identity import ProcessIdentity
 from django_loco.process.children.parent import Parent
-from django_loco.process.children.slot import SETTLED
+from django_loco.process.children.slot import SETTLED_SECONDS
+from django_loco.process.exit_codes import RELOAD
 from django_loco.shutdown import CLEAN, FORCED, TAIL
 
 TIMEOUT = 20.0
@@ -141,15 +141,15 @@ def test_the_dead_are_replaced_after_growing_pauses(world):
     for pause in (1, 2, 4):
         count = len(world.children)
         world.end(victim, KILLED)
-        assert world.parent.patience == pause
+        assert world.parent.seconds_to_wait == pause
         world.later(pause - 0.1)
         assert len(world.children) == count
         world.later(0.1)
         victim = world.children[-1]
         assert (len(world.children), victim.identity.number) == (count + 1, 2)
-    world.later(SETTLED + 1)
+    world.later(SETTLED_SECONDS + 1)
     world.end(victim, KILLED)
-    assert world.parent.patience == 1
+    assert world.parent.seconds_to_wait == 1
 
 
 def test_a_successor_is_told_of_the_dead_before_it(world):
@@ -227,7 +227,7 @@ def test_nobody_is_started_once_the_end_was_asked_for(world):
     world.signal("SIGTERM")
     world.later(100)
     assert len(world.children) == 3
-    assert world.parent.patience > 0
+    assert world.parent.seconds_to_wait > 0
 
 
 def test_all_are_replaced_one_after_the_other(world):
@@ -298,7 +298,7 @@ def test_the_quiet_are_not_replaced_until_all_are(world):
     world.end(world.children[0], RELOAD)
     world.later(100)
     assert len(world.children) == 3
-    assert world.parent.patience > 0
+    assert world.parent.seconds_to_wait > 0
     world.signal("SIGHUP")
     assert world.numbers[3:] == [1, 2]
 
@@ -335,16 +335,16 @@ def test_systemd_is_told_of_progress_while_all_make_some(world):
     assert world.systemd.said == ["alive"]
     world.later(21)
     assert world.systemd.said == ["alive"]
-    assert world.parent.patience <= 10
+    assert world.parent.seconds_to_wait <= 10
 
 
 def test_what_cannot_be_started_is_tried_again(world, caplog):
     world.is_full = True
     world.end(world.children[0], RELOAD)
     assert "Process 1 cannot be started: no room" in caplog.text
-    assert world.parent.patience == 1
+    assert world.parent.seconds_to_wait == 1
     world.later(1)
-    assert world.parent.patience == 2
+    assert world.parent.seconds_to_wait == 2
     world.is_full = False
     world.later(2)
     assert world.numbers == [1, 2, 3, 1]

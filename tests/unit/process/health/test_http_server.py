@@ -59,7 +59,7 @@ def served(path: str, port: int) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_small_server_gives_the_same_answers():
-    health.watch(Supervised(feed={"state": "failed", "alive": False}))
+    health.report_on(Supervised(feed={"state": "failed", "alive": False}))
     with HealthServer("127.0.0.1", 0) as server:
         port = int(server.server_address[1])
         assert served("/_ping", port) == (200, {"status": "ok"})

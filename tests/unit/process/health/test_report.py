@@ -66,20 +66,20 @@ def test_how_a_component_fares(own, verdict):
 
 
 def test_one_that_fails_is_the_processes_failure_and_the_others_are_shown_as_they_are():
-    health.watch(Supervised(worker=RUNNING, feed={"state": "failed", "alive": False}))
+    health.report_on(Supervised(worker=RUNNING, feed={"state": "failed", "alive": False}))
     status, body = health.health()
     assert (status, body["status"]) == (503, "failing")
     assert {name: own["status"] for name, own in body["components"].items()} == {"worker": "ok", "feed": "failing"}
 
 
 def test_waiting_for_a_dependency_is_no_failure_of_the_process():
-    health.watch(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: refused"}))
+    health.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: refused"}))
     status, body = health.health()
     assert (status, body["status"]) == (200, "degraded")
 
 
 def test_no_text_of_an_error_is_told():
-    health.watch(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: redis://user:secret@host"}))
+    health.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: redis://user:secret@host"}))
     _, body = health.health()
     assert body["components"]["worker"]["trouble"] == "QueueUnavailable"
     assert "secret" not in json.dumps(body)

@@ -162,6 +162,7 @@ def test_its_end_waits_for_no_forked_copy(arrived):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_signal_for_a_copy_that_is_just_being_forked_is_the_copys(arrived):
     """As ``multiprocessing.Pool`` sends it; from another thread, as a job is run in."""
@@ -195,7 +196,7 @@ def test_the_last_ones_of_a_process_leave_signals_ignored():
 
 
 def test_what_hangs_does_not_keep_it_from_its_end(arrived, monkeypatch):
-    monkeypatch.setattr(signals_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(signals_module, "JOIN_SECONDS", 0.05)
     go_on = threading.Event()
 
     def hang(name: str) -> None:

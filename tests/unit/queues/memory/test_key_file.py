@@ -61,6 +61,7 @@ def test_a_key_is_claimed_once(path):
     assert one.claim([]) == set()
 
 
+@pytest.mark.slow
 def test_processes_and_threads_at_once_claim_each_key_once(path):
     command = [sys.executable, "-c", CLAIM, str(path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

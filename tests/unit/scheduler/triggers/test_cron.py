@@ -121,6 +121,7 @@ def counted_ticks(expression, zone, day):
     return sorted(found)
 
 
+@pytest.mark.slow
 @any_time
 @given(frequent, changes)
 def test_around_a_change_of_the_clocks_it_is_what_counting_minutes_gives(expression, change):

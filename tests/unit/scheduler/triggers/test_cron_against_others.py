@@ -31,6 +31,7 @@ from django_loco.scheduler.triggers.cron_parser import ParsedCron
 
 from .test_cron import days_of_change, expressions, minutes_around, offset
 
+pytestmark = pytest.mark.slow
 ZONES = [
     ZoneInfo(name)
     for name in ("America/New_York", "Europe/London", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo")

@@ -18,7 +18,7 @@ def test_gunicorns_configuration_sets_the_hooks_and_nothing_else():
 
 def test_gevent_is_refused_before_anything_runs():
     server = SimpleNamespace(cfg=SimpleNamespace(worker_class_str="gevent"))
-    with pytest.raises(RuntimeError, match="there all threads are one"):
+    with pytest.raises(RuntimeError, match="all their threads are one"):
         gunicorn.on_starting(server)
 
 

