@@ -1,4 +1,4 @@
-"""What ``loco_scheduler --history`` shows of a schedule's ticks."""
+"""The output of ``loco_scheduler --history``: the latest ticks of a schedule."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")
 
 def as_history(name: str, form: str) -> Iterator[str]:
     """Yield the lines of ``--history``. Raises ``LocoConfigurationError`` and ``QueueUnavailable``."""
-    found = history(name)
+    ticks = history(name)
     zone = registry_with(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
-        yield json.dumps([_told(tick) for tick in found], indent=2)
-    elif found:
-        yield from table([HEADINGS, *(_cells(tick, zone) for tick in found)])
+        yield json.dumps([_as_json(tick) for tick in ticks], indent=2)
+    elif ticks:
+        yield from table([HEADINGS, *(_cells(tick, zone) for tick in ticks)])
     else:
         yield f"The queue has no jobs of schedule {name!r}."
 
 
-def _told(tick: Tick) -> dict[str, Any]:
+def _as_json(tick: Tick) -> dict[str, Any]:
     return {field: _text(value) for field, value in tick._asdict().items()}
 
 
