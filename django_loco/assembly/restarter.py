@@ -82,7 +82,7 @@ class Restarter:
         """``on_end`` is called, in the thread, when the component has ended for good."""
         self.part = part
         self.component: Component | None = None
-        self.problem = ""
+        self._problem = self._problem_class = ""
         self._on_end, self._clock, self._look_every = on_end, clock, look_every
         self._backoff = Backoff(first_delay, MAX_DELAY_SECONDS, clock=clock)
         self._phase = State.STARTING
@@ -122,7 +122,7 @@ class Restarter:
             own = self._health.ask(PATIENCE)
         except Exception as error:  # noqa: BLE001 (it is a component's, and may raise anything)
             own = {"alive": False, "stuck": True, "trouble": type(error).__name__}
-        return own | {"state": str(self.state), "deaths": self.deaths, "problem": self.problem.partition("(")[0]}
+        return own | {"state": str(self.state), "deaths": self.deaths, "problem": self._problem_class}
 
     def _ask_health(self) -> dict[str, Any]:
         return dict(self.component.health()) if self.component else {"alive": False}
@@ -212,8 +212,8 @@ class Restarter:
         """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""
         is_plain = isinstance(error, LocoConfigurationError)
         problem = (str(error) if is_plain else repr(error)) if error else "died"
-        news = None if is_plain or problem == self.problem else error
-        self.problem = problem
+        news = None if is_plain or problem == self._problem else error
+        self._problem, self._problem_class = problem, type(error).__name__ if error else problem
         logger.error("The %s %s%s", self.part.name, how, f": {problem}" if error else "", exc_info=news)
 
     def _clear_up(self) -> None:

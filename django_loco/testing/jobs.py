@@ -24,7 +24,7 @@ from ..queues import Claim, Queue, queue_for
 from ..queues.memory.queue import MemoryQueue
 from ..tasks.results import result_of
 from ..worker import in_process
-from ..worker.execution.inline import LEASE, run_held
+from ..worker.execution.inline import LEASE_SECONDS, run_held
 
 WORKER_ID = "test"
 #: The number of waiting jobs that are read of each alias.
@@ -96,7 +96,7 @@ def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..
     """
     backend: Any = task_backends[task.backend]
     queue = MemoryQueue(task.backend, {})
-    held = queue.hold(backend.job_of(task, args, kwargs), WORKER_ID, LEASE)
+    held = queue.hold(backend.job_of(task, args, kwargs), WORKER_ID, LEASE_SECONDS)
     assert held is not None  # noqa: S101 - it has no once-key
     ended, error = run_held(queue, held, _usable_transactions)
     if ended.status == FAILED:
@@ -116,7 +116,7 @@ def _waiting() -> list[Job]:
 
 def _claimed(ahead: float) -> Generator[tuple[Queue, Job]]:
     """Fetch and yield the jobs of this test until there are none. Releases all other jobs unchanged."""
-    claim = Claim(worker_id=WORKER_ID, lease=LEASE, threads=1, coroutines=1, ahead=ahead)
+    claim = Claim(worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, ahead=ahead)
     held: list[tuple[Queue, Job]] = []
     foreign: list[tuple[Queue, Job]] = []
     try:

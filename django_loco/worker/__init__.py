@@ -1,7 +1,14 @@
-"""What runs jobs.
+"""Runs jobs.
 
-A job's road through this package: ``fetcher`` takes it from the queue and hands it to a pool, ``execute`` calls its
-task on one of the pool's threads (or on its event loop), and ``fetcher`` stores the outcome.
+The road of a job through this package:
+
+1. ``fetcher`` fetches it from the queue, and ``held_jobs`` hands it to a pool.
+2. One of the threads of ``pools/threads``, or ``pools/event_loop``, takes it.
+3. ``execution/executor`` calls its task and returns the outcome, which the pool leaves in ``pools/outcome_inbox``.
+4. ``fetcher`` collects the outcome, and ``acknowledger`` stores it in the queue.
+
+``maintenance`` has the threads that work beside it: the heartbeat renews the worker's claims on its jobs, the reaper
+gives back the jobs of dead workers. ``worker`` puts the parts together, ``in_process`` makes workers from the settings.
 """
 
 from .execution.context import JobContext

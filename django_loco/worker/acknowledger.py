@@ -2,18 +2,18 @@
 
 One bad outcome is not an outage
 --------------------------------
-When a call fails, the store may be away, or the call may carry an outcome that the store can never take. The error does
-not tell which: Redis closes the connection when a value is too large for it, PostgreSQL cancels a statement that takes
-too long. So the queue is asked for the smallest write there is (a *probe*) right after a failure.
+When a call fails, the store may be away, or the call may contain an outcome that the store can never take. The error
+does not tell which: Redis closes the connection when a value is too large for it, PostgreSQL cancels a statement that
+takes too long. So right after a failure the queue is asked for the smallest possible write (a *probe*).
 
-1. The probe fails as well: an outage. All outcomes are kept, and the error is raised.
-2. The probe succeeds: the batch is split in two and each half is offered by itself, down to single outcomes. Other
+1. If the probe fails, too, there is an outage. All outcomes are kept, and the error is raised.
+2. If the probe succeeds, the batch is split in two and each half is offered by itself, down to single outcomes. Other
    outcomes are stored and jobs are fetched in between. If the call failed slowly (a lock, a time limit), the batch is
    split into single outcomes at once, because each further failure would be as slow.
-3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``substitute``.
+3. A single outcome that was refused ``MAX_TRIES`` times is replaced by a short one, see ``execution/substitute``.
 4. If the queue refuses that, too, size is not the reason. The outcome waits and is offered again at growing intervals.
-   It is dropped only if the queue raises something else than ``QueueUnavailable``: then its claim runs out, and the job
-   is run again, as often as a lost one is.
+   It is dropped only if the queue raises another error than ``QueueUnavailable``: then its claim runs out, and the job
+   is run again, as often as a lost job is.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from .maintenance.unanswered import ROUNDING
 
 logger = get_logger("django_loco.worker")
 
-#: After how many refusals a single outcome is replaced.
+#: The number of refusals after which a single outcome is replaced.
 MAX_TRIES = 5
-#: Seconds between the tries of a single outcome; they double from the first to the last.
+#: The time between two tries of a single outcome doubles from the first to the longest.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.1, 30.0
-#: How many bytes are sent in one call, unless one outcome alone is larger. It is halved when a batch is refused.
+#: The number of bytes that are sent in one call, unless one outcome alone is larger. Halved when a batch is refused.
 BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
-#: How many single outcomes may wait before no more jobs are fetched, so that they do not fill the memory.
+#: The number of refused outcomes from which on no more jobs are fetched, so that outcomes do not fill the memory.
 MAX_ASIDE = 100
-#: Seconds. A failure that took longer is slow; no further batch is offered in the same turn.
-SLOW = 1.0
+#: After a failure that took longer than this, no further batch is offered in the same turn.
+SLOW_SECONDS = 1.0
 
 
 class Acknowledger:
-    """Keeps outcomes until the queue has taken them; used by the fetcher's thread alone."""
+    """Keeps outcomes until the queue has taken them. For the fetcher's thread alone."""
 
     def __init__(
         self, queue: Queue, on_gone: Callable[[ClaimedJob, Outcome], None], clock: Callable[[], float] = time.monotonic
@@ -59,11 +59,11 @@ class Acknowledger:
         self._clock = clock
         self._fresh: list[PendingOutcome] = []
         self._refused: list[list[PendingOutcome]] = []
-        """Batches that are offered one by one: parts of one that was refused."""
+        """The parts of batches that were refused; each is offered by itself."""
         self._batch_size = BATCH_SIZE
 
     def __len__(self) -> int:
-        """How many outcomes wait."""
+        """Return the number of outcomes that are not stored yet."""
         return len(self._fresh) + sum(map(len, self._refused))
 
     def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
@@ -72,21 +72,21 @@ class Acknowledger:
 
     @property
     def max_wait(self) -> float:
-        """Seconds until what was refused is to be offered again; infinite if there is none."""
+        """Seconds until a refused outcome is offered again; infinite if there is none."""
         first = min((batch[0].not_before for batch in self._refused), default=math.inf)
         return max(0.0, first - self._clock())
 
     def flush(self) -> None:
-        """Offer all that is due. Raises in an outage what the queue raised; what is not stored is kept."""
+        """Offer all outcomes that are due. In an outage it keeps them and raises what the queue raised."""
         now = self._clock()
         due = [batch for batch in self._refused if batch[0].not_before <= now]
         for batch in [*due, *self._batches()]:
-            if self._offer(batch) > SLOW:
+            if self._offer(batch) > SLOW_SECONDS:
                 break
         self._limit_refused()
 
     def exchange(self, claim: Claim) -> Sequence[Job]:
-        """``flush`` and fetch, in one call to the queue if that is possible. Raises as ``flush`` does."""
+        """``flush`` and fetch, in one call to the queue if possible. Raises what ``flush`` does."""
         batch = next(self._batches(), [])
         if self._refused or not batch or len(batch) < len(self._fresh):
             self.flush()
@@ -98,13 +98,13 @@ class Acknowledger:
                 return self._queue.exchange(outcomes, claim, lambda refused: self._stored(batch, refused))
         except Exception as error:
             seconds = self._clock() - began
-            if not self._fresh or not self._queue.answers():  # they are stored, and the fetch failed; or an outage
+            if not self._fresh or not self._queue.answers():  # only the fetch failed; or an outage
                 raise
             self._split(batch, error, seconds)
             return self._queue.fetch(claim)
 
     def _batches(self) -> Iterator[list[PendingOutcome]]:
-        """Yield what is fresh in batches of at most ``_batch_size`` bytes, or of a single outcome."""
+        """Yield the outcomes that were never offered, in batches of ``_batch_size`` bytes at most, or of one."""
         batch: list[PendingOutcome] = []
         total = 0
         for pending in self._fresh:
@@ -118,7 +118,7 @@ class Acknowledger:
             yield batch
 
     def _offer(self, batch: list[PendingOutcome]) -> float:
-        """Offer ``batch``; return the seconds after which the queue refused it, or 0. Raises in an outage."""
+        """Offer ``batch``; return the seconds that a refusal took, or 0. Raises in an outage."""
         began = self._clock()
         try:
             self._store(batch)
@@ -131,15 +131,15 @@ class Acknowledger:
         return 0.0
 
     def _split(self, batch: list[PendingOutcome], error: Exception, seconds: float) -> None:
-        """Let the parts of ``batch``, which the queue refused after ``seconds``, be offered alone."""
+        """Split ``batch``, which the queue refused after ``seconds``, into parts that are offered by themselves."""
         self._forget(batch)
         if len(batch) == 1:
             self._set_aside(batch[0], error)
             return
-        logger.info("The queue refuses %d outcomes in one call and is offered fewer: %s", len(batch), error)
+        logger.info("The queue refused %d outcomes in one call; it is sent fewer at once: %s", len(batch), error)
         size = sum(pending.outcome.size for pending in batch)
         self._batch_size = max(MIN_BATCH_SIZE, min(self._batch_size, size // 2))
-        step = 1 if seconds > SLOW else (len(batch) + 1) // 2
+        step = 1 if seconds > SLOW_SECONDS else (len(batch) + 1) // 2
         self._refused += [batch[first : first + step] for first in range(0, len(batch), step)]
 
     def _set_aside(self, pending: PendingOutcome, error: Exception) -> None:
@@ -191,12 +191,12 @@ class Acknowledger:
         self._remove(batch)
 
     def _is_stored(self, pending: PendingOutcome) -> bool:
-        """Whether the outcome was stored by an earlier call, whose answer was lost."""
+        """Whether an earlier call, whose answer was lost, has stored the outcome."""
         ends = pending.outcome.applied()
         try:
             stored = self._queue.get(ends.id)
         except QueueUnavailable as error:
-            logger.warning("Whether the outcome of %s was stored cannot be found out: %s", pending.name, error)
+            logger.warning("Cannot find out whether the outcome of %s was stored: %s", pending.name, error)
             return False
         if stored is None or stored.finished_at is None or ends.finished_at is None:
             return False
@@ -208,7 +208,7 @@ class Acknowledger:
             self._on_gone(pending.claimed, pending.outcome)
 
     def _forget(self, batch: Sequence[PendingOutcome]) -> None:
-        if len(batch) == len(self._fresh) and not self._refused:  # so they are the same, and that is the rule
+        if len(batch) == len(self._fresh) and not self._refused:  # the batch is all there is, as a rule
             self._fresh = []
             return
         gone = set(batch)
@@ -218,7 +218,7 @@ class Acknowledger:
 
 @contextmanager
 def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
-    """A queue that could not be reached may have stored them all the same."""
+    """Note that a queue that could not be reached may have stored the outcomes all the same."""
     try:
         yield
     except QueueUnavailable:
@@ -228,7 +228,7 @@ def _doubt(batch: Sequence[PendingOutcome]) -> Iterator[None]:
 
 
 class PendingOutcome:
-    """An outcome that waits, and what became of it when it was offered."""
+    """An outcome that is not stored yet, and its refusals."""
 
     __slots__ = ("_backoff", "claimed", "error", "is_unsure", "outcome")
 
@@ -236,10 +236,10 @@ class PendingOutcome:
         self.claimed = claimed
         self.outcome = outcome
         self.error: Exception | None = None
-        """What the queue raised when it was offered alone, and the queue answered otherwise."""
+        """The last error of the queue when this outcome was offered alone."""
         self._backoff: Backoff | None = None
         self.is_unsure = False
-        """Whether it was offered and there was no answer."""
+        """Whether a call with this outcome had no answer."""
 
     def refused(self, error: Exception, clock: Callable[[], float]) -> None:
         """Take note that the queue has refused it alone."""
@@ -250,22 +250,22 @@ class PendingOutcome:
 
     @property
     def tries(self) -> int:
-        """How often it was refused when it was offered alone."""
+        """The number of times that the queue has refused this outcome alone."""
         return self._backoff.failures if self._backoff else 0
 
     @property
     def not_before(self) -> float:
-        """When to offer it again."""
+        """The time of the next offer, by the clock."""
         return self._backoff.retry_at if self._backoff else 0.0
 
     @property
     def name(self) -> str:
-        """The job in words."""
+        """The job, for the log."""
         return f"job {self.claimed.job.id} ({one_line(self.claimed.job.task_path)})"
 
     @property
     def reason(self) -> str:
-        """Why it was refused as too late, in words."""
+        """Why it came too late, for the log."""
         if self.is_unsure:
             return "its claim was lost, before or after it was offered for the first time"
         return "its claim was lost meanwhile"

@@ -19,7 +19,7 @@ from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher
-from .maintenance.heartbeat import MARGIN, Heartbeat
+from .maintenance.heartbeat import VALID_PART, Heartbeat
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.listener import QueueListener
@@ -107,7 +107,7 @@ class Worker(Component):
         self._threads = ThreadPool(threads, queue.alias, finished.add, request_priority=self._request_priority)
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
         suspects = True if is_isolated else None if isolate is None else False
-        claim = Claim(worker_id=self.worker_id, lease=MARGIN * lease, queues=queues, tags=tags, suspects=suspects)
+        claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
         theirs = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
         self._isolation = isolate and Isolation(queue, theirs, isolate, every=lease / 10, most=isolated_workers)
         registration = Registration(queue, _info(theirs, lease), self._held)

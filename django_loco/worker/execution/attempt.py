@@ -1,4 +1,4 @@
-"""One attempt at a job: what is needed to call its task, and what its end means for the job."""
+"""One attempt at a job: finds its task and arguments, and turns its end into an outcome."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ from .unknown_task import put_off as put_off_missing
 
 logger = get_logger("django_loco.worker")
 
-#: When a job is offered again that could not be begun, here or to another worker.
-NOT_BEGUN = timedelta(seconds=60)
-#: When a job is gone on with that was interrupted by nobody but itself.
-INTERRUPTION = timedelta(seconds=1)
+#: The delay before a job that could not be begun is offered again, to this or another worker.
+NOT_BEGUN_DELAY = timedelta(seconds=60)
+#: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping.
+INTERRUPTION_DELAY = timedelta(seconds=1)
 
 
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
-    """Find the task of ``run`` and all that its call needs.
+    """Find the task of a job and all that its call needs.
 
-    Returns an ``Outcome`` instead if this process does not have the task: the job goes back, to wait for a worker
-    that does. So does one whose claim was lost before it began, for others may be running it. A job that cannot be
-    read as it is stored gets an attempt that fails, with the reason.
+    Returns an ``Outcome`` instead if this process does not have the task, and the job has to wait for a worker that
+    does; or if the claim was lost before the job began, since another worker may be running it. For a job that cannot
+    be read as it is stored it returns an attempt that fails and says why.
     """
     job = claimed.job
     if claimed.lost:
@@ -65,8 +65,8 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
 
 
 def put_off(job: Job, error: BaseException) -> Outcome:
-    """Return the outcome of a job that could not be begun, through no fault of its own."""
-    released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN, error=record_of(error))
+    """Return the outcome of a job that could not be begun although nothing is wrong with it."""
+    released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
 
@@ -105,7 +105,7 @@ def _unsigned(claimed: ClaimedJob) -> Attempt:
             "enqueued without LOCO['SIGN'] or with another SECRET_KEY, or was changed in the store."
         )
 
-    # Its task is not even looked for: the path of it may be anything.
+    # Its task is not imported: the path may be anything.
     return _refused(claimed, stand_in(job.task_path, job.backend), refuse)
 
 
@@ -115,12 +115,12 @@ def _refused(claimed: ClaimedJob, task: Task[..., Any], refuse: Callable[..., An
 
 
 def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
-    """Return ``error`` as it is kept with the job: with its traceback, but for ``secrets`` and what is too much."""
+    """Return ``error`` as it is stored: with its traceback, without ``secrets``, and cut if it is too long."""
     path = f"{type(error).__module__}.{type(error).__qualname__}"
     try:
         story = "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - it may be broken in any way; what it raises when formatted is, too
-        story = f"{path}: it has no traceback, for it cannot be formatted.\n"
+    except Exception:  # noqa: BLE001 - a broken exception may raise anything when it is formatted
+        story = f"{path}: it has no traceback because it cannot be formatted.\n"
     if secrets:  # first: half a secret would not be found
         story = scrubbed(story, secrets)
     most = loco_settings().MAX_TRACEBACK_SIZE
@@ -128,7 +128,7 @@ def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
 
 
 class Attempt:
-    """A task, ready to be called once. Made by ``prepare``."""
+    """A task that is ready to be called, once. Made by ``prepare``."""
 
     __slots__ = ("began_at", "claimed", "duration", "function", "policy", "result", "secrets", "task")
 
@@ -140,18 +140,18 @@ class Attempt:
         policy: Policy,
         function: Callable[..., Any] | None = None,
     ) -> None:
-        """``function`` is what to call, if not the task's own."""
+        """``function`` is called instead of the task's own."""
         self.claimed = claimed
         self.task = task
         self.result = result
         self.policy = policy
         self.function = function or task.func
         self.secrets = self._secrets(loco_settings().REDACT)
-        """What of its arguments must not be told."""
+        """The texts of arguments that must not be shown."""
         self.began_at = time.monotonic()
-        """When the task was called (``time.monotonic()``, seconds)."""
+        """The time of the call (``time.monotonic()``, seconds)."""
         self.duration = 0.0
-        """For how many seconds it ran, once the run is settled."""
+        """The seconds that it ran, once the job is settled."""
 
     def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
         if not names:
@@ -167,20 +167,20 @@ class Attempt:
         return self.claimed.job
 
     def settle(self, outcome: Outcome) -> bool:
-        """Settle the run on ``outcome``; see ``Run.settle``."""
+        """Settle the job on ``outcome``; see ``ClaimedJob.settle``."""
         self.duration = time.monotonic() - self.began_at
         return self.claimed.settle(outcome)
 
     def begin(self) -> Any:
-        """Call the task's function; what comes back is a coroutine if it is an async one."""
+        """Call the task's function and return its value, or its coroutine if it is async."""
         first = (self._context(),) if self.task.takes_context else ()
         self.began_at = time.monotonic()
         return self.function(*first, *self.result.args, **self.result.kwargs)
 
     def call(self) -> Any:
-        """Call the task's function in this thread, also if it is an async one, and return its value."""
+        """Call the task's function in this thread, even if it is async, and return its value."""
         value = self.begin()
-        # Async on a thread: the code has changed since the job was enqueued, or the job runs inside ``enqueue()``.
+        # An async task on a thread: its code has changed since the job was enqueued, or it runs inside ``enqueue()``.
         return async_to_sync(within)(self.policy.timeout, value) if iscoroutine(value) else value
 
     def _context(self) -> JobContext:
@@ -222,19 +222,19 @@ class Attempt:
         )
 
     def _interrupted(self) -> Outcome:
-        """Return the outcome of a job that ended early; not to be begun anew at once, if there was no reason to."""
-        return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION)
+        """Return the outcome of a job that ended early: it goes back, at once if the worker asked it to end."""
+        return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION_DELAY)
 
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:
             return utcnow() + timedelta(seconds=self.policy.delay(error, self.job.attempt, self.result))
         except BaseException:
-            logger.exception("The backoff of %s is of no use; 2 ** attempt seconds are used.", self.job.task_path)
+            logger.exception("The backoff of %s cannot be used; it is 2 ** attempt seconds instead", self.job.task_path)
             return utcnow() + timedelta(seconds=exponential(self.job.attempt))
 
     def conclude(self, outcome: Outcome) -> None:
-        """Make the result what it is after ``outcome``, which is the end of the job."""
-        # Django's own backends change their frozen results in this way, too; there is no other.
+        """Update the result with ``outcome``, which is the end of the job."""
+        # Django's own backends change their frozen results in this way, too; there is no other way.
         change = partial(object.__setattr__, self.result)
         change("status", outcome.status)
         change("finished_at", outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at))

@@ -1,4 +1,4 @@
-"""Database connections of threads that run jobs: none goes stale, none leaks from one job into the next."""
+"""Tidies the database connections of threads that run jobs, before and after each job."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ logger = get_logger("django_loco.worker")
 
 
 def tidy() -> None:
-    """Do for the calling thread, before and after a job, what Django does before and after a request.
+    """Do for the calling thread what Django does before and after a request.
 
-    Connections past their ``CONN_MAX_AGE`` or broken are closed and ``DEBUG``'s log of queries is emptied. Beyond
-    that, a transaction that a job left open is rolled back by closing its connection.
+    Broken connections and those past their ``CONN_MAX_AGE`` are closed, and the log of queries that ``DEBUG`` keeps is
+    emptied. A transaction that a job left open is rolled back, by closing its connection.
     """
     for connection in connections.all(initialized_only=True):
         try:
@@ -34,15 +34,15 @@ def _tidy(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop_all() -> None:
-    """Close every connection of the calling thread, whatever state it is in."""
+    """Close every connection of the calling thread, in whatever state it is."""
     for connection in connections.all(initialized_only=True):
         _drop(connection)
 
 
 def _drop(connection: BaseDatabaseWrapper) -> None:
-    """Close it and forget its object as well: after an unfinished transaction that would refuse all work."""
+    """Close a connection and discard its object, which would refuse all work after an unfinished transaction."""
     try:
-        connection.in_atomic_block = False  # else Django keeps the closed one until a block ends that never will
+        connection.in_atomic_block = False  # else Django keeps it until the block ends, which it never does
         connection.close()
     except BaseException as error:  # noqa: BLE001 - it is being thrown away because it is broken
         logger.debug("Closing the connection to database %r: %s", connection.alias, error)

@@ -1,4 +1,4 @@
-"""What a job can learn about its own run, and what it can keep for the next one."""
+"""The ``context`` of a task: deadline, stop flag and checkpoint of the running attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that run in the calling thread: in ``ForegroundBlocking``, and in tests."""
+"""Runs jobs in the calling thread: in ``ForegroundBlocking``, and in tests."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from .executor import execute
 from .interrupter import ThreadInterrupter, TimeLimit
 
 WORKER_ID = "foreground"
-#: Seconds. No other worker looks after these jobs, so that nothing has to be renewed.
-LEASE = 86_400.0
+#: Nobody renews the claims on these jobs, and no other worker sees them.
+LEASE_SECONDS = 86_400.0
 
 
 def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
-    """Run a new ``job`` to its end in the calling thread: at once, with all its retries, without waiting in between.
+    """Run a new ``job`` to its end in the calling thread, at once, with all its retries and no pauses between them.
 
     Returns the job as it ended, or ``None`` if the queue has seen its ``key``. Raises what ``run_held`` raises.
     """
-    held = queue.hold(job, WORKER_ID, LEASE)
+    held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
     return run_held(queue, held)[0] if held is not None else None
 
 
 def run_held(
     queue: Queue, job: Job, around: Callable[[], AbstractContextManager[object]] = nullcontext
 ) -> tuple[Job, BaseException | None]:
-    """Run a ``job`` that is held to its end in the calling thread, with all its retries, without waiting in between.
+    """Run a ``job`` that is claimed to its end in the calling thread, with all its retries and no pauses between them.
 
-    ``around`` is entered for each attempt. Returns the job as it ended, and what its last attempt raised.
-    ``KeyboardInterrupt`` fails the job and is raised again, for it was not meant for the job.
+    ``around`` is entered for each attempt. Returns the job as it ended, and the exception of its last attempt.
+    ``KeyboardInterrupt`` fails the job and is raised again, because it was not meant for the job.
     """
     while True:
         claimed = ClaimedJob(job, update=queue.update)
@@ -51,22 +51,22 @@ def run_held(
 
 
 def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
-    """Run one attempt; return its outcome, and what the task raised."""
+    """Run one attempt; return its outcome, and the exception of the task."""
     errors: list[BaseException] = []
-    watch = ThreadInterrupter(on_stuck=_leave)
+    interrupter = ThreadInterrupter(on_stuck=_leave)
 
     def call(attempt: Attempt) -> Any:
         try:
-            return watch.call(attempt)
+            return interrupter.call(attempt)
         except BaseException as error:
             errors.append(error)
             raise
 
     outcome = Context().run(execute, claimed, call)
-    watch.end()
-    assert outcome is not None  # noqa: S101 - nobody else decides how this run ends
+    interrupter.end()
+    assert outcome is not None  # noqa: S101 - no other thread settles this job
     return outcome, errors[0] if errors else None
 
 
 def _leave(time_limit: TimeLimit) -> None:
-    """A job that cannot be interrupted holds up its caller: here is no other thread to go on with."""
+    """Do nothing: there is no other thread that could go on, so the job holds up its caller."""

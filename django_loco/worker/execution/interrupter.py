@@ -1,17 +1,17 @@
-"""Time limits of sync jobs: one thread that interrupts others. What it can do is told in ``limits``.
+"""Enforces the time limits of sync jobs: a thread that interrupts other threads. For its limits see ``timeouts``.
 
 How an interruption stays inside the job
 ----------------------------------------
-``PyThreadState_SetAsyncExc`` makes an exception *pending* in a thread; it is raised there between any two
-bytecode instructions, a little later. It must never be raised in the pool's own code, or that thread is lost.
+``PyThreadState_SetAsyncExc`` makes an exception *pending* in a thread. It is raised there a little later, between any
+two bytecode instructions. It must never be raised in the code of the pool, which would end the thread.
 
-1. Each call has an alarm with a gate, a reentrant lock. The watch fires only while it holds the gate, once per
-   alarm, and never waits for it.
-2. The job's thread holds the gate until it is about to enter the job. When the call has ended, it takes the gate
-   for good, and clears what is pending. From there on nothing can be raised any more.
-3. Until it has the gate the exception may still be raised, between the job's last instruction and that moment.
-   Then it has been raised, and the watch fires only once: taking the gate a second time, outside, cannot be
-   interrupted again. The gate is reentrant because the first time may have got it.
+1. Each time limit has a gate, a reentrant lock. The interrupter interrupts only while it holds the gate, at most once
+   per time limit, and never waits for the gate.
+2. The job's thread holds the gate until it is about to enter the job. When the call has ended, it takes the gate for
+   good and clears a pending exception. After that nothing can be raised any more.
+3. Between the last instruction of the job and that moment the exception may still be raised. It is raised only once,
+   so taking the gate a second time, outside, cannot be interrupted. The gate is reentrant because the first attempt
+   may have taken it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from .attempt import Attempt
-from .timeouts import GRACE, too_long
+from .timeouts import GRACE_SECONDS, too_long
 
 logger = get_logger("django_loco.worker")
 
@@ -36,8 +36,8 @@ _set_pending = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_pending.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _NOTHING = ctypes.py_object()
 
-#: Seconds until the watch looks again at an alarm whose gate was taken.
-_AGAIN = 0.01
+#: The time until the next try to interrupt a job whose gate was taken.
+_RETRY_SECONDS = 0.01
 
 
 class TimeLimit:
@@ -54,18 +54,18 @@ class TimeLimit:
         self.gate = threading.RLock()
         self.gate.acquire()
 
-    def fire(self) -> None:
-        """Raise ``JobTimeout`` in the job's thread; called under the gate, by the watch."""
+    def interrupt(self) -> None:
+        """Raise ``JobTimeout`` in the job's thread; called under the gate, by the interrupter."""
         self.interrupted = True
         _set_pending(self.thread.ident, JobTimeout)
 
     def disarm(self) -> None:
-        """Keep it from firing, and its exception from being raised if it has; in the job's thread, twice if need be."""
+        """Prevent an interruption, and clear a pending one; called in the job's thread, twice if necessary."""
         self.gate.acquire()
         _set_pending(self.thread.ident, _NOTHING)
 
     def call(self) -> Any:
-        """Call the task. May be left by ``JobTimeout`` before it is disarmed; then nothing more can come."""
+        """Call the task. ``JobTimeout`` may be raised before it is disarmed, and cannot be raised after that."""
         try:
             self.gate.release()
             return self.attempt.call()
@@ -74,23 +74,23 @@ class TimeLimit:
 
 
 class ThreadInterrupter(PeriodicThread):
-    """The thread that ends sync jobs which take too long. It starts with the first job that has a timeout.
+    """The thread that interrupts sync jobs at their timeouts. It starts with the first job that has a timeout.
 
     1. ``call`` calls a task under its time limit, in the calling thread.
-    2. At the timeout the watch interrupts that thread.
-    3. When the call has still not ended after ``grace`` seconds, it reports the alarm as stuck, once.
+    2. At the timeout, the interrupter raises ``JobTimeout`` in that thread.
+    3. If the call has not ended after ``grace`` more seconds, the interrupter reports the job as stuck, once.
     """
 
     def __init__(
         self,
         on_stuck: Callable[[TimeLimit], None],
         on_interrupted: Callable[[], None] = lambda: None,
-        grace: float = GRACE,
+        grace: float = GRACE_SECONDS,
     ) -> None:
-        """``on_interrupted`` is called in a job's thread after an interruption, which may have struck anywhere."""
+        """``on_interrupted`` is called in a job's thread after an interruption, which may have been anywhere."""
         self._changed = threading.Event()
-        backoff = LoggedBackoff(logger, "The worker", "watch over the timeouts of its jobs", 0.1, 5.0)
-        super().__init__("loco-worker-watch", backoff, wake=self._changed)
+        backoff = LoggedBackoff(logger, "The worker", "enforce the timeouts of its jobs", 0.1, 5.0)
+        super().__init__("loco-worker-interrupter", backoff, wake=self._changed)
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
         self._grace = grace
@@ -100,8 +100,8 @@ class ThreadInterrupter(PeriodicThread):
     def call(self, attempt: Attempt) -> Any:
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
 
-        An interrupted job often ends with another error than that, such as one of the database for a transaction
-        that was cut in two. It has failed by its timeout all the same, unless it says ``raise Another from error``.
+        An interrupted job often ends with another error, such as a database error for a broken transaction. It has
+        failed by its timeout all the same, unless it says ``raise Another from error``.
         """
         timeout = attempt.policy.timeout
         if timeout is None:
@@ -128,42 +128,42 @@ class ThreadInterrupter(PeriodicThread):
             self._changed.set()
 
     def turn(self) -> float:
-        """Interrupt or report what is due; return the seconds until the next alarm."""
+        """Interrupt or report the jobs whose time is up; return the seconds until the next one."""
         now = time.monotonic()
         for time_limit in self._time_limits.copy():
             if time_limit.due <= now:
                 self._enforce(time_limit, now)
-        # Infinity first: a thread that adds an alarm while the minimum is being sought must set the event.
+        # Infinity first, so that a thread that adds a time limit while the minimum is computed sets the event.
         self._next = math.inf
         self._next = min((time_limit.due for time_limit in self._time_limits.copy()), default=math.inf)
         return self._next - time.monotonic()
 
     def _enforce(self, time_limit: TimeLimit, now: float) -> None:
         if not time_limit.gate.acquire(blocking=False):
-            time_limit.due = now + _AGAIN
+            time_limit.due = now + _RETRY_SECONDS
             return
         try:
             if not time_limit.interrupted:
                 time_limit.due = now + self._grace
-                time_limit.fire()
+                time_limit.interrupt()
             else:
                 self._time_limits.discard(time_limit)
                 self._on_stuck(time_limit)
         except BaseException:
-            logger.exception("A job that is stuck could not be replaced")
+            logger.exception("A stuck job could not be given up")
         finally:
             time_limit.gate.release()
 
 
 def _explain(error: Exception, timeout: float) -> None:
-    """Say of ``error`` what interrupted the job, if it is, or came of, the interruption. May raise ``JobTimeout``."""
+    """Add the timeout to ``error`` if it is the interruption; raise ``JobTimeout`` if it was caused by it."""
     if isinstance(error, JobTimeout):
         error.args = error.args or (too_long(timeout),)
-    elif _came_of_interruption(error):
+    elif _was_caused_by_interruption(error):
         raise JobTimeout(too_long(timeout)) from error
 
 
-def _came_of_interruption(error: BaseException) -> bool:
+def _was_caused_by_interruption(error: BaseException) -> bool:
     if isinstance(error.__cause__, JobTimeout):
         return False
     link: BaseException | None = error

@@ -1,20 +1,19 @@
-"""How long an attempt may take, and what that can and cannot enforce.
+"""The timeout of an attempt, and what it can and cannot enforce.
 
-An async job is cancelled at its timeout: at the ``await`` it is waiting in. One that computes without awaiting
-holds up its event loop, and with it every other async job, and cannot be interrupted.
+An async job is cancelled at its timeout, at the ``await`` where it waits. A job that computes without awaiting holds up
+the event loop, and with it every other async job, and cannot be interrupted.
 
-A sync job gets ``JobTimeout`` raised between two of its bytecode instructions. What waits in C code (a query, a
-``sleep``, a read without a timeout of its own, a long regular expression) is not interrupted; the exception is
-raised when that returns.
+In a sync job ``JobTimeout`` is raised between two bytecode instructions. Code that waits in C (a query, a ``sleep``, a
+read without a timeout, a long regular expression) is not interrupted; the exception is raised when it returns.
 
-The exception may strike anywhere, also in the libraries that the job uses: between the taking of a lock and the
-``try`` that would give it back, say. Prefer the limits that those libraries offer (a ``timeout`` of the HTTP client,
-the database's ``statement_timeout``) and let this one be the last resort. What a job may have broken most easily is
-cared for: the connections of its thread are closed.
+The exception may be raised anywhere, also in the libraries that the job uses, for example between taking a lock and
+the ``try`` that releases it. So prefer the limits of those libraries (a ``timeout`` of the HTTP client, the database's
+``statement_timeout``), and use this one as the last resort. The database connections of the thread, which an
+interruption breaks most easily, are closed.
 
-Either may catch what it gets and clean up, for ``GRACE`` seconds. One that has not ended by then is given up: the
-attempt has failed with ``JobTimeout``, its place is filled anew, and what still runs there is left alone, since
-Python cannot end it. Its result will not count. Health counts such jobs as ``abandoned``.
+A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
+attempt fails with ``JobTimeout``, another thread or task takes its place, and the code that still runs is left alone,
+since Python cannot end it. Its result is discarded. Health counts such jobs as ``abandoned``.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from typing import Any
 
 from ...exceptions import JobTimeout
 
-#: Seconds between the interruption of a job and the moment it is given up.
-GRACE = 5.0
+#: The time from the interruption of a job until it is given up.
+GRACE_SECONDS = 5.0
 
 
 async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
-    """Await for ``seconds`` at most (``None``: for ever). Raises ``JobTimeout``."""
+    """Await for up to ``seconds`` (``None``: without a limit). Raises ``JobTimeout``."""
     if seconds is None:
         return await awaitable
     limit = asyncio.timeout(seconds)
@@ -44,10 +43,10 @@ async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
 
 
 def too_long(timeout: float) -> str:
-    """Return what to say of a job that reached its ``timeout``, in seconds."""
+    """Return the text for a job that has reached its ``timeout``, in seconds."""
     return f"the job ran longer than its timeout of {timeout:g} s"
 
 
 def unstoppable(timeout: float) -> str:
-    """Return what to say of a job that did not even end then."""
+    """Return the text for a job that could not be interrupted, either."""
     return f"{too_long(timeout)} and could not be interrupted"

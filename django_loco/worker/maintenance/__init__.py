@@ -1,1 +1,1 @@
-"""The threads of a worker beside the fetcher: they renew, rescue, prune, isolate and listen."""
+"""The threads of a worker beside the fetcher: heartbeat, housekeeping (reaper and pruner), listener, isolation."""

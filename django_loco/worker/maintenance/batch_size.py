@@ -1,4 +1,4 @@
-"""How much is asked of the queue in one call."""
+"""Adapts the number of jobs in one call to what the store can do."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 
 class BatchSize:
-    """The number of jobs for one call: halved by each failure, down to one, and doubled by each success.
+    """The number of jobs in one call: halved by each failure, down to one, and doubled by each success.
 
-    What fails for its size (a time limit of the store, a limit for what is sent) is done in smaller parts then.
+    So a call that fails for its size (a time limit, a limit on the bytes sent) is repeated in smaller parts.
     """
 
     def __init__(self, most: int) -> None:
-        """``most``: what to begin with, and never to exceed."""
+        """``most`` is the first size, and the largest."""
         self.now = self._most = most
 
     @contextmanager
     def tried(self) -> Iterator[int]:
-        """Give the size for the call that is made in here."""
+        """Give the size for the call that is made within the ``with`` block."""
         try:
             yield self.now
         except Exception:

@@ -1,4 +1,4 @@
-"""Sees when the queue's clock is set."""
+"""Notices that the queue's clock was set."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ logger = get_logger("django_loco.worker")
 
 
 class ClockWatch:
-    """Compares the clock that judges leases with the monotonic clock, which nobody sets.
+    """Compares the clock by which leases run out with the monotonic clock, which cannot be set.
 
-    When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may all
-    seem to have run out. Within a renewal period they have renewed them: so long what seems expired is left alone.
+    When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may seem
+    to have run out. Within a renewal period they renew them, so until then nothing is rescued.
     """
 
     def __init__(
         self, clock: Callable[[], float], lease: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``clock`` is ``Queue.clock``, ``lease`` is ``LEASE`` in seconds: a third of it is a renewal period."""
+        """``clock`` is ``Queue.clock``; ``lease`` is ``LEASE`` in seconds, of which a third is a renewal period."""
         self._clock = clock
         self._monotonic = monotonic
         self._tolerance = max(1.0, lease / 10)
@@ -29,7 +29,7 @@ class ClockWatch:
         self._until = 0.0
 
     def agree(self) -> bool:
-        """Look at both clocks; return whether they have run alike for long enough."""
+        """Compare the clocks; return whether they have run at the same pace for long enough."""
         now = self._monotonic()
         offset = self._clock() - now
         if self._offset is None:

@@ -1,4 +1,4 @@
-"""Keeps the worker's claims valid, however long its jobs run and however busy its other threads are."""
+"""Renews the worker's claims on its jobs, however long they run, and shows other workers that it lives."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from .registration import Registration
 
 logger = get_logger("django_loco.worker")
 
-#: Claims are valid for this part of ``LEASE``. What is left is for the next rescue to come round, so that a dead
-#: worker's jobs are back within one ``LEASE``.
-MARGIN = 0.9
-#: How many claims are renewed in one call, so that it is never too much for a store.
+#: The part of ``LEASE`` for which a claim is valid. The rest is for the next rescue to come, so that the jobs of a dead
+#: worker are back within one ``LEASE``.
+VALID_PART = 0.9
+#: The number of claims that are renewed in one call, which is never too much for a store.
 RENEW_BATCH = 1_000
 
 
 class Heartbeat(QueueThread):
     """Renews the claims on all jobs that the worker holds, three times per lease.
 
-    A job whose claim turns out to be somebody else's by now is told so (``context.stopping``); nobody can end it. The
-    same goes for all jobs if no renewal has worked for a whole lease, counted by the monotonic clock: then others may
-    have them, and only the queue knows.
+    If another worker has the claim on a job by now, the job sees ``context.stopping``; it cannot be ended. So do all
+    jobs if no renewal has worked for a whole lease, by the monotonic clock: then other workers may have them.
     """
 
     name: ClassVar[str] = "heartbeat"
@@ -42,18 +41,18 @@ class Heartbeat(QueueThread):
         clock: Callable[[], float] = time.monotonic,
         registration: Registration | None = None,
     ) -> None:
-        """``held``: the runs by job id, shared with the fetcher. ``lease``: ``LEASE``, in seconds."""
+        """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds."""
         super().__init__(queue)
         self._registration = registration
         self.last_beat = clock()
-        """When it last worked, by ``clock``."""
+        """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf
         self._held = held
         self._lease = lease
         self._clock = clock
 
     def turn(self) -> float:
-        """Renew once."""
+        """Renew all claims once."""
         claimed_jobs = [claimed for claimed in self._held.copy().values() if self._is_alive(claimed)]
         before = self._clock()
         parts = [claimed_jobs[first : first + RENEW_BATCH] for first in range(0, len(claimed_jobs), RENEW_BATCH)]
@@ -68,15 +67,15 @@ class Heartbeat(QueueThread):
         return self._lease / 3
 
     def close(self) -> None:
-        """Say that the worker has ended; not to a queue that is away, which would hold up the end."""
+        """Remove the worker from the registry, unless the queue is away, which would hold up the end."""
         if self._registration is not None and not self.backoff.reason:
             self._registration.end()
 
     def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:
-        """Renew one part, whatever becomes of the others; return what the queue raised."""
+        """Renew one batch; return what the queue raised."""
         asked_at = time.monotonic()
         try:
-            gone = self.queue.renew([claimed.job for claimed in claimed_jobs], MARGIN * self._lease)
+            gone = self.queue.renew([claimed.job for claimed in claimed_jobs], VALID_PART * self._lease)
         except Exception as error:  # noqa: BLE001 - raised by the caller
             return error
         for claimed in claimed_jobs:
@@ -84,27 +83,27 @@ class Heartbeat(QueueThread):
             if claimed.job.id in gone:
                 self._lose(claimed)
             elif self._held.get(claimed.job.id) is claimed:
-                claimed.valid_until = asked_at + MARGIN * self._lease
-                claimed.lost = False  # It was in doubt, and nobody has taken it.
+                claimed.valid_until = asked_at + VALID_PART * self._lease
+                claimed.lost = False  # it was in doubt, and no other worker has taken it
         return None
 
     @property
     def is_steady(self) -> bool:
-        """Whether renewals have worked for long enough that those of other live workers must have worked, too.
+        """Whether renewals have worked for so long that those of other live workers must have worked, too.
 
-        After an outage, or a time for which this process was suspended, every lease may have run out though nobody
-        died; whoever rescued at once would take the jobs of the living.
+        After an outage, or after this process was suspended, every lease may have run out although no worker died. A
+        rescue at once would take the jobs of live workers.
         """
         now = self._clock()
         return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
 
     def failed(self, error: BaseException) -> float:
-        """Give up the claims that must have run out, and return the seconds until the next turn."""
-        self._give_up_expired()
+        """Regard the claims that must have run out as lost; return the seconds until the next turn."""
+        self._lose_expired()
         return super().failed(error)
 
-    def _give_up_expired(self) -> None:
-        expired = self._clock() - MARGIN * self._lease
+    def _lose_expired(self) -> None:
+        expired = self._clock() - VALID_PART * self._lease
         doubtful = [
             claimed
             for claimed in self._held.copy().values()
@@ -114,10 +113,12 @@ class Heartbeat(QueueThread):
         for claimed in fresh:
             claimed.lost = True
         if fresh:
-            logger.error("Claims on %d jobs have run out unrenewed; others may run them now", len(fresh))
+            logger.error(
+                "Claims on %d jobs have run out without a renewal; other workers may run these jobs now", len(fresh)
+            )
 
     def _is_alive(self, claimed: ClaimedJob) -> bool:
-        """Whether a claim is worth renewing; that on a run which can come to no end is left to the next worker."""
+        """Whether to renew a claim: not for a job whose thread has died, which other workers will rescue."""
         if claimed.is_alive:
             return True
         if self._held.pop(claimed.job.id, None) is claimed:
@@ -128,13 +129,13 @@ class Heartbeat(QueueThread):
         return False
 
     def _lose(self, claimed: ClaimedJob) -> None:
-        """Stop renewing a claim that is gone, unless the run has ended: then the fetcher is about to be told so."""
+        """Stop renewing a claim that another worker has; the fetcher learns that of a job that has ended."""
         if claimed.is_settled or self._held.get(claimed.job.id) is not claimed:
             return
         del self._held[claimed.job.id]
         claimed.lost = True
         logger.warning(
-            "The claim on job %s (%s) was lost; it goes on, but in vain",
+            "Lost the claim on job %s (%s); it keeps running, but its result will be discarded",
             claimed.job.id,
             one_line(claimed.job.task_path),
         )

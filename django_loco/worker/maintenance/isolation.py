@@ -1,11 +1,11 @@
-"""Has suspects run apart: jobs that so many workers have died with that the next death is their last.
+"""Runs suspects alone, in processes of their own: jobs with which so many workers died that the next time they fail.
 
-A job that kills its process takes the others in it down, and each of them is counted a death. So jobs that did no harm
-could fail as lost. Therefore a job whose next death is its last (``Job.is_suspect``) is not fetched with others. It
-runs alone in a process that a worker starts for this, where nobody else's death is counted to it.
+A job that kills its process takes the other jobs there with it, and the death is counted for each of them. So harmless
+jobs could fail as lost. Therefore a job that would fail at the next death (``Job.is_suspect``) is not fetched together
+with others. It runs alone in a process that a worker starts for it, where no other job can kill it.
 
-After a first death jobs run as ever: mostly nobody was to blame, and a fleet that lost its power must not go on one job
-at a time.
+After a first death, jobs run as before. As a rule no job was at fault, and many workers that lost their power must not
+go on with one job at a time.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from .reaper import free_jobs_of, jobs_held_by
 
 logger = get_logger("django_loco.worker")
 
-#: Seconds between two looks at whether an isolated worker has ended.
-LOOK_EVERY = 0.2
-#: Seconds between two tries to start one that does not come up, at first and at most.
+#: The time between two checks whether an isolated worker has ended.
+CHECK_SECONDS = 0.2
+#: The time between two tries to start a worker that does not come up, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
-#: Seconds between two log lines about how many jobs wait.
-TELL_EVERY = 60.0
-#: A worker takes the second of these as a wish to hand back at once. After a third one it would end on the spot.
+#: The time between two log lines about how many jobs wait.
+LOG_EVERY_SECONDS = 60.0
+#: At the second SIGTERM a worker hands its jobs back at once; at a third one it would end on the spot.
 MAX_STOP_REQUESTS = 2
 
 
 class Isolated(Protocol):
-    """A process whose worker runs suspects one by one and that ends when none is due."""
+    """A process whose worker runs suspects one by one; it ends when none is due."""
 
     kill_at: float
-    """When it should long have ended, in ``time.monotonic()`` seconds; infinite until it was told to."""
+    """The time (``time.monotonic()``) to kill it if it has not ended; infinite until it was told to end."""
 
     @property
     def key(self) -> str:
-        """What its worker's id ends in."""
+        """The end of its worker's id."""
 
     @property
     def pid(self) -> int:
-        """Its number in the system."""
+        """The id of the process."""
 
     @property
     def has_come_up(self) -> bool:
@@ -60,19 +60,19 @@ class Isolated(Protocol):
         """Return its exit code; ``None`` while it runs."""
 
     def tell(self, name: str) -> None:
-        """Pass a signal on."""
+        """Send it the signal ``name``."""
 
     def kill(self) -> None:
-        """End it on the spot."""
+        """End it at once."""
 
 
 class Isolation(QueueThread):
     """The isolated workers that one worker has started.
 
-    1. ``turn`` looks for suspects. If some wait, and nobody has taken any since the last look, it starts an isolated
-       worker, up to ``most`` of them. What one that ended has held is freed at once.
-    2. ``quiet`` and ``stop`` are passed on to them.
-    3. ``wind_down`` waits for their end. A job that is handed back in time has not died.
+    1. ``turn`` looks for suspects. If some wait, and no worker has taken any since the last look, it starts an
+       isolated worker, up to ``most`` of them. When one has ended, the jobs that it held are given back at once.
+    2. ``quiet`` and ``stop`` are passed on to the isolated workers.
+    3. ``wind_down`` waits for their end. A job that is handed back in time does not count as a death.
     """
 
     name: ClassVar[str] = "isolation"
@@ -88,18 +88,18 @@ class Isolation(QueueThread):
         most: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim``: whose suspects; ``every``: seconds between two looks for them. ``start`` may raise ``OSError``."""
+        """``claim`` says which suspects; ``every``: seconds between two looks. ``start`` may raise ``OSError``."""
         super().__init__(queue)
         self.waiting = 0
-        """How many suspects were due at the last look."""
+        """The number of suspects that were due at the last look."""
         self.handed_back = 0
-        """How many isolated workers were told to end while they had a job, and handed it back."""
+        """The number of isolated workers that were told to end while they had a job, and handed it back."""
         self.trouble = ""
-        """Why no isolated worker can be started, if that is so."""
+        """Why no isolated worker can be started; empty if one can."""
         self._claim, self._make = claim, start
         self._every, self._most, self._clock = every, most, clock
         self._workers: list[Isolated] = []
-        self._freed_at_once = BatchSize(1)  # they hold no more
+        self._freed_at_once = BatchSize(1)  # an isolated worker holds one job at most
         self._shutdown = ShutdownDeadline(clock)
         self._is_quiet = False
         self._stop_requests = 0
@@ -109,37 +109,37 @@ class Isolation(QueueThread):
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes of the isolated workers."""
+        """The ids of the processes of the isolated workers."""
         return [worker.pid for worker in tuple(self._workers)]
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing left to do for it, or nothing that it can do. Asks the queue."""
+        """Whether no suspects are left, or none can be run. Asks the queue."""
         return not self._workers and (self._starts.failures > 0 or not self.queue.suspects(self._claim))
 
     def turn(self) -> float:
-        """Look after the isolated workers, and now and then for suspects."""
-        has_died = self._bury()
+        """Note which isolated workers have ended, and look for suspects if it is time."""
+        has_died = self._note_ended()
         if has_died or self._clock() >= self._look_at:
             self._look(has_died=has_died)
             self._look_at = self._clock() + self._every * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-        return min(LOOK_EVERY, self._every) if self._workers else self._every
+        return min(CHECK_SECONDS, self._every) if self._workers else self._every
 
     def quiet(self) -> None:
-        """Start no more; those that run begin with no other job."""
+        """Start no more isolated workers; those that run fetch no more jobs."""
         was_quiet, self._is_quiet = self._is_quiet, True
         for worker in () if was_quiet else tuple(self._workers):
             worker.tell("SIGTSTP")
 
     def stop(self, deadline: float) -> None:
-        """Let them end by ``deadline`` (``time.monotonic()``, seconds); called again with an earlier one, by that."""
+        """Make them end by ``deadline`` (``time.monotonic()``, seconds), or by an earlier one if called again."""
         self._is_quiet = True
         if deadline < self._shutdown.deadline:
             self._shutdown.set(deadline)
             self._request_stop()
 
     def wind_down(self) -> None:
-        """Wait for the end of all; what still holds a job at the deadline is killed, and the job handed back."""
+        """Wait for the end of all; kill those that still hold a job at the deadline, and hand the job back."""
         self._is_quiet = True
         if not self._stop_requests:
             self._request_stop()
@@ -150,7 +150,7 @@ class Isolation(QueueThread):
             if now >= min(self._shutdown.deadline, *(worker.kill_at for worker in tuple(self._workers))):
                 self._give_up()
                 break
-            self.ended.wait(LOOK_EVERY / 4)
+            self.ended.wait(CHECK_SECONDS / 4)
 
     def _request_stop(self) -> None:
         if self._stop_requests < MAX_STOP_REQUESTS:
@@ -162,12 +162,13 @@ class Isolation(QueueThread):
         for worker in tuple(self._workers):
             if jobs := jobs_held_by({worker.key}, self.queue):
                 logger.error("The isolated worker (pid %d) did not end in time and is killed", worker.pid)
-                self.queue.finish([Outcome.released(job) for job in jobs])  # first: it is no death
+                # Before the kill, which would count as a death.
+                self.queue.finish([Outcome.released(job) for job in jobs])
                 worker.kill()
                 self.handed_back += 1
 
-    def _bury(self) -> bool:
-        """Free what those held that have ended; return whether one of them died."""
+    def _note_ended(self) -> bool:
+        """Give back the jobs of isolated workers that have ended; return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
             free_jobs_of({worker.key}, self.queue, self._freed_at_once)
@@ -176,7 +177,7 @@ class Isolation(QueueThread):
             if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
             if code and not worker.has_come_up:
-                self._fail(f"it ended with exit code {code} before it had begun")
+                self._note_failed_start(f"it ended with exit code {code} before it had begun")
         if any(worker.has_come_up for worker in (*self._workers, *(worker for worker, _ in ended))):
             self._starts.succeeded()
             self.trouble = ""
@@ -184,7 +185,7 @@ class Isolation(QueueThread):
 
     def _look(self, *, has_died: bool) -> None:
         before, self.waiting = self.waiting, self.queue.suspects(self._claim)
-        self._tell()
+        self._log_waiting()
         is_stuck = self.waiting >= before > 0
         if self.waiting and (has_died or is_stuck) and self._may_start():
             self._start()
@@ -195,21 +196,21 @@ class Isolation(QueueThread):
     def _start(self) -> None:
         try:
             worker = self._make(self._claim)
-        except (OSError, RuntimeError) as error:  # no room for one more process; or the interpreter is ending
-            self._fail(str(error))
+        except (OSError, RuntimeError) as error:  # no more processes are allowed, or the interpreter is ending
+            self._note_failed_start(str(error))
             return
         self._workers.append(worker)
         logger.warning(
-            "Jobs that %d workers have died with: %d. An isolated worker (pid %d) runs them one at a time, so that "
-            "none of them fails for another's fault",
+            "Jobs with which %d workers have died: %d. An isolated worker (pid %d) runs them one at a time, so that "
+            "none of them fails because of another",
             SUSPECT,
             self.waiting,
             worker.pid,
         )
-        if self._is_quiet:  # meanwhile
+        if self._is_quiet:  # since the check above
             worker.tell("SIGTERM")
 
-    def _fail(self, reason: str) -> None:
+    def _note_failed_start(self, reason: str) -> None:
         delay = self._starts.failed()
         self.trouble = f"No isolated worker can be started: {reason}"
         logger.error(
@@ -220,13 +221,13 @@ class Isolation(QueueThread):
             delay,
         )
 
-    def _tell(self) -> None:
-        """Say once a minute how it goes on, if it takes so long."""
+    def _log_waiting(self) -> None:
+        """Log once a minute how many suspects wait."""
         if not self.waiting:
             self._logged_at = -math.inf
         elif self._logged_at == -math.inf:
             self._logged_at, self._logged_count = self._clock(), self.waiting
-        elif self._clock() >= self._logged_at + TELL_EVERY:
+        elif self._clock() >= self._logged_at + LOG_EVERY_SECONDS:
             logger.warning(
                 "Jobs that wait to run alone: %d, a minute ago %d. Each worker process runs LOCO['ISOLATED_WORKERS'] "
                 "(%d) of them at a time",

@@ -1,4 +1,4 @@
-"""Wakes the fetcher when jobs arrive."""
+"""Waits for the queue to announce jobs, and wakes the fetcher then."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import ClassVar
 from ...queues import Queue
 from .queue_thread import QueueThread
 
-#: Seconds that one wait for the queue lasts at most: no blocking call is without end.
-WAIT = 1.0
+#: The longest wait for the queue: no blocking call is without end.
+WAIT_SECONDS = 1.0
 
 
 class QueueListener(QueueThread):
-    """Waits for the queue while the fetcher wants more jobs than it has, and rings its bell when some have come.
+    """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have come.
 
-    While the pools are full there is nothing to be woken for; the queue is not even asked.
+    While the pools are full the queue is not asked.
     """
 
     name: ClassVar[str] = "listener"
     duty: ClassVar[str] = "wait for jobs"
 
     def __init__(self, queue: Queue, wants_jobs: threading.Event, wake: threading.Event) -> None:
+        """``wants_jobs`` is set while the fetcher wants jobs; ``wake`` wakes the fetcher."""
         super().__init__(queue)
         self._wants_jobs = wants_jobs
         self._wake_fetcher = wake
@@ -30,13 +31,13 @@ class QueueListener(QueueThread):
     def turn(self) -> float:
         """Wait once."""
         self._wants_jobs.wait()
-        if self.queue.wait(WAIT * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-            self._wants_jobs.clear()  # first: the fetcher, woken, may find that it still is
+        if self.queue.wait(WAIT_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+            self._wants_jobs.clear()  # before the fetcher wakes up, which may set it again
             self._wake_fetcher.set()
         return 0.0
 
     def end(self) -> None:
-        """End also in the midst of waiting."""
+        """Take no further turn, and end a wait."""
         super().end()
         self._wants_jobs.set()
         self.queue.interrupt()

@@ -1,4 +1,4 @@
-"""How much memory this process takes up, and the end of its workers when that is too much."""
+"""Ends the workers of this process when it uses too much memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = get_logger("django_loco.worker")
 
 
 def resident() -> float:
-    """Return the megabytes of memory that this process takes up now; where the system does not say, at its peak."""
+    """Return the megabytes of memory that this process uses now, or its peak where the system tells only that."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:
@@ -27,19 +27,19 @@ def resident() -> float:
 
 
 class MemoryLimit(Loop):
-    """Looks once a second at how much memory the process takes up, and once it is too much says so, once."""
+    """Checks once a second how much memory the process uses, and calls ``on_excess`` once when it is too much."""
 
     name = "memory limit"
     every: ClassVar[float] = 1.0
 
     def __init__(self, megabytes: float, on_excess: Callable[[], None], used: Callable[[], float] = resident) -> None:
-        """``used`` returns the megabytes taken up."""
+        """``used`` returns the megabytes in use."""
         super().__init__()
         self._megabytes, self._on_excess, self._used = megabytes, on_excess, used
         self._is_exceeded = False
 
     def turn(self) -> None:
-        """Look."""
+        """Check."""
         used = self._used()
         if used > self._megabytes and not self._is_exceeded:
             self._is_exceeded = True

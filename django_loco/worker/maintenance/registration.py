@@ -1,4 +1,4 @@
-"""How a worker shows the others that it lives, and how they notice that it has died."""
+"""Lists the worker in the registry of its queue, and logs workers that have died."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ logger = get_logger("django_loco.worker")
 class Registration:
     """The entry of one worker in the registry of its queue.
 
-    It is for people: who works, and who does not any more. Jobs are freed by their own leases, whatever it says; so
-    trouble with it is logged once, and keeps nobody from anything.
+    The registry is for people, who want to know which workers live. Jobs are rescued by their own leases, whatever it
+    says. So an error here is logged once and changes nothing else.
     """
 
     def __init__(self, queue: Queue, worker: WorkerInfo, held: Sized) -> None:
-        """``held``: the jobs that the worker holds."""
+        """``held`` has the jobs that the worker holds."""
         self._queue = queue
         self._worker = worker
         self._held = held
-        self._is_told = False
+        self._is_logged = False
 
     def renew(self) -> None:
-        """Show that the worker lives."""
+        """Show that the worker is alive."""
         self._tried(lambda: self._queue.registry.register(self._worker.beating(len(self._held))))
 
     def end(self) -> None:
-        """Say that the worker has ended, rather than died."""
+        """Remove the entry: the worker has ended, and not died."""
         self._tried(lambda: self._queue.registry.unregister(self._worker.worker_id))
 
     def _tried(self, action: Callable[[], object]) -> None:
         try:
             action()
         except QueueUnavailable as error:
-            if not self._is_told:
-                logger.warning("The worker cannot be listed among those of its queue for now: %s", error)
-            self._is_told = True
+            if not self._is_logged:
+                logger.warning("The worker cannot be registered with its queue for now: %s", error)
+            self._is_logged = True
         else:
-            self._is_told = False
+            self._is_logged = False
 
 
 def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda worker: not worker.is_alive) -> None:
-    """Log each worker that has died, once among all that look. Raises ``QueueUnavailable``."""
+    """Log each worker that has died; only one of all workers logs it. Raises ``QueueUnavailable``."""
     for worker in queue.registry.workers():
         if is_dead(worker) and queue.registry.unregister(worker.worker_id):
             logger.warning(

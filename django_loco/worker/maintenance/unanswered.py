@@ -1,4 +1,4 @@
-"""Rescues that a queue did not answer: what they may have done, and nobody was told of."""
+"""Finds the jobs that failed in a rescue whose answer never came, so that their ends are announced."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from ...core.job import FAILED, Job, utcnow
 from ...exceptions import LostJob, QueueUnavailable
 from ...queues import Queue
 
-#: How many jobs that have failed are looked through, the newest first.
+#: The number of failed jobs that are searched, the newest first.
 FAILED_BATCH = 1_000
-#: A store may round the time at which a job has failed.
+#: A store may round the time at which a job failed.
 ROUNDING = timedelta(milliseconds=1)
 
 
 class Unanswered:
     """Finds the jobs that have failed as lost in calls whose answers never came. Used by one thread.
 
-    A rescue fails a job for good in the same call that says so. If the answer is lost, the job has failed or it has
-    not, and the next rescue will not name it. So the jobs that have failed as lost while such calls were under way are
-    looked up once the queue answers again. Another worker may have told of some of them as well: the end of a lost job
-    is told at least once.
+    A rescue fails a job for good and returns it in one call. If the answer is lost, the job may have failed, and the
+    next rescue does not return it. So when the queue answers again, the jobs that failed as lost during such calls are
+    looked up. Another worker may have announced some of them, too: the end of a lost job is announced at least once.
     """
 
     def __init__(self, queue: Queue) -> None:
-        """Nothing is in doubt yet."""
+        """No call was without an answer yet."""
         self._queue = queue
         self._since: datetime | None = None
         self._until = utcnow()
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Note, around a rescue, that its answer did not come."""
+        """Note whether the rescue within the ``with`` block had no answer."""
         began = utcnow()
         try:
             yield
@@ -42,7 +41,7 @@ class Unanswered:
             raise
 
     def found(self) -> Sequence[Job]:
-        """Return the jobs that may have been failed meanwhile, once. Raises what the queue raises."""
+        """Return, once, the jobs that may have failed in those calls. Raises what the queue raises."""
         if self._since is None:
             return ()
         since, until = self._since - ROUNDING, self._until + ROUNDING

@@ -1,4 +1,4 @@
-"""The event loop for async jobs."""
+"""The pool for async jobs: one event loop, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from ..claimed_job import ClaimedJob
 from ..execution.attempt import Attempt, put_off
 from ..execution.contexts import context_for_jobs
 from ..execution.executor import aexecute, give_up
-from ..execution.timeouts import GRACE, unstoppable, within
+from ..execution.timeouts import GRACE_SECONDS, unstoppable, within
 from .sync_lanes import JobLane, SyncLanes
 from .threads import Report
 
 logger = get_logger("django_loco.worker")
 
-#: Seconds between two signs of life of the loop.
-_BEAT = 1.0
-#: Seconds that tasks, cancelled, have at the end of the loop.
-_LAST_MOMENT = 0.1
+#: The time between two signs of life of the loop.
+_BEAT_SECONDS = 1.0
+#: The time that cancelled tasks have at the end of the loop.
+_CLEANUP_SECONDS = 0.1
 
 
 class EventLoopPool:
     """Runs async jobs, ``size`` at a time, on one event loop in one thread.
 
-    The thread starts with the first job. It alone touches the tasks; other threads send it word, once per batch.
+    The thread starts with the first job. It alone touches the tasks; other threads send it a call, once per batch.
     """
 
-    def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE) -> None:
-        """``lanes``: how many threads serve the sync parts. ``grace``: see ``limits``, in seconds."""
+    def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE_SECONDS) -> None:
+        """``lanes`` is the number of threads for the sync parts. ``grace``: see ``timeouts``, in seconds."""
         self.size = size
         self._alias = alias
         self._report = report
@@ -59,7 +59,7 @@ class EventLoopPool:
         self._context = Context()
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:  # noqa: ARG002 - one thread serves any number
-        """Run ``runs`` as soon as there is a place for them. Called by one thread only."""
+        """Run ``runs`` as soon as there is room. Called by one thread only."""
         self._waiting.extend(claimed_jobs)
         loop = self._loop or self._start_loop()
         if loop is not None:
@@ -71,7 +71,7 @@ class EventLoopPool:
             loop = asyncio.new_event_loop()
             thread = DaemonThread(target=self._run, args=(loop,), name="loco-worker-loop")
             thread.start()
-        except BaseException:  # The system has no more threads. What does not begin is handed back in a second.
+        except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
             logger.exception("The event loop for jobs could not be started")
             if loop is not None:
                 loop.close()
@@ -80,22 +80,22 @@ class EventLoopPool:
         return loop
 
     def warm_up(self) -> None:
-        """Start all threads, jobs or no jobs."""
+        """Start all threads at once."""
         self.submit((), 0)
         self._lanes.warm_up()
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
-        """Take back up to ``limit`` runs that have not begun, those that wait longest first."""
+        """Take back up to ``limit`` runs that have not begun, the oldest first."""
         taken: list[ClaimedJob] = []
         while len(taken) < limit and (claimed := self._next()) is not None:
             taken.append(claimed)
         return taken
 
     def replace_dead(self) -> None:
-        """Start the loop anew if its thread has died, though it should not; called now and then by the fetcher."""
+        """Start the loop again if its thread has died, which it should not; called now and then by the fetcher."""
         if not self.missing:
             return
-        logger.critical("The event loop for jobs has died and is started anew")
+        logger.critical("The event loop for jobs has died and is started again")
         self._loop = self._thread = None
         tasks, self._tasks = self._tasks, {}
         for claimed in tasks:
@@ -106,38 +106,38 @@ class EventLoopPool:
 
     @property
     def missing(self) -> int:
-        """How many threads have died and are not replaced yet."""
+        """The number of threads that have died and are not replaced yet."""
         return int(not self._closed and self._thread is not None and not self._thread.is_alive())
 
     def cancel(self) -> None:
-        """Cancel every job; their runs end as handed back."""
+        """Cancel every job; all are handed back."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._cancel_all)
 
     def close(self) -> None:
-        """End the loop; what still runs on it is cancelled."""
+        """End the loop; jobs that still run are cancelled."""
         self._closed = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread, ``timeout`` seconds at most; return whether it has ended or a job holds it up."""
+        """Wait up to ``timeout`` seconds for the thread; return whether it has ended or a job holds it up."""
         if self._thread is not None:
             self._thread.join(timeout)
-            self._lanes.join(min(timeout, _BEAT))
+            self._lanes.join(min(timeout, _BEAT_SECONDS))
         return self._thread is None or not self._thread.is_alive() or bool(self._tasks)
 
     @property
     def abandoned(self) -> int:
-        """How many jobs were given up and still run."""
+        """The number of jobs that were given up and still run."""
         return len(self._abandoned) + self._lanes.abandoned
 
     @property
     def lag(self) -> float:
-        """For how many seconds a job has been holding up the loop by not awaiting; 0 as a rule."""
+        """The seconds for which a job has been holding up the loop by not awaiting; 0 as a rule."""
         if self._thread is None or not self._thread.is_alive():
             return 0.0
-        return max(0.0, time.monotonic() - self._beat - 2 * _BEAT)
+        return max(0.0, time.monotonic() - self._beat - 2 * _BEAT_SECONDS)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         bind(component="worker")
@@ -148,13 +148,13 @@ class EventLoopPool:
             try:
                 loop.run_forever()
             except BaseException:  # asyncio lets SystemExit and KeyboardInterrupt of any task through
-                logger.exception("A job's asyncio task tried to end the event loop; it goes on")
+                logger.exception("A job's asyncio task tried to end the event loop, which goes on")
         self._lanes.close()
         _end(loop)
 
     def _live(self, loop: asyncio.AbstractEventLoop) -> None:
         self._beat = time.monotonic()
-        loop.call_later(_BEAT, self._live, loop)
+        loop.call_later(_BEAT_SECONDS, self._live, loop)
         self._sweep()
 
     def _next(self) -> ClaimedJob | None:
@@ -171,7 +171,7 @@ class EventLoopPool:
             self._tasks[claimed] = loop.create_task(self._attend(claimed), context=self._context.copy())
 
     def _sweep(self) -> None:
-        """Hand back jobs whose tasks other jobs cancelled before their first step."""
+        """Hand back jobs whose tasks were cancelled by other jobs before their first step."""
         for claimed in [claimed for claimed, task in self._tasks.items() if task.done()]:
             del self._tasks[claimed]
             outcome = claimed.outcome_or(Outcome.released(claimed.job))
@@ -207,7 +207,7 @@ class EventLoopPool:
             timer.cancel()
 
     def _give_up(self, attempt: Attempt) -> None:
-        """Leave a job alone that was cancelled and does not end."""
+        """Give up a job that was cancelled and does not end."""
         if not attempt.claimed.settle():
             return
         task = self._tasks.pop(attempt.claimed)
@@ -226,7 +226,7 @@ class EventLoopPool:
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):
-            if not (claimed.cancelled or claimed.is_settled):  # once: what it awaits after that is its cleaning up
+            if not (claimed.cancelled or claimed.is_settled):  # once: after that the job cleans up
                 claimed.cancelled = True
                 task.cancel()
 
@@ -234,7 +234,7 @@ class EventLoopPool:
 def _begun(attempt: Attempt) -> Awaitable[Any]:
     if iscoroutinefunction(attempt.function):
         return attempt.begin()  # type: ignore[no-any-return]
-    # Sync on the loop: the code has changed since the job was enqueued.
+    # A sync task on the loop: its code has changed since the job was enqueued.
     return sync_to_async(attempt.call)()
 
 
@@ -243,6 +243,6 @@ def _end(loop: asyncio.AbstractEventLoop) -> None:
     for task in left:
         task.cancel()
     if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_LAST_MOMENT))
+        loop.run_until_complete(asyncio.wait(left, timeout=_CLEANUP_SECONDS))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()

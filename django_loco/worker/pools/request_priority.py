@@ -1,22 +1,22 @@
-"""The web comes first: where a process answers requests, its jobs give way to them.
+"""Gives web requests priority over jobs in a process that does both.
 
-A Python process runs one thread at a time. So a request waits for jobs, even on an idle machine: each time that it has
-waited for something, its connection or the database, it has to get its turn again, behind all threads that want one.
+A Python process runs one thread at a time. So a request waits for jobs, even on an idle machine: each time it has
+waited for its connection or the database, it has to wait for its turn behind all other threads that want to run.
 
-What is done about it
----------------------
-1. While a request is in flight, no job is begun on a thread and nothing is fetched. Jobs that run go on.
-2. The threads of a pool, but for the first, rest after a job that has computed, for a multiple of that time. So two
-   or three of them want a turn at a time, rather than all. Jobs that wait for something else have no rest after them.
-3. Turns are shorter (``shorten_turns``), in processes that django-loco has the say in.
+Measures
+--------
+1. While a request is in flight, no job begins on a thread and nothing is fetched. Running jobs go on.
+2. All threads of a pool but the first rest after a job that has computed, for a multiple of that time. So two or three
+   of them want to run at a time, not all. After a job that waited for something else there is no rest.
+3. Python switches threads more often (``shorten_turns``), in processes that django-loco starts.
 
-Why no job starves
-------------------
-A request counts for no more than ``YOUNG`` seconds: one that takes longer waits for something itself, a long poll
-without end. Nobody waits for longer than ``PATIENCE`` before a job, even if there is always a young request, nor rests
-for longer than ``LONGEST_REST`` after it.
+Limits, so that jobs go on
+--------------------------
+A request counts for no more than ``YOUNG_SECONDS``: one that takes longer is waiting for something itself, such as a
+long poll. No thread waits for longer than ``MAX_WAIT_SECONDS`` before a job, even if there is always a young request,
+nor rests for longer than ``MAX_REST_SECONDS`` after one.
 
-Where there have been no requests for ``QUIET`` seconds, as in ``loco_worker``, nothing of that is done.
+A process that has had no request for ``QUIET_SECONDS``, such as ``loco_worker``, does none of this.
 """
 
 from __future__ import annotations
@@ -30,62 +30,63 @@ from typing import Any
 
 from django.core.signals import request_finished, request_started
 
-#: Seconds for which a request is given way, and for which a thread waits for requests before it goes on.
-YOUNG = PATIENCE = 0.05
-#: Seconds without a request after which a process does not answer any, it seems.
-QUIET = 10.0
-#: Seconds of computing from which on a job has a rest after it, and how many times as long that is: eight threads that
-#: rest compute as much as one that does not.
-HEAVY, REST = 0.002, 8
-#: Less than the second after which a job that nobody begins is handed back.
-LONGEST_REST = 0.5
-#: Seconds after which a thread that computes lets another one have its turn; Python's own are 0.005.
-TURN = 0.0005
-PYTHONS_TURN = 0.005
+#: The time for which a request has priority, and the longest time that a thread waits for requests.
+YOUNG_SECONDS = MAX_WAIT_SECONDS = 0.05
+#: The time without a request after which the process does not seem to serve any.
+QUIET_SECONDS = 10.0
+#: A thread rests after a job that has computed for this time or longer.
+HEAVY_SECONDS = 0.002
+#: The rest is this many times as long: eight threads that rest compute as much as one that does not.
+REST_FACTOR = 8
+#: Less than the second after which a job that has not begun is handed back.
+MAX_REST_SECONDS = 0.5
+#: The time after which a thread that computes lets another thread run.
+SWITCH_SECONDS = 0.0005
+PYTHONS_SWITCH_SECONDS = 0.005
 
 
 class RequestPriority:
-    """What a worker knows of the requests of its process.
+    """Knows the requests of this process, and makes threads wait for them.
 
-    A request is known by its thread, as it is under WSGI. Under ASGI Django tells of all of them in one thread: there
-    the latest counts, until any is answered.
+    A request is identified by its thread, which fits WSGI. Under ASGI, Django sends the signals of all requests in one
+    thread: there the latest request counts, until any is answered.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Knows of no requests before ``listen``."""
+        """Notices no requests before ``listen``."""
         self._clock = clock
         self._begun: dict[int, float] = {}
         self._latest = -math.inf
         self._news = threading.Event()
 
     def listen(self) -> None:
-        """Hear of requests from now on, for as long as somebody holds this object."""
+        """Notice requests from now on, for as long as this object exists."""
         request_started.connect(self._on_start)
         request_finished.connect(self._on_end)
 
     def wait_for_requests(self) -> None:
-        """Wait while there is a young request, up to ``PATIENCE`` seconds."""
+        """Wait while there is a young request, up to ``MAX_WAIT_SECONDS``."""
         if not self._begun:
             return
-        until = self._clock() + PATIENCE
+        until = self._clock() + MAX_WAIT_SECONDS
         while (seconds := min(until, self._young_until()) - self._clock()) > 0:
             self._news.clear()
             if self._begun:
                 self._news.wait(seconds)
 
     def rest_after(self, computed: float) -> float:
-        """Return for how many seconds to rest after a job that has ``computed`` for so many; 0 as a rule."""
-        if computed < HEAVY or self._clock() - self._latest > QUIET:
+        """Return the seconds to rest after a job that has ``computed`` for so many seconds; 0 as a rule."""
+        if computed < HEAVY_SECONDS or self._clock() - self._latest > QUIET_SECONDS:
             return 0.0
-        return min(REST * computed, LONGEST_REST)
+        return min(REST_FACTOR * computed, MAX_REST_SECONDS)
 
     def _young_until(self) -> float:
-        return max(tuple(self._begun.values()), default=-math.inf) + YOUNG
+        return max(tuple(self._begun.values()), default=-math.inf) + YOUNG_SECONDS
 
     def _on_start(self, **kwargs: Any) -> None:
         now = self._clock()
         for thread, at in tuple(self._begun.items()):
-            if at + YOUNG < now:  # one that takes long, or whose end nobody has told
+            if at + YOUNG_SECONDS < now:  # one that takes long, or whose end was not signalled
                 self._begun.pop(thread, None)
         self._latest = self._begun[threading.get_ident()] = now
 
@@ -95,6 +96,6 @@ class RequestPriority:
 
 
 def shorten_turns() -> None:
-    """Let threads of this process take turns more often, unless somebody has changed that already."""
-    if sys.getswitchinterval() == PYTHONS_TURN:
-        sys.setswitchinterval(TURN)
+    """Make Python switch threads more often, unless the project has changed that already."""
+    if sys.getswitchinterval() == PYTHONS_SWITCH_SECONDS:
+        sys.setswitchinterval(SWITCH_SECONDS)

@@ -22,21 +22,21 @@ _Work = tuple["Future[Any]", Callable[[], Any]]
 class SyncLane(DaemonThread):
     """A thread that makes calls one after the other.
 
-    Unlike a ``ThreadPoolExecutor``'s it is a daemon: a job that is stuck in it must not keep the process from ending.
+    Unlike the threads of a ``ThreadPoolExecutor`` it is a daemon: a stuck job must not keep the process from ending.
     """
 
     def __init__(self, name: str) -> None:
         """Starts at once."""
         super().__init__(name=name)
         self.jobs = 0
-        """How many jobs use it; kept by the event loop's thread."""
+        """The number of jobs that use it; written by the event loop's thread."""
         self._asked = 0
         self._answered = 0
         self._calls: SimpleQueue[_Work | None] = SimpleQueue()
         self.start()
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Have ``call`` called, after all that was submitted before."""
+        """Make ``call`` after those that were submitted before."""
         future: Future[T] = Future()
         self._asked += 1
         self._calls.put((future, call))
@@ -44,11 +44,11 @@ class SyncLane(DaemonThread):
 
     @property
     def load(self) -> int:
-        """How much stands between a new job and an answer. A lane that is stuck is never at 0."""
+        """The number of jobs and calls before a new job. It is never 0 for a lane that is stuck."""
         return self.jobs + self._asked - self._answered
 
     def close(self) -> None:
-        """End when all calls have been made."""
+        """End when all calls are done."""
         self._calls.put(None)
 
     def run(self) -> None:
@@ -73,30 +73,30 @@ def _make(future: Future[Any], call: Callable[[], Any]) -> None:
 def _answer(future: Future[Any], call: Callable[[], Any]) -> None:
     try:
         result = call()
-    except BaseException as error:  # noqa: BLE001 - whoever awaits the future gets it
+    except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
         future.set_exception(error)
     else:
         future.set_result(result)
 
 
 class SyncLanes:
-    """Up to ``size`` lanes, shared out among async jobs by the event loop's thread alone.
+    """Up to ``size`` lanes, which the event loop's thread assigns to async jobs.
 
-    Django keeps connections per thread, and asgiref sends all thread-sensitive calls of a process to one thread
-    unless told otherwise: a hundred async jobs would wait for each other. With a thread for each job they would
-    not, at the price of a hundred connections and of a new thread and connection per job. Therefore a job gets a
-    lane when it first needs one and keeps it to its end, so that its calls share a thread and a connection as
-    Django expects; the lane, its connection tidied, goes to the next job.
+    Django keeps connections per thread. By default asgiref sends all thread-sensitive calls of a process to one thread,
+    so a hundred async jobs would wait for each other. A thread for each job would mean a hundred connections, and a
+    new thread and connection per job. Therefore a job gets a lane when it first needs one and keeps it to its end, so
+    that its calls share a thread and a connection, as Django expects. Then the lane goes to the next job, with its
+    connection tidied.
     """
 
     def __init__(self, size: int) -> None:
-        """No thread is started until one is needed."""
+        """Starts no thread until one is needed."""
         self._size = size
         self._lanes: list[SyncLane] = []
         self._retired: list[SyncLane] = []
 
     def take(self) -> SyncLane:
-        """Return the lane with the least to do."""
+        """Return the lane with the lowest load."""
         self._lanes = [lane for lane in self._lanes if lane.is_alive()]
         lane = min(self._lanes, key=lambda lane: lane.load, default=None)
         if lane is None or (lane.load and len(self._lanes) < self._size):
@@ -106,7 +106,7 @@ class SyncLanes:
         return lane
 
     def give_back(self, lane: SyncLane, *, blocked: bool = False) -> None:
-        """Return a lane after its job has ended. ``blocked``: a call of the job still runs; another lane takes over."""
+        """Take a lane back after its job. ``blocked``: a call of the job still runs, so the lane is replaced."""
         lane.jobs -= 1
         lane.submit(tidy)
         if blocked and lane in self._lanes:
@@ -117,11 +117,11 @@ class SyncLanes:
 
     @property
     def abandoned(self) -> int:
-        """How many lanes are blocked by calls whose jobs have ended."""
+        """The number of lanes that are blocked by calls of jobs that have ended."""
         return sum(lane.is_alive() for lane in self._retired)
 
     def warm_up(self) -> None:
-        """Start all lanes, jobs or no jobs."""
+        """Start all lanes at once."""
         while len(self._lanes) < self._size:
             self._add()
 
@@ -131,35 +131,35 @@ class SyncLanes:
         return lane
 
     def close(self) -> None:
-        """End all lanes as soon as they have nothing to do."""
+        """End all lanes when their calls are done."""
         for lane in self._lanes:
             lane.close()
 
     def join(self, timeout: float) -> None:
-        """Wait ``timeout`` seconds at most for all lanes; one may be stuck in a job for longer."""
+        """Wait up to ``timeout`` seconds for all lanes; one may be stuck in a job for longer."""
         deadline = time.monotonic() + timeout
         for lane in self._lanes:
             lane.join(max(0.0, deadline - time.monotonic()))
 
 
 class JobLane(Executor):
-    """What asgiref takes as the thread of one job: a lane, once it is needed."""
+    """The executor that asgiref uses as the thread of one job: a lane, as soon as one is needed."""
 
     def __init__(self, lanes: SyncLanes) -> None:
-        """Costs next to nothing, for the jobs that never need one."""
+        """Takes no lane yet, since many jobs need none."""
         self._lanes = lanes
         self._lane: SyncLane | None = None
         self._latest: Future[Any] | None = None
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Have ``fn`` called in the job's lane."""
+        """Call ``fn`` in the job's lane."""
         if self._lane is None:
             self._lane = self._lanes.take()
         self._latest = self._lane.submit(lambda: fn(*args, **kwargs))
         return self._latest
 
     def release(self) -> None:
-        """Give the lane back, if there is one."""
+        """Give the lane back, if one was taken."""
         if self._lane is not None:
             blocked = self._latest is not None and not self._latest.done()
             self._lanes.give_back(self._lane, blocked=blocked)

@@ -345,7 +345,12 @@ def test_one_that_does_not_say_how_it_fares_is_stuck_and_the_others_are_not(supe
     hanging.let_go.set()
 
 
-def test_the_text_of_an_error_is_not_part_of_health(supervise):
-    supervisor = supervise(Part("bad", Factory(*[fail] * 1000)))
+def misconfigure() -> None:
+    raise LocoConfigurationError("TASKS['default'] has a secret (or two)")
+
+
+@pytest.mark.parametrize(("error", "name"), [(fail, "OSError"), (misconfigure, "LocoConfigurationError")])
+def test_the_text_of_an_error_is_not_part_of_health(supervise, error, name):
+    supervisor = supervise(Part("bad", Factory(*[error] * 1000)))
     wait_for(lambda: state(supervisor) is State.FAILED)
-    assert supervisor.health()["components"]["bad"]["problem"] == "OSError"
+    assert supervisor.health()["components"]["bad"]["problem"] == name

@@ -117,7 +117,7 @@ def test_a_claim_that_is_lost(queue, start, raising):
     worker = start(on=queue, threads=1, lease=0.3)
     tasks.patiently(tasks.events["w began"])
     queue.finish([Outcome.of_dead_worker(held) for held in queue.list(status=RUNNING)])
-    wait_until(lambda: raising.has_seen("The claim on job"))
+    wait_until(lambda: raising.has_seen("Lost the claim on job"))
     tasks.events["w"].set()
     wait_until(lambda: statuses(queue, jobs) == {"wait_for": SUCCESSFUL})
     assert worker.is_alive

@@ -10,7 +10,7 @@ import pytest
 from django_loco.core.job import READY, Outcome, utcnow
 from django_loco.exceptions import Interrupted
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import INTERRUPTION, Attempt, prepare
+from django_loco.worker.execution.attempt import INTERRUPTION_DELAY, Attempt, prepare
 
 from ..support import held
 
@@ -41,4 +41,4 @@ def test_after_a_pause_if_there_was_no_reason_to_end(stop):
     assert outcome.status == READY
     assert not outcome.spent
     assert outcome.run_after is not None
-    assert before + INTERRUPTION <= outcome.run_after <= utcnow() + INTERRUPTION + timedelta(seconds=1)
+    assert before + INTERRUPTION_DELAY <= outcome.run_after <= utcnow() + INTERRUPTION_DELAY + timedelta(seconds=1)

@@ -20,9 +20,9 @@ from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, tas
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import NOT_BEGUN, put_off
+from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, put_off
 from django_loco.worker.execution.executor import aexecute, execute
-from django_loco.worker.execution.unknown_task import SHORTEST
+from django_loco.worker.execution.unknown_task import SHORTEST_SECONDS
 
 from ..support import claimed_of, held
 from ..tasks import told
@@ -221,7 +221,7 @@ def test_a_task_that_is_not_here_waits_for_a_worker_that_has_it(ended, started, 
     assert outcome.status == READY
     assert not outcome.spent
     assert outcome.error.exception_class_path == "django_loco.exceptions.UnknownTask"
-    assert abs((outcome.run_after - before).total_seconds() - SHORTEST) <= SHORTEST / 4 + 1
+    assert abs((outcome.run_after - before).total_seconds() - SHORTEST_SECONDS) <= SHORTEST_SECONDS / 4 + 1
     assert (started.results, finished.results) == ([], [])
 
 
@@ -258,7 +258,7 @@ def test_what_could_not_be_begun_waits_for_a_minute_and_costs_no_attempt():
     before = utcnow()
     outcome = put_off(held("nothing"), MemoryError("no thread"))
     assert (outcome.status, outcome.spent) == (READY, False)
-    assert before + NOT_BEGUN <= outcome.run_after <= utcnow() + NOT_BEGUN
+    assert before + NOT_BEGUN_DELAY <= outcome.run_after <= utcnow() + NOT_BEGUN_DELAY
     assert outcome.error.exception_class is MemoryError
 
 

@@ -16,7 +16,7 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcom
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker.execution import announcements
-from django_loco.worker.maintenance.heartbeat import MARGIN, Heartbeat
+from django_loco.worker.maintenance.heartbeat import VALID_PART, Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
 from django_loco.worker.maintenance.reaper import Reaper
 
@@ -87,7 +87,7 @@ def test_a_claim_is_valid_from_when_it_was_asked_for_and_from_each_renewal(queue
     assert before + 90 <= claimed.valid_until <= claimed.fetched_at + 90
     fetched_until = claimed.valid_until
     worker._heartbeat.turn()
-    assert fetched_until < claimed.valid_until <= time.monotonic() + MARGIN * 100
+    assert fetched_until < claimed.valid_until <= time.monotonic() + VALID_PART * 100
 
 
 def test_a_claim_that_is_not_renewed_in_time_becomes_doubtful(queue):

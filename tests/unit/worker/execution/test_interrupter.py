@@ -191,7 +191,7 @@ def test_an_error_in_the_report_does_not_end_the_watch(caplog):
 
     thread = threading.Thread(target=job)
     thread.start()
-    wait_until(lambda: "could not be replaced" in caplog.text)
+    wait_until(lambda: "could not be given up" in caplog.text)
     release.set()
     thread.join()
     with pytest.raises(JobTimeout):

@@ -17,7 +17,14 @@ from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution import unknown_task as unknown
 from django_loco.worker.execution.attempt import record_of
 from django_loco.worker.execution.executor import execute
-from django_loco.worker.execution.unknown_task import LONGEST, SHORTEST, SPREAD, MissingTasks, put_off, since_of
+from django_loco.worker.execution.unknown_task import (
+    LONGEST_SECONDS,
+    SHORTEST_SECONDS,
+    SPREAD,
+    MissingTasks,
+    put_off,
+    since_of,
+)
 
 from ..support import Clock, TroubledQueue, held, job, wait_until
 
@@ -68,7 +75,8 @@ def test_a_time_that_somebody_has_made_up_is_none(text):
 
 
 @pytest.mark.parametrize(
-    ("age", "pause"), [(0, SHORTEST), (60, SHORTEST), (400, 100), (8_000, 2_000), (10**6, LONGEST)]
+    ("age", "pause"),
+    [(0, SHORTEST_SECONDS), (60, SHORTEST_SECONDS), (400, 100), (8_000, 2_000), (10**6, LONGEST_SECONDS)],
 )
 def test_the_pause_grows_with_the_time_for_which_it_has_been_missed(age, pause):
     seconds = [(put_off(missed(age), RECORD).run_after - utcnow()).total_seconds() for _ in range(200)]
@@ -133,7 +141,7 @@ def test_what_is_known_to_be_missing_is_put_off_without_a_trial(missing):
 
 def test_now_and_then_one_is_tried(missing, clock):
     missing.note(gone(), RECORD)
-    clock.now += unknown.REMEMBERED
+    clock.now += unknown.REMEMBERED_SECONDS
     assert len(missing.take(runs(5))) == 4
     assert len(missing.take(runs(5))) == 5
 
@@ -150,7 +158,7 @@ def test_while_most_are_put_off_more_are_asked_for(missing):
     missing.take([*runs(5), *runs(5, "other.task"), *runs(6, is_async=True)])
     assert (missing.more(is_async=False), missing.more(is_async=True)) == (0, 12)
     missing.take(runs(700))
-    assert missing.more(is_async=False) == unknown.MOST_MORE
+    assert missing.more(is_async=False) == unknown.MAX_MORE
     missing.take([])
     assert missing.more(is_async=False) == 0
 
@@ -175,9 +183,9 @@ def test_the_log_says_it_once_a_minute_for_each_task(missing, clock, caplog):
 
 
 def test_paths_without_end_take_up_no_memory_without_end(missing):
-    for number in range(2 * unknown.MOST):
+    for number in range(2 * unknown.MAX_REMEMBERED):
         missing.note(gone(f"gone.task{number}"), RECORD)
-    assert len(missing._paths) <= unknown.MOST
+    assert len(missing._paths) <= unknown.MAX_REMEMBERED
 
 
 # A worker

@@ -12,7 +12,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
-from django_loco.worker.maintenance.isolation import TELL_EVERY, Isolation
+from django_loco.worker.maintenance.isolation import LOG_EVERY_SECONDS, Isolation
 
 from ..support import Clock, job, wait_until
 
@@ -117,7 +117,7 @@ def test_one_is_started_if_nobody_else_takes_them(queue, parent, caplog):
     assert parent.started == [], "another process may have started one"
     parent.turn(5)
     assert parent.isolation.pids == [1]
-    assert "Jobs that 2 workers have died with: 3. An isolated worker (pid 1)" in caplog.text
+    assert "Jobs with which 2 workers have died: 3. An isolated worker (pid 1)" in caplog.text
 
 
 def test_none_is_started_while_others_take_them(queue, parent):
@@ -208,7 +208,7 @@ def test_it_says_once_a_minute_how_it_goes_on(queue, parent, caplog):
     enqueue_suspects(queue, 40)
     parent.turn(2)
     parent.started[0].takes(queue)
-    parent.clock.now += TELL_EVERY
+    parent.clock.now += LOG_EVERY_SECONDS
     parent.turn()
     assert "Jobs that wait to run alone: 39, a minute ago 40" in caplog.text
     parent.turn()

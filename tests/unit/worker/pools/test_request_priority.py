@@ -12,13 +12,13 @@ from django.core.signals import request_finished, request_started
 from django_loco.worker.pools import request_priority as module
 from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.request_priority import (
-    HEAVY,
-    LONGEST_REST,
-    PATIENCE,
-    QUIET,
-    REST,
-    TURN,
-    YOUNG,
+    HEAVY_SECONDS,
+    MAX_REST_SECONDS,
+    MAX_WAIT_SECONDS,
+    QUIET_SECONDS,
+    REST_FACTOR,
+    SWITCH_SECONDS,
+    YOUNG_SECONDS,
     RequestPriority,
     shorten_turns,
 )
@@ -89,7 +89,7 @@ def test_a_young_request_is_given_way_until_it_ends(request_priority, clock):
     begin()
     clock.on_wait = end
     request_priority.wait_for_requests()
-    assert clock.waits == [pytest.approx(YOUNG)]
+    assert clock.waits == [pytest.approx(YOUNG_SECONDS)]
     request_priority.wait_for_requests()
     assert len(clock.waits) == 1
 
@@ -108,17 +108,17 @@ def test_the_end_of_a_request_wakes_who_waits():
 
 def test_a_request_that_takes_long_holds_nobody_up(request_priority, clock):
     in_thread(begin)
-    clock.now += YOUNG
+    clock.now += YOUNG_SECONDS
     request_priority.wait_for_requests()
     assert clock.waits == []
 
 
 def test_who_has_waited_for_one_request_waits_for_no_other_beyond_the_limit(request_priority, clock):
     begin()
-    clock.now += YOUNG / 2
+    clock.now += YOUNG_SECONDS / 2
     clock.on_wait = begin
     request_priority.wait_for_requests()
-    assert sum(clock.waits) == pytest.approx(PATIENCE)
+    assert sum(clock.waits) == pytest.approx(MAX_WAIT_SECONDS)
 
 
 def test_requests_whose_end_nobody_tells_are_forgotten(request_priority, clock):
@@ -128,7 +128,7 @@ def test_requests_whose_end_nobody_tells_are_forgotten(request_priority, clock):
     for thread in threads:
         thread.start()
     wait_until(lambda: len(request_priority._begun) == 3)
-    clock.now += 2 * YOUNG
+    clock.now += 2 * YOUNG_SECONDS
     begin()
     assert list(request_priority._begun) == [threading.get_ident()]
     held.set()
@@ -140,16 +140,16 @@ def test_jobs_that_compute_have_a_rest_after_them(request_priority, clock):
     assert request_priority.rest_after(1) == 0, "there are no requests"
     begin()
     end()
-    assert request_priority.rest_after(HEAVY / 2) == 0
-    assert request_priority.rest_after(HEAVY) == REST * HEAVY
-    assert request_priority.rest_after(60) == LONGEST_REST
-    clock.now += QUIET + 1
+    assert request_priority.rest_after(HEAVY_SECONDS / 2) == 0
+    assert request_priority.rest_after(HEAVY_SECONDS) == REST_FACTOR * HEAVY_SECONDS
+    assert request_priority.rest_after(60) == MAX_REST_SECONDS
+    clock.now += QUIET_SECONDS + 1
     assert request_priority.rest_after(1) == 0
 
 
 def test_no_job_is_begun_while_a_request_is_answered(start, queue, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 60)
-    monkeypatch.setattr(module, "YOUNG", 60)
+    monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 60)
+    monkeypatch.setattr(module, "YOUNG_SECONDS", 60)
     fetcher = start()._fetcher
     wait_until(fetcher.wants_jobs.is_set)
     begin()
@@ -167,7 +167,7 @@ def test_jobs_are_run_though_there_is_a_young_request_all_the_time(start, queue)
     over = threading.Event()
 
     def ask():
-        while not over.wait(YOUNG / 5):
+        while not over.wait(YOUNG_SECONDS / 5):
             begin()
 
     thread = threading.Thread(target=ask)
@@ -186,7 +186,7 @@ def test_turns_are_shortened_once_and_not_if_somebody_has_chosen():
     try:
         sys.setswitchinterval(0.005)
         shorten_turns()
-        assert sys.getswitchinterval() == pytest.approx(TURN)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
         sys.setswitchinterval(0.01)
         shorten_turns()
         assert sys.getswitchinterval() == pytest.approx(0.01)
