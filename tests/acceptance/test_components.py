@@ -12,7 +12,6 @@ import pytest
 from django_loco.shutdown import CLEAN, FORCED
 from tests.acceptance.project import Project, get, wait_until
 from tests.acceptance.shop import Shop
-from tests.processes import SECONDS
 
 BAD = """
 import sys, threading
@@ -96,9 +95,7 @@ def test_one_that_leaves_and_one_that_does_not_stop_touch_nothing_else(project):
     project.enqueue("job")
     process.wait_for("job job ends")
     assert get(project.url()) == "version 1"
-    began = time.monotonic()
     assert process.terminate() == FORCED
-    assert time.monotonic() - began < SECONDS / 2
     assert "The stop() of the hangs took too long and was abandoned" in process.output
     assert "Abandoned: hangs" in process.output
 

@@ -12,7 +12,7 @@ from tests.postgres import Server
 from tests.redis_server import RedisServer
 
 #: Seconds: what a process may take beyond its time on a machine that does much else.
-SLACK = 1.5
+SLACK = 8.0
 LEASE, SHUTDOWN_TIMEOUT = 3.0, 1.0
 
 

@@ -26,20 +26,29 @@ class ClockWatch:
         self._tolerance = max(1.0, lease / 10)
         self._wait = lease / 2
         self._offset: float | None = None
+        self._doubt = 0.0
         self._until = 0.0
 
     def agree(self) -> bool:
-        """Compare the clocks; return whether they have run at the same pace for long enough."""
+        """Compare the clocks; return whether they have run at the same pace for long enough.
+
+        A queue that answers slowly read its clock at an unknown moment of the call.
+        """
+        asked = self._monotonic()
+        answer = self._clock()
         now = self._monotonic()
-        offset = self._clock() - now
+        doubt = (now - asked) / 2
+        offset = answer - asked - doubt
         if self._offset is None:
-            self._offset, self._until = offset, now
-        elif abs(offset - self._offset) > self._tolerance:
+            self._offset, self._doubt, self._until = offset, doubt, now
+        elif abs(offset - self._offset) > self._tolerance + doubt + self._doubt:
             logger.warning(
                 "The queue's clock was set: it differs by %+.1f s from the time that has passed. Jobs of dead workers "
                 "are looked for again in %.0f s, when live workers have renewed their claims",
                 offset - self._offset,
                 self._wait,
             )
-            self._offset, self._until = offset, now + self._wait
+            self._offset, self._doubt, self._until = offset, doubt, now + self._wait
+        elif doubt < self._doubt:
+            self._offset, self._doubt = offset, doubt
         return now >= self._until

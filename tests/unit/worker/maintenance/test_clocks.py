@@ -55,6 +55,33 @@ def test_after_a_leap_they_do_not_for_more_than_a_renewal_period(watch, clocks, 
     assert len(caplog.records) == 1
 
 
+def test_a_slow_answer_is_no_leap(clocks, caplog):
+    delays = iter([0, 8, 0, 20, 0])
+
+    def answer_slowly() -> float:
+        told = clocks.wall
+        clocks.pass_(next(delays))
+        return told
+
+    watch = ClockWatch(answer_slowly, 30, lambda: clocks.monotonic)
+    assert all(watch.agree() for _ in range(5))
+    assert caplog.text == ""
+
+
+def test_after_a_slow_answer_a_leap_is_seen_all_the_same(clocks):
+    delays = iter([8, 0, 0])
+
+    def answer_slowly() -> float:
+        told = clocks.wall
+        clocks.pass_(next(delays))
+        return told
+
+    watch = ClockWatch(answer_slowly, 30, lambda: clocks.monotonic)
+    assert [watch.agree(), watch.agree()] == [True, True]
+    clocks.wall += 3.5
+    assert not watch.agree()
+
+
 def test_a_second_leap_begins_anew(watch, clocks):
     watch.agree()
     clocks.wall += 3_600

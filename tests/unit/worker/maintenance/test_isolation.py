@@ -299,6 +299,7 @@ def test_an_isolated_worker_leaves_rescues_to_others(queue, start):
     assert queue.get(dead[0]).status == RUNNING
 
 
+@pytest.mark.slow
 def test_a_worker_that_drains_waits_for_its_isolated_worker(queue, monkeypatch):
     suspects = enqueue_suspects(queue, 1)
     workers: list[FakeWorker] = []

@@ -88,6 +88,7 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
+@pytest.mark.slow
 def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     queue = MemoryQueue("default", {})
     worker = Worker(queue, threads=1, coroutines=0, lease=30, result_ttl=60)
