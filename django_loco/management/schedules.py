@@ -1,4 +1,4 @@
-"""The output of ``loco_scheduler --list`` and ``--preview``: a table for people, JSON for programs."""
+"""Prints the schedules for ``loco_scheduler --list`` and ``--preview``, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..scheduler.api.upcoming import Upcoming
 from ..scheduler.dispatch.due_heap import preview
 from ..scheduler.entry import Entry
 
-#: How many runs of each schedule are listed, and how many a preview shows at most.
+#: The number of runs shown for each schedule, and the maximum of a preview.
 RUNS = 5
 MAX_RUNS = 1000
 HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
@@ -32,7 +32,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def length(text: str) -> timedelta:
-    """Return what ``24h``, ``90m`` or ``7d`` means. Raises ``ArgumentTypeError``."""
+    """Parse a length of time such as ``24h``, ``90m`` or ``7d``. Raises ``ArgumentTypeError``."""
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
     found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
     if not is_seconds(found.total_seconds()):
@@ -41,7 +41,7 @@ def length(text: str) -> timedelta:
 
 
 def require_known(tags: Sequence[str]) -> None:
-    """Raise ``CommandError`` for a tag that no schedule has."""
+    """Raise ``CommandError`` if no schedule has one of ``tags``."""
     known = sorted({tag for entry in current().registry.entries() for tag in entry.tags}) if tags else []
     for tag in tags:
         if tag not in known:
@@ -97,7 +97,7 @@ def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ..
 
 
 def clock(moment: datetime) -> str:
-    """Return ``moment`` as a wall clock shows it."""
+    """Format ``moment`` in its own time zone."""
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 

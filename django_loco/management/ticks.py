@@ -1,4 +1,4 @@
-"""The output of ``loco_scheduler --history``: the latest ticks of a schedule."""
+"""Prints the latest ticks of a schedule for ``loco_scheduler --history``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HEADINGS = ("DUE", "FIRED", "LATE", "STATUS", "ENDED", "JOB", "ERROR")
 
 def as_history(name: str, form: str) -> Iterator[str]:
     """Yield the lines of ``--history``. Raises ``LocoConfigurationError`` and ``QueueUnavailable``."""
-    ticks = history(name)
+    found = history(name)
     zone = registry_with(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
-        yield json.dumps([_as_json(tick) for tick in ticks], indent=2)
-    elif ticks:
-        yield from table([HEADINGS, *(_cells(tick, zone) for tick in ticks)])
+        yield json.dumps([_as_json(tick) for tick in found], indent=2)
+    elif found:
+        yield from table([HEADINGS, *(_cells(tick, zone) for tick in found)])
     else:
         yield f"The queue has no jobs of schedule {name!r}."
 

@@ -63,7 +63,7 @@ class Command(LocoCommand):
         elif options["history"] is not None:
             self.show_history(options["history"], options["format"])
         elif options["check"]:
-            self.check_schedules()
+            self.check_all()
         else:
             self.run_on(RunOptions(scheduler=True, schedules=tuple(options["tag"])), options)
 
@@ -109,7 +109,7 @@ class Command(LocoCommand):
         changed = scheduler.resume(name)
         self.stdout.write(f"Schedule {name!r} {'runs again' if changed else 'was not paused'}.")
 
-    def check_schedules(self) -> None:
+    def check_all(self) -> None:
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
             raise CommandError(f"{wrong} wrong and disabled; the others run.")
