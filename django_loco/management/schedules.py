@@ -36,7 +36,7 @@ def length(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
     found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
     if not is_seconds(found.total_seconds()):
-        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d, a hundred years at most.")
+        raise ArgumentTypeError(f"{text!r} is not a length of time. Write 90m, 24h or 7d; at most a hundred years.")
     return found
 
 
@@ -73,9 +73,9 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
         return
     yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
     if len(ticks) > MAX_RUNS:
-        yield "... and more. Ask for a shorter time, or for a --tag, to see all."
+        yield "... and more. To see all, use a shorter time or --tag."
     elif not ticks:
-        yield "Nothing is due by then."
+        yield "No schedule is due within this time."
 
 
 def _there(tick: datetime, entry: Entry) -> datetime:
