@@ -40,11 +40,11 @@ def rows(run_options: RunOptions, url: str, remark: str = "") -> list[Row]:
     ]
 
 
-def render(found: list[Row], *, colour: bool = False) -> str:
+def render(rows: list[Row], *, colour: bool = False) -> str:
     """Return the lines of the banner."""
     bold = make_style(opts=("bold",)) if colour else str
     title = f"django-loco {__version__}, Django {django.get_version()}, settings {settings.SETTINGS_MODULE}"
-    lines = [_name(name, colour=colour) + text for name, text in found]
+    lines = [_name(name, colour=colour) + text for name, text in rows]
     return "\n".join(["", bold(title), "", *lines, ""])
 
 

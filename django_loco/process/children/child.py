@@ -16,8 +16,8 @@ from typing import Self
 from django.utils import autoreload
 
 from ...core.lifecycle.fork import closed_in_copies
-from ..control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from ..systemd import VARIABLES
+from .control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from .identity import ProcessIdentity
 
 #: Signals that are blocked in a child until it has handlers of its own: before that, Ctrl-C would only raise

@@ -1,4 +1,4 @@
-"""What schedules in the database may run: what the code exposes, so that access to the admin is not access to all."""
+"""The tasks and commands that schedules in the database may run: those that code and settings expose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .targets import words_of_run
 
 
 class AllowList:
-    """The tasks, by their paths, and the management commands that code and settings expose."""
+    """The paths of the exposed tasks, and the names of the exposed management commands."""
 
     def __init__(self) -> None:
         self.tasks: set[str] = set()
@@ -21,13 +21,13 @@ class AllowList:
 
     @property
     def commands(self) -> set[str]:
-        """The management commands: those that are exposed, and ``LOCO["COMMANDS"]``."""
+        """The exposed management commands, with those of ``LOCO["COMMANDS"]``."""
         return self._commands | set(loco_settings().COMMANDS)
 
     def add(self, target: object) -> None:
         """Expose a task, or a management command by its name.
 
-        Raises ``LocoConfigurationError`` for what is neither.
+        Raises ``LocoConfigurationError`` if it is neither.
         """
         if isinstance(target, Task):
             self.tasks.add(target.module_path)
@@ -39,7 +39,7 @@ class AllowList:
             )
 
     def require(self, run: object) -> None:
-        """Raise ``LocoConfigurationError`` unless ``run`` names what is exposed."""
+        """Raise ``LocoConfigurationError`` unless ``run`` is exposed."""
         known = sorted(self.tasks | self.commands)
         word = words_of_run(run)[0]
         if word not in known:
@@ -56,5 +56,5 @@ def _command(name: str) -> str:
 
 
 def _remedy(word: str, known: Iterable[str]) -> str:
-    told = did_you_mean(word, list(known)) if known else ""
-    return f"{told} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."
+    hint = did_you_mean(word, list(known)) if known else ""
+    return f"{hint} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."
