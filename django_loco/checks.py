@@ -300,10 +300,10 @@ def check_commands(**kwargs: Any) -> list[CheckMessage]:
     known = sorted(get_commands())
     unknown = [name for name in loco_settings().COMMANDS if name not in known]
     errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
-    told = "Whoever can write to the queue, or add schedules in the admin, can run the command {!r}, and so any code."
-    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for what is to be done."
+    message = "Anybody who can write to the queue, or add schedules in the admin, can run {!r}, and so any code."
+    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead."
     dangerous = sorted(default.allow_list.commands & ANY_CODE)
-    return [*errors, *(checks.Warning(told.format(name), hint=hint, id="loco.W013") for name in dangerous)]
+    return [*errors, *(checks.Warning(message.format(name), hint=hint, id="loco.W013") for name in dangerous)]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:

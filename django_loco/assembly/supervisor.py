@@ -58,7 +58,7 @@ class Supervisor(Component):
 
     @property
     def components(self) -> tuple[Component, ...]:
-        """What runs now."""
+        """The running components."""
         return tuple(restarter.component for restarter in self.restarters if restarter.component)
 
     def health(self) -> dict[str, Any]:

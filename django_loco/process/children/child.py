@@ -1,4 +1,4 @@
-"""Starts a child process, and tells its parent how far it has come."""
+"""Starts a child process, and shows its parent how far its start has come."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # ``Popen.kill`` would reap a child that has ended
 
-    def ended(self, code: int) -> None:
+    def note_end(self, code: int) -> None:
         """Note that it has ended, as the caller has learnt by ``waitpid``."""
         self._popen.returncode = code
         self.channel.close()
