@@ -12,7 +12,8 @@ from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
-from ..scheduler.options import COLUMNS, OPTIONS, Group, in_group
+from ..scheduler.options import COLUMNS, OPTIONS, in_group
+from ..scheduler.options.option import Group
 from ..scheduler.registry import default
 
 NOTHING_EXPOSED = (
@@ -108,13 +109,13 @@ class TagsField(forms.CharField):
 
 def offered(chosen: str) -> Choices:
     """Return the choices of tasks and commands."""
-    exposed = default.allow_list
-    known = exposed.tasks | exposed.commands
+    allowed = default.allow_list
+    targets = allowed.tasks | allowed.commands
     groups: Choices = [("", "---------")]
-    if chosen and chosen not in known:
+    if chosen and chosen not in targets:
         groups.append((chosen, f"{chosen} (not exposed by the code)"))
-    groups += [("Tasks", _pairs(exposed.tasks))] if exposed.tasks else []
-    groups += [("Management commands", _pairs(exposed.commands))] if exposed.commands else []
+    groups += [("Tasks", _pairs(allowed.tasks))] if allowed.tasks else []
+    groups += [("Management commands", _pairs(allowed.commands))] if allowed.commands else []
     return groups
 
 

@@ -81,7 +81,7 @@ class ScheduleRow(NamedTuple):
         return format_html('<b class="loco-paused">Paused</b><div class="quiet">{}{}</div>', since, by)
 
 
-def rows_of(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[ScheduleRow]:
+def rows_of(found: Iterable[Entry | Problem], paused: Mapping[str, Pause]) -> list[ScheduleRow]:
     """Return the rows of schedules and problems, in their order."""
     items = list(found)
     try:
@@ -89,27 +89,27 @@ def rows_of(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> lis
     except Exception:
         logger.exception("The last runs of schedules cannot be shown")
         last = {}
-    return [_row_or_problem(item, last, known) for item in items]
+    return [_row_or_problem(item, last, paused) for item in items]
 
 
-def _row_or_problem(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
+def _row_or_problem(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
     """Return the row of ``item``; an error of one must not hide the others."""
     try:
-        made = _row(item, last, known)
-        for text in (made.when, made.next_run, made.last_run, made.state, made.runs):
+        row = _row(item, last, paused)
+        for text in (row.when, row.next_run, row.last_run, row.state, row.runs):
             text.encode()
     except Exception as error:
         logger.exception("Schedule %r cannot be shown", name_of(item))
         place = "database" if isinstance(item, Problem) else _source(item)
         return ScheduleRow(name_of(item), place, problem=f"It cannot be shown: {error!r}")
-    return made
+    return row
 
 
-def _row(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
+def _row(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
     if isinstance(item, Problem):
         return ScheduleRow(item.schedule, "", problem=f"{item.message} {item.hint}")
     row = upcoming_of(item, 1, utcnow())
-    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), known.get(item.name))
+    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), paused.get(item.name))
 
 
 def _source(entry: Entry) -> str:

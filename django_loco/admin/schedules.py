@@ -231,10 +231,10 @@ def _preview(row: Schedule) -> dict[str, Any]:
 
 def _joined(names: list[str]) -> Registry:
     """Return the schedules of the code, those called ``names``, and those that they run after."""
-    made = ScheduleReader(default.allow_list).filter(name__in=names)
-    if any(isinstance(item, Entry) and item.after for item in made):
+    rows = ScheduleReader(default.allow_list).filter(name__in=names)
+    if any(isinstance(item, Entry) and item.after for item in rows):
         return current().registry
-    return default.combined_with(made)
+    return default.combined_with(rows)
 
 
 def _of(row: Schedule) -> ScheduleRow:

@@ -20,22 +20,22 @@ class Dependency(NamedTuple):
     then: Sequence[Entry]
 
 
-def dependencies_of(entries: Collection[Entry], known: Collection[Entry]) -> list[Dependency]:
-    """Return the schedules of ``known`` that some of ``entries`` run after, each with those."""
+def dependencies_of(entries: Collection[Entry], candidates: Collection[Entry]) -> list[Dependency]:
+    """Return the ``candidates`` that some of ``entries`` run after, each with those."""
     then: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.after is not None:
             then[entry.after].append(entry)
-    return [Dependency(entry, then[entry.name]) for entry in known if entry.name in then]
+    return [Dependency(entry, then[entry.name]) for entry in candidates if entry.name in then]
 
 
 def dependency_errors(entries: Mapping[str, Entry], off: Collection[str] = ()) -> dict[str, str]:
     """Return the errors of ``after`` options by schedule. ``off`` are the names of schedules that cannot run."""
     others = {name: entry.after for name, entry in entries.items() if entry.after is not None}
     found: dict[str, str] = {}
-    known: set[str] = set()
+    checked: set[str] = set()
     for start in others:
-        path = _path_from(start, others, stop=known)
+        path = _path_from(start, others, stop=checked)
         end = others.get(path[-1]) if path else None
         if end in path:
             loop = path[path.index(end) :]
@@ -45,7 +45,7 @@ def dependency_errors(entries: Mapping[str, Entry], off: Collection[str] = ()) -
         for name in reversed(path):
             if others[name] in found:
                 found.setdefault(name, _is_off(others[name]))
-        known.update(path)
+        checked.update(path)
     return found
 
 

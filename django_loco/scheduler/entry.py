@@ -16,7 +16,8 @@ from ..core.validation import validate_call
 from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..log.plain_text import one_line
 from .misfire import Misfire
-from .options import OF_TICKS, OPTIONS, Overlap, TickOptions, checked, options_of
+from .options import OF_TICKS, OPTIONS, TickOptions, checked, options_of
+from .options.checks import Overlap
 from .triggers.parsing import moment_of
 from .triggers.trigger import After, Once, Trigger, Within, delay_of
 

@@ -140,13 +140,18 @@ class Registry(PythonApi):
         }
 
     def _add(
-        self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
+        self,
+        call: str,
+        task: object,
+        options: Mapping[str, Any],
+        trigger: Callable[[], Trigger],
+        allowed: frozenset[str],
     ) -> Decorator:
         def declare(task: T, /) -> T:
             location = SourceLocation.of_caller()
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             with self._recording(options.get("name", name_of(task)), hint):
-                self._refuse_unknown(call, options, known)
+                self._refuse_unknown(call, options, allowed)
                 self._register(entry_of(task, trigger, location, options))
             return task
 
@@ -160,12 +165,12 @@ class Registry(PythonApi):
         except ImproperlyConfigured as error:
             self._record(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
 
-    def _refuse_unknown(self, call: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
+    def _refuse_unknown(self, call: str, options: Mapping[str, Any], allowed: frozenset[str]) -> None:
         for option in options:
-            if option not in known:
+            if option not in allowed:
                 parameters = set(inspect.signature(getattr(self, call)).parameters) - {"task", "options"}
                 raise LocoConfigurationError(
-                    f"{call}() has no option {option!r}.{did_you_mean(option, sorted(known | parameters))}"
+                    f"{call}() has no option {option!r}.{did_you_mean(option, sorted(allowed | parameters))}"
                 )
 
     def _register(self, entry: Entry) -> None:

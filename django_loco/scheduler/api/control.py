@@ -118,11 +118,11 @@ def registry_with(name: str) -> Registry:
         return default
     try:
         found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
-        known = [] if found.has(name) else list(_read(lambda _: model("Schedule").objects.values_list("name")))
+        rows = [] if found.has(name) else list(_read(lambda _: model("Schedule").objects.values_list("name")))
     except MissingTable:
-        found, known = default, []
+        found, rows = default, []
     if not found.has(name):
-        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in known})
+        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in rows})
         raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, names)}")
     return found
 

@@ -40,21 +40,21 @@ class AllowList:
 
     def require(self, run: object) -> None:
         """Raise ``LocoConfigurationError`` unless ``run`` is exposed."""
-        known = sorted(self.tasks | self.commands)
+        exposed = sorted(self.tasks | self.commands)
         word = words_of_run(run)[0]
-        if word not in known:
+        if word not in exposed:
             raise LocoConfigurationError(
-                f"run is {word!r}, which the code does not expose.{_remedy(word, known)}", field="run"
+                f"run is {word!r}, which the code does not expose.{_remedy(word, exposed)}", field="run"
             )
 
 
 def _command(name: str) -> str:
-    known = get_commands()
-    if name not in known:
-        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(known))}")
+    commands = get_commands()
+    if name not in commands:
+        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(commands))}")
     return name
 
 
-def _remedy(word: str, known: Iterable[str]) -> str:
-    hint = did_you_mean(word, list(known)) if known else ""
+def _remedy(word: str, exposed: Iterable[str]) -> str:
+    hint = did_you_mean(word, list(exposed)) if exposed else ""
     return f"{hint} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."

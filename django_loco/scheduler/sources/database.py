@@ -67,7 +67,7 @@ class ScheduleReader:
 
     def __init__(self, allow_list: AllowList) -> None:
         self._allow_list = allow_list
-        self._known: dict[int, tuple[Row, Entry | Problem]] = {}
+        self._by_id: dict[int, tuple[Row, Entry | Problem]] = {}
         self._version: tuple[Any, ...] | None = None
         self._rows: tuple[Entry | Problem, ...] = ()
 
@@ -91,12 +91,12 @@ class ScheduleReader:
             ]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
-        known = self._known
-        self._known = {}
+        previous = self._by_id
+        self._by_id = {}
         for row in _rows(model("Schedule").objects.order_by("name")):
-            before, made = known.get(row["id"], (None, None))
-            self._known[row["id"]] = row, made if made and row == before else self._entry_or_problem(row)
-        found = tuple(made for _, made in self._known.values())
+            before, schedule = previous.get(row["id"], (None, None))
+            self._by_id[row["id"]] = row, schedule if schedule and row == before else self._entry_or_problem(row)
+        found = tuple(schedule for _, schedule in self._by_id.values())
         return self._rows if _same(found, self._rows) else found
 
     def _entry_or_problem(self, row: Row) -> Entry | Problem:

@@ -143,6 +143,11 @@ class PythonApi(ABC):
 
     @abstractmethod
     def _add(
-        self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
+        self,
+        call: str,
+        task: object,
+        options: Mapping[str, Any],
+        trigger: Callable[[], Trigger],
+        allowed: frozenset[str],
     ) -> Decorator:
         """Declare a schedule of ``task``; if it is ``LATER``, return a decorator that does so."""

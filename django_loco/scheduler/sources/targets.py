@@ -69,13 +69,13 @@ def _task(words: Sequence[str]) -> Task[..., Any]:
 def _checked(words: list[str]) -> list[str]:
     """Return ``words`` if they are a management command and arguments that its parser accepts."""
     name, *arguments = words
-    known = get_commands()
-    if name not in known:
+    commands = get_commands()
+    if name not in commands:
         raise LocoConfigurationError(
-            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(known))}", field="run"
+            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(commands))}", field="run"
         )
     try:
-        _loaded(known[name], name).create_parser("manage.py", name).parse_args(arguments)
+        _loaded(commands[name], name).create_parser("manage.py", name).parse_args(arguments)
     except (CommandError, SystemExit) as error:
         raise LocoConfigurationError(
             f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.", field="run"

@@ -179,7 +179,7 @@ def _hour_and_minute(at: object) -> tuple[int, int]:
 
 
 def _weekday(day: object) -> str:
-    known = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
-    if not known:
+    names = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
+    if not names:
         raise invalid("on", day, f"one of {', '.join(WEEKDAYS)}")
-    return known[0][:3]
+    return names[0][:3]
