@@ -73,7 +73,7 @@ def _worker(alias: str, run_options: RunOptions) -> str:
             f"{mode_of(alias)}, {_place(alias)}",
             f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
-            *([f"{own.processes} such processes"] if own.processes > 1 else []),
+            *([f"in each of {own.processes} processes"] if own.processes > 1 else []),
             *_limits(own),
         ]
     )
