@@ -80,11 +80,11 @@ def worker_for(
     The caller starts and stops it; jobs that are enqueued in this process do not start another. Raises
     ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
     """
-    known = task_backends[alias].queues
+    queue_names = task_backends[alias].queues
     for name in queues or ():
-        if known and name not in known:
+        if queue_names and name not in queue_names:
             raise LocoConfigurationError(
-                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(known))}."
+                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(queue_names))}."
             )
     loco = loco_settings()
     with _lock:
@@ -96,7 +96,7 @@ def worker_for(
             coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
             lease=loco.LEASE,
             result_ttl=loco.RESULT_TTL,
-            queues=tuple(queues or sorted(known)) or None,
+            queues=tuple(queues or sorted(queue_names)) or None,
             tags=None if tags is None else tuple(tags),
             drain=drain,
             max_jobs=max_jobs,

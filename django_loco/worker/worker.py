@@ -22,7 +22,7 @@ from .fetcher import Fetcher
 from .maintenance.heartbeat import VALID_PART, Heartbeat
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
-from .maintenance.listener import QueueListener
+from .maintenance.listener import JobListener
 from .maintenance.queue_thread import QueueThread
 from .maintenance.registration import Registration
 from .pools.event_loop import EventLoopPool
@@ -44,14 +44,14 @@ class Worker(Component):
     Its threads, one class each:
 
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
-    2. ``QueueListener`` wakes the fetcher when jobs arrive.
+    2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
     4. ``Housekeeping`` gives back the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
     5. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
     6. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
        ``ThreadInterrupter`` interrupts sync jobs at their timeouts. These threads start when they are needed.
 
-    An *isolated* worker runs suspects, one at a time. It has no ``QueueListener``, and its ``Reaper`` rescues nothing.
+    An *isolated* worker runs suspects, one at a time. It has no ``JobListener``, and its ``Reaper`` rescues nothing.
 
     No trouble with the queue ends these threads: they keep trying. Only ``stop``, ``drain`` and ``max_jobs`` end a
     worker.
@@ -131,7 +131,7 @@ class Worker(Component):
         )
         self._helpers: tuple[QueueThread, ...] = (self._heartbeat, housekeeping)
         if not is_isolated:
-            self._helpers += (QueueListener(queue, self._fetcher.wants_jobs, inbox.wake),)
+            self._helpers += (JobListener(queue, self._fetcher.wants_jobs, inbox.wake),)
         if self._isolation:
             self._helpers += (self._isolation,)
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])

@@ -7,14 +7,12 @@ data it works on is, and is not if that is rolled back.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
 from django.db import (
     DatabaseError,
@@ -31,7 +29,7 @@ from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import PROBE_SECONDS, Claim, Queue, status_of
-from ..listener import QueueListener
+from ..listener import ListenersByThread
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import log, outcomes_of, split
@@ -75,11 +73,7 @@ class DatabaseQueue(Queue):
         self._database = str(options.get("database", "default"))
         dialect, listener = engine_of(alias, self._database)
         self._dialect: Dialect = dialect(alias, self._database)
-        self._listener_class = listener
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._listeners: WeakSet[QueueListener] = WeakSet()
-        self._interrupts = 0
+        self._listeners = ListenersByThread(lambda: listener(alias, self._database))
 
     @property
     def database(self) -> str:
@@ -210,9 +204,8 @@ class DatabaseQueue(Queue):
 
     def wait(self, timeout: float) -> bool:
         """Block until another process or thread has stored something; deferred jobs do not end it."""
-        listener = self._listener()
-        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
-        if interrupts != self._interrupts:
+        listener = self._listeners.ready()
+        if listener is None:
             return False
         try:
             with self._explained():
@@ -223,15 +216,11 @@ class DatabaseQueue(Queue):
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
-        with self._lock:
-            self._interrupts += 1
-            for listener in self._listeners:
-                listener.interrupt()
+        self._listeners.interrupt()
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
-        if hasattr(self._local, "listener"):
-            self._local.listener.close()
+        self._listeners.close()
         connection = connections[self._database]
         if not connection.in_atomic_block:
             connection.close()
@@ -258,14 +247,6 @@ class DatabaseQueue(Queue):
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
         with self._reached():
             return self._dialect.execute(self._dialect.sql(template), **given)
-
-    def _listener(self) -> QueueListener:
-        if not hasattr(self._local, "listener"):
-            self._local.listener = self._listener_class(self.alias, self._database)
-            with self._lock:
-                self._listeners.add(self._local.listener)
-        listener: QueueListener = self._local.listener
-        return listener
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
