@@ -1,4 +1,4 @@
-"""How a thread waits for jobs that other processes enqueue."""
+"""The base class of listeners: objects that wait until other processes have enqueued jobs in a database."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from weakref import WeakSet
 
 
 class QueueListener(ABC):
-    """The ear of one thread, with a connection of its own.
+    """Waits on behalf of one thread, on a connection of its own.
 
-    Only ``interrupt`` may be called by other threads. All else raises what Django's database layer raises.
+    Only ``interrupt`` may be called by other threads. The other methods raise what Django's database layer raises.
     """
 
     @abstractmethod
@@ -29,7 +29,7 @@ class QueueListener(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the connection; the next ``wait`` makes a new one."""
+        """Close the connection; the next ``wait`` makes a new one."""
 
 
 class Interruptible(Protocol):

@@ -1,4 +1,4 @@
-"""What the database queue asks of an engine: the road of a job, one statement a step."""
+"""The statements of the database queue: those that all engines share, and what each engine has to add."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from .statements import (
     MAKE_DUE,
     SERIES_OF_KEY,
     SETTLE,
-    SETTLE_EXPIRED,
 )
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
@@ -82,13 +81,13 @@ class Dialect(ABC):
 
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""
-    """What is put before a column that is to be compared without an index."""
+    """The prefix of a column that is to be compared without an index."""
 
     id_now: ClassVar[str] = "%(id_now)s"
     """The SQL of the lowest id that a job can have which is made now."""
 
     fence: ClassVar[str] = ""
-    """What lets only the holder of a job write it, unless ``held`` does."""
+    """The condition that lets only the holder of a job write it, unless ``held`` has it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -140,7 +139,7 @@ class Dialect(ABC):
         """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
 
     def hurried(self) -> AbstractContextManager[None]:
-        """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
+        """Wait only briefly for other writers within the block, if the engine does not obey the store timeout."""
         return nullcontext()
 
     def claim(self, claim: Claim) -> list[Row]:
@@ -186,10 +185,6 @@ class Dialect(ABC):
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
         return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, payload=payload, now=0))
 
-    def settle_expired(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """``settle``, but only what nobody has renewed in the meantime."""
-        return self.settle(outcomes, SETTLE_EXPIRED)
-
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held under their tokens."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
@@ -204,7 +199,7 @@ class Dialect(ABC):
         return time.time()
 
     def take(self, claim: Claim) -> list[Row]:
-        """``claim``, and once more if there is room for jobs that a clock that was put back holds up."""
+        """``claim``; and once more if there is room for jobs that are held up because a clock was put back."""
         if claim.suspects:
             return self.claim_suspect(claim)
         rows = self.claim(claim)
@@ -215,7 +210,7 @@ class Dialect(ABC):
         return rows
 
     def make_due(self, limit: int) -> int:
-        """Let up to ``limit`` jobs be due that are to be run at once and seem to be of the future; return how many."""
+        """Make up to ``limit`` jobs due that are to run at once and seem to be of the future; return how many."""
         id_now = first_id(utcnow())
         if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
             return 0
@@ -237,7 +232,7 @@ class Dialect(ABC):
             return cursor.fetchall() if cursor.description else []
 
     def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
-        """Whether the engine has undone a transaction because of others, and would have it tried again."""
+        """Return whether the engine has rolled a transaction back because of others, so that it can be tried again."""
         return False
 
     def sql(self, template: str, **fragments: str) -> str:

@@ -39,7 +39,7 @@ from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
 from .registry import DatabaseRegistry
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER, UPDATE
+from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, SETTLE_EXPIRED, UNREGISTER, UPDATE
 
 logger = get_logger("django_loco.queues")
 
@@ -153,7 +153,7 @@ class DatabaseQueue(Queue):
                 jobs, unreadable = split(self._rescue(limit))
             except OperationalError as error:
                 if self._dialect.is_conflict(error):
-                    return []  # Others are about it.
+                    return []  # Others rescue them.
                 raise
         log(self.alias, unreadable)
         return jobs
@@ -234,11 +234,11 @@ class DatabaseQueue(Queue):
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._dialect.settle_expired(outcomes)
+            freed = self._dialect.settle(outcomes, SETTLE_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:
-        """Let fetched jobs fail that cannot be run. If that cannot be stored now, ``rescue`` does it later."""
+        """Fail fetched jobs that cannot be read. If that cannot be stored now, ``rescue`` does it later."""
         try:
             self.finish(outcomes_of(self.alias, unreadable))
         except QueueUnavailable:
@@ -250,13 +250,13 @@ class DatabaseQueue(Queue):
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Leave the caller's transaction in a state that cannot be committed, should a statement in it fail."""
+        """If a statement fails, mark the caller's transaction for rollback."""
         with self._explained(), transaction.mark_for_rollback_on_error(using=self._database):
             yield
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueRefused``."""
+        """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
         try:
             with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
                 yield

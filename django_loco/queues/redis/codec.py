@@ -1,9 +1,9 @@
-"""A job as lines of text: how it goes to Redis and comes back.
+"""How a job is written for Redis and read back: as lines of text.
 
 A job is stored in two parts, JSON lists that only Python reads. The part that never changes is written once. The
 *state*, which each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the
-job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. To the scripts all of
-them are words without a meaning.
+job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. Scripts do not look
+into these texts.
 """
 
 from __future__ import annotations

@@ -124,8 +124,8 @@ class RedisQueue(Queue):
         if not jobs:
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
-        told = lines(chain.from_iterable(map(job_payload, jobs)))
-        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(channels_for(soon))))
+        payload = lines(chain.from_iterable(map(job_payload, jobs)))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), payload), sorted(channels_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -146,8 +146,8 @@ class RedisQueue(Queue):
         """Renew leases; return the ids no longer held."""
         if not jobs:
             return set()
-        told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return ids_of(self.server.run(RENEW, (micros_in(lease), told)))
+        payload = lines(chain.from_iterable((job.id, job.token) for job in jobs))
+        return ids_of(self.server.run(RENEW, (micros_in(lease), payload)))
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
@@ -245,12 +245,12 @@ class RedisQueue(Queue):
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
     ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
-        told = lines(chain.from_iterable(map(outcome_payload, outcomes)))
+        payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
         claimed = self._claim_payload(claim) if claim else ()
         # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
-        answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
+        answer = self.server.run(EXCHANGE, (payload, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))
         jobs, unreadable = split(jobs)

@@ -7,7 +7,7 @@ Workers pass over rows that another one is about to take (``SKIP LOCKED``) inste
 several held jobs are written at once they are locked in the order of their ids, as a finish and a renewal that meet
 might otherwise each wait for the other.
 
-Enqueuing wakes workers with ``NOTIFY``, see ``postgres_wait``.
+Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class PostgresDialect(Dialect):
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
-        """The calling thread's connection, given up when the thread's patience ends."""
+        """The calling thread's connection, which obeys the thread's store timeout."""
         return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
@@ -187,7 +187,7 @@ class PostgresDialect(Dialect):
         return super().execute(sql, **parameters)
 
     def is_conflict(self, error: OperationalError) -> bool:
-        """Whether PostgreSQL has undone a transaction because of others, and would have it tried again."""
+        """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be tried again."""
         return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
     def held(self, fields: Sequence[str]) -> str:
