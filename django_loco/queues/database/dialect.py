@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, SETTLED, Row, stored_value, text_of_time
+from ..rows import COLUMNS, SETTLED, Row, settled_values, text_of_time
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .shown_rows import SUMMARY
 from .statements import (
@@ -323,6 +323,5 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 def _outcome_payload(outcome: Outcome) -> dict[str, Any]:
     due_at = text_of_time(outcome.run_after) if outcome.status == READY else None
-    changes = outcome.changes()
-    settled = {name: stored_value(name, changes[name]) for name in SETTLED}
+    settled = settled_values(outcome.changes())
     return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **settled}
