@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
 from django.utils.module_loading import import_string
 
-from .retry import Backoff, is_exception_type
+from .retry import BackoffOption, is_exception_type
 from .validation import COUNT, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
 
 
@@ -93,7 +93,7 @@ class StoredOptions(TypedDict, total=False):
         ),
     ]
     backoff: Annotated[
-        Backoff | None,
+        BackoffOption | None,
         Option(
             type="number, list, function",
             default="exponential",

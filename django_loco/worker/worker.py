@@ -96,9 +96,7 @@ class Worker(Component):
             is_isolated: whether this is an isolated worker.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._queue = queue
-        self._started = False
-        self._lock = threading.Lock()
+        self._queue, self._started, self._lock = queue, False, threading.Lock()
         self._held: dict[str, ClaimedJob] = {}
         inbox = OutcomeInbox()
         lanes = min(coroutines, threads or SYNC_LANES)
