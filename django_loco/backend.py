@@ -6,35 +6,33 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from inspect import iscoroutinefunction
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
-from django.utils import timezone
 
 from .conf import did_you_mean, loco_settings, worker_mode
 from .core import test_environment
 from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
-from .core.job import REQUEST, Job, utcnow
+from .core.job import Job
 from .core.on_commit import after_commit
-from .core.serialization import encode_call, encode_exact, require_batch_size, require_result_size
-from .core.validation import FIRST_YEAR, LAST_YEAR, validate_call, validate_task
+from .core.serialization import require_batch_size
+from .core.validation import validate_task
 from .exceptions import UnknownTask
-from .log.labels import bound, labelled_context
+from .log.labels import labelled_context
 from .log.safe import get_logger
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
+from .tasks.new_job import new_job
 from .tasks.results import load_task, result_of, shown_result_of
 from .tasks.signals import announce
 from .tasks.signing import sign
-from .tasks.stored_options import stored
 from .worker import in_process
 
 logger = get_logger(__name__)
@@ -110,7 +108,7 @@ class LocoBackend(BaseTaskBackend):
         """
         self._require_importable(task)
         self.validate_task(task)
-        jobs = [self._job(task, args, kwargs) for args, kwargs in calls]
+        jobs = [new_job(task, self.alias, args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
         if not jobs:
@@ -126,7 +124,7 @@ class LocoBackend(BaseTaskBackend):
         """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
         self._require_importable(task)
         self.validate_task(task)
-        return sign([self._job(task, args, kwargs)])[0]
+        return sign([new_job(task, self.alias, args, kwargs)])[0]
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
@@ -138,7 +136,8 @@ class LocoBackend(BaseTaskBackend):
         """Store the jobs of several ticks, all or none; return for each the same as ``enqueue_tick``, in order."""
         in_process.share_keys(self.alias)
         jobs = [
-            replace(self._job(tick.task, tick.args, tick.kwargs), key=tick.key, run_after=tick.at) for tick in ticks
+            replace(new_job(tick.task, self.alias, tick.args, tick.kwargs), key=tick.key, run_after=tick.at)
+            for tick in ticks
         ]
         if worker_mode(self.alias, self.options) == "ForegroundBlocking":
             with no_store_timeout():  # the project's code has no limit
@@ -207,36 +206,12 @@ class LocoBackend(BaseTaskBackend):
             ) from error
         _importable.add(path)
 
-    def _job(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-        validate_call(task, args, kwargs)
-        now = utcnow()
-        delay = getattr(task, "run_after_delay", None)
-        return Job(
-            task_path=task.module_path,
-            backend=self.alias,
-            arguments=encode_call(task.module_path, args, kwargs),
-            queue_name=task.queue_name,
-            priority=int(task.priority),
-            is_async=iscoroutinefunction(task.func),
-            run_after=_later(now, delay) if delay else _aware(task.run_after),
-            enqueued_at=now,
-            tags=self._tags(task),
-            options=_stored_options(task),
-            metadata=_metadata(task),
-        )
-
-    def _tags(self, task: Task[..., Any]) -> tuple[str, ...]:
-        declared = getattr(task, "tags", None) or ()
-        if "tags" in getattr(task, "overrides", ()):
-            return tuple(declared)
-        return tuple(loco_settings().TASKS.get(task.module_path, {}).get("tags", declared))
-
-    def _after_commit(self, action: Callable[[], object]) -> bool:
-        """Call ``action`` after the commit; return whether it was called at once."""
+    def _after_commit(self, action: Callable[[], object]) -> None:
+        """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
         if loco_settings().ENQUEUE_ON_COMMIT:
-            return after_commit(action, except_for=self.queue.database)
-        action()
-        return True
+            after_commit(action, except_for=self.queue.database)
+        else:
+            action()
 
     def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]]) -> None:
         stored = self._add(jobs)
@@ -270,31 +245,6 @@ class LocoBackend(BaseTaskBackend):
             announce(task_enqueued, type(self), result)
 
 
-def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
-    """Return the options of ``using()`` and the id of the request. Tags have a field of their own in the job."""
-    names = [name for name in getattr(task, "overrides", ()) if name != "tags"]
-    request_id = bound("request_id")
-    try:
-        options = {name: stored(name, getattr(task, name)) for name in names}
-        return options | {REQUEST: request_id} if request_id else options
-    except (ImportError, ValueError) as error:
-        raise InvalidTask(f"{task.module_path}: {error}") from None
-
-
-def _metadata(task: Task[..., Any]) -> str | None:
-    metadata = getattr(task, "metadata", None)
-    if not metadata:
-        return None
-    try:
-        if not isinstance(metadata, Mapping):
-            raise TypeError("It must be a dict.")
-        text = encode_exact(metadata)
-        require_result_size("it", text)
-    except (TypeError, ValueError) as error:
-        raise InvalidTask(f"{task.module_path}: the metadata cannot be stored. {error}") from None
-    return text
-
-
 @contextmanager
 def _hint(method: str) -> Iterator[None]:
     """Add the remedy to the error with which Django refuses to use the database in async code."""
@@ -324,20 +274,3 @@ def _is_async_code() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _later(now: datetime, delay: timedelta) -> datetime:
-    try:
-        moment = now + delay
-    except OverflowError:
-        moment = None
-    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise InvalidTask(
-            f"run_after is {delay!r}, counted from now; the time must be in the years {FIRST_YEAR} to {LAST_YEAR}."
-        )
-    return moment
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Return an aware datetime. A project without ``USE_TZ`` passes naive local ones."""
-    return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment

@@ -1,26 +1,26 @@
-"""What ``manage.py check`` finds. Every message names the setting and the hint names the remedy.
+"""System checks. Each message names the setting, each hint the remedy.
 
 loco.E001  LOCO or WORKER_MODE is wrong
-loco.E002  a queue cannot be made of a TASKS alias
-loco.E003  a schedule is wrong (only that one is off)
-loco.E004  a component cannot be run
-loco.E005  TASKS uses the app, but it is not installed: django_loco.backend finds that
-loco.E006  two tasks claim the same alias, or a task is where an alias was
-loco.E007  LOCO["COMMANDS"] names a management command that there is not
+loco.E002  the queue of a TASKS alias cannot be created
+loco.E003  a schedule is wrong (only that one is disabled)
+loco.E004  a component cannot run
+loco.E005  TASKS uses the app, but the app is not installed (found by django_loco.backend)
+loco.E006  two tasks have the same alias, or a task has the path of an alias (found by tasks.aliases)
+loco.E007  LOCO["COMMANDS"] names a management command that does not exist
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
-loco.W004  jobs wait in memory, in production (--deploy)
-loco.W007  a module of tasks, which may declare schedules, cannot be imported
-loco.W008  each request begins with a transaction in the SQLite file in which jobs wait
+loco.W004  jobs are kept in memory only, in production (--deploy)
+loco.W007  a module that may declare schedules cannot be imported
+loco.W008  each request starts a transaction in the SQLite file that stores the jobs
 loco.W009  a schedule in the database is wrong (--database)
 loco.W010  LOCO["TASKS"] has options for a task that does not exist
-loco.W011  jobs wait where no worker takes them (those in a database: --database)
+loco.W011  jobs wait that no worker takes (jobs in a database: --database)
 loco.W012  jobs wait, and no worker is running (--deploy)
-loco.W013  stored jobs and schedules may run a management command that runs any code
+loco.W013  stored jobs and schedules may run a management command that can run any code
 loco.W014  migrations of the app are missing in a database that it uses (--database)
 
-A queue adds what it has to say of its store: ``queues.redis.check``. E006 is found by ``tasks.aliases``.
+Queues add checks of their store, such as ``queues.redis.check``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from .worker.in_process import loco_aliases
 #: isolation, and the scheduler that may run beside it.
 EXTRA_CONNECTIONS = 6
 WRONG_SCHEDULE = "loco.E003"
-#: Management commands that run what they are given.
+#: Management commands that can run any code.
 ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
 
 
@@ -67,7 +67,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_queues(**kwargs: Any) -> list[CheckMessage]:
-    """Find aliases of ``TASKS`` whose queue cannot work, or would not work well."""
+    """Find aliases of ``TASKS`` whose queue cannot work, or would work badly."""
     aliases = loco_aliases()
     if not aliases:
         return [
@@ -176,12 +176,12 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
 
 
 def check_schedules(**kwargs: Any) -> list[CheckMessage]:
-    """Find schedules that are wrong, of code and settings; each is off, and the others run."""
+    """Find wrong schedules in code and settings. Each is disabled, the others run."""
     return [] if problems() else [_told(problem) for problem in default.problems()]
 
 
 def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find schedules in the database that are wrong: with ``--database``, as Django does with all that asks one.
+    """Find wrong schedules in the database; only with ``--database``, like all of Django's checks that query one.
 
     They are warnings, for ``migrate`` looks at these checks as well, and must not be stopped by a row.
     """
@@ -215,7 +215,7 @@ def _check_task(path: str) -> Iterator[CheckMessage]:
 
 
 def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find jobs that no worker of this project takes, in databases that keep jobs or may have: with ``--database``."""
+    """Find jobs that no worker of this project takes, in databases that store or stored jobs; with ``--database``."""
     if problems():
         return []
     keeping = ["default", *_databases_of_queues()]
@@ -283,7 +283,7 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
 
 
 def check_components(**kwargs: Any) -> list[CheckMessage]:
-    """Find components that cannot be imported, are none, or share a name."""
+    """Find components that cannot be imported, are not components, or share a name."""
     if problems():
         return []
     try:
@@ -294,20 +294,20 @@ def check_components(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_commands(**kwargs: Any) -> list[CheckMessage]:
-    """Find what is wrong with the management commands that stored jobs and schedules may run."""
+    """Find unknown or dangerous commands among those that stored jobs and schedules may run."""
     if problems():
         return []
     known = sorted(get_commands())
     unknown = [name for name in loco_settings().COMMANDS if name not in known]
     errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
-    told = "Whoever can write to the queue, or add schedules in the admin, can run the command {!r}, and so any code."
-    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for what is to be done."
+    message = "Anybody who can write to the queue, or add schedules in the admin, can run {!r}, and so any code."
+    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead."
     dangerous = sorted(default.allow_list.commands & ANY_CODE)
-    return [*errors, *(checks.Warning(told.format(name), hint=hint, id="loco.W013") for name in dangerous)]
+    return [*errors, *(checks.Warning(message.format(name), hint=hint, id="loco.W013") for name in dangerous)]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """Find what is right in development and wrong in production."""
+    """Find settings that suit development but not production."""
     if problems():
         return []
     sound = [alias for alias in loco_aliases() if not mistakes(alias, task_backends[alias].options)]

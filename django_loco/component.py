@@ -1,4 +1,4 @@
-"""What runs beside the web server, or instead of it: one set of verbs for all."""
+"""The base classes of components: parts of a process with threads of their own, such as a worker or a scheduler."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ logger = get_logger(__name__)
 class Component(ABC):
     """A part of the process with threads of its own: a worker, a scheduler, or a class of yours.
 
-    1. ``start`` brings its threads up and returns at once. Threads are daemons, so that none can keep the
-       process from ending, and are always joined, so that none is cut off.
-    2. ``quiet`` stops it from taking anything new; what runs goes on.
-    3. ``stop`` says that it should end as soon as what runs is done, and at the latest at ``deadline``.
-    4. ``join`` waits for that.
+    1. ``start`` starts its threads and returns at once. Use daemon threads, so that none keeps the process from ending.
+    2. ``quiet`` makes it take no more work; running work goes on.
+    3. ``stop`` makes it end when its running work is done, and by ``deadline`` at the latest.
+    4. ``join`` waits for the end.
 
-    All four may be called from any thread, more than once, and in a signal handler's wake; only ``join`` blocks.
-    A component runs once: whoever wants it again makes another. See ``Loop`` for one that has all but its work.
+    All four may be called from any thread, more than once, also because of a signal; only ``join`` blocks. A component
+    runs once: to run it again, make another one. ``Loop`` is a component to which you add only the work.
     """
 
     name: ClassVar[str]
-    """The word for it in logs, on the banner, in health and after ``--component``; by default the name of the class."""
+    """Its name in logs, on the banner, in health and after ``--component``; by default the name of the class."""
 
     error: BaseException | None = None
-    """What made it die, if it knows: for the log."""
+    """The exception that ended it, if it knows one; for the log."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -41,38 +40,39 @@ class Component(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Bring the threads up. Raises if that cannot work; what can heal itself (a lost database) does not raise."""
+        """Start the threads. Raises if that cannot work, but not for what may pass, such as a lost database."""
 
     @abstractmethod
     def quiet(self) -> None:
-        """Take nothing new from now on."""
+        """Take no more work."""
 
     @abstractmethod
     def stop(self, deadline: float) -> None:
-        """End when what runs is done; at ``deadline`` (``time.monotonic()``, seconds) hand back what is not."""
+        """End when the running work is done; at ``deadline`` (``time.monotonic()``, seconds) hand back what is left."""
 
     @abstractmethod
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds (``None``: for ever) for the end; return whether it has come."""
+        """Wait up to ``timeout`` seconds for the end (``None``: without a limit); return whether it has come."""
 
     @property
     @abstractmethod
     def is_alive(self) -> bool:
-        """Whether it does its work: a component that was started, was not stopped and is not alive has died."""
+        """Whether it runs. A component that was started, was not stopped and is not alive has died."""
 
     def health(self) -> dict[str, Any]:
-        """Return what tells progress, as JSON values; at least ``{"alive": bool}``.
+        """Return its progress as JSON values, at least ``{"alive": bool}``.
 
-        ``"stuck": True`` says that it gets nowhere although it is alive. Whoever can reach ``/_health`` can read this.
+        ``"stuck": True`` says that it makes no progress although it is alive. Everybody who can reach ``/_health`` can
+        read this.
         """
         return {"alive": self.is_alive}
 
 
 class Loop(Component):
-    """A component with one thread, which takes one turn after the other. Fill in ``turn``, perhaps ``open``, ``close``.
+    """A component with one thread, which calls ``turn`` again and again. Write ``turn``, and ``open`` and ``close``.
 
-    1. The thread calls ``open``, then ``turn`` over and over.
-    2. An exception from either ends the thread: the component has died, and the supervisor logs it and starts another.
+    1. The thread calls ``open``, then ``turn`` again and again.
+    2. An exception from either ends the thread. The component has died; the supervisor logs that and starts another.
     3. After ``quiet`` there are no more turns. After ``stop``, or an exception, the thread calls ``close`` and ends.
 
     ::
@@ -95,7 +95,7 @@ class Loop(Component):
     """Seconds between the end of one turn and the next, unless ``turn`` says otherwise."""
 
     stuck_after: ClassVar[float] = 60.0
-    """Seconds that a turn, or ``open``, may take before health calls it stuck."""
+    """Seconds after which health calls a turn, or ``open``, stuck."""
 
     def __init__(self) -> None:
         self._quiet = threading.Event()
@@ -105,21 +105,21 @@ class Loop(Component):
         self._thread = _LoopThread(self)
 
     def open(self) -> None:
-        """Get what the turns need; in the thread."""
+        """Open what the turns need; called in the thread."""
 
     @abstractmethod
     def turn(self) -> float | None:
-        """Do it once; return the seconds until the next turn, or ``None`` for ``every``.
+        """Do the work once; return the seconds until the next turn, or ``None`` for ``every``.
 
-        It should wait for nothing longer than a few seconds, or look at ``stopping`` while it waits.
+        It should not wait for longer than a few seconds, or look at ``stopping`` while it waits.
         """
 
     def close(self) -> None:
-        """Let go of what ``open`` got, also if that failed midway; in the thread, at its end."""
+        """Close what ``open`` has opened, even if that failed midway; called in the thread, at its end."""
 
     @property
     def stopping(self) -> bool:
-        """Whether a turn should come to its end."""
+        """Whether a turn should end soon."""
         return self._quiet.is_set()
 
     def start(self) -> None:
@@ -132,7 +132,7 @@ class Loop(Component):
         """Take no more turns."""
         self._quiet.set()
 
-    def stop(self, deadline: float) -> None:  # noqa: ARG002 - a turn cannot be cut off
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 - a turn cannot be interrupted
         """End after the present turn."""
         self._quiet.set()
         self._thread.end()
@@ -147,7 +147,7 @@ class Loop(Component):
         return self._thread.is_alive
 
     def health(self) -> dict[str, Any]:
-        """Return ``alive``, ``last_turn_age`` (seconds since a turn came to its end) and ``stuck``."""
+        """Return ``alive``, ``last_turn_age`` (seconds since the last turn ended) and ``stuck``."""
         now, busy_since = time.monotonic(), self._busy_since
         stuck = busy_since is not None and now - busy_since > self.stuck_after
         return {"alive": self.is_alive, "last_turn_age": round(now - self._last_turn, 3), "stuck": stuck}

@@ -17,7 +17,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from .log import labels as log
+from .log import labels
 from .process.health.report import ANSWERS
 from .urls.health import response_of
 
@@ -84,11 +84,11 @@ def _async(get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -
 def _begin(request: HttpRequest) -> str:
     own = _STRANGE.sub("", request.headers.get(HEADER, ""))[:LONGEST] or uuid4().hex
     request.request_id = own  # type: ignore[attr-defined]
-    log.bind(component="web", request_id=own)
+    labels.bind(component="web", request_id=own)
     return own
 
 
 @receiver(request_finished)
 def _end(**kwargs: Any) -> None:
     """Remove the id only now: servers log the request after the last middleware, in the same thread."""
-    log.drop("component", "request_id")
+    labels.drop("component", "request_id")

@@ -1,4 +1,4 @@
-"""What Django's admin shows of django-loco."""
+"""The pages of django-loco in Django's admin."""
 
 from .schedules import ScheduleAdmin
 

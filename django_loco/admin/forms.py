@@ -1,4 +1,4 @@
-"""The form of a schedule."""
+"""The form of a schedule in the admin."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
-from ..scheduler.options import COLUMNS, OPTIONS, Group, in_group
+from ..scheduler.options import COLUMNS, OPTIONS, in_group
+from ..scheduler.options.option import Group
 from ..scheduler.registry import default
 
 NOTHING_EXPOSED = (
-    "The code exposes nothing yet: put @scheduler.expose above a task, or call scheduler.expose() with the name of a "
-    "management command in a schedules.py."
+    "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
+    "name of a management command in a schedules.py."
 )
 
 Choices = list[tuple[str, Any]]
@@ -35,7 +36,7 @@ def form_lines(group: Group) -> tuple[str | tuple[str, ...], ...]:
 
 
 class RunWidget(forms.MultiWidget):
-    """A choice of what the code exposes, and a field for the arguments of a management command."""
+    """A choice of the exposed tasks and commands, and a field for the arguments of a command."""
 
     template_name = "admin/django_loco/run.html"
 
@@ -49,14 +50,14 @@ class RunWidget(forms.MultiWidget):
         return [target, arguments]
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """Offer what the code exposes now, and what is chosen even if it is not exposed any more."""
+        """Offer all exposed tasks and commands, and the current choice even if it is no longer exposed."""
         target = (value if isinstance(value, list) else self.decompress(value))[0]
         self.widgets[0].choices = offered(target)  # type: ignore[attr-defined]
         return super().get_context(name, value, attrs)
 
 
 class RunField(forms.MultiValueField):
-    """``run``, of two parts."""
+    """The field ``run``, in two parts."""
 
     widget = RunWidget
 
@@ -64,15 +65,15 @@ class RunField(forms.MultiValueField):
         super().__init__((forms.CharField(), forms.CharField(required=False)), require_all_fields=False, **options)
 
     def compress(self, data_list: Sequence[str]) -> str:
-        """Return both parts as they are kept."""
+        """Return both parts as they are stored."""
         return " ".join(part for part in data_list if part)
 
 
 class BoundedJSONField(forms.JSONField):
-    """JSON that can be kept in any database, and shown again."""
+    """JSON that every database can store and a form can show."""
 
     def to_python(self, value: Any) -> Any:
-        """Return what the text says. Raises ``ValidationError``, also for what Python's own parser gives up on."""
+        """Return the parsed text. Raises ``ValidationError``, also where Python's parser raises other errors."""
         try:
             found = super().to_python(value)
         except (RecursionError, ValueError) as error:  # nested without end; a number of thousands of digits
@@ -82,7 +83,7 @@ class BoundedJSONField(forms.JSONField):
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return what stands in the form again, after it was refused."""
+        """Return the value that the form shows again after an error."""
         try:
             found = super().bound_data(data, initial)
         except (RecursionError, ValueError):
@@ -91,10 +92,10 @@ class BoundedJSONField(forms.JSONField):
 
 
 class TagsField(forms.CharField):
-    """Words with commas between them, for a list of words."""
+    """A list of words, written with commas between them."""
 
     def prepare_value(self, value: Any) -> Any:
-        """Return what stands in the form."""
+        """Return the value that the form shows."""
         return ", ".join(map(str, value)) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
@@ -102,19 +103,19 @@ class TagsField(forms.CharField):
         return [word.strip() for word in str(value or "").split(",") if word.strip()]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether there are other words."""
+        """Return whether the words have changed."""
         return self.to_python(self.prepare_value(initial)) != self.to_python(data)
 
 
 def offered(chosen: str) -> Choices:
-    """Return the choices of what to run."""
-    exposed = default.allow_list
-    known = exposed.tasks | exposed.commands
+    """Return the choices of tasks and commands."""
+    allowed = default.allow_list
+    targets = allowed.tasks | allowed.commands
     groups: Choices = [("", "---------")]
-    if chosen and chosen not in known:
+    if chosen and chosen not in targets:
         groups.append((chosen, f"{chosen} (not exposed by the code)"))
-    groups += [("Tasks", _pairs(exposed.tasks))] if exposed.tasks else []
-    groups += [("Management commands", _pairs(exposed.commands))] if exposed.commands else []
+    groups += [("Tasks", _pairs(allowed.tasks))] if allowed.tasks else []
+    groups += [("Management commands", _pairs(allowed.commands))] if allowed.commands else []
     return groups
 
 
@@ -123,13 +124,13 @@ def _pairs(names: Iterable[str]) -> Choices:
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A schedule. What is wrong is told at the field in question: see ``scheduler.rules``."""
+    """A schedule. Errors appear at their field: see ``scheduler.api.row_validation``."""
 
     run = RunField()
     tags = TagsField(required=False)
 
     class Meta:
-        """Labels, and what the fields look like."""
+        """Fields, labels and widgets."""
 
         model = Schedule
         fields = ("name", "description", *COLUMNS)
@@ -152,7 +153,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The part of it that says when, for the preview."""
+    """The fields that say when a schedule runs, for the preview."""
 
     class Meta:
         """Its fields."""
@@ -162,6 +163,6 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
         field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
 
     def _post_clean(self) -> None:
-        """Leave the rules to whoever asks: they are about fields that are not here."""
+        """Do not validate the row: the rules need fields that this form lacks."""
         for name, value in self.cleaned_data.items():
             setattr(self.instance, name, value)

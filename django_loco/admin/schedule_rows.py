@@ -1,4 +1,4 @@
-"""How schedules are shown: each with its next run, its last one, and whether it runs at all."""
+"""The rows of schedules in the admin, with their next run, last run and state."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ..scheduler.sources.targets import COMMAND, SHELL
 
 logger = get_logger("django_loco.scheduler")
 
-#: How many of the next runs are shown of one schedule.
+#: The number of next runs that are shown for a schedule.
 RUNS = 5
 NOTHING = "-"
 
 
 class ScheduleRow(NamedTuple):
-    """A schedule in a list. One that is off has a ``problem`` instead of most of the rest."""
+    """A schedule in a list. One that is off has a ``problem`` instead of most other values."""
 
     name: str
     source: str
@@ -42,12 +42,12 @@ class ScheduleRow(NamedTuple):
 
     @property
     def is_paused(self) -> bool:
-        """Whether its ticks are left out."""
+        """Whether it is paused."""
         return self.pause is not None and self.pause.since is not None
 
     @property
     def when(self) -> str:
-        """In words, and below that as it is written."""
+        """The schedule in words, and below as it is written."""
         if self.upcoming is None:
             return NOTHING
         written = [self.upcoming.schedule] if self.upcoming.schedule != self.upcoming.words else []
@@ -56,17 +56,17 @@ class ScheduleRow(NamedTuple):
 
     @property
     def next_run(self) -> str:
-        """Its time, on the wall clock of the schedule."""
+        """The time of the next run, on the wall clock of the schedule."""
         if self.upcoming is None or self.upcoming.after or self.is_paused:
             return NOTHING
-        return told(self.upcoming.next_runs[0]) if self.upcoming.next_runs else "never again"
+        return format_moment(self.upcoming.next_runs[0]) if self.upcoming.next_runs else "never again"
 
     @property
     def last_run(self) -> str:
-        """Its time, and what has become of its job."""
+        """The time of the last run, and the status of its job."""
         if self.last is None:
             return NOTHING
-        at = told(timezone.localtime(self.last.at))
+        at = format_moment(timezone.localtime(self.last.at))
         return format_html('{}<div class="quiet loco-{}">{}</div>', at, self.last.status.lower(), self.last.status)
 
     @property
@@ -76,40 +76,40 @@ class ScheduleRow(NamedTuple):
             return format_html('<b class="loco-off">Off</b><div class="quiet">{}</div>', self.problem)
         if self.pause is None or self.pause.since is None:
             return "On"
-        since = told(timezone.localtime(self.pause.since))
+        since = format_moment(timezone.localtime(self.pause.since))
         by = f" by {self.pause.by}" if self.pause.by else ""
         return format_html('<b class="loco-paused">Paused</b><div class="quiet">{}{}</div>', since, by)
 
 
-def shown(found: Iterable[Entry | Problem], known: Mapping[str, Pause]) -> list[ScheduleRow]:
-    """Return them as they are shown, in their order."""
+def rows_of(found: Iterable[Entry | Problem], paused: Mapping[str, Pause]) -> list[ScheduleRow]:
+    """Return the rows of schedules and problems, in their order."""
     items = list(found)
     try:
         last = last_runs([item for item in items if isinstance(item, Entry)])
     except Exception:
         logger.exception("The last runs of schedules cannot be shown")
         last = {}
-    return [_whole(item, last, known) for item in items]
+    return [_row_or_problem(item, last, paused) for item in items]
 
 
-def _whole(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
-    """Return ``item`` as it is shown; whatever is wrong with it, the others are shown, too."""
+def _row_or_problem(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
+    """Return the row of ``item``; an error of one must not hide the others."""
     try:
-        made = _shown(item, last, known)
-        for text in (made.when, made.next_run, made.last_run, made.state, made.runs):
+        row = _row(item, last, paused)
+        for text in (row.when, row.next_run, row.last_run, row.state, row.runs):
             text.encode()
     except Exception as error:
         logger.exception("Schedule %r cannot be shown", name_of(item))
         place = "database" if isinstance(item, Problem) else _source(item)
         return ScheduleRow(name_of(item), place, problem=f"It cannot be shown: {error!r}")
-    return made
+    return row
 
 
-def _shown(item: Entry | Problem, last: Mapping[str, LastRun], known: Mapping[str, Pause]) -> ScheduleRow:
+def _row(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
     if isinstance(item, Problem):
         return ScheduleRow(item.schedule, "", problem=f"{item.message} {item.hint}")
     row = upcoming_of(item, 1, utcnow())
-    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), known.get(item.name))
+    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), paused.get(item.name))
 
 
 def _source(entry: Entry) -> str:
@@ -122,25 +122,30 @@ def _target(entry: Entry) -> str:
     return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
 
 
-def paused(name: str) -> ScheduleRow:
-    """Return whether the schedule ``name`` is paused, and nothing else of it."""
+def pause_row(name: str) -> ScheduleRow:
+    """Return a row that says only whether the schedule ``name`` is paused."""
     return ScheduleRow(name, "", pause=pauses().get(name))
 
 
 def next_runs(entry: Entry) -> dict[str, Any]:
-    """Return what the preview of ``entry`` shows: in words, and the next runs."""
+    """Return the preview of ``entry``: its words and its next runs."""
     row = upcoming_of(entry, RUNS, utcnow())
     written = "" if row.schedule == row.words else row.schedule
-    return {"words": row.words, "written": written, "zone": row.zone, "runs": [told(run) for run in row.next_runs]}
+    return {
+        "words": row.words,
+        "written": written,
+        "zone": row.zone,
+        "runs": [format_moment(run) for run in row.next_runs],
+    }
 
 
-def told(moment: datetime) -> str:
-    """Return ``moment`` to the second, on the wall clock that it has."""
+def format_moment(moment: datetime) -> str:
+    """Format ``moment`` to the second, in its own time zone."""
     return f"{date_format(moment, 'DATE_FORMAT')}, {moment:%H:%M:%S}"
 
 
-def named(found: Iterable[Entry | Problem], words: str) -> list[Entry | Problem]:
-    """Return those whose name has ``words`` in it, sorted by name."""
+def filter_by_name(found: Iterable[Entry | Problem], words: str) -> list[Entry | Problem]:
+    """Return the items whose name contains ``words``, sorted by name."""
     items = sorted(found, key=name_of)
     return [item for item in items if words.lower() in name_of(item).lower()]
 

@@ -1,4 +1,4 @@
-"""Schedules in the admin: those of the database to be edited, all others to be seen, paused and run."""
+"""The admin pages of schedules: those of the database can be edited, all can be paused and run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from ..scheduler.registry import Registry, default
 from ..scheduler.sources.database import ScheduleReader, pauses
 from .forms import ScheduleForm, WhenForm, form_lines
 from .overview import overview
-from .schedule_rows import ScheduleRow, next_runs, paused, shown
-from .unreadable_rows import complete, readable
+from .schedule_rows import ScheduleRow, next_runs, pause_row, rows_of
+from .unreadable_rows import load_fields, readable
 
-#: What is shown only when it is asked for, or has an error.
+#: The class of sections that are folded unless they have an error.
 FOLDED = ("collapse",)
-NO_PREVIEW = "Say when, and this shows the next runs."
+NO_PREVIEW = "The next runs appear here."
 
 logger = get_logger("django_loco.scheduler")
 
@@ -39,29 +39,29 @@ Action = Callable[[str, HttpRequest], str]
 
 
 def pause(name: str, request: HttpRequest) -> str:
-    """Pause a schedule; return what to note."""
+    """Pause a schedule; return a note for the history."""
     scheduler.pause(name, by=request.user.get_username())
     return "paused."
 
 
 def resume(name: str, request: HttpRequest) -> str:  # noqa: ARG001 - as ``pause``
-    """End the pause of a schedule; return what to note."""
+    """Resume a schedule; return a note for the history."""
     scheduler.resume(name)
     return "runs again."
 
 
 def run(name: str, request: HttpRequest) -> str:  # noqa: ARG001 - as ``pause``
-    """Make a job of a schedule; return what to note."""
+    """Run a schedule now; return a note for the history."""
     return f"run now, as job {scheduler.run(name).id}."
 
 
-#: What can be done with a schedule of any source, by the names of the buttons.
+#: The actions on a schedule of any source, by the names of their buttons.
 ACTIONS: dict[str, Action] = {"pause": pause, "resume": resume, "run": run}
 
 
 @admin.register(Schedule)
 class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The schedules of the database; on a page of its own, linked from their list, all there are."""
+    """The schedules of the database, and a page of all schedules."""
 
     form = ScheduleForm
     list_display = ("name", "when", "next_run", "last_run", "state", "run")
@@ -78,13 +78,13 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
 
     class Media:
-        """Styles, and the live preview."""
+        """Styles and the live preview."""
 
         css = {"all": ["django_loco/admin.css"]}
         js = ["django_loco/schedule.js"]
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page of all schedules, and the preview of one that is being written."""
+        """Add the page of all schedules and the preview."""
         own = [
             path("all/", self.admin_site.admin_view(self.all_view), name="django_loco_schedule_all"),
             path("preview/", self.admin_site.admin_view(self.preview_view), name="django_loco_schedule_preview"),
@@ -92,53 +92,54 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [*own, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
-        """Load of a row only what lists need; one of the other fields may hold what cannot be read."""
+        """Load only the fields that lists need, because other fields may be unreadable."""
         return super().get_queryset(request).only("name", "run")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Schedule | None:
-        """Return a row with all its fields; those that cannot be shown are blank, and a message says so."""
+        """Return a row with all fields. Fields that cannot be shown are blank, and a message says so."""
         row = super().get_object(request, object_id, from_field)
-        if row is not None and (bad := complete(row)) and request.method == "GET":
-            told = (
-                f"What is stored as {', '.join(bad)} cannot be shown; it is blank here, and is replaced when you save."
+        if row is not None and (bad := load_fields(row)) and request.method == "GET":
+            warning = (
+                f"The stored value of {', '.join(bad)} cannot be shown. It is blank here, and is replaced when you "
+                "save."
             )
-            self.message_user(request, told, messages.WARNING)
+            self.message_user(request, warning, messages.WARNING)
         return row
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Look up what is shown of the rows of one page, all at once."""
+        """Look up the values of all rows of the page at once."""
         changes = super().get_changelist_instance(request)
         changes.result_list = readable(changes.result_list)
         rows = {row.name: row for row in changes.result_list}
         found = _joined(list(rows))
-        for item in shown([*found.entries(), *found.problems()], pauses()):
+        for item in rows_of([*found.entries(), *found.problems()], pauses()):
             if item.name in rows and (item.problem or item.source == "database"):
                 rows[item.name].shown = item
         return changes
 
     @admin.display(description="when")
     def when(self, row: Schedule) -> str:
-        """In words, and as it is written."""
+        """The schedule in words, and as it is written."""
         return _of(row).when
 
     @admin.display(description="next run")
     def next_run(self, row: Schedule) -> str:
-        """Its time."""
+        """The time of the next run."""
         return _of(row).next_run
 
     @admin.display(description="last run")
     def last_run(self, row: Schedule) -> str:
-        """Its time and its job's status."""
+        """The time of the last run, and the status of its job."""
         return _of(row).last_run
 
     @admin.display(description="state")
     def state(self, row: Schedule) -> str:
         """On, paused or off."""
-        return _of(row).state if hasattr(row, "shown") else paused(row.name).state
+        return _of(row).state if hasattr(row, "shown") else pause_row(row.name).state
 
     @admin.display(description="next runs")
     def preview(self, row: Schedule) -> str:
-        """What the fields above come to; kept up to date while they are edited."""
+        """The next runs for the values of the form, updated while they are edited."""
         url = reverse("admin:django_loco_schedule_preview", current_app=self.admin_site.name)
         found = _preview(row) if row.pk else {}
         found.setdefault("words", found.get("error", NO_PREVIEW))
@@ -151,7 +152,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
-        """Answer with the next runs of what the form says, or with what is wrong with it."""
+        """Return the next runs for the values of the form, or their errors."""
         if not (self.has_view_permission(request) or self.has_add_permission(request)):
             raise PermissionDenied
         form = WhenForm(request.GET)
@@ -160,7 +161,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return JsonResponse(_preview(form.instance))
 
     def all_view(self, request: HttpRequest) -> HttpResponse:
-        """Show all schedules; with ``POST`` pause, resume or run one."""
+        """Show all schedules; a ``POST`` pauses, resumes or runs one."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method == "POST":
@@ -176,7 +177,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/django_loco/schedule/all.html", context)
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
-        """Save it; the pause of one that gets another name goes with it."""
+        """Save the schedule. If it is renamed, its pause moves with it."""
         super().save_model(request, obj, form, change)
         before = form.initial.get("name")
         if change and before != obj.name:
@@ -185,17 +186,17 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Pause selected %(verbose_name_plural)s", permissions=["change"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        """Leave out their ticks."""
+        """Pause schedules."""
         self._act(request, "pause", [row.name for row in queryset])
 
     @admin.action(description="Resume selected %(verbose_name_plural)s", permissions=["change"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        """End their pauses."""
+        """Resume schedules."""
         self._act(request, "resume", [row.name for row in queryset])
 
     @admin.action(description="Run selected %(verbose_name_plural)s now", permissions=["change"])
     def run_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        """Make a job of each."""
+        """Run schedules now."""
         self._act(request, "run", [row.name for row in queryset])
 
     def _act_on_one(self, request: HttpRequest) -> None:
@@ -218,22 +219,22 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _preview(row: Schedule) -> dict[str, Any]:
-    """Return the next runs of ``row``, or under ``error`` why there are none."""
+    """Return the next runs of ``row``, or its ``error``."""
     try:
         return next_runs(preview_entry(row))
     except ValidationError as error:
         return {"error": " ".join(error.messages)}
     except Exception as error:
-        logger.exception("The next runs of a schedule cannot be told")
-        return {"error": f"The next runs cannot be told: {error!r}"}
+        logger.exception("The next runs of a schedule cannot be computed")
+        return {"error": f"The next runs cannot be computed: {error!r}"}
 
 
 def _joined(names: list[str]) -> Registry:
-    """Return the schedules of the code, those called ``names``, and what else these run after."""
-    made = ScheduleReader(default.allow_list).some(name__in=names)
-    if any(isinstance(item, Entry) and item.after for item in made):
+    """Return the schedules of the code, those called ``names``, and those that they run after."""
+    rows = ScheduleReader(default.allow_list).filter(name__in=names)
+    if any(isinstance(item, Entry) and item.after for item in rows):
         return current().registry
-    return default.combined_with(made)
+    return default.combined_with(rows)
 
 
 def _of(row: Schedule) -> ScheduleRow:

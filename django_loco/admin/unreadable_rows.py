@@ -1,4 +1,4 @@
-"""Rows that were written by SQL and hold what no form accepts. They are shown as far as possible."""
+"""Shows rows that were written by SQL and hold invalid values, as far as possible."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIELDS = ("description", *COLUMNS)
 
 
 def readable(rows: QuerySet[Schedule]) -> list[Schedule]:
-    """Return ``rows``, with an empty row in place of one that cannot be read. Raises what the database raises."""
+    """Return ``rows``, with an empty row for each that cannot be read. Raises ``DatabaseError``."""
     try:
         return list(rows)
-    except Exception:  # noqa: BLE001 - whatever is wrong with one, the others are shown
+    except Exception:  # noqa: BLE001 - an error of one row must not hide the others
         return [_readable(pk) for pk in rows.values_list("pk", flat=True)]
 
 
@@ -31,11 +31,11 @@ def _readable(pk: int) -> Schedule:
         return Schedule(pk=pk, name=f"row {pk}")
 
 
-def complete(row: Schedule) -> list[str]:
-    """Load all fields of ``row``. Those that cannot be shown are left blank; return their names."""
+def load_fields(row: Schedule) -> list[str]:
+    """Load all fields of ``row``; leave those blank that cannot be shown, and return their names."""
     try:
         row.refresh_from_db(fields=FIELDS)
-    except Exception:  # noqa: BLE001 - it is found out below which field it is
+    except Exception:  # noqa: BLE001 - the field is found below
         bad = [name for name in FIELDS if not _load(row, name)]
     else:
         bad = []

@@ -40,11 +40,11 @@ def rows(run_options: RunOptions, url: str, remark: str = "") -> list[Row]:
     ]
 
 
-def render(found: list[Row], *, colour: bool = False) -> str:
+def render(rows: list[Row], *, colour: bool = False) -> str:
     """Return the lines of the banner."""
     bold = make_style(opts=("bold",)) if colour else str
     title = f"django-loco {__version__}, Django {django.get_version()}, settings {settings.SETTINGS_MODULE}"
-    lines = [_name(name, colour=colour) + text for name, text in found]
+    lines = [_name(name, colour=colour) + text for name, text in rows]
     return "\n".join(["", bold(title), "", *lines, ""])
 
 
@@ -73,7 +73,7 @@ def _worker(alias: str, run_options: RunOptions) -> str:
             f"{mode_of(alias)}, {_place(alias)}",
             f"{_count(threads, 'thread')}, {_count(coroutines, 'coroutine')}",
             *([f"{'queue' if len(queues) == 1 else 'queues'} {', '.join(queues)}"] if queues else []),
-            *([f"{own.processes} such processes"] if own.processes > 1 else []),
+            *([f"in each of {own.processes} processes"] if own.processes > 1 else []),
             *_limits(own),
         ]
     )

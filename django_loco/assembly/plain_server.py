@@ -2,8 +2,8 @@
 
 1. Jobs that an earlier process kept are resumed when ``runserver`` has bound its port, and under any other server with
    its first request; not when the apps are loaded, which every command does.
-2. Such a process ends because somebody stops or reloads it. It does not work off its queue first, as a command does
-   that has finished: the jobs are kept for the next process.
+2. Such a process ends when it is stopped or reloaded. It does not finish its queue first, as a command does: the jobs
+   are kept for the next process.
 """
 
 from __future__ import annotations

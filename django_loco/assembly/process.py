@@ -70,8 +70,8 @@ def process_of(
 
 def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
     """Return what further signals do. With a web server, Ctrl-Z suspends the process as usual."""
-    found: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
-    return found if run_options.server else found | {signal.SIGTSTP: partial(_quiet, supervisor)}
+    functions: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
+    return functions if run_options.server else functions | {signal.SIGTSTP: partial(_quiet, supervisor)}
 
 
 def _quiet(supervisor: Supervisor) -> None:

@@ -39,12 +39,12 @@ def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> t
     """Return those of ``backends`` with one of ``queues``. Raises ``CommandError`` for a queue that none has."""
     if queues is None:
         return backends
-    known = {alias: task_backends[alias].queues for alias in backends}
-    every = sorted(set().union(*known.values()))
+    queues_by_alias = {alias: task_backends[alias].queues for alias in backends}
+    every = sorted(set().union(*queues_by_alias.values()))
     for name in queues:
-        if not any(not names or name in names for names in known.values()):
+        if not any(not names or name in names for names in queues_by_alias.values()):
             raise CommandError(f"There is no queue {name!r} in TASKS.{did_you_mean(name, every)}")
-    return tuple(alias for alias, names in known.items() if not names or names & set(queues))
+    return tuple(alias for alias, names in queues_by_alias.items() if not names or names & set(queues))
 
 
 def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:

@@ -81,5 +81,5 @@ def served_aliases(run_options: RunOptions) -> Iterator[str]:
 
 def queues_of(alias: str, run_options: RunOptions) -> tuple[str, ...] | None:
     """Return the selected queues of ``alias``; ``None``: all."""
-    known = task_backends[alias].queues
-    return run_options.queues and tuple(name for name in run_options.queues if not known or name in known)
+    allowed = task_backends[alias].queues
+    return run_options.queues and tuple(name for name in run_options.queues if not allowed or name in allowed)

@@ -10,7 +10,7 @@ from typing import Any
 from ..component import Component
 from ..core.threads.bounded_calls import BoundedCalls
 from ..log.bounded import get_bounded_logger
-from ..process.health import report as health
+from ..process.health.report import report_on
 from .restarter import PATIENCE, Part, Restarter, State
 
 __all__ = ["Part", "Restarter", "State", "Supervisor"]
@@ -34,7 +34,7 @@ class Supervisor(Component):
 
     def start(self) -> None:
         """Start all; one that cannot start is tried again later. From now on ``/_health`` tells of them."""
-        health.report_on(self)
+        report_on(self)
         for restarter in self.restarters:
             restarter.start()
 
@@ -58,7 +58,7 @@ class Supervisor(Component):
 
     @property
     def components(self) -> tuple[Component, ...]:
-        """What runs now."""
+        """The running components."""
         return tuple(restarter.component for restarter in self.restarters if restarter.component)
 
     def health(self) -> dict[str, Any]:

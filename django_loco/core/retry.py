@@ -11,7 +11,7 @@ from .backoff import exponential_delay
 
 #: The delay before a retry: seconds, a list of seconds whose last item repeats, or a function of the exception and the
 #: task result that returns seconds.
-Backoff = float | Sequence[float] | Callable[[BaseException, Any], float]
+BackoffOption = float | Sequence[float] | Callable[[BaseException, Any], float]
 #: Exception types, and the dotted paths of types that this process has not imported.
 ExceptionTypes = tuple[type[BaseException] | str, ...]
 
@@ -28,7 +28,7 @@ class Policy:
     """The options of a job that decide over its retries and its time limit, with all defaults."""
 
     max_attempts: int = 1
-    backoff: Backoff | None = None
+    backoff: BackoffOption | None = None
     retry_on: ExceptionTypes | None = None
     """The exceptions that are retried; ``None``: every ``Exception``."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 
 from django.utils.module_loading import import_string
 
-from .retry import Backoff, is_exception_type
+from .retry import BackoffOption, is_exception_type
 from .validation import COUNT, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
 
 
@@ -93,7 +93,7 @@ class StoredOptions(TypedDict, total=False):
         ),
     ]
     backoff: Annotated[
-        Backoff | None,
+        BackoffOption | None,
         Option(
             type="number, list, function",
             default="exponential",
@@ -192,10 +192,10 @@ CALL_OPTIONS = tuple(CallOptions.__annotations__)
 
 
 def revived(name: str, value: Any) -> Any:
-    """Return a stored option ``name``, as settings and code write it, with dotted paths replaced by what they name.
+    """Return the value of the option ``name`` in code or settings, with dotted paths replaced by their objects.
 
-    It imports what a path names, so it is not for values from the store: see ``tasks.stored_options``. Raises
-    ``ImportError`` for a path that leads nowhere, ``ValueError`` for an invalid value.
+    Not for values from the store, because it imports any path: see ``tasks.stored_options``. Raises ``ImportError`` for
+    a path that does not exist, ``ValueError`` for an invalid value.
     """
     option = STORED_OPTIONS[name]
     if problem := option.problem(name, value):

@@ -68,8 +68,8 @@ class LocoCommand(BaseCommand):
         try:
             super().check(*args, **options)
         except SystemCheckError:
-            found = checks.run_checks(databases=options.get("databases"))
-            serious = {message.id for message in found if message.is_serious() and not message.is_silenced()}
+            messages = checks.run_checks(databases=options.get("databases"))
+            serious = {message.id for message in messages if message.is_serious() and not message.is_silenced()}
             if serious != {WRONG_SCHEDULE}:
                 raise
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..process.health import report as health
 from ..process.health.http_server import HealthServer
+from ..process.health.report import HasHealth, report_on
 
 #: Seconds that a process may take until its components start.
 STUCK_AFTER_SECONDS = 60.0
 
 
 @contextmanager
-def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None) -> Iterator[None]:
+def health_served(options: Mapping[str, Any], of: HasHealth | None = None) -> Iterator[None]:
     """Serve health checks during the ``with`` block, if the option is given: of ``of``, else of the supervisor.
 
     Raises ``LocoConfigurationError`` for a port that is taken.
@@ -24,7 +24,7 @@ def health_served(options: Mapping[str, Any], of: health.HasHealth | None = None
         yield
         return
     with HealthServer(*options["health_port"]):
-        health.report_on(of or Starting())
+        report_on(of or Starting())
         yield
 
 

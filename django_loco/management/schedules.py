@@ -1,4 +1,4 @@
-"""What ``loco_scheduler`` shows of the schedules: as a table for people, as JSON for programs."""
+"""Prints the schedules for ``loco_scheduler --list`` and ``--preview``, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..scheduler.api.upcoming import Upcoming
 from ..scheduler.dispatch.due_heap import preview
 from ..scheduler.entry import Entry
 
-#: How many runs of each schedule are shown, and how many of all together.
+#: The number of runs shown for each schedule, and the maximum of a preview.
 RUNS = 5
 MAX_RUNS = 1000
 HEADINGS = ("NAME", "SCHEDULE", "IN WORDS", "ZONE", "NEXT RUNS", "LAST RUN", "TAGS", "SOURCE")
@@ -32,16 +32,16 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def length(text: str) -> timedelta:
-    """Return what ``24h``, ``90m`` or ``7d`` means. Raises ``ArgumentTypeError``."""
+    """Parse a length of time such as ``24h``, ``90m`` or ``7d``. Raises ``ArgumentTypeError``."""
     match = re.fullmatch(r"(\d{1,6})([smhdw])", text, re.ASCII)
     found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
     if not is_seconds(found.total_seconds()):
-        raise ArgumentTypeError(f"{text!r} is no length of time; it is like 90m, 24h or 7d, a hundred years at most.")
+        raise ArgumentTypeError(f"{text!r} is not a length of time. Write 90m, 24h or 7d; at most a hundred years.")
     return found
 
 
 def require_known(tags: Sequence[str]) -> None:
-    """Raise ``CommandError`` for a tag that no schedule has."""
+    """Raise ``CommandError`` if no schedule has one of ``tags``."""
     known = sorted({tag for entry in current().registry.entries() for tag in entry.tags}) if tags else []
     for tag in tags:
         if tag not in known:
@@ -68,14 +68,14 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
     ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
     if form == "json":
-        told = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MAX_RUNS]]
-        yield json.dumps(told, indent=2)
+        runs = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MAX_RUNS]]
+        yield json.dumps(runs, indent=2)
         return
     yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
     if len(ticks) > MAX_RUNS:
-        yield "... and more. Ask for a shorter time, or for a --tag, to see all."
+        yield "... and more. To see all, use a shorter time or --tag."
     elif not ticks:
-        yield "Nothing is due by then."
+        yield "No schedule is due within this time."
 
 
 def _there(tick: datetime, entry: Entry) -> datetime:
@@ -84,20 +84,20 @@ def _there(tick: datetime, entry: Entry) -> datetime:
 
 def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
     runs = [run.isoformat() for run in row.next_runs]
-    told = last and {"at": last.at.isoformat(), "status": last.status, "job": last.job}
-    return row._asdict() | {"next_runs": runs, "last_run": told}
+    last_run = last and {"at": last.at.isoformat(), "status": last.status, "job": last.job}
+    return row._asdict() | {"next_runs": runs, "last_run": last_run}
 
 
 def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:
     runs = ["paused"] if row.paused else [clock(run) for run in row.next_runs] or ["-" if row.after else "never again"]
     zone = row.next_runs[0].tzinfo if row.next_runs else None
-    told = [clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
+    last_run = [clock(last.at.astimezone(zone)), f"{last.status} {last.job}"] if last else "-"
     tags = ", ".join(row.tags)
-    return row.name, row.schedule, row.words, row.zone or "-", runs, told, tags or "-", [row.source, row.task]
+    return row.name, row.schedule, row.words, row.zone or "-", runs, last_run, tags or "-", [row.source, row.task]
 
 
 def clock(moment: datetime) -> str:
-    """Return ``moment`` as a wall clock shows it."""
+    """Format ``moment`` in its own time zone."""
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
 
 

@@ -1,4 +1,4 @@
-"""What ``loco_scheduler --history`` shows of a schedule's ticks."""
+"""Prints the latest ticks of a schedule for ``loco_scheduler --history``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def as_history(name: str, form: str) -> Iterator[str]:
     found = history(name)
     zone = registry_with(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
-        yield json.dumps([_told(tick) for tick in found], indent=2)
+        yield json.dumps([_as_json(tick) for tick in found], indent=2)
     elif found:
         yield from table([HEADINGS, *(_cells(tick, zone) for tick in found)])
     else:
         yield f"The queue has no jobs of schedule {name!r}."
 
 
-def _told(tick: Tick) -> dict[str, Any]:
+def _as_json(tick: Tick) -> dict[str, Any]:
     return {field: _text(value) for field, value in tick._asdict().items()}
 
 

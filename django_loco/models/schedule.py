@@ -1,4 +1,4 @@
-"""Schedules that are kept in the database, and what is known of schedules of any source: whether they are paused."""
+"""The tables of schedules in the database, and of the pauses of all schedules."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _NOT_NEGATIVE = [MinValueValidator(0.0)]
 
 
 def new_revision() -> int:
-    """Return a number by which a change of a row is told from every other, whatever the clocks of the machines say."""
-    return random.randrange(2**31)  # noqa: S311 - it is no secret
+    """Return a random number that identifies a change of a row, even if the clocks of machines differ."""
+    return random.randrange(2**31)  # noqa: S311 - not a secret
 
 
 def _changed() -> dict[str, Any]:
-    """What each change of a row changes as well."""
+    """Return the fields that every change of a row sets."""
     return {"changed_at": now(), "revision": new_revision()}
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
-    """Rows whose changes are seen by the schedulers, however they are made."""
+    """Marks rows as changed, so that schedulers see bulk changes, too."""
 
     def update(self, **values: Any) -> int:
-        """Change all rows, as ``bulk_update`` does, too."""
+        """Change all rows; ``bulk_update`` calls this, too."""
         return super().update(**{**_changed(), **values})
 
     def bulk_create(  # noqa: PLR0917 - Django's own signature
@@ -44,7 +44,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[Schedule]:
-        """Insert rows, or change those that there are."""
+        """Insert rows, or change existing ones."""
         rows = list(objs)
         for row in rows:
             row.note_change()
@@ -52,29 +52,29 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         return super().bulk_create(rows, batch_size, ignore_conflicts, update_conflicts, fields, unique_fields)
 
     def version(self) -> tuple[Any, ...]:
-        """Return what is another after every change of a row: one query, however many rows there are."""
+        """Return a value that changes with every change of a row, by one query."""
         found = self.aggregate(count=Count("pk"), newest=Max("pk"), changed_at=Max("changed_at"), sum=Sum("revision"))
         return tuple(found.values())
 
 
 class Schedule(models.Model):
-    """A schedule of ``LOCO["SCHEDULE"]`` as a row, key by key; what is blank here is not given there.
+    """A schedule with the same keys as one of ``LOCO["SCHEDULE"]``; a blank field is a key that is not given.
 
-    It runs only what the code exposes: see ``scheduler.expose``.
+    It runs only tasks and commands that the code exposes: see ``scheduler.expose``.
     """
 
     rules: ClassVar[list[Callable[[Schedule], object]]] = []
-    """What a row has to keep beside its fields' own rules; each raises ``ValidationError``. Filled in by the app."""
+    """Checks of the whole row, which raise ``ValidationError``. The app sets them."""
 
     class Misfire(models.TextChoices):
-        """What becomes of runs that were missed."""
+        """What happens to missed runs."""
 
         SKIP = "skip", "leave them out"
         ONCE = "once", "make up for the last one"
         ALL = "all", "make up for all"
 
     class Overlap(models.TextChoices):
-        """What becomes of a run whose predecessor has not ended."""
+        """What happens to a run while the previous one has not ended."""
 
         ALLOW = "allow", "run both"
         SKIP = "skip", "leave it out"
@@ -114,16 +114,16 @@ class Schedule(models.Model):
         ordering = ["name"]
 
     def __str__(self) -> str:
-        return str(self.name)  # SQLite keeps anything in a column of text
+        return str(self.name)  # SQLite stores anything in a text column
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **options: Any) -> None:
-        """Write the row, so that the schedulers see it."""
+        """Save the row, and mark it as changed for the schedulers."""
         self.note_change()
         fields = update_fields if update_fields is None else {*update_fields, *_changed()}
         super().save(*args, update_fields=fields, **options)
 
     def clean(self) -> None:
-        """Raise ``ValidationError`` for what a scheduler would refuse."""
+        """Raise ``ValidationError`` if a scheduler would refuse the row."""
         for field in ("args", "kwargs", "tags"):
             if getattr(self, field) is None:  # an empty field of a form
                 setattr(self, field, {} if field == "kwargs" else [])
@@ -131,19 +131,19 @@ class Schedule(models.Model):
             rule(self)
 
     def note_change(self) -> None:
-        """Mark the row as changed, to be written."""
+        """Mark the row as changed."""
         for field, value in _changed().items():
             setattr(self, field, value)
 
 
 class ScheduleState(models.Model):
-    """Whether the schedule ``name`` is paused: one from code, settings, a file or the database."""
+    """The pause of the schedule ``name``, which may come from code, settings, a file or the database."""
 
     name = models.CharField(max_length=MAX_NAME_LENGTH, primary_key=True)
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_by = models.CharField(max_length=200, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
-    """When its last pause ended: what was due until then is not made up for."""
+    """When its last pause ended; ticks up to then are not fired."""
 
     class Meta:
         """Names that do not follow from the class's."""
@@ -158,5 +158,5 @@ class ScheduleState(models.Model):
 
 @receiver(post_delete, sender=Schedule)
 def _forget_pause(*, instance: Schedule, using: str, **kwargs: Any) -> None:
-    """Another schedule that is given the name one day is not paused."""
+    """Delete the pause of a deleted schedule, so that a new one of its name is not paused."""
     ScheduleState.objects.using(using).filter(name=instance.name).delete()

@@ -78,7 +78,7 @@ class HostServerComponent(Component):
     def __init__(self, stop: Callable[[], object], cut: Callable[[], object]) -> None:
         """``stop`` makes it accept no more requests, ``cut`` makes it drop those in flight."""
         self._stop, self._cut = stop, cut
-        self._told = False
+        self._was_stopped = False
         self.served = threading.Event()
 
     def start(self) -> None:
@@ -91,8 +91,8 @@ class HostServerComponent(Component):
         """Accept no more requests; when called again at the ``deadline``, drop those in flight."""
         if self.served.is_set():
             return
-        told, self._told = self._told, True
-        if not told:
+        was_stopped, self._was_stopped = self._was_stopped, True
+        if not was_stopped:
             self._stop()
         elif deadline <= time.monotonic():
             self._cut()
@@ -108,7 +108,7 @@ class HostServerComponent(Component):
 
     def health(self) -> dict[str, Any]:
         """Return ``alive``, and ``running``: 1 if it was told to stop and still answers requests."""
-        return {"alive": self.is_alive, "running": int(self._told and self.is_alive)}
+        return {"alive": self.is_alive, "running": int(self._was_stopped and self.is_alive)}
 
 
 class EmbeddedRuntime:

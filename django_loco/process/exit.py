@@ -1,6 +1,6 @@
 """Exits a process within a time limit, whatever hangs.
 
-What can hang at exit: a lock held by a thread that writes a log line; ``multiprocessing``, which waits for its
+These can hang at exit: a lock held by a thread that writes a log line; ``multiprocessing``, which waits for its
 processes; other ``atexit`` functions; threads that are not daemons; output that nobody reads; a job inside a C function
 that does not release the interpreter.
 """

@@ -16,7 +16,7 @@ from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
 from .autoreload import FileWatch
-from .control_channel import ALIVE, ControlChannel
+from .children.control_channel import ALIVE, ControlChannel
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .exit_codes import RELOAD

@@ -1,4 +1,4 @@
-"""The port: what a queue has to do, and all that the rest of django-loco asks of one.
+"""The port: the operations that every queue has, and the only ones that the rest of django-loco uses.
 
 How a job is held
 -----------------
@@ -16,8 +16,8 @@ Leases and due times are compared with one clock per queue: the database's own w
 it, this machine's elsewhere. No two machines have to agree.
 
 That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due whatever
-it says, and so is one that was handed back. Leases may all seem to have run out: who rescues watches ``clock`` and its
-own monotonic clock, and if they part it waits until all live holders have renewed.
+the clock says, and so is one that was handed back. All leases may seem to have run out: the reaper compares ``clock``
+with its own monotonic clock, and if they part it waits until all live holders have renewed.
 
 To write a queue of your own, fill in the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
@@ -45,7 +45,7 @@ from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
 
-#: Seconds that a store has to answer when it is asked whether it does.
+#: How long a store may take to answer ``Queue.answers``.
 PROBE_SECONDS = 2.0
 
 
@@ -92,10 +92,10 @@ class Queue(ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods that reach
-    the store raise ``QueueUnavailable`` when it cannot be reached. As a rule they have changed nothing then; but a
-    store that hangs, or whose answer was lost, may have done what it was asked to, or do it yet. So only what may be
-    done twice is tried again: a finish and a renewal show a token, a tick has a key, and what was fetched for an answer
-    that never came is back when its lease has run out.
+    the store raise ``QueueUnavailable`` when it cannot be reached. As a rule they have changed nothing then. If the
+    store hangs, or its answer is lost, the operation may have been done or may be done later. So only idempotent
+    operations are retried: a finish and a renewal show a token, and a tick has a key. Jobs that were fetched for an
+    answer that never came are back when their lease has run out.
     """
 
     is_shared: ClassVar[bool] = True
@@ -264,8 +264,8 @@ class Queue(ABC):
     def answers(self) -> bool:
         """Return whether the store takes a small write that changes nothing.
 
-        Asked after a call has failed: if it does, the store is not away, but refuses something in that call. It waits
-        no longer than a moment, as whoever asks has waited already.
+        It is called after another call has failed. If it returns ``True``, the store is there, and refuses something
+        in that call. It takes ``PROBE_SECONDS`` at most, as the caller has waited already.
         """
         try:
             with store_timeout(PROBE_SECONDS):
@@ -276,8 +276,8 @@ class Queue(ABC):
         return True
 
     def check(self) -> Sequence[CheckMessage]:
-        """Return what ``manage.py check`` should say of the store. That it cannot be reached is no error there."""
+        """Return the messages of ``manage.py check``. That the store cannot be reached is not an error there."""
         return ()
 
     def close(self) -> None:  # noqa: B027 - a queue need not hold anything
-        """Let go of what the calling thread holds open (a connection). The queue stays usable."""
+        """Close what the calling thread holds open, such as a connection. The queue stays usable."""

@@ -185,7 +185,16 @@ SETTLED = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost",
 _TYPES = tuple(form.types for form in FIELDS.values())
 _WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
 _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
+_SETTLED_WRITERS = tuple((name, FIELDS[name].write) for name in SETTLED)
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
+
+
+def settled_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored form of those of ``Outcome.changes`` that are in ``SETTLED``."""
+    return {
+        name: changes[name] if write is None or changes[name] is None else write(changes[name])
+        for name, write in _SETTLED_WRITERS
+    }
 
 
 def stored_value(name: str, value: Any) -> Any:

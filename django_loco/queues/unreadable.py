@@ -1,7 +1,7 @@
-"""Jobs whose stored form cannot be read, because somebody has edited the store by hand.
+"""Jobs whose stored form cannot be read, because somebody has edited the store.
 
-A queue shows such a job as ``UNREADABLE``, with the reason as its last error. It never hands one to a worker: what it
-finds when it fetches or rescues fails by itself, and the jobs beside it are not affected.
+A queue shows such a job as ``UNREADABLE``, with the reason as its last error. It never hands one to a worker:
+when it fetches or rescues such a job, that job fails, and the jobs beside it are not affected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a queue knows of the workers that take jobs from it."""
+"""The registry of the workers that take jobs from a queue."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ class WorkerRegistry(ABC):
 
     @abstractmethod
     def register(self, worker: WorkerInfo) -> None:
-        """Note that ``worker`` lives. It calls this again with each heartbeat."""
+        """Record that ``worker`` lives. Workers call it with each heartbeat."""
 
     @abstractmethod
     def unregister(self, worker_id: str) -> bool:
-        """Forget a worker; return whether it was known. Of several callers at once, one gets ``True``."""
+        """Delete a worker; return whether it was registered. Of several callers at once, one gets ``True``."""
 
     @abstractmethod
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the workers that are known, also those that have died and that nobody has unregistered."""
+        """Return the registered workers, also those that have died and that nobody has unregistered."""
 
 
 FIELDS = frozenset(field.name for field in fields(WorkerInfo))
@@ -77,27 +77,27 @@ FIELDS = frozenset(field.name for field in fields(WorkerInfo))
 
 def text_of_worker(worker: WorkerInfo) -> str:
     """Return ``worker`` as one line of JSON, without its heartbeat, which the queue's clock tells."""
-    told = asdict(worker) | {"started_at": worker.started_at.isoformat()}
-    del told["heartbeat_age"]
-    return json.dumps(told, separators=(",", ":"))
+    values = asdict(worker) | {"started_at": worker.started_at.isoformat()}
+    del values["heartbeat_age"]
+    return json.dumps(values, separators=(",", ":"))
 
 
 def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
-    """Return what ``text_of_worker`` was given; of a text that cannot be read, a worker of which little is known.
+    """Return what ``text_of_worker`` was given; for a text that cannot be read, a worker with its id alone.
 
-    ``age``: seconds since its last heartbeat. What only a newer version knows to tell is left out.
+    ``age``: seconds since its last heartbeat. Fields that only a newer release has are left out.
     """
     try:
-        told = json.loads(text)
+        values = json.loads(text)
         return WorkerInfo(
-            **{name: value for name, value in told.items() if name in FIELDS}
+            **{name: value for name, value in values.items() if name in FIELDS}
             | {
                 "worker_id": worker_id,
-                "queues": _names(told["queues"]),
-                "tags": _names(told["tags"]),
-                "started_at": datetime.fromisoformat(told["started_at"]),
+                "queues": _names(values["queues"]),
+                "tags": _names(values["tags"]),
+                "started_at": datetime.fromisoformat(values["started_at"]),
                 "heartbeat_age": max(0.0, age),
-                "lease": float(told["lease"]),
+                "lease": float(values["lease"]),
             }
         )
     except (ValueError, TypeError, LookupError, AttributeError):
@@ -107,5 +107,5 @@ def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
         )  # fmt: skip
 
 
-def _names(found: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if found is None else tuple(map(str, found))
+def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(map(str, names))

@@ -1,7 +1,8 @@
-"""The tasks of schedules that run no task: a management command, or a command of the shell.
+"""The tasks that run a management command or a shell command for a schedule.
 
-They are jobs as all others, with attempts, a time limit and a result: the last of what was written to stdout and
-stderr. This module is imported when a schedule needs it, since a task can be made only when Django is set up.
+Their jobs have attempts, a time limit and a result like all others; the result is the end of what the command wrote to
+stdout and stderr. This module is imported only when a schedule needs it, because tasks can be made only after Django
+is set up.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from ..shutdown import tracked
 from ..tasks.decorator import task
 from .api.allowed_commands import require_command, require_shell_text
 
-#: How much of the output is kept: its last characters.
+#: How much of the end of the output is kept.
 MAX_OUTPUT_CHARACTERS = 10_000
-#: Seconds after which a job that waits for a child process can be interrupted.
+#: How often a job that waits for a child process can be interrupted.
 POLL_SECONDS = 1.0
 
 
 @task
 def command(*words: str, silent: bool = False) -> str:
-    """Run a management command: its name and its arguments. Raises ``CommandError``, and what the command raises.
+    """Run the management command ``words``: its name and arguments. Raises what the command raises.
 
-    Raises ``LocoConfigurationError`` for one that neither code nor settings allow.
+    Raises ``LocoConfigurationError`` unless code or settings allow it.
     """
     require_command(words)
     output = StringIO()
@@ -43,20 +44,20 @@ def command(*words: str, silent: bool = False) -> str:
 def shell(text: str, *, silent: bool = False) -> str:
     """Run ``text`` in ``/bin/sh``. Raises ``CommandError`` with the output if the exit code is not 0.
 
-    Raises ``LocoConfigurationError`` where ``LOCO["ALLOW_SHELL"]`` is not set, and for a text that no schedule of the
-    settings has: whoever writes to the store could run what they like.
+    Raises ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set and a schedule of the settings has this
+    text. Otherwise whoever can write to the store could run any command.
     """
     require_shell_text(text)
     with tempfile.TemporaryFile() as output:
         code = _run(text, output)
-        told = _end_of(output)
+        text = _end_of(output)
     if code:
-        raise CommandError(f"exit code {code}: {told}", returncode=code)
-    return "" if silent else told
+        raise CommandError(f"exit code {code}: {text}", returncode=code)
+    return "" if silent else text
 
 
 def _run(text: str, output: IO[bytes]) -> int:
-    """Return the exit code. Whatever ends the waiting ends the shell and all that it started."""
+    """Return the exit code. If the wait is interrupted, the shell and all its children are killed."""
     process = subprocess.Popen(  # noqa: S602 - what ALLOW_SHELL allows
         text, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
     )

@@ -1,4 +1,4 @@
-"""A schedule that can run: a task, what it is called with, and when."""
+"""A schedule that can run: its task, the arguments, and the trigger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ..core.validation import validate_call
 from ..exceptions import InvalidArguments, LocoConfigurationError
 from ..log.plain_text import one_line
 from .misfire import Misfire
-from .options import OF_TICKS, OPTIONS, Overlap, TickOptions, checked, options_of
+from .options import OF_TICKS, OPTIONS, TickOptions, checked, options_of
+from .options.checks import Overlap
 from .triggers.parsing import moment_of
 from .triggers.trigger import After, Once, Trigger, Within, delay_of
 
@@ -26,7 +27,7 @@ _TASK_ERRORS = (InvalidTask, TypeError, ValueError)
 
 
 class SourceLocation(NamedTuple):
-    """A line of code, or (``line`` 0) what else schedules stand in."""
+    """Where a schedule is declared: a line of code, or, with ``line`` 0, a setting or the database."""
 
     module: str
     file: str
@@ -37,7 +38,7 @@ class SourceLocation(NamedTuple):
 
     @classmethod
     def of_caller(cls) -> SourceLocation:
-        """The line from which this package was called."""
+        """Return the line that called this package."""
         frame = inspect.currentframe()
         while frame and f"{frame.f_globals.get('__name__')}.".startswith(f"{__package__}."):
             frame = frame.f_back
@@ -47,27 +48,27 @@ class SourceLocation(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """What a schedule is to be fired for: a tick, or something that has happened."""
+    """One time that a schedule is to fire: a tick, or a run of another schedule that has succeeded."""
 
     name: str
-    """Of the schedule."""
+    """The name of the schedule."""
 
     key: str
-    """Of its job."""
+    """The key of its job."""
 
     at: datetime
     """When it was due."""
 
-    told: str
-    """What it is called in the log."""
+    label: str
+    """How the log names it."""
 
     overlap: str
-    """What becomes of it while an earlier job has not ended."""
+    """The ``overlap`` option of the schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One schedule. Its name is what tells it from others: in the store, in logs and on the command line."""
+    """One schedule. Its name identifies it in the store, in the log and on the command line."""
 
     name: str
     task: Task[..., Any]
@@ -76,55 +77,55 @@ class Entry:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     jitter: timedelta = timedelta(0)
-    """By up to which a run is put off."""
+    """The longest random delay of a run."""
 
     misfire: Misfire = field(default_factory=Misfire)
-    """What becomes of ticks that were missed."""
+    """Which missed ticks are fired."""
 
     overlap: Overlap = "allow"
-    """What becomes of a tick while an earlier job has not ended."""
+    """What happens to a tick while an earlier job has not ended."""
 
     run_on_start: bool = False
     """Whether it also runs once per deploy."""
 
     release: str = ""
-    """The deploy whose one run this is, instead of ticks."""
+    """For a run on start: the deploy that it belongs to."""
 
     location: SourceLocation
     """Where it was declared."""
 
     def key(self, tick: datetime) -> str:
-        """Return what is unique in the store for this schedule's ``tick``: the same in every scheduler."""
+        """Return the unique key of the job for ``tick``, the same in every scheduler."""
         if self.release:
             return f"{self.name}@release {self.release.replace('@', ' ')}"
         return f"{self.name}@{tick.astimezone(UTC).isoformat()}"
 
     def occurrence(self, tick: datetime) -> Occurrence:
-        """Return ``tick`` as what this schedule is to be fired for."""
+        """Return the occurrence of this schedule at ``tick``."""
         return Occurrence(self.name, self.key(tick), tick, str(tick), self.overlap)
 
     @property
     def after(self) -> str | None:
-        """The name of the schedule that this one runs after; ``None``: it has ticks of its own."""
+        """The name of the schedule that this one runs after; ``None`` if it has ticks of its own."""
         return self.trigger.other if isinstance(self.trigger, After) else None
 
     def occurrence_after(self, member: str, now: datetime) -> Occurrence:
-        """Return what this schedule is to be fired for when the run ``member`` of another has succeeded."""
+        """Return the occurrence of this schedule after the run ``member`` of another one, which has succeeded."""
         return Occurrence(self.name, f"{self.name}@{member}", now, one_line(member), self.overlap)
 
     def run_at(self, tick: datetime) -> datetime:
-        """Return when the job of ``tick`` may run: at the tick, or by the same part of ``jitter`` later everywhere."""
+        """Return when the job of ``tick`` may run. The delay by ``jitter`` is the same in every scheduler."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
 
     def at_start(self, moment: datetime, release: str) -> Entry:
-        """Return the run on start: one at ``moment``, or whenever the first scheduler of ``release`` had it."""
-        # A deploy has no other tick: what may not run beside an earlier job waits for its end.
+        """Return the run on start: one tick at ``moment``, with a key that is unique in ``release``."""
+        # A deploy has no other tick, so a run that may not overlap an earlier job waits for its end.
         overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
         return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire(), overlap=overlap)
 
 
 class Problem(NamedTuple):
-    """A schedule that is off because it is wrong, or a module of schedules that cannot be imported."""
+    """A schedule that is off because of an error, or a module of schedules that cannot be imported."""
 
     message: str
     hint: str
@@ -132,11 +133,11 @@ class Problem(NamedTuple):
     """The name of the schedule, or of the module."""
 
     is_certain: bool = True
-    """Whether a schedule is off for it: a module of tasks that cannot be imported may have none."""
+    """Whether a schedule is off because of it: a module of tasks that cannot be imported may have no schedules."""
 
 
 def name_of(task: object) -> str:
-    """Return what a schedule of ``task`` is called that was given no name, or a wrong one."""
+    """Return the name of a schedule of ``task`` that has no valid name of its own."""
     if isinstance(task, Task):
         return task.module_path
     if inspect.isroutine(task):

@@ -1,4 +1,4 @@
-"""The jobs that a schedule has made, as far as its queue still has them."""
+"""Finds the jobs of a schedule in its queue."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .entry import Entry
 
 
 def jobs_of(entry: Entry, limit: int) -> list[JobSummary]:
-    """Return the newest jobs of a schedule, whatever they were made for. Raises ``QueueUnavailable``."""
+    """Return the newest jobs of a schedule, of ticks and of manual runs. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
 
 
 def tick_of(job: JobSummary) -> datetime | None:
-    """Return the tick that ``job`` was made for, in UTC; ``None`` if it was made for something else."""
+    """Return the tick of ``job``, in UTC; ``None`` if it was not made for a tick."""
     try:
         return datetime.fromisoformat(key_suffix(job)).astimezone(UTC)
     except ValueError:
@@ -24,5 +24,5 @@ def tick_of(job: JobSummary) -> datetime | None:
 
 
 def key_suffix(job: JobSummary) -> str:
-    """Return what tells ``job`` from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
+    """Return the part of a job's key after the schedule's name: a time, ``run ...`` or ``release ...``."""
     return (job.key or "").rpartition("@")[2]

@@ -1,9 +1,9 @@
-"""What becomes of ticks that were missed: while no scheduler ran, while it was suspended, while its store was away.
+"""Decides which missed ticks are fired: after a time without a scheduler, a suspension, or an outage of the store.
 
-A tick is missed when nothing could fire it for longer than ``MISSED_AFTER``; up to that it is late, and fired. What a
-scheduler that starts has missed it cannot know. It takes the ticks of the grace time for missed, and the queue, which
-knows each (schedule, tick) that was fired, refuses the others. So the grace time cannot be longer than the queue
-remembers; and a schedule that is new, too, has missed what was due within its grace time.
+A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Up to that it is late, and is fired. A
+scheduler that starts cannot know which ticks were missed. It takes all ticks of the grace time as missed, and the
+queue, which knows the key of each tick that was fired, refuses those. So the grace time cannot be longer than the queue
+remembers keys. A new schedule, too, has missed the ticks within its grace time.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from .triggers.trigger import Trigger, first_tick, last_ticks
 MisfireMode = Literal["skip", "once", "all"]
 T = TypeVar("T")
 
-#: A tick later than this was missed.
+#: A tick that is later than this was missed.
 MISSED_AFTER = timedelta(seconds=10)
-#: Where no grace time is given, a tick that was missed at the start by less is fired.
+#: The grace time of a scheduler that starts, if the schedule has none.
 DEFAULT_GRACE = timedelta(seconds=60)
-#: Seconds for which every queue remembers what was fired, however short ``RESULT_TTL`` is.
+#: How long every queue remembers the keys of fired ticks, however short ``RESULT_TTL`` is.
 KEYS_KEPT_SECONDS = 3600.0
-#: How many missed ticks are made up for, by default and at most.
+#: The number of missed ticks that are fired at most: the default, and its maximum.
 DEFAULT_CAP, MAX_CAP = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Misfire:
-    """What is made up for: nothing, the last tick, or all; within ``grace``, and at most ``cap`` of them.
+    """Which missed ticks are fired: none, the last one, or all; within ``grace``, and at most ``cap`` of them.
 
-    Without ``grace`` a scheduler that starts looks back a minute, and one that was held up as long as that took.
+    Without ``grace``, a scheduler that starts looks back one minute, and one that was held up to that moment.
     """
 
     mode: MisfireMode = "once"
@@ -44,7 +44,7 @@ class Misfire:
     cap: int = DEFAULT_CAP
 
     def first(self, trigger: Trigger, start: datetime) -> datetime | None:
-        """Return the tick that a scheduler which starts at ``start`` begins with; it may be one to be made up for."""
+        """Return the first tick of a scheduler that starts at ``start``; it may be a missed one."""
         if self.mode == "skip":
             return trigger.next_after(start)
         if self.mode == "once" and self.grace is None:
@@ -52,7 +52,7 @@ class Misfire:
         return trigger.next_after(start - (DEFAULT_GRACE if self.grace is None else self.grace))
 
     def missed_ticks(self, trigger: Trigger, missed: datetime, now: datetime) -> list[datetime]:
-        """Return which ticks are fired ``now``, from the one that was ``missed`` on."""
+        """Return the ticks to fire ``now``, of those from ``missed`` on."""
         window = timedelta(0) if self.mode == "skip" else self.grace
         after = missed - timedelta.resolution
         if window is not None:
@@ -60,9 +60,9 @@ class Misfire:
         return last_ticks(trigger, after, now, 1 if self.mode == "once" else self.cap)
 
     def missed_runs(self, ends: Sequence[T], when: Callable[[T], datetime], now: datetime, *, starts: bool) -> list[T]:
-        """Return which of ``ends``, in their order, are made up for ``now``: what a schedule was to run after.
+        """Return which of ``ends`` to fire for ``now``: the ends of jobs that a schedule runs after, in order.
 
-        ``when`` says when one came. ``starts``: nobody has looked before.
+        ``when`` returns the time of an end. ``starts``: this is the first look.
         """
         if self.mode == "skip":
             return [] if starts else [end for end in ends if now - when(end) <= MISSED_AFTER]

@@ -1,7 +1,7 @@
-"""The schedules of a project: what ``schedules.py`` of each app declares.
+"""Collects the schedules that code and settings declare.
 
-A call that is wrong does not raise, for that would take the app's other schedules down with it. It is noted with
-the line it stands on, logged, reported by ``manage.py check``, and only that schedule is off.
+An invalid call does not raise an error, because that would turn off the other schedules of the app, too. It is recorded
+with its line, logged, and reported by ``manage.py check``, and only that schedule is off.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ Exposable = TypeVar("Exposable")
 class Registry(PythonApi):
     """Schedules by name, in the order in which they were declared.
 
-    With ``strict`` a wrong call raises ``LocoConfigurationError``. With ``autodiscover`` the others are looked for
-    when the schedules are first asked for: in the ``schedules`` modules of the installed apps, above the tasks of their
-    ``tasks``, in ``LOCO["SCHEDULE"]`` and in ``LOCO["SCHEDULE_FILE"]``.
+    With ``strict``, an invalid call raises ``LocoConfigurationError``. With ``autodiscover``, the first access imports
+    the ``schedules`` and ``tasks`` modules of the installed apps and reads ``LOCO["SCHEDULE"]`` and
+    ``LOCO["SCHEDULE_FILE"]``.
     """
 
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
@@ -53,20 +53,20 @@ class Registry(PythonApi):
 
     @property
     def is_project(self) -> bool:
-        """Whether these are the schedules of a project, so that those of its database belong to them."""
+        """Whether these are the schedules of the project, to which those of its database belong."""
         return self._autodiscover
 
     @property
     def allow_list(self) -> AllowList:
-        """What schedules in the database may run."""
+        """The tasks and commands that schedules in the database may run."""
         self._discover()
         return self._allow_list
 
     def expose(self, target: Exposable, /) -> Exposable:
-        """Let schedules in the database run ``target``, and return it.
+        """Allow schedules in the database to run ``target``, and return it.
 
-        It is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command. With a
-        command anyone who may write schedules chooses its arguments.
+        ``target`` is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command.
+        Whoever may write schedules chooses the arguments of a command.
         """
         try:
             self._allow_list.add(target)
@@ -75,11 +75,11 @@ class Registry(PythonApi):
                 name_of(target),
                 f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run.",
             )
-            self._note(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
+            self._record(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
         return target
 
     def combined_with(self, rows: Iterable[Entry | Problem]) -> Registry:
-        """Return these schedules together with those of the database; a name that the code has is the code's."""
+        """Return these schedules together with those of the database. Of two of one name, that of the code counts."""
         self._discover()
         both = Registry()
         both._entries, both._problems, both._allow_list = dict(self._entries), list(self._problems), self._allow_list
@@ -87,20 +87,20 @@ class Registry(PythonApi):
             if isinstance(row, Problem):
                 both._problems.append(row)
             elif self.has(row.name):
-                both._problems.append(_taken(row))
+                both._problems.append(_name_conflict(row))
             else:
                 both._entries[row.name] = row
         return both
 
     def entries(self, tags: Collection[str] = ()) -> list[Entry]:
-        """Return the schedules that can run; with ``tags`` those that have one of them."""
+        """Return the schedules that can run; with ``tags`` only those that have one of them."""
         self._discover()
-        off = self._unlinked()
+        off = self._dependency_problems()
         found = [entry for entry in self._entries.values() if entry.name not in off]
         return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
 
     def entry(self, name: str) -> Entry:
-        """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none, or it is off."""
+        """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none or it is off."""
         self._discover()
         if name in self._entries:
             return self._entries[name]
@@ -110,19 +110,19 @@ class Registry(PythonApi):
         raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, list(self._entries))}")
 
     def has(self, name: str) -> bool:
-        """Whether there is a schedule ``name``, be it off."""
+        """Return whether there is a schedule ``name``, even one that is off."""
         self._discover()
         return name in self._entries or any(problem.schedule == name for problem in self._problems)
 
     def problems(self) -> list[Problem]:
-        """Return what is wrong with those that cannot."""
+        """Return the errors of the schedules that are off."""
         self._discover()
-        return [*self._problems, *self._unlinked().values()]
+        return [*self._problems, *self._dependency_problems().values()]
 
     def run(self, name: str) -> TaskResult[..., Any]:
-        """Enqueue a job of the schedule ``name`` now, beside those of its ticks; return its result.
+        """Enqueue a job of the schedule ``name`` now, in addition to those of its ticks; return its result.
 
-        Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
+        Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and what ``enqueue()`` raises.
         """
         entry, now = self.entry(name), utcnow()
         key = f"{name}@run {now.isoformat()} {new_id()}"
@@ -130,8 +130,8 @@ class Registry(PythonApi):
         result = backend.enqueue_tick(entry.task, entry.args, entry.kwargs, key=key, tick=now)
         return cast("TaskResult[..., Any]", result)
 
-    def _unlinked(self) -> dict[str, Problem]:
-        """Return what is wrong with those that run after others; what these are is known only when all are there."""
+    def _dependency_problems(self) -> dict[str, Problem]:
+        """Return the errors of ``after`` options. They can be found only when all schedules are known."""
         found = dependency_errors(self._entries, {problem.schedule for problem in self._problems})
         hint = "Correct it at {}. Until then this schedule is off; the others run."
         return {
@@ -140,35 +140,40 @@ class Registry(PythonApi):
         }
 
     def _add(
-        self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
+        self,
+        call: str,
+        task: object,
+        options: Mapping[str, Any],
+        trigger: Callable[[], Trigger],
+        allowed: frozenset[str],
     ) -> Decorator:
         def declare(task: T, /) -> T:
             location = SourceLocation.of_caller()
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
-            with self._noting(options.get("name", name_of(task)), hint):
-                self._refuse_unknown(call, options, known)
-                self._claim(entry_of(task, trigger, location, options))
+            with self._recording(options.get("name", name_of(task)), hint):
+                self._refuse_unknown(call, options, allowed)
+                self._register(entry_of(task, trigger, location, options))
             return task
 
         return declare if task is LATER else declare(task)  # type: ignore[return-value]
 
     @contextmanager
-    def _noting(self, name: object, hint: str) -> Iterator[None]:
-        """Turn off only the schedule ``name`` if what is done with it finds it wrong."""
+    def _recording(self, name: object, hint: str) -> Iterator[None]:
+        """Record a configuration error as a problem of the schedule ``name``."""
         try:
             yield
         except ImproperlyConfigured as error:
-            self._note(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
+            self._record(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
 
-    def _refuse_unknown(self, call: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
+    def _refuse_unknown(self, call: str, options: Mapping[str, Any], allowed: frozenset[str]) -> None:
         for option in options:
-            if option not in known:
+            if option not in allowed:
                 parameters = set(inspect.signature(getattr(self, call)).parameters) - {"task", "options"}
                 raise LocoConfigurationError(
-                    f"{call}() has no option {option!r}.{did_you_mean(option, sorted(known | parameters))}"
+                    f"{call}() has no option {option!r}.{did_you_mean(option, sorted(allowed | parameters))}"
                 )
 
-    def _claim(self, entry: Entry) -> None:
+    def _register(self, entry: Entry) -> None:
         holder = self._entries.setdefault(entry.name, entry)
         if holder is not entry:
             raise LocoConfigurationError(
@@ -176,22 +181,22 @@ class Registry(PythonApi):
                 "the second is off until it has another name (name=)."
             )
 
-    def _note(self, problem: Problem, error: Exception) -> None:
+    def _record(self, problem: Problem, error: Exception) -> None:
         if self._strict:
             raise LocoConfigurationError(problem.message) from error
         self._problems.append(problem)
         logger.error("%s %s", problem.message, problem.hint)
 
     def _discover(self) -> None:
-        """Look for schedules, once. A module that declares some meanwhile does not wait for the lock."""
+        """Find the schedules, once. A module that declares some meanwhile does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
                 modules = [*modules_named("schedules"), *modules_named("tasks")]
-                written = list(sources())
+                data_sources = list(sources())
                 self._undiscovered = False
                 for module in modules:
                     self._import(module)
-                for source in written:
+                for source in data_sources:
                     self._read(source)
 
     def _read(self, source: MappingSource) -> None:
@@ -199,12 +204,12 @@ class Registry(PythonApi):
             items = source.read()
         except LocoConfigurationError as error:
             hint = "Correct it. Until then its schedules are off; the others run."
-            self._note(Problem(str(error), hint, str(source.location)), error)
+            self._record(Problem(str(error), hint, str(source.location)), error)
             return
         for name, item in items.items():
             hint = f"Correct it in {source.location}. Until then this schedule is off; the others run."
-            with self._noting(name, hint):
-                self._claim(entry_from(name, item, source.location))
+            with self._recording(name, hint):
+                self._register(entry_from(name, item, source.location))
 
     def _import(self, module: str) -> None:
         try:
@@ -214,11 +219,11 @@ class Registry(PythonApi):
             for name in [entry.name for entry in self._entries.values() if entry.location.module == module]:
                 del self._entries[name]
             hint = f"Correct {module}. Until then its schedules are off; those of the other apps run."
-            message = f"{module} cannot be imported: {_told(error)}"
+            message = f"{module} cannot be imported: {_description(error)}"
             self._problems.append(Problem(message, hint, module, is_certain=not module.endswith(".tasks")))
 
 
-def _taken(row: Entry) -> Problem:
+def _name_conflict(row: Entry) -> Problem:
     message = f"Schedule {row.name!r}: there is one of this name in the code or the settings, and that one counts."
     return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
 
@@ -228,8 +233,8 @@ def modules_named(name: str) -> list[str]:
     return [f"{app.name}.{name}" for app in apps.get_app_configs() if module_has_submodule(app.module, name)]
 
 
-def _told(error: Exception) -> str:
-    """``error`` and the last line of code that it passed through."""
+def _description(error: Exception) -> str:
+    """Return ``error`` and the last line of code that it passed through."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
 

@@ -1,29 +1,29 @@
 """Fires the ticks of all schedules: the component that ``--scheduler`` starts.
 
-Many schedulers, one job per tick
----------------------------------
-Every scheduler computes the same ticks and tries to enqueue each of them. The job of a tick has a key, made of the
-schedule's name and the tick's time, and a queue takes a key once. So it does not matter how many schedulers run,
+Several schedulers, one job per tick
+------------------------------------
+Every scheduler computes the same ticks and tries to enqueue a job for each. The key of that job is made of the
+schedule's name and the time of the tick, and a queue takes a key once. So it does not matter how many schedulers run,
 which of them is late, or whether a clock has jumped.
 
-What is late
-------------
-* A scheduler that starts fires nothing from before, but for a tick just missed (a minute at most, and half a period
-  at most): a restart at 04:00 must not lose the day's run. On a queue in memory whose keys are not kept in a file it
-  does not, for there a restart forgets which ticks have been fired.
-* One that was held up for a few seconds makes up for every tick. After a longer pause (a suspended laptop, a store
-  that was away, a clock put forward) each schedule fires its last missed tick, once, and the log says how late.
-* A schedule with ``misfire``, ``grace`` or ``cap`` has rules of its own for both: see ``misfire``.
-* While the store cannot be reached ticks wait, and are tried again with growing pauses.
-* A clock put back makes the scheduler compute all next ticks anew; those already fired are refused by their keys.
+Late ticks
+----------
+* A scheduler that starts fires no earlier ticks, except one that was just missed (by a minute at most, and by half a
+  period at most): a restart at 04:00 must not lose the day's run. On a queue in memory that keeps no key file it does
+  not, because a restart forgets which ticks were fired.
+* A scheduler that was held up for a few seconds fires every tick. After a longer pause (a suspended laptop, an outage
+  of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
+* A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.
+* While the store cannot be reached, ticks wait and are tried again with growing delays.
+* After a clock is put back, all next ticks are computed again; the queue refuses those that were already fired.
 
-Schedules of the database
+Schedules in the database
 -------------------------
-They are read at the start and every 2 s after that, in a thread of their own: see ``lookout``. What has changed is
-taken over between two ticks, and the ticks of what has not changed stay as they were planned.
+A thread of its own reads them at the start and every 2 s: see ``sources.database_poller``. Changes are applied between
+two ticks, and schedules that have not changed keep their next tick.
 
-It waits on the monotonic clock, a second at most, and compares ticks with the wall clock, so that a jump of the
-wall clock is noticed within that second.
+The scheduler waits on the monotonic clock, a second at most, and compares ticks with the wall clock. So it notices a
+jump of the wall clock within a second.
 """
 
 from __future__ import annotations
@@ -51,25 +51,25 @@ from .sources.database_poller import DatabasePoller
 
 logger = get_logger("django_loco.scheduler")
 
-#: Seconds of the longest wait.
+#: The longest wait.
 MAX_WAIT_SECONDS = 1.0
-#: Seconds after which a thread that has not looked at its due_heap hangs.
+#: The scheduler is stuck if its thread has not checked for due ticks for so long.
 STUCK_AFTER_SECONDS = 15.0
-#: Seconds that the first tick waits for what the database has of schedules.
+#: How long the first tick waits for the schedules of the database.
 FIRST_READ_SECONDS = 2.0
-#: Seconds that the end waits for a look at the database.
+#: How long the end waits for the thread that reads the database.
 POLLER_JOIN_SECONDS = 1.0
-#: A clock that goes back by less is being adjusted, not put back.
+#: A clock that goes back by less than this is adjusted, not put back.
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
 class Scheduler(Component):
-    """Enqueues a job for each tick of the schedules in ``registry``, by default the project's.
+    """Enqueues a job for each tick of the schedules in ``registry``, by default those of the project.
 
-    With ``tags``: of those that have one of them.
+    With ``tags``, only the schedules that have one of them.
 
-    1. ``start`` looks for the schedules and begins a thread, ``loco-scheduler``.
-    2. The thread waits for the next tick, fires all that are due, those of a queue together, and waits again.
+    1. ``start`` finds the schedules and starts a thread, ``loco-scheduler``.
+    2. The thread waits for the next tick, fires all ticks that are due, and waits again.
     3. ``quiet`` ends the firing, ``stop`` ends the thread.
 
     ``now`` returns the time of the wall clock, aware.
@@ -94,7 +94,7 @@ class Scheduler(Component):
         self._last_pass: float | None = None
 
     def start(self) -> None:
-        """Find the schedules and begin to fire their ticks; a schedule that is wrong is logged and left out."""
+        """Find the schedules and start to fire their ticks. An invalid schedule is logged and left out."""
         with self._starting:
             if self._is_running:
                 return
@@ -121,17 +121,17 @@ class Scheduler(Component):
             self._poller.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
+        """Wait up to ``timeout`` seconds for the thread to end; return whether it has ended."""
         if self._thread is not None:
             self._thread.join(timeout)
         if self._poller and not self._is_running:
-            # It only reads: if the database lets it hang, it is left behind.
+            # It only reads. If the database hangs, the thread is left behind.
             self._poller.join(POLLER_JOIN_SECONDS if timeout is None else min(timeout, POLLER_JOIN_SECONDS))
         return not self._is_running
 
     @property
     def is_alive(self) -> bool:
-        """Whether its threads run."""
+        """Whether its threads are running."""
         return self._is_running and (self._poller is None or self._poller.is_alive)
 
     @property
@@ -139,14 +139,14 @@ class Scheduler(Component):
         return self._thread is not None and self._thread.is_alive()
 
     def health(self) -> dict[str, Any]:
-        """Return what tells progress.
+        """Return the values for ``/_health``.
 
-        ``schedules`` and ``broken`` are counts; ``rows_age`` the seconds since the database last said which schedules
-        it has, ``last_pass_age`` and ``last_tick_age`` those since the thread last looked at its due_heap and last
-        fired a tick (``None``: not yet), ``late_by`` the seconds that the most overdue tick is late, ``late_ticks``
-        how many were fired more than 5 seconds late, ``waiting`` how many wait until an earlier job has ended,
-        ``unreachable`` the ``TASKS`` aliases whose queue takes nothing, and ``stuck`` whether the thread has not come
-        round for ``STUCK_AFTER_SECONDS`` seconds.
+        ``schedules`` and ``broken`` are counts. ``rows_age``, ``last_pass_age`` and ``last_tick_age`` are the seconds
+        since the schedules of the database were last read, since the thread last checked for due ticks, and since it
+        last fired one (``None``: never). ``late_by`` is by how many seconds the most overdue tick is late,
+        ``late_ticks`` counts the ticks fired more than 5 seconds late, and ``waiting`` those that wait until an earlier
+        job has ended. ``unreachable`` are the ``TASKS`` aliases whose queue takes no jobs. ``stuck`` says whether the
+        thread has not checked for ``STUCK_AFTER_SECONDS``.
         """
         since = self._began if self._last_pass is None else self._last_pass
         return {
@@ -158,13 +158,13 @@ class Scheduler(Component):
             "last_tick_age": _age(self._dispatcher.last_tick),
             "late_by": round(self._due_heap.late_by(self._now()), 3),
             "late_ticks": self._dispatcher.late,
-            "waiting": self._dispatcher.overlap.waiting.count,
+            "waiting": self._dispatcher.overlap.pending.count,
             "unreachable": self._dispatcher.backoffs.aliases,
             "stuck": self.is_alive and time.monotonic() - since > STUCK_AFTER_SECONDS,
         }
 
     def load(self) -> None:
-        """Find the schedules, and of each the tick to begin with."""
+        """Find the schedules, and the first tick of each."""
         self._latest = self._now()
         self._timetable.begin(self._latest)
         self._dispatcher.begin(self._latest)
@@ -173,8 +173,8 @@ class Scheduler(Component):
     def fire_due(self) -> float:
         """Fire all ticks that are due, and return the seconds to wait before the next call."""
         now = self._notice_clock()
-        if self._poller and (news := self._poller.news()):
-            self._timetable.apply(news, now)
+        if self._poller and (stored := self._poller.changes()):
+            self._timetable.apply(stored, now)
             self._dispatcher.dependents.watch(self._timetable.dependencies, now)
         while not self._quiet.is_set() and (batch := self._timetable.due(now)):
             self._dispatcher.fire(self._due_heap, batch, now)
@@ -193,9 +193,9 @@ class Scheduler(Component):
         set_store_timeout()
         try:
             if self._poller:
-                # A schedule that is paused must not run because a scheduler has not read that yet.
+                # A paused schedule must not run because the scheduler has not read the pause yet.
                 self._poller.wait(FIRST_READ_SECONDS)
-            # In a context of its own each time, as receivers of ``task_enqueued`` are called in it.
+            # Each time in a context of its own, because receivers of ``task_enqueued`` are called in it.
             while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
                 close_old_connections()
         finally:
@@ -208,7 +208,7 @@ class Scheduler(Component):
         return min(MAX_WAIT_SECONDS, max(0.0, (next_at - now).total_seconds()))
 
     def _notice_clock(self) -> datetime:
-        """Return the time; if the clock has been put back, plan anew from there."""
+        """Return the time. If the clock was put back, compute all next ticks again."""
         now = self._now()
         if now < self._latest - CLOCK_TOLERANCE:
             logger.warning("The clock was put back by %.1f s", (self._latest - now).total_seconds())

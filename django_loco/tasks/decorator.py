@@ -25,7 +25,7 @@ from ..core.compat import (
     TaskResult,
     TaskResultDoesNotExist,
 )
-from ..core.retry import Backoff, backoff_function
+from ..core.retry import BackoffOption, backoff_function
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..exceptions import LocoConfigurationError
 from .aliases import register
@@ -76,7 +76,7 @@ class LocoTask(_Task[P, R]):
 
     # The options of django-loco: see ``core.task_options``.
     max_attempts: int | None = None
-    backoff: Backoff | None = None
+    backoff: BackoffOption | None = None
     retry_on: tuple[type[BaseException], ...] | None = None
     no_retry_on: tuple[type[BaseException], ...] | None = None
     timeout: float | None = None

@@ -1,12 +1,11 @@
-"""The workers of this process: made from the settings, and in ``BackgroundAsync`` started by the first job.
+"""Makes the workers of this process from the settings; in ``BackgroundAsync`` the first job starts one.
 
-Threads are never started at import or in ``AppConfig.ready()``: that would run them in ``migrate`` and lose
-them at a fork. They are started where the first job is enqueued, in whatever process that is: a server's
-worker, a shell, a command. ``loco_start --worker`` starts the same worker under its supervisor instead.
+Threads are never started at import or in ``AppConfig.ready()``: they would run in ``migrate`` and be lost at a fork.
+They are started when the first job is enqueued, in any process: a server's worker, a shell, a command.
+``loco_start --worker`` starts the same worker under its supervisor instead.
 
-What waits in memory when a process ends in good order is kept in files (see ``queues.spool``) and taken up by
-the next process that uses the queue. A command that has come to its end first goes on with its jobs for up to
-``SHUTDOWN_TIMEOUT`` seconds; see ``serving`` for servers that nobody but they themselves stops.
+When a process ends in order, the jobs that wait in memory are kept in files (see ``queues/memory/spool``), and the next
+process that uses the queue takes them up. A command first goes on with its jobs for up to ``SHUTDOWN_TIMEOUT``.
 """
 
 from __future__ import annotations
@@ -39,22 +38,21 @@ from .maintenance.isolation import Isolated
 
 logger = get_logger("django_loco.runtime")
 
-#: Seconds for which a once-key is known at least, however short ``RESULT_TTL`` is.
+#: The time for which a once-key is remembered at least, however short ``RESULT_TTL`` is.
 KEY_MEMORY_SECONDS = 3600.0
 
-#: Python 3.12.0 and 3.12.1 start no thread any more when a process has come to its end and its jobs go on
-#: (python/cpython#113964).
+#: Python 3.12.0 and 3.12.1 start no threads while the interpreter is ending and jobs go on (python/cpython#113964).
 _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
-#: Aliases whose worker a supervisor looks after.
+#: The aliases whose worker runs under a supervisor.
 _supervised: set[str] = set()
-#: Aliases whose kept jobs this process has taken up.
+#: The aliases whose kept jobs this process has taken up.
 _loaded: set[str] = set()
-#: Whether this process has come to its end.
+#: Whether this process is ending.
 _closing = False
-#: Seconds that jobs which run have at the end of a process that serves; ``None``: it does not serve.
+#: The seconds that running jobs have at the end of a process that serves requests; ``None``: it does not serve.
 _serving: float | None = None
 
 
@@ -79,14 +77,14 @@ def worker_for(
 ) -> Worker:
     """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
 
-    Whoever calls this looks after it; jobs enqueued in this process no longer start one of their own. Raises
+    The caller starts and stops it; jobs that are enqueued in this process do not start another. Raises
     ``LocoConfigurationError`` for a queue that is not in ``TASKS[alias]["QUEUES"]``.
     """
-    known = task_backends[alias].queues
+    queue_names = task_backends[alias].queues
     for name in queues or ():
-        if known and name not in known:
+        if queue_names and name not in queue_names:
             raise LocoConfigurationError(
-                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(known))}."
+                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(queue_names))}."
             )
     loco = loco_settings()
     with _lock:
@@ -98,7 +96,7 @@ def worker_for(
             coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
             lease=loco.LEASE,
             result_ttl=loco.RESULT_TTL,
-            queues=tuple(queues or sorted(known)) or None,
+            queues=tuple(queues or sorted(queue_names)) or None,
             tags=None if tags is None else tuple(tags),
             drain=drain,
             max_jobs=max_jobs,
@@ -113,7 +111,7 @@ def worker_for(
 
 
 def ensure_started(alias: str) -> None:
-    """Start the in-process worker of ``alias``, unless it runs, a supervisor looks after it, or a test does."""
+    """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test takes care of it."""
     worker = _workers.get(alias)
     if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
         return
@@ -141,13 +139,13 @@ def run_in_foreground(alias: str, job: Job) -> Job | None:
 
 
 def serves(timeout: float) -> None:
-    """Note that this process serves: at its end what waits is kept, and what runs has ``timeout`` seconds."""
+    """Note that this process serves: at its end waiting jobs are kept, and running jobs have ``timeout`` seconds."""
     global _serving
     _serving = timeout
 
 
 def resume() -> None:
-    """Go on with the jobs that an earlier process kept."""
+    """Start workers for the jobs that an earlier process kept."""
     for alias in loco_aliases():
         folder = spool_folder(alias)
         if (
@@ -159,7 +157,7 @@ def resume() -> None:
 
 
 def stop(deadline: float) -> None:
-    """Stop the workers that ``ensure_started`` started, by ``deadline`` (``time.monotonic()``), and keep what waits."""
+    """Stop the workers of ``ensure_started`` by ``deadline`` (``time.monotonic()``), and keep the jobs that wait."""
     with _lock:
         for worker in _workers.values():
             worker.stop(deadline)
@@ -167,7 +165,7 @@ def stop(deadline: float) -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
         _workers.clear()
         _keep_all()
-        if not _closing:  # What comes next in this process begins anew.
+        if not _closing:  # the next job in this process begins again
             _loaded.clear()
             _supervised.clear()
 
@@ -220,24 +218,24 @@ def remembers(alias: str) -> bool:
 
 
 def _end_at_exit() -> None:
-    """Come to the end of the jobs that this process runs; what is enqueued from now on only waits."""
+    """End the jobs of this process; jobs that are enqueued from now on only wait."""
     global _closing
     test_environment.refresh()
     rest = HAND_BACK
     if test_environment.is_on():
-        pass  # Jobs of a test end here: the databases that they were meant for may be gone.
+        pass  # jobs of a test end here, since their databases may be gone
     elif _serving is None:
         _drain()
     else:
         rest = _serving
-        _keep_what_waits()
+        _keep_waiting_jobs()
     _closing = True
-    # Only what has been handed back by then can be kept.
+    # Only jobs that are handed back by then can be kept.
     stop(time.monotonic() + rest)
 
 
 def _drain() -> None:
-    """Go on with the jobs for as long as there is time."""
+    """Run the jobs until ``SHUTDOWN_TIMEOUT``."""
     workers = tuple(_workers.values())
     if workers:
         deadline = time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT
@@ -247,27 +245,27 @@ def _drain() -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def _keep_what_waits() -> None:
-    """Keep it at once: not every server that is stopped waits for what runs."""
+def _keep_waiting_jobs() -> None:
+    """Keep the waiting jobs at once, since not every server waits for running jobs when it stops."""
     for worker in tuple(_workers.values()):
         worker.quiet()
     _keep_all()
 
 
 def _keep_at_exit() -> None:
-    """Keep what other threads and ``atexit`` functions enqueued while the process was ending."""
+    """Keep the jobs that other threads and ``atexit`` functions enqueued while the process was ending."""
     if _closing:
         stop(time.monotonic())
 
 
-# Jobs go on before the interpreter forbids new work to executors (which async jobs with sync_to_async need). That is
-# earlier than atexit; there is no public name for that moment.
+# Jobs end before the interpreter forbids executors new work, which async jobs with sync_to_async need. That is earlier
+# than atexit, and there is no public function for it.
 atexit.register(_keep_at_exit)
 getattr(threading, "_register_atexit", atexit.register)(_end_at_exit)
 
 
 def _after_fork() -> None:
-    """A forked copy has none of its parent's threads, and its parent's jobs are not its own."""
+    """Forget the workers of the parent: a forked process has neither its threads nor its jobs."""
     global _lock, _closing, _serving
     _lock, _closing, _serving = threading.RLock(), False, None
     for registry in (_workers, _supervised, _loaded):
@@ -279,19 +277,19 @@ os.register_at_fork(after_in_child=_after_fork)
 
 @receiver(setting_changed)
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
-    """``override_settings`` in a test: workers of the old settings go, and the next job starts new ones."""
+    """Stop the workers when a test overrides settings; the next job starts new ones."""
     if setting in ("TASKS", "WORKER_MODE", "LOCO"):
         stop(time.monotonic())
 
 
 @receiver(test_environment.test_ended)
 def _on_test_ended(**kwargs: Any) -> None:
-    """Let what runs come to its end before the test's data is removed; what waits has ended with the test."""
+    """Let running jobs end before the test's data is removed; waiting jobs end with the test."""
     if _workers:
         stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
 
 
 @receiver(test_environment.test_began)
 def _on_test_began(**kwargs: Any) -> None:
-    """Leave behind workers of a test that had no database, or whose environment has ended."""
+    """Stop the workers of a test that had no database, or whose environment has ended."""
     stop(time.monotonic())

@@ -1,4 +1,4 @@
-"""The worker: the parts that run jobs, put together."""
+"""The worker: a component that runs the jobs of one queue, put together from its threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .fetcher import Fetcher
 from .maintenance.heartbeat import VALID_PART, Heartbeat
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
-from .maintenance.listener import QueueListener
+from .maintenance.listener import JobListener
 from .maintenance.queue_thread import QueueThread
 from .maintenance.registration import Registration
 from .pools.event_loop import EventLoopPool
@@ -30,30 +30,31 @@ from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
 
-#: How many threads serve the sync parts of async jobs in a worker that has no threads for sync jobs.
-LANES = 10
-#: Seconds after which a fetcher that neither gets an answer nor tries again hangs.
-HUNG = 20.0
-#: Seconds of trying in vain after which a new process may fare better than this one.
-LONG_LOST = 300.0
+#: The number of threads for the sync parts of async jobs in a worker that has no threads for sync jobs.
+SYNC_LANES = 10
+#: A fetcher that neither got an answer nor tried again for this time hangs.
+HUNG_SECONDS = 20.0
+#: After this time of failed tries the worker counts as stuck, since a new process may do better.
+LONG_LOST_SECONDS = 300.0
 
 
 class Worker(Component):
-    """Runs the jobs of one queue, sync ones on threads and async ones on an event loop.
+    """Runs the jobs of one queue, sync jobs on threads and async jobs on an event loop.
 
     Its threads, one class each:
 
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
-    2. ``Waker`` wakes it when jobs arrive.
-    3. ``Heartbeat`` renews the claims on what the worker holds, and shows that the worker lives.
-    4. ``Upkeep`` frees the jobs of workers that died and deletes old results.
-    5. ``Isolation``, if it can, has jobs run apart that workers keep dying with.
-    6. ``ThreadPool`` and ``EventLoopPool`` run the jobs; the ``Watch`` ends sync ones that take too long. These
-       start when there is work for them.
+    2. ``JobListener`` wakes the fetcher when jobs arrive.
+    3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
+    4. ``Housekeeping`` gives back the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
+    5. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
+    6. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
+       ``ThreadInterrupter`` interrupts sync jobs at their timeouts. These threads start when they are needed.
 
-    An *isolated* worker runs those, one at a time. It has no ``Waker``, and its ``Upkeep`` rescues nothing.
+    An *isolated* worker runs suspects, one at a time. It has no ``JobListener``, and its ``Reaper`` rescues nothing.
 
-    Whatever goes wrong with the queue, they go on trying; only ``stop``, ``drain`` and ``max_jobs`` end a worker.
+    No trouble with the queue ends these threads: they keep trying. Only ``stop``, ``drain`` and ``max_jobs`` end a
+    worker.
     """
 
     name: ClassVar[str] = "worker"
@@ -76,43 +77,41 @@ class Worker(Component):
         isolated_workers: int = 1,
         is_isolated: bool = False,
     ) -> None:
-        """Nothing starts here.
+        """Starts nothing.
 
         Args:
             queue: where the jobs are.
-            worker_id: who it is in results, in health and in the queue; by default host, process and some letters.
+            worker_id: its name in results, in health and in the queue; by default host, process and some letters.
             threads: how many sync jobs at once.
             coroutines: how many async jobs at once.
-            lease: ``LEASE`` in seconds: when it dies, its jobs are back within that time.
+            lease: ``LEASE`` in seconds: if it dies, its jobs are back within that time.
             result_ttl: ``RESULT_TTL`` in seconds.
             queues: names of queues to take jobs from; ``None``: all.
             tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
-            drain: whether to end when nothing is due and nothing runs.
-            max_jobs: after how many attempts to end; ``None``: never.
-            dead: what the ids of workers end in that are known to have died: their jobs are freed at once.
+            drain: whether to end when no job is due and none runs.
+            max_jobs: the number of attempts after which to end; ``None``: never.
+            dead: the ends of the ids of workers that are known to have died: their jobs are given back at once.
             isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
-            isolated_workers: how many of them at most.
-            is_isolated: whether this is one.
+            isolated_workers: the number of isolated workers at most.
+            is_isolated: whether this is an isolated worker.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._queue = queue
-        self._started = False
-        self._lock = threading.Lock()
+        self._queue, self._started, self._lock = queue, False, threading.Lock()
         self._held: dict[str, ClaimedJob] = {}
-        finished = OutcomeInbox()
-        lanes = min(coroutines, threads or LANES)
+        inbox = OutcomeInbox()
+        lanes = min(coroutines, threads or SYNC_LANES)
         if is_isolated:
             threads, coroutines = min(1, threads), min(1, coroutines)
         self._request_priority = RequestPriority()
-        self._threads = ThreadPool(threads, queue.alias, finished.add, request_priority=self._request_priority)
-        self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, finished.add)
+        self._threads = ThreadPool(threads, queue.alias, inbox.add, request_priority=self._request_priority)
+        self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, inbox.add)
         suspects = True if is_isolated else None if isolate is None else False
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
-        theirs = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
-        self._isolation = isolate and Isolation(queue, theirs, isolate, every=lease / 10, most=isolated_workers)
-        registration = Registration(queue, _info(theirs, lease), self._held)
+        suspects_claim = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
+        self._isolation = isolate and Isolation(queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers)
+        registration = Registration(queue, _info(suspects_claim, lease), self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
-        # An isolated worker leaves the jobs of others to whoever started it.
+        # An isolated worker leaves the jobs of other workers to the worker that started it.
         housekeeping = Housekeeping(
             queue, lease, result_ttl, may_rescue=lambda: not is_isolated and self._heartbeat.is_steady, dead=dead
         )
@@ -121,7 +120,7 @@ class Worker(Component):
             claim,
             (self._threads, self._event_loop),
             self._held,
-            finished,
+            inbox,
             drain=drain,
             max_jobs=max_jobs,
             on_accepted=housekeeping.announce_later,
@@ -130,14 +129,14 @@ class Worker(Component):
         )
         self._helpers: tuple[QueueThread, ...] = (self._heartbeat, housekeeping)
         if not is_isolated:
-            self._helpers += (QueueListener(queue, self._fetcher.wants_jobs, finished.wake),)
+            self._helpers += (JobListener(queue, self._fetcher.wants_jobs, inbox.wake),)
         if self._isolation:
             self._helpers += (self._isolation,)
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
-        self._loop = DaemonThread(target=self._run, name="loco-worker-fetcher")
+        self._fetcher_thread = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
     def start(self) -> None:
-        """Bring the threads up, once."""
+        """Start the threads, once."""
         with self._lock:
             if self._started:
                 return
@@ -145,25 +144,25 @@ class Worker(Component):
         self._request_priority.listen()
         for thread in self._helpers:
             thread.start()
-        self._loop.start()
+        self._fetcher_thread.start()
 
     def warm_up(self) -> None:
-        """Start the pools' threads, which otherwise come with the first jobs that need them."""
+        """Start the threads of the pools, which otherwise start when a job needs them."""
         for pool in (self._threads, self._event_loop):
             pool.warm_up()
 
     def quiet(self) -> None:
-        """Fetch no more; jobs that have not begun go back to the queue at once."""
+        """Fetch no more jobs, and hand those that have not begun back to the queue at once."""
         self._fetcher.quiet()
         if self._isolation:
             self._isolation.quiet()
 
     def drain(self) -> None:
-        """End when nothing is due and nothing runs."""
+        """End when no job is due and none runs."""
         self._fetcher.drain()
 
     def retire(self) -> None:
-        """End when what has begun has ended; fetch no more."""
+        """Fetch no more jobs, and end when those that have begun have ended."""
         self._fetcher.retire()
         if self._isolation:
             self._isolation.quiet()
@@ -174,46 +173,46 @@ class Worker(Component):
         return self._fetcher.is_spent
 
     def stop(self, deadline: float) -> None:
-        """End when what runs has ended; hand back what has not by ``deadline`` (``time.monotonic()``, seconds).
+        """End when the running jobs have ended; hand back those that have not by ``deadline`` (``time.monotonic()``).
 
-        From now on ``context.stopping`` is true for every job. Shortly before the deadline async jobs are cancelled
-        and the claims on what still runs are released, which spends no attempt. A thread that is inside a job then
-        cannot be ended; should the job come to its end there, its outcome is not taken any more.
+        From now on ``context.stopping`` is true for every job. Shortly before the deadline async jobs are cancelled and
+        jobs that still run are handed back, which spends no attempt. A thread that is inside a job then cannot be
+        ended; if the job ends there later, its outcome is discarded.
         """
         self._fetcher.stop(deadline)
         if self._isolation:
             self._isolation.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the end; return whether it has come, which may be without a ``stop``."""
+        """Wait up to ``timeout`` seconds for the end, which may come without a ``stop``; return whether it has."""
         if not self._started:
             return True
         until = time.monotonic() + (threading.TIMEOUT_MAX if timeout is None else timeout)
-        self._loop.join(None if timeout is None else timeout)
-        if self._loop.is_alive():
+        self._fetcher_thread.join(None if timeout is None else timeout)
+        if self._fetcher_thread.is_alive():
             return False
         parts: Sequence[QueueThread | ThreadPool | EventLoopPool] = (*self._helpers, self._threads, self._event_loop)
         return all([part.join(max(0.0, until - time.monotonic())) for part in parts])
 
     @property
     def is_alive(self) -> bool:
-        """Whether all its threads do their work: not before ``start``, and not after the end."""
-        return self._loop.is_alive() and all(thread.is_alive for thread in self._helpers)
+        """Whether all its threads run: not before ``start``, and not after the end."""
+        return self._fetcher_thread.is_alive() and all(thread.is_alive for thread in self._helpers)
 
     def health(self) -> dict[str, Any]:
-        """Return what tells progress.
+        """Return the progress of the worker.
 
         ``last_poll_age``
-            seconds since the queue last answered the fetcher, or need not be asked because the pools are full. A
-            healthy worker is below 2.
+            seconds since the queue last answered the fetcher, or was not asked because the pools are full. Below 2 if
+            all is well.
         ``last_try_age``
-            seconds since it last began to ask the queue; also below 2, and below 18 while the queue is away.
+            seconds since the fetcher last began to ask the queue. Below 2, or below 18 while the queue is away.
         ``last_heartbeat_age``
-            seconds since the claims were last renewed, or there were none. Healthy is below ``LEASE``.
+            seconds since the claims were last renewed, or there were none. Below ``LEASE`` if all is well.
         ``running``, ``buffered``, ``unstored``
-            jobs that have begun, that have not, and that have ended but are not stored yet.
+            jobs that have begun, jobs that have not begun, and jobs that have ended but are not stored yet.
         ``abandoned``
-            jobs that were given up at their timeout and still take up a thread.
+            jobs that were given up at their timeout and still occupy a thread.
         ``handed_back``
             jobs that had begun and were handed back because the worker had to end.
         ``suspects``, ``isolated``
@@ -221,13 +220,13 @@ class Worker(Component):
         ``loop_lag``
             seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``
-            attempts since the start, by how they ended.
+            attempts since the start, by their end.
         ``missing``
             threads for jobs that have died and are not replaced yet; 0 as a rule.
         ``trouble``
-            what is wrong now with the queue or the threads, or keeps suspects from running; empty if nothing is.
+            what is wrong with the queue or the threads, or keeps suspects from running; empty if nothing is.
         ``stuck``
-            whether it hangs (no try for ``HUNG`` seconds), or has tried in vain for ``LONG_LOST``.
+            whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
         """
         fetcher, now = self._fetcher, time.monotonic()
         prefetches = (fetcher.jobs.threads, fetcher.jobs.coroutines)
@@ -254,8 +253,8 @@ class Worker(Component):
             "done": fetcher.jobs.counts[SUCCESSFUL],
             "failed": fetcher.jobs.counts[FAILED],
             "retried": fetcher.jobs.counts[READY],
-            "trouble": self._trouble or _trouble_of(missing),
-            "stuck": last_try > HUNG or max(poll, beat) > LONG_LOST,
+            "trouble": self._trouble or _missing_threads(missing),
+            "stuck": last_try > HUNG_SECONDS or max(poll, beat) > LONG_LOST_SECONDS,
         }
 
     @property
@@ -274,7 +273,7 @@ class Worker(Component):
 
 
 def _info(claim: Claim, lease: float) -> WorkerInfo:
-    """Return how a worker of this process with the ``claim`` describes itself to others."""
+    """Return the entry of a worker of this process with this ``claim`` in the registry."""
     return WorkerInfo(
         worker_id=claim.worker_id,
         host=socket.gethostname(),
@@ -288,5 +287,5 @@ def _info(claim: Claim, lease: float) -> WorkerInfo:
     )
 
 
-def _trouble_of(missing: int) -> str:
+def _missing_threads(missing: int) -> str:
     return f"{missing} threads for jobs have died" if missing else ""

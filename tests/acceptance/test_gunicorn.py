@@ -81,7 +81,7 @@ def test_a_second_ctrl_c_hands_jobs_back_and_leaves_requests(served, options):
 
 def test_a_job_that_outlasts_gunicorns_patience_is_handed_back(served):
     process = served.gunicorn("--graceful-timeout", "4")
-    process.wait_for(r"What runs has 1 s .* graceful_timeout \(4\)\. Set that to 23 or more")
+    process.wait_for(r"Requests and jobs have 1 s .* graceful_timeout \(4\)\. Set that to 23 or more")
     served.begin(process)
     process.signal(TERM)
     assert process.wait() == FORCED

@@ -257,4 +257,4 @@ def test_a_project_that_is_broken_is_tried_once(project):
 
 
 def test_too_little_memory_is_refused(project):
-    assert "takes up before its first job" in project.manage("loco_worker", "--max-memory", "5", code=1)
+    assert "uses before its first" in project.manage("loco_worker", "--max-memory", "5", code=1)

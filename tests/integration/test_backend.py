@@ -168,7 +168,7 @@ def test_what_using_changed_is_seen_in_the_stored_result():
 
 def test_a_result_of_a_task_that_is_gone_is_still_shown():
     backend: Any = task_backends["default"]
-    job = backend._job(tasks.add, (1, 2), {})
+    job = backend.job_of(tasks.add, (1, 2), {})
     object.__setattr__(job, "task_path", "gone.tasks.add")
     queue_for("default").enqueue([job])
     assert backend.get_result(job.id).task.module_path == "gone.tasks.add"

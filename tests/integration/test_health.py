@@ -16,7 +16,7 @@ from django.urls import include, path
 from django_loco import shutdown
 from django_loco.core.job import Job, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 from django_loco.queues import queue_for
 from django_loco.queues.workers import WorkerInfo
 from django_loco.worker import in_process
@@ -31,9 +31,9 @@ SECONDS = 10.0
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    health.forget()
+    report.forget()
     yield
-    health.forget()
+    report.forget()
 
 
 def get(path: str, **headers: str):
@@ -126,7 +126,7 @@ def test_a_queue_that_is_away_makes_it_not_ready_and_is_no_failure_of_the_proces
 
 @pytest.mark.parametrize("what", ["database", "cache"])
 def test_another_dependency_that_is_away(monkeypatch, what):
-    monkeypatch.setattr(health, f"_ask_{what}", away)
+    monkeypatch.setattr(report, f"_ask_{what}", away)
     response = get("/_readiness")
     assert response.status_code == 503
     assert response.json()["checks"][what] == {"status": "away", "reason": "OperationalError"}
@@ -140,7 +140,7 @@ def test_a_database_that_hangs_hangs_nothing_here(monkeypatch):
         threads.append(threading.current_thread())
         gate.wait(SECONDS)
 
-    monkeypatch.setattr(health, "_ask_database", hang)
+    monkeypatch.setattr(report, "_ask_database", hang)
     monkeypatch.setattr(queue_for("default"), "oldest_due", hang)
     began = time.monotonic()
     for _ in range(5):
@@ -149,7 +149,7 @@ def test_a_database_that_hangs_hangs_nothing_here(monkeypatch):
         assert response.json()["checks"]["database"] == {"status": "away", "reason": "no answer"}
         assert get("/_health").status_code == get("/_ping").status_code == 200
     gate.set()
-    assert time.monotonic() - began < 3 * health.ANSWER_SECONDS
+    assert time.monotonic() - began < 3 * report.ANSWER_SECONDS
     assert len(threads) == 2
     for thread in threads:
         thread.join(SECONDS)
@@ -157,8 +157,8 @@ def test_a_database_that_hangs_hangs_nothing_here(monkeypatch):
 
 def test_dependencies_are_asked_once_a_second_however_many_ask(monkeypatch):
     asked = []
-    monkeypatch.setattr(health, "_ask_database", lambda: asked.append(1))
-    monkeypatch.setattr(health, "FRESH_SECONDS", 60.0)
+    monkeypatch.setattr(report, "_ask_database", lambda: asked.append(1))
+    monkeypatch.setattr(report, "FRESH_SECONDS", 60.0)
     for _ in range(20):
         get("/_readiness")
     assert len(asked) == 1

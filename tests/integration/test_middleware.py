@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
-from django_loco.log import labels as log
+from django_loco.log import labels
 from django_loco.queues import queue_for
 from django_loco.tasks import enqueue_many
 from tests.app import tasks
@@ -56,7 +56,7 @@ def seen(settings):
     found: list[tuple[str, str]] = []
     handler = logging.Handler()
     handler.emit = lambda record: found.append((record.getMessage(), record.request_id))
-    handler.addFilter(log.LabelFilter())
+    handler.addFilter(labels.LabelFilter())
     logger.addHandler(handler)
     yield found
     logger.removeHandler(handler)

@@ -11,7 +11,7 @@ import pytest
 from django_loco import shutdown
 from django_loco.assembly.supervisor import Part, Supervisor
 from django_loco.component import Loop
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer
 from django_loco.scheduler import Registry, Scheduler
 from django_loco.shutdown import CLEAN, Shutdown
@@ -30,7 +30,7 @@ class Idle(Loop):
 def cycle() -> None:
     supervisor = Supervisor([Part("idle", Idle), Part("scheduler", lambda: Scheduler(Registry()))])
     supervisor.start()
-    assert health.readiness()[0] == 200
+    assert report.readiness()[0] == 200
     assert Shutdown(10.0).run(supervisor) == CLEAN
     shutdown.forget()
 
@@ -49,7 +49,7 @@ def files() -> int:
 
 
 def test_threads_and_files(monkeypatch):
-    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(report, "FRESH_SECONDS", 0.0)
     serve()
     before = threads(), files()
     for _ in range(CYCLES):
@@ -60,4 +60,4 @@ def test_threads_and_files(monkeypatch):
         threading.Event().wait(0.01)  # the last threads are about to end
     assert threads() == before[0]
     assert files() <= before[1] + 2  # SQLite closes a file later if another connection to it is in use
-    health.forget()
+    report.forget()

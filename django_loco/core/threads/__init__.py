@@ -10,9 +10,9 @@ from typing import Any
 class DaemonThread(threading.Thread):  # noqa: TID251 - here alone
     """A daemon thread that inherits no ``contextvars`` from the thread that starts it.
 
-    A worker is often started by the first request or job that needs it, and would keep that one's context for as long
-    as the process lives. Python copies the context to new threads on free-threaded builds of 3.14, and on others with
-    ``-X thread_inherit_context=1``; the SDK of Sentry copies its scopes on every version.
+    A worker is often started by the first request or job that needs it, and would keep the context of that request as
+    long as the process lives. Python copies the context to new threads on free-threaded builds of 3.14, and on other
+    builds with ``-X thread_inherit_context=1``; the SDK of Sentry copies its scopes on every version.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -61,9 +61,9 @@ class Command(LocoCommand):
         elif options["resume"] is not None:
             self.resume(options["resume"])
         elif options["history"] is not None:
-            self.tell_history(options["history"], options["format"])
+            self.show_history(options["history"], options["format"])
         elif options["check"]:
-            self.look_through()
+            self.check_all()
         else:
             self.run_on(RunOptions(scheduler=True, schedules=tuple(options["tag"])), options)
 
@@ -83,7 +83,7 @@ class Command(LocoCommand):
             self.stdout.write(line)
         self.show_problems()
 
-    def tell_history(self, name: str, form: str) -> None:
+    def show_history(self, name: str, form: str) -> None:
         try:
             for line in ticks.as_history(name, form):
                 self.stdout.write(line)
@@ -109,7 +109,7 @@ class Command(LocoCommand):
         changed = scheduler.resume(name)
         self.stdout.write(f"Schedule {name!r} {'runs again' if changed else 'was not paused'}.")
 
-    def look_through(self) -> None:
+    def check_all(self) -> None:
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
             raise CommandError(f"{wrong} wrong and disabled; the others run.")

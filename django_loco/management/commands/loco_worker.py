@@ -68,10 +68,7 @@ class Command(LocoCommand):
         return bool(options["processes"]) and self.identity is None
 
     def get_check_kwargs(self, options: Any) -> Any:
-        """Check nothing in a parent: its children do, and it is to load no more than it needs.
-
-        Nor in an isolated worker: whoever has started it has checked the same.
-        """
+        """Skip the checks in a parent, as its children run them; and in an isolated worker, as its starter did."""
         is_checked = self.is_parent(options) or (self.identity and self.identity.is_isolated)
         return {"tags": set()} if is_checked else super().get_check_kwargs(options)
 
@@ -81,14 +78,14 @@ class Command(LocoCommand):
             return
         run_options = replace(worker_options(options, self.identity), is_command=self.owns_process)
         self.set_up(run_options, options)
-        # One that ends by itself would begin to count anew.
+        # Not with --drain or --max-jobs: a reload would restart the count.
         reloads = self.identity is None and not run_options.may_end and self.reloads(options)
         if reloads and not is_child():
             self.refuse_missing_tables(run_options)
             self.be_parent(options)
             return
         with health_served(options if self.identity is None else {}):
-            if reloads:  # the parent has looked for the tables
+            if reloads:  # the parent has checked the tables
                 connections.close_all()
             else:
                 self.refuse_missing_tables(run_options)
@@ -108,7 +105,7 @@ class Command(LocoCommand):
             if problem := missing_tables(alias):
                 raise CommandError(problem)
         if self.owns_process:
-            connections.close_all()  # this thread needs none from here on
+            connections.close_all()  # this thread needs no connection any more
 
     def start_processes(self, options: Any) -> None:
         if not self.owns_process:

@@ -1,4 +1,4 @@
-"""Starts a child process, and tells its parent how far it has come."""
+"""Starts a child process, and shows its parent how far its start has come."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Self
 from django.utils import autoreload
 
 from ...core.lifecycle.fork import closed_in_copies
-from ..control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from ..systemd import VARIABLES
+from .control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from .identity import ProcessIdentity
 
 #: Signals that are blocked in a child until it has handlers of its own: before that, Ctrl-C would only raise
@@ -91,7 +91,7 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)  # ``Popen.kill`` would reap a child that has ended
 
-    def ended(self, code: int) -> None:
+    def note_end(self, code: int) -> None:
         """Note that it has ended, as the caller has learnt by ``waitpid``."""
         self._popen.returncode = code
         self.channel.close()

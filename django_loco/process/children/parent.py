@@ -156,7 +156,7 @@ class Parent:
         for pid, code in self._ended():
             for slot, child in self._pairs(pid):
                 self._hear(slot, child)
-                self._bury(slot, child, code)
+                self._on_end(slot, child, code)
         for slot, child in self._pairs():
             self._hear(slot, child)
             self._kill_late(slot, child)
@@ -196,10 +196,10 @@ class Parent:
             self._is_complete = True
             self._systemd.ready()
 
-    def _bury(self, slot: Slot, child: Child, code: int) -> None:
+    def _on_end(self, slot: Slot, child: Child, code: int) -> None:
         was_heir = child is slot.heir
-        slot.bury(child, code)
-        child.ended(code)
+        slot.note_end(child, code)
+        child.note_end(code)
         if self._signals:
             self._worst = self._worst if code in (CLEAN, RELOAD) or child.is_expendable else FORCED
         elif not self._is_open:

@@ -30,7 +30,7 @@ logger = get_bounded_logger("django_loco.servers")
 class Slot:
     """One of the parent's processes: its number stays, the process is replaced when it ends.
 
-    1. ``fill`` starts a process. When it has ended, ``bury`` decides when to start the next one.
+    1. ``fill`` starts a process. When it has ended, ``note_end`` decides when to start the next one.
     2. To replace it, ``renew`` starts an ``heir`` beside the ``present`` one; once that is ready, ``promote`` lets the
        present one leave.
     """
@@ -87,7 +87,7 @@ class Slot:
         self.leaving, self.present, self.heir = self.present, self.heir, None
         return self.leaving
 
-    def bury(self, child: Child, code: int) -> None:
+    def note_end(self, child: Child, code: int) -> None:
         """Note that a process has ended: log it if it died, and set when to start the next one."""
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:

@@ -1,4 +1,4 @@
-"""The answers of ``/_ping``, ``/_health`` and ``/_readiness``, whoever serves them.
+"""The answers of ``/_ping``, ``/_health`` and ``/_readiness``, whichever server sends them.
 
 Each answer is about the process that is asked. Health means progress: a component whose threads exist but make no
 progress is unhealthy. No answer waits for something that may hang, and none contains a secret: of an error it names the

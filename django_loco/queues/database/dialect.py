@@ -1,4 +1,4 @@
-"""What the database queue asks of an engine: the road of a job, one statement a step."""
+"""The statements of the database queue: those that all engines share, and what each engine has to add."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, SETTLED, Row, stored_value, text_of_time
-from .filters import condition_of, line_fragments_of
-from .lines import DUE_LINES, MOST_LINES
+from ..rows import COLUMNS, SETTLED, Row, settled_values, text_of_time
+from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .shown_rows import SUMMARY
 from .statements import (
     AHEAD,
@@ -37,7 +36,6 @@ from .statements import (
     MAKE_DUE,
     SERIES_OF_KEY,
     SETTLE,
-    SETTLE_EXPIRED,
 )
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
@@ -63,8 +61,8 @@ class Dialect(ABC):
     last_error: ClassVar[str]
     """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
 
-    newest_of_lines: ClassVar[str]
-    """The statement for the newest jobs of all lines together."""
+    newest_of_ranges: ClassVar[str]
+    """The statement for the newest jobs of all ranges together."""
 
     tag_of_word: ClassVar[str]
     """The SQL of a tag as ``WaitingTag`` has it, with the name of a parameter in braces that is its JSON word."""
@@ -83,13 +81,13 @@ class Dialect(ABC):
 
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""
-    """What is put before a column that is to be compared without an index."""
+    """The prefix of a column that is to be compared without an index."""
 
     id_now: ClassVar[str] = "%(id_now)s"
     """The SQL of the lowest id that a job can have which is made now."""
 
     fence: ClassVar[str] = ""
-    """What lets only the holder of a job write it, unless ``held`` does."""
+    """The condition that lets only the holder of a job write it, unless ``held`` has it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -108,14 +106,16 @@ class Dialect(ABC):
         """Store new jobs, all or none; return the ids of those whose key was new."""
 
     @abstractmethod
-    def claim_of_all(self, claim: Claim) -> list[Row]:
+    def claim_in_order(self, claim: Claim) -> list[Row]:
         """Claim jobs by looking at all of them in the order in which they are to run."""
 
     @abstractmethod
-    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
-        """Claim jobs of the lines that ``DUE_LINES`` has ``found``.
+    def claim_in_ranges(
+        self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
+    ) -> list[Row]:
+        """Claim jobs of ``levels``, which are rows of ``DUE_RANGES``.
 
-        ``shape`` and ``parameters`` are what ``wanted_lines`` returned.
+        ``shape`` and ``parameters`` are what ``wanted_ranges`` returned.
         """
 
     @abstractmethod
@@ -124,7 +124,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def held(self, fields: Sequence[str]) -> str:
-        """Return SQL that makes rows of ``fields`` out of the JSON list ``%(told)s``."""
+        """Return SQL that makes rows of ``fields`` out of the JSON list ``%(payload)s``."""
 
     @abstractmethod
     def at(self, moment: str) -> str:
@@ -139,20 +139,20 @@ class Dialect(ABC):
         """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
 
     def hurried(self) -> AbstractContextManager[None]:
-        """Wait no longer than a moment for other writers in here, if the engine does not heed the thread's patience."""
+        """Wait only briefly for other writers within the block, if the engine does not obey the store timeout."""
         return nullcontext()
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
-        if (claim.queues is None and claim.tags is None) or number > MOST_LINES:
-            return self.claim_of_all(claim)
+        if (claim.queues is None and claim.tags is None) or number > MAX_RANGES:
+            return self.claim_in_order(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
-        shape, parameters = self.wanted_lines(claim)
-        rows = self.execute(self.sql(DUE_LINES, **shape), now=claim.ahead, **parameters)
-        found = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
-        return self.claim_of_lines(claim, found, shape, **parameters) if found else []
+        shape, parameters = self.wanted_ranges(claim)
+        rows = self.execute(self.sql(DUE_RANGES, **shape), now=claim.ahead, **parameters)
+        levels = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
+        return self.claim_in_ranges(claim, levels, shape, **parameters) if levels else []
 
     def claim_suspect(self, claim: Claim) -> list[Row]:
         """Hand one suspect that is due to a worker, if there is one; return its row as ``claim`` does."""
@@ -181,18 +181,14 @@ class Dialect(ABC):
 
     def settle(self, outcomes: Sequence[Outcome], statement: str = SETTLE) -> set[str]:
         """Store how jobs ended; return the ids of those that were held under their tokens."""
-        told = json.dumps([_told(outcome) for outcome in outcomes])
+        payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
-        return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, told=told, now=0))
-
-    def settle_expired(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """``settle``, but only what nobody has renewed in the meantime."""
-        return self.settle(outcomes, SETTLE_EXPIRED)
+        return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, payload=payload, now=0))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held under their tokens."""
-        told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), told=told, until=lease))
+        payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), payload=payload, until=lease))
 
     def expired(self, limit: int) -> list[Row]:
         """Return jobs whose lease has run out; if the engine can, no other process gets them in the meantime."""
@@ -203,7 +199,7 @@ class Dialect(ABC):
         return time.time()
 
     def take(self, claim: Claim) -> list[Row]:
-        """``claim``, and once more if there is room for jobs that a clock that was put back holds up."""
+        """``claim``; and once more if there is room for jobs that are held up because a clock was put back."""
         if claim.suspects:
             return self.claim_suspect(claim)
         rows = self.claim(claim)
@@ -214,7 +210,7 @@ class Dialect(ABC):
         return rows
 
     def make_due(self, limit: int) -> int:
-        """Let up to ``limit`` jobs be due that are to be run at once and seem to be of the future; return how many."""
+        """Make up to ``limit`` jobs due that are to run at once and seem to be of the future; return how many."""
         id_now = first_id(utcnow())
         if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
             return 0
@@ -236,7 +232,7 @@ class Dialect(ABC):
             return cursor.fetchall() if cursor.description else []
 
     def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
-        """Whether the engine has undone a transaction because of others, and would have it tried again."""
+        """Return whether the engine has rolled a transaction back because of others, so that it can be tried again."""
         return False
 
     def sql(self, template: str, **fragments: str) -> str:
@@ -253,10 +249,10 @@ class Dialect(ABC):
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
         return condition_of(claim, self.names, self.contains)
 
-    def wanted_lines(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the fragments for ``lines`` that lead to the queues and tags of ``claim``, and their parameters."""
+    def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
         condition, parameters = self.wanted(claim)
-        shape, words = line_fragments_of(claim, self.tag_of_word)
+        shape, words = range_fragments_of(claim, self.tag_of_word)
         return shape | {"wanted": condition}, parameters | words
 
     @cached_property
@@ -297,8 +293,8 @@ class Dialect(ABC):
             "id_apart": self.id_apart.format(names["id"]),
             "by_index": self.by_index,
             "few_marks": self.few.format("CAST(marks.mark AS text)"),
-            "few_told": self.few.format("told.queue_name"),
-            "few_lines": self.few.format("lines.queue_name"),
+            "few_payload": self.few.format("payload.queue_name"),
+            "few_ranges": self.few.format("ranges.queue_name"),
             "skip_locked": self.skip_locked,
             "plain": self.plain,
             "id_now": self.id_now,
@@ -320,8 +316,7 @@ def ids(rows: Iterable[Row]) -> set[str]:
     return {row[0] if isinstance(row[0], str) else row[0].hex for row in rows}
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _outcome_payload(outcome: Outcome) -> dict[str, Any]:
     due_at = text_of_time(outcome.run_after) if outcome.status == READY else None
-    changes = outcome.changes()
-    settled = {name: stored_value(name, changes[name]) for name in SETTLED}
+    settled = settled_values(outcome.changes())
     return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **settled}

@@ -11,7 +11,7 @@ from ...core.job import READY, RUNNING
 from ..base import Claim
 from ..rows import Row
 from .dialect import Dialect
-from .lines import COUNT_LINES, ENDED_BY_QUEUE, OLDEST_DUE_OF_LINES, READY_BY_QUEUE, fragments
+from .index_ranges import COUNT_RANGES, ENDED_BY_QUEUE, OLDEST_DUE_OF_RANGES, READY_BY_QUEUE, fragments
 from .statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
 
 #: The statuses of jobs that have not ended.
@@ -26,7 +26,7 @@ def newest(dialect: Dialect, status: TaskResultStatus | None, limit: int) -> lis
         return dialect.execute(dialect.sql(LIST), limit=limit)
     if status not in LIVE:
         shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"])
-        return dialect.execute(dialect.sql(dialect.newest_of_lines, **shape), limit=limit)
+        return dialect.execute(dialect.sql(dialect.newest_of_ranges, **shape), limit=limit)
     if status == READY:
         sql = dialect.sql(LIST_AMONG_NEWEST)
         rows = dialect.execute(sql, status=status.value, limit=limit, window=WINDOW + limit)
@@ -44,11 +44,11 @@ def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
     ended = [f"'{status.value}'" for status in TaskResultStatus if status not in LIVE]
     of_ended = fragments(ENDED_BY_QUEUE, ended, kinds=["FALSE"])
     of_ready = fragments(READY_BY_QUEUE, ["0", "1"])
-    ready = dialect.execute(dialect.sql(COUNT_LINES, **of_ready), most=most)
+    ready = dialect.execute(dialect.sql(COUNT_RANGES, **of_ready), most=most)
     return [
         *((queue_name, READY.value, number) for queue_name, _, number in ready),
         *dialect.execute(dialect.sql(COUNT_RUNNING)),
-        *dialect.execute(dialect.sql(COUNT_LINES, **of_ended), most=most),
+        *dialect.execute(dialect.sql(COUNT_RANGES, **of_ended), most=most),
     ]
 
 
@@ -58,5 +58,5 @@ def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[R
     if queues is None:
         wanted, parameters = dialect.wanted(claim)
         return dialect.execute(dialect.sql(OLDEST_DUE, wanted=wanted), now=0, **parameters)
-    shape, parameters = dialect.wanted_lines(claim)
-    return dialect.execute(dialect.sql(OLDEST_DUE_OF_LINES, **shape), now=0, **parameters)
+    shape, parameters = dialect.wanted_ranges(claim)
+    return dialect.execute(dialect.sql(OLDEST_DUE_OF_RANGES, **shape), now=0, **parameters)

@@ -7,14 +7,12 @@ data it works on is, and is not if that is rolled back.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
 from django.db import (
     DatabaseError,
@@ -31,7 +29,7 @@ from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..base import PROBE_SECONDS, Claim, Queue, status_of
-from ..listener import QueueListener
+from ..listener import ListenersByThread
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import log, outcomes_of, split
@@ -41,7 +39,7 @@ from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
 from .registry import DatabaseRegistry
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, UNREGISTER, UPDATE
+from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, SETTLE_EXPIRED, UNREGISTER, UPDATE
 
 logger = get_logger("django_loco.queues")
 
@@ -75,11 +73,7 @@ class DatabaseQueue(Queue):
         self._database = str(options.get("database", "default"))
         dialect, listener = engine_of(alias, self._database)
         self._dialect: Dialect = dialect(alias, self._database)
-        self._listener_class = listener
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._listeners: WeakSet[QueueListener] = WeakSet()
-        self._interrupts = 0
+        self._listeners = ListenersByThread(lambda: listener(alias, self._database))
 
     @property
     def database(self) -> str:
@@ -159,7 +153,7 @@ class DatabaseQueue(Queue):
                 jobs, unreadable = split(self._rescue(limit))
             except OperationalError as error:
                 if self._dialect.is_conflict(error):
-                    return []  # Others are about it.
+                    return []  # Others rescue them.
                 raise
         log(self.alias, unreadable)
         return jobs
@@ -210,9 +204,8 @@ class DatabaseQueue(Queue):
 
     def wait(self, timeout: float) -> bool:
         """Block until another process or thread has stored something; deferred jobs do not end it."""
-        listener = self._listener()
-        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
-        if interrupts != self._interrupts:
+        listener = self._listeners.ready()
+        if listener is None:
             return False
         try:
             with self._explained():
@@ -223,15 +216,11 @@ class DatabaseQueue(Queue):
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
-        with self._lock:
-            self._interrupts += 1
-            for listener in self._listeners:
-                listener.interrupt()
+        self._listeners.interrupt()
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
-        if hasattr(self._local, "listener"):
-            self._local.listener.close()
+        self._listeners.close()
         connection = connections[self._database]
         if not connection.in_atomic_block:
             connection.close()
@@ -245,11 +234,11 @@ class DatabaseQueue(Queue):
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._dialect.settle_expired(outcomes)
+            freed = self._dialect.settle(outcomes, SETTLE_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:
-        """Let fetched jobs fail that cannot be run. If that cannot be stored now, ``rescue`` does it later."""
+        """Fail fetched jobs that cannot be read. If that cannot be stored now, ``rescue`` does it later."""
         try:
             self.finish(outcomes_of(self.alias, unreadable))
         except QueueUnavailable:
@@ -259,23 +248,15 @@ class DatabaseQueue(Queue):
         with self._reached():
             return self._dialect.execute(self._dialect.sql(template), **given)
 
-    def _listener(self) -> QueueListener:
-        if not hasattr(self._local, "listener"):
-            self._local.listener = self._listener_class(self.alias, self._database)
-            with self._lock:
-                self._listeners.add(self._local.listener)
-        listener: QueueListener = self._local.listener
-        return listener
-
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        """Leave the caller's transaction in a state that cannot be committed, should a statement in it fail."""
+        """If a statement fails, mark the caller's transaction for rollback."""
         with self._explained(), transaction.mark_for_rollback_on_error(using=self._database):
             yield
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Whatever the engine raises becomes ``QueueUnavailable``; what it says of the data, ``QueueRefused``."""
+        """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
         try:
             with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
                 yield

@@ -19,15 +19,15 @@ class DatabaseRegistry(WorkerRegistry):
         self._run = run
 
     def register(self, worker: WorkerInfo) -> None:
-        """Note that ``worker`` lives."""
+        """Record that ``worker`` lives."""
         self._run(REGISTER, worker_id=worker.worker_id, info=text_of_worker(worker), now=0)
 
     def unregister(self, worker_id: str) -> bool:
-        """Forget a worker; return whether it was known."""
+        """Delete a worker; return whether it was registered."""
         return bool(self._run(UNREGISTER, worker_id=worker_id))
 
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the workers that are known."""
+        """Return the registered workers."""
         return [
             worker_of_text(worker_id, info, _seconds(heartbeat_at, now))
             for worker_id, info, heartbeat_at, now in self._run(WORKERS, now=0)

@@ -137,7 +137,7 @@ PRUNE = """
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """
-#: ``{now}`` is the queue's clock, of which an age is told.
+#: ``{now}`` is the queue's clock, by which ages are counted.
 REGISTER = """
     INSERT INTO {worker} (id, backend, info, heartbeat_at) VALUES (%(worker_id)s, %(alias)s, %(info)s, {now})
     ON CONFLICT (id) DO UPDATE SET info = excluded.info, heartbeat_at = excluded.heartbeat_at

@@ -1,4 +1,4 @@
-"""The queue of one process: fast, and gone with it, but for what ``save`` wrote to a file."""
+"""The queue in the memory of one process. Its jobs end with it, except those that ``save`` writes to files."""
 
 from __future__ import annotations
 

@@ -16,15 +16,15 @@ class MemoryRegistry(WorkerRegistry):
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
 
     def register(self, worker: WorkerInfo) -> None:
-        """Note that ``worker`` lives."""
+        """Record that ``worker`` lives."""
         self._workers[worker.worker_id] = (worker, time.monotonic())
 
     def unregister(self, worker_id: str) -> bool:
-        """Forget a worker; return whether it was known."""
+        """Delete a worker; return whether it was registered."""
         return self._workers.pop(worker_id, None) is not None
 
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the workers that are known."""
+        """Return the registered workers."""
         now = time.monotonic()
         return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
 

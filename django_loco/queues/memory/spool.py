@@ -1,9 +1,9 @@
-"""Files of waiting jobs: where the jobs of a memory queue outlive their process.
+"""Files in which the waiting jobs of a memory queue outlive their process.
 
 Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
 full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. Of several that
 start at once one gets the lock, and with it the file. A file that this process may not read or delete stays, and
-so does one that another user may have written: see ``private``.
+so does one that another user may have written: see ``private_files``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _default_folder() -> Path:
 
 
 def _project() -> str:
-    """Return what tells this project from others of the same user whose settings have the same name."""
+    """Return a name that tells this project from others of the same user whose settings have the same name."""
     module = sys.modules.get(str(settings.SETTINGS_MODULE))
     place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
     return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
@@ -69,7 +69,7 @@ def _project() -> str:
 def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
     """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none.
 
-    That is ``private.NotPrivate`` if another user could have put the folder there.
+    It is ``private_files.NotPrivate`` if another user could have put the folder there.
     """
     if not jobs:
         return

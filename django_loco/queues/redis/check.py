@@ -36,7 +36,7 @@ def _permissions(server: RedisServer) -> Iterator[CheckMessage]:
 
 
 def _eviction(server: RedisServer) -> Iterator[CheckMessage]:
-    policy = server.told("memory").get("maxmemory_policy", "noeviction")
+    policy = server.info("memory").get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield checks.Warning(
             f"The Redis of {server.name} has maxmemory-policy {policy!r}: when it is full it deletes keys, jobs too.",
@@ -46,7 +46,7 @@ def _eviction(server: RedisServer) -> Iterator[CheckMessage]:
 
 
 def _persistence(server: RedisServer) -> Iterator[CheckMessage]:
-    has_log = server.told("persistence").get("aof_enabled", 1)
+    has_log = server.info("persistence").get("aof_enabled", 1)
     if not has_log and server.configured("save") == "":
         yield checks.Info(
             f"The Redis of {server.name} writes nothing to disk: if it is restarted, the jobs in it are gone.",

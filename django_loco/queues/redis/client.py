@@ -28,7 +28,7 @@ class Address:
     """The setting that says where it is."""
 
     prefix: str
-    """What sites that share it are told apart by."""
+    """The prefix that tells apart sites which share it."""
 
     connect: Callable[[], Any]
     """Makes the redis-py client."""

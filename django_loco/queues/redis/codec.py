@@ -1,9 +1,9 @@
-"""A job as lines of text: how it goes to Redis and comes back.
+"""How a job is written for Redis and read back: as lines of text.
 
 A job is stored in two parts, JSON lists that only Python reads. The part that never changes is written once. The
 *state*, which each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the
-job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. To the scripts all of
-them are words without a meaning.
+job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. Scripts do not look
+into these texts.
 """
 
 from __future__ import annotations
@@ -70,18 +70,14 @@ class ListItem(NamedTuple):
     """The types that it has after JSON was decoded."""
 
     write: Callable[[Any], str]
-    """Returns its JSON. Having ``json`` encode a whole list takes three times as long."""
+    """Returns the JSON of a value that is not ``None``. With ``json`` a whole list takes three times as long."""
 
     read: Callable[[Any], Any] | None = None
-    """Returns the value of the field; without it that is the item itself."""
+    """Returns the value of the field if the item is not ``None``; without it that is the item itself."""
 
 
-def _text(value: str | None) -> str:
-    return "null" if value is None else quote(value)
-
-
-def _time(moment: datetime | None) -> str:
-    return "null" if moment is None else str(micros(moment))
+def _time(moment: datetime) -> str:
+    return str(micros(moment))
 
 
 def _words(words: Iterable[str | int]) -> str:
@@ -100,14 +96,11 @@ def _options(options: Mapping[str, Any]) -> str:
     return encode(options) if options else "{}"
 
 
-def _read_time(number: int | None) -> datetime | None:
-    return None if number is None else moment_of(number)
-
-
 def _read_errors(errors: Sequence[Any]) -> tuple[TaskError, ...]:
     return tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors))
 
 
+_STATUS_WORDS = {status: f'"{status.value}"' for status in TaskResultStatus}
 _NUMBER_OR_NONE, _TEXT_OR_NONE = (int, NoneType), (str, NoneType)
 #: The part that never changes. Other releases read these lists: no item can be added, moved or left out.
 FIXED = (
@@ -116,29 +109,27 @@ FIXED = (
     ListItem("queue_name", str, word),
     ListItem("priority", int, str),
     ListItem("is_async", bool, {True: "true", False: "false"}.__getitem__),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
     ListItem("enqueued_at", int, _time, moment_of),
     ListItem("tags", list, _words, texts),
     ListItem("options", dict, _options),
-    ListItem("key", _TEXT_OR_NONE, _text),
+    ListItem("key", _TEXT_OR_NONE, quote),
 )
 #: The state. Its token is that of the claim that ended with it.
 STATE = (
-    ListItem(
-        "status", str, {status: f'"{status.value}"' for status in TaskResultStatus}.__getitem__, STATUSES.__getitem__
-    ),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, _read_time),
-    ListItem("started_at", _NUMBER_OR_NONE, _time, _read_time),
-    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, _read_time),
-    ListItem("finished_at", _NUMBER_OR_NONE, _time, _read_time),
+    ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("started_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("finished_at", _NUMBER_OR_NONE, _time, moment_of),
     ListItem("worker_ids", list, _worker_ids, unfolded),
     ListItem("errors", list, _errors, _read_errors),
     ListItem("lost", int, str),
-    ListItem("return_value", _TEXT_OR_NONE, _text),
-    ListItem("token", _TEXT_OR_NONE, _text),
+    ListItem("return_value", _TEXT_OR_NONE, quote),
+    ListItem("token", _TEXT_OR_NONE, quote),
 )
-#: The types of the items, and what reads a job's values of them.
-_FIXED_TYPES, _STATE_TYPES = (tuple(item.types for item in items) for items in (FIXED, STATE))
+_FIXED_WRITERS = tuple(item.write for item in FIXED)
+_STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
 _fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
 #: What a job has behind it. ``run_after`` is in both lists.
 _history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
@@ -154,22 +145,39 @@ EXTRA = tuple(
 
 
 def _fixed(job: Job) -> str:
-    return f"[{','.join([item.write(value) for item, value in zip(FIXED, _fixed_values(job), strict=True)])}]"
+    values = zip(_FIXED_WRITERS, _fixed_values(job), strict=True)
+    return f"[{','.join(['null' if value is None else write(value) for write, value in values])}]"
 
 
 def _state(job: Job, changes: Mapping[str, Any]) -> str:
     """Return the state of ``job`` with ``changes`` made to it."""
-    values = [changes[item.name] if item.name in changes else getattr(job, item.name) for item in STATE]
-    return f"[{','.join([item.write(value) for item, value in zip(STATE, values, strict=True)])}]"
+    texts = []
+    for name, write in _STATE_WRITERS:
+        value = changes[name] if name in changes else getattr(job, name)
+        texts.append("null" if value is None else write(value))
+    return f"[{','.join(texts)}]"
 
 
-def _read(items: Sequence[ListItem], types: Sequence[Any], text: str) -> dict[str, Any]:
-    values: Sequence[Any] = _decode(text)
-    if len(values) != len(types) or not all(map(isinstance, values, types)):
-        raise TypeError(f"it is {text[:200]!r}")
-    return {
-        item.name: value if item.read is None else item.read(value) for item, value in zip(items, values, strict=True)
-    }
+class ListReader:
+    """Reads one of the two lists."""
+
+    def __init__(self, items: Sequence[ListItem]) -> None:
+        self._names = tuple(item.name for item in items)
+        self._types = tuple(item.types for item in items)
+        self._readers = tuple((place, item.read) for place, item in enumerate(items) if item.read)
+
+    def __call__(self, text: str) -> dict[str, Any]:
+        """Return the fields in ``text``. Raises one of ``unreadable.NOT_OURS``."""
+        values: list[Any] = _decode(text)
+        if len(values) != len(self._types) or not all(map(isinstance, values, self._types)):
+            raise TypeError(f"it is {text[:200]!r}")
+        for place, read in self._readers:
+            if (value := values[place]) is not None:
+                values[place] = read(value)
+        return dict(zip(self._names, values, strict=True))
+
+
+_read_fixed, _read_state = ListReader(FIXED), ListReader(STATE)
 
 
 @lru_cache(4096)
@@ -290,7 +298,7 @@ def _job(alias: str, stored: JobTexts) -> Job:
 
 
 def _readable(alias: str, stored: JobTexts) -> Job:
-    values = _read(FIXED, _FIXED_TYPES, stored.fixed)
+    values = _read_fixed(stored.fixed)
     state, _, checkpoint = stored.state.partition("\t")
     if state:
         values |= _past(state)
@@ -327,7 +335,7 @@ def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
 
 
 def _past(state: str) -> dict[str, Any]:
-    values = _read(STATE, _STATE_TYPES, state)
+    values = _read_state(state)
     del values["token"]  # that of a claim that has ended
     return values
 

@@ -41,7 +41,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
-from weakref import WeakSet
 
 from django.core.checks import CheckMessage
 
@@ -49,6 +48,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
 from ...exceptions import LocoConfigurationError, QueueUnavailable
 from ..base import Claim, Queue, status_of
+from ..listener import ListenersByThread
 from ..unreadable import log, outcomes_of, split
 from .check import check
 from .codec import (
@@ -108,9 +108,7 @@ class RedisQueue(Queue):
         self.server = RedisServer(alias, options)
         self._demand = Demand()
         self._local = threading.local()
-        self._listeners: WeakSet[RedisListener] = WeakSet()
-        self._lock = threading.Lock()
-        self._interrupts = 0
+        self._listeners = ListenersByThread(lambda: RedisListener(self.server, self._demand.subscriptions))
 
     @property
     def registry(self) -> RedisRegistry:
@@ -126,8 +124,8 @@ class RedisQueue(Queue):
         if not jobs:
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
-        told = lines(chain.from_iterable(map(job_payload, jobs)))
-        refused = ids_of(self.server.run(ENQUEUE, (len(soon), told), sorted(channels_for(soon))))
+        payload = lines(chain.from_iterable(map(job_payload, jobs)))
+        refused = ids_of(self.server.run(ENQUEUE, (len(soon), payload), sorted(channels_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -148,8 +146,8 @@ class RedisQueue(Queue):
         """Renew leases; return the ids no longer held."""
         if not jobs:
             return set()
-        told = lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return ids_of(self.server.run(RENEW, (micros_in(lease), told)))
+        payload = lines(chain.from_iterable((job.id, job.token) for job in jobs))
+        return ids_of(self.server.run(RENEW, (micros_in(lease), payload)))
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
@@ -220,10 +218,9 @@ class RedisQueue(Queue):
     def wait(self, timeout: float) -> bool:
         """Block until jobs have arrived for which there was room at the last fetch, or one becomes due by the clock."""
         deadline = time.monotonic() + timeout
-        interrupts, self._local.interrupts = getattr(self._local, "interrupts", 0), self._interrupts
-        if interrupts != self._interrupts:
+        listener = self._listeners.ready()
+        if listener is None:
             return False
-        listener = self._listener()
         try:
             with self.server.explained():
                 announced = listener.wait(deadline, lambda: self._demand.next_due)
@@ -234,9 +231,7 @@ class RedisQueue(Queue):
 
     def interrupt(self) -> None:
         """End every ``wait``, and the next one of a thread that is about to."""
-        self._interrupts += 1
-        for listener in self._all_listeners():
-            listener.interrupt()
+        self._listeners.interrupt()
 
     def check(self) -> Sequence[CheckMessage]:
         """Return what is wrong with how the server is set up for keeping jobs."""
@@ -244,19 +239,18 @@ class RedisQueue(Queue):
 
     def close(self) -> None:
         """Let go of the connection on which the calling thread waits."""
-        if hasattr(self._local, "listener"):
-            self._local.listener.close()
+        self._listeners.close()
 
     def _exchange(
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
     ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
-        told = lines(chain.from_iterable(map(outcome_payload, outcomes)))
+        payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
         claimed = self._claim_payload(claim) if claim else ()
         # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
-        answer = self.server.run(EXCHANGE, (told, int(only_expired), len(ready), *claimed), more_keys)
+        answer = self.server.run(EXCHANGE, (payload, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, _decoded(rows))
         jobs, unreadable = split(jobs)
@@ -279,7 +273,7 @@ class RedisQueue(Queue):
         threads = len(jobs) - coroutines
         subscriptions = subscriptions_for(claim, claim.threads - threads, claim.coroutines - coroutines)
         if self._demand.note(claim.worker_id, subscriptions, time.monotonic() + seconds):
-            for listener in self._all_listeners():
+            for listener in self._listeners.all():
                 listener.change()
 
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
@@ -295,18 +289,6 @@ class RedisQueue(Queue):
 
     def _ask(self, command: str, key: str, *arguments: Any) -> Any:
         return self.server.ask(command, self.server.key(key), *arguments)
-
-    def _listener(self) -> RedisListener:
-        if not hasattr(self._local, "listener"):
-            self._local.listener = RedisListener(self.server, self._demand.subscriptions)
-            with self._lock:
-                self._listeners.add(self._local.listener)
-        listener: RedisListener = self._local.listener
-        return listener
-
-    def _all_listeners(self) -> Sequence[RedisListener]:
-        with self._lock:
-            return tuple(self._listeners)
 
 
 def _is_soon(run_after: datetime | None) -> bool:

@@ -1,4 +1,4 @@
-"""Where Redis is, how a script is run there, and what it means when that fails."""
+"""The connection to a Redis: it runs scripts and commands there, and explains errors."""
 
 from __future__ import annotations
 
@@ -97,22 +97,22 @@ class RedisServer:
         with self.explained():
             self._check_version()
 
-    def told(self, section: str) -> Mapping[str, Any]:
-        """Return what the server says of itself (INFO); nothing if it must not. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.NoPermissionError), _told_of_closing():
+    def info(self, section: str) -> Mapping[str, Any]:
+        """Return a section of INFO; an empty one if the user may not ask for it. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.NoPermissionError), _closing_named():
             return cast("Mapping[str, Any]", self.node.info(section))
         return {}
 
     def configured(self, name: str) -> str | None:
-        """Return a setting of the server; ``None`` if it must not say. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.ResponseError), _told_of_closing():  # managed ones know no CONFIG
+        """Return a setting of the server; ``None`` if the user may not ask for it. Raises ``QueueUnavailable``."""
+        with self.explained(), suppress(exceptions.ResponseError), _closing_named():  # managed ones know no CONFIG
             return cast("str | None", self.node.config_get(name).get(name))
         return None
 
     def refused_commands(self) -> list[str]:
         """Return the commands that scripts use and that the server's ACL refuses. Raises ``QueueUnavailable``."""
-        told = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
-        return cast("bytes", self.run(PROBE, (told,))).decode().split()
+        commands = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
+        return cast("bytes", self.run(PROBE, (commands,))).decode().split()
 
     @property
     def node(self) -> Any:
@@ -123,13 +123,13 @@ class RedisServer:
 
     @contextmanager
     def explained(self, *, sent: int = 0) -> Iterator[None]:
-        """Turn what goes wrong into ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
+        """Turn errors into ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
         try:
             yield
         except (*ERRORS, OSError) as error:
             if REPLICA in str(error):
                 self._look_again()
-            raise QueueUnavailable(f"{self._explanation(error)}{_told_of_size(error, sent)}") from error
+            raise QueueUnavailable(f"{self._explanation(error)}{_size_hint(error, sent)}") from error
 
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         rest = (len(keys), *keys, *arguments)
@@ -139,13 +139,13 @@ class RedisServer:
             return self._send("EVAL", script.text, *rest)
 
     def _send(self, *command: Any) -> Any:
-        with _told_of_closing():
+        with _closing_named():
             return self.client.execute_command(*command, NEVER_DECODE=True)
 
     def _check_version(self) -> None:
         """Refuse a server that is too old, once."""
         if not self._is_known:
-            version = str(self.told("server").get("redis_version", "6.2"))
+            version = str(self.info("server").get("redis_version", "6.2"))
             if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
                 raise exceptions.RedisError(f"it is Redis {version}, and django-loco needs 6.2 or later.")
             self._is_known = True
@@ -172,16 +172,16 @@ class RedisServer:
         return ""
 
 
-def _told_of_size(error: Exception, sent: int) -> str:
-    """A server that gets more than it takes closes the connection, mostly before it has said why."""
+def _size_hint(error: Exception, sent: int) -> str:
+    """Return a hint for a large request: a server that gets too much closes the connection, mostly without a reason."""
     if sent < LARGE or not isinstance(error, exceptions.ConnectionError | exceptions.ResponseError | OSError):
         return ""
     return f" It was sent {sent:,} bytes; its proto-max-bulk-len may be smaller."
 
 
 @contextmanager
-def _told_of_closing() -> Iterator[None]:
-    """Name what redis-py stumbles over when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
+def _closing_named() -> Iterator[None]:
+    """Name the error of redis-py when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
     try:
         yield
     except (AttributeError, TypeError, ValueError) as error:

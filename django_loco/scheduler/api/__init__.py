@@ -1,1 +1,1 @@
-"""What ``from django_loco import scheduler`` offers."""
+"""The functions of ``django_loco.scheduler``, and checks that need all schedules of the project."""

@@ -1,4 +1,4 @@
-"""Which commands a stored job may run: those that code or settings name, for the store is data."""
+"""Checks that code or settings allow the command that a stored job wants to run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..sources.targets import COMMAND, SHELL, require_shell
 
 
 def require_command(words: Sequence[str]) -> None:
-    """Raise ``LocoConfigurationError`` unless ``words`` may be run: a management command and its arguments.
+    """Raise ``LocoConfigurationError`` unless ``words``, a management command and its arguments, are allowed.
 
-    Its name is in ``LOCO["COMMANDS"]`` or exposed by code; or a schedule of code, settings or the file has these very
-    words.
+    They are if the command is in ``LOCO["COMMANDS"]`` or exposed by code, or if a schedule of code, settings or the
+    file has exactly these words.
     """
     name = words[0] if words else ""
     if name not in default.allow_list.commands and not _is_declared(COMMAND, words):

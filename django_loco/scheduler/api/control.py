@@ -1,4 +1,4 @@
-"""The schedules of this project, wherever they are kept: what ``from django_loco import scheduler`` says of them."""
+"""Lists, runs, pauses and resumes the schedules of code, settings and database."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ logger = get_logger("django_loco.scheduler")
 
 
 class Current(NamedTuple):
-    """All schedules as they are now."""
+    """The schedules of code, settings and database, as they are now."""
 
     registry: Registry
     pauses: Mapping[str, Pause]
 
     def is_paused(self, name: str) -> bool:
-        """Whether the schedule ``name`` is."""
+        """Return whether the schedule ``name`` is paused."""
         return name in self.pauses and self.pauses[name].since is not None
 
     def upcoming(self, runs: int, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
-        """Return them as ``upcoming`` does."""
+        """Return the schedules as the function ``upcoming`` does."""
         rows = upcoming_in(self.registry, runs, after=after, tags=tags)
         return [row._replace(paused=self.is_paused(row.name)) for row in rows]
 
 
 def current() -> Current:
-    """Return the schedules of code, settings and database; without those of a database that cannot be read."""
+    """Return all schedules; those of a database that cannot be read are left out."""
     try:
-        stored = _safely(ScheduleReader.read)
+        stored = _read(ScheduleReader.read)
     except MissingTable:
         stored = StoredSchedules()
     except DatabaseError as error:
-        logger.warning("The schedules in the database cannot be read, and are left out: %s", error)
+        logger.warning("The schedules in the database cannot be read and are left out: %s", error)
         stored = StoredSchedules()
     return Current(default.combined_with(stored.rows), stored.pauses)
 
@@ -66,29 +66,29 @@ def current() -> Current:
 def upcoming(runs: int = 1, *, after: datetime | None = None, tags: Collection[str] = ()) -> list[Upcoming]:
     """Return the schedules sorted by name, each with its first ``runs`` ticks after ``after``, by default now.
 
-    With ``tags`` those that have one of them. Of one that is paused: the ticks that it would have.
+    With ``tags``, only the schedules that have one of them. A paused schedule has the ticks that it would have.
     """
     return current().upcoming(runs, after=after, tags=tags)
 
 
 def problems() -> list[Problem]:
-    """Return what is wrong with the schedules that are off."""
+    """Return the errors of the schedules that are off."""
     return current().registry.problems()
 
 
 def run(name: str) -> TaskResult[..., Any]:
-    """Enqueue a job of the schedule ``name`` now, be it paused, beside those of its ticks; return its result.
+    """Enqueue a job of the schedule ``name`` now, even if it is paused; return its result.
 
-    Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and what ``enqueue()`` raises.
+    Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and what ``enqueue()`` raises.
     """
     return registry_with(name).run(name)
 
 
 def pause(name: str, *, by: str = "") -> bool:
-    """Leave out the ticks of the schedule ``name`` until it is resumed; return whether it was not paused already.
+    """Pause the schedule ``name``; return whether it was not paused already.
 
-    Schedulers see it within 5 seconds. ``by`` is shown: who paused it. Raises ``LocoConfigurationError`` if there is no
-    such schedule, or no table in the database.
+    Its ticks are left out until it is resumed. Schedulers see it within 5 seconds. ``by`` says who paused it, and is
+    shown in the admin. Raises ``LocoConfigurationError`` if there is no such schedule, or no table in the database.
     """
     registry_with(name)
     _require_tables()
@@ -99,7 +99,7 @@ def pause(name: str, *, by: str = "") -> bool:
 
 
 def resume(name: str) -> bool:
-    """End the pause of the schedule ``name``; return whether there was one. What was due in it is not made up for.
+    """Resume the schedule ``name``; return whether it was paused. Ticks that were left out are not made up for.
 
     Raises what ``pause`` raises.
     """
@@ -110,19 +110,19 @@ def resume(name: str) -> bool:
 
 
 def registry_with(name: str) -> Registry:
-    """Return the schedules of the code, and the one of the database that is called ``name``, if none of those is.
+    """Return a registry with the schedule ``name``: that of the code, or else with the one of the database added.
 
     Raises ``LocoConfigurationError`` if there is no such schedule.
     """
     if default.has(name):
         return default
     try:
-        found = default.combined_with(_safely(lambda reader: reader.some(name=name)))
-        known = [] if found.has(name) else list(_safely(lambda _: model("Schedule").objects.values_list("name")))
+        found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
+        rows = [] if found.has(name) else list(_read(lambda _: model("Schedule").objects.values_list("name")))
     except MissingTable:
-        found, known = default, []
+        found, rows = default, []
     if not found.has(name):
-        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in known})
+        names = sorted({entry.name for entry in default.entries()} | {name for (name,) in rows})
         raise LocoConfigurationError(f"there is no schedule {name!r}.{did_you_mean(name, names)}")
     return found
 
@@ -132,8 +132,8 @@ def _require_tables() -> None:
         raise LocoConfigurationError(NO_TABLE)
 
 
-def _safely(read: Callable[[ScheduleReader], T]) -> T:
-    """Return what is read. Raises ``MissingTable``; a table that is missing does not end the caller's transaction."""
+def _read(read: Callable[[ScheduleReader], T]) -> T:
+    """Return what ``read`` returns. Raises ``MissingTable``, which does not break the caller's transaction."""
     if not has_database():
         raise MissingTable
     inside = connections[database()].in_atomic_block

@@ -1,6 +1,6 @@
-"""What a schedule has made, as far as its queue still has the jobs: the latest, or one tick after the other.
+"""Returns the latest jobs of a schedule that its queue still has.
 
-A tick that was left out has no job, and so is not here; the log tells of it.
+A tick that was left out has no job and is not returned; the log mentions it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..jobs import jobs_of, key_suffix, tick_of
 from ..registry import Registry
 from .control import registry_with
 
-#: Among how many of a schedule's newest jobs the latest is looked for: nearly always they are made in order.
+#: The number of newest jobs among which the latest is searched; nearly always they were made in order.
 JOBS_INSPECTED = 10
 
 
@@ -34,46 +34,46 @@ class LastRun(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A job of a schedule, and what it was made for."""
+    """A job of a schedule, with the tick that it was made for."""
 
     tick: str
-    """What tells it from the others of its schedule: a time, or ``run ...`` by hand, or ``release ...``."""
+    """A time; or ``run ...`` for a manual run, or ``release ...`` for a run on start."""
 
     due: datetime | None
-    """The time of that tick, in UTC; ``None`` if it has none. Of a schedule that runs after another: of the other's."""
+    """The time of the tick, in UTC; ``None`` if it has none. After another schedule: the time of that one's tick."""
 
     fired: datetime
     """When its job was enqueued."""
 
     late: float | None
-    """The seconds between the two; ``None`` for what waited for no time."""
+    """The seconds between the two; ``None`` for a run that has no due time."""
 
     status: str
-    """Of the job: ``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
+    """The status of the job: ``READY``, ``RUNNING``, ``FAILED`` or ``SUCCESSFUL``."""
 
     ended: datetime | None
     """When the job ended."""
 
     error: str
-    """The class of the job's last error; ``""``: none, or the job has succeeded after all."""
+    """The class of the job's last error; ``""`` if there is none or the job has succeeded."""
 
     job: str
     """The job's id."""
 
 
 def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> list[Tick]:
-    """Return what the schedule ``name`` has made, the newest first, at most ``limit``.
+    """Return the ticks of the schedule ``name``, the newest first, at most ``limit``.
 
-    Raises ``LocoConfigurationError`` if there is no such schedule, or it is off, and ``QueueUnavailable``.
+    Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and ``QueueUnavailable``.
     """
     entry = (registry or registry_with(name)).entry(name)
-    return [_told(job, entry) for job in jobs_of(entry, limit)]
+    return [_tick(job, entry) for job in jobs_of(entry, limit)]
 
 
 def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     """Return the latest jobs by the name of their schedule.
 
-    Of a queue that cannot be asked, or is in the memory of another process, there are none.
+    Schedules whose queue cannot be reached, or is in the memory of another process, have none.
     """
     found: dict[str, LastRun] = {}
     away: set[str] = set()
@@ -88,7 +88,7 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     return found
 
 
-def _told(job: JobSummary, entry: Entry) -> Tick:
+def _tick(job: JobSummary, entry: Entry) -> Tick:
     due = tick_of(job)
     return Tick(
         tick=key_suffix(job),

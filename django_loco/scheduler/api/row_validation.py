@@ -1,4 +1,4 @@
-"""What a row has to keep, told of the field that breaks it: before it is saved by a form, or by ``full_clean()``."""
+"""Checks a database row in ``full_clean()`` and in the admin form; errors name the field."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..registry import default
 from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, item_of
 from ..sources.mapping import entry_from
 
-#: Characters of ``args``, ``kwargs`` or ``tags``: they are read again by each scheduler, and shown in a form.
+#: The size limit of ``args``, ``kwargs`` and ``tags``, which each scheduler reads and the form shows.
 MAX_JSON_CHARACTERS = 100_000
 
 
 def validate_row(row: Any) -> Entry:
-    """Return what ``row``, a ``models.Schedule``, makes. Raises ``ValidationError`` for the field at fault."""
+    """Return the schedule of ``row``, a ``models.Schedule``. Raises ``ValidationError`` for the field that is wrong."""
     for field in ("args", "kwargs", "tags"):
         if problem := problem_of_json(getattr(row, field)):
             raise ValidationError({field: f"{field} {problem}"})
@@ -36,9 +36,9 @@ def validate_row(row: Any) -> Entry:
 
 
 def problem_of_json(value: Any) -> str:
-    """Say what is wrong with a value that is to be kept as JSON in any database and shown in a form; empty: nothing.
+    """Return why ``value`` cannot be stored as JSON in every database or shown in a form; ``""`` if it can.
 
-    PostgreSQL keeps no NUL in JSON; nothing can show half of a surrogate pair, or what is nested without end.
+    PostgreSQL does not store NUL in JSON, and half of a surrogate pair or very deep nesting cannot be shown.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
@@ -48,22 +48,22 @@ def problem_of_json(value: Any) -> str:
     except UnicodeEncodeError:
         return "has half of a surrogate pair, which is no character."
     except ValueError as error:
-        return f"cannot be kept as JSON: {error}."
+        return f"cannot be stored as JSON: {error}."
     if r"\u0000" in text:
-        return "has the character NUL, which PostgreSQL does not keep."
+        return "has the character NUL, which PostgreSQL does not store."
     return f"is longer than {MAX_JSON_CHARACTERS} characters." if len(text) > MAX_JSON_CHARACTERS else ""
 
 
 def _require_other(row: Any, entry: Entry) -> None:
-    """Raise ``ValidationError`` if ``entry`` runs after what does not exist, or after itself by way of others."""
-    others = ScheduleReader(default.allow_list).some(~Q(pk=row.pk))
+    """Raise ``ValidationError`` if ``entry`` runs after a schedule that does not exist, or is part of a loop."""
+    others = ScheduleReader(default.allow_list).filter(~Q(pk=row.pk))
     for problem in default.combined_with([*others, entry]).problems():
         if problem.schedule == entry.name:
             raise ValidationError({"after": problem.message})
 
 
 def preview_entry(row: Any) -> Entry:
-    """Return a schedule that runs when ``row`` does, whatever that runs. Raises ``ValidationError``."""
+    """Return a schedule with the times of ``row``, for the preview. Raises ``ValidationError``."""
     values = {key: getattr(row, key) if key in in_group("when") else None for key in COLUMNS}
     try:
         return entry_from("preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
@@ -72,5 +72,5 @@ def preview_entry(row: Any) -> Entry:
 
 
 def _located(error: LocoConfigurationError) -> ValidationError:
-    """Return ``error`` at the field that it is about. One about no field of a row is about when it runs."""
+    """Return ``error`` as one of its field; an error without a field of a row belongs to ``schedule``."""
     return ValidationError({error.field if error.field in ("name", *COLUMNS) else "schedule": str(error)})

@@ -1,4 +1,4 @@
-"""A schedule as it is listed: when it runs, in words and by the clock."""
+"""Lists schedules with their next runs, in words and as times."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..registry import Registry
 
 
 class Upcoming(NamedTuple):
-    """A schedule as it is listed."""
+    """A schedule in a list."""
 
     name: str
     schedule: str
-    """When: a cron expression, or words where there is none."""
+    """A cron expression, or words if there is none."""
 
     words: str
-    """When, in English."""
+    """The schedule in English."""
 
     zone: str
-    """Whose wall clock that is; ``""`` for an interval, which goes by none."""
+    """The time zone; ``""`` for an interval, which follows no wall clock."""
 
     task: str
     next_runs: tuple[datetime, ...]
@@ -35,14 +35,14 @@ class Upcoming(NamedTuple):
     """Where it was declared: a file and its line, a setting, or ``"database"``."""
 
     paused: bool = False
-    """Whether its ticks are left out for now."""
+    """Whether it is paused."""
 
     after: str | None = None
-    """The schedule that it runs after, if it has no ticks of its own."""
+    """The schedule that it runs after; ``None`` if it has ticks of its own."""
 
 
 def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
-    """Return ``entry`` as it is listed, with its first ``runs`` ticks after ``after``."""
+    """Return ``entry`` with its first ``runs`` ticks after ``after``."""
     zone = entry.trigger.zone or timezone.get_default_timezone()
     return Upcoming(
         name=entry.name,

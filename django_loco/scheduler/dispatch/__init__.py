@@ -1,1 +1,1 @@
-"""From a schedule that is due to the job that it makes."""
+"""Finds the schedules that are due and enqueues their jobs."""

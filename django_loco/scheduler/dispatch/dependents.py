@@ -1,14 +1,14 @@
 """Fires the schedules that run after others, ``after="nightly"``.
 
-Every scheduler looks once a second at the newest jobs of those others. For each that has newly succeeded, the schedules
-that run after it get into line to be fired, with a key that is made of their own name and what told that job from the
-others of its schedule. So each run of the first schedule is followed by one job, however many schedulers look and
-however often; and so are runs by hand, and those of a deploy.
+Every scheduler looks once a second at the newest jobs of each schedule that others run after. For each job that has
+newly succeeded, the schedules that run after it are fired. The key of their job is made of their own name and the
+suffix of that job's key. So each run of the first schedule is followed by one job, however many schedulers look and
+however often. The same holds for manual runs and for runs on start.
 
-What has ended before
----------------------
-What a scheduler finds at its first look, or after it was held up for a while, has ended without it: that was missed,
-and ``misfire`` and ``grace`` decide, by when it ended.
+Jobs that have ended before
+---------------------------
+Jobs that a scheduler finds at its first look, or after it was held up for a while, have ended without it. They count as
+missed, and ``misfire`` and ``grace`` decide by when they ended.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: How often each schedule is looked at that others run after.
+#: How often the jobs of each such schedule are looked at.
 POLL_INTERVAL = timedelta(seconds=1)
-#: How many of its newest jobs are looked at, at least and at most.
+#: The least and the greatest number of its newest jobs that are looked at.
 MIN_JOBS, MAX_JOBS = 20, 1000
-#: Seconds that looks may take at a time, and how long ticks have their turn after that.
+#: The time that looks may take at once, and the pause after that, which leaves time for ticks.
 POLL_BUDGET_SECONDS, POLL_REST = 0.1, timedelta(seconds=0.4)
 
 
 @dataclass(slots=True)
 class _Upstream:
-    """What is known of the jobs of a schedule that others run after."""
+    """The known jobs of a schedule that others run after."""
 
     dependency: Dependency
     looked: datetime | None = None
-    """When they were looked at last; ``None``: not yet."""
+    """When they were last looked at; ``None`` if never."""
 
     reach: int = MAX_JOBS
-    """How many are looked at: as many as it takes to see again all that had not ended."""
+    """The number of jobs to look at: enough to see again all that had not ended."""
 
     open: set[str] = field(default_factory=set)
-    """The ids of those that had not ended."""
+    """The ids of the jobs that had not ended."""
 
     settled: dict[str, TaskResultStatus] = field(default_factory=dict)
-    """How those have ended that are done with, by id."""
+    """The status of the jobs that have ended, by id."""
 
     def newly_ended(self, jobs: Sequence[JobSummary]) -> list[JobSummary]:
-        """Take note of ``jobs``, the newest first; return those that have ended since, in the order of their ends."""
+        """Note ``jobs``, the newest first, and return those that have ended since, in the order of their ends."""
         is_short = len(jobs) == self.reach and jobs[-1].id not in self.settled
         ended = [job for job in jobs if job.status in (SUCCESSFUL, FAILED)]
         new = [job for job in ended if self.settled.get(job.id) != job.status]
@@ -70,10 +70,10 @@ class _Upstream:
         return sorted(new, key=lambda job: (job.finished_at or job.enqueued_at, job.id))
 
     def _follow(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_short: bool) -> None:
-        """Choose how far to look the next time.
+        """Choose how many jobs to look at next time.
 
-        That is further if the oldest was not done with (``is_short``: there may be others beyond it), or something that
-        had not ended is out of sight.
+        It is more if the oldest job is new (``is_short``: there may be others before it), or if a job that had not
+        ended is out of sight.
         """
         oldest = jobs[-1].id if len(jobs) == self.reach else ""
         out_of_sight = {job_id for job_id in self.open if job_id < oldest}
@@ -88,28 +88,28 @@ class _Upstream:
 
 
 class Dependents:
-    """Looks at schedules that others run after, and lets those others wait for their turn to be fired.
+    """Watches the schedules that others run after, and adds those others to ``pending``.
 
-    1. ``watch`` says which they are; what is known of those that stay is kept.
-    2. ``look`` looks at those whose time has come.
+    1. ``watch`` sets the dependencies; the known jobs of schedules that stay are kept.
+    2. ``look`` looks at the schedules that are due for it.
 
-    Used by one thread.
+    For one thread.
     """
 
-    def __init__(self, backoffs: QueueBackoffs, waiting: PendingOccurrences) -> None:
+    def __init__(self, backoffs: QueueBackoffs, pending: PendingOccurrences) -> None:
         self._backoffs = backoffs
-        self._waiting = waiting
+        self._pending = pending
         self._upstreams: dict[str, _Upstream] = {}
         self._heap: list[tuple[datetime, str]] = []
-        self._rests_until: datetime | None = None
+        self._paused_until: datetime | None = None
 
     @property
     def next_at(self) -> datetime | None:
-        """When to look next; ``None``: never."""
-        return max(filter(None, (self._heap[0][0], self._rests_until))) if self._heap else None
+        """When to look next; ``None`` if there is nothing to watch."""
+        return max(filter(None, (self._heap[0][0], self._paused_until))) if self._heap else None
 
     def watch(self, dependencies: Collection[Dependency], now: datetime) -> None:
-        """Look at the first of each of ``dependencies`` from now on."""
+        """Watch the first schedule of each of ``dependencies`` from now on."""
         for name in set(self._upstreams) - {dependency.first.name for dependency in dependencies}:
             del self._upstreams[name]
         for dependency in dependencies:
@@ -117,40 +117,40 @@ class Dependents:
         self.retry_now(now)
 
     def forget(self) -> None:
-        """Forget what is known of jobs, and look at none."""
+        """Forget all jobs, and watch nothing."""
         self._upstreams.clear()
         self._heap.clear()
 
     def retry_now(self, now: datetime) -> None:
-        """Look at all: the clock was put back to ``now``, and when to look is not what it was."""
-        self._rests_until = None
+        """Look at all schedules at ``now``, because the clock was put back."""
+        self._paused_until = None
         self._heap = [(now, name) for name in self._upstreams]
         heapify(self._heap)
 
     def look(self, now: datetime) -> None:
-        """Look where it is time, and see which schedules are to be fired."""
+        """Look at the jobs of the schedules that are due for it."""
         deadline = time.monotonic() + POLL_BUDGET_SECONDS
         while (next_at := self.next_at) and next_at <= now:
             _, name = heappop(self._heap)
-            if until := self._looked(self._upstreams[name], now):
+            if until := self._look_at(self._upstreams[name], now):
                 heappush(self._heap, (until, name))
             if time.monotonic() > deadline:
-                self._rests_until = now + POLL_REST
+                self._paused_until = now + POLL_REST
 
-    def _looked(self, upstream: _Upstream, now: datetime) -> datetime | None:
-        """Return when to look again; ``None``: never."""
+    def _look_at(self, upstream: _Upstream, now: datetime) -> datetime | None:
+        """Look at the jobs of one schedule, and return when to look again; ``None`` means never."""
         first = upstream.dependency.first
         if until := self._backoffs.wait_until(first.task.backend, now):
             return until
         try:
             self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.reach)), now)
         except QueueError as error:
-            return self._backoffs.note(first.task.backend, error, now)
+            return self._backoffs.failed(first.task.backend, error, now)
         except Exception:
-            # Whatever is wrong with this one, the others have to run.
-            logger.exception("Schedule %r: its jobs cannot be looked at, so what runs after it is off", first.name)
+            # An error of one schedule must not affect the others.
+            logger.exception("Schedule %r: its jobs cannot be read, so schedules that run after it are off", first.name)
             return None
-        self._backoffs.reached(first.task.backend)
+        self._backoffs.answered(first.task.backend)
         return now + POLL_INTERVAL
 
     def _note(self, upstream: _Upstream, ended: Sequence[JobSummary], now: datetime) -> None:
@@ -160,22 +160,22 @@ class Dependents:
             missed = before is None or now - before > MISSED_AFTER
             chosen = then.misfire.missed_runs(done, _ended_at, now, starts=before is None) if missed else done
             for job in chosen:
-                self._line_up(then, job, now)
+                self._add_pending(then, job, now)
         if before is not None:
             for job in ended:
                 if job.status == FAILED:
-                    _tell_failed(upstream.dependency, job)
+                    _log_failed(upstream.dependency, job)
 
-    def _line_up(self, then: Entry, job: JobSummary, now: datetime) -> None:
+    def _add_pending(self, then: Entry, job: JobSummary, now: datetime) -> None:
         occurrence = then.occurrence_after(key_suffix(job), now)
-        self._waiting.add(occurrence, now, then.misfire.cap if then.overlap == "queue" else MAX_JOBS)
+        self._pending.add(occurrence, now, then.misfire.cap if then.overlap == "queue" else MAX_JOBS)
 
 
 def _ended_at(job: JobSummary) -> datetime:
     return job.finished_at or job.enqueued_at
 
 
-def _tell_failed(dependency: Dependency, job: JobSummary) -> None:
+def _log_failed(dependency: Dependency, job: JobSummary) -> None:
     for then in dependency.then:
         logger.warning(
             "Schedule %r does not run after %r of %s: its job %s has failed",

@@ -1,7 +1,7 @@
-"""What becomes of ticks that are due: their jobs are enqueued, or they wait, or they are left out.
+"""Enqueues the jobs of ticks that are due; a tick may also wait, or be left out.
 
-While their store is away they wait in the due_heap, so that they may come to count as missed; while an earlier job of
-their schedule has not ended, in a line of their own (see ``overlap``).
+While their queue is away, ticks wait in the due heap, where they may come to count as missed. While an earlier job of
+their schedule has not ended, they wait in a list of their own: see ``overlap``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: A tick later than this is worth a warning.
+#: A tick that is fired later than this is logged as a warning.
 LATE_WARNING = timedelta(seconds=5)
-#: When a single tick is offered again to a queue that answers, and yet does not take it.
+#: When a tick is offered again to a queue that answers but refuses it.
 REFUSED_RETRY = timedelta(seconds=10)
 
 
@@ -36,26 +36,26 @@ class ReadyTick(NamedTuple):
 
     entry: Entry
     due: DueTick
-    """What was due."""
+    """The tick that was due."""
 
     fired: DueTick
-    """What is fired for it: the same, or what is made up for."""
+    """The tick to fire for it: the same, or the first of the missed ticks."""
 
 
 class Dispatcher:
-    """Fires ticks, those of a ``TASKS`` alias together. Used by one thread; what is public may be read from others."""
+    """Fires ticks, all of a ``TASKS`` alias together. For one thread; others may read the public attributes."""
 
     def __init__(self) -> None:
         self.backoffs = QueueBackoffs()
         self.overlap = OverlapPolicy(self.backoffs, self._fire_late)
-        self.dependents = Dependents(self.backoffs, self.overlap.waiting)
+        self.dependents = Dependents(self.backoffs, self.overlap.pending)
         self.last_tick: float | None = None
-        """When a job was enqueued last (``time.monotonic()``); ``None``: not yet."""
+        """When the last job was enqueued, by ``time.monotonic()``; ``None`` if none was."""
         self.late = 0
-        """How many ticks were fired later than ``LATE_WARNING``."""
+        """The number of ticks fired later than ``LATE_WARNING``."""
 
     def fire(self, due_heap: DueHeap, batch: Sequence[DueTick], now: datetime) -> None:
-        """Enqueue the jobs of ticks that are due, one of each schedule; or put back those whose store is away."""
+        """Enqueue the jobs of ticks that are due, one of each schedule; put back those whose queue is away."""
         ready: dict[str, list[ReadyTick]] = defaultdict(list)
         for due in batch:
             entry = due_heap.entries[due.position]
@@ -63,37 +63,37 @@ class Dispatcher:
                 due_heap.postpone(due, until)
             elif (fired := _caught_up(due_heap, entry, due, now)) is not None:
                 tick = ReadyTick(entry, due, fired)
-                if self._is_its_turn(due_heap, tick, now):
+                if self._may_fire(due_heap, tick, now):
                     ready[entry.task.backend].append(tick)
         for alias, together in ready.items():
             self._fire_together(due_heap, alias, together, now)
 
     def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
-        """Fire what waits, if its turn has come, and what runs after others; not what ``entry_of`` does not know."""
+        """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
         self.dependents.look(now)
         self.overlap.advance(entry_of, now)
 
     @property
     def next_at(self) -> datetime | None:
-        """When to ``advance`` next; ``None``: nothing waits."""
-        return min(filter(None, (self.overlap.waiting.next_at, self.dependents.next_at)), default=None)
+        """When to call ``advance`` next; ``None`` if nothing waits."""
+        return min(filter(None, (self.overlap.pending.next_at, self.dependents.next_at)), default=None)
 
     def begin(self, now: datetime) -> None:
-        """Begin anew: what waited for its turn was missed."""
+        """Start over: ticks that waited count as missed."""
         self.overlap.begin(now)
         self.dependents.forget()
 
     def retry_now(self, now: datetime) -> None:
-        """Try all that waits: the clock was put back to ``now``, and when to try is not what it was."""
+        """Try everything that waits at ``now``, because the clock was put back."""
         self.backoffs.retry_now(now)
-        self.overlap.waiting.retry_now(now)
+        self.overlap.pending.retry_now(now)
         self.dependents.retry_now(now)
 
-    def _is_its_turn(self, due_heap: DueHeap, ready: ReadyTick, now: datetime) -> bool:
-        """Whether to fire a tick at once; if not, the due_heap goes on without it."""
+    def _may_fire(self, due_heap: DueHeap, ready: ReadyTick, now: datetime) -> bool:
+        """Return whether to fire a tick at once. If not, the next tick of its schedule is planned."""
         entry, tick = ready.entry, ready.fired.tick
         try:
-            if self.overlap.has_come(entry, entry.occurrence(tick), now):
+            if self.overlap.allows(entry, entry.occurrence(tick), now):
                 return True
         except QueueError as error:
             self._postpone(due_heap, entry.task.backend, [ready], error, now)
@@ -104,7 +104,7 @@ class Dispatcher:
         return False
 
     def _fire_together(self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], now: datetime) -> None:
-        """Enqueue the jobs in one round trip. If one of them is at fault, the others are enqueued without it."""
+        """Enqueue the jobs in one round trip. If one of them fails, the others are enqueued without it."""
         try:
             self._enqueue(batch, now)
         except QueueUnavailable as error:
@@ -118,19 +118,19 @@ class Dispatcher:
             if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
                 self._postpone(due_heap, alias, batch, error, now)
                 return
-            # Whatever is wrong with this one, the others have to run.
+            # An error of one schedule must not affect the others.
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", name, tick)
         else:
             self.last_tick = time.monotonic()
-            self.backoffs.end(alias)
+            self.backoffs.succeeded(alias)
         for ready in batch:
             due_heap.follow(ready.fired, ready.fired.tick)
 
     def _not_taken(
         self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], error: QueueError, now: datetime
     ) -> None:
-        """Wait for a store that is away; else offer the ticks in halves, and put back a single one that is refused."""
+        """Wait if the queue is away. Else offer the ticks in halves, and put back a single one that is refused."""
         backend: Any = batch[0].entry.task.get_backend()
         if not backend.queue.answers():
             self._postpone(due_heap, alias, batch, error, now)
@@ -146,24 +146,24 @@ class Dispatcher:
     def _postpone(
         self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], error: QueueError, now: datetime
     ) -> None:
-        until = self.backoffs.note(alias, error, now)
+        until = self.backoffs.failed(alias, error, now)
         for ready in batch:
             due_heap.postpone(ready.due, until)
 
     def _fire_late(self, entry: Entry, occurrence: Occurrence) -> None:
-        """Enqueue the job of what has waited for its turn."""
+        """Enqueue the job of an occurrence that has waited."""
         backend: Any = entry.task.get_backend()
         backend.enqueue_ticks([_call(entry, occurrence)])
         self.last_tick = time.monotonic()
-        self.backoffs.end(entry.task.backend)
+        self.backoffs.succeeded(entry.task.backend)
 
     def _enqueue(self, batch: Sequence[ReadyTick], now: datetime) -> None:
         backend: Any = batch[0].entry.task.get_backend()
         results = backend.enqueue_ticks([_call(entry, entry.occurrence(fired.tick)) for entry, _, fired in batch])
         for (entry, _, fired), result in zip(batch, results, strict=True):
-            self._tell(entry, fired.tick, now, is_ours=result is not None)
+            self._log_fired(entry, fired.tick, now, is_ours=result is not None)
 
-    def _tell(self, entry: Entry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
+    def _log_fired(self, entry: Entry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
         if not is_ours:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
         elif now - tick > LATE_WARNING:
@@ -180,7 +180,7 @@ def _call(entry: Entry, occurrence: Occurrence) -> ScheduledCall:
 
 
 def _caught_up(due_heap: DueHeap, entry: Entry, due: DueTick, now: datetime) -> DueTick | None:
-    """Return what is fired instead of a tick that was missed; ``None``: nothing is."""
+    """Return the tick to fire for ``due``, which may have been missed; ``None`` if none is fired."""
     if due.rest is not None or now - due.tick <= MISSED_AFTER:
         return due
     ticks = entry.misfire.missed_ticks(entry.trigger, due.tick, now)

@@ -1,4 +1,4 @@
-"""Which schedule is due next: a heap, so that those which are not due cost nothing."""
+"""Finds which schedule is due next: a heap of ticks, so that schedules that are not due cost nothing."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ logger = get_logger("django_loco.scheduler")
 
 
 class DueTick(NamedTuple):
-    """A tick that is to be fired. Ordered by time, then by the place of its schedule."""
+    """A tick that is to be fired. Ticks are ordered by time, then by the position of their schedule."""
 
     at: datetime
-    """When to fire it: at its time, or later if it has been postponed."""
+    """When to fire it: at its time, or later if it was postponed."""
 
     position: int
-    """Of its entry in ``DueHeap.entries``."""
+    """The position of its schedule in ``DueHeap.entries``."""
 
     tick: datetime
     rest: tuple[datetime, ...] | None = None
-    """If it is one of several that are made up for: those after it."""
+    """If it is one of several missed ticks: those after it."""
 
 
 class DueHeap:
-    """The next tick of each entry, from ``start`` on; ``first`` may find an earlier one that was missed.
+    """The next tick of each schedule from ``start`` on; ``first`` may find an earlier one that was missed.
 
-    1. ``take`` hands out what is due.
-    2. ``follow`` plans the tick after it; or ``postpone`` puts it back for later.
+    1. ``take`` removes the earliest tick that is due.
+    2. ``follow`` adds the tick after it, or ``postpone`` puts it back for later.
 
-    Used by one thread; only ``late_by`` may be called from others.
+    For one thread; others may call only ``late_by``.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class DueHeap:
     def change(
         self, entries: Sequence[Entry], start: datetime, first: Callable[[Entry, datetime], datetime | None]
     ) -> None:
-        """Go on with ``entries``: planned ticks stay; those of what is new, or due otherwise, begin after ``start``."""
+        """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin after ``start``."""
         before = {(entry.name, entry.release): entry.trigger for entry in self.entries}
         places = {(entry.name, entry.release): position for position, entry in enumerate(entries)}
         same = {key for key, place in places.items() if before.get(key) == entries[place].trigger}
@@ -68,26 +68,26 @@ class DueHeap:
 
     @property
     def next_at(self) -> datetime | None:
-        """When something is due next; ``None``: never."""
+        """When the next tick is due; ``None`` if there is none."""
         return self._heap[0].at if self._heap else None
 
     def take(self, now: datetime) -> DueTick | None:
-        """Hand out what is due at ``now``, one at a time, the earliest first."""
+        """Remove and return the earliest tick that is due at ``now``; ``None`` if there is none."""
         return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
 
     def follow(self, due: DueTick, tick: datetime) -> None:
-        """Plan the tick after ``tick`` for the entry of ``due``, or the next of those that are made up for."""
+        """Add the tick after ``tick`` of the schedule of ``due``, or the next of its missed ticks."""
         if due.rest:
             heappush(self._heap, DueTick(due.at, due.position, due.rest[0], due.rest[1:]))
             return
         self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
 
     def postpone(self, due: DueTick, until: datetime) -> None:
-        """Put ``due`` back, to be fired at ``until``."""
+        """Put ``due`` back, to fire at ``until``."""
         heappush(self._heap, due._replace(at=until))
 
     def late_by(self, now: datetime) -> float:
-        """Return the seconds that the oldest tick which has not been fired is late; 0.0: none is."""
+        """Return by how many seconds the oldest unfired tick is late; 0.0 if none is."""
         return max(((now - due.tick).total_seconds() for due in tuple(self._heap) if due.tick < now), default=0.0)
 
     def _plan(self, position: int, find: Callable[[Entry], datetime | None]) -> None:
@@ -95,7 +95,7 @@ class DueHeap:
         try:
             tick = find(entry)
         except Exception:
-            # Whatever is wrong with this one, the others have to run.
+            # An error of one schedule must not affect the others.
             logger.exception("Schedule %r is off: its next tick cannot be computed", entry.name)
             return
         if tick is not None:
@@ -103,7 +103,7 @@ class DueHeap:
 
 
 def preview(entries: Sequence[Entry], after: datetime, until: datetime) -> Iterator[tuple[datetime, Entry]]:
-    """Yield the ticks of all ``entries`` after ``after`` and not after ``until``, the earliest first."""
+    """Yield the ticks of all ``entries`` after ``after``, up to ``until``, the earliest first."""
     due_heap = DueHeap(entries, after)
     while due := due_heap.take(until):
         yield due.tick, entries[due.position]

@@ -1,20 +1,20 @@
-"""What becomes of a tick while an earlier job of its schedule has not ended.
+"""Decides about a tick that comes while an earlier job of its schedule has not ended.
 
-* ``"allow"``: it is fired all the same.
-* ``"skip"``: it is left out.
-* ``"queue"``: it waits until that job has ended, and is fired then: one after the other, in their order.
+* ``"allow"``: the tick is fired.
+* ``"skip"``: the tick is left out.
+* ``"queue"``: the tick waits until that job has ended. Ticks that wait are fired one after the other, in order.
 
-Every job of the schedule counts that waits or runs: of another tick, of a run by hand, whoever has made it.
+Every job of the schedule that waits or runs counts: also one of a manual run, and one of another scheduler.
 
-How far that holds
-------------------
-To look whether such a job is there, and to enqueue one, are two steps. So a run by hand that is begun between the two
-runs beside the tick; and so do two ticks if one scheduler fires the first a whole period late, at the moment at which
-another fires the second. Never are there two jobs of one tick. And a job that was presumed dead, and so was given to
-another worker, may still be running. What must never run twice at a time needs a lock of its own.
+Limits
+------
+A scheduler looks for such a job and then enqueues one: these are two steps. A manual run that begins between them runs
+beside the tick. So do two ticks if one scheduler fires the first a whole period late, just when another one fires the
+second. A tick never has two jobs. A job whose worker was presumed dead, and which another worker has taken over, may
+still be running. A task that must never run twice at a time needs a lock of its own.
 
-Ticks that wait do so in each scheduler by itself, and one that was started since knows the later ones only. It sees by
-the jobs that there are that some are missing, and lets others fire these first: for 2 seconds after each job.
+Each scheduler keeps its own list of the ticks that wait. One that was started later knows only the later ticks. It sees
+from the existing jobs that some are missing, and gives the other schedulers 2 seconds after each job to fire them.
 """
 
 from __future__ import annotations
@@ -32,67 +32,67 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: How many of a schedule's newest jobs are looked through.
+#: The number of a schedule's newest jobs that are inspected.
 JOBS_INSPECTED = 50
-#: How often is looked whether the job has ended that a tick waits for.
+#: How often a scheduler checks whether the earlier job has ended.
 POLL_INTERVAL = timedelta(seconds=1)
-#: For how long a tick lets those go first that may wait in another scheduler.
+#: How long a tick gives way to earlier ones that may wait in another scheduler.
 YIELD_TIME = timedelta(seconds=2)
 
 
 class OverlapPolicy:
-    """Decides whose turn it is, and fires what has waited for it with ``fire``.
+    """Applies the ``overlap`` option, and fires ticks that have waited by calling ``fire``.
 
-    1. ``begin`` says since when it knows what was due.
-    2. ``has_come`` is asked for each tick that is due; what has to wait gets into line.
-    3. ``advance`` fires from the lines, the first of each that can be. One look a second for each line.
+    1. ``begin`` sets the moment from which on it knows all ticks.
+    2. ``allows`` decides about each tick that is due; one that has to wait is kept in ``pending``.
+    3. ``advance`` fires the ticks whose wait is over. It checks each schedule once a second.
 
-    Used by one thread; ``waiting.count`` may be read from others.
+    For one thread; others may read ``pending.count``.
     """
 
     def __init__(self, backoffs: QueueBackoffs, fire: Callable[[Entry, Occurrence], None]) -> None:
-        self.waiting = PendingOccurrences()
+        self.pending = PendingOccurrences()
         self._backoffs = backoffs
         self._fire = fire
         self._began: datetime | None = None
-        self._given_time: dict[str, datetime | None] = {}
+        self._yielded_after: dict[str, datetime | None] = {}
 
     def begin(self, now: datetime) -> None:
-        """Begin anew: what was due before ``now`` is not known here."""
-        self.waiting.clear()
+        """Start over: ticks before ``now`` are unknown here."""
+        self.pending.clear()
         self._began = now
-        self._given_time.clear()
+        self._yielded_after.clear()
 
-    def has_come(self, entry: Entry, occurrence: Occurrence, now: datetime) -> bool:
-        """Whether ``occurrence`` is to be fired now. If not, it waits, or is left out. Raises ``QueueError``."""
+    def allows(self, entry: Entry, occurrence: Occurrence, now: datetime) -> bool:
+        """Return whether to fire ``occurrence`` now. If not, it waits or is left out. Raises ``QueueError``."""
         if occurrence.overlap == "allow":
             return True
-        has_line = entry.name in self.waiting
-        # Where the store is away a tick does not get into line unseen: it may come to count as missed.
+        has_line = entry.name in self.pending
+        # While the queue is away a tick does not join the line unchecked: it may come to count as missed.
         can_tell = has_line and entry.task.backend not in self._backoffs.aliases
         wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence)
         if not (wait or has_line):
             return True
         if occurrence.overlap == "queue":
-            self.waiting.add(occurrence, now + (wait or POLL_INTERVAL), entry.misfire.cap)
+            self.pending.add(occurrence, now + (wait or POLL_INTERVAL), entry.misfire.cap)
         else:
-            _tell_left_out(occurrence)
+            _log_left_out(occurrence)
         return False
 
     def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
-        """Try what waits; that of schedules which ``entry_of`` does not know is left out."""
-        for name in self.waiting.ready(now):
+        """Fire the ticks whose wait is over; drop those of schedules that ``entry_of`` does not know."""
+        for name in self.pending.ready(now):
             if (entry := entry_of(name)) is None:
-                logger.info("Schedule %r is paused or gone, and what waits of it is left out", name)
-            while occurrence := self.waiting.first(name):
-                until = None if entry is None else self._tried(entry, occurrence, now)
+                logger.info("Schedule %r is paused or deleted; its waiting ticks are left out", name)
+            while occurrence := self.pending.first(name):
+                until = None if entry is None else self._try(entry, occurrence, now)
                 if until is not None:
-                    self.waiting.postpone(name, until)
+                    self.pending.postpone(name, until)
                     break
-                self.waiting.drop(name)
+                self.pending.drop(name)
 
-    def _tried(self, entry: Entry, occurrence: Occurrence, now: datetime) -> datetime | None:
-        """Return when to try again; ``None``: it is done with."""
+    def _try(self, entry: Entry, occurrence: Occurrence, now: datetime) -> datetime | None:
+        """Return when to try again; ``None`` if the occurrence is settled."""
         alias = entry.task.backend
         if until := self._backoffs.wait_until(alias, now):
             return until
@@ -103,20 +103,20 @@ class OverlapPolicy:
             elif occurrence.overlap == "queue":
                 return now + wait
             else:
-                _tell_left_out(occurrence)
+                _log_left_out(occurrence)
         except Exception as error:
             if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
-                return self._backoffs.note(alias, error, now)
-            # Whatever is wrong with this one, the others have to run.
+                return self._backoffs.failed(alias, error, now)
+            # An error of one schedule must not affect the others.
             logger.exception(
-                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occurrence.told
+                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occurrence.label
             )
         return None
 
     def _wait(self, entry: Entry, occurrence: Occurrence) -> timedelta | None:
-        """Return when to look again; ``None``: now is its turn, or another scheduler has made its job."""
+        """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job."""
         jobs = jobs_of(entry, JOBS_INSPECTED)
-        self._backoffs.reached(entry.task.backend)
+        self._backoffs.answered(entry.task.backend)
         if any(job.key == occurrence.key for job in jobs):
             return None
         if any(job.status in (READY, RUNNING) for job in jobs):
@@ -124,20 +124,20 @@ class OverlapPolicy:
         return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
 
     def _is_ahead(self, entry: Entry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
-        """Whether there are earlier ticks that have no job, of a time when this scheduler did not run yet.
+        """Return whether ticks from before the start of this scheduler have no job yet.
 
-        They may wait in another one. It has time to fire the first of them: the second time the answer is no.
+        They may wait in another scheduler, which gets time to fire the first of them: the second answer is no.
         """
         last = max(filter(None, map(tick_of, jobs)), default=None)
         following = entry.trigger.next_after(last) if last and self._began else None
         if not (self._began and following and following < min(occurrence.at, self._began)):
             return False
-        had_time = self._given_time.get(entry.name) == last
-        self._given_time[entry.name] = last
-        return not had_time
+        has_yielded = self._yielded_after.get(entry.name) == last
+        self._yielded_after[entry.name] = last
+        return not has_yielded
 
 
-def _tell_left_out(occurrence: Occurrence) -> None:
+def _log_left_out(occurrence: Occurrence) -> None:
     logger.info(
-        "Schedule %r: the tick of %s is left out: an earlier job has not ended", occurrence.name, occurrence.told
+        "Schedule %r: the tick of %s is left out: an earlier job has not ended", occurrence.name, occurrence.label
     )

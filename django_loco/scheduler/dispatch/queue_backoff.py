@@ -1,72 +1,69 @@
-"""Which queues take nothing for now, and when each is tried again."""
+"""Which queues cannot take jobs at the moment, and when each is tried again."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ...core.backoff import Backoff
 from ...exceptions import QueueError, QueueFull
 from ...log.safe import get_logger
 
 logger = get_logger("django_loco.scheduler")
 
-#: The longest time between two attempts to reach a store that is away.
-MAX_RETRY_DELAY = timedelta(seconds=10)
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 10.0
 
 
-@dataclass(slots=True)
-class _QueueBackoff:
-    """A ``TASKS`` alias whose queue takes nothing."""
+class _QueueBackoff(Backoff):
+    """The back-off of a ``TASKS`` alias whose queue does not take jobs."""
 
-    since: float
-    until: datetime
-    """When it is tried again."""
-
-    attempts: int = 1
-    is_full: bool = False
-    """Whether it answers, and has no room."""
+    def __init__(self, now: datetime) -> None:
+        super().__init__(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS, spread=0)
+        self.since = time.monotonic()
+        self.until = now
+        """When it is tried again, by the scheduler's clock."""
+        self.is_full = False
+        """Whether the queue answers, but has no room."""
 
 
 class QueueBackoffs:
-    """The backoffs by ``TASKS`` alias. Used by one thread; only ``aliases`` may be read from others."""
+    """The queues that do not take jobs, by ``TASKS`` alias. For one thread; others may read only ``aliases``."""
 
     def __init__(self) -> None:
         self._backoffs: dict[str, _QueueBackoff] = {}
 
     @property
     def aliases(self) -> list[str]:
-        """Those whose queue takes nothing, sorted."""
+        """The aliases whose queue does not take jobs, sorted."""
         return sorted(self._backoffs)
 
     def wait_until(self, alias: str, now: datetime) -> datetime | None:
-        """Return when to try the queue of ``alias`` again; ``None``: now."""
+        """Return when to try the queue of ``alias`` again; ``None`` means now."""
         backoff = self._backoffs.get(alias)
         return backoff.until if backoff and now < backoff.until else None
 
-    def note(self, alias: str, error: QueueError, now: datetime) -> datetime:
-        """Note that the queue took nothing; return when to try again."""
+    def failed(self, alias: str, error: QueueError, now: datetime) -> datetime:
+        """Note that the queue did not take a job, and return when to try again."""
         backoff = self._backoffs.get(alias)
         if backoff is None:
-            backoff = self._backoffs[alias] = _QueueBackoff(time.monotonic(), now)
+            backoff = self._backoffs[alias] = _QueueBackoff(now)
             logger.error("TASKS[%r] takes no jobs, so the ticks of its schedules wait: %s", alias, error)
-        backoff.until = now + min(MAX_RETRY_DELAY, timedelta(seconds=2.0 ** min(backoff.attempts - 1, 8)))
-        backoff.attempts += 1
+        backoff.until = now + timedelta(seconds=backoff.failed(error))
         backoff.is_full = isinstance(error, QueueFull)
         return backoff.until
 
-    def end(self, alias: str) -> None:
+    def succeeded(self, alias: str) -> None:
         """Note that the queue took a job."""
         backoff = self._backoffs.pop(alias, None)
         if backoff:
             logger.warning("TASKS[%r] takes jobs again, after %.0f s", alias, time.monotonic() - backoff.since)
 
-    def reached(self, alias: str) -> None:
-        """Note that the queue answered; whether it takes jobs again is another question if it was full."""
+    def answered(self, alias: str) -> None:
+        """Note that the queue answered. If it was full, that does not mean that it has room now."""
         if alias in self._backoffs and not self._backoffs[alias].is_full:
-            self.end(alias)
+            self.succeeded(alias)
 
     def retry_now(self, now: datetime) -> None:
-        """Try all of them again: the clock was put back to ``now``, and when to try is not what it was."""
+        """Try all queues again at ``now``, because the clock was put back."""
         for backoff in self._backoffs.values():
             backoff.until = now

@@ -1,8 +1,8 @@
-"""Which deploy this is: what runs once per deploy has its name in its key.
+"""Identifies the current deploy, for schedules that run once per deploy.
 
-``LOCO["RELEASE"]`` names it, best from the build: a commit, a version, an image. Where it does not, the deploy is told
-by its code: the text of the project's Python files, and the versions of all that is installed. So each replica of a
-deploy comes to the same, a restart changes nothing, and new code is a new deploy.
+``LOCO["RELEASE"]`` names the deploy; it is best set by the build to a commit, a version or an image. Otherwise the
+deploy is identified by its code: the text of the project's Python files and the versions of the installed packages. So
+all replicas agree, a restart changes nothing, and new code is a new deploy.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def release() -> str:
 
 
 def fingerprint() -> str:
-    """Return what is the same wherever the same code is deployed, whatever its path and the dates of its files."""
+    """Return a hash of the code, independent of the path and the dates of its files."""
     digest = hashlib.blake2b(digest_size=8)
-    # The text rather than name and version: an installation that is damaged may have none.
+    # The text, not name and version: a damaged installation may lack them.
     for text in sorted({found.read_text("METADATA") or "" for found in importlib.metadata.distributions()}):
         digest.update(text.encode())
     for name, root in sorted(_folders()):
@@ -42,7 +42,7 @@ def fingerprint() -> str:
 
 
 def _folders() -> Iterator[tuple[str, Path]]:
-    """Yield the project's own packages: its apps, and the one of its settings."""
+    """Yield the project's own packages: its apps and the package of its settings."""
     for app in apps.get_app_configs():
         if not _FOREIGN & set(Path(app.path).parts):
             yield app.name, Path(app.path)

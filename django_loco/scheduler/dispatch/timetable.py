@@ -1,4 +1,4 @@
-"""What a scheduler goes by: the due_heap of the schedules from code and database together, and which are paused."""
+"""All schedules that a scheduler runs, from code and database, with their next ticks and their pauses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .release import release
 
 logger = get_logger("django_loco.scheduler")
 
-#: How many ticks are fired together at most.
+#: The most ticks that are fired together.
 MAX_BATCH = 500
 
 
 class Timetable:
-    """The due_heap of the schedules in ``registry``; with ``tags`` of those that have one of them.
+    """The schedules of ``registry`` and the database; with ``tags`` only those that have one of them.
 
     1. ``begin`` takes the schedules of the code.
-    2. ``apply`` takes what the database has now; what has not changed goes on undisturbed.
-    3. ``due`` hands out the ticks that are due, but for those that are paused.
+    2. ``apply`` takes what the database has now. Schedules that have not changed keep their next tick.
+    3. ``due`` returns the ticks that are due, except those of paused schedules.
 
-    Used by one thread; ``due_heap`` and the counts may be read from others.
+    For one thread; others may read ``due_heap`` and the counts.
     """
 
     def __init__(self, registry: Registry, tags: Collection[str], now: datetime) -> None:
@@ -36,28 +36,28 @@ class Timetable:
         self._by_name: Mapping[str, Entry] = {}
         self._starts: list[Entry] = []
         self._began: datetime | None = now
-        """Where the ticks of what the database has begin; ``None``: it has been read, and what is new begins now."""
+        """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
 
         self.due_heap = DueHeap([], now)
         self.dependencies: list[Dependency] = []
-        """Which schedules run after which."""
+        """Which schedules run after others."""
 
         self.schedules = self.broken = 0
-        """How many can run, and how many are off."""
+        """The number of schedules that can run, and of those that are off."""
 
     def begin(self, now: datetime) -> None:
-        """Find the schedules of the code, and of each the tick to begin with."""
+        """Take the schedules of the code, and find the first tick of each."""
         entries = self._registry.entries(self._tags)
-        self._know(entries, self._registry)
+        self._set_schedules(entries, self._registry)
         self._starts, self._began = _starts(entries, now), now
         self.due_heap = DueHeap([*entries, *self._starts], now, _first(entries))
         self._count(self._registry)
 
     def apply(self, stored: StoredSchedules, now: datetime) -> None:
-        """Go on with what the database has now."""
+        """Take the schedules and pauses that the database has now."""
         registry = self._registry.combined_with(stored.rows)
         entries = registry.entries(self._tags)
-        self._know(entries, registry)
+        self._set_schedules(entries, registry)
         begin, self._began = self._began, None
         self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
         self._pauses = stored.pauses
@@ -68,12 +68,12 @@ class Timetable:
         """Take the ticks that are due at ``now``, the earliest first: at most ``MAX_BATCH``, one of each schedule."""
         found: list[DueTick] = []
         while len(found) < MAX_BATCH and (due := self.due_heap.take(now)):
-            if not self.pass_over(due, now):
+            if not self.skip_if_paused(due, now):
                 found.append(due)
         return found
 
-    def pass_over(self, due: DueTick, now: datetime) -> bool:
-        """Go on to the tick after ``due`` if its schedule is paused, or was then; return whether that is so."""
+    def skip_if_paused(self, due: DueTick, now: datetime) -> bool:
+        """Skip ``due`` if its schedule is paused, or was paused at that time; return whether it was skipped."""
         pause = self._pauses.get(self.due_heap.entries[due.position].name)
         if pause is None or not pause.covers(due.tick):
             return False
@@ -81,15 +81,15 @@ class Timetable:
         return True
 
     def entry(self, name: str) -> Entry | None:
-        """Return the schedule ``name`` as it is now; ``None``: there is none any more, or it is paused."""
+        """Return the schedule ``name``; ``None`` if it is gone or paused."""
         pause = self._pauses.get(name)
         return None if pause and pause.since else self._by_name.get(name)
 
     def start_over(self, now: datetime) -> None:
-        """Compute all next ticks anew: the clock was put back."""
+        """Compute all next ticks again, because the clock was put back."""
         self.due_heap = DueHeap(self.due_heap.entries, now)
 
-    def _know(self, entries: Sequence[Entry], registry: Registry) -> None:
+    def _set_schedules(self, entries: Sequence[Entry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
         self.dependencies = dependencies_of(entries, registry.entries())
 
@@ -103,16 +103,16 @@ class Timetable:
 
 
 def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
-    """Return the runs on start; which deploy it is is looked into only if there are some."""
+    """Return the runs on start. The deploy is identified only if there are some."""
     found = [entry for entry in entries if entry.run_on_start]
     deploy = release() if found else ""
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
 def _first(entries: Sequence[Entry]) -> Callable[[Entry, datetime], datetime | None]:
-    """Return what finds the tick to begin with."""
+    """Return the function that finds the first tick of a schedule."""
     backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
-    # Where keys end with the process, what was just missed cannot be told from what was just fired.
+    # A queue that forgets its keys with the process cannot tell a missed tick from one that was just fired.
     forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
 
     def first(entry: Entry, start: datetime) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What schedules in the database may run: what the code exposes, so that access to the admin is not access to all."""
+"""The tasks and commands that schedules in the database may run: those that code and settings expose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .targets import words_of_run
 
 
 class AllowList:
-    """The tasks, by their paths, and the management commands that code and settings expose."""
+    """The paths of the exposed tasks, and the names of the exposed management commands."""
 
     def __init__(self) -> None:
         self.tasks: set[str] = set()
@@ -21,13 +21,13 @@ class AllowList:
 
     @property
     def commands(self) -> set[str]:
-        """The management commands: those that are exposed, and ``LOCO["COMMANDS"]``."""
+        """The exposed management commands, with those of ``LOCO["COMMANDS"]``."""
         return self._commands | set(loco_settings().COMMANDS)
 
     def add(self, target: object) -> None:
         """Expose a task, or a management command by its name.
 
-        Raises ``LocoConfigurationError`` for what is neither.
+        Raises ``LocoConfigurationError`` if it is neither.
         """
         if isinstance(target, Task):
             self.tasks.add(target.module_path)
@@ -39,22 +39,22 @@ class AllowList:
             )
 
     def require(self, run: object) -> None:
-        """Raise ``LocoConfigurationError`` unless ``run`` names what is exposed."""
-        known = sorted(self.tasks | self.commands)
+        """Raise ``LocoConfigurationError`` unless ``run`` is exposed."""
+        exposed = sorted(self.tasks | self.commands)
         word = words_of_run(run)[0]
-        if word not in known:
+        if word not in exposed:
             raise LocoConfigurationError(
-                f"run is {word!r}, which the code does not expose.{_remedy(word, known)}", field="run"
+                f"run is {word!r}, which the code does not expose.{_remedy(word, exposed)}", field="run"
             )
 
 
 def _command(name: str) -> str:
-    known = get_commands()
-    if name not in known:
-        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(known))}")
+    commands = get_commands()
+    if name not in commands:
+        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(commands))}")
     return name
 
 
-def _remedy(word: str, known: Iterable[str]) -> str:
-    told = did_you_mean(word, list(known)) if known else ""
-    return f"{told} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."
+def _remedy(word: str, exposed: Iterable[str]) -> str:
+    hint = did_you_mean(word, list(exposed)) if exposed else ""
+    return f"{hint} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."

@@ -1,4 +1,4 @@
-"""Schedules that are rows of the database: from a row to what a scheduler runs, and which of them are paused."""
+"""Reads schedules and pauses from the database, and makes a schedule of each row."""
 
 from __future__ import annotations
 
@@ -37,44 +37,44 @@ Row = Mapping[str, Any]
 
 
 class MissingTable(Exception):
-    """The database has no table of schedules: a project whose jobs are elsewhere may do without."""
+    """The database has no table of schedules; a project whose jobs are elsewhere does not need it."""
 
 
 class Pause(NamedTuple):
-    """What is known of the pauses of a schedule."""
+    """The state of a schedule that is paused, or was until recently."""
 
     since: datetime | None
-    """``None``: it is not paused now."""
+    """``None`` if it is not paused now."""
 
     by: str
     until: datetime | None
-    """When its last pause ended: what was due until then is not made up for."""
+    """When its last pause ended; ticks up to then are not fired."""
 
     def covers(self, tick: datetime) -> bool:
-        """Whether ``tick`` is one that is left out."""
+        """Return whether ``tick`` is left out."""
         return self.since is not None or (self.until is not None and tick <= self.until)
 
 
 class StoredSchedules(NamedTuple):
-    """What the database has of schedules."""
+    """The schedules and pauses of the database."""
 
     rows: tuple[Entry | Problem, ...] = ()
     pauses: Mapping[str, Pause] = {}
 
 
 class ScheduleReader:
-    """Reads the database, and makes only of those rows something new that have changed. Used by one thread."""
+    """Reads the schedules of the database; rows that have not changed give the same objects. For one thread."""
 
     def __init__(self, allow_list: AllowList) -> None:
         self._allow_list = allow_list
-        self._known: dict[int, tuple[Row, Entry | Problem]] = {}
+        self._by_id: dict[int, tuple[Row, Entry | Problem]] = {}
         self._version: tuple[Any, ...] | None = None
         self._rows: tuple[Entry | Problem, ...] = ()
 
     def read(self, *, full: bool = False) -> StoredSchedules:
-        """Return what there is now; ``full``: also what was changed past Django, by SQL.
+        """Return the current schedules and pauses; with ``full`` also see changes that were made by SQL.
 
-        What has not changed are the same objects as before. Raises ``MissingTable``, and what the database raises.
+        Schedules that have not changed are the same objects as before. Raises ``MissingTable`` and ``DatabaseError``.
         """
         with require_tables():
             version = _version()
@@ -83,21 +83,23 @@ class ScheduleReader:
                 self._version = version
             return StoredSchedules(self._rows, pauses())
 
-    def some(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
-        """Return those that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
+    def filter(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
+        """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
         with require_tables():
-            return [self._made(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))]
+            return [
+                self._entry_or_problem(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))
+            ]
 
     def _read_rows(self) -> tuple[Entry | Problem, ...]:
-        known = self._known
-        self._known = {}
+        previous = self._by_id
+        self._by_id = {}
         for row in _rows(model("Schedule").objects.order_by("name")):
-            before, made = known.get(row["id"], (None, None))
-            self._known[row["id"]] = row, made if made and row == before else self._made(row)
-        found = tuple(made for _, made in self._known.values())
+            before, schedule = previous.get(row["id"], (None, None))
+            self._by_id[row["id"]] = row, schedule if schedule and row == before else self._entry_or_problem(row)
+        found = tuple(schedule for _, schedule in self._by_id.values())
         return self._rows if _same(found, self._rows) else found
 
-    def _made(self, row: Row) -> Entry | Problem:
+    def _entry_or_problem(self, row: Row) -> Entry | Problem:
         try:
             if "error" in row:
                 raise row["error"]
@@ -105,13 +107,13 @@ class ScheduleReader:
         except LocoConfigurationError as error:
             return Problem(f"Schedule {row['name']!r}: {error}", HINT, str(row["name"]))
         except Exception as error:
-            # Whatever is wrong with this one, the others have to run.
-            logger.exception("Schedule %r in the database cannot be understood", row["name"])
-            return Problem(f"Schedule {row['name']!r} cannot be understood: {error!r}", HINT, str(row["name"]))
+            # An error of one row must not affect the others.
+            logger.exception("Schedule %r in the database is invalid", row["name"])
+            return Problem(f"Schedule {row['name']!r} is invalid: {error!r}", HINT, str(row["name"]))
 
 
 def _version() -> tuple[Any, ...] | None:
-    """Return a value that every change changes; ``None`` if a row cannot be read, so that there is no such value."""
+    """Return a value that changes with every change of a row; ``None`` if a row cannot be read."""
     schedules = model("Schedule").objects
     try:
         return schedules.all().version()  # type: ignore[no-any-return]
@@ -121,9 +123,9 @@ def _version() -> tuple[Any, ...] | None:
 
 
 def _rows(found: Any) -> list[Row]:
-    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` instead.
+    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` instead of values.
 
-    Raises what the database raises.
+    Raises ``DatabaseError``.
     """
     try:
         return list(found.values())
@@ -149,13 +151,13 @@ def _name(pk: int) -> str:
 
 
 def _require_database() -> None:
-    """Raise what the database raises, if it is the cause of what was raised."""
+    """Raise ``DatabaseError`` if the database itself is the cause of an error."""
     model("Schedule").objects.values_list("pk").first()
 
 
 @contextmanager
 def require_tables() -> Iterator[None]:
-    """Turn what the database raises into ``MissingTable`` if that is the cause."""
+    """Raise ``MissingTable`` instead of ``DatabaseError`` if that is the cause."""
     try:
         yield
     except DatabaseError as error:
@@ -169,13 +171,13 @@ def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
 
 
 def entry_of_row(row: Row, allow_list: AllowList) -> Entry:
-    """Return the schedule that ``row`` is. Raises ``LocoConfigurationError`` that names the field at fault."""
+    """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong."""
     allow_list.require(row["run"])
     return entry_from(row["name"], _with_all_words(item_of(row)), DATABASE_LOCATION)
 
 
 def _with_all_words(item: dict[str, Any]) -> dict[str, Any]:
-    """Return ``item`` with the arguments of a management command in ``run``, where its parser looks at them."""
+    """Return ``item`` with all arguments of a management command in ``run``, so that its parser checks them."""
     words = words_of_run(item["run"])
     if "." in words[0] or not isinstance(item.get("args"), list):
         return item
@@ -193,12 +195,12 @@ def item_of(row: Row) -> dict[str, Any]:
 
 
 def aware(moment: datetime) -> datetime:
-    """Return ``moment``, which without ``USE_TZ`` has no zone, with that of the site."""
+    """Return ``moment`` with the time zone of the site if it has none, as without ``USE_TZ``."""
     return timezone.make_aware(moment, timezone.get_default_timezone()) if timezone.is_naive(moment) else moment
 
 
 def pauses() -> dict[str, Pause]:
-    """Return the pauses by the names of the schedules, as far as they still matter."""
+    """Return the current and recent pauses, by the names of the schedules."""
     remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
     states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
@@ -219,27 +221,27 @@ def _state(states: Any, name: str, fields: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def now() -> datetime:
-    """Return the time as the database keeps it."""
+    """Return the time as the database stores it."""
     return utcnow() if settings.USE_TZ else timezone.make_naive(utcnow(), timezone.get_default_timezone())
 
 
 def model(name: str) -> Any:
-    """Return a model of the app; only when it is needed, since schedules are declared before the models are there."""
+    """Return a model of the app. Schedules are declared before the models are loaded, so it is looked up late."""
     return apps.get_model("django_loco", name)
 
 
 def database() -> str:
-    """Return the alias of the database that has the schedules."""
+    """Return the alias of the database with the schedules."""
     return router.db_for_read(model("Schedule"))
 
 
 def has_database() -> bool:
-    """Whether the project has a database at all."""
+    """Return whether the project has a database at all."""
     return str(connections[database()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
 
 
 def tables_missing() -> bool:
-    """Whether the database answers, and has no table of schedules."""
+    """Return whether the database answers, and lacks the tables of schedules."""
     try:
         present = connections[database()].introspection.table_names()
     except DatabaseError:

@@ -1,7 +1,7 @@
-"""Looks at the schedules of the database while a scheduler runs.
+"""Reads the schedules of the database again and again while a scheduler runs.
 
-It does so in a thread of its own. A database that is slow or away holds up this thread and no tick: those of queues
-that are elsewhere go on, and what was read last stays in force.
+It does so in a thread of its own, so a slow or unreachable database delays no tick: schedules on other queues go on,
+and the rows that were last read stay in force.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, d
 
 logger = get_logger("django_loco.scheduler")
 
-#: Seconds after which everything is read again, for what was changed past Django.
+#: How often all rows are read, to see changes that were not made through Django.
 FULL_READ_SECONDS = 60.0
-#: Seconds until the next look where there is no table: each is an error in the server's log.
+#: How long to wait if the table is missing: each attempt is an error in the database's log.
 MISSING_TABLE_SECONDS = 60.0
 
 
 class DatabasePoller(Loop):
-    """Reads what the database has of schedules, over and over.
+    """Reads the schedules and pauses of the database again and again.
 
-    1. ``start`` begins the thread, ``loco-schedules``; ``wait`` waits for its first look.
-    2. ``news`` returns what has changed since it was last asked.
-    3. ``stop`` ends it. It holds nothing that could be lost, so nobody has to wait for a look that hangs.
+    1. ``start`` starts the thread, ``loco-schedules``; ``wait`` waits for its first read.
+    2. ``changes`` returns the schedules if they have changed since the last call.
+    3. ``stop`` ends the thread. It holds no state that could be lost, so nobody has to wait for a read that hangs.
     """
 
     name = "schedules"
@@ -41,69 +41,69 @@ class DatabasePoller(Loop):
     def __init__(self, allow_list: AllowList) -> None:
         super().__init__()
         self._reader = ScheduleReader(allow_list)
-        self._looked = threading.Event()
-        self._read: SimpleQueue[StoredSchedules] = SimpleQueue()
+        self._first_read = threading.Event()
+        self._changes: SimpleQueue[StoredSchedules] = SimpleQueue()
         self._latest: StoredSchedules | None = None
-        self._all_read_at: float | None = None
-        self._looked_at: float | None = None
+        self._full_read_at: float | None = None
+        self._read_at: float | None = None
         self._trouble = ""
 
     @property
     def age(self) -> float | None:
-        """The seconds since the last look that saw something; ``None``: there has been none."""
-        return None if self._looked_at is None else round(time.monotonic() - self._looked_at, 3)
+        """The seconds since the last successful read; ``None`` if there was none."""
+        return None if self._read_at is None else round(time.monotonic() - self._read_at, 3)
 
     def turn(self) -> float | None:
-        """Look once; return when to do so again, if that is not as ever."""
+        """Read once; return the seconds until the next read if they differ from ``every``."""
         try:
-            self._look()
+            self._read_once()
         except MissingTable:
             self._note(NO_TABLE, logging.INFO)
             return MISSING_TABLE_SECONDS
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do better
+        except Exception as error:  # noqa: BLE001 - the next read may succeed
             self._note(f"The schedules in the database cannot be read, and stay as they are: {error}", logging.WARNING)
         finally:
-            self._looked.set()
+            self._first_read.set()
         return None
 
-    def news(self) -> StoredSchedules | None:
-        """Return what there is now, if it is another than when this was last called."""
+    def changes(self) -> StoredSchedules | None:
+        """Return the schedules and pauses if they have changed since the last call."""
         latest = None
         try:
             while True:
-                latest = self._read.get_nowait()
+                latest = self._changes.get_nowait()
         except Empty:
             return latest
 
     def wait(self, timeout: float) -> None:
-        """Wait up to ``timeout`` seconds for the end of the first look."""
-        self._looked.wait(timeout)
+        """Wait up to ``timeout`` seconds for the end of the first read."""
+        self._first_read.wait(timeout)
 
     def quiet(self) -> None:
-        """Look no more."""
+        """Stop reading."""
         super().quiet()
-        self._looked.set()
+        self._first_read.set()
 
     def stop(self, deadline: float) -> None:
-        """Look no more, and end the thread."""
+        """Stop reading, and end the thread."""
         super().stop(deadline)
-        self._looked.set()
+        self._first_read.set()
 
-    def _look(self) -> None:
+    def _read_once(self) -> None:
         set_store_timeout()
         apply_store_timeout(connections[database()])
         now = time.monotonic()
-        full = self._all_read_at is None or now - self._all_read_at >= FULL_READ_SECONDS
+        full = self._full_read_at is None or now - self._full_read_at >= FULL_READ_SECONDS
         stored = self._reader.read(full=full)
-        self._looked_at = time.monotonic()
+        self._read_at = time.monotonic()
         if full:
-            self._all_read_at = now
+            self._full_read_at = now
         if self._trouble:
             logger.info("The schedules in the database can be read")
             self._trouble = ""
         if self._latest is None or stored.rows is not self._latest.rows or stored.pauses != self._latest.pauses:
             self._latest = stored
-            self._read.put(stored)
+            self._changes.put(stored)
 
     def _note(self, trouble: str, level: int) -> None:
         if trouble != self._trouble:

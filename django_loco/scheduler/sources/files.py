@@ -1,6 +1,6 @@
-"""The file of schedules, ``LOCO["SCHEDULE_FILE"]``: YAML or TOML.
+"""Reads the file of schedules, ``LOCO["SCHEDULE_FILE"]``, in YAML or TOML.
 
-    timezone: Europe/Berlin          # of all jobs that have none
+    timezone: Europe/Berlin          # for all jobs that have none
     jobs:
       write_content:
         run: shop.tasks.sync
@@ -27,13 +27,13 @@ try:
 except ImportError:  # pragma: no cover - an extra
     yaml = None  # type: ignore[assignment]
 
-#: What holds for all jobs of the file that do not say otherwise.
+#: The keys that hold for all jobs of the file that do not have them.
 COMMON = ("output", "timezone")
 SETTING = "LOCO['SCHEDULE_FILE']"
 
 
 def read_file(name: str | Path) -> Mapping[str, object]:
-    """Return the jobs by name, as they are written. Raises ``LocoConfigurationError`` that names the file."""
+    """Return the schedules by name, as written. Raises ``LocoConfigurationError``, which names the file."""
     path = Path(getattr(settings, "BASE_DIR", ""), name)
     try:
         return _jobs(_parsed(path))
@@ -71,7 +71,7 @@ def _load_yaml(text: str) -> object:
 
 
 def _unique_keys() -> type[yaml.SafeLoader]:
-    """A safe loader that does not take the last of two jobs of one name and forget the first."""
+    """Return a safe loader that refuses two jobs of one name, of which YAML would keep the last."""
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:

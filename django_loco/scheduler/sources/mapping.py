@@ -1,4 +1,4 @@
-"""Schedules that are written as data: in ``LOCO["SCHEDULE"]``, and in the file that ``LOCO["SCHEDULE_FILE"]`` names."""
+"""Reads schedules that are written as data: ``LOCO["SCHEDULE"]`` and the file ``LOCO["SCHEDULE_FILE"]``."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
 
-#: When to run: one of them.
+#: The keys that say when to run: a schedule has one of them.
 _WHEN = ("schedule", "at", "after")
 
 
 class MappingSource(NamedTuple):
-    """Where schedules are written."""
+    """A setting or file with schedules."""
 
     location: SourceLocation
     read: Callable[[], Mapping[str, object]]
-    """Returns them by name. Raises ``LocoConfigurationError``."""
+    """Returns the schedules by name. Raises ``LocoConfigurationError``."""
 
 
 def sources() -> Iterator[MappingSource]:
-    """Yield the places that the settings name. Raises ``LocoConfigurationError`` if ``LOCO`` is wrong."""
+    """Yield the setting and the file. Raises ``LocoConfigurationError`` if ``LOCO`` is invalid."""
     configured = loco_settings()
     yield MappingSource(SourceLocation("", "LOCO['SCHEDULE']", 0), lambda: configured.SCHEDULE)
     if configured.SCHEDULE_FILE is not None:
@@ -41,7 +41,7 @@ def sources() -> Iterator[MappingSource]:
 def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
     """Return the schedule ``name`` that is written as ``item``.
 
-    Raises ``LocoConfigurationError`` that names the key at fault and what it may be.
+    Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
     if not isinstance(item, Mapping):
         raise LocoConfigurationError(f"it is {item!r}; it must be a dict with run and schedule.")
@@ -58,7 +58,7 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
 
 
 def _more_words(item: Mapping[str, Any]) -> list[str]:
-    """Return the ``args`` of a command: further words."""
+    """Return the ``args`` of a command: more words."""
     if item.get("kwargs"):
         raise LocoConfigurationError(
             "kwargs are for tasks; what a command takes goes into run, or args.", field="kwargs"
@@ -72,9 +72,10 @@ def _more_words(item: Mapping[str, Any]) -> list[str]:
 def _trigger(item: Mapping[str, Any]) -> Trigger:
     given = [key for key in _WHEN if key in item]
     if len(given) != 1:
-        told = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
+        problem = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
         raise LocoConfigurationError(
-            f"{told}; it must have one of schedule, at (a single run) and after (when a run of another has succeeded).",
+            f"{problem}; it must have one of schedule, at (a single run) and after (when a run of another has "
+            "succeeded).",
             field="schedule",
         )
     zone = zone_of(item.get("timezone"))

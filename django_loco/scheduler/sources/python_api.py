@@ -1,4 +1,4 @@
-"""How schedules are declared in Python: one call each, or a decorator above the task."""
+"""The calls that declare schedules in Python, also as decorators of a task."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from ..triggers.trigger import Interval, Once, Trigger
 
 T = TypeVar("T")
 
-#: No task yet: the call is a decorator.
+#: Stands for the task if the call is a decorator.
 LATER: Any = object()
 
 
 class Decorator(Protocol):
-    """Declares a schedule of the task that it stands above."""
+    """Declares a schedule of the task that it decorates."""
 
     def __call__(self, task: T, /) -> T:
         """Declare it and return ``task``."""
 
 
 class PythonApi(ABC):
-    """The calls. Each takes the task to run; without one it returns a decorator for it.
+    """The calls. Each takes the task to run; without a task it returns a decorator.
 
-    ``_add`` takes what they mean. (It returns the task that was given; only as a decorator do types tell of a call.)
+    A subclass implements ``_add``. (It returns the given task; the types describe the call as a decorator.)
     """
 
     def every(
@@ -59,8 +59,8 @@ class PythonApi(ABC):
         """Run ``task`` at a fixed interval, the sum of what is given: ``every(tick, minutes=1, seconds=30)``.
 
         Intervals are counted from the start of 1970 in UTC, whenever the scheduler was started, so that ``hours=1``
-        is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval knows no wall clock: for a
-        time of the day use ``daily``.
+        is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval does not follow the wall
+        clock; for a time of the day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         trigger = partial(interval_of, interval, units, phase)
@@ -143,6 +143,11 @@ class PythonApi(ABC):
 
     @abstractmethod
     def _add(
-        self, call: str, task: object, options: Mapping[str, Any], trigger: Callable[[], Trigger], known: frozenset[str]
+        self,
+        call: str,
+        task: object,
+        options: Mapping[str, Any],
+        trigger: Callable[[], Trigger],
+        allowed: frozenset[str],
     ) -> Decorator:
-        """Take a schedule of ``task`` (``LATER``: of what the decorator that is returned gets)."""
+        """Declare a schedule of ``task``; if it is ``LATER``, return a decorator that does so."""

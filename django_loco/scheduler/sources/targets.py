@@ -1,4 +1,4 @@
-"""What a schedule that is written as data runs: a task, a management command, or a command of the shell."""
+"""Finds what a schedule written as data runs: a task, a management command, or a shell command."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SHELL = "django_loco.scheduler.actions.shell"
 
 
 def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]]:
-    """Return the task of ``run``, and the arguments that it takes from it.
+    """Return the task for ``run``, and the arguments that ``run`` contains.
 
-    Raises ``LocoConfigurationError`` for what does not exist, or takes no such arguments.
+    Raises ``LocoConfigurationError`` if it does not exist, or does not take such arguments.
     """
     text = _text(run)
     if is_shell:
@@ -67,22 +67,22 @@ def _task(words: Sequence[str]) -> Task[..., Any]:
 
 
 def _checked(words: list[str]) -> list[str]:
-    """Return ``words`` if they are a management command and arguments that it takes."""
+    """Return ``words`` if they are a management command and arguments that its parser accepts."""
     name, *arguments = words
-    known = get_commands()
-    if name not in known:
+    commands = get_commands()
+    if name not in commands:
         raise LocoConfigurationError(
-            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(known))}", field="run"
+            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(commands))}", field="run"
         )
     try:
-        _loaded(known[name], name).create_parser("manage.py", name).parse_args(arguments)
+        _loaded(commands[name], name).create_parser("manage.py", name).parse_args(arguments)
     except (CommandError, SystemExit) as error:
         raise LocoConfigurationError(
             f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.", field="run"
         ) from error
     except Exception as error:
         raise LocoConfigurationError(
-            f"run: the management command {name!r} cannot be had: {error!r}.", field="run"
+            f"run: the management command {name!r} cannot be loaded: {error!r}.", field="run"
         ) from error
     return words
 

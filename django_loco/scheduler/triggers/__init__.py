@@ -1,1 +1,1 @@
-"""When a schedule is due: pure functions of a moment, and the languages in which they are written."""
+"""Computes when a schedule is due: pure functions of a moment, and the languages that describe them."""

@@ -1,6 +1,6 @@
-"""Cron expressions on the wall clock of a zone, and what they mean when that clock is changed.
+"""Cron expressions on the wall clock of a time zone, also across changes of daylight saving time.
 
-croniter knows of wall clock times only. Given a zone it would fire a time of the day that comes twice both times.
+croniter knows wall clock times only. With a zone, it would fire both times if a time of the day comes twice.
 
 When the clocks change
 ----------------------
@@ -8,7 +8,7 @@ With a change of an hour as the example:
 
 * A time of the day that is skipped (02:30 when 02:00 becomes 03:00) runs once, at the first minute that exists.
 * A time of the day that comes twice (01:30 when 02:00 becomes 01:00) runs once, the first time.
-* An expression that also fires in the hour before and in the hour after is meant as a rhythm and keeps it:
+* An expression that also fires in the hour before and in the hour after is a rhythm and keeps it:
   ``*/15 * * * *`` fires every 15 minutes of real time, in both of the repeated hours and with nothing extra for the
   skipped one.
 """
@@ -27,7 +27,7 @@ from .trigger import SECOND
 
 
 class _ClockChange(NamedTuple):
-    """The clocks are put forward or back."""
+    """A moment at which the clocks are put forward or back."""
 
     at: datetime
     """When, in UTC."""
@@ -36,17 +36,17 @@ class _ClockChange(NamedTuple):
     """The first wall clock time that is skipped, or comes twice."""
 
     length: timedelta
-    """By how much; that long is what is skipped or comes twice."""
+    """By how much; the time that is skipped or comes twice is as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
     """A cron expression of five fields, six or seven (or ``@daily`` and its like) on the wall clock of ``zone``.
 
-    With six the first is the second, with seven the last is the year. Fields as in crontab(5), also that days of the
-    month and of the week are alternatives unless one of the fields starts with ``*``; beyond it croniter's ``L``
-    (last), ``#`` (nth weekday) and ``W`` (nearest weekday).
-    Raises ``LocoConfigurationError`` for an expression that cannot be parsed, or never fires.
+    With six fields the first is the second, with seven the last is the year. The fields are those of crontab(5): days
+    of the month and of the week are alternatives unless one of these fields starts with ``*``. In addition there are
+    croniter's ``L`` (last), ``#`` (nth weekday) and ``W`` (nearest weekday).
+    Raises ``LocoConfigurationError`` for an expression that cannot be parsed or never fires.
     """
 
     expression: str
@@ -67,7 +67,7 @@ class Cron:
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first tick after ``moment``, in UTC; ``None`` if there is none within 50 years.
 
-        With a year in the expression: if there is none any more.
+        If the expression has a year: ``None`` if there is no later tick at all.
         """
         tick = self._next_in_order(moment)
         if tick is None:
@@ -76,7 +76,7 @@ class Cron:
         return (self._next_repeated(moment, tick, put_back) if put_back > timedelta(0) else None) or tick
 
     def _next_in_order(self, moment: datetime) -> datetime | None:
-        """The first tick after ``moment`` of those times that the wall clock does not show before ``moment``."""
+        """Return the first tick after ``moment`` whose wall clock time has not come before ``moment``."""
         wall = self._wall_after(self._wall(moment))
         while wall is not None:
             ticks = self._ticks(wall)
@@ -87,7 +87,7 @@ class Cron:
         return None
 
     def _next_repeated(self, moment: datetime, end: datetime, put_back: timedelta) -> datetime | None:
-        """The first tick between ``moment`` and ``end`` whose time the wall clock shows before ``moment`` as well."""
+        """Return the first tick between ``moment`` and ``end`` whose wall clock time came before ``moment``, too."""
         for wall in self._walls(self._wall(moment) - put_back):
             if wall >= self._wall(end):
                 return None
@@ -97,7 +97,7 @@ class Cron:
         return None
 
     def _ticks(self, wall: datetime) -> tuple[datetime, ...]:
-        """When to run for a time of the expression: once as a rule, twice or not at all for a rhythm."""
+        """Return the ticks for a wall clock time: one as a rule; two or none for a rhythm when the clocks change."""
         before, after = self._offsets(wall)
         first, second = ((wall - offset).replace(tzinfo=UTC) for offset in (before, after))
         if before == after:
@@ -109,17 +109,17 @@ class Cron:
         return (first,) if comes_twice else (change.at,)
 
     def _end_of_skipped(self, wall: datetime) -> datetime:
-        """The last wall clock time that is skipped together with ``wall``."""
+        """Return the last wall clock time that is skipped together with ``wall``."""
         change = self._change(wall, *self._offsets(wall))
         return change.start + change.length - timedelta.resolution
 
     def _offsets(self, wall: datetime) -> tuple[timedelta, timedelta]:
-        """Before and after the change that skips or repeats ``wall``; the same without such a change."""
+        """Return the offsets before and after the change that skips or repeats ``wall``; equal if there is none."""
         first, second = (_offset(wall.replace(tzinfo=self.zone, fold=fold)) for fold in (0, 1))
         return first, second
 
     def _change(self, wall: datetime, before: timedelta, after: timedelta) -> _ClockChange:
-        """The change of the clocks that skips or repeats ``wall``."""
+        """Return the change of the clocks that skips or repeats ``wall``."""
         low, high = sorted((before, after))
         start = (wall - high).replace(tzinfo=UTC)
         seconds = range(round((high - low) / SECOND))
@@ -128,7 +128,7 @@ class Cron:
         return _ClockChange(at, start=at.replace(tzinfo=None) + low, length=high - low)
 
     def _is_rhythm(self, change: _ClockChange) -> bool:
-        """Whether the expression also fires in the time, as long as the change, before it and after it."""
+        """Return whether the expression also fires just before and just after the skipped or repeated time."""
         end = change.start + change.length
         return self._fires(change.start - change.length, change.start) and self._fires(end, end + change.length)
 
@@ -142,7 +142,7 @@ class Cron:
             wall = following
 
     def _wall_after(self, wall: datetime) -> datetime | None:
-        """The next wall clock time of the expression, as if no clock were ever changed."""
+        """Return the next wall clock time of the expression, ignoring changes of the clocks."""
         return self._parsed.next_after(wall)
 
     def _wall(self, moment: datetime) -> datetime:

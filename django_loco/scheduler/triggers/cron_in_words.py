@@ -1,4 +1,8 @@
-"""Cron expressions in English: ``"0 16 * * mon-fri"`` is "at 16:00 on Monday to Friday"."""
+"""Describes cron expressions in English: ``"0 16 * * mon-fri"`` is "at 16:00 on Monday to Friday".
+
+The package cron-descriptor would not do: for ``*/2 * mon`` it says "or on Monday", where cron means "and", and
+``english_parser`` cannot read its words.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,13 @@ MONTHS = (
 )
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
-#: Up to so many times of the day are listed, rather than the minutes and the hours.
+#: Up to this many times of the day are listed, instead of the minutes and the hours.
 _MAX_TIMES_LISTED = 6
 _PLAIN_LIST = re.compile(r"\d+(,\d+)*")
 
 
 def words_of(fields: Sequence[str]) -> str:
-    """Return the seven ``fields`` in words: second, minute, hour, day of the month, month, day of the week, year."""
+    """Describe the seven ``fields``: second, minute, hour, day of the month, month, day of the week, year."""
     second, minute, hour, day, month, weekday, year = fields
     times = _clock_times(second, minute, hour)
     days = [_days(day, weekday), _dates("in", month, "month", _month), _dates("in", year, "year", str)]
@@ -41,7 +45,7 @@ def listed(items: Sequence[str], last: str = "and") -> str:
 
 
 def _clock_times(second: str, minute: str, hour: str) -> str:
-    """Return the times of the day, if they are few; else nothing."""
+    """Return the times of the day if they are few; else ``""``."""
     if not all(_PLAIN_LIST.fullmatch(field) for field in (second, minute, hour)):
         return ""
     times = sorted(product(*(sorted({int(item) for item in field.split(",")}) for field in (hour, minute, second))))
@@ -51,7 +55,7 @@ def _clock_times(second: str, minute: str, hour: str) -> str:
 
 
 def _rhythm(second: str, minute: str, hour: str) -> str:
-    """Return what is said of second, minute and hour: from the first that is not 0, to the last that is not any."""
+    """Describe second, minute and hour, from the first that is not 0 to the last that is not ``*``."""
     if second == "0" and minute == "0":
         return _part(hour, "hour") if hour.startswith("*") else f"every hour, {_part(hour, 'hour')}"
     parts = [] if second == "0" else [_part(second, "second")]
@@ -84,7 +88,7 @@ def _range(item: str, name: Callable[[str], str]) -> str:
 
 
 def _days(day: str, weekday: str) -> str:
-    """Return both kinds of days; they are alternatives unless one of them starts with a star, as in crontab(5)."""
+    """Describe both kinds of days, which are alternatives unless one starts with ``*``, as in crontab(5)."""
     first, second = _dates("on", day, "day of the month", _day), _weekdays(weekday)
     if not (first and second):
         return first or second

@@ -1,7 +1,7 @@
-"""Cron expressions as text: five fields, six with seconds first, seven with a year last; parsed by croniter.
+"""Parses cron expressions by croniter: five fields, six with seconds first, seven with a year last.
 
-croniter also finds the days. The times of a day are found here, thirty times as fast: a scheduler asks for the next one
-of each of its schedules when it starts, and again at each tick, but for the next day once a day.
+croniter also finds the days. The times of a day are found here, thirty times as fast: a scheduler asks for the next
+time of each schedule when it starts and at each tick, but for the next day only once a day.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ DAY = timedelta(days=1)
 
 #: How many fields there may be.
 _PLAIN, _WITH_SECONDS, _WITH_YEAR = 5, 6, 7
-#: The years from 1970 to 2099, which croniter knows. Without a year in the expression it looks 50 ahead.
+#: The years from 1970 to 2099, which croniter supports. Without a year in the expression it searches 50 years.
 _ALL_YEARS = 130
 _FIELDS = "minute, hour, day of the month, month, day of the week"
 
-#: Jenkins' "some time, the same every day" and croniter's "any time, another one at each start".
+#: Jenkins' H, a time chosen by hash, and croniter's R, a random time.
 _BY_CHANCE = re.compile(r"[hr](\(.*\))?(/.*)?", re.IGNORECASE)
 _NUMBERS = re.compile(r"[\d*?/,\-]+")
-#: The last Friday as Quartz has it; croniter's is L5.
+#: The last Friday as Quartz writes it; croniter writes L5.
 _LAST_WEEKDAY = re.compile(r"([0-7])L", re.IGNORECASE)
-#: A range of one, 10-10, is the one: croniter goes all the way round.
+#: The range 10-10 means 10; croniter would wrap around.
 _RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
 
 
 def looks_like_cron(text: str) -> bool:
-    """Return whether ``text`` is meant as a cron expression rather than as English.
+    """Return whether ``text`` is a cron expression rather than English.
 
-    The first two fields of every expression are numbers; in English one of the first two words has letters.
+    The first two fields of an expression are numbers; in English one of the first two words has letters.
     """
     first = text.split()[:2]
     return text.startswith("@") or (
@@ -49,7 +49,7 @@ def looks_like_cron(text: str) -> bool:
 
 
 class ParsedCron:
-    """An expression that has been understood."""
+    """A parsed cron expression."""
 
     def __init__(self, parsed: croniter) -> None:
         self.fields = _seven(parsed.expressions)
@@ -61,7 +61,7 @@ class ParsedCron:
         self._days = None if _are_all(parsed) else _days(*map(tuple, days))
 
     def next_after(self, wall: datetime) -> datetime | None:
-        """Return the first time after ``wall``, as if no clock were ever changed; ``None``: there is none."""
+        """Return the first time after ``wall``, ignoring changes of the clocks; ``None`` if there is none."""
         day = wall.date()
         if self._is_day(day) and (later := self._later(wall)) is not None:
             return datetime.combine(day, later)
@@ -89,9 +89,9 @@ class ParsedCron:
 
 
 def parse(expression: object) -> ParsedCron:
-    """Return what ``expression`` says.
+    """Return ``expression``, parsed.
 
-    Raises ``LocoConfigurationError`` for one that cannot be parsed, or never fires.
+    Raises ``LocoConfigurationError`` if it cannot be parsed or never fires.
     """
     if not isinstance(expression, str):
         raise LocoConfigurationError(f'the cron expression is {expression!r}; it must be text, such as "*/5 * * * *".')
@@ -117,8 +117,8 @@ def _check(expression: str, fields: list[str]) -> None:
         )
     if any(_BY_CHANCE.fullmatch(item) for item in fields):
         raise LocoConfigurationError(
-            f"the cron expression {expression!r} leaves the time to chance; give one, since every scheduler has to "
-            "come to the same."
+            f"the cron expression {expression!r} leaves the time to chance; give a time, because all schedulers must "
+            "compute the same."
         )
 
 
@@ -150,14 +150,14 @@ def _checked(expression: str, found: croniter) -> ParsedCron:
 
 @lru_cache(maxsize=10_000)
 def _days(days: tuple[str, ...], year: tuple[str, ...]) -> croniter:
-    """Return midnight on the days that these fields say: one for all expressions that say the same."""
+    """Return an expression for midnight on the days of these fields; shared by expressions with equal fields."""
     fields = ["0", "0", *days] if not year else ["0", "0", "0", *days, *year]
     return _made(" ".join(fields), fields)
 
 
 @lru_cache(maxsize=20_000)
 def _day_after(days: croniter, day: date) -> date | None:
-    # Each search gets an object of its own: it leaves traces there, and other threads may be searching.
+    # A search changes the object, and other threads may use it.
     search = copy.copy(days)
     try:
         found: datetime = search.get_next(datetime, start_time=datetime.combine(day, time.min))
@@ -167,7 +167,7 @@ def _day_after(days: croniter, day: date) -> date | None:
 
 
 def _are_all(parsed: croniter) -> bool:
-    """Whether day, month, day of the week and year are any."""
+    """Return whether day, month, day of the week and year are all ``*``."""
     fields = (*parsed.expanded[2:_PLAIN], *parsed.expanded[_PLAIN + 1 :])
     return all(field == ["*"] for field in fields) and not parsed.nth_weekday_of_month
 
@@ -177,7 +177,7 @@ def _numbers(field: list[object], count: int) -> tuple[int, ...]:
 
 
 def _above(numbers: tuple[int, ...], number: int) -> int | None:
-    """Return the first of ``numbers``, which are in order, above ``number``."""
+    """Return the first of the sorted ``numbers`` above ``number``."""
     place = bisect_right(numbers, number)
     return numbers[place] if place < len(numbers) else None
 

@@ -1,4 +1,4 @@
-"""The phrases of schedules in English: what each looks like, and what it says as values of cron fields."""
+"""The phrases of schedules in English, each as a pattern and the cron fields that it sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
 PERIODS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annually": "year"}
 UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-#: Words that say nothing by themselves.
+#: Words without a meaning of their own.
 FILLERS = ("run", "runs", "fire", "fires", "execute", "at", "on", "in", "and", "of", "the", "from", "every", "each")
 
 _DAY = (
@@ -29,12 +29,12 @@ _OF_MONTH = r"(?:\sof\s(?:the|every|each|a)\smonth\b)?"
 
 
 class EnglishError(Exception):
-    """Why a text that was read cannot become a schedule."""
+    """Says why an English text is no schedule."""
 
 
 @dataclass(slots=True)
 class ParsedText:
-    """What the phrases of a text say."""
+    """The meaning of the phrases of a text."""
 
     every: tuple[int, str] | None = None
     times: list[tuple[int, int, int]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class ParsedText:
 
     @property
     def dated(self) -> bool:
-        """Whether it says on which days, or in which months."""
+        """Whether it names days or months."""
         return bool(self.days or self.weekdays or self.months)
 
 
@@ -53,7 +53,7 @@ Match = re.Match[str]
 
 
 class Phrase(NamedTuple):
-    """What a phrase looks like, and how what it says is put down."""
+    """The pattern of a phrase, and the function that records its meaning."""
 
     pattern: re.Pattern[str]
     note: Callable[[ParsedText, Match], None]
@@ -71,7 +71,7 @@ def _period(parsed: ParsedText, match: Match) -> None:
 
 def _often(parsed: ParsedText, count: int, unit: str) -> None:
     if parsed.every is not None:
-        raise EnglishError("it says twice how often")
+        raise EnglishError("it says how often twice")
     parsed.every = (count, unit)
 
 
@@ -134,7 +134,7 @@ def _index(word: str, names: Sequence[str]) -> int:
 _COUNT = rf"(?P<count>\d{{1,9}}|other|{'|'.join(NUMBERS)})"
 _UNIT = rf"(?P<unit>{'|'.join(UNITS)})s?"
 
-#: In the order in which they are tried.
+#: The phrases, in the order in which they are tried.
 PHRASES = [
     Phrase(re.compile(rf"(?:{pattern})(?!\w)"), note)
     for pattern, note in [
@@ -158,7 +158,7 @@ PHRASES = [
     ]
 ]
 
-#: Every word that a phrase may have.
+#: All words of the phrases.
 VOCABULARY = sorted(
     {
         *chain(PERIODS, NUMBERS, FILLERS, ORDINALS, WEEKDAYS, MONTHS),

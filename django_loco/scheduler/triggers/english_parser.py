@@ -1,7 +1,7 @@
-"""Schedules in English: "every 15 seconds", "7pm every Thursday", "at midnight on the 1st and 15th of the month".
+"""Parses schedules in English: "every 15 seconds", "7pm every Thursday", "at midnight on the 1st of the month".
 
-A text is read from left to right, phrase by phrase. What they say becomes a cron expression, or an interval where no
-expression has that rhythm ("every 7 minutes").
+A text is read from left to right, phrase by phrase. The result is a cron expression, or an interval if no expression
+has that rhythm ("every 7 minutes").
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...exceptions import LocoConfigurationError
 from .english_grammar import PHRASES, VOCABULARY, EnglishError, ParsedText
 from .trigger import Interval
 
-#: What is shown to those who were not understood; all of it is.
+#: Examples for error messages; all of them can be parsed.
 EXAMPLES = (
     "every 15 seconds",
     "every minute",
@@ -34,18 +34,18 @@ EXAMPLES = (
 )
 
 _MONTHS = 12
-#: How many of a unit the next larger one has: only parts of that have a place in a cron expression.
+#: How many of a unit the next larger one has: a cron expression can only have a divisor of that.
 _LENGTHS = {"second": 60, "minute": 60, "hour": 24}
 _MIDNIGHT = (0, 0, 0)
 
 
-def read(text: str) -> str | Interval:
-    """Return the cron expression that ``text`` means, or the interval.
+def parse_english(text: str) -> str | Interval:
+    """Return the cron expression or the interval that ``text`` means.
 
-    Raises ``LocoConfigurationError`` that says what is not understood, and the nearest that is.
+    Raises ``LocoConfigurationError``, which names the part that is not understood and proposes a correction.
     """
     try:
-        return _compiled(_said(text))
+        return _compile(_parse(text))
     except EnglishError as error:
         raise LocoConfigurationError(
             f"the schedule {text!r} is not understood: {error}. Did you mean {_nearest(text)!r}? "
@@ -53,8 +53,8 @@ def read(text: str) -> str | Interval:
         ) from None
 
 
-def _said(text: str) -> ParsedText:
-    parsed, rest = ParsedText(), _plain(text)
+def _parse(text: str) -> ParsedText:
+    parsed, rest = ParsedText(), _normalized(text)
     while rest:
         for pattern, note in PHRASES:
             if match := pattern.match(rest):
@@ -66,13 +66,13 @@ def _said(text: str) -> ParsedText:
     return parsed
 
 
-def _plain(text: str) -> str:
-    """``text`` in lower case, without punctuation and the points of ``a.m.``."""
+def _normalized(text: str) -> str:
+    """Return ``text`` in lower case, without punctuation and the points of ``a.m.``."""
     bare = re.sub(r"\b([ap])\.m\b\.?", r"\1m", text.lower())
     return " ".join(re.sub(r"[,;!]|\.(?!\d)", " ", bare).split())
 
 
-def _compiled(parsed: ParsedText) -> str | Interval:
+def _compile(parsed: ParsedText) -> str | Interval:
     count, unit = parsed.every or (1, "hour" if parsed.minutes else "day")
     if parsed.every is None and not (parsed.times or parsed.minutes or parsed.dated):
         raise EnglishError("it does not say when")
@@ -94,7 +94,7 @@ def _rhythm(parsed: ParsedText, count: int, unit: str) -> str | Interval:
         raise EnglishError(f"a minute does not go with every {unit}")
     if count == 0 or count >= _LENGTHS[unit] or _LENGTHS[unit] % count:
         if parsed.dated or parsed.minutes:
-            raise EnglishError(f"every {count} {unit}s does not come out even; say it without days and minutes")
+            raise EnglishError(f"every {count} {unit}s does not divide evenly; write it without days and minutes")
         return _interval(count, unit)
     step = "*" if count == 1 else f"*/{count}"
     clock = {"second": f"{step} * *", "minute": f"{step} *", "hour": f"{','.join(parsed.minutes) or 0} {step}"}[unit]
@@ -133,19 +133,19 @@ def _dates(parsed: ParsedText, count: int, unit: str) -> str:
 
 def _every_month(parsed: ParsedText, count: int, unit: str) -> list[str]:
     if unit != "month" or parsed.months or count == 0 or _MONTHS % count:
-        raise EnglishError(f"every {count} {unit}s has no place in a calendar that everyone knows")
+        raise EnglishError(f"every {count} {unit}s has no fixed place in the calendar")
     return [f"*/{count}"]
 
 
 def _nearest(text: str) -> str:
-    """Return ``text`` with its unknown words replaced by the nearest known, if that makes sense; else an example."""
-    plain = _plain(text)
-    corrected = " ".join(_corrected(word) for word in plain.split())
+    """Return ``text`` with unknown words replaced by the nearest known ones if that can be parsed; else an example."""
+    normalized = _normalized(text)
+    corrected = " ".join(_corrected(word) for word in normalized.split())
     try:
-        _compiled(_said(corrected))
+        _compile(_parse(corrected))
     except (EnglishError, LocoConfigurationError):
         lower = {example.lower(): example for example in EXAMPLES}
-        return lower[difflib.get_close_matches(plain, lower, n=1, cutoff=0.0)[0]]
+        return lower[difflib.get_close_matches(normalized, lower, n=1, cutoff=0.0)[0]]
     return corrected
 
 

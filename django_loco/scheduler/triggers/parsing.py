@@ -1,6 +1,6 @@
-"""What a schedule is written with: intervals, times of the day, weekdays, moments, zones, text.
+"""Parses the values that users write: intervals, times of the day, weekdays, moments, time zones, and text.
 
-Each function raises ``LocoConfigurationError`` that names the field and what it may be.
+Each function raises ``LocoConfigurationError``, which names the field and its valid values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ...exceptions import LocoConfigurationError
 from .cron import Cron
 from .cron_in_words import WEEKDAYS
 from .cron_parser import looks_like_cron
-from .english_parser import read
+from .english_parser import parse_english
 from .invalid import invalid
 from .trigger import After, Interval, Trigger
 
@@ -57,7 +57,7 @@ def length_of(field: str, value: object) -> timedelta:
 
 
 def parse_schedule(text: object, zone: tzinfo) -> Trigger:
-    """Return what ``text`` says: a cron expression or English; or units of an interval, ``{"minutes": 5}``."""
+    """Return the trigger of ``text``: a cron expression, English, or units of an interval, ``{"minutes": 5}``."""
     if isinstance(text, Mapping):
         return _interval_of_units(text)
     if not isinstance(text, str):
@@ -65,7 +65,7 @@ def parse_schedule(text: object, zone: tzinfo) -> Trigger:
             f'the schedule is {text!r}; it must be text such as "every 15 minutes" or "*/15 * * * *", or a dict such '
             'as {"minutes": 15}.'
         )
-    meant = text if looks_like_cron(text) else read(text)
+    meant = text if looks_like_cron(text) else parse_english(text)
     return Cron(meant, zone) if isinstance(meant, str) else meant
 
 
@@ -83,9 +83,10 @@ def _interval_of_units(units: Mapping[object, object]) -> Interval:
 
 
 def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
-    """Return the moment ``value``, in UTC; without an offset of its own it is on the wall clock of ``zone``.
+    """Return the moment ``value`` in UTC; without an offset it is on the wall clock of ``zone``.
 
-    It has to be from ``FIRST_YEAR`` to ``LAST_YEAR``: at the ends of the calendar sums and other zones' clocks fail.
+    Its year must be from ``FIRST_YEAR`` to ``LAST_YEAR``, because additions and time zones fail at the ends of the
+    calendar.
     """
     moment = _parsed_moment(value) if isinstance(value, str) else value
     if isinstance(moment, date) and not isinstance(moment, datetime):
@@ -107,7 +108,7 @@ def _parsed_moment(text: str) -> datetime | None:
 
 
 def after_of(other: object) -> After:
-    """Return what runs after the schedule ``other``."""
+    """Return the trigger that runs after the schedule ``other``."""
     if not (isinstance(other, str) and other.strip()):
         raise invalid("after", other, "the name of another schedule")
     return After(other)
@@ -163,7 +164,7 @@ def _within(value: object, low: int, high: int) -> bool:
 
 
 def _clock(at: object) -> str:
-    """The first two fields of the expression: minute and hour."""
+    """Return the first two fields of the expression: minute and hour."""
     hour, minute = _hour_and_minute(at)
     if not (_within(hour, 0, 23) and _within(minute, 0, 59)):
         raise invalid("at", at, 'a time from "00:00" to "23:59"')
@@ -178,7 +179,7 @@ def _hour_and_minute(at: object) -> tuple[int, int]:
 
 
 def _weekday(day: object) -> str:
-    known = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
-    if not known:
+    names = [name for name in WEEKDAYS if isinstance(day, str) and day.lower() in (name, name[:3])]
+    if not names:
         raise invalid("on", day, f"one of {', '.join(WEEKDAYS)}")
-    return known[0][:3]
+    return names[0][:3]

@@ -1,7 +1,7 @@
-"""When a schedule is due: functions of a moment, without a clock and without I/O.
+"""Triggers, which compute when a schedule is due: functions of a moment, without a clock and without I/O.
 
-A tick depends on nothing but the schedule: not on when a scheduler was started, nor on which ticks it has seen.
-So all schedulers, on however many machines, compute the same ones; that is what a tick's key rests on.
+A tick depends only on the schedule, not on when a scheduler was started or which ticks it has seen. So all schedulers
+on all machines compute the same ticks. The key of a tick relies on that.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from ...exceptions import LocoConfigurationError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-#: The shortest interval; two ticks of one schedule are never closer.
+#: The shortest interval; two ticks of a schedule are never closer.
 MIN_INTERVAL = SECOND
-#: The longest: beyond it the calendar ends.
+#: The longest interval; the calendar ends beyond it.
 MAX_INTERVAL = timedelta(days=36_525)
 
 _UNITS = (
@@ -30,24 +30,24 @@ _UNITS = (
 
 
 class Trigger(Protocol):
-    """Tells when a schedule is due. ``str()`` of it is a cron expression where there is one, else ``words``."""
+    """Computes when a schedule is due. ``str()`` returns a cron expression if there is one, else ``words``."""
 
     @property
     def zone(self) -> tzinfo | None:
-        """Whose wall clock it goes by; ``None``: by none."""
+        """The time zone whose wall clock it follows; ``None`` if it follows none."""
 
     @property
     def words(self) -> str:
-        """When, in English."""
+        """The trigger in English."""
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first tick after ``moment`` (aware), in UTC; ``None`` if there is none any more."""
+        """Return the first tick after ``moment`` (aware), in UTC; ``None`` if there is no later one."""
 
 
 def last_tick(trigger: Trigger, after: datetime, until: datetime) -> datetime | None:
     """Return the last tick after ``after`` and not after ``until``; ``None`` if there is none.
 
-    Halves the time in question, so that it takes a few dozen steps however many ticks that is.
+    It bisects the time, so that it takes a few dozen steps for any number of ticks.
     """
     last = trigger.next_after(after)
     if last is None or last > until:
@@ -73,10 +73,10 @@ def last_ticks(trigger: Trigger, after: datetime, until: datetime, count: int) -
 
 
 def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime | None:
-    """Return the tick that a scheduler which starts at ``start`` begins with.
+    """Return the first tick of a scheduler that starts at ``start``.
 
-    It is the next one; or the last one, if that is less than ``grace`` and no more than half a period ago: a restart
-    must not miss it.
+    It is the next tick, or the last one if that is less than ``grace`` and no more than half a period ago, so that a
+    restart does not miss it.
     """
     tick = trigger.next_after(start - grace)
     if tick is None or tick > start:
@@ -90,8 +90,8 @@ def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime 
 class Interval:
     """Every ``period``, counted from the start of 1970 in UTC and shifted by ``phase``.
 
-    Raises ``LocoConfigurationError`` for a period of less than a second or more than 100 years, or a phase that is not
-    within it.
+    Raises ``LocoConfigurationError`` for a period of less than a second or more than 100 years, or a phase outside the
+    period.
     """
 
     period: timedelta
@@ -112,7 +112,7 @@ class Interval:
 
     @property
     def zone(self) -> None:
-        """None: an interval goes by no wall clock."""
+        """``None``: an interval follows no wall clock."""
         return
 
     @property
@@ -149,27 +149,27 @@ class Once:
         return self.at.astimezone(UTC) if self.at > moment else None
 
     def __str__(self) -> str:
-        return f"once at {_told(self.at, self.zone)}"
+        return f"once at {_format(self.at, self.zone)}"
 
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """No tick of its own: a run whenever one of the schedule ``other`` has succeeded."""
+    """No ticks of its own: a run whenever a job of the schedule ``other`` has succeeded."""
 
     other: str
 
     @property
     def zone(self) -> None:
-        """None: it goes by no clock."""
+        """``None``: it follows no clock."""
         return
 
     @property
     def words(self) -> str:
-        """When, in English."""
+        """The trigger in English."""
         return f"when a run of {self.other} has succeeded"
 
-    def next_after(self, moment: datetime) -> None:  # noqa: ARG002 - no moment has one
-        """Return ``None``: nobody can tell."""
+    def next_after(self, moment: datetime) -> None:  # noqa: ARG002 - there is no tick
+        """Return ``None``: the time is not known in advance."""
         return
 
     def __str__(self) -> str:
@@ -197,18 +197,18 @@ class Within:
 
     @property
     def zone(self) -> tzinfo | None:
-        """That of ``trigger``."""
+        """The time zone of ``trigger``."""
         return self.trigger.zone
 
     @property
     def words(self) -> str:
-        """Those of ``trigger``, and the limits."""
+        """The words of ``trigger``, and the limits."""
         limits = (("from", self.start), ("until", self.end))
-        told = [f"{word} {_told(moment, self.zone or UTC)}" for word, moment in limits if moment is not None]
-        return ", ".join([self.trigger.words, *told])
+        limited = [f"{word} {_format(moment, self.zone or UTC)}" for word, moment in limits if moment is not None]
+        return ", ".join([self.trigger.words, *limited])
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """Return the first tick after ``moment`` within the limits, in UTC; ``None`` if there is none any more."""
+        """Return the first tick after ``moment`` within the limits, in UTC; ``None`` if there is no later one."""
         begin = moment if self.start is None else max(moment, self.start - timedelta.resolution)
         tick = self.trigger.next_after(begin)
         return None if tick is None or (self.end is not None and tick > self.end) else tick
@@ -218,12 +218,12 @@ class Within:
 
 
 def delay_of(key: str, jitter: timedelta) -> timedelta:
-    """Return the part of ``jitter`` by which the tick with this ``key`` is put off: by chance, but for all the same."""
+    """Return the delay of the tick with this ``key``: a random part of ``jitter``, the same in every scheduler."""
     chance = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=6).digest()) / 2**48
     return jitter * chance
 
 
-def _told(moment: datetime, zone: tzinfo) -> str:
+def _format(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00")
 
 

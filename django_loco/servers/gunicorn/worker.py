@@ -70,7 +70,7 @@ class GunicornRuntime:
             self._runtime = make_runtime(
                 host,
                 url=", ".join(str(socket) for socket in worker.sockets),
-                remark=f"   gunicorn {worker.cfg.worker_class_str}, {worker.cfg.workers} of these processes",
+                remark=f"   gunicorn {worker.cfg.worker_class_str}, workers: {worker.cfg.workers}",
                 shows=worker.age == 1,
                 grace=("graceful_timeout", worker.cfg.graceful_timeout),
             )

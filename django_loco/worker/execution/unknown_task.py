@@ -76,7 +76,7 @@ def put_off(job: Job, record: TaskError) -> Outcome:
 
 
 @dataclass(slots=True)
-class _Path:
+class _MissingTask:
     """A task that cannot be imported."""
 
     record: TaskError
@@ -95,7 +95,7 @@ class MissingTasks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._paths: dict[str, _Path] = {}
+        self._paths: dict[str, _MissingTask] = {}
         self._more = {False: 0, True: 0}
 
     def note(self, job: Job, record: TaskError) -> None:
@@ -104,15 +104,15 @@ class MissingTasks:
         # Without the traceback, because the record may be stored with thousands of jobs.
         reason = record.traceback.strip().rpartition("\n")[2]
         record = replace(record, traceback=f"{reason}\n")
-        known = self._paths.get(path)
-        if known is None:
+        missing = self._paths.get(path)
+        if missing is None:
             if len(self._paths) >= MAX_REMEMBERED:
                 self._paths.clear()
-            self._paths[path] = _Path(record, now + REMEMBERED_SECONDS, now)
+            self._paths[path] = _MissingTask(record, now + REMEMBERED_SECONDS, now)
             logger.warning("Jobs of %s wait for a worker that has this task: %s", one_line(path), one_line(reason))
         else:
-            known.record, known.until = record, now + REMEMBERED_SECONDS
-            self._count(path, known)
+            missing.record, missing.until = record, now + REMEMBERED_SECONDS
+            self._count(path, missing)
 
     def take(self, claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
         """Return those of ``runs`` that cannot be run here, with their outcomes."""
@@ -128,27 +128,27 @@ class MissingTasks:
         return self._more[is_async]
 
     def _has(self, job: Job) -> bool:
-        known = self._paths.get(job.task_path)
-        if known is None or is_over(job):
+        missing = self._paths.get(job.task_path)
+        if missing is None or is_over(job):
             return False
-        if self._clock() < known.until:
+        if self._clock() < missing.until:
             return True
-        known.until = self._clock() + REMEMBERED_SECONDS  # this job is the next try
+        missing.until = self._clock() + REMEMBERED_SECONDS  # this job is the next try
         return False
 
     def _put_off(self, job: Job) -> Outcome:
-        known = self._paths[job.task_path]
-        self._count(job.task_path, known)
-        return put_off(job, known.record)
+        missing = self._paths[job.task_path]
+        self._count(job.task_path, missing)
+        return put_off(job, missing.record)
 
-    def _count(self, path: str, known: _Path) -> None:
-        known.count += 1
-        passed = self._clock() - known.logged_at
+    def _count(self, path: str, missing: _MissingTask) -> None:
+        missing.count += 1
+        passed = self._clock() - missing.logged_at
         if passed >= LOG_EVERY_SECONDS:
             logger.warning(
                 "Jobs of %s wait for a worker that has this task: put off %d times in %.0f s",
                 one_line(path),
-                known.count,
+                missing.count,
                 passed,
             )
-            known.logged_at, known.count = self._clock(), 0
+            missing.logged_at, missing.count = self._clock(), 0

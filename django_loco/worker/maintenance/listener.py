@@ -13,7 +13,7 @@ from .queue_thread import QueueThread
 WAIT_SECONDS = 1.0
 
 
-class QueueListener(QueueThread):
+class JobListener(QueueThread):
     """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have come.
 
     While the pools are full the queue is not asked.

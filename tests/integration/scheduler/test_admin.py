@@ -121,7 +121,7 @@ def test_what_is_not_exposed_any_more_stays_chosen_until_it_is_changed(client, r
 
 def test_a_project_that_exposes_nothing_is_told_how(client, monkeypatch):
     monkeypatch.setattr(default, "_allow_list", AllowList())
-    assert "The code exposes nothing yet: put @scheduler.expose above a task" in text(client.get(ADD))
+    assert "The code does not expose anything yet: put @scheduler.expose above a task" in text(client.get(ADD))
 
 
 def test_the_list_shows_when_next_last_and_state(client, row):

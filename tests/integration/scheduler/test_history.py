@@ -90,7 +90,7 @@ def test_a_queue_that_is_away_is_asked_once(registry, any_queue, monkeypatch):
     monkeypatch.setattr(type(any_queue), "series", away)
     assert last_runs(registry.entries()) == {}
     assert len(asked) == 1
-    with pytest.raises(CommandError, match="What schedule 'beat' has made is not to be had: away"):
+    with pytest.raises(CommandError, match="Cannot read the history of schedule 'beat': away"):
         call_command("loco_scheduler", "--history", "beat")
 
 

@@ -109,7 +109,7 @@ def test_a_project_without_schedules(said, registry):
     registry._entries.clear()
     assert "There are no schedules." in said("--list").out
     assert json.loads(said("--list", "--format", "json").out) == []
-    assert "Nothing is due by then." in said("--preview", "24h").out
+    assert "No schedule is due within this time." in said("--preview", "24h").out
     assert "All 0 schedules are valid." in said("--check").out
 
 
@@ -207,7 +207,7 @@ def test_a_preview_has_an_end(said):
 
 @pytest.mark.parametrize("text", ["", "24", "h", "0h", "-1h", "1.5h", "1y", "9999999h", "999999w"])
 def test_a_length_of_time(text):
-    with pytest.raises(ArgumentTypeError, match="it is like 90m, 24h or 7d"):
+    with pytest.raises(ArgumentTypeError, match="Write 90m, 24h or 7d"):
         schedules.length(text)
 
 

@@ -185,7 +185,7 @@ def test_a_row_by_sql_that_nobody_could_have_made_is_off_and_the_others_run(read
     made = database.entry_from
     monkeypatch.setattr(database, "entry_from", lambda name, *more: made(name, *more) if name == "right" else 1 / 0)
     assert list(entries(reader)) == ["right"]
-    assert "cannot be understood: ZeroDivisionError" in told(reader)["odd"]
+    assert "is invalid: ZeroDivisionError" in told(reader)["odd"]
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the others keep no text where a time belongs")
@@ -195,7 +195,7 @@ def test_a_time_by_sql_that_is_none_turns_off_only_its_row(reader):
     with connection.cursor() as cursor:
         cursor.execute("""UPDATE django_loco_schedule SET "start" = '2026-13-45 10:00' WHERE name = 'odd'""")
     assert list(entries(reader)) == ["right"]
-    assert "cannot be understood" in told(reader)["odd"]
+    assert "is invalid: " in told(reader)["odd"]
 
 
 @pytest.mark.django_db
@@ -323,10 +323,10 @@ def test_a_project_without_tables(caplog):
         with pytest.raises(LocoConfigurationError, match=r"run manage\.py migrate"):
             scheduler.pause("code")
     assert check_stored_schedules(databases=["default"]) == []
-    lookout = DatabasePoller(default.allow_list)
+    poller = DatabasePoller(default.allow_list)
     for _ in range(3):
-        assert (lookout.turn(), lookout.age) == (MISSING_TABLE_SECONDS, None)
-    assert lookout.news() is None
+        assert (poller.turn(), poller.age) == (MISSING_TABLE_SECONDS, None)
+    assert poller.changes() is None
     assert len([record for record in caplog.records if "manage.py migrate" in record.getMessage()]) == 1
 
 
@@ -353,20 +353,20 @@ def test_a_project_without_a_database():
 def test_a_database_that_is_away_for_a_while(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "django_loco.scheduler")
     row = add("row")
-    lookout = DatabasePoller(default.allow_list)
-    assert (lookout.age, lookout.turn()) == (None, None)
-    assert lookout.age < 5
-    assert [made.name for made in lookout.news().rows] == ["row"]
+    poller = DatabasePoller(default.allow_list)
+    assert (poller.age, poller.turn()) == (None, None)
+    assert poller.age < 5
+    assert [made.name for made in poller.changes().rows] == ["row"]
     with monkeypatch.context() as patched:
         patched.setattr(ScheduleReader, "read", fail)
-        lookout.turn()
-        lookout.turn()
-    assert lookout.news() is None
-    lookout.turn()
-    assert lookout.news() is None
+        poller.turn()
+        poller.turn()
+    assert poller.changes() is None
+    poller.turn()
+    assert poller.changes() is None
     row.delete()
-    lookout.turn()
-    assert lookout.news().rows == ()
+    poller.turn()
+    assert poller.changes().rows == ()
     assert [record.getMessage() for record in caplog.records if "in the database" in record.getMessage()] == [
         "The schedules in the database cannot be read, and stay as they are: away",
         "The schedules in the database can be read",

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import override_settings
 
-from django_loco.backend import LocoBackend
 from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from django_loco.scheduler import Registry, Scheduler
+from django_loco.tasks.new_job import new_job
 from tests.unit.scheduler.tasks import send, tick, tock
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -141,14 +141,12 @@ def test_one_that_the_store_calls_wrong_is_left_out(registry, queues, caplog):
 
 
 def test_one_that_cannot_be_enqueued_costs_no_other(registry, queues, monkeypatch, caplog):
-    make = LocoBackend._job
-
-    def failing(self, task, args, kwargs):
+    def failing(task, alias, args, kwargs):
         if args == [7]:
             raise RuntimeError("no such thing")
-        return make(self, task, args, kwargs)
+        return new_job(task, alias, args, kwargs)
 
-    monkeypatch.setattr(LocoBackend, "_job", failing)
+    monkeypatch.setattr("django_loco.backend.new_job", failing)
     begun(registry, Clock())
     assert arguments(queues("default")) == [number for number in range(COUNT) if number != 7]
     assert "Schedule 'send 7': the tick of 2026-11-21 12:00:01+00:00 could not be enqueued" in caplog.text

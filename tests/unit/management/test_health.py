@@ -11,9 +11,9 @@ import pytest
 from django_loco import shutdown
 from django_loco.assembly.arguments import address
 from django_loco.exceptions import LocoConfigurationError
-from django_loco.management import health as management_health
+from django_loco.management import health
 from django_loco.management.health import health_served
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer
 
 SECONDS = 10.0
@@ -22,10 +22,10 @@ SECONDS = 10.0
 @pytest.fixture(autouse=True)
 def nothing_watched(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(health.in_process, "loco_aliases", list)
-    health.forget()
+    monkeypatch.setattr(report.in_process, "loco_aliases", list)
+    report.forget()
     yield
-    health.forget()
+    report.forget()
 
 
 def free_port() -> int:
@@ -79,7 +79,7 @@ def test_what_is_no_address(text):
 @pytest.mark.slow
 def test_a_process_that_never_gets_as_far_as_its_components_fails(monkeypatch):
     with health_served({"health_port": ("127.0.0.1", free_port())}):
-        assert health.health()[0] == 200
-        assert health.health()[1]["components"]["process"]["state"] == "starting"
-        monkeypatch.setattr(management_health, "STUCK_AFTER_SECONDS", -1.0)
-        assert health.health()[0] == 503
+        assert report.health()[0] == 200
+        assert report.health()[1]["components"]["process"]["state"] == "starting"
+        monkeypatch.setattr(health, "STUCK_AFTER_SECONDS", -1.0)
+        assert report.health()[0] == 503

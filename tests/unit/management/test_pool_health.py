@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from django_loco.management.pool_health import PoolHealth
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 
 
 class Child:
@@ -34,4 +34,4 @@ def test_what_a_parent_says_of_its_processes(child, deaths, state, verdict):
     slot = SimpleNamespace(number=2, present=child, deaths=deaths)
     several = PoolHealth(SimpleNamespace(slots=[slot]), lambda: 100.0)  # type: ignore[arg-type]
     part = several.health()["components"]["process 2"]
-    assert (part["state"], health.verdict(part)) == (state, verdict)
+    assert (part["state"], report.verdict(part)) == (state, verdict)

@@ -13,7 +13,8 @@ from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule
 from django_loco.scheduler.entry import SourceLocation, entry_of
 from django_loco.scheduler.misfire import MisfireMode
-from django_loco.scheduler.options import COLUMNS, KEYS, OPTIONS, Overlap, checked
+from django_loco.scheduler.options import COLUMNS, KEYS, OPTIONS, checked
+from django_loco.scheduler.options.checks import Overlap
 from django_loco.scheduler.triggers.trigger import After, Interval
 
 from .tasks import tick

@@ -37,13 +37,13 @@ def verdict(worker: Worker) -> str:
 
 
 def test_one_whose_queue_hangs_is_stuck(start, monkeypatch):
-    monkeypatch.setattr(module, "HUNG", 0.2)
+    monkeypatch.setattr(module, "HUNG_SECONDS", 0.2)
     gate = threading.Event()
     worker = start(Troubled(lambda: gate.wait(10) and None))
     wait_until(lambda: worker.health()["stuck"])
     assert worker.health()["alive"]
     assert verdict(worker) == "failing"
-    monkeypatch.setattr(module, "HUNG", 10.0)
+    monkeypatch.setattr(module, "HUNG_SECONDS", 10.0)
     gate.set()
     wait_until(lambda: worker.health()["last_poll_age"] < 1)
     assert verdict(worker) == "ok"
@@ -57,5 +57,5 @@ def test_one_whose_queue_is_away_is_stuck_only_after_a_long_time(start, monkeypa
     wait_until(lambda: worker.health()["trouble"])
     assert verdict(worker) == "degraded"
     assert not worker.health()["stuck"]
-    monkeypatch.setattr(module, "LONG_LOST", 0.0)
+    monkeypatch.setattr(module, "LONG_LOST_SECONDS", 0.0)
     assert verdict(worker) == "failing"

@@ -7,7 +7,7 @@ Workers pass over rows that another one is about to take (``SKIP LOCKED``) inste
 several held jobs are written at once they are locked in the order of their ids, as a finish and a renewal that meet
 might otherwise each wait for the other.
 
-Enqueuing wakes workers with ``NOTIFY``, see ``postgres_wait``.
+Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ...rows import COLUMNS, Row, row_of
 from ...timeouts import apply_store_timeout
 from ..dialect import HELD as KEPT
 from ..dialect import Dialect, ids, is_due
-from ..lines import best_of
-from .lines import CLAIM_BEST, FEW, LINE, MORE, MORE_OF_LINE, NEWEST
+from ..index_ranges import best_of
+from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .listener import Debounce, channel_of, text_of
 
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
@@ -49,7 +49,7 @@ INSERT = """
     INSERT INTO {job} ({inserted}, {due_at})
     SELECT {values},
         coalesce(run_after AT TIME ZONE 'UTC', least(enqueued_at AT TIME ZONE 'UTC', statement_timestamp()))
-    FROM json_to_recordset(%(told)s::json) AS told ({typed})
+    FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
 """
@@ -84,8 +84,8 @@ READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:5
 #: By the server's clock, which judges due times, and not by that of this machine, which makes ids.
 ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
 HELD = """
-    SELECT {fields} FROM json_to_recordset(%(told)s::json) AS told ({typed})
-    JOIN {job} AS mine ON mine.{id} = told.id AND mine.{token} = told.token AND mine.{status} = 'RUNNING'
+    SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
+    JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
 """
 LOCKED = f"{HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
 #: A row that somebody has locked is passed over, so that it does not cost the worker all its other leases. Nobody can
@@ -110,7 +110,7 @@ class PostgresDialect(Dialect):
     few: ClassVar[str] = FEW
     is_in: ClassVar[str] = "= ANY (ARRAY({}))"
     id_apart: ClassVar[str] = "CAST({} AS text)"
-    newest_of_lines: ClassVar[str] = NEWEST
+    newest_of_ranges: ClassVar[str] = NEWEST
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
 
     def __init__(self, alias: str, database: str) -> None:
@@ -121,30 +121,32 @@ class PostgresDialect(Dialect):
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
-        """The calling thread's connection, given up when the thread's patience ends."""
+        """The calling thread's connection, which obeys the thread's store timeout."""
         return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
         rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
-        return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), told=json.dumps(rows)))
+        return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), payload=json.dumps(rows)))
 
-    def claim_of_all(self, claim: Claim) -> list[Row]:
+    def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take due jobs in one statement."""
         wanted, parameters = self.wanted(claim)
         room = max(claim.threads, claim.coroutines)
-        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self._told(claim), **parameters)
+        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self._claim_parameters(claim), **parameters)
 
-    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+    def claim_in_ranges(
+        self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
+    ) -> list[Row]:
         """Take the best candidates. If others have taken all of them, look at more."""
-        sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a line of each tag
-        room, best = max(claim.threads, claim.coroutines), _best(claim, found, copies)
+        sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a range of each tag
+        room, best = max(claim.threads, claim.coroutines), _best(claim, levels, copies)
         for more in MORE:
-            told = json.dumps([dict(zip(LINE, line, strict=True)) for line in best])
-            number = {"entries": room + max(MORE_OF_LINE, more // len(best)), "candidates": (room + more) * copies}
-            if rows := self.execute(sql, lines=told, **number, **self._told(claim), **parameters):
+            payload = json.dumps([dict(zip(LEVEL, level, strict=True)) for level in best])
+            number = {"entries": room + max(MORE_OF_RANGE, more // len(best)), "candidates": (room + more) * copies}
+            if rows := self.execute(sql, levels=payload, **number, **self._claim_parameters(claim), **parameters):
                 return rows
-            best = found
+            best = levels
         return []
 
     def clock(self) -> float:
@@ -185,19 +187,19 @@ class PostgresDialect(Dialect):
         return super().execute(sql, **parameters)
 
     def is_conflict(self, error: OperationalError) -> bool:
-        """Whether PostgreSQL has undone a transaction because of others, and would have it tried again."""
+        """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be tried again."""
         return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held under their tokens, locked."""
-        shown = ", ".join(f"{self._value(field, 'told.')} AS {field}" for field in fields)
+        shown = ", ".join(f"{self._value(field, 'payload.')} AS {field}" for field in fields)
         return self.sql(LOCKED, fields=shown, typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for nobody."""
-        told = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        held = self.sql(HELD, fields="told.id", typed=self._typed(KEPT))
-        return ids(self.write(self.sql(EXTEND, held=held), told=told, until=lease))
+        payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
+        held = self.sql(HELD, fields="payload.id", typed=self._typed(KEPT))
+        return ids(self.write(self.sql(EXTEND, held=held), payload=payload, until=lease))
 
     def at(self, moment: str) -> str:
         """Return the time by the database's clock, as of this statement rather than this transaction."""
@@ -225,16 +227,16 @@ class PostgresDialect(Dialect):
         zone = " AT TIME ZONE 'UTC'" if self.column_types[field] == "DateTimeField" else ""
         return f"{source}{field}{zone}"
 
-    def _told(self, claim: Claim) -> dict[str, Any]:
+    def _claim_parameters(self, claim: Claim) -> dict[str, Any]:
         room = {"threads": claim.threads, "coroutines": claim.coroutines}
         lease = {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
         return room | lease
 
     def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
-        told = {"channel": self._channel, "window": text_of(window)}
-        return self.execute(self.sql(NOTIFYING, sql=sql), **told, **parameters)
+        notification = {"channel": self._channel, "window": text_of(window)}
+        return self.execute(self.sql(NOTIFYING, sql=sql), **notification, **parameters)
 
 
-def _best(claim: Claim, found: Sequence[Row], copies: int) -> Sequence[Row]:
-    of_threads, of_coroutines = ([line for line in found if line[0] is kind] for kind in (False, True))
+def _best(claim: Claim, levels: Sequence[Row], copies: int) -> Sequence[Row]:
+    of_threads, of_coroutines = ([level for level in levels if level[0] is kind] for kind in (False, True))
     return [*best_of(of_threads, claim.threads * copies), *best_of(of_coroutines, claim.coroutines * copies)]

@@ -39,8 +39,8 @@ from ... import BUILT_IN, DEFAULT
 from ...base import PROBE_SECONDS, Claim
 from ...rows import COLUMNS, Row, row_of, stored_time
 from ..dialect import Dialect
-from ..lines import best_of
-from .lines import CLAIM_BEST, NEWEST
+from ..index_ranges import best_of
+from .index_ranges import CLAIM_BEST, NEWEST
 
 #: The first one with ``RETURNING``.
 OLDEST = (3, 35)
@@ -66,7 +66,7 @@ CLAIM = """
     RETURNING {columns}
 """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
-HELD = "SELECT {fields} FROM json_each(%(told)s)"
+HELD = "SELECT {fields} FROM json_each(%(payload)s)"
 
 logger = get_logger(__name__)
 
@@ -80,7 +80,7 @@ class SQLiteDialect(Dialect):
     last_error: ClassVar[str] = LAST_ERROR
     by_index: ClassVar[str] = "INDEXED BY {index}"
     id_apart: ClassVar[str] = "+{}"
-    newest_of_lines: ClassVar[str] = NEWEST
+    newest_of_ranges: ClassVar[str] = NEWEST
     tag_of_word: ClassVar[str] = "json_extract(%({})s, '$')"
     fence: ClassVar[str] = "AND {job}.{token} = held.token AND {job}.{status} = 'RUNNING'"
 
@@ -114,7 +114,7 @@ class SQLiteDialect(Dialect):
                     stored.add(job.id)
         return stored
 
-    def claim_of_all(self, claim: Claim) -> list[Row]:
+    def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
         wanted, parameters = self.wanted(claim)
         room = {False: claim.threads, True: claim.coroutines}
@@ -133,21 +133,23 @@ class SQLiteDialect(Dialect):
                 rows += taken
         return rows
 
-    def claim_of_lines(self, claim: Claim, found: Sequence[Row], shape: dict[str, str], **parameters: Any) -> list[Row]:
+    def claim_in_ranges(
+        self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
+    ) -> list[Row]:
         """Take the best of both kinds of jobs."""
         sql = self.sql(CLAIM_BEST, **shape)
-        copies = max(1, len(claim.tags or ()))  # a job is in a line of each of its tags
+        copies = max(1, len(claim.tags or ()))  # a job is in a range of each of its tags
         parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
         rows: list[Row] = []
         with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
-                if of_kind := [line for line in found if line[0] == is_async]:
-                    told = {
-                        "lines": json.dumps(best_of(of_kind, room * copies)),
+                if of_kind := [level for level in levels if level[0] == is_async]:
+                    chosen = {
+                        "levels": json.dumps(best_of(of_kind, room * copies)),
                         "room": room,
                         "entries": room * copies,
                     }
-                    rows += self.execute(sql, now=claim.ahead, **told, **parameters)
+                    rows += self.execute(sql, now=claim.ahead, **chosen, **parameters)
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:

@@ -7,15 +7,15 @@
 -- stored: the reply to the same arguments was lost, and we or the client sent them again.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
 
-local told, ids = lines(ARGV[2]), {}
-for row = 1, #told, 7 do
-  ids[#ids + 1] = told[row]
+local payload, ids = lines(ARGV[2]), {}
+for row = 1, #payload, 7 do
+  ids[#ids + 1] = payload[row]
 end
 
 local known, now = pick(jobs, ids), micros()
 local texts, kept, more, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}, {}
 for number, id in ipairs(ids) do
-  local _, job, state, place, after, key, others = unpack(told, 7 * number - 6, 7 * number)
+  local _, job, state, place, after, key, others = unpack(payload, 7 * number - 6, 7 * number)
   if known[number] then
     -- An earlier try has stored it.
   elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then

@@ -1,4 +1,4 @@
--- Finish these, give me those. Either half may be empty. Run once more with the same arguments it changes nothing and
+-- Stores outcomes and hands over due jobs in one call. Either half may be empty. Run once more with the same arguments it changes nothing and
 -- returns the same.
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
@@ -13,7 +13,7 @@ local keys = {
   answer = KEYS[13],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
-  return { '', '', -1 }  -- An idle worker asks every second; it shall cost next to nothing.
+  return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
 end
 local now = micros()
 

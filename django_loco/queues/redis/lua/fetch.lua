@@ -1,4 +1,4 @@
--- The other half of `exchange`: hands over jobs that are due.
+-- The other half of `exchange`: hands over due jobs.
 
 -- Puts the jobs at `places` under leases. Returns their ids, and who holds them.
 local function take(places, claim, keys, now)

@@ -1,13 +1,13 @@
--- Half of `exchange`: stores how runs ended.
+-- One half of `exchange`: stores the outcomes of runs.
 
--- `told` has six lines per outcome: id, token, the job's new state, its queue and status with a tab between; then, if it
+-- `payload` has six lines per outcome: id, token, the job's new state, its queue and status with a tab between; then, if it
 -- is READY, its place and the time before which it may not run or nothing, else its once-key or nothing and the time
 -- when it ended.
 -- Returns the ids of those refused: held by nobody, or under another token. With `only_expired` also those whose lease
 -- is still valid. An outcome that is already stored, word for word, is taken once more: its first reply was lost. What
 -- follows the state behind a tab is the job's checkpoint; it stays until the job has succeeded.
-local function finish(told, keys, now, only_expired)
-  local rows, ids = lines(told), {}
+local function finish(payload, keys, now, only_expired)
+  local rows, ids = lines(payload), {}
   for row = 1, #rows, 6 do
     ids[#ids + 1] = rows[row]
   end

@@ -1,4 +1,4 @@
--- Tells since when the job that has been due longest is due.
+-- Returns when the job that has been due longest became due.
 --
 -- Keys: see the first line.
 -- Arguments: the queues, a line each, or '*' for all.

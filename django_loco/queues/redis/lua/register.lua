@@ -1,7 +1,7 @@
--- Notes that a worker lives.
+-- Records that a worker lives.
 --
 -- Keys: see the first line.
--- Arguments: the worker's id; what it says of itself, JSON.
+-- Arguments: the worker's id; its description, JSON.
 local workers = KEYS[1]
 
 redis.call('HSET', workers, ARGV[1], text(micros()) .. '\t' .. ARGV[2])

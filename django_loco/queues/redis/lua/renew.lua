@@ -5,15 +5,15 @@
 -- Returns the ids of those that are not held under these tokens.
 local held, leases = unpack(KEYS)
 
-local told, ids = lines(ARGV[2]), {}
-for row = 1, #told, 2 do
-  ids[#ids + 1] = told[row]
+local payload, ids = lines(ARGV[2]), {}
+for row = 1, #payload, 2 do
+  ids[#ids + 1] = payload[row]
 end
 
 local holders, until_then = pick(held, ids), text(micros() + ARGV[1])
 local renewed, refused = {}, {}
 for number, id in ipairs(ids) do
-  if holders[number] and holders[number]:match('^[^\t]*') == told[2 * number] then
+  if holders[number] and holders[number]:match('^[^\t]*') == payload[2 * number] then
     add(renewed, until_then, id)
   else
     refused[#refused + 1] = id

@@ -1,4 +1,4 @@
--- Returns three values per worker: its id, the microseconds since its last heartbeat, and what it said of itself.
+-- Returns three values per worker: its id, the microseconds since its last heartbeat, and its description.
 --
 -- Keys: see the first line.
 local workers = KEYS[1]

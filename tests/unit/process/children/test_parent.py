@@ -40,7 +40,7 @@ class Child:
     def kill(self) -> None:
         self.told.append("SIGKILL")
 
-    def ended(self, code: int) -> None:
+    def note_end(self, code: int) -> None:
         self.code = code
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from django_loco import shutdown
 from django_loco.component import Component
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer
 
 SECONDS = 10.0
@@ -43,10 +43,10 @@ class Supervised(Component):
 @pytest.fixture(autouse=True)
 def nothing_watched(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(health.in_process, "loco_aliases", list)
-    health.forget()
+    monkeypatch.setattr(report.in_process, "loco_aliases", list)
+    report.forget()
     yield
-    health.forget()
+    report.forget()
 
 
 def served(path: str, port: int) -> tuple[int, dict[str, Any]]:
@@ -59,7 +59,7 @@ def served(path: str, port: int) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_small_server_gives_the_same_answers():
-    health.report_on(Supervised(feed={"state": "failed", "alive": False}))
+    report.report_on(Supervised(feed={"state": "failed", "alive": False}))
     with HealthServer("127.0.0.1", 0) as server:
         port = int(server.server_address[1])
         assert served("/_ping", port) == (200, {"status": "ok"})

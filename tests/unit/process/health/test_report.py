@@ -10,7 +10,7 @@ import pytest
 
 from django_loco import shutdown
 from django_loco.component import Component
-from django_loco.process.health import report as health
+from django_loco.process.health import report
 
 SECONDS = 10.0
 RUNNING = {"state": "running", "alive": True}
@@ -38,10 +38,10 @@ class Supervised(Component):
 @pytest.fixture(autouse=True)
 def nothing_watched(monkeypatch):
     monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(health.in_process, "loco_aliases", list)
-    health.forget()
+    monkeypatch.setattr(report.in_process, "loco_aliases", list)
+    report.forget()
     yield
-    health.forget()
+    report.forget()
 
 
 @pytest.mark.parametrize(
@@ -62,36 +62,36 @@ def nothing_watched(monkeypatch):
     ],
 )
 def test_how_a_component_fares(own, verdict):
-    assert health.verdict(own) == verdict
+    assert report.verdict(own) == verdict
 
 
 def test_one_that_fails_is_the_processes_failure_and_the_others_are_shown_as_they_are():
-    health.report_on(Supervised(worker=RUNNING, feed={"state": "failed", "alive": False}))
-    status, body = health.health()
+    report.report_on(Supervised(worker=RUNNING, feed={"state": "failed", "alive": False}))
+    status, body = report.health()
     assert (status, body["status"]) == (503, "failing")
     assert {name: own["status"] for name, own in body["components"].items()} == {"worker": "ok", "feed": "failing"}
 
 
 def test_waiting_for_a_dependency_is_no_failure_of_the_process():
-    health.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: refused"}))
-    status, body = health.health()
+    report.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: refused"}))
+    status, body = report.health()
     assert (status, body["status"]) == (200, "degraded")
 
 
 def test_no_text_of_an_error_is_told():
-    health.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: redis://user:secret@host"}))
-    _, body = health.health()
+    report.report_on(Supervised(worker=RUNNING | {"trouble": "QueueUnavailable: redis://user:secret@host"}))
+    _, body = report.health()
     assert body["components"]["worker"]["trouble"] == "QueueUnavailable"
     assert "secret" not in json.dumps(body)
 
 
 def test_a_process_without_components_is_well():
-    status, body = health.health()
+    status, body = report.health()
     assert (status, body["status"], body["components"], body["draining"]) == (200, "ok", {}, False)
 
 
 def test_a_process_that_drains_is_well_but_not_ready():
     shutdown.Shutdown(SECONDS).request("SIGTERM")
-    assert health.health()[0] == 200
-    assert health.health()[1]["draining"]
-    assert health.readiness() == (503, {"status": "draining", "checks": {}})
+    assert report.health()[0] == 200
+    assert report.health()[1]["draining"]
+    assert report.readiness() == (503, {"status": "draining", "checks": {}})

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from django_loco.process.signals import listener as signals_module
+from django_loco.process.signals import listener
 from django_loco.process.signals.listener import ENDING, SignalListener
 
 SECONDS = 10.0
@@ -196,7 +196,7 @@ def test_the_last_ones_of_a_process_leave_signals_ignored():
 
 
 def test_what_hangs_does_not_keep_it_from_its_end(arrived, monkeypatch):
-    monkeypatch.setattr(signals_module, "JOIN_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "JOIN_SECONDS", 0.05)
     go_on = threading.Event()
 
     def hang(name: str) -> None:

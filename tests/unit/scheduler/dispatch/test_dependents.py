@@ -259,7 +259,7 @@ def test_what_cannot_be_looked_at_does_not_concern_the_others(nightly, store, mo
     monkeypatch.setattr(dependents, "jobs_of", lambda entry, limit: 1 / 0)
     let_go_by(store, 20, scheduler)
     assert len(store.made("nightly")) == 2
-    assert caplog.text.count("Schedule 'nightly': its jobs cannot be looked at, so what runs after it is off") == 1
+    assert caplog.text.count("Schedule 'nightly': its jobs cannot be read, so schedules that run after it are off") == 1
 
 
 def test_a_clock_put_back_holds_up_nothing(nightly, store):

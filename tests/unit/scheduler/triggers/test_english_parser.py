@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
-from django_loco.scheduler.triggers.english_parser import EXAMPLES, read
+from django_loco.scheduler.triggers.english_parser import EXAMPLES, parse_english
 from django_loco.scheduler.triggers.parsing import parse_schedule
 
 #: A machine may be busy: nothing here is about speed.
@@ -61,7 +61,7 @@ START = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
     ],
 )
 def test_a_text_and_its_expression(text, expression):
-    assert read(text) == expression
+    assert parse_english(text) == expression
     Cron(expression, UTC)
 
 
@@ -76,7 +76,7 @@ def test_a_text_and_its_expression(text, expression):
     ],
 )
 def test_what_no_expression_says_is_an_interval(text, period):
-    assert read(text) == Interval(period)
+    assert parse_english(text) == Interval(period)
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
@@ -103,12 +103,12 @@ def test_what_is_proposed_is_understood(text):
         ("every minute at 4 pm", "a time of the day does not go with every minute"),
         ("every minute at minute 5", "a minute does not go with every minute"),
         ("daily at minute 5", "a minute goes with every hour"),
-        ("every day every hour", "it says twice how often"),
-        ("every 7 minutes on weekdays", "every 7 minutes does not come out even"),
-        ("every 2 days at noon", "every 2 days has no place in a calendar"),
-        ("every 5 months", "every 5 months has no place"),
+        ("every day every hour", "it says how often twice"),
+        ("every 7 minutes on weekdays", "every 7 minutes does not divide evenly"),
+        ("every 2 days at noon", "every 2 days has no fixed place in the calendar"),
+        ("every 5 months", "every 5 months has no fixed place"),
         ("every 0 minutes", "the interval is 0 s; it must be a second or more"),
-        ("every 0 months", "every 0 months has no place"),
+        ("every 0 months", "every 0 months has no fixed place"),
         ("every 999999999 hours", "it must be at most 36525 days"),
         ("every 999999999 weeks", "999999999 weeks are too long"),
     ],

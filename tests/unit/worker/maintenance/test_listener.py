@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from django_loco.worker.maintenance.listener import QueueListener
+from django_loco.worker.maintenance.listener import JobListener
 
 from ..support import TroubledQueue, job, wait_until
 
@@ -18,7 +18,7 @@ def queue() -> TroubledQueue:
 
 @pytest.fixture
 def listener(queue):
-    listener = QueueListener(queue, threading.Event(), threading.Event())
+    listener = JobListener(queue, threading.Event(), threading.Event())
     yield listener
     listener.end()
     assert listener.join(5)

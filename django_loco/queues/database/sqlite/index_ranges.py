@@ -1,16 +1,16 @@
-"""The SQL that takes jobs from lines in SQLite, see ``lines``."""
+"""The SQL that takes jobs from ranges in SQLite, see ``database.index_ranges``."""
 
-#: The best jobs of some lines: the first of each line, and after each job that is taken the next one of its line. The
-#: rows that a recursion has found wait in the order of its ORDER BY, which merges the lines.
+#: The best jobs of some ranges: the first of each range, and after each job that is taken the next one of its range.
+#: The rows that a recursion has found wait in the order of its ORDER BY, which merges the ranges.
 CLAIM_BEST = """
     WITH RECURSIVE levels (is_async, mark, queue_name, priority) AS (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
             json_extract(value, '$[3]')
-        FROM json_each(%(lines)s)),
+        FROM json_each(%(levels)s)),
     best (is_async, mark, queue_name, priority, due_at, id) AS (
         SELECT levels.is_async, levels.mark, levels.queue_name, levels.priority, head.{due_at}, head.{entry}
         FROM levels CROSS JOIN {table} AS head ON head.rowid = (
-            SELECT rowid FROM {table} {by_index} WHERE {due_in_line} ORDER BY {due_at}, {entry} LIMIT 1)
+            SELECT rowid FROM {table} {by_index} WHERE {due_in_range} ORDER BY {due_at}, {entry} LIMIT 1)
         UNION ALL
         SELECT best.is_async, best.mark, best.queue_name, best.priority, next.{due_at}, next.{entry}
         FROM best CROSS JOIN {table} AS next ON next.rowid = (
@@ -25,11 +25,11 @@ CLAIM_BEST = """
     RETURNING {columns}
 """
 NEWEST = """
-    {with_lines},
+    {with_ranges},
     newest (is_async, mark, queue_name, id) AS (
-        SELECT lines.is_async, lines.mark, lines.queue_name, (
-            SELECT {id} FROM {table} {by_index} WHERE {in_lines} ORDER BY {id} DESC LIMIT 1)
-        FROM lines WHERE lines.queue_name IS NOT NULL
+        SELECT ranges.is_async, ranges.mark, ranges.queue_name, (
+            SELECT {id} FROM {table} {by_index} WHERE {in_ranges} ORDER BY {id} DESC LIMIT 1)
+        FROM ranges WHERE ranges.queue_name IS NOT NULL
         UNION ALL
         SELECT newest.is_async, newest.mark, newest.queue_name, (
             SELECT {id} FROM {table} {by_index} WHERE {in_newest} AND {id} < newest.id ORDER BY {id} DESC LIMIT 1)

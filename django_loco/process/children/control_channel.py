@@ -14,8 +14,8 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..core.lifecycle.fork import closed_in_copies
-from ..core.threads import DaemonThread
+from ...core.lifecycle.fork import closed_in_copies
+from ...core.threads import DaemonThread
 
 #: The environment variable with the descriptor of the child's end.
 CHANNEL_VARIABLE = "DJANGO_LOCO_LINK"

@@ -1,21 +1,22 @@
-"""The SQL that takes jobs from lines in PostgreSQL, see ``lines``."""
+"""The SQL that takes jobs from ranges in PostgreSQL, see ``database.index_ranges``."""
 
 #: A condition that the planner expects hardly any row to meet. For a recursion it expects a hundred times the rows that
 #: the recursion begins with, and for so many rows it compiles the statement first (``jit``), which takes up to seconds.
 FEW = "({0} || '') = {0}"
-#: The best jobs of some lines. PostgreSQL cannot merge lines and lock the rows of the result one by one. So this
+#: The best jobs of some ranges. PostgreSQL cannot merge ranges and lock the rows of the result one by one. So this
 #: chooses more candidates than there is room for, and takes the best of those that no other worker has locked. The
 #: status is made an expression: the planner would otherwise look for the candidates in an index of all due jobs.
 CLAIM_BEST = """
     WITH levels AS (
-        SELECT told.is_async, told.mark, told.queue_name, told.priority FROM json_to_recordset(%(lines)s::json)
-        AS told (is_async boolean, mark {mark_type}, queue_name text, priority smallint)
-        WHERE {few_told}
+        SELECT payload.is_async, payload.mark, payload.queue_name, payload.priority
+        FROM json_to_recordset(%(levels)s::json) AS payload (
+            is_async boolean, mark {mark_type}, queue_name text, priority smallint)
+        WHERE {few_payload}
     ),
     candidates AS MATERIALIZED (
         SELECT levels.is_async, levels.priority, head.due_at, head.id
         FROM levels CROSS JOIN LATERAL (
-            SELECT {due_at} AS due_at, {entry} AS id FROM {table} {by_index} WHERE {due_in_line}
+            SELECT {due_at} AS due_at, {entry} AS id FROM {table} {by_index} WHERE {due_in_range}
             ORDER BY {due_at}, {entry} LIMIT %(entries)s
         ) AS head
     ),
@@ -35,17 +36,17 @@ CLAIM_BEST = """
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
 NEWEST = """
-    {with_lines}
+    {with_ranges}
     SELECT {columns} FROM {job} WHERE {id} = ANY (ARRAY(
-        SELECT head.id FROM lines CROSS JOIN LATERAL (
-            SELECT {id} AS id FROM {table} {by_index} WHERE {in_lines} ORDER BY {id} DESC LIMIT %(limit)s
+        SELECT head.id FROM ranges CROSS JOIN LATERAL (
+            SELECT {id} AS id FROM {table} {by_index} WHERE {in_ranges} ORDER BY {id} DESC LIMIT %(limit)s
         ) AS head
-        WHERE lines.queue_name IS NOT NULL AND {few_lines}
+        WHERE ranges.queue_name IS NOT NULL AND {few_ranges}
         ORDER BY head.id DESC LIMIT %(limit)s))
     ORDER BY {id} DESC
 """
 #: How many candidates are chosen beyond the room; the next number if other workers have taken all of them.
 MORE = (100, 1_000, 10_000)
-#: The same, of each line, at the least.
-MORE_OF_LINE = 10
-LINE = ("is_async", "mark", "queue_name", "priority")
+#: The same, of each range, at the least.
+MORE_OF_RANGE = 10
+LEVEL = ("is_async", "mark", "queue_name", "priority")

@@ -7,109 +7,25 @@ An option with a ``group`` is also a column of ``models.Schedule``, which needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Annotated, Any, Literal, TypedDict, get_args, get_type_hints
+from typing import Annotated, Any, TypedDict, get_type_hints
 
-from ..core.validation import is_name
-from ..exceptions import LocoConfigurationError
-from .misfire import DEFAULT_CAP, MAX_CAP, MisfireMode, cap_of, grace_of, misfire_mode_of
-from .triggers.invalid import invalid
-from .triggers.parsing import length_of
-
-MAX_NAME_LENGTH = 200
-MAX_JITTER = timedelta(days=31)
-
-Overlap = Literal["allow", "skip", "queue"]
-Output = Literal["stdout", "silent"]
-Group = Literal["run", "when", "missed", "job"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleOption:
-    """How an option of a schedule is checked, shown in the admin and documented."""
-
-    help: str
-    """The meaning, for the documentation."""
-
-    default: Any = None
-
-    check: Callable[[str, Any], Any] | None = None
-    """Takes the option's name and a value; returns the value that the schedule gets. Raises ``LocoConfigurationError``.
-
-    ``None``: the value is checked together with others, where the schedule is made.
-    """
-
-    task_option: str = ""
-    """The option of ``Task.using()`` that it sets, if it is one of the jobs."""
-
-    group: Group | None = None
-    """The section of the admin form; ``None``: the database has no column for the option."""
-
-    beside: bool = False
-    """Whether the form shows it on the line of the option before."""
-
-    label: str = ""
-    """The label in the form, if it does not follow from the name."""
-
-    form_help: str = ""
-    """The help text in the form."""
-
-
-def _name(field: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if not (isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= MAX_NAME_LENGTH):
-        raise invalid(field, value, f"text of one line, at most {MAX_NAME_LENGTH} characters")
-    return value
-
-
-def _args(field: str, value: Any) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise invalid(field, value, "a list of the task's positional arguments")
-    return value
-
-
-def _kwargs(field: str, value: Any) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise invalid(field, value, "a dict of the task's keyword arguments")
-    return value
-
-
-def _tags(field: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple | set | frozenset) or not all(is_name(tag) for tag in value):
-        raise invalid(field, value, "a list of words")
-    return tuple(value)
-
-
-def _jitter(field: str, value: Any) -> timedelta:
-    jitter = length_of(field, value)
-    if jitter > MAX_JITTER:
-        raise LocoConfigurationError(
-            f"{field} is {jitter.total_seconds():g} s; it must be at most {MAX_JITTER.days} days.", field=field
-        )
-    return jitter
-
-
-def _overlap(field: str, value: Any) -> Overlap:
-    if value not in get_args(Overlap):
-        raise invalid(field, value, '"allow", "skip" or "queue"')
-    return value  # type: ignore[no-any-return]
-
-
-def _output(field: str, value: Any) -> Output:
-    if value not in get_args(Output):
-        raise invalid(field, value, '"stdout" or "silent"')
-    return value  # type: ignore[no-any-return]
-
-
-def _boolean(field: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise invalid(field, value, "True or False")
-    return value
+from ..misfire import DEFAULT_CAP, MAX_CAP, MisfireMode, cap_of, grace_of, misfire_mode_of
+from .checks import (
+    MAX_JITTER,
+    Output,
+    Overlap,
+    check_args,
+    check_boolean,
+    check_jitter,
+    check_kwargs,
+    check_name,
+    check_output,
+    check_overlap,
+    check_tags,
+)
+from .option import Group, ScheduleOption
 
 
 class AfterOptions(TypedDict, total=False):
@@ -119,7 +35,7 @@ class AfterOptions(TypedDict, total=False):
         str,
         ScheduleOption(
             help="by default the path of the task; two schedules of one task need names",
-            check=_name,
+            check=check_name,
             form_help="Must be unique among all schedules.",
         ),
     ]
@@ -128,7 +44,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the positional arguments of the task",
             default=(),
-            check=_args,
+            check=check_args,
             group="run",
             label="Arguments",
             form_help='A list: ["eu", 5]. For a command, more words.',
@@ -139,7 +55,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the keyword arguments of the task",
             default={},
-            check=_kwargs,
+            check=check_kwargs,
             group="run",
             label="Keyword arguments",
             form_help='An object: {"region": "eu"}.',
@@ -151,7 +67,7 @@ class AfterOptions(TypedDict, total=False):
             help="seconds, or a `timedelta`: each run is delayed by a random time up to that, the same for one tick in "
             f"every scheduler; at most {MAX_JITTER.days} days",
             default=timedelta(0),
-            check=_jitter,
+            check=check_jitter,
             group="when",
             form_help="Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once.",
         ),
@@ -195,7 +111,7 @@ class AfterOptions(TypedDict, total=False):
             help="what happens to a tick while an earlier job of the schedule [has not ended](#overlap): "
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
-            check=_overlap,
+            check=check_overlap,
             group="missed",
             form_help="What happens to a run while the previous one has not ended.",
         ),
@@ -237,7 +153,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="words by which `loco_scheduler --tag` selects schedules",
             default=(),
-            check=_tags,
+            check=check_tags,
             group="job",
             form_help="Words, separated by commas.",
         ),
@@ -267,7 +183,9 @@ class TickOptions(AfterOptions, total=False):
     ]
     run_on_start: Annotated[
         bool,
-        ScheduleOption(help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=_boolean),
+        ScheduleOption(
+            help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=check_boolean
+        ),
     ]
 
 
@@ -328,7 +246,9 @@ class DataOptions(ZonedOptions, total=False):
     shell: Annotated[
         bool,
         ScheduleOption(
-            help='`True`: `run` is a command of `/bin/sh`; needs `LOCO["ALLOW_SHELL"]`', default=False, check=_boolean
+            help='`True`: `run` is a command of `/bin/sh`; needs `LOCO["ALLOW_SHELL"]`',
+            default=False,
+            check=check_boolean,
         ),
     ]
     output: Annotated[
@@ -336,7 +256,7 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help='the result of a command: `"stdout"`, what it wrote (the default), or `"silent"`, nothing',
             default="stdout",
-            check=_output,
+            check=check_output,
         ),
     ]
 
