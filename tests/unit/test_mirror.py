@@ -24,11 +24,11 @@ FILES = sorted(TESTS.rglob("test_*.py"))
 
 
 def modules_of(test: Path) -> list[Path]:
-    """Return the modules that ``test`` may be about: one for each way to cut an aspect from the end of its name."""
+    """Return the modules and packages that ``test`` may be about: for each way to cut an aspect from its name."""
     folder = PACKAGE / test.relative_to(TESTS).parent
     words = test.stem.split("_")[1:]
     names = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
-    return [folder / f"{name}.py" for name in names]
+    return [folder / form for name in names for form in (f"{name}.py", f"{name}/__init__.py")]
 
 
 def test_tests_lie_where_their_modules_lie():
