@@ -57,7 +57,9 @@ class ProcessIdentity:
             return None
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])  # blocked by ``child.start``
-        identity = cls(**json.loads(text))
+        values = json.loads(text)
+        # A reload starts children of a newer release, or of an older one, under the same parent.
+        identity = cls(**{name: values[name] for name in cls.__slots__ if name in values})
         if identity.is_isolated:
             identity.restore_python_path()
         return identity

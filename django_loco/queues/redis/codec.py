@@ -8,42 +8,35 @@ into these texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
-from json import JSONDecoder
-from json.encoder import encode_basestring_ascii as quote
-from operator import attrgetter
-from types import NoneType
 from typing import Any, NamedTuple
 
-from ...core.compat import TaskError, TaskResultStatus
+from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
 from ..base import Claim
-from ..rows import FIELDS, STATUSES, folded, stored_value, unfolded, value_of
-from ..unreadable import EPOCH, NOT_OURS, record_of, texts
+from ..rows import FIELDS, stored_value, value_of
+from ..unreadable import EPOCH, NOT_OURS, record_of
+from .job_lists import (
+    EXTRA,
+    fixed_text,
+    has_run,
+    json_value,
+    micros,
+    moment_of,
+    read_fixed,
+    read_state,
+    state_text,
+    word,
+)
 
-MICROSECOND = timedelta(microseconds=1)
 #: A place has three digits for the priority, which Django keeps between -100 and 100, turned round.
 HIGHEST = 500
 #: It has sixteen for the time: what is due before 1970 or after 2286 waits with what is due then.
 LATEST = 10**16 - 1
-
-NEW = Job(task_path="", backend="")
-
-_decode = JSONDecoder().decode
-
-
-def micros(moment: datetime) -> int:
-    """Return a time as the scripts want it: whole microseconds since 1970."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def moment_of(number: int) -> datetime:
-    """Return the time that ``micros`` was given."""
-    return EPOCH + number * MICROSECOND
 
 
 def micros_in(seconds: float) -> int:
@@ -51,133 +44,9 @@ def micros_in(seconds: float) -> int:
     return round(seconds * 1e6)
 
 
-@lru_cache(4096)
-def word(text: str) -> str:
-    """Return a name as a JSON word: in it are no line breaks or tabs."""
-    return quote(text)
-
-
 def lines(values: Iterable[object]) -> str:
     """Return the text that the function of this name in ``lua/common.lua`` takes apart."""
     return "".join([f"{value}\n" for value in values])
-
-
-class ListItem(NamedTuple):
-    """A field of a job that is an item of one of the two lists."""
-
-    name: str
-    types: Any
-    """The types that it has after JSON was decoded."""
-
-    write: Callable[[Any], str]
-    """Returns the JSON of a value that is not ``None``. With ``json`` a whole list takes three times as long."""
-
-    read: Callable[[Any], Any] | None = None
-    """Returns the value of the field if the item is not ``None``; without it that is the item itself."""
-
-
-def _time(moment: datetime) -> str:
-    return str(micros(moment))
-
-
-def _words(words: Iterable[str | int]) -> str:
-    return f"[{','.join([word(each) if isinstance(each, str) else str(each) for each in words])}]"
-
-
-def _worker_ids(worker_ids: Sequence[str]) -> str:
-    return _words(folded(worker_ids)) if worker_ids else "[]"
-
-
-def _errors(errors: Sequence[TaskError]) -> str:
-    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
-
-
-def _options(options: Mapping[str, Any]) -> str:
-    return encode(options) if options else "{}"
-
-
-def _read_errors(errors: Sequence[Any]) -> tuple[TaskError, ...]:
-    return tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors))
-
-
-_STATUS_WORDS = {status: f'"{status.value}"' for status in TaskResultStatus}
-_NUMBER_OR_NONE, _TEXT_OR_NONE = (int, NoneType), (str, NoneType)
-#: The part that never changes. Other releases read these lists: no item can be added, moved or left out.
-FIXED = (
-    ListItem("task_path", str, word),
-    ListItem("arguments", str, quote),
-    ListItem("queue_name", str, word),
-    ListItem("priority", int, str),
-    ListItem("is_async", bool, {True: "true", False: "false"}.__getitem__),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("enqueued_at", int, _time, moment_of),
-    ListItem("tags", list, _words, texts),
-    ListItem("options", dict, _options),
-    ListItem("key", _TEXT_OR_NONE, quote),
-)
-#: The state. Its token is that of the claim that ended with it.
-STATE = (
-    ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
-    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("started_at", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("finished_at", _NUMBER_OR_NONE, _time, moment_of),
-    ListItem("worker_ids", list, _worker_ids, unfolded),
-    ListItem("errors", list, _errors, _read_errors),
-    ListItem("lost", int, str),
-    ListItem("return_value", _TEXT_OR_NONE, quote),
-    ListItem("token", _TEXT_OR_NONE, quote),
-)
-_FIXED_WRITERS = tuple(item.write for item in FIXED)
-_STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
-_fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
-#: What a job has behind it. ``run_after`` is in both lists.
-_history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
-_NO_HISTORY = _history(NEW)
-
-
-#: The fields that came after the lists: those that each release may add.
-EXTRA = tuple(
-    name
-    for name in FIELDS
-    if name not in {item.name for item in (*FIXED, *STATE)} and name not in ("id", "backend", "worker_id", "checkpoint")
-)
-
-
-def _fixed(job: Job) -> str:
-    values = zip(_FIXED_WRITERS, _fixed_values(job), strict=True)
-    return f"[{','.join(['null' if value is None else write(value) for write, value in values])}]"
-
-
-def _state(job: Job, changes: Mapping[str, Any]) -> str:
-    """Return the state of ``job`` with ``changes`` made to it."""
-    texts = []
-    for name, write in _STATE_WRITERS:
-        value = changes[name] if name in changes else getattr(job, name)
-        texts.append("null" if value is None else write(value))
-    return f"[{','.join(texts)}]"
-
-
-class ListReader:
-    """Reads one of the two lists."""
-
-    def __init__(self, items: Sequence[ListItem]) -> None:
-        self._names = tuple(item.name for item in items)
-        self._types = tuple(item.types for item in items)
-        self._readers = tuple((place, item.read) for place, item in enumerate(items) if item.read)
-
-    def __call__(self, text: str) -> dict[str, Any]:
-        """Return the fields in ``text``. Raises one of ``unreadable.NOT_OURS``."""
-        values: list[Any] = _decode(text)
-        if len(values) != len(self._types) or not all(map(isinstance, values, self._types)):
-            raise TypeError(f"it is {text[:200]!r}")
-        for place, read in self._readers:
-            if (value := values[place]) is not None:
-                values[place] = read(value)
-        return dict(zip(self._names, values, strict=True))
-
-
-_read_fixed, _read_state = ListReader(FIXED), ListReader(STATE)
 
 
 @lru_cache(4096)
@@ -211,11 +80,11 @@ def ids_of(answer: bytes) -> set[str]:
 
 def job_payload(job: Job) -> tuple[object, ...]:
     """Return the lines of ``job`` for ``lua/enqueue.lua``."""
-    state = "" if _history(job) == _NO_HISTORY else _state(job, {"token": None})
+    state = state_text(job, {"token": None}) if has_run(job) else ""
     if job.checkpoint is not None:
         state += f"\t{job.checkpoint}"
     place = place_of(job, job.due_at, job.lost)
-    return job.id, _fixed(job), state, place, _score(job.run_after), _once(job), _extra(job)
+    return job.id, fixed_text(job), state, place, _score(job.run_after), _once(job), _extra(job)
 
 
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
@@ -235,7 +104,7 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     The token is in the state, so that the state tells whether it was this outcome that made it.
     """
     job, after = outcome.job, outcome.changes()
-    state = _state(job, after | {"token": job.token})
+    state = state_text(job, after | {"token": job.token})
     shared = (job.id, job.token, state, _queue_and_status(job.queue_name, outcome.status))
     if outcome.status == READY:
         return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _score(outcome.run_after)
@@ -298,7 +167,7 @@ def _job(alias: str, stored: JobTexts) -> Job:
 
 
 def _readable(alias: str, stored: JobTexts) -> Job:
-    values = _read_fixed(stored.fixed)
+    values = read_fixed(stored.fixed)
     state, _, checkpoint = stored.state.partition("\t")
     if state:
         values |= _past(state)
@@ -313,7 +182,7 @@ def _readable(alias: str, stored: JobTexts) -> Job:
 
 def _read_extra(text: str) -> dict[str, Any]:
     """Return the fields in ``text`` that this release knows."""
-    stored = _decode(text)
+    stored = json_value(text)
     values = {name: stored[name] for name in EXTRA if name in stored}
     if not all(isinstance(value, FIELDS[name].types) for name, value in values.items()):
         raise TypeError(f"it is {text[:200]!r}")
@@ -330,12 +199,12 @@ def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
         past["errors"] = (*past["errors"], record_of(error, "Redis"))
     if stored.held:
         past |= _claim(past.get("started_at"), stored.held)
-        past["queue_name"] = _decode(stored.held.rpartition("\t")[2])
+        past["queue_name"] = json_value(stored.held.rpartition("\t")[2])
     return replace(Job(id=stored.id, task_path=UNREADABLE, backend=alias, enqueued_at=EPOCH), **past)
 
 
 def _past(state: str) -> dict[str, Any]:
-    values = _read_state(state)
+    values = read_state(state)
     del values["token"]  # that of a claim that has ended
     return values
 
@@ -351,4 +220,4 @@ def _claim(started_at: datetime | None, held: str) -> dict[str, Any]:
 def _worker_and_time(claim: str) -> tuple[str, datetime]:
     """All jobs of one fetch have the same, but for their queue."""
     worker_id, at, _ = claim.split("\t")
-    return _decode(worker_id), moment_of(int(at))
+    return json_value(worker_id), moment_of(int(at))

@@ -30,7 +30,7 @@ from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..base import Claim
 from .client import REPLY_SECONDS
-from .codec import word
+from .job_lists import word
 from .server import RedisServer
 
 logger = get_logger("django_loco.queues")

@@ -59,12 +59,12 @@ from .codec import (
     jobs_of,
     lines,
     micros_in,
-    moment_of,
     outcome_payload,
     start_of_series,
     update_payload,
     words_of,
 )
+from .job_lists import moment_of
 from .listener import Demand, RedisListener, channels_for, subscriptions_for
 from .registry import RedisRegistry
 from .scripts import CLOCK, ENQUEUE, EXCHANGE, FIND, KEYS, OLDEST, PRUNE, RENEW, ROWS, SERIES, SUSPECTS, UPDATE

@@ -1,0 +1,164 @@
+"""The two JSON lists of which a job in Redis consists, item by item.
+
+Other releases read these lists: no item can be added, moved or left out. A field that they do not have is in ``EXTRA``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from json import JSONDecoder
+from json.encoder import encode_basestring_ascii as quote
+from operator import attrgetter
+from types import NoneType
+from typing import Any, NamedTuple
+
+from ...core.compat import TaskError, TaskResultStatus
+from ...core.job import Job
+from ...core.serialization import encode
+from ..rows import FIELDS, STATUSES, folded, unfolded
+from ..unreadable import EPOCH, texts
+
+MICROSECOND = timedelta(microseconds=1)
+
+json_value = JSONDecoder().decode
+
+
+def micros(moment: datetime) -> int:
+    """Return a time as the scripts want it: whole microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment_of(number: int) -> datetime:
+    """Return the time that ``micros`` was given."""
+    return EPOCH + number * MICROSECOND
+
+
+@lru_cache(4096)
+def word(text: str) -> str:
+    """Return a name as a JSON word: in it are no line breaks or tabs."""
+    return quote(text)
+
+
+class ListItem(NamedTuple):
+    """A field of a job that is an item of one of the two lists."""
+
+    name: str
+    types: Any
+    """The types that it has after JSON was decoded."""
+
+    write: Callable[[Any], str]
+    """Returns the JSON of a value that is not ``None``. With ``json`` a whole list takes three times as long."""
+
+    read: Callable[[Any], Any] | None = None
+    """Returns the value of the field if the item is not ``None``; without it that is the item itself."""
+
+
+def _time(moment: datetime) -> str:
+    return str(micros(moment))
+
+
+def _words(words: Iterable[str | int]) -> str:
+    return f"[{','.join([word(each) if isinstance(each, str) else str(each) for each in words])}]"
+
+
+def _worker_ids(worker_ids: Sequence[str]) -> str:
+    return _words(folded(worker_ids)) if worker_ids else "[]"
+
+
+def _errors(errors: Sequence[TaskError]) -> str:
+    return encode([(error.exception_class_path, error.traceback) for error in errors]) if errors else "[]"
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return encode(options) if options else "{}"
+
+
+def _read_errors(errors: Sequence[Any]) -> tuple[TaskError, ...]:
+    return tuple(TaskError(exception_class_path=path, traceback=text) for path, text in map(texts, errors))
+
+
+_STATUS_WORDS = {status: f'"{status.value}"' for status in TaskResultStatus}
+_NUMBER_OR_NONE, _TEXT_OR_NONE = (int, NoneType), (str, NoneType)
+#: The part that never changes.
+FIXED = (
+    ListItem("task_path", str, word),
+    ListItem("arguments", str, quote),
+    ListItem("queue_name", str, word),
+    ListItem("priority", int, str),
+    ListItem("is_async", bool, {True: "true", False: "false"}.__getitem__),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("enqueued_at", int, _time, moment_of),
+    ListItem("tags", list, _words, texts),
+    ListItem("options", dict, _options),
+    ListItem("key", _TEXT_OR_NONE, quote),
+)
+#: The state. Its token is that of the claim that ended with it.
+STATE = (
+    ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
+    ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("started_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("last_attempted_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("finished_at", _NUMBER_OR_NONE, _time, moment_of),
+    ListItem("worker_ids", list, _worker_ids, unfolded),
+    ListItem("errors", list, _errors, _read_errors),
+    ListItem("lost", int, str),
+    ListItem("return_value", _TEXT_OR_NONE, quote),
+    ListItem("token", _TEXT_OR_NONE, quote),
+)
+_FIXED_WRITERS = tuple(item.write for item in FIXED)
+_STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
+_fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
+#: What a job has behind it. ``run_after`` is in both lists.
+_history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
+_NO_HISTORY = _history(Job(task_path="", backend=""))
+
+
+def fixed_text(job: Job) -> str:
+    """Return the part of ``job`` that never changes."""
+    values = zip(_FIXED_WRITERS, _fixed_values(job), strict=True)
+    return f"[{','.join(['null' if value is None else write(value) for write, value in values])}]"
+
+
+def state_text(job: Job, changes: Mapping[str, Any]) -> str:
+    """Return the state of ``job`` with ``changes`` made to it."""
+    texts = []
+    for name, write in _STATE_WRITERS:
+        value = changes[name] if name in changes else getattr(job, name)
+        texts.append("null" if value is None else write(value))
+    return f"[{','.join(texts)}]"
+
+
+def has_run(job: Job) -> bool:
+    """Return whether ``job`` has a state, as it is not new."""
+    return _history(job) != _NO_HISTORY
+
+
+class ListReader:
+    """Reads one of the two lists."""
+
+    def __init__(self, items: Sequence[ListItem]) -> None:
+        self._names = tuple(item.name for item in items)
+        self._types = tuple(item.types for item in items)
+        self._readers = tuple((place, item.read) for place, item in enumerate(items) if item.read)
+
+    def __call__(self, text: str) -> dict[str, Any]:
+        """Return the fields in ``text``. Raises one of ``unreadable.NOT_OURS``."""
+        values: list[Any] = json_value(text)
+        if len(values) != len(self._types) or not all(map(isinstance, values, self._types)):
+            raise TypeError(f"it is {text[:200]!r}")
+        for place, read in self._readers:
+            if (value := values[place]) is not None:
+                values[place] = read(value)
+        return dict(zip(self._names, values, strict=True))
+
+
+read_fixed, read_state = ListReader(FIXED), ListReader(STATE)
+
+#: The fields that came after the lists: those that each release may add.
+EXTRA = tuple(
+    name
+    for name in FIELDS
+    if name not in {item.name for item in (*FIXED, *STATE)} and name not in ("id", "backend", "worker_id", "checkpoint")
+)
