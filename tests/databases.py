@@ -51,6 +51,8 @@ def acceptance(name: str, database: str, share: str = "") -> Part:
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
+    Part("quick-unit-1", "sqlite", (UNIT, "-m", "not slow", "--share", "1/2")),
+    Part("quick-unit-2", "sqlite", (UNIT, "-m", "not slow", "--share", "2/2")),
     Part("sqlite", "sqlite", TOGETHER),
     Part("postgres", "postgres", TOGETHER),
     Part("postgres-queues", "postgres", ("tests/contract", "tests/integration/queues", "tests/integration/worker")),

@@ -104,7 +104,7 @@ def test_a_repeated_outcome_in_one_list_counts_once():
 
 def test_a_deferred_job_ends_a_wait_when_it_is_due():
     queue = MemoryQueue("default", {})
-    queue.enqueue([job(run_after=utcnow() + timedelta(seconds=0.05))])
+    queue.enqueue([job(run_after=utcnow() + timedelta(seconds=0.5))])
     assert queue.wait(0) is False
     started = time.monotonic()
     assert queue.wait(PATIENCE) is True

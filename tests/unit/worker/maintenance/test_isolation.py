@@ -243,7 +243,7 @@ def test_the_end_hands_back_what_is_still_held(queue):
     held = workers[0].takes(queue)
     isolation.stop(isolation._clock() + 0.3)
     isolation.wind_down()
-    assert workers[0].told == ["SIGTERM", "SIGTERM"]
+    assert workers[0].told[:2] == ["SIGTERM", "SIGTERM"]
     assert workers[0].was_killed
     assert (queue.get(held).status, queue.get(held).lost) == (READY, SUSPECT), "its parent has killed it: no death"
     isolation.end()
