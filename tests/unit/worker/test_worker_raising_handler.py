@@ -103,7 +103,7 @@ def test_every_job_comes_to_its_end(queue, start, raising, receivers, prefix):
 def test_an_outage_is_over_when_the_queue_is_back(queue, start, impatient, raising, call, error):
     queue.troubles[call] = error
     # What is done once a lease is done soon. The other calls have no need of a lease that a busy machine outlasts.
-    worker = start(on=queue, lease=0.3 if call in ("renew", "rescue", "prune") else 30)
+    worker = start(on=queue, lease=1.5 if call in ("renew", "rescue", "prune") else 30)
     jobs = queue.enqueue([job("nothing"), job("anothing"), job("wait_for", "held")])
     wait_until(lambda: queue.calls[call] > 1)
     del queue.troubles[call]
