@@ -44,7 +44,7 @@ help:
 	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
 	@echo "make format    let ruff mend and format what it can"
-	@echo "make coverage  all tests on one pair, and what none of them reaches; fails below the floor: many minutes"
+	@echo "make coverage  all tests on one pair, and what none of them reaches: many minutes"
 	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
 	@echo "make bench-schedules  what 10,000 schedules cost, and 100 due every second"
 	@echo "make bench-web what jobs in the same process cost a page's response times"
