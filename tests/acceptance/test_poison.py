@@ -184,5 +184,5 @@ def test_kill_9_of_an_isolated_worker_counts(site):
     with suppress(ProcessLookupError):
         os.kill(isolated, signal.SIGKILL)
     wait_until(lambda: statuses(site) == {"FAILED": 1}, 4)  # no lease has to run out
-    assert "has failed: it took its worker down 3 times" in worker.output
+    worker.wait_for("has failed: it took its worker down 3 times")
     assert worker.terminate() == 0
