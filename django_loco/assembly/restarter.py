@@ -209,7 +209,7 @@ class Restarter:
                 logger.exception("The death of the %s could not be dealt with", self.part.name)
 
     def _log(self, how: str, error: BaseException | None) -> None:
-        """Tell of an error; without its traceback if it is repeated, or says by itself what is set wrongly."""
+        """Log an error; without its traceback if it is repeated or is a configuration error."""
         is_plain = isinstance(error, LocoConfigurationError)
         problem = (str(error) if is_plain else repr(error)) if error else "died"
         news = None if is_plain or problem == self._problem else error
@@ -230,7 +230,7 @@ class Restarter:
             self.component.join(CLEAR_UP)
 
     def _pass_on(self) -> None:
-        """Tell a component that runs what this watch was told, be it before or after the component's start."""
+        """Pass ``quiet`` and ``stop`` on to the running component, also those that came before it started."""
         component = self.component
         if component is None or self._phase is not State.RUNNING:
             return

@@ -1,4 +1,4 @@
-"""Keeps the components of a process running, each for itself: what one of them suffers touches no other."""
+"""Keeps the components of a process running. A failure of one component does not affect the others."""
 
 from __future__ import annotations
 

@@ -135,14 +135,14 @@ class Job:
 
     @property
     def overrides(self) -> Mapping[str, Any]:
-        """What ``.using()`` changed for this call alone: any of ``retry.TASK_OPTIONS`` but tags."""
+        """What ``.using()`` changed for this call alone: any of ``task_options.STORED_OPTIONS`` but tags."""
         if REQUEST not in self.options and SIGNATURE not in self.options:
             return self.options
         return {name: given for name, given in self.options.items() if name not in (REQUEST, SIGNATURE)}
 
     @property
     def request_id(self) -> str:
-        """The id of the request in which it was enqueued, be it by a job of a job of that; empty if there was none."""
+        """The id of the request that enqueued this job, directly or through other jobs; empty if there was none."""
         return self.options.get(REQUEST, "") if self.options else ""
 
     @property
@@ -152,7 +152,7 @@ class Job:
 
     @property
     def series(self) -> str | None:
-        """Of a once-key ``series@member`` what comes before the last ``@``: such jobs can be asked for together."""
+        """The part of the once-key before the last ``@``. Jobs of one series can be listed together."""
         name, at, _ = (self.key or "").rpartition("@")
         return name if at else None
 

@@ -117,7 +117,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="list of exception types",
             default="none",
-            help="these never are",
+            help="these are never tried again",
             rule=_EXCEPTIONS,
             form="exceptions",
         ),

@@ -42,5 +42,5 @@ class Watchdog(PeriodicThread):
     def failed(self, error: BaseException) -> float:
         """Log the first of several errors."""
         if not self.backoff.failures:
-            logger.error("Whether this process makes progress cannot be reported: %r", error)
+            logger.error("This process cannot report its progress to its supervisor: %r", error)
         return super().failed(error)

@@ -151,7 +151,7 @@ class Queue(ABC):
         return 0
 
     def clock(self) -> float:
-        """Return the seconds, since whenever, on the clock that judges leases; by default this machine's."""
+        """Return the time of the clock that judges leases, in seconds from any start; by default this machine's."""
         return time.time()
 
     @abstractmethod

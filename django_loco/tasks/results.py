@@ -56,7 +56,7 @@ def _loaded(path: str) -> Task[..., Any]:
             "the aliases of the task that has replaced it, or delete its jobs."
         ) from error
     if not isinstance(task, Task):
-        raise UnknownTask(f"{path} is no task but {type(task).__name__} here. Is it still decorated with @task?")
+        raise UnknownTask(f"{path} is not a task here, but a {type(task).__name__}. Is it still decorated with @task?")
     return task
 
 

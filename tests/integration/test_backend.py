@@ -144,7 +144,7 @@ def test_an_unknown_queue_is_refused():
 
 def test_a_task_that_no_worker_could_import_is_refused():
     hidden: LocoTask[..., Any] = LocoTask(func=finish)
-    with pytest.raises(InvalidTask, match="is no task but function"):
+    with pytest.raises(InvalidTask, match="is not a task here, but a function"):
         hidden.enqueue()
 
 

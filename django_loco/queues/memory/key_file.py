@@ -105,7 +105,9 @@ class OnceKeys:
 
     def _begin_anew(self) -> bool:
         """Put a file aside that is no database any more; return whether that could be done."""
-        logger.warning("%s was spoilt and is begun anew: what is due now may run once more", self.path)
+        logger.warning(
+            "%s was damaged and has been created again: schedules that are due now may run a second time", self.path
+        )
         try:
             self.path.replace(self.path.with_suffix(".damaged"))
         except OSError:

@@ -97,7 +97,7 @@ class RedisQueue(Queue):
     """
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
-        """Raises ``LocoConfigurationError`` if there is no such cache, it is no Redis, or the URL is none."""
+        """Raises ``LocoConfigurationError`` if the cache is missing or is not Redis, or the URL is invalid."""
         super().__init__(alias, options)
         self._max_results = options.get("max_results", MAX_RESULTS)
         if not isinstance(self._max_results, int) or isinstance(self._max_results, bool) or self._max_results < 0:

@@ -128,7 +128,10 @@ class AfterOptions(TypedDict, total=False):
     priority: Annotated[
         int,
         ScheduleOption(
-            help="of the jobs; by default that of the task", task_option="priority", group="job", beside=True
+            help="the priority of the jobs; by default that of the task",
+            task_option="priority",
+            group="job",
+            beside=True,
         ),
     ]
     backend: Annotated[
@@ -136,7 +139,9 @@ class AfterOptions(TypedDict, total=False):
     ]
     max_attempts: Annotated[
         int,
-        ScheduleOption(help="of the jobs; by default that of the task", task_option="max_attempts", group="job"),
+        ScheduleOption(
+            help="how often the jobs are tried; by default that of the task", task_option="max_attempts", group="job"
+        ),
     ]
     timeout: Annotated[
         float,

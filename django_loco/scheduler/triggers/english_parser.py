@@ -62,7 +62,7 @@ def _parse(text: str) -> ParsedText:
                 rest = rest[match.end() :].lstrip()
                 break
         else:
-            raise EnglishError(f"there is no sense in {rest.split()[0]!r}")
+            raise EnglishError(f"{rest.split()[0]!r} is not understood")
     return parsed
 
 

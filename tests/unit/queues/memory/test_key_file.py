@@ -119,7 +119,7 @@ def test_a_spoilt_file_is_begun_anew(path, caplog):
     path.write_bytes(b"no database" * 1000)
     assert keys.claim(["a"]) == {"a"}
     assert keys.claim(["a"]) == set()
-    assert "was spoilt and is begun anew" in caplog.text
+    assert "was damaged and has been created again" in caplog.text
     assert path.with_suffix(".damaged").exists()
 
 

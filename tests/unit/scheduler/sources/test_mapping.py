@@ -123,7 +123,7 @@ WRONG = [
     ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Choices are: run, "),
     ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which is no task that can be imported: "),
     ({"run": f"{TASKS}.tok", "schedule": "hourly"}, 'does not define a "tok"'),
-    ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is no task but function here. Is it still decorated"),
+    ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is not a task here, but a function. Is it still decorated"),
     ({"run": f"{TASKS}.tick 5", "schedule": "hourly"}, "what it is called with goes into args"),
     ({"run": f"{TASKS}.send", "schedule": "hourly"}, "missing a required argument: 'user_id'"),
     ({"run": f"{TASKS}.tick", "schedule": "evry 5 mins"}, "Did you mean 'every 5 minutes'?"),

@@ -87,9 +87,9 @@ def test_what_is_proposed_is_understood(text):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("evry 5 mins", "there is no sense in 'evry'. Did you mean 'every 5 minutes'?"),
-        ("7pm evry Thrusday", "there is no sense in 'evry'. Did you mean '7pm every thursday'?"),
-        ("every 15 secs", "there is no sense in '15'. Did you mean 'every 15 seconds'?"),
+        ("evry 5 mins", "'evry' is not understood. Did you mean 'every 5 minutes'?"),
+        ("7pm evry Thrusday", "'evry' is not understood. Did you mean '7pm every thursday'?"),
+        ("every 15 secs", "'15' is not understood. Did you mean 'every 15 seconds'?"),
         ("in a while", "Did you mean '"),
         ("", "the schedule '' is not understood: it does not say when."),
         ("run", "it does not say when"),
