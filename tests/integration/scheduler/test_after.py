@@ -34,11 +34,12 @@ def registry(own_schedules: Registry) -> Registry:
 @pytest.fixture
 def running(registry: Registry, any_queue: Queue) -> Iterator[None]:
     """Two schedulers and a worker."""
-    parts = [Scheduler(registry), Scheduler(registry), worker_for("default")]
+    schedulers = [Scheduler(registry), Scheduler(registry)]
+    parts = [*schedulers, worker_for("default")]
     for part in parts:
         part.start()
     # Jobs that have ended before a scheduler's first look count as missed, and are not all followed.
-    wait_for(lambda: all(map(has_looked, parts[:2])))
+    wait_for(lambda: all(map(has_looked, schedulers)))
     yield
     for part in reversed(parts):
         part.stop(time.monotonic() + 10)
