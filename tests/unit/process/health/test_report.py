@@ -3,45 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import Any
 
 import pytest
 
 from django_loco import shutdown
-from django_loco.component import Component
 from django_loco.process.health import report
 
-SECONDS = 10.0
-RUNNING = {"state": "running", "alive": True}
-
-
-class Supervised(Component):
-    """A supervisor of components that say what the test wants."""
-
-    name = "supervisor"
-    is_alive = True
-
-    def __init__(self, **components: dict[str, Any]) -> None:
-        self.components = components
-
-    def start(self) -> None: ...
-    def quiet(self) -> None: ...
-    def stop(self, deadline: float) -> None: ...
-    def join(self, timeout: float | None = None) -> bool:
-        return True
-
-    def health(self) -> dict[str, Any]:
-        return {"alive": True, "components": self.components}
-
-
-@pytest.fixture(autouse=True)
-def nothing_watched(monkeypatch):
-    monkeypatch.setattr(shutdown, "_stopping", threading.Event())
-    monkeypatch.setattr(report.in_process, "loco_aliases", list)
-    report.forget()
-    yield
-    report.forget()
+from .support import RUNNING, SECONDS, Supervised
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,11 @@ from django_loco.scheduler import Cron, Interval, Registry
 from django_loco.scheduler.triggers.trigger import Once
 
 from ..tasks import send, tick
+from .support import registry
 
 TASKS = "tests.unit.scheduler.tasks"
 BERLIN = ZoneInfo("Europe/Berlin")
 MOMENT = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
-
-
-def registry(schedule=None, **loco):
-    """What a project with these settings has."""
-    with override_settings(LOCO={"SCHEDULE": schedule or {}, **loco}, INSTALLED_APPS=["django_loco"]):
-        found = Registry(autodiscover=True)
-        found.entries()
-    return found
 
 
 def entry(**item):
