@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
 
 from ...core.job import FAILED, RUNNING, Job, Outcome
+from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
@@ -62,14 +63,22 @@ class Reaper:
 
     def reap(self) -> None:
         """Give back what can be given back now. Raises what the queue raises."""
-        with self._unanswered.watch():
-            if self._dead:
-                free_jobs_of(self._dead, self._queue, self._batch_size)
-                self._dead = frozenset()
-            if self._clocks.agree() and self._may_rescue():
-                self._rescue()
-                report_rescued(self._unanswered.found())
-                self._report_dead()
+        try:
+            with self._unanswered.watch():
+                self._reap()
+        except QueueUnavailable:
+            # In an outage no worker can show that it is alive. Each has a lease to do so when the queue is back.
+            self._next_report = self._clock() + self._lease
+            raise
+
+    def _reap(self) -> None:
+        if self._dead:
+            free_jobs_of(self._dead, self._queue, self._batch_size)
+            self._dead = frozenset()
+        if self._clocks.agree() and self._may_rescue():
+            self._rescue()
+            report_rescued(self._unanswered.found())
+            self._report_dead()
 
     def _rescue(self) -> None:
         is_full = True

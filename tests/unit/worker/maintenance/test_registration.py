@@ -141,6 +141,23 @@ def test_upkeep_reports_nobody_while_it_may_not_rescue(queue, clock):
     assert known(queue) == ["host:1:suspended"]
 
 
+def test_nobody_is_reported_as_dead_right_after_an_outage(queue, clock, caplog, monkeypatch):
+    """Nobody could show that it is alive: this worker itself would be among the dead."""
+    queue.registry.register(worker("silent", lease=-1))
+    housekeeping = Housekeeping(queue, 30, 60, clock)
+    with monkeypatch.context() as outage:
+        outage.setattr(queue, "rescue", lambda limit=100: (_ for _ in ()).throw(QueueUnavailable("away")))
+        with pytest.raises(QueueUnavailable):
+            housekeeping.turn()
+    for _ in range(9):
+        clock.now += 3
+        housekeeping.turn()
+    assert known(queue) == ["host:1:silent"]
+    clock.now += 3
+    housekeeping.turn()
+    assert known(queue) == []
+
+
 def test_upkeep_reports_those_that_are_known_to_have_died(queue, clock, caplog):
     queue.registry.register(worker("aaaa"))
     queue.registry.register(worker("bbbb"))
