@@ -74,7 +74,8 @@ class Fetcher:
             max_jobs: see ``Worker``.
             on_accepted: called when the queue has accepted the end of a job that is still to be announced.
             request_priority: knows whether web requests are waiting.
-            others_are_done: asked before it ends after ``drain``.
+            others_are_done: whether neither isolated workers nor the reaper may bring more jobs; asked before it ends
+                after ``drain``.
             clock: ``time.monotonic``.
         """
         self.backoff = QueueBackoff("fetch and finish jobs", queue)
@@ -231,9 +232,10 @@ class Fetcher:
             self._found_nothing = False
             return ()
         self._request_priority.wait_for_requests()
-        draining = self.draining  # before the call: jobs that are enqueued after ``drain`` need not be found
+        # Before the call, so that it finds what the others have enqueued or given back until they were done.
+        may_end = self.draining and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
-        self._found_nothing = draining and not jobs and self._others_are_done()
+        self._found_nothing = may_end and not jobs and self._others_are_done()
         if len(jobs) < claim.threads + claim.coroutines:
             self.wants_jobs.set()
         return jobs

@@ -112,8 +112,13 @@ class Worker(Component):
         registration = Registration(queue, _info(suspects_claim, lease), self._held)
         self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
         # An isolated worker leaves the jobs of other workers to the worker that started it.
-        housekeeping = Housekeeping(
-            queue, lease, result_ttl, may_rescue=lambda: not is_isolated and self._heartbeat.is_steady, dead=dead
+        self._housekeeping = Housekeeping(
+            queue,
+            lease,
+            result_ttl,
+            may_rescue=lambda: not is_isolated and self._heartbeat.is_steady,
+            dead=dead,
+            on_first_turn=inbox.wake.set,
         )
         self._fetcher = Fetcher(
             queue,
@@ -123,11 +128,11 @@ class Worker(Component):
             inbox,
             drain=drain,
             max_jobs=max_jobs,
-            on_accepted=housekeeping.announce_later,
+            on_accepted=self._housekeeping.announce_later,
             request_priority=self._request_priority,
-            others_are_done=lambda: self._isolation is None or self._isolation.is_idle,
+            others_are_done=self._others_are_done,
         )
-        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, housekeeping)
+        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, self._housekeeping)
         if not is_isolated:
             self._helpers += (JobListener(queue, self._fetcher.wants_jobs, inbox.wake),)
         if self._isolation:
@@ -261,6 +266,9 @@ class Worker(Component):
     def _trouble(self) -> str:
         no_isolation = self._isolation.trouble if self._isolation else ""
         return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation
+
+    def _others_are_done(self) -> bool:
+        return self._housekeeping.has_looked.is_set() and (self._isolation is None or self._isolation.is_idle)
 
     def _run(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from contextvars import Context
@@ -10,6 +11,7 @@ from queue import SimpleQueue
 from typing import ClassVar
 
 from ...core.job import Outcome
+from ...exceptions import QueueUnavailable
 from ...queues import Queue
 from ...queues.timeouts import no_store_timeout
 from ..claimed_job import ClaimedJob
@@ -38,9 +40,23 @@ class Housekeeping(QueueThread):
         may_rescue: Callable[[], bool] = lambda: True,
         *,
         dead: Collection[str] = (),
+        on_first_turn: Callable[[], None] = lambda: None,
     ) -> None:
-        """``lease`` is ``LEASE``, ``result_ttl`` is ``RESULT_TTL``, both in seconds. For the others see ``Reaper``."""
+        """Starts nothing.
+
+        Args:
+            queue: see ``Reaper``.
+            lease: ``LEASE``, in seconds.
+            result_ttl: ``RESULT_TTL``, in seconds.
+            clock: ``time.monotonic``.
+            may_rescue: see ``Reaper``.
+            dead: see ``Reaper``.
+            on_first_turn: called once, when ``has_looked`` is set.
+        """
         super().__init__(queue)
+        self.has_looked = threading.Event()
+        """Set once the jobs of dead workers that could be given back at the start have been given back."""
+        self._on_first_turn = on_first_turn
         self._lease = lease
         self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead)
         self._pruner = Pruner(queue, result_ttl, self.ended, clock)
@@ -57,11 +73,23 @@ class Housekeeping(QueueThread):
             self._reaper.reap()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             self._pruner.prune_if_due()
+        self._note_turn()
         return self._lease / 10
+
+    def failed(self, error: BaseException) -> float:
+        """Return the seconds until the next turn. An error other than an outage would come back with each turn."""
+        if not isinstance(error, QueueUnavailable):
+            self._note_turn()
+        return super().failed(error)
 
     def close(self) -> None:
         """Announce the ends that the queue has accepted last."""
         self._announce_accepted()
+
+    def _note_turn(self) -> None:
+        if not self.has_looked.is_set():
+            self.has_looked.set()
+            self._on_first_turn()
 
     def _announce_accepted(self) -> None:
         while not self._accepted.empty():

@@ -440,6 +440,38 @@ def test_drain_does_not_wait_for_what_is_not_due(queue, start):
     assert start(drain=True).join(5)
 
 
+def test_drain_waits_until_the_jobs_of_dead_workers_were_looked_for(queue, start, monkeypatch):
+    """Right after ``kill -9`` of one worker, the next one is often started to finish what is left."""
+    asked, may_answer, rescue = threading.Event(), threading.Event(), queue.rescue
+
+    def slow_rescue(limit):
+        asked.set()
+        may_answer.wait(10)
+        return rescue(limit)
+
+    monkeypatch.setattr(queue, "rescue", slow_rescue)
+    ids = enqueue(queue, "nothing", "nothing")
+    assert len(queue.fetch(Claim(worker_id="dead", lease=-1, threads=2))) == 2
+    worker = start(drain=True)
+    assert asked.wait(5)
+    assert not worker.join(0.05)
+    may_answer.set()
+    assert worker.join(5)
+    assert {queue.get(job_id).status for job_id in ids} == {SUCCESSFUL}
+
+
+@pytest.mark.parametrize("error", [QueueUnavailable("gone"), ValueError("a bug")])
+def test_drain_ends_though_the_jobs_of_dead_workers_cannot_be_looked_for(queue, start, impatient, error):
+    """An outage is waited for; any other error would come back each time."""
+    queue.troubles["rescue"] = error
+    worker = start(drain=True)
+    wait_until(lambda: queue.calls["rescue"])
+    if isinstance(error, QueueUnavailable):
+        assert not worker.join(0.05)
+        queue.troubles.clear()
+    assert worker.join(5)
+
+
 def test_drain_misses_nothing_that_was_enqueued_before_it(queue, start):
     for _ in range(30):
         worker = start()
