@@ -22,6 +22,7 @@ from .checks import (
     check_stored_schedules,
     check_task_options,
     check_waiting_jobs,
+    if_settings_are_valid,
 )
 from .core import test_environment
 from .process.embedded import set_runtime_factory
@@ -55,16 +56,10 @@ class LocoConfig(AppConfig):
         plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
         connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
-        for check in (
-            check_settings,
-            check_queues,
-            check_task_options,
-            check_aliases,
-            check_schedules,
-            check_components,
-            check_commands,
-        ):
+        for check in (check_settings, check_queues, check_aliases):
             checks.register(check, "loco")
+        for check in (check_task_options, check_schedules, check_components, check_commands):
+            checks.register(if_settings_are_valid(check), "loco")
         for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
-            checks.register(check, "loco", checks.Tags.database)
-        checks.register(check_deployment, "loco", deploy=True)
+            checks.register(if_settings_are_valid(check), "loco", checks.Tags.database)
+        checks.register(if_settings_are_valid(check_deployment), "loco", deploy=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, 
 from .core.job import Job
 from .core.on_commit import after_commit
 from .core.serialization import require_batch_size
+from .core.threads import is_on_event_loop
 from .core.validation import validate_task
 from .exceptions import UnknownTask
 from .log.labels import labelled_context
@@ -259,18 +259,10 @@ def _hint(method: str) -> Iterator[None]:
 def _warn_of_async_caller() -> None:
     """Log once that a queue in a database would refuse a sync ``enqueue()`` in async code."""
     global _warned_of_async
-    if _warned_of_async or not _is_async_code():
+    if _warned_of_async or not is_on_event_loop():
         return
     _warned_of_async = True
     logger.warning(
         "enqueue() was called in async code. This works only while jobs wait in memory; a queue in a database would "
         "block the event loop. Write await task.aenqueue(...)."
     )
-
-
-def _is_async_code() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -26,7 +26,8 @@ Queues add checks of their store, such as ``queues.redis.check``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import wraps
 from typing import Any
 
 from django.apps import apps
@@ -46,7 +47,6 @@ from .queues import build, mistakes, queue_for
 from .queues.database.migrated import is_unmigrated, migrate_command
 from .queues.memory.spool import folder_for
 from .scheduler.api.control import current
-from .scheduler.entry import Problem
 from .scheduler.registry import default
 from .scheduler.sources.database import database
 from .tasks.results import load_task
@@ -59,6 +59,16 @@ EXTRA_CONNECTIONS = 6
 WRONG_SCHEDULE = "loco.E003"
 #: Management commands that can run any code.
 ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
+
+
+def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
+    """Return the check without messages while ``LOCO`` is wrong: ``check_settings`` reports that."""
+
+    @wraps(check)
+    def checked(**kwargs: Any) -> list[CheckMessage]:
+        return [] if problems() else list(check(**kwargs))
+
+    return checked
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
@@ -175,71 +185,62 @@ def _check_pool(alias: str, database: str, configured: dict[str, Any]) -> Iterat
         )
 
 
-def check_schedules(**kwargs: Any) -> list[CheckMessage]:
+def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find wrong schedules in code and settings. Each is disabled, the others run."""
-    return [] if problems() else [_told(problem) for problem in default.problems()]
+    for problem in default.problems():
+        if problem.is_certain:
+            yield Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
+        else:
+            yield checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
 
 
-def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find wrong schedules in the database; only with ``--database``, like all of Django's checks that query one.
 
-    They are warnings, for ``migrate`` looks at these checks as well, and must not be stopped by a row.
+    They are warnings, as ``migrate`` runs these checks, too, and a wrong row must not stop it.
     """
-    if problems() or database() not in (databases or ()):
-        return []
     known = default.problems()
-    found = [problem for problem in current().registry.problems() if problem not in known]
-    return [checks.Warning(problem.message, hint=problem.hint, id="loco.W009") for problem in found]
+    for problem in current().registry.problems() if database() in (databases or ()) else ():
+        if problem not in known:
+            yield checks.Warning(problem.message, hint=problem.hint, id="loco.W009")
 
 
-def _told(problem: Problem) -> CheckMessage:
-    if problem.is_certain:
-        return Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
-    return checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
-
-
-def check_task_options(**kwargs: Any) -> list[CheckMessage]:
+def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find options in ``LOCO["TASKS"]`` for tasks that do not exist."""
-    return [] if problems() else [message for path in loco_settings().TASKS for message in _check_task(path)]
+    for path in loco_settings().TASKS:
+        try:
+            load_task(path)
+        except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+            yield checks.Warning(
+                f"LOCO['TASKS'] has options for {path!r}, which is not a task: {error}",
+                hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
+                id="loco.W010",
+            )
 
 
-def _check_task(path: str) -> Iterator[CheckMessage]:
-    try:
-        load_task(path)
-    except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
-        yield checks.Warning(
-            f"LOCO['TASKS'] has options for {path!r}, which is no task here: {error}",
-            hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
-            id="loco.W010",
-        )
-
-
-def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find jobs that no worker of this project takes, in databases that store or stored jobs; with ``--database``."""
-    if problems():
-        return []
     keeping = ["default", *_databases_of_queues()]
-    return [message for name in databases or () if name in keeping for message in _check_table(name)]
+    for name in databases or ():
+        if name in keeping:
+            yield from _check_table(name)
 
 
 def _databases_of_queues() -> list[Any]:
     return [task_backends[alias].options.get("database", "default") for alias in loco_aliases()]
 
 
-def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Find databases that lack migrations of the app: with ``--database``, but not where ``migrate`` asks."""
-    if problems() or next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate":
-        return []
-    used = [database(), *_databases_of_queues()]
-    return [
-        checks.Warning(
-            f"Migrations of django_loco are missing in DATABASES[{name!r}].",
-            hint=f"Run {migrate_command(name)}.",
-            id="loco.W014",
-        )
-        for name in databases or ()
-        if name in used and is_unmigrated(name)
-    ]
+def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Find databases that lack migrations of the app: with ``--database``, but not if the command is ``migrate``."""
+    is_migrating = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate"
+    used = [] if is_migrating else [database(), *_databases_of_queues()]
+    for name in databases or ():
+        if name in used and is_unmigrated(name):
+            yield checks.Warning(
+                f"Migrations of django_loco are missing in DATABASES[{name!r}].",
+                hint=f"Run {migrate_command(name)}.",
+                id="loco.W014",
+            )
 
 
 def _check_table(database: str) -> Iterator[CheckMessage]:
@@ -275,43 +276,37 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
             "Start a worker with the settings that stored them, until they have run.",
         )
     if task_backends[alias].queues and queue_name not in task_backends[alias].queues:
-        return (
-            f"it is not in TASKS[{alias!r}]['QUEUES'].",
-            f"Add {queue_name!r} to QUEUES until they have run.",
-        )
+        return f"it is not in TASKS[{alias!r}]['QUEUES'].", f"Add {queue_name!r} to QUEUES until they have run."
     return None
 
 
-def check_components(**kwargs: Any) -> list[CheckMessage]:
+def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find components that cannot be imported, are not components, or share a name."""
-    if problems():
-        return []
     try:
         project_components.registered()
     except LocoConfigurationError as error:
-        return [Error(str(error), id="loco.E004")]
-    return []
+        yield Error(str(error), id="loco.E004")
 
 
-def check_commands(**kwargs: Any) -> list[CheckMessage]:
+def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find unknown or dangerous commands among those that stored jobs and schedules may run."""
-    if problems():
-        return []
     known = sorted(get_commands())
-    unknown = [name for name in loco_settings().COMMANDS if name not in known]
-    errors = [Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007") for name in unknown]
-    message = "Anybody who can write to the queue, or add schedules in the admin, can run {!r}, and so any code."
-    hint = "Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead."
-    dangerous = sorted(default.allow_list.commands & ANY_CODE)
-    return [*errors, *(checks.Warning(message.format(name), hint=hint, id="loco.W013") for name in dangerous)]
+    for name in loco_settings().COMMANDS:
+        if name not in known:
+            yield Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007")
+    for name in sorted(default.allow_list.commands & ANY_CODE):
+        yield checks.Warning(
+            f"Anybody who can write to the queue, or add schedules in the admin, can run {name!r}, and so any code.",
+            hint="Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead.",
+            id="loco.W013",
+        )
 
 
-def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+def check_deployment(**kwargs: Any) -> Iterator[CheckMessage]:
     """Find settings that suit development but not production."""
-    if problems():
-        return []
-    sound = [alias for alias in loco_aliases() if not mistakes(alias, task_backends[alias].options)]
-    return [message for alias in sound for message in _check_workers(alias)]
+    for alias in loco_aliases():
+        if not mistakes(alias, task_backends[alias].options):
+            yield from _check_workers(alias)
 
 
 def _check_workers(alias: str) -> Iterator[CheckMessage]:

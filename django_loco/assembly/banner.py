@@ -48,6 +48,11 @@ def render(rows: list[Row], *, colour: bool = False) -> str:
     return "\n".join(["", bold(title), "", *lines, ""])
 
 
+def one_line(rows: list[Row]) -> str:
+    """Return the rows as one log line."""
+    return ". ".join(": ".join(row) for row in rows)
+
+
 def _name(name: str, *, colour: bool) -> str:
     padded = f"  {name:<11}"
     return make_style(**COLOURS[name])(padded) if colour and name in COLOURS else padded

@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import sys
-import time
+from functools import partial
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -17,7 +17,6 @@ from ..log.safe import get_logger
 from ..log.streams import nonblocking
 from ..process.embedded import FLAGS, STARTED, EmbeddedRuntime, HostServer
 from ..shutdown import TAIL, Shutdown
-from ..worker import in_process
 from . import banner
 from .arguments import add_start_arguments
 from .components import parts_of
@@ -44,13 +43,13 @@ def build_runtime(
         supervisor = Supervisor(parts_of(run_options))
     except LocoConfigurationError as error:
         raise CommandError(str(error)) from error
+    shutdown = Shutdown(timeout)
     return EmbeddedRuntime(
         host,
         supervisor,
-        Shutdown(timeout),
+        shutdown,
+        partial(supervisor.shut_down, shutdown),
         announce=lambda: _show(run_options, url, remark) if shows else None,
-        running=lambda: supervisor.components,
-        finish=lambda: in_process.stop(time.monotonic()),
     )
 
 
@@ -90,13 +89,10 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
 def _show(run_options: RunOptions, url: str, remark: str) -> None:
     """Show the banner if ``loco_start`` has started the server; else log one line."""
     try:
-        _write(banner.rows(run_options, url, remark))
+        rows = banner.rows(run_options, url, remark)
+        if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
+            nonblocking(sys.stdout).write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
+        else:
+            logger.info("Started. %s", banner.one_line(rows))
     except Exception:  # the site must serve even if its banner cannot be shown
         logger.exception("Could not show the start banner")
-
-
-def _write(rows: list[banner.Row]) -> None:
-    if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
-        nonblocking(sys.stdout).write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
-    else:
-        logger.info("Started. %s", ". ".join(": ".join(row) for row in rows))

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def _on_reloader(**kwargs: Any) -> None:
 
 def _resume_when_it_listens() -> None:
     """Resume once the port is bound: a server that cannot bind it ends at once, and would lose the jobs."""
-    while not any(_listens(descriptor) for descriptor in _descriptors()):
+    while not any(_listens(int(path.name)) for path in DESCRIPTORS.iterdir()):
         time.sleep(POLL_SECONDS)
     _resume()
 
@@ -86,18 +86,11 @@ def _logged() -> Iterator[None]:
         )
 
 
-def _descriptors() -> Iterator[int]:
-    return (int(path.name) for path in DESCRIPTORS.iterdir())
-
-
 def _listens(descriptor: int) -> bool:
-    try:
+    with suppress(OSError):  # it is not a socket, or was closed just now
         opened = socket.socket(fileno=descriptor)
-    except OSError:  # not a socket
-        return False
-    try:
-        return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
-    except OSError:
-        return False
-    finally:
-        opened.detach()
+        try:
+            return bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        finally:
+            opened.detach()
+    return False

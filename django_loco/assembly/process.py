@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..conf import loco_settings
@@ -14,7 +13,7 @@ from ..process.server import Server
 from ..process.stack_dump import log_stacks
 from ..process.systemd import SystemdNotifier
 from ..shutdown import Shutdown
-from ..worker import Worker, in_process
+from ..worker import Worker
 from .components import parts_of
 from .run_options import RunOptions
 from .supervisor import Supervisor
@@ -55,10 +54,8 @@ def process_of(
         server,
         supervisor,
         shutdown,
+        partial(supervisor.shut_down, shutdown),
         announce=announce,
-        running=lambda: supervisor.components,
-        # Jobs that wait in memory are kept for the next process.
-        finish=lambda: in_process.stop(time.monotonic()),
         reloads=reloads,
         others=_other_signals(run_options, supervisor),
         systemd=systemd,
@@ -68,12 +65,11 @@ def process_of(
     )
 
 
-def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> dict[signal.Signals, Callable[[], object]]:
+def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> Mapping[signal.Signals, Callable[[], None]]:
     """Return what further signals do. With a web server, Ctrl-Z suspends the process as usual."""
-    functions: dict[signal.Signals, Callable[[], object]] = {signal.SIGTTIN: log_stacks}
-    return functions if run_options.server else functions | {signal.SIGTSTP: partial(_quiet, supervisor)}
 
+    def quiet() -> None:
+        logger.info("Quiet: this process takes no more jobs. SIGTERM ends it")
+        supervisor.quiet()
 
-def _quiet(supervisor: Supervisor) -> None:
-    logger.info("Quiet: this process takes no more jobs. SIGTERM ends it")
-    supervisor.quiet()
+    return {signal.SIGTTIN: log_stacks} | ({} if run_options.server else {signal.SIGTSTP: quiet})

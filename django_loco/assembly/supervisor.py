@@ -11,6 +11,8 @@ from ..component import Component
 from ..core.threads.bounded_calls import BoundedCalls
 from ..log.bounded import get_bounded_logger
 from ..process.health.report import report_on
+from ..shutdown import Shutdown
+from ..worker import in_process
 from .restarter import PATIENCE, Part, Restarter, State
 
 __all__ = ["Part", "Restarter", "State", "Supervisor"]
@@ -60,6 +62,14 @@ class Supervisor(Component):
     def components(self) -> tuple[Component, ...]:
         """The running components."""
         return tuple(restarter.component for restarter in self.restarters if restarter.component)
+
+    def shut_down(self, shutdown: Shutdown, server: Component) -> int:
+        """Run ``shutdown`` for the components and ``server``; return the exit code."""
+
+        def finish() -> None:
+            in_process.stop(time.monotonic())  # keeps the jobs that wait in memory for the next process
+
+        return shutdown.run(self, server, components=self.components, finish=finish)
 
     def health(self) -> dict[str, Any]:
         """Return ``alive`` and, for each part, its ``state``, its ``deaths`` in a row and its own health."""

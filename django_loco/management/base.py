@@ -105,11 +105,12 @@ class LocoCommand(BaseCommand):
             self.set_up(run_options, options)
             if is_reloaded():
                 logger.info("Restarted%s", f" at {url}" if url else "")
-            elif loco_settings().LOG_FORMAT == "json":
-                logger.info("Started. %s", ". ".join(": ".join(row) for row in banner.rows(run_options, url, remark)))
+                return
+            rows = banner.rows(run_options, url, remark)
+            if loco_settings().LOG_FORMAT == "json":
+                logger.info("Started. %s", banner.one_line(rows))
             else:
-                colour = wants_colour(self.stdout, colour_wish(options))
-                self.stdout.write(banner.render(banner.rows(run_options, url, remark), colour=colour))
+                self.stdout.write(banner.render(rows, colour=wants_colour(self.stdout, colour_wish(options))))
                 self.stdout.flush()
 
         return greet

@@ -8,7 +8,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, zip_longest
-from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -54,7 +53,8 @@ def as_list(tags: Sequence[str], form: str) -> Iterator[str]:
     found = schedules.upcoming(RUNS, tags=tags)
     last = last_runs(schedules.registry.entries(tags))
     if form == "json":
-        yield json.dumps([_listed(row, last.get(row.name)) for row in found], indent=2)
+        rows = [row._asdict() | {"last_run": (run := last.get(row.name)) and run._asdict()} for row in found]
+        yield json.dumps(rows, indent=2, default=datetime.isoformat)
     elif found:
         yield from table([HEADINGS, *(_cells(row, last.get(row.name)) for row in found)])
     else:
@@ -68,8 +68,8 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
     entries = [entry for entry in schedules.registry.entries(tags) if not schedules.is_paused(entry.name)]
     ticks = list(islice(preview(entries, now, now + period), MAX_RUNS + 1))
     if form == "json":
-        runs = [{"name": entry.name, "at": _there(tick, entry).isoformat()} for tick, entry in ticks[:MAX_RUNS]]
-        yield json.dumps(runs, indent=2)
+        runs = [{"name": entry.name, "at": _there(tick, entry)} for tick, entry in ticks[:MAX_RUNS]]
+        yield json.dumps(runs, indent=2, default=datetime.isoformat)
         return
     yield from table((clock(_there(tick, entry)), entry.name, entry.trigger.words) for tick, entry in ticks[:MAX_RUNS])
     if len(ticks) > MAX_RUNS:
@@ -80,12 +80,6 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
 
 def _there(tick: datetime, entry: Entry) -> datetime:
     return entry.run_at(tick).astimezone(entry.trigger.zone or timezone.get_default_timezone())
-
-
-def _listed(row: Upcoming, last: LastRun | None) -> dict[str, Any]:
-    runs = [run.isoformat() for run in row.next_runs]
-    last_run = last and {"at": last.at.isoformat(), "status": last.status, "job": last.job}
-    return row._asdict() | {"next_runs": runs, "last_run": last_run}
 
 
 def _cells(row: Upcoming, last: LastRun | None) -> tuple[str | Sequence[str], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
-from typing import Any
 
 from django.utils import timezone
 
@@ -21,19 +20,11 @@ def as_history(name: str, form: str) -> Iterator[str]:
     found = history(name)
     zone = registry_with(name).entry(name).trigger.zone or timezone.get_default_timezone()
     if form == "json":
-        yield json.dumps([_as_json(tick) for tick in found], indent=2)
+        yield json.dumps([tick._asdict() for tick in found], indent=2, default=datetime.isoformat)
     elif found:
         yield from table([HEADINGS, *(_cells(tick, zone) for tick in found)])
     else:
         yield f"The queue has no jobs of schedule {name!r}."
-
-
-def _as_json(tick: Tick) -> dict[str, Any]:
-    return {field: _text(value) for field, value in tick._asdict().items()}
-
-
-def _text(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _cells(tick: Tick, zone: tzinfo) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from signal import SIGINT, SIGQUIT, SIGTERM, Signals
 from typing import Any
@@ -125,14 +125,16 @@ class EmbeddedRuntime:
         host: HostServer,
         components: Component,
         shutdown: Shutdown,
+        shut_down: Callable[[Component], int],
         *,
         announce: Callable[[], None] = lambda: None,
-        running: Callable[[], Sequence[Component]] = lambda: (),
-        finish: Callable[[], None] | None = None,
     ) -> None:
-        """``components`` starts and stops them all; ``announce`` is called when they run. See ``Shutdown.run``."""
-        self._host, self._components, self._shutdown = host, components, shutdown
-        self._announce, self._running, self._finish = announce, running, finish
+        """``components`` starts them all, and then ``announce`` is called.
+
+        ``shut_down`` runs ``shutdown`` for them and the server it is given, and returns the exit code.
+        """
+        self._host, self._components, self._announce = host, components, announce
+        self._shutdown, self._shut_down = shutdown, shut_down
         self._server = HostServerComponent(self._stop_server, self._cut_server)
         self._relay = SignalRelay((SIGTERM, SIGINT, SIGQUIT), self._on_signal)
         self._escalation = EmbeddedEscalation()
@@ -173,7 +175,7 @@ class EmbeddedRuntime:
         while not self._shutdown.requested.wait(POLL_SECONDS):
             if self._host.is_ending():
                 self._on_servers_end()
-        self._code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
+        self._code = self._shut_down(self._server)
         self._has_ended = True
         if self._host.cut_signal is None and self._escalation.level >= Level.HURRY:
             self._relay.hand_on(SIGINT)  # a second signal drops requests, too

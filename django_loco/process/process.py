@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from django.core.management.base import CommandError
@@ -48,10 +48,9 @@ class Process:
         server: Server,
         components: Component,
         shutdown: Shutdown,
+        shut_down: Callable[[Component], int],
         *,
         announce: Callable[[str], None] = lambda _: None,
-        running: Callable[[], Sequence[Component]] = lambda: (),
-        finish: Callable[[], None] | None = None,
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
         systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - one that tells nobody
@@ -59,14 +58,14 @@ class Process:
         is_well: Callable[[], bool] = lambda: True,
         is_last: bool = False,
     ) -> None:
-        """``components`` starts and stops them all; ``running`` and ``finish`` are for ``shutdown.run``.
+        """``components`` starts them all; ``shut_down`` runs ``shutdown`` for them and the server it is given.
 
         ``others`` maps further signals to what each of them does. Every ``sign_seconds`` seconds (0: never) the parent
         or systemd is told that the process makes progress, if ``is_well()``. ``is_last``: nothing follows in this
         process, so it may be killed if it does not end in time.
         """
-        self._server, self._components, self._shutdown = server, components, shutdown
-        self._announce, self._running, self._finish = announce, running, finish
+        self._server, self._components, self._announce = server, components, announce
+        self._shutdown, self._shut_down = shutdown, shut_down
         self._file_watch = FileWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
         self._others = others
@@ -92,7 +91,7 @@ class Process:
             self._shutdown.requested.wait()
             self._enforce_deadline()
             self._systemd.stopping()
-            code = self._shutdown.run(self._components, self._server, components=self._running(), finish=self._finish)
+            code = self._shut_down(self._server)
             self._watchdog.end()
         if self._error:
             raise self._error

@@ -5,7 +5,6 @@ Jobs wait until the test runs them, because ``LOCO["TESTING"]`` is ``"manual"`` 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from ..core import test_environment
 from ..core.compat import Task, TaskResult, task_backends
 from ..core.job import FAILED, READY, Job, Outcome, utcnow
 from ..core.serialization import decode_call, encode_call
+from ..core.threads import is_on_event_loop
 from ..exceptions import LocoConfigurationError, LocoError
 from ..queues import Claim, Queue, queue_for
 from ..queues.memory.queue import MemoryQueue
@@ -106,11 +106,7 @@ def run_job(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..
 
 def _waiting() -> list[Job]:
     _require_test()
-    jobs = {
-        job.id: job
-        for alias in in_process.loco_aliases()
-        for job in queue_for(alias).list(status=READY, limit=MAX_LISTED)
-    }
+    jobs = {job.id: job for queue in _queues() for job in queue.list(status=READY, limit=MAX_LISTED)}
     return [jobs[job_id] for job_id in test_environment.enqueued() if job_id in jobs]
 
 
@@ -214,13 +210,5 @@ def _require_test() -> None:
         raise LocoConfigurationError(
             "LOCO['TESTING'] is 'live': workers run the jobs. Wait for their results, or set it to 'manual'."
         )
-    if mode == "manual" and _on_event_loop():
+    if mode == "manual" and is_on_event_loop():
         raise LocoConfigurationError("Jobs cannot run on an event loop: await sync_to_async(drain)() in an async test.")
-
-
-def _on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextvars import Context
 from typing import Any
@@ -22,3 +23,12 @@ class DaemonThread(threading.Thread):  # noqa: TID251 - here alone
     def start(self) -> None:
         """Start it. Raises ``RuntimeError`` if the system has no more threads."""
         Context().run(super().start)
+
+
+def is_on_event_loop() -> bool:
+    """Whether the calling thread runs an event loop at the moment."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

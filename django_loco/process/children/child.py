@@ -40,6 +40,8 @@ class Child:
         """Whether its code is loaded, whether it is ready, and whether its end of the channel is closed."""
         self.kill_at = math.inf
         """When to kill it (``time.monotonic()``, seconds)."""
+        self.stop_seconds = math.inf
+        """How many seconds after a SIGTERM to kill it."""
         self.ends = 0
         """How often it was told to stop."""
         self.is_expendable = False
@@ -69,6 +71,8 @@ class Child:
 
     def tell(self, name: str) -> None:
         """Pass a signal on."""
+        if name == "SIGTERM":
+            self.kill_at = min(self.kill_at, time.monotonic() + self.stop_seconds)
         pass_on(self.channel, name)
 
     def wait(self) -> int:

@@ -6,11 +6,9 @@ started it, through the control channel. Then it hands its job back, which does 
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 from django.conf import settings
@@ -25,45 +23,7 @@ from .identity import ProcessIdentity
 COMMAND = "loco_worker"
 
 
-class IsolatedWorker:
-    """An isolated worker, as the process that started it sees it."""
-
-    def __init__(self, child: Child, stop_seconds: float) -> None:
-        """``stop_seconds``: how long it may take to stop."""
-        self.kill_at = math.inf
-        self._child, self._stop_seconds = child, stop_seconds
-
-    @property
-    def key(self) -> str:
-        """The end of its worker's id."""
-        return self._child.key
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._child.pid
-
-    @property
-    def has_come_up(self) -> bool:
-        """Whether its worker has started."""
-        return self._child.hear().is_ready
-
-    def poll(self) -> int | None:
-        """Return its exit code (``-n``: signal ``n``); ``None`` while it runs."""
-        return self._child.poll()
-
-    def tell(self, name: str) -> None:
-        """Pass a signal on."""
-        if name == "SIGTERM":
-            self.kill_at = min(self.kill_at, time.monotonic() + self._stop_seconds)
-        self._child.tell(name)
-
-    def kill(self) -> None:
-        """Kill it."""
-        self._child.kill()
-
-
-def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Claim], IsolatedWorker] | None:
+def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Claim], Child] | None:
     """Return a function that starts an isolated worker for ``TASKS[alias]``.
 
     ``timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds; ``is_command``: whether this process is a management command.
@@ -75,7 +35,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
         return None
     command = [*_command_line(is_command=is_command), COMMAND, f"--backend={alias}"]
 
-    def begin(claim: Claim) -> IsolatedWorker:
+    def begin(claim: Claim) -> Child:
         identity = ProcessIdentity(
             number=0,
             key=secrets.token_hex(4),
@@ -87,7 +47,8 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
         # It finds modules where this process does, and does not run under a reloader, as this process may.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
-        return IsolatedWorker(child, timeout + 2 * TAIL)
+        child.stop_seconds = timeout + 2 * TAIL
+        return child
 
     return begin
 

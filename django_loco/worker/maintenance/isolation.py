@@ -14,7 +14,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from ...core.backoff import Backoff
 from ...core.job import SUSPECT, Outcome
@@ -44,17 +44,18 @@ class Isolated(Protocol):
     kill_at: float
     """The time (``time.monotonic()``) to kill it if it has not ended; infinite until it was told to end."""
 
-    @property
-    def key(self) -> str:
-        """The end of its worker's id."""
+    key: str
+    """The end of its worker's id."""
+
+    is_ready: bool
+    """Whether its worker had started at the last ``hear``."""
 
     @property
     def pid(self) -> int:
         """The id of the process."""
 
-    @property
-    def has_come_up(self) -> bool:
-        """Whether its worker has started."""
+    def hear(self) -> Self:
+        """Update ``is_ready``; return the process."""
 
     def poll(self) -> int | None:
         """Return its exit code; ``None`` while it runs."""
@@ -176,9 +177,9 @@ class Isolation(QueueThread):
             self.handed_back += code == FORCED and self._stop_requests > 0
             if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
-            if code and not worker.has_come_up:
+            if code and not worker.hear().is_ready:
                 self._note_failed_start(f"it ended with exit code {code} before it had begun")
-        if any(worker.has_come_up for worker in (*self._workers, *(worker for worker, _ in ended))):
+        if any(worker.hear().is_ready for worker in (*self._workers, *(worker for worker, _ in ended))):
             self._starts.succeeded()
             self.trouble = ""
         return any(code != CLEAN for _, code in ended)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings as django_settings
@@ -23,7 +24,7 @@ def started(monkeypatch):
     """What would be started: (identity, command, environment, what is left out of it)."""
     monkeypatch.setattr(isolated.test_environment, "is_on", lambda: False)
     calls = []
-    monkeypatch.setattr(isolated, "start", lambda *given, without: calls.append((*given, without)))
+    monkeypatch.setattr(isolated, "start", lambda *given, without: calls.append((*given, without)) or SimpleNamespace())
     return calls
 
 

@@ -50,10 +50,13 @@ class FakeWorker:
     def __init__(self, number: int) -> None:
         self.pid, self.key = number, f"key{number}"
         self.code: int | None = None
-        self.has_come_up = True
+        self.is_ready = True
         self.kill_at = math.inf
         self.told: list[str] = []
         self.was_killed = False
+
+    def hear(self) -> FakeWorker:
+        return self
 
     def poll(self) -> int | None:
         return self.code
@@ -196,7 +199,7 @@ def test_one_that_does_not_come_up_is_tried_again_more_and_more_rarely(queue, pa
     enqueue_suspects(queue, 1)
     parent.turn(2)
     for _ in range(20):
-        parent.started[-1].has_come_up = False
+        parent.started[-1].is_ready = False
         parent.started[-1].code = 2
         parent.isolation.turn()
         parent.clock.now += 1
