@@ -61,7 +61,7 @@ test: .venv/installed-dev
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
 
 unit: .venv/installed-dev
-	LOCO_TEST_PARTS="quick-unit-1 quick-unit-2" PYTEST_ADDOPTS="$(PYTEST_ARGS)" .venv/bin/python -m tests.databases
+	LOCO_TEST_PARTS="quick-unit-1 quick-unit-2 quick-unit-3" PYTEST_ADDOPTS="$(PYTEST_ARGS)" .venv/bin/python -m tests.databases
 
 chaos: .venv/installed-dev
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/acceptance/test_chaos.py --timeout 600 $(PYTEST_ARGS)

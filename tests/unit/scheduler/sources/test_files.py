@@ -1,6 +1,5 @@
 """Schedules in a file: TOML, YAML, and loco-rs's scheduler.yaml."""
 
-import logging
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,11 +16,6 @@ from .support import registry
 TASKS = "tests.unit.scheduler.tasks"
 BERLIN = ZoneInfo("Europe/Berlin")
 MOMENT = datetime(2026, 11, 21, 5, 30, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
 
 
 def test_one_name_in_two_places(tmp_path):

@@ -1,6 +1,5 @@
 """Schedules as data: in the settings, and in a file."""
 
-import logging
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -34,11 +33,6 @@ def problem(item, **loco):
     assert made.message.startswith("Schedule 'it': ")
     assert "LOCO['SCHEDULE']" in made.hint
     return made.message
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "django_loco.scheduler")
 
 
 def test_a_task_with_all_there_is():
