@@ -320,7 +320,7 @@ def _check_workers(alias: str) -> Iterator[CheckMessage]:
     try:
         queue = queue_for(alias)
         oldest = queue.oldest_due()
-        alive = [worker for worker in queue.registry.workers() if worker.is_alive]
+        alive = [worker for worker in queue.workers() if worker.is_alive]
     except (LocoConfigurationError, QueueUnavailable):
         return  # Other checks say so.
     waiting = 0.0 if oldest is None else (utcnow() - oldest).total_seconds()

@@ -41,7 +41,7 @@ from ..core.job import Job, JobSummary, Outcome
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .timeouts import store_timeout
-from .workers import WorkerRegistry
+from .workers import WorkerInfo
 
 logger = get_logger("django_loco.queues")
 
@@ -122,11 +122,6 @@ class Queue(ABC):
                 f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
             )
         return value
-
-    @property
-    @abstractmethod
-    def registry(self) -> WorkerRegistry:
-        """The workers that take jobs from it."""
 
     @property
     def remembers(self) -> bool:
@@ -248,6 +243,18 @@ class Queue(ABC):
     @abstractmethod
     def clear(self) -> None:
         """Delete every job. For tests."""
+
+    @abstractmethod
+    def register(self, worker: WorkerInfo) -> None:
+        """Record that ``worker`` lives. Workers call it with each heartbeat."""
+
+    @abstractmethod
+    def unregister(self, worker_id: str) -> bool:
+        """Delete a worker; return whether it was registered. Of several callers at once, one gets ``True``."""
+
+    @abstractmethod
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Return the registered workers, also those that have died and that nobody has unregistered."""
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:

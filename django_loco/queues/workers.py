@@ -1,9 +1,8 @@
-"""The registry of the workers that take jobs from a queue."""
+"""Describes the workers that take jobs from a queue: the entries of its registry of workers."""
 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -54,22 +53,6 @@ class WorkerInfo:
     def beating(self, busy: int) -> WorkerInfo:
         """Return it with the number of jobs that it holds now."""
         return replace(self, busy=busy)
-
-
-class WorkerRegistry(ABC):
-    """The workers of one queue. Methods raise ``QueueUnavailable`` as those of the queue do."""
-
-    @abstractmethod
-    def register(self, worker: WorkerInfo) -> None:
-        """Record that ``worker`` lives. Workers call it with each heartbeat."""
-
-    @abstractmethod
-    def unregister(self, worker_id: str) -> bool:
-        """Delete a worker; return whether it was registered. Of several callers at once, one gets ``True``."""
-
-    @abstractmethod
-    def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, also those that have died and that nobody has unregistered."""
 
 
 FIELDS = frozenset(field.name for field in fields(WorkerInfo))

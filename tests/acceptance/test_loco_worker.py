@@ -162,7 +162,7 @@ def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
     project.open_gate("job")
     other.wait_for("job job ends")
     assert other.terminate() == CLEAN
-    code = "from django_loco.queues import queue_for; print('workers:', len(queue_for('default').registry.workers()))"
+    code = "from django_loco.queues import queue_for; print('workers:', len(queue_for('default').workers()))"
     assert "workers: 0" in project.manage("shell", "--verbosity", "0", "--command", code)
 
 

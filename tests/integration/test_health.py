@@ -86,7 +86,7 @@ def test_the_oldest_job_that_is_due_tells_progress():
 def test_jobs_that_wait_while_no_worker_lives_are_told(lease, workers, status):
     queue = queue_for("default")
     queue.enqueue([Job(task_path=add.module_path, backend="default", enqueued_at=utcnow() - timedelta(seconds=60))])
-    queue.registry.register(
+    queue.register(
         WorkerInfo(
             worker_id="w",
             host="a",

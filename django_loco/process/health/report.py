@@ -218,7 +218,7 @@ def _seconds_waiting(alias: str) -> float:
 def _count_workers(alias: str) -> float:
     queue = queue_for(alias)
     try:
-        return float(sum(worker.is_alive for worker in queue.registry.workers()))
+        return float(sum(worker.is_alive for worker in queue.workers()))
     finally:
         queue.close()
 

@@ -33,13 +33,13 @@ from ..listener import ListenersByThread
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import log, outcomes_of, split
+from ..workers import WorkerInfo, text_of_worker, worker_of_text
+from . import statements
 from .dialect import Dialect
 from .engines import engine_of
 from .migrated import migrate_command
 from .overview import counts_by_queue, newest, oldest_due_times
-from .registry import DatabaseRegistry
-from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
-from .statements import CLEAR, CLEAR_WORKERS, GET, PRUNE, REGISTER, SERIES, SETTLE_EXPIRED, UNREGISTER, UPDATE
+from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
 
 logger = get_logger("django_loco.queues")
 
@@ -80,11 +80,6 @@ class DatabaseQueue(Queue):
         """The alias in ``DATABASES``."""
         return self._database
 
-    @property
-    def registry(self) -> DatabaseRegistry:
-        """The workers that take jobs from it, on all machines."""
-        return DatabaseRegistry(self._run)
-
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
         with self._reached():
@@ -120,7 +115,7 @@ class DatabaseQueue(Queue):
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
         with self._reached():
-            sql = self._dialect.sql(UPDATE, field=self._dialect.names[field])
+            sql = self._dialect.sql(statements.UPDATE, field=self._dialect.names[field])
             return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
 
     def answers(self) -> bool:
@@ -137,8 +132,8 @@ class DatabaseQueue(Queue):
                 self._dialect.hurried(),
                 transaction.atomic(using=self._database),
             ):
-                self._run(REGISTER, worker_id=probe, info="", now=0)
-                self._run(UNREGISTER, worker_id=probe)
+                self._run(statements.REGISTER, worker_id=probe, info="", now=0)
+                self._run(statements.UNREGISTER, worker_id=probe)
         except QueueUnavailable as error:
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False
@@ -169,11 +164,11 @@ class DatabaseQueue(Queue):
             digits = UUID(job_id).hex
         except ValueError:
             return None
-        return next(map(shown_job_of, self._run(GET, id=digits)), None)
+        return next(map(shown_job_of, self._run(statements.GET, id=digits)), None)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+        return [summary_of(row) for row in self._run(statements.SERIES, series=f"{name}@", limit=limit)]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
@@ -195,12 +190,29 @@ class DatabaseQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs, those with a once-key after an hour at the earliest."""
-        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit))
+        return len(
+            self._run(
+                statements.PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit
+            )
+        )
 
     def clear(self) -> None:
         """Delete every job of this alias."""
-        self._run(CLEAR)
-        self._run(CLEAR_WORKERS)
+        self._run(statements.CLEAR)
+        self._run(statements.CLEAR_WORKERS)
+
+    def register(self, worker: WorkerInfo) -> None:
+        """Record that ``worker`` lives."""
+        self._run(statements.REGISTER, worker_id=worker.worker_id, info=text_of_worker(worker), now=0)
+
+    def unregister(self, worker_id: str) -> bool:
+        """Delete a worker; return whether it was registered."""
+        return bool(self._run(statements.UNREGISTER, worker_id=worker_id))
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Return the registered workers, of all machines."""
+        rows = self._run(statements.WORKERS, now=0)
+        return [worker_of_text(worker_id, info, seconds_between(at, now)) for worker_id, info, at, now in rows]
 
     def wait(self, timeout: float) -> bool:
         """Block until another process or thread has stored something; deferred jobs do not end it."""
@@ -234,7 +246,7 @@ class DatabaseQueue(Queue):
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._dialect.settle(outcomes, SETTLE_EXPIRED)
+            freed = self._dialect.settle(outcomes, statements.SETTLE_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:

@@ -71,6 +71,12 @@ def readable_time(stored: Any) -> datetime | None:
         return None
 
 
+def seconds_between(first: Any, second: Any) -> float:
+    """Return the seconds between two stored times; 0 if one of them cannot be read."""
+    start, end = readable_time(first), readable_time(second)
+    return (end - start).total_seconds() if start and end else 0.0
+
+
 def stored_status(stored: Any) -> TaskResultStatus:
     """Return a stored status. One that cannot be read counts as ``FAILED``: nobody runs such a job."""
     return STATUSES.get(stored, FAILED)

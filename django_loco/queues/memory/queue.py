@@ -18,9 +18,9 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow, written_by_run
 from ...exceptions import QueueFull
 from ..base import Claim, Queue, status_of
+from ..workers import WorkerInfo
 from .key_file import OnceKeys
 from .keys import Keys
-from .registry import MemoryRegistry
 from .series import Series
 from .spool import read_spool, write_spool
 from .waiting import WaitingJobs
@@ -64,15 +64,10 @@ class MemoryQueue(Queue):
         self._finished: OrderedDict[str, Job] = OrderedDict()
         self._series = Series()
         self.keys = Keys()
-        self._registry = MemoryRegistry()
+        self._workers: dict[str, tuple[WorkerInfo, float]] = {}
         self._arrivals = 0
         self._interrupts = 0
         self._seen = threading.local()
-
-    @property
-    def registry(self) -> MemoryRegistry:
-        """The workers of this process."""
-        return self._registry
 
     def clock(self) -> float:
         """Return the seconds on the monotonic clock."""
@@ -208,8 +203,21 @@ class MemoryQueue(Queue):
         """Forget everything, once-keys too."""
         with self._changed:
             self._waiting.take_all()
-            for known in (self._held, self._finished, self._series, self.keys, self._registry):
+            for known in (self._held, self._finished, self._series, self.keys, self._workers):
                 known.clear()
+
+    def register(self, worker: WorkerInfo) -> None:
+        """Record that ``worker`` lives."""
+        self._workers[worker.worker_id] = (worker, time.monotonic())
+
+    def unregister(self, worker_id: str) -> bool:
+        """Delete a worker; return whether it was registered."""
+        return self._workers.pop(worker_id, None) is not None
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Return the registered workers of this process."""
+        now = time.monotonic()
+        return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs have become due since this thread's last ``wait``; deferred jobs end it on time."""

@@ -28,11 +28,11 @@ class Registration:
 
     def renew(self) -> None:
         """Show that the worker is alive."""
-        self._tried(lambda: self._queue.registry.register(self._worker.beating(len(self._held))))
+        self._tried(lambda: self._queue.register(self._worker.beating(len(self._held))))
 
     def end(self) -> None:
         """Remove the entry: the worker has ended, and not died."""
-        self._tried(lambda: self._queue.registry.unregister(self._worker.worker_id))
+        self._tried(lambda: self._queue.unregister(self._worker.worker_id))
 
     def _tried(self, action: Callable[[], object]) -> None:
         try:
@@ -47,8 +47,8 @@ class Registration:
 
 def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda worker: not worker.is_alive) -> None:
     """Log each worker that has died; only one of all workers logs it. Raises ``QueueUnavailable``."""
-    for worker in queue.registry.workers():
-        if is_dead(worker) and queue.registry.unregister(worker.worker_id):
+    for worker in queue.workers():
+        if is_dead(worker) and queue.unregister(worker.worker_id):
             logger.warning(
                 "Worker %s (process %d on %s) has died: no heartbeat for %.0f s. Other workers run its jobs again",
                 worker.worker_id,

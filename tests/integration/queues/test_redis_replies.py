@@ -275,8 +275,8 @@ def test_a_client_that_sends_everything_twice_changes_no_answer(queue, line):
     assert queue.update(first, "checkpoint", "1")
     assert queue.finish([done(first), done(second)]) == set()
     assert everything(queue) == {SUCCESSFUL: 2}
-    queue.registry.register(worker_of_text("w1", "{}", 0))
-    assert len(queue.registry.workers()) == 1
+    queue.register(worker_of_text("w1", "{}", 0))
+    assert len(queue.workers()) == 1
 
 
 def test_scripts_that_the_server_has_forgotten_are_sent_again(queue):

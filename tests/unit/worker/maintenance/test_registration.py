@@ -9,7 +9,6 @@ import pytest
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.memory.registry import MemoryRegistry
 from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
@@ -34,7 +33,7 @@ def worker(name: str, lease: float = 30) -> WorkerInfo:
     )
 
 
-class TroubledRegistry(MemoryRegistry):
+class TroubledQueue(MemoryQueue):
     trouble: Exception | None = None
     asked = 0
 
@@ -50,9 +49,7 @@ class TroubledRegistry(MemoryRegistry):
 
 @pytest.fixture
 def queue() -> MemoryQueue:
-    queue = MemoryQueue("default", {})
-    queue._registry = TroubledRegistry()
-    return queue
+    return TroubledQueue("default", {})
 
 
 @pytest.fixture
@@ -61,7 +58,7 @@ def clock() -> Clock:
 
 
 def known(queue: MemoryQueue) -> list[str]:
-    return [one.worker_id for one in queue.registry.workers()]
+    return [one.worker_id for one in queue.workers()]
 
 
 def heartbeat(queue: MemoryQueue, clock: Clock) -> Heartbeat:
@@ -73,9 +70,9 @@ def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue,
     assert known(queue) == []
     for _ in range(2):
         beat.turn()
-        [shown] = queue.registry.workers()
+        [shown] = queue.workers()
         assert (shown.worker_id, shown.busy) == ("host:1:a", 2)
-        queue.registry.clear()
+        queue.clear()
 
 
 def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
@@ -95,22 +92,22 @@ def test_a_queue_that_is_away_is_not_asked_at_the_end(queue, clock):
 
 def test_trouble_with_the_list_is_logged_once_and_costs_no_heartbeat(queue, clock, caplog):
     beat = heartbeat(queue, clock)
-    queue.registry.trouble = QueueUnavailable("no such table")
+    queue.trouble = QueueUnavailable("no such table")
     for _ in range(3):
         clock.now += 10
         beat.turn()
     assert beat.last_beat == clock.now
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    queue.registry.trouble = None
+    queue.trouble = None
     beat.turn()
-    queue.registry.trouble = QueueUnavailable("no such table")
+    queue.trouble = QueueUnavailable("no such table")
     beat.turn()
     assert len(caplog.records) == 2, "it is another trouble now"
 
 
 def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
-    queue.registry.register(worker("living"))
-    queue.registry.register(worker("dead", lease=-1))
+    queue.register(worker("living"))
+    queue.register(worker("dead", lease=-1))
     report_dead(queue)
     report_dead(queue)
     assert known(queue) == ["host:1:living"]
@@ -119,8 +116,8 @@ def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
 
 
 def test_of_several_that_notice_a_death_one_reports_it(queue, caplog, monkeypatch):
-    queue.registry.register(worker("dead", lease=-1))
-    monkeypatch.setattr(queue.registry, "unregister", lambda worker_id: False)
+    queue.register(worker("dead", lease=-1))
+    monkeypatch.setattr(queue, "unregister", lambda worker_id: False)
     report_dead(queue)
     assert caplog.text == ""
 
@@ -130,20 +127,20 @@ def test_upkeep_looks_for_the_dead_once_in_a_third_of_a_lease(queue, clock):
     asked = []
     for _ in range(8):
         housekeeping.turn()
-        asked.append(queue.registry.asked)
+        asked.append(queue.asked)
         clock.now += 3
     assert asked == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_upkeep_reports_nobody_while_it_may_not_rescue(queue, clock):
-    queue.registry.register(worker("suspended", lease=-1))
+    queue.register(worker("suspended", lease=-1))
     Housekeeping(queue, 30, 60, clock, may_rescue=lambda: False).turn()
     assert known(queue) == ["host:1:suspended"]
 
 
 def test_nobody_is_reported_as_dead_right_after_an_outage(queue, clock, caplog, monkeypatch):
     """Nobody could show that it is alive: this worker itself would be among the dead."""
-    queue.registry.register(worker("silent", lease=-1))
+    queue.register(worker("silent", lease=-1))
     housekeeping = Housekeeping(queue, 30, 60, clock)
     with monkeypatch.context() as outage:
         outage.setattr(queue, "rescue", lambda limit=100: (_ for _ in ()).throw(QueueUnavailable("away")))
@@ -159,8 +156,8 @@ def test_nobody_is_reported_as_dead_right_after_an_outage(queue, clock, caplog, 
 
 
 def test_upkeep_reports_those_that_are_known_to_have_died(queue, clock, caplog):
-    queue.registry.register(worker("aaaa"))
-    queue.registry.register(worker("bbbb"))
+    queue.register(worker("aaaa"))
+    queue.register(worker("bbbb"))
     Housekeeping(queue, 30, 60, clock, dead=["aaaa"]).turn()
     assert known(queue) == ["host:1:bbbb"]
     assert "Worker host:1:aaaa" in caplog.text
