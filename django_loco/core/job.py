@@ -44,6 +44,17 @@ def new_id() -> str:
     return f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
 
 
+def path_of(item: Any) -> str:
+    """Return the dotted path at which ``item``, a function or a class, was defined."""
+    return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
+
+
+def error_of(kind: type[BaseException], reason: str) -> TaskError:
+    """Return the error of an attempt that has failed for a ``reason`` without raising an exception."""
+    path = path_of(kind)
+    return TaskError(exception_class_path=path, traceback=f"{path}: {reason}\n")
+
+
 def first_id(moment: datetime) -> str:
     """Return the lowest id that ``new_id`` can return at ``moment``."""
     return f"{int(moment.timestamp() * 1000):012x}{'0' * 20}"
@@ -263,10 +274,8 @@ class Outcome:
             return cls(job=job, status=FAILED, spent=False, lost=True, error=job.errors[-1])
         if job.lost + 1 < MAX_LOST:
             return cls(job=job, status=READY, spent=False, lost=True)
-        story = f"{LostJob.__module__}.{LostJob.__qualname__}"
-        text = f"{story}: the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}.\n"
-        error = TaskError(exception_class_path=story, traceback=text)
-        return cls(job=job, status=FAILED, spent=False, lost=True, error=error)
+        reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
+        return cls(job=job, status=FAILED, spent=False, lost=True, error=error_of(LostJob, reason))
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from .backoff import exponential_delay
+from .job import path_of
 
 #: The delay before a retry: seconds, a list of seconds whose last item repeats, or a function of the exception and the
 #: task result that returns seconds.
@@ -80,11 +81,6 @@ def _is_one_of(error: BaseException, types: ExceptionTypes) -> bool:
 def is_exception_type(value: object) -> bool:
     """Return whether ``value`` is an exception type."""
     return isinstance(value, type) and issubclass(value, BaseException)
-
-
-def path_of(item: Any) -> str:
-    """Return the dotted path at which ``item``, a function or a class, was defined."""
-    return f"{getattr(item, '__module__', '')}.{getattr(item, '__qualname__', '')}"
 
 
 #: The functions marked with ``backoff_function``, by path.

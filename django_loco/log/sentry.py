@@ -1,6 +1,6 @@
 """Reports errors of jobs to Sentry in projects that use its SDK. This module never imports the SDK.
 
-A job has an isolation scope of its own (see ``worker.execution.contexts``) with tags, which each event of the job gets.
+A job has an isolation scope of its own (see ``worker.execution.executor``) with tags, which each event of the job gets.
 A job that fails for good is reported with its exception. The event that the SDK makes of the log line of
 ``task_finished``, with the title ``Task id=%s path=%s state=%s``, is dropped.
 """

@@ -38,6 +38,7 @@ from django.core.checks import CheckMessage
 from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobSummary, Outcome
+from ..core.validation import is_whole
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .timeouts import store_timeout
@@ -45,6 +46,8 @@ from .workers import WorkerInfo
 
 logger = get_logger("django_loco.queues")
 
+#: The time for which a once-key is remembered after its job has finished, however soon results are pruned.
+KEY_MEMORY_SECONDS = 3600.0
 #: How long a store may take to answer ``Queue.answers``.
 PROBE_SECONDS = 2.0
 
@@ -114,10 +117,13 @@ class Queue(ABC):
         """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
         return None
 
-    def limit(self, name: str, default: int | None = None) -> int | None:
-        """Return the option ``name``: a whole number, or ``None`` for no limit. Raises ``LocoConfigurationError``."""
-        value = self.options.get(name, default)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+    def limit(self, name: str, default: int | None = None, *, is_required: bool = False) -> int | None:
+        """Return the option ``name``: a whole number, or ``None`` for no limit, unless one ``is_required``.
+
+        Raises ``LocoConfigurationError``.
+        """
+        value: int | None = self.options.get(name, default)
+        if (value is not None or is_required) and not is_whole(value, 0):
             raise LocoConfigurationError(
                 f"TASKS[{self.alias!r}]['OPTIONS'][{name!r}] is {value!r}; it must be a whole number, 0 or more."
             )

@@ -72,13 +72,8 @@ def stored_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def text_of_time(moment: datetime | None) -> str | None:
-    """Return ``stored_time``, or ``None`` for none."""
-    return None if moment is None else stored_time(moment)
-
-
 def time_of(stored: str | datetime | None) -> datetime | None:
-    """Return what ``text_of_time`` was given, or what a database made of it."""
+    """Return what ``stored_time`` was given, or what a database made of it."""
     if stored is None:
         return None
     moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
@@ -155,8 +150,18 @@ class StoredForm:
     read: Callable[[Any], Any] | None = None
     """Makes a value of its stored form, unless that is ``None``. Raises one of ``unreadable.NOT_OURS``."""
 
+    def stored(self, value: Any) -> Any:
+        """Return the stored form of ``value``."""
+        return value if self.write is None or value is None else self.write(value)
 
-_TIME: dict[str, Any] = {"write": text_of_time, "read": time_of}
+    def value(self, stored: Any) -> Any:
+        """Return the value whose stored form is ``stored``. Raises one of ``unreadable.NOT_OURS``."""
+        if not isinstance(stored, self.types):
+            raise TypeError(f"it is {type(stored).__name__}")
+        return stored if self.read is None or stored is None else self.read(stored)
+
+
+_TIME: dict[str, Any] = {"write": stored_time, "read": time_of}
 #: The stored form of a field by the type that ``Job`` declares for it, or by its name if it needs one of its own.
 FORMS: Mapping[str, StoredForm] = {
     "str": StoredForm(),
@@ -185,28 +190,12 @@ SETTLED = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost",
 _TYPES = tuple(form.types for form in FIELDS.values())
 _WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
 _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
-_SETTLED_WRITERS = tuple((name, FIELDS[name].write) for name in SETTLED)
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 
 
 def settled_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored form of those of ``Outcome.changes`` that are in ``SETTLED``."""
-    return {
-        name: changes[name] if write is None or changes[name] is None else write(changes[name])
-        for name, write in _SETTLED_WRITERS
-    }
-
-
-def stored_value(name: str, value: Any) -> Any:
-    """Return the stored form of ``value`` of the field ``name``."""
-    write = FIELDS[name].write
-    return value if write is None or value is None else write(value)
-
-
-def value_of(name: str, stored: Any) -> Any:
-    """Return the value of the field ``name`` of which ``stored`` is the stored form."""
-    read = FIELDS[name].read
-    return stored if read is None or stored is None else read(stored)
+    return {name: FIELDS[name].stored(changes[name]) for name in SETTLED}
 
 
 def row_of(job: Job) -> Row:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ..core.compat import TaskError
-from ..core.job import FAILED, Job, Outcome
+from ..core.job import FAILED, Job, Outcome, path_of
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 
@@ -32,7 +32,7 @@ def texts(values: object) -> tuple[str, ...]:
 def record_of(error: Exception, where: str) -> TaskError:
     """Return the error of a job that cannot be read as it is stored ``where``."""
     reason = f"{type(error).__name__}: the job cannot be read as it is stored in {where}: {error}\n"
-    return TaskError(exception_class_path=f"{type(error).__module__}.{type(error).__qualname__}", traceback=reason)
+    return TaskError(exception_class_path=path_of(type(error)), traceback=reason)
 
 
 def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
@@ -46,11 +46,17 @@ def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
 
 def outcomes_of(alias: str, unreadable: Sequence[Job]) -> list[Outcome]:
     """Return the outcomes with which held jobs fail that nobody can run, and log them."""
-    log(alias, unreadable)
+    _log(alias, unreadable)
     return [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
 
 
-def log(alias: str, unreadable: Iterable[Job]) -> None:
-    """Log that these jobs have failed."""
+def readable(alias: str, jobs: Iterable[Job]) -> list[Job]:
+    """Return those of ``jobs`` that can be read, and log that the others have failed."""
+    can_be_read, unreadable = split(jobs)
+    _log(alias, unreadable)
+    return can_be_read
+
+
+def _log(alias: str, unreadable: Iterable[Job]) -> None:
     for job in unreadable:
         logger.error("Job %s of TASKS[%r] fails. %s", job.id, alias, one_line(job.errors[-1].traceback.strip()))

@@ -3,16 +3,9 @@
 ``from django_loco.tasks import task, enqueue_many``
 """
 
-from .decorator import (
-    InvalidTask,
-    LocoTask,
-    TaskResult,
-    TaskResultDoesNotExist,
-    aenqueue_many,
-    backoff_function,
-    enqueue_many,
-    task,
-)
+from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
+from ..core.retry import backoff_function
+from .decorator import LocoTask, aenqueue_many, enqueue_many, task
 
 __all__ = [
     "InvalidTask",

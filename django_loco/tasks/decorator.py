@@ -2,7 +2,6 @@
 
 ``django.tasks.task`` makes the same tasks where it passes extra options through: on Django 6.1, and in the backport for
 5.2. This decorator works on every supported version and with any backend in ``TASKS``, and it is typed.
-``InvalidTask``, ``TaskResult`` and ``TaskResultDoesNotExist`` are Django's or the backport's, whichever is in use.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from ..core.compat import (
     Task,
     TaskContext,
     TaskResult,
-    TaskResultDoesNotExist,
 )
 from ..core.retry import BackoffOption, backoff_function
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
@@ -31,17 +29,6 @@ from ..exceptions import LocoConfigurationError
 from .aliases import register
 from .hints import attribute_hint, option_hint
 from .setting import problem_of
-
-__all__ = [
-    "InvalidTask",
-    "LocoTask",
-    "TaskResult",
-    "TaskResultDoesNotExist",
-    "aenqueue_many",
-    "backoff_function",
-    "enqueue_many",
-    "task",
-]
 
 P = ParamSpec("P")
 R = TypeVar("R")

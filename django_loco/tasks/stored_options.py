@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..core.retry import is_exception_type, marked_backoff, path_of
+from ..core.job import path_of
+from ..core.retry import is_exception_type, marked_backoff
 from ..core.task_options import STORED_OPTIONS, revived
 from .loading import load_module, may_be_imported
 

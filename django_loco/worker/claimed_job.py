@@ -6,11 +6,13 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
 
 
+@dataclass(slots=True, eq=False)
 class ClaimedJob:
     """A job that a worker holds, from its fetch until its outcome is stored.
 
@@ -18,58 +20,51 @@ class ClaimedJob:
     the same moment: that goes through ``settle``, and the first one wins.
     """
 
-    __slots__ = (
-        "_decided",
-        "_stop",
-        "announcement",
-        "cancelled",
-        "ended",
-        "fetched_at",
-        "import_error",
-        "job",
-        "lost",
-        "outcome",
-        "refused",
-        "renewed_at",
-        "started",
-        "thread",
-        "update",
-        "valid_until",
-    )
+    job: Job
+    """The job as it was fetched, with the updates that were stored since."""
 
-    def __init__(
-        self, job: Job, stop: threading.Event | None = None, update: Callable[[Job, str, str], bool] = lambda *_: True
-    ) -> None:
-        """``stop`` is set when the worker is to end; ``update`` is ``Queue.update``."""
-        self.job = job
-        """The job as it was fetched, with the updates that were stored since."""
-        self.update = update
-        self.fetched_at = time.monotonic()
-        self.renewed_at = -math.inf
-        """The time of the last renewal of its claim, by the heartbeat's clock."""
-        self.started = False
-        """Whether a pool has begun to run it."""
-        self.thread: threading.Thread | None = None  # noqa: TID251 - none is made here
-        """The thread that runs it."""
-        self.outcome: Outcome | None = None
-        """The outcome on which it was settled, if that was known at once."""
-        self.ended = False
-        """Whether its outcome is on its way to the queue."""
-        self.cancelled = False
-        """Whether the worker no longer waits for it, and hands it back to the queue."""
-        self.import_error: TaskError | None = None
-        """Why its task cannot be imported here, if that is so."""
-        self.lost = False
-        """Whether another worker has, or may have, the claim by now."""
-        self.refused = False
-        """Whether an update or the outcome was refused because another worker has the claim."""
-        self.valid_until = math.inf
-        """The time (``time.monotonic()``) until which no other worker can have the claim; renewals extend it."""
-        self.announcement: Callable[[], None] | None = None
-        """Announces its end, to be called when the queue has accepted it; ``None``: it was announced."""
-        self._stop = stop
-        # A lock that is acquired once and never released: the cheapest way to let one thread win.
-        self._decided = threading.Lock()
+    stop: threading.Event | None = None
+    """Set when the worker is to end."""
+
+    update: Callable[[Job, str, str], bool] = lambda *_: True
+    """``Queue.update``."""
+
+    fetched_at: float = field(default_factory=time.monotonic)
+    renewed_at: float = -math.inf
+    """The time of the last renewal of its claim, by the heartbeat's clock."""
+
+    started: bool = False
+    """Whether a pool has begun to run it."""
+
+    thread: threading.Thread | None = None  # noqa: TID251 - none is made here
+    """The thread that runs it."""
+
+    outcome: Outcome | None = None
+    """The outcome on which it was settled, if that was known at once."""
+
+    ended: bool = False
+    """Whether its outcome is on its way to the queue."""
+
+    cancelled: bool = False
+    """Whether the worker no longer waits for it, and hands it back to the queue."""
+
+    import_error: TaskError | None = None
+    """Why its task cannot be imported here, if that is so."""
+
+    lost: bool = False
+    """Whether another worker has, or may have, the claim by now."""
+
+    refused: bool = False
+    """Whether an update or the outcome was refused because another worker has the claim."""
+
+    valid_until: float = math.inf
+    """The time (``time.monotonic()``) until which no other worker can have the claim; renewals extend it."""
+
+    announcement: Callable[[], None] | None = None
+    """Announces its end, to be called when the queue has accepted it; ``None``: it was announced."""
+
+    # A lock that is acquired once and never released: the cheapest way to let one thread win.
+    _decided: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self, outcome: Outcome | None = None) -> bool:
         """Return ``True`` to the first caller only: its outcome counts."""
@@ -107,4 +102,4 @@ class ClaimedJob:
     @property
     def stopping(self) -> bool:
         """Whether the job should end soon: the worker is stopping, or the job is no longer this worker's."""
-        return self.lost or self.cancelled or self.refused or (self._stop is not None and self._stop.is_set())
+        return self.lost or self.cancelled or self.refused or (self.stop is not None and self.stop.is_set())

@@ -28,6 +28,7 @@ from ..core.job import READY, Job
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
+from ..queues.base import KEY_MEMORY_SECONDS
 from ..queues.memory import spool
 from ..queues.memory.queue import MemoryQueue
 from ..queues.memory.spool import folder_for as spool_folder
@@ -37,9 +38,6 @@ from . import Worker, run_inline
 from .maintenance.isolation import Isolated
 
 logger = get_logger("django_loco.runtime")
-
-#: The time for which a once-key is remembered at least, however short ``RESULT_TTL`` is.
-KEY_MEMORY_SECONDS = 3600.0
 
 #: Python 3.12.0 and 3.12.1 start no threads while the interpreter is ending and jobs go on (python/cpython#113964).
 _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, SETTLED, Row, settled_values, text_of_time
+from ..rows import COLUMNS, SETTLED, Row, settled_values, stored_time
 from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .shown_rows import SUMMARY
@@ -308,6 +308,6 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 
 def _outcome_payload(outcome: Outcome) -> dict[str, Any]:
-    due_at = text_of_time(outcome.run_after) if outcome.status == READY else None
+    due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
     settled = settled_values(outcome.changes())
     return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **settled}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import connections
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
@@ -23,7 +25,7 @@ ENGINES = {
 }
 
 
-def engine_of(alias: str, database: str) -> tuple[type[Dialect], type[QueueListener]]:
+def engine_of(alias: str, database: str) -> tuple[type[Dialect], Callable[[str, str], QueueListener]]:
     """Return how the engine of ``database`` stores and waits. Raises ``LocoConfigurationError``."""
     try:
         vendor = connections[database].vendor

@@ -28,11 +28,11 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import PROBE_SECONDS, Claim, Queue, status_of
-from ..listener import ListenersByThread
+from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Claim, status_of
+from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout
-from ..unreadable import log, outcomes_of, split
+from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from . import statements
 from .dialect import Dialect
@@ -43,8 +43,6 @@ from .shown_rows import counted, in_order, readable_time, seconds_between, shown
 
 logger = get_logger("django_loco.queues")
 
-#: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
-KEY_MEMORY_SECONDS = 3600.0
 #: Seconds that a rescue may wait for its turn to write, or that the wall clock may leap by meanwhile. After more than
 #: that it frees nothing: the heartbeats of live workers waited as long, and what seems expired may be theirs.
 MAX_DELAY_SECONDS = 0.5
@@ -54,7 +52,7 @@ NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column"
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(Queue):
+class DatabaseQueue(ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS`` that it takes:
@@ -71,9 +69,8 @@ class DatabaseQueue(Queue):
         """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
         super().__init__(alias, options)
         self._database = str(options.get("database", "default"))
-        dialect, listener = engine_of(alias, self._database)
+        dialect, self._listener_class = engine_of(alias, self._database)
         self._dialect: Dialect = dialect(alias, self._database)
-        self._listeners = ListenersByThread(lambda: listener(alias, self._database))
 
     @property
     def database(self) -> str:
@@ -145,13 +142,12 @@ class DatabaseQueue(Queue):
             if not self._dialect.expired(1):  # a look at an index; only then is it worth a transaction
                 return []
             try:
-                jobs, unreadable = split(self._rescue(limit))
+                jobs = self._rescue(limit)
             except OperationalError as error:
                 if self._dialect.is_conflict(error):
                     return []  # Others rescue them.
                 raise
-        log(self.alias, unreadable)
-        return jobs
+        return readable(self.alias, jobs)
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
@@ -211,31 +207,20 @@ class DatabaseQueue(Queue):
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""
-        rows = self._run(statements.WORKERS, now=0)
-        return [worker_of_text(worker_id, info, seconds_between(at, now)) for worker_id, info, at, now in rows]
-
-    def wait(self, timeout: float) -> bool:
-        """Block until another process or thread has stored something; deferred jobs do not end it."""
-        listener = self._listeners.ready()
-        if listener is None:
-            return False
-        try:
-            with self._explained():
-                return listener.wait(timeout)
-        except QueueUnavailable:
-            listener.close()
-            raise
-
-    def interrupt(self) -> None:
-        """End every ``wait``, and the next one of a thread that is about to."""
-        self._listeners.interrupt()
+        return [
+            worker_of_text(worker_id, info, seconds_between(heartbeat_at, now))
+            for worker_id, info, heartbeat_at, now in self._run(statements.WORKERS, now=0)
+        ]
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
-        self._listeners.close()
+        super().close()
         connection = connections[self._database]
         if not connection.in_atomic_block:
             connection.close()
+
+    def _new_listener(self) -> QueueListener:
+        return self._listener_class(self.alias, self._database)
 
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, JobSummary
-from ..rows import COLUMNS, FIELDS, STATUSES, Row, StoredForm, id_of, job_of, time_of
+from ..rows import COLUMNS, FIELDS, STATUSES, Row, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
 
 #: What the table is called in the error of a job that cannot be read.
@@ -47,7 +47,7 @@ def _unreadable(row: Sequence[Any]) -> Job:
     stored = dict(zip(COLUMNS, row, strict=False))
     for name, form in FIELDS.items():
         try:
-            fields[name] = _read(form, stored[name])
+            fields[name] = form.value(stored[name])
         except NOT_OURS as error:
             problems.append(f"{name}: {type(error).__name__}: {error}")
     where = f"the table {TABLE}, job {stored['id']} of {stored['task_path']}"
@@ -55,12 +55,6 @@ def _unreadable(row: Sequence[Any]) -> Job:
     if job.status in (READY, RUNNING):
         return replace(job, errors=(*job.errors, record_of(TypeError("; ".join(problems)), where)))
     return job
-
-
-def _read(form: StoredForm, value: Any) -> Any:
-    if not isinstance(value, form.types):
-        raise TypeError(f"it is {type(value).__name__}")
-    return value if form.read is None or value is None else form.read(value)
 
 
 def readable_time(stored: Any) -> datetime | None:

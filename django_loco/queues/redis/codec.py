@@ -18,7 +18,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
 from ..base import Claim
-from ..rows import FIELDS, stored_value, value_of
+from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
 from .job_lists import (
     EXTRA,
@@ -94,7 +94,7 @@ def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
 
 
 def _extra(job: Job) -> str:
-    values = {name: stored_value(name, value) for name in EXTRA if (value := getattr(job, name)) is not None}
+    values = {name: FIELDS[name].stored(value) for name in EXTRA if (value := getattr(job, name)) is not None}
     return encode(values) if values else ""
 
 
@@ -183,10 +183,7 @@ def _readable(alias: str, stored: JobTexts) -> Job:
 def _read_extra(text: str) -> dict[str, Any]:
     """Return the fields in ``text`` that this release knows."""
     stored = json_value(text)
-    values = {name: stored[name] for name in EXTRA if name in stored}
-    if not all(isinstance(value, FIELDS[name].types) for name, value in values.items()):
-        raise TypeError(f"it is {text[:200]!r}")
-    return {name: value_of(name, value) for name, value in values.items()}
+    return {name: FIELDS[name].value(stored[name]) for name in EXTRA if name in stored}
 
 
 def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:

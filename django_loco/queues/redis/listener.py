@@ -18,7 +18,7 @@ import math
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -29,6 +29,7 @@ from ...core.job import Job
 from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..base import Claim
+from ..listener import QueueListener
 from .client import REPLY_SECONDS
 from .job_lists import word
 from .server import RedisServer
@@ -106,33 +107,31 @@ class Demand:
         return is_earlier or not subscriptions <= before
 
 
-class RedisListener:
+class RedisListener(QueueListener):
     """Waits for jobs on behalf of one thread, on a connection of its own. Other threads interrupt it through a socket.
 
     While ``wait`` runs, a blocking pop is under way. It never leaves one behind, as that would take marks for nobody.
     """
 
-    def __init__(self, server: RedisServer, subscriptions: Callable[[], Iterable[str]]) -> None:
-        """``subscriptions`` returns the channels to listen to now. Connects to nothing yet."""
+    def __init__(self, server: RedisServer, demand: Demand) -> None:
+        """``demand`` says which channels to listen to now, and when a job becomes due by the clock."""
         self._server = server
-        self._subscriptions = subscriptions
+        self._demand = demand
         self._node: Any = None
         self._connection: Any = None
         self._client_id: int | None = None
         self._wakeup = Wakeup()
 
-    def wait(self, deadline: float, due: Callable[[], float]) -> bool:
-        """Block until a job is announced, until the ``deadline``, or until ``due``; return whether one was announced.
-
-        Both are times of ``time.monotonic()``. Raises what redis-py raises.
-        """
-        while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, due()):
-            self._ask(tuple(self._subscriptions()), deadline - time.monotonic())
-            signals = self._listen(deadline + REPLY_SECONDS, due)
+    def wait(self, timeout: float) -> bool:
+        """Block until a job is announced, or one becomes due; return whether one was announced."""
+        deadline = time.monotonic() + timeout
+        while INTERRUPT not in self._wakeup.drain() and time.monotonic() < min(deadline, self._demand.next_due):
+            self._ask(tuple(self._demand.subscriptions()), deadline - time.monotonic())
+            signals = self._listen(deadline + REPLY_SECONDS)
             if INTERRUPT in signals:
                 self.close()
                 break
-            if CHANGE in signals or time.monotonic() >= due():
+            if CHANGE in signals or time.monotonic() >= self._demand.next_due:
                 self._unblock()
             announced = self._answer()
             if announced and self._is_wanted(*announced):
@@ -174,7 +173,7 @@ class RedisListener:
         except exceptions.NoPermissionError:
             return None
 
-    def _listen(self, deadline: float, due: Callable[[], float]) -> bytes:
+    def _listen(self, deadline: float) -> bytes:
         """Sleep until there is an answer, a job is due, or another thread sends signals; return these."""
         connected = self._connection._sock  # noqa: SLF001 - there is no public way to wait for two things at once
         if connected is None:
@@ -182,7 +181,7 @@ class RedisListener:
         with selectors.DefaultSelector() as selector:
             selector.register(connected, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
-            while (seconds := min(deadline, due()) - time.monotonic()) > 0:  # what is due may be put off meanwhile
+            while (seconds := min(deadline, self._demand.next_due) - time.monotonic()) > 0:  # it may change meanwhile
                 if selector.select(seconds):
                     return self._wakeup.drain()
         if time.monotonic() >= deadline:
@@ -209,7 +208,7 @@ class RedisListener:
 
     def _is_wanted(self, channel: bytes, mark: bytes, _: object) -> bool:
         """Return whether this process still wants a mark of this channel; if not, put it back for another one."""
-        if channel in {self._server.key(name).encode() for name in self._subscriptions()}:
+        if channel in {self._server.key(name).encode() for name in self._demand.subscriptions()}:
             return True
         self._server.ask("ZADD", channel, 0, mark)
         return False

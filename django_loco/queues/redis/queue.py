@@ -34,9 +34,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -46,10 +46,9 @@ from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
-from ...exceptions import LocoConfigurationError, QueueUnavailable
-from ..base import Claim, Queue, status_of
-from ..listener import ListenersByThread
-from ..unreadable import log, outcomes_of, split
+from ..base import KEY_MEMORY_SECONDS, Claim, status_of
+from ..listener import ListeningQueue
+from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from . import codec, scripts
 from .check import check
@@ -57,8 +56,6 @@ from .job_lists import moment_of
 from .listener import Demand, RedisListener, channels_for, subscriptions_for
 from .server import RedisServer
 
-#: Seconds that a once-key is remembered after its job has finished, however soon results are pruned.
-KEY_MEMORY_SECONDS = 3600.0
 #: How many finished jobs are kept, however young.
 MAX_RESULTS = 1_000_000
 #: Jobs that become due within so many seconds are announced: who waits then knows when.
@@ -67,7 +64,7 @@ SOON = timedelta(seconds=1)
 STEP = 2_000
 
 
-class RedisQueue(Queue):
+class RedisQueue(ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS`` that it takes:
@@ -86,16 +83,9 @@ class RedisQueue(Queue):
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if the cache is missing or is not Redis, or the URL is invalid."""
         super().__init__(alias, options)
-        self._max_results = options.get("max_results", MAX_RESULTS)
-        if not isinstance(self._max_results, int) or isinstance(self._max_results, bool) or self._max_results < 0:
-            raise LocoConfigurationError(
-                f"TASKS[{alias!r}]['OPTIONS']['max_results'] is {self._max_results!r}; it must be a whole number, "
-                "0 or more."
-            )
+        self._max_results = self.limit("max_results", MAX_RESULTS, is_required=True)
         self.server = RedisServer(alias, options)
         self._demand = Demand()
-        self._local = threading.local()
-        self._listeners = ListenersByThread(lambda: RedisListener(self.server, self._demand.subscriptions))
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
@@ -142,9 +132,7 @@ class RedisQueue(Queue):
             return []
         outcomes = [Outcome.of_dead_worker(job) for job in expired]
         refused, _ = self._exchange(outcomes, None, only_expired=True)
-        freed, unreadable = split(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
-        log(self.alias, unreadable)
-        return [*freed]
+        return readable(self.alias, (outcome.applied() for outcome in outcomes if outcome.job.id not in refused))
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
@@ -213,29 +201,17 @@ class RedisQueue(Queue):
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs have arrived for which there was room at the last fetch, or one becomes due by the clock."""
-        deadline = time.monotonic() + timeout
-        listener = self._listeners.ready()
-        if listener is None:
-            return False
-        try:
-            with self.server.explained():
-                announced = listener.wait(deadline, lambda: self._demand.next_due)
-        except QueueUnavailable:
-            listener.close()
-            raise
-        return announced or time.monotonic() >= self._demand.next_due
-
-    def interrupt(self) -> None:
-        """End every ``wait``, and the next one of a thread that is about to."""
-        self._listeners.interrupt()
+        return super().wait(timeout) or time.monotonic() >= self._demand.next_due
 
     def check(self) -> Sequence[CheckMessage]:
         """Return what is wrong with how the server is set up for keeping jobs."""
         return check(self.server)
 
-    def close(self) -> None:
-        """Let go of the connection on which the calling thread waits."""
-        self._listeners.close()
+    def _new_listener(self) -> RedisListener:
+        return RedisListener(self.server, self._demand)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return self.server.explained()
 
     def _exchange(
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
@@ -269,7 +245,7 @@ class RedisQueue(Queue):
         threads = len(jobs) - coroutines
         subscriptions = subscriptions_for(claim, claim.threads - threads, claim.coroutines - coroutines)
         if self._demand.note(claim.worker_id, subscriptions, time.monotonic() + seconds):
-            for listener in self._listeners.all():
+            for listener in self.listeners():
                 listener.change()
 
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:

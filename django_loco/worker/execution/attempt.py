@@ -1,11 +1,11 @@
-"""One attempt at a job: finds its task and arguments, and turns its end into an outcome."""
+"""One attempt at a job: finds its task and arguments, calls it, and turns its end into an outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
-from ...exceptions import Interrupted, InvalidSignature, UnknownTask
+from ...exceptions import Interrupted, InvalidSignature, JobTimeout, UnknownTask
 from ...log.labels import hide
 from ...log.plain_text import one_line
 from ...log.redaction import scrubbed, secrets_of
@@ -30,7 +30,6 @@ from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ...tasks.signing import is_genuine
 from ..claimed_job import ClaimedJob
 from .context import JobContext
-from .timeouts import within
 from .unknown_task import is_over
 from .unknown_task import put_off as put_off_missing
 
@@ -40,6 +39,8 @@ logger = get_logger("django_loco.worker")
 NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping.
 INTERRUPTION_DELAY = timedelta(seconds=1)
+#: The time from the interruption of a job until it is given up: see ``interrupter``.
+GRACE_SECONDS = 5.0
 
 
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
@@ -64,6 +65,30 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
         return _unreadable(claimed, task, error)
 
 
+async def within(seconds: float | None, awaitable: Awaitable[Any]) -> Any:
+    """Await for up to ``seconds`` (``None``: without a limit). Raises ``JobTimeout``."""
+    if seconds is None:
+        return await awaitable
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await awaitable
+    except TimeoutError as error:
+        if limit.expired():
+            raise JobTimeout(too_long(seconds)) from error
+        raise
+
+
+def too_long(timeout: float) -> str:
+    """Return the text for a job that has reached its ``timeout``, in seconds."""
+    return f"the job ran longer than its timeout of {timeout:g} s"
+
+
+def unstoppable(timeout: float) -> str:
+    """Return the text for a job that could not be interrupted, either."""
+    return f"{too_long(timeout)} and could not be interrupted"
+
+
 def put_off(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be begun although nothing is wrong with it."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
@@ -75,41 +100,35 @@ def _missing(claimed: ClaimedJob, error: Exception) -> Attempt | Outcome:
     if not is_over(job):
         claimed.import_error = record_of(error)
         return put_off_missing(job, claimed.import_error)
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise UnknownTask(
-            f"{one_line(job.task_path)}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
-            f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"
-        ) from error
-
-    return _refused(claimed, stand_in(job.task_path, job.backend), refuse)
+    text = (
+        f"{one_line(job.task_path)}: no worker has had this task for {loco_settings().UNKNOWN_TASK_TTL:g} s "
+        f"(LOCO['UNKNOWN_TASK_TTL']), so job {job.id} fails: {one_line(error)}"
+    )
+    return _refused(claimed, stand_in(job.task_path, job.backend), UnknownTask(text), error)
 
 
 def _unreadable(claimed: ClaimedJob, task: Task[..., Any], error: Exception) -> Attempt:
     job = claimed.job
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise ValueError(
-            f"{job.task_path}: job {job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
-        ) from error
-
-    return _refused(claimed, task, refuse)
+    text = f"{job.task_path}: job {job.id} cannot be run as it is stored: {type(error).__name__}: {error}"
+    return _refused(claimed, task, ValueError(text), error)
 
 
 def _unsigned(claimed: ClaimedJob) -> Attempt:
     job = claimed.job
+    text = (
+        f"{one_line(job.task_path)}: job {job.id} does not run, because its signature is missing or wrong. It was "
+        "enqueued without LOCO['SIGN'] or with another SECRET_KEY, or was changed in the store."
+    )
+    # Its task is not imported: the path may be anything.
+    return _refused(claimed, stand_in(job.task_path, job.backend), InvalidSignature(text))
+
+
+def _refused(claimed: ClaimedJob, task: Task[..., Any], error: Exception, cause: Exception | None = None) -> Attempt:
+    """Return an attempt that fails with ``error``, without calling the task."""
 
     def refuse(*args: Any, **kwargs: Any) -> None:
-        raise InvalidSignature(
-            f"{one_line(job.task_path)}: job {job.id} does not run, for its signature is missing or wrong. It was "
-            "enqueued without LOCO['SIGN'] or with another SECRET_KEY, or was changed in the store."
-        )
+        raise error from cause
 
-    # Its task is not imported: the path may be anything.
-    return _refused(claimed, stand_in(job.task_path, job.backend), refuse)
-
-
-def _refused(claimed: ClaimedJob, task: Task[..., Any], refuse: Callable[..., Any]) -> Attempt:
     bare = replace(claimed.job, arguments="[[],{}]", options={})
     return Attempt(claimed, task, result_of(bare, task), Policy(), refuse)
 

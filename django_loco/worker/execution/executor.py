@@ -4,7 +4,12 @@
 
     prepare -> task_started -> call -> succeeded or failed -> settle -> task_finished
 
-Each needs a ``contextvars`` context of its own, which it labels for the log. No exception of a task, a receiver or a
+Each needs a ``contextvars`` context of its own (``context_for_jobs``), which it labels for the log. No job sees the
+context variables of another job, of a request, or of the thread that runs it. A copy of the thread's context is not
+enough: its values are shared with the original, so a job could change an object in it (the scope of an error tracker, a
+dictionary of log fields) for all jobs that follow.
+
+No exception of a task, a receiver or a
 logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is settled, it is returned
 whatever is raised after that.
 
@@ -26,16 +31,17 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ...core.compat import task_finished, task_started
+from ...core.compat import task_backends, task_finished, task_started
 from ...core.job import READY, Outcome, utcnow
 from ...exceptions import JobTimeout
 from ...log import sentry
-from ...log.labels import bind_duration
+from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .announcements import aannounce, announce, label
@@ -43,6 +49,18 @@ from .attempt import Attempt, prepare
 from .context import has_unsaved_metadata, save_metadata
 
 logger = get_logger("django_loco.worker")
+
+
+def context_for_jobs(alias: str) -> Context:
+    """Return a context of which each job gets a copy. It has the log's component and the Tasks backend only.
+
+    Django keeps its backends in the context, and would make a new one for each job. Call this in the thread that uses
+    the context, because values that asgiref keeps in a context are not visible in other threads.
+    """
+    context = Context()
+    context.run(bind, component="worker")
+    context.run(task_backends.__getitem__, alias)
+    return context
 
 
 def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:

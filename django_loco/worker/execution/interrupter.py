@@ -1,4 +1,21 @@
-"""Enforces the time limits of sync jobs: a thread that interrupts other threads. For its limits see ``timeouts``.
+"""Enforces the time limits of sync jobs: a thread that interrupts other threads.
+
+What a time limit can and cannot enforce
+----------------------------------------
+An async job is cancelled at its timeout, at the ``await`` where it waits. A job that computes without awaiting holds up
+the event loop, and with it every other async job, and cannot be interrupted.
+
+In a sync job ``JobTimeout`` is raised between two bytecode instructions. Code that waits in C (a query, a ``sleep``, a
+read without a timeout, a long regular expression) is not interrupted; the exception is raised when it returns.
+
+The exception may be raised anywhere, also in the libraries that the job uses, for example between taking a lock and
+the ``try`` that releases it. So prefer the limits of those libraries (a ``timeout`` of the HTTP client, the database's
+``statement_timeout``), and use this one as the last resort. The database connections of the thread, which an
+interruption breaks most easily, are closed.
+
+A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
+attempt fails with ``JobTimeout``, another thread or task takes its place, and the code that still runs is left alone,
+since Python cannot end it. Its result is discarded. Health counts such jobs as ``abandoned``.
 
 How an interruption stays inside the job
 ----------------------------------------
@@ -27,8 +44,7 @@ from ...core.backoff import LoggedBackoff
 from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
-from .attempt import Attempt
-from .timeouts import GRACE_SECONDS, too_long
+from .attempt import GRACE_SECONDS, Attempt, too_long
 
 logger = get_logger("django_loco.worker")
 

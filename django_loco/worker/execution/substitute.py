@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...core.compat import TaskError
-from ...core.job import FAILED, SUCCESSFUL, Outcome
+from ...core.job import FAILED, SUCCESSFUL, Outcome, error_of
 from ...core.serialization import cut
 from ...exceptions import ResultRefused
 
@@ -30,11 +30,10 @@ def substitute_for(outcome: Outcome, error: Exception | None) -> Outcome:
 
 
 def _refusal(outcome: Outcome, error: Exception | None) -> TaskError:
-    path = f"{ResultRefused.__module__}.{ResultRefused.__qualname__}"
     said = cut(str(error), KEPT_BYTES, "cut")
-    text = (
-        f"{path}: {outcome.job.task_path} returned {len(outcome.return_value or ''):,} bytes of JSON, which the queue "
+    return error_of(
+        ResultRefused,
+        f"{outcome.job.task_path} returned {len(outcome.return_value or ''):,} bytes of JSON, which the queue "
         f"does not store ({said}). Return less (an id, the path of a file), or raise the limit of the store "
-        "(proto-max-bulk-len in Redis, statement_timeout in PostgreSQL). LOCO['MAX_RESULT_SIZE'] should be below it.\n"
+        "(proto-max-bulk-len in Redis, statement_timeout in PostgreSQL). LOCO['MAX_RESULT_SIZE'] should be below it.",
     )
-    return TaskError(exception_class_path=path, traceback=text)

@@ -13,7 +13,7 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.timeouts import no_store_timeout
-from ...queues.unreadable import log, split
+from ...queues.unreadable import readable
 from ..execution.announcements import announce_lost
 from ..execution.connections import tidy
 from .batch_size import BatchSize
@@ -107,9 +107,8 @@ def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> 
     while outcomes:
         with batch_size.tried() as size:
             refused = queue.finish(outcomes[:size])
-        freed, unreadable = split([outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused])
-        log(queue.alias, unreadable)
-        report_rescued(freed)
+        freed = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
+        report_rescued(readable(queue.alias, freed))
         del outcomes[:size]
 
 

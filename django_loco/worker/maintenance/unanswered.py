@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from ...core.job import FAILED, Job, utcnow
+from ...core.job import FAILED, Job, path_of, utcnow
 from ...exceptions import LostJob, QueueUnavailable
 from ...queues import Queue
 
@@ -51,5 +51,4 @@ class Unanswered:
 
 
 def _is_lost(job: Job) -> bool:
-    path = f"{LostJob.__module__}.{LostJob.__qualname__}"
-    return bool(job.errors) and job.errors[-1].exception_class_path == path
+    return bool(job.errors) and job.errors[-1].exception_class_path == path_of(LostJob)

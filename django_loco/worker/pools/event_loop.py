@@ -21,10 +21,8 @@ from ...exceptions import JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import Attempt, put_off
-from ..execution.contexts import context_for_jobs
-from ..execution.executor import aexecute, give_up
-from ..execution.timeouts import GRACE_SECONDS, unstoppable, within
+from ..execution.attempt import GRACE_SECONDS, Attempt, put_off, unstoppable, within
+from ..execution.executor import aexecute, context_for_jobs, give_up
 from .sync_lanes import JobLane, SyncLanes
 from .threads import Report
 

@@ -15,12 +15,10 @@ from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import Attempt, put_off
+from ..execution.attempt import GRACE_SECONDS, Attempt, put_off, unstoppable
 from ..execution.connections import drop_all, tidy
-from ..execution.contexts import context_for_jobs
-from ..execution.executor import execute, give_up
+from ..execution.executor import context_for_jobs, execute, give_up
 from ..execution.interrupter import ThreadInterrupter, TimeLimit
-from ..execution.timeouts import GRACE_SECONDS, unstoppable
 from .request_priority import RequestPriority
 
 logger = get_logger("django_loco.worker")

@@ -210,7 +210,7 @@ def test_a_due_time_that_is_put_off_is_no_trouble(queue, monkeypatch):
 def test_a_pop_that_the_server_has_not_come_to_yet_is_ended(queue, monkeypatch):
     queue.fetch(CLAIM)
     queue.wait(0.01)
-    [listener] = queue._listeners.all()
+    [listener] = queue.listeners()
     answers = iter([0, 0])
     unblock = listener._node.client_unblock
     monkeypatch.setattr(listener._node, "client_unblock", lambda client: next(answers, None) or unblock(client))
