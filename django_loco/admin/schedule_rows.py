@@ -16,7 +16,7 @@ from ..core.job import utcnow
 from ..log.safe import get_logger
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming, upcoming_of
-from ..scheduler.entry import Entry, Problem
+from ..scheduler.entry import Problem, ScheduleEntry
 from ..scheduler.sources.database import Pause, pauses
 from ..scheduler.sources.targets import COMMAND, SHELL
 
@@ -81,18 +81,20 @@ class ScheduleRow(NamedTuple):
         return format_html('<b class="loco-paused">Paused</b><div class="quiet">{}{}</div>', since, by)
 
 
-def rows_of(found: Iterable[Entry | Problem], paused: Mapping[str, Pause]) -> list[ScheduleRow]:
+def rows_of(found: Iterable[ScheduleEntry | Problem], paused: Mapping[str, Pause]) -> list[ScheduleRow]:
     """Return the rows of schedules and problems, in their order."""
     items = list(found)
     try:
-        last = last_runs([item for item in items if isinstance(item, Entry)])
+        last = last_runs([item for item in items if isinstance(item, ScheduleEntry)])
     except Exception:
         logger.exception("The last runs of schedules cannot be shown")
         last = {}
     return [_row_or_problem(item, last, paused) for item in items]
 
 
-def _row_or_problem(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
+def _row_or_problem(
+    item: ScheduleEntry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]
+) -> ScheduleRow:
     """Return the row of ``item``; an error of one must not hide the others."""
     try:
         row = _row(item, last, paused)
@@ -105,19 +107,19 @@ def _row_or_problem(item: Entry | Problem, last: Mapping[str, LastRun], paused: 
     return row
 
 
-def _row(item: Entry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
+def _row(item: ScheduleEntry | Problem, last: Mapping[str, LastRun], paused: Mapping[str, Pause]) -> ScheduleRow:
     if isinstance(item, Problem):
         return ScheduleRow(item.schedule, "", problem=f"{item.message} {item.hint}")
     row = upcoming_of(item, 1, utcnow())
     return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), paused.get(item.name))
 
 
-def _source(entry: Entry) -> str:
+def _source(entry: ScheduleEntry) -> str:
     base = getattr(settings, "BASE_DIR", None)
     return str(entry.location).removeprefix(f"{base}{os.sep}")
 
 
-def _target(entry: Entry) -> str:
+def _target(entry: ScheduleEntry) -> str:
     is_ours = entry.task.module_path in (COMMAND, SHELL)
     return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
 
@@ -127,7 +129,7 @@ def pause_row(name: str) -> ScheduleRow:
     return ScheduleRow(name, "", pause=pauses().get(name))
 
 
-def next_runs(entry: Entry) -> dict[str, Any]:
+def next_runs(entry: ScheduleEntry) -> dict[str, Any]:
     """Return the preview of ``entry``: its words and its next runs."""
     row = upcoming_of(entry, RUNS, utcnow())
     written = "" if row.schedule == row.words else row.schedule
@@ -144,12 +146,12 @@ def format_moment(moment: datetime) -> str:
     return f"{date_format(moment, 'DATE_FORMAT')}, {moment:%H:%M:%S}"
 
 
-def filter_by_name(found: Iterable[Entry | Problem], words: str) -> list[Entry | Problem]:
+def filter_by_name(found: Iterable[ScheduleEntry | Problem], words: str) -> list[ScheduleEntry | Problem]:
     """Return the items whose name contains ``words``, sorted by name."""
     items = sorted(found, key=name_of)
     return [item for item in items if words.lower() in name_of(item).lower()]
 
 
-def name_of(item: Entry | Problem) -> str:
+def name_of(item: ScheduleEntry | Problem) -> str:
     """Return the name of the schedule."""
     return item.schedule if isinstance(item, Problem) else item.name

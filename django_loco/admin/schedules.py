@@ -21,7 +21,7 @@ from ..log.safe import get_logger
 from ..models import Schedule, ScheduleState
 from ..scheduler.api.control import current
 from ..scheduler.api.row_validation import preview_entry
-from ..scheduler.entry import Entry
+from ..scheduler.entry import ScheduleEntry
 from ..scheduler.registry import Registry, default
 from ..scheduler.sources.database import ScheduleReader, pauses
 from .forms import ScheduleForm, WhenForm, form_lines
@@ -232,7 +232,7 @@ def _preview(row: Schedule) -> dict[str, Any]:
 def _joined(names: list[str]) -> Registry:
     """Return the schedules of the code, those called ``names``, and those that they run after."""
     rows = ScheduleReader(default.allow_list).filter(name__in=names)
-    if any(isinstance(item, Entry) and item.after for item in rows):
+    if any(isinstance(item, ScheduleEntry) and item.after for item in rows):
         return current().registry
     return default.combined_with(rows)
 

@@ -20,7 +20,7 @@ from ..scheduler.api.control import current
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming
 from ..scheduler.dispatch.due_heap import preview
-from ..scheduler.entry import Entry
+from ..scheduler.entry import ScheduleEntry
 
 #: The number of runs shown for each schedule, and the maximum of a preview.
 RUNS = 5
@@ -78,7 +78,7 @@ def as_preview(period: timedelta, tags: Sequence[str], form: str) -> Iterator[st
         yield "No schedule is due within this time."
 
 
-def _there(tick: datetime, entry: Entry) -> datetime:
+def _there(tick: datetime, entry: ScheduleEntry) -> datetime:
     return entry.run_at(tick).astimezone(entry.trigger.zone or timezone.get_default_timezone())
 
 

@@ -26,7 +26,7 @@ run, on any number of machines, and each tick is one job.
 from .api.control import pause, problems, resume, run, upcoming
 from .api.history import Tick, history
 from .api.upcoming import Upcoming
-from .entry import Entry, Problem
+from .entry import Problem, ScheduleEntry
 from .registry import Registry, default
 from .scheduler import Scheduler
 from .triggers.cron import Cron
@@ -46,10 +46,10 @@ expose = default.expose
 
 __all__ = [
     "Cron",
-    "Entry",
     "Interval",
     "Problem",
     "Registry",
+    "ScheduleEntry",
     "Scheduler",
     "Tick",
     "Trigger",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ..conf import did_you_mean
-from .entry import Entry
+from .entry import ScheduleEntry
 
 #: The most schedules of a loop that an error names.
 MAX_LOOP_NAMES = 10
@@ -16,20 +16,20 @@ MAX_LOOP_NAMES = 10
 class Dependency(NamedTuple):
     """A schedule and those that run after it."""
 
-    first: Entry
-    then: Sequence[Entry]
+    first: ScheduleEntry
+    then: Sequence[ScheduleEntry]
 
 
-def dependencies_of(entries: Collection[Entry], candidates: Collection[Entry]) -> list[Dependency]:
+def dependencies_of(entries: Collection[ScheduleEntry], candidates: Collection[ScheduleEntry]) -> list[Dependency]:
     """Return the ``candidates`` that some of ``entries`` run after, each with those."""
-    then: dict[str, list[Entry]] = defaultdict(list)
+    then: dict[str, list[ScheduleEntry]] = defaultdict(list)
     for entry in entries:
         if entry.after is not None:
             then[entry.after].append(entry)
     return [Dependency(entry, then[entry.name]) for entry in candidates if entry.name in then]
 
 
-def dependency_errors(entries: Mapping[str, Entry], off: Collection[str] = ()) -> dict[str, str]:
+def dependency_errors(entries: Mapping[str, ScheduleEntry], off: Collection[str] = ()) -> dict[str, str]:
     """Return the errors of ``after`` options by schedule. ``off`` are the names of schedules that cannot run."""
     others = {name: entry.after for name, entry in entries.items() if entry.after is not None}
     found: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _is_off(other: str) -> str:
     return f"after is {other!r}, which is off."
 
 
-def _is_unknown(other: str, entries: Mapping[str, Entry]) -> str:
+def _is_unknown(other: str, entries: Mapping[str, ScheduleEntry]) -> str:
     return f"after is {other!r}; there is no such schedule.{did_you_mean(other, sorted(entries))}"
 
 

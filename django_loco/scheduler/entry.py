@@ -67,7 +67,7 @@ class Occurrence(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ScheduleEntry:
     """One schedule. Its name identifies it in the store, in the log and on the command line."""
 
     name: str
@@ -117,7 +117,7 @@ class Entry:
         """Return when the job of ``tick`` may run. The delay by ``jitter`` is the same in every scheduler."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
 
-    def at_start(self, moment: datetime, release: str) -> Entry:
+    def at_start(self, moment: datetime, release: str) -> ScheduleEntry:
         """Return the run on start: one tick at ``moment``, with a key that is unique in ``release``."""
         # A deploy has no other tick, so a run that may not overlap an earlier job waits for its end.
         overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
@@ -147,7 +147,7 @@ def name_of(task: object) -> str:
 
 def entry_of(
     task: object, trigger: Callable[[], Trigger], location: SourceLocation, options: Mapping[str, Any]
-) -> Entry:
+) -> ScheduleEntry:
     """Return a schedule of ``task``. ``options`` are those of ``ZonedOptions``; ``trigger`` knows of ``timezone``.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
@@ -156,7 +156,7 @@ def entry_of(
     values = checked(options, _ENTRY_OPTIONS)
     args, kwargs = _arguments(task, values.pop("args"), values.pop("kwargs"))
     start, end = values.pop("start"), values.pop("end")
-    return Entry(
+    return ScheduleEntry(
         name=values.pop("name") or task.module_path,
         task=task,
         trigger=_within(_with_own_ticks(trigger(), options), start, end),

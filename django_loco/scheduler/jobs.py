@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..core.job import JobSummary
-from .entry import Entry
+from .entry import ScheduleEntry
 
 
-def jobs_of(entry: Entry, limit: int) -> list[JobSummary]:
+def jobs_of(entry: ScheduleEntry, limit: int) -> list[JobSummary]:
     """Return the newest jobs of a schedule, of ticks and of manual runs. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]

@@ -24,7 +24,7 @@ from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .dependencies import dependency_errors
-from .entry import Entry, Problem, SourceLocation, entry_of, name_of
+from .entry import Problem, ScheduleEntry, SourceLocation, entry_of, name_of
 from .sources.allow_list import AllowList
 from .sources.mapping import MappingSource, entry_from, sources
 from .sources.python_api import LATER, Decorator, PythonApi, T
@@ -47,7 +47,7 @@ class Registry(PythonApi):
         self._strict = strict
         self._autodiscover = self._undiscovered = autodiscover
         self._discovering = threading.RLock()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, ScheduleEntry] = {}
         self._problems: list[Problem] = []
         self._allow_list = AllowList()
 
@@ -78,7 +78,7 @@ class Registry(PythonApi):
             self._record(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
         return target
 
-    def combined_with(self, rows: Iterable[Entry | Problem]) -> Registry:
+    def combined_with(self, rows: Iterable[ScheduleEntry | Problem]) -> Registry:
         """Return these schedules together with those of the database. Of two of one name, that of the code counts."""
         self._discover()
         both = Registry()
@@ -92,14 +92,14 @@ class Registry(PythonApi):
                 both._entries[row.name] = row
         return both
 
-    def entries(self, tags: Collection[str] = ()) -> list[Entry]:
+    def entries(self, tags: Collection[str] = ()) -> list[ScheduleEntry]:
         """Return the schedules that can run; with ``tags`` only those that have one of them."""
         self._discover()
         off = self._dependency_problems()
         found = [entry for entry in self._entries.values() if entry.name not in off]
         return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> ScheduleEntry:
         """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none or it is off."""
         self._discover()
         if name in self._entries:
@@ -173,7 +173,7 @@ class Registry(PythonApi):
                     f"{call}() has no option {option!r}.{did_you_mean(option, sorted(allowed | parameters))}"
                 )
 
-    def _register(self, entry: Entry) -> None:
+    def _register(self, entry: ScheduleEntry) -> None:
         holder = self._entries.setdefault(entry.name, entry)
         if holder is not entry:
             raise LocoConfigurationError(
@@ -223,7 +223,7 @@ class Registry(PythonApi):
             self._problems.append(Problem(message, hint, module, is_certain=not module.endswith(".tasks")))
 
 
-def _name_conflict(row: Entry) -> Problem:
+def _name_conflict(row: ScheduleEntry) -> Problem:
     message = f"Schedule {row.name!r}: there is one of this name in the code or the settings, and that one counts."
     return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...core.job import JobSummary
 from ...exceptions import QueueError
-from ..entry import Entry
+from ..entry import ScheduleEntry
 from ..jobs import jobs_of, key_suffix, tick_of
 from ..registry import Registry
 from .control import registry_with
@@ -70,7 +70,7 @@ def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> 
     return [_tick(job, entry) for job in jobs_of(entry, limit)]
 
 
-def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
+def last_runs(entries: Iterable[ScheduleEntry]) -> dict[str, LastRun]:
     """Return the latest jobs by the name of their schedule.
 
     Schedules whose queue cannot be reached, or is in the memory of another process, have none.
@@ -88,7 +88,7 @@ def last_runs(entries: Iterable[Entry]) -> dict[str, LastRun]:
     return found
 
 
-def _tick(job: JobSummary, entry: Entry) -> Tick:
+def _tick(job: JobSummary, entry: ScheduleEntry) -> Tick:
     due = tick_of(job)
     return Tick(
         tick=key_suffix(job),

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from ...exceptions import LocoConfigurationError
-from ..entry import Entry
+from ..entry import ScheduleEntry
 from ..options import COLUMNS, in_group
 from ..registry import default
 from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, item_of
@@ -19,7 +19,7 @@ from ..sources.mapping import entry_from
 MAX_JSON_CHARACTERS = 100_000
 
 
-def validate_row(row: Any) -> Entry:
+def validate_row(row: Any) -> ScheduleEntry:
     """Return the schedule of ``row``, a ``models.Schedule``. Raises ``ValidationError`` for the field that is wrong."""
     for field in ("args", "kwargs", "tags"):
         if problem := problem_of_json(getattr(row, field)):
@@ -54,7 +54,7 @@ def problem_of_json(value: Any) -> str:
     return f"is longer than {MAX_JSON_CHARACTERS} characters." if len(text) > MAX_JSON_CHARACTERS else ""
 
 
-def _require_other(row: Any, entry: Entry) -> None:
+def _require_other(row: Any, entry: ScheduleEntry) -> None:
     """Raise ``ValidationError`` if ``entry`` runs after a schedule that does not exist, or is part of a loop."""
     others = ScheduleReader(default.allow_list).filter(~Q(pk=row.pk))
     for problem in default.combined_with([*others, entry]).problems():
@@ -62,7 +62,7 @@ def _require_other(row: Any, entry: Entry) -> None:
             raise ValidationError({"after": problem.message})
 
 
-def preview_entry(row: Any) -> Entry:
+def preview_entry(row: Any) -> ScheduleEntry:
     """Return a schedule with the times of ``row``, for the preview. Raises ``ValidationError``."""
     values = {key: getattr(row, key) if key in in_group("when") else None for key in COLUMNS}
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from ...core.job import utcnow
-from ..entry import Entry
+from ..entry import ScheduleEntry
 from ..registry import Registry
 
 
@@ -41,7 +41,7 @@ class Upcoming(NamedTuple):
     """The schedule that it runs after; ``None`` if it has ticks of its own."""
 
 
-def upcoming_of(entry: Entry, runs: int, after: datetime) -> Upcoming:
+def upcoming_of(entry: ScheduleEntry, runs: int, after: datetime) -> Upcoming:
     """Return ``entry`` with its first ``runs`` ticks after ``after``."""
     zone = entry.trigger.zone or timezone.get_default_timezone()
     return Upcoming(
@@ -68,7 +68,7 @@ def upcoming_in(
     return [upcoming_of(entry, runs, start) for entry in sorted(registry.entries(tags), key=lambda entry: entry.name)]
 
 
-def _next_runs(entry: Entry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:
+def _next_runs(entry: ScheduleEntry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:
     for _ in range(runs):
         tick = entry.trigger.next_after(after)
         if tick is None:

@@ -25,7 +25,7 @@ from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ..dependencies import Dependency
-from ..entry import Entry
+from ..entry import ScheduleEntry
 from ..jobs import jobs_of, key_suffix
 from ..misfire import MISSED_AFTER
 from .pending import PendingOccurrences
@@ -166,7 +166,7 @@ class Dependents:
                 if job.status == FAILED:
                     _log_failed(upstream.dependency, job)
 
-    def _add_pending(self, then: Entry, job: JobSummary, now: datetime) -> None:
+    def _add_pending(self, then: ScheduleEntry, job: JobSummary, now: datetime) -> None:
         occurrence = then.occurrence_after(key_suffix(job), now)
         self._pending.add(occurrence, now, then.misfire.cap if then.overlap == "queue" else MAX_JOBS)
 

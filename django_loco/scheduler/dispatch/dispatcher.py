@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...backend import ScheduledCall
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..entry import Entry, Occurrence
+from ..entry import Occurrence, ScheduleEntry
 from ..misfire import MISSED_AFTER
 from ..triggers.trigger import delay_of
 from .dependents import Dependents
@@ -34,7 +34,7 @@ REFUSED_RETRY = timedelta(seconds=10)
 class ReadyTick(NamedTuple):
     """A tick to be fired now."""
 
-    entry: Entry
+    entry: ScheduleEntry
     due: DueTick
     """The tick that was due."""
 
@@ -68,7 +68,7 @@ class Dispatcher:
         for alias, together in ready.items():
             self._fire_together(due_heap, alias, together, now)
 
-    def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
+    def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
         self.dependents.look(now)
         self.overlap.advance(entry_of, now)
@@ -150,7 +150,7 @@ class Dispatcher:
         for ready in batch:
             due_heap.postpone(ready.due, until)
 
-    def _fire_late(self, entry: Entry, occurrence: Occurrence) -> None:
+    def _fire_late(self, entry: ScheduleEntry, occurrence: Occurrence) -> None:
         """Enqueue the job of an occurrence that has waited."""
         backend: Any = entry.task.get_backend()
         backend.enqueue_ticks([_call(entry, occurrence)])
@@ -163,7 +163,7 @@ class Dispatcher:
         for (entry, _, fired), result in zip(batch, results, strict=True):
             self._log_fired(entry, fired.tick, now, is_ours=result is not None)
 
-    def _log_fired(self, entry: Entry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
+    def _log_fired(self, entry: ScheduleEntry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
         if not is_ours:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
         elif now - tick > LATE_WARNING:
@@ -174,12 +174,12 @@ class Dispatcher:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
 
 
-def _call(entry: Entry, occurrence: Occurrence) -> ScheduledCall:
+def _call(entry: ScheduleEntry, occurrence: Occurrence) -> ScheduledCall:
     run_at = occurrence.at + delay_of(occurrence.key, entry.jitter)
     return ScheduledCall(entry.task, entry.args, entry.kwargs, occurrence.key, run_at)
 
 
-def _caught_up(due_heap: DueHeap, entry: Entry, due: DueTick, now: datetime) -> DueTick | None:
+def _caught_up(due_heap: DueHeap, entry: ScheduleEntry, due: DueTick, now: datetime) -> DueTick | None:
     """Return the tick to fire for ``due``, which may have been missed; ``None`` if none is fired."""
     if due.rest is not None or now - due.tick <= MISSED_AFTER:
         return due

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from ...log.safe import get_logger
-from ..entry import Entry
+from ..entry import ScheduleEntry
 
 logger = get_logger("django_loco.scheduler")
 
@@ -38,9 +38,11 @@ class DueHeap:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[ScheduleEntry],
         start: datetime,
-        first: Callable[[Entry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(start),
+        first: Callable[[ScheduleEntry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(
+            start
+        ),
     ) -> None:
         self.entries = entries
         self._heap: list[DueTick] = []
@@ -48,7 +50,10 @@ class DueHeap:
             self._plan(position, lambda entry: first(entry, start))
 
     def change(
-        self, entries: Sequence[Entry], start: datetime, first: Callable[[Entry, datetime], datetime | None]
+        self,
+        entries: Sequence[ScheduleEntry],
+        start: datetime,
+        first: Callable[[ScheduleEntry, datetime], datetime | None],
     ) -> None:
         """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin after ``start``."""
         before = {(entry.name, entry.release): entry.trigger for entry in self.entries}
@@ -90,7 +95,7 @@ class DueHeap:
         """Return by how many seconds the oldest unfired tick is late; 0.0 if none is."""
         return max(((now - due.tick).total_seconds() for due in tuple(self._heap) if due.tick < now), default=0.0)
 
-    def _plan(self, position: int, find: Callable[[Entry], datetime | None]) -> None:
+    def _plan(self, position: int, find: Callable[[ScheduleEntry], datetime | None]) -> None:
         entry = self.entries[position]
         try:
             tick = find(entry)
@@ -102,7 +107,9 @@ class DueHeap:
             heappush(self._heap, DueTick(tick, position, tick))
 
 
-def preview(entries: Sequence[Entry], after: datetime, until: datetime) -> Iterator[tuple[datetime, Entry]]:
+def preview(
+    entries: Sequence[ScheduleEntry], after: datetime, until: datetime
+) -> Iterator[tuple[datetime, ScheduleEntry]]:
     """Yield the ticks of all ``entries`` after ``after``, up to ``until``, the earliest first."""
     due_heap = DueHeap(entries, after)
     while due := due_heap.take(until):

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from ...core.job import READY, RUNNING, JobSummary
 from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
-from ..entry import Entry, Occurrence
+from ..entry import Occurrence, ScheduleEntry
 from ..jobs import jobs_of, tick_of
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
@@ -50,7 +50,7 @@ class OverlapPolicy:
     For one thread; others may read ``pending.count``.
     """
 
-    def __init__(self, backoffs: QueueBackoffs, fire: Callable[[Entry, Occurrence], None]) -> None:
+    def __init__(self, backoffs: QueueBackoffs, fire: Callable[[ScheduleEntry, Occurrence], None]) -> None:
         self.pending = PendingOccurrences()
         self._backoffs = backoffs
         self._fire = fire
@@ -63,7 +63,7 @@ class OverlapPolicy:
         self._began = now
         self._yielded_after.clear()
 
-    def allows(self, entry: Entry, occurrence: Occurrence, now: datetime) -> bool:
+    def allows(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> bool:
         """Return whether to fire ``occurrence`` now. If not, it waits or is left out. Raises ``QueueError``."""
         if occurrence.overlap == "allow":
             return True
@@ -79,7 +79,7 @@ class OverlapPolicy:
             _log_left_out(occurrence)
         return False
 
-    def advance(self, entry_of: Callable[[str], Entry | None], now: datetime) -> None:
+    def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
         """Fire the ticks whose wait is over; drop those of schedules that ``entry_of`` does not know."""
         for name in self.pending.ready(now):
             if (entry := entry_of(name)) is None:
@@ -91,7 +91,7 @@ class OverlapPolicy:
                     break
                 self.pending.drop(name)
 
-    def _try(self, entry: Entry, occurrence: Occurrence, now: datetime) -> datetime | None:
+    def _try(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> datetime | None:
         """Return when to try again; ``None`` if the occurrence is settled."""
         alias = entry.task.backend
         if until := self._backoffs.wait_until(alias, now):
@@ -113,7 +113,7 @@ class OverlapPolicy:
             )
         return None
 
-    def _wait(self, entry: Entry, occurrence: Occurrence) -> timedelta | None:
+    def _wait(self, entry: ScheduleEntry, occurrence: Occurrence) -> timedelta | None:
         """Return how long to wait; ``None`` if it may fire now, or another scheduler has made its job."""
         jobs = jobs_of(entry, JOBS_INSPECTED)
         self._backoffs.answered(entry.task.backend)
@@ -123,7 +123,7 @@ class OverlapPolicy:
             return POLL_INTERVAL
         return YIELD_TIME if occurrence.overlap == "queue" and self._is_ahead(entry, occurrence, jobs) else None
 
-    def _is_ahead(self, entry: Entry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
+    def _is_ahead(self, entry: ScheduleEntry, occurrence: Occurrence, jobs: Sequence[JobSummary]) -> bool:
         """Return whether ticks from before the start of this scheduler have no job yet.
 
         They may wait in another scheduler, which gets time to fire the first of them: the second answer is no.

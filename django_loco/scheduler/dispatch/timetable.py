@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ...log.safe import get_logger
 from ..dependencies import Dependency, dependencies_of
-from ..entry import Entry
+from ..entry import ScheduleEntry
 from ..registry import Registry
 from ..sources.database import Pause, StoredSchedules
 from .due_heap import DueHeap, DueTick
@@ -33,8 +33,8 @@ class Timetable:
         self._registry = registry
         self._tags = tags
         self._pauses: Mapping[str, Pause] = {}
-        self._by_name: Mapping[str, Entry] = {}
-        self._starts: list[Entry] = []
+        self._by_name: Mapping[str, ScheduleEntry] = {}
+        self._starts: list[ScheduleEntry] = []
         self._began: datetime | None = now
         """Where the ticks of database rows begin; ``None`` after the first read, so that new rows begin now."""
 
@@ -80,7 +80,7 @@ class Timetable:
         self.due_heap.follow(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> ScheduleEntry | None:
         """Return the schedule ``name``; ``None`` if it is gone or paused."""
         pause = self._pauses.get(name)
         return None if pause and pause.since else self._by_name.get(name)
@@ -89,7 +89,7 @@ class Timetable:
         """Compute all next ticks again, because the clock was put back."""
         self.due_heap = DueHeap(self.due_heap.entries, now)
 
-    def _set_schedules(self, entries: Sequence[Entry], registry: Registry) -> None:
+    def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
         self.dependencies = dependencies_of(entries, registry.entries())
 
@@ -102,20 +102,20 @@ class Timetable:
             )
 
 
-def _starts(entries: Sequence[Entry], now: datetime) -> list[Entry]:
+def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEntry]:
     """Return the runs on start. The deploy is identified only if there are some."""
     found = [entry for entry in entries if entry.run_on_start]
     deploy = release() if found else ""
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
-def _first(entries: Sequence[Entry]) -> Callable[[Entry, datetime], datetime | None]:
+def _first(entries: Sequence[ScheduleEntry]) -> Callable[[ScheduleEntry, datetime], datetime | None]:
     """Return the function that finds the first tick of a schedule."""
     backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
     # A queue that forgets its keys with the process cannot tell a missed tick from one that was just fired.
     forgetful = {alias for alias, backend in backends.items() if not getattr(backend, "remembers", True)}
 
-    def first(entry: Entry, start: datetime) -> datetime | None:
+    def first(entry: ScheduleEntry, start: datetime) -> datetime | None:
         if entry.task.backend in forgetful:
             return _next(entry, start)
         return entry.misfire.first(entry.trigger, start)
@@ -123,5 +123,5 @@ def _first(entries: Sequence[Entry]) -> Callable[[Entry, datetime], datetime | N
     return first
 
 
-def _next(entry: Entry, start: datetime) -> datetime | None:
+def _next(entry: ScheduleEntry, start: datetime) -> datetime | None:
     return entry.trigger.next_after(start)

@@ -18,7 +18,7 @@ from ...conf import loco_settings
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
-from ..entry import Entry, Problem, SourceLocation
+from ..entry import Problem, ScheduleEntry, SourceLocation
 from ..misfire import KEYS_KEPT_SECONDS
 from ..options import COLUMNS, OPTIONS
 from ..triggers.trigger import EPOCH
@@ -58,7 +58,7 @@ class Pause(NamedTuple):
 class StoredSchedules(NamedTuple):
     """The schedules and pauses of the database."""
 
-    rows: tuple[Entry | Problem, ...] = ()
+    rows: tuple[ScheduleEntry | Problem, ...] = ()
     pauses: Mapping[str, Pause] = {}
 
 
@@ -67,9 +67,9 @@ class ScheduleReader:
 
     def __init__(self, allow_list: AllowList) -> None:
         self._allow_list = allow_list
-        self._by_id: dict[int, tuple[Row, Entry | Problem]] = {}
+        self._by_id: dict[int, tuple[Row, ScheduleEntry | Problem]] = {}
         self._version: tuple[Any, ...] | None = None
-        self._rows: tuple[Entry | Problem, ...] = ()
+        self._rows: tuple[ScheduleEntry | Problem, ...] = ()
 
     def read(self, *, full: bool = False) -> StoredSchedules:
         """Return the current schedules and pauses; with ``full`` also see changes that were made by SQL.
@@ -83,14 +83,14 @@ class ScheduleReader:
                 self._version = version
             return StoredSchedules(self._rows, pauses())
 
-    def filter(self, *conditions: Q, **lookup: Any) -> list[Entry | Problem]:
+    def filter(self, *conditions: Q, **lookup: Any) -> list[ScheduleEntry | Problem]:
         """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
         with require_tables():
             return [
                 self._entry_or_problem(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))
             ]
 
-    def _read_rows(self) -> tuple[Entry | Problem, ...]:
+    def _read_rows(self) -> tuple[ScheduleEntry | Problem, ...]:
         previous = self._by_id
         self._by_id = {}
         for row in _rows(model("Schedule").objects.order_by("name")):
@@ -99,7 +99,7 @@ class ScheduleReader:
         found = tuple(schedule for _, schedule in self._by_id.values())
         return self._rows if _same(found, self._rows) else found
 
-    def _entry_or_problem(self, row: Row) -> Entry | Problem:
+    def _entry_or_problem(self, row: Row) -> ScheduleEntry | Problem:
         try:
             if "error" in row:
                 raise row["error"]
@@ -170,7 +170,7 @@ def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
     return len(first) == len(second) and all(one is other for one, other in zip(first, second, strict=True))
 
 
-def entry_of_row(row: Row, allow_list: AllowList) -> Entry:
+def entry_of_row(row: Row, allow_list: AllowList) -> ScheduleEntry:
     """Return the schedule of ``row``. Raises ``LocoConfigurationError`` with the ``field`` that is wrong."""
     allow_list.require(row["run"])
     return entry_from(row["name"], _with_all_words(item_of(row)), DATABASE_LOCATION)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ...conf import loco_settings
 from ...exceptions import LocoConfigurationError
 from ...tasks.hints import schedule_key_hint
-from ..entry import Entry, SourceLocation, entry_of
+from ..entry import ScheduleEntry, SourceLocation, entry_of
 from ..options import KEYS, OF_DATA, checked
 from ..triggers.invalid import invalid
 from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
@@ -38,7 +38,7 @@ def sources() -> Iterator[MappingSource]:
         yield MappingSource(SourceLocation("", f"{SETTING}, {name}", 0), partial(read_file, name))
 
 
-def entry_from(name: object, item: object, location: SourceLocation) -> Entry:
+def entry_from(name: object, item: object, location: SourceLocation) -> ScheduleEntry:
     """Return the schedule ``name`` that is written as ``item``.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.

@@ -51,7 +51,7 @@ def add(name="row", **fields):
 
 
 def entries(reader):
-    return {made.name: made for made in reader.read().rows if isinstance(made, scheduler.Entry)}
+    return {made.name: made for made in reader.read().rows if isinstance(made, scheduler.ScheduleEntry)}
 
 
 def told(reader):

@@ -10,7 +10,7 @@ from django.test import override_settings
 from django_loco.core.compat import BaseTaskBackend
 from django_loco.exceptions import QueueFull, QueueUnavailable
 from django_loco.queues import queue_for
-from django_loco.scheduler import Cron, Entry, Interval, Registry, Scheduler
+from django_loco.scheduler import Cron, Interval, Registry, ScheduleEntry, Scheduler
 from django_loco.scheduler.dispatch import timetable
 from django_loco.scheduler.entry import SourceLocation
 
@@ -391,7 +391,7 @@ class Once(Faulty):
 
 
 def entry(name, trigger):
-    return Entry(name=name, task=tick, trigger=trigger, location=SourceLocation("", "", 0))
+    return ScheduleEntry(name=name, task=tick, trigger=trigger, location=SourceLocation("", "", 0))
 
 
 @pytest.mark.parametrize("trigger", [Faulty(), Once()])

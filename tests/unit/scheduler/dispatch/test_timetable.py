@@ -8,7 +8,7 @@ import pytest
 
 from django_loco.scheduler import Cron, Interval, Registry
 from django_loco.scheduler.dispatch.timetable import Timetable
-from django_loco.scheduler.entry import Entry, Problem
+from django_loco.scheduler.entry import Problem, ScheduleEntry
 from django_loco.scheduler.misfire import Misfire
 from django_loco.scheduler.sources.database import DATABASE_LOCATION, Pause, StoredSchedules
 
@@ -34,7 +34,7 @@ def plan(registry):
 
 def row(name, seconds, **fields):
     fields = {"misfire": Misfire("skip"), **fields}
-    return Entry(name=name, task=tick, trigger=Interval(seconds * SECOND), location=DATABASE_LOCATION, **fields)
+    return ScheduleEntry(name=name, task=tick, trigger=Interval(seconds * SECOND), location=DATABASE_LOCATION, **fields)
 
 
 def rows(*entries, **pauses):
@@ -128,7 +128,7 @@ def test_a_single_run_that_is_over_does_not_come_back(plan):
 def test_what_the_database_has_at_the_start_is_made_up_for_like_what_the_code_has(registry):
     plan = Timetable(registry, (), NOON)
     plan.begin(NOON + 20 * SECOND)
-    nightly = Entry(name="nightly", task=tick, trigger=Cron("0 12 * * *", UTC), location=DATABASE_LOCATION)
+    nightly = ScheduleEntry(name="nightly", task=tick, trigger=Cron("0 12 * * *", UTC), location=DATABASE_LOCATION)
     plan.apply(rows(nightly), NOON + 22 * SECOND)
     assert times(fire(plan, NOON + 22 * SECOND), "nightly") == ["12:00:00"]
     later = replace(nightly, name="later")
