@@ -11,12 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 from ..conf import loco_settings
-from ..exceptions import LocoConfigurationError
-from .triggers.invalid import invalid
-from .triggers.parsing import length_of
 from .triggers.trigger import Trigger, first_tick, last_ticks
 
 MisfireMode = Literal["skip", "once", "all"]
@@ -71,30 +68,6 @@ class Misfire:
         return recent[-1:] if self.mode == "once" else recent[-self.cap :]
 
 
-def misfire_mode_of(field: str, value: Any) -> MisfireMode:
-    """Return ``value`` if it is a mode. Raises ``LocoConfigurationError``."""
-    if value not in get_args(MisfireMode):
-        raise invalid(field, value, '"skip", "once" or "all"')
-    return value  # type: ignore[no-any-return]
-
-
-def grace_of(field: str, value: Any) -> timedelta | None:
-    """Return the grace time ``value``, seconds or a ``timedelta``. Raises ``LocoConfigurationError``."""
-    if value is None:
-        return None
-    grace = length_of(field, value)
-    longest = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
-    if grace > longest:
-        raise LocoConfigurationError(
-            f"{field} is {grace.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
-            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer.",
-            field=field,
-        )
-    return grace
-
-
-def cap_of(field: str, value: Any) -> int:
-    """Return the cap ``value``. Raises ``LocoConfigurationError``."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_CAP:
-        raise invalid(field, value, f"a whole number from 1 to {MAX_CAP}")
-    return value
+def keys_kept() -> timedelta:
+    """Return how long every queue remembers the keys of fired ticks."""
+    return timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))

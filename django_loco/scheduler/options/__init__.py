@@ -11,20 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any, TypedDict, get_type_hints
 
-from ..misfire import DEFAULT_CAP, MAX_CAP, MisfireMode, cap_of, grace_of, misfire_mode_of
-from .checks import (
-    MAX_JITTER,
-    Output,
-    Overlap,
-    check_args,
-    check_boolean,
-    check_jitter,
-    check_kwargs,
-    check_name,
-    check_output,
-    check_overlap,
-    check_tags,
-)
+from ..misfire import DEFAULT_CAP, MAX_CAP, MisfireMode
+from . import checks
 from .option import Group, ScheduleOption
 
 
@@ -35,7 +23,7 @@ class AfterOptions(TypedDict, total=False):
         str,
         ScheduleOption(
             help="by default the path of the task; two schedules of one task need names",
-            check=check_name,
+            check=checks.name,
             form_help="Must be unique among all schedules.",
         ),
     ]
@@ -44,7 +32,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the positional arguments of the task",
             default=(),
-            check=check_args,
+            check=checks.args,
             group="run",
             label="Arguments",
             form_help='A list: ["eu", 5]. For a command, more words.',
@@ -55,7 +43,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the keyword arguments of the task",
             default={},
-            check=check_kwargs,
+            check=checks.kwargs,
             group="run",
             label="Keyword arguments",
             form_help='An object: {"region": "eu"}.',
@@ -65,9 +53,9 @@ class AfterOptions(TypedDict, total=False):
         float | timedelta,
         ScheduleOption(
             help="seconds, or a `timedelta`: each run is delayed by a random time up to that, the same for one tick in "
-            f"every scheduler; at most {MAX_JITTER.days} days",
+            f"every scheduler; at most {checks.MAX_JITTER.days} days",
             default=timedelta(0),
-            check=check_jitter,
+            check=checks.jitter,
             group="when",
             form_help="Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once.",
         ),
@@ -78,7 +66,7 @@ class AfterOptions(TypedDict, total=False):
             help='what happens to [missed runs](#missed-runs): `"skip"`, `"once"` (the last one, the default) or '
             '`"all"`',
             default="once",
-            check=misfire_mode_of,
+            check=checks.misfire,
             group="missed",
             label="Missed runs",
             form_help="What happens to runs that were due while no scheduler ran.",
@@ -88,7 +76,7 @@ class AfterOptions(TypedDict, total=False):
         float | timedelta,
         ScheduleOption(
             help="seconds, or a `timedelta`: a run missed by more is not made up for",
-            check=grace_of,
+            check=checks.grace,
             group="missed",
             beside=True,
             form_help="Seconds. A run missed by more is left out.",
@@ -99,19 +87,19 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help=f"how many runs are made up for at most, by default {DEFAULT_CAP}; up to {MAX_CAP}",
             default=DEFAULT_CAP,
-            check=cap_of,
+            check=checks.cap,
             group="missed",
             beside=True,
             form_help=f"How many missed runs are made up for at most. Blank: {DEFAULT_CAP}.",
         ),
     ]
     overlap: Annotated[
-        Overlap,
+        checks.Overlap,
         ScheduleOption(
             help="what happens to a tick while an earlier job of the schedule [has not ended](#overlap): "
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
-            check=check_overlap,
+            check=checks.overlap,
             group="missed",
             form_help="What happens to a run while the previous one has not ended.",
         ),
@@ -158,7 +146,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="words by which `loco_scheduler --tag` selects schedules",
             default=(),
-            check=check_tags,
+            check=checks.tags,
             group="job",
             form_help="Words, separated by commas.",
         ),
@@ -189,7 +177,7 @@ class TickOptions(AfterOptions, total=False):
     run_on_start: Annotated[
         bool,
         ScheduleOption(
-            help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=check_boolean
+            help="`True`: it also runs [once per deploy](#once-per-deploy)", default=False, check=checks.boolean
         ),
     ]
 
@@ -253,15 +241,15 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help='`True`: `run` is a command of `/bin/sh`; needs `LOCO["ALLOW_SHELL"]`',
             default=False,
-            check=check_boolean,
+            check=checks.boolean,
         ),
     ]
     output: Annotated[
-        Output,
+        checks.Output,
         ScheduleOption(
             help='the result of a command: `"stdout"`, what it wrote (the default), or `"silent"`, nothing',
             default="stdout",
-            check=check_output,
+            check=checks.output,
         ),
     ]
 

@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
-from ...core.validation import is_name
+from ...core.validation import MAX_NAME, is_name, is_whole
 from ...exceptions import LocoConfigurationError
+from ..misfire import MAX_CAP, MisfireMode, keys_kept
+from ..triggers.cron_in_words import listed
 from ..triggers.invalid import invalid
 from ..triggers.parsing import length_of
 
-MAX_NAME_LENGTH = 200
 MAX_JITTER = timedelta(days=31)
 
 Overlap = Literal["allow", "skip", "queue"]
 Output = Literal["stdout", "silent"]
+#: Takes the name of an option and its value, and returns the value that the schedule gets.
+Check = Callable[[str, Any], Any]
 
 
-def check_name(field: str, value: Any) -> str | None:
-    """Return the name ``value``; ``None`` stands for the path of the task."""
-    if value is None:
-        return None
-    if not (isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= MAX_NAME_LENGTH):
-        raise invalid(field, value, f"text of one line, at most {MAX_NAME_LENGTH} characters")
-    return value
+def require(is_valid: Callable[[Any], bool], requirement: str) -> Check:
+    """Return a check that accepts the values for which ``is_valid`` is true; ``requirement`` completes its error."""
+
+    def check(field: str, value: Any) -> Any:
+        if not is_valid(value):
+            raise invalid(field, value, requirement)
+        return value
+
+    return check
 
 
-def check_args(field: str, value: Any) -> Sequence[Any]:
-    """Return the positional arguments ``value``."""
-    if not isinstance(value, list | tuple):
-        raise invalid(field, value, "a list of the task's positional arguments")
-    return value
+def one_of(literal: Any) -> Check:
+    """Return a check that accepts the values of the type ``literal``."""
+    choices = get_args(literal)
+    return require(lambda value: value in choices, listed([f'"{choice}"' for choice in choices], "or"))
 
 
-def check_kwargs(field: str, value: Any) -> Mapping[str, Any]:
+name = require(
+    lambda value: value is None or (is_name(value) and not value.isspace()),
+    f"text of one line, at most {MAX_NAME} characters",
+)
+args = require(lambda value: isinstance(value, list | tuple), "a list of the task's positional arguments")
+boolean = require(lambda value: isinstance(value, bool), "True or False")
+cap = require(lambda value: is_whole(value) and value <= MAX_CAP, f"a whole number from 1 to {MAX_CAP}")
+misfire = one_of(MisfireMode)
+output = one_of(Output)
+overlap = one_of(Overlap)
+
+
+def kwargs(field: str, value: Any) -> Mapping[str, Any]:
     """Return the keyword arguments ``value``."""
     if value is None:
         return {}
@@ -43,39 +59,32 @@ def check_kwargs(field: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def check_tags(field: str, value: Any) -> tuple[str, ...]:
+def tags(field: str, value: Any) -> tuple[str, ...]:
     """Return the tags ``value`` as a tuple."""
     if not isinstance(value, list | tuple | set | frozenset) or not all(is_name(tag) for tag in value):
         raise invalid(field, value, "a list of words")
     return tuple(value)
 
 
-def check_jitter(field: str, value: Any) -> timedelta:
+def jitter(field: str, value: Any) -> timedelta:
     """Return the longest delay ``value``, seconds or a ``timedelta``."""
-    jitter = length_of(field, value)
-    if jitter > MAX_JITTER:
+    longest = length_of(field, value)
+    if longest > MAX_JITTER:
         raise LocoConfigurationError(
-            f"{field} is {jitter.total_seconds():g} s; it must be at most {MAX_JITTER.days} days.", field=field
+            f"{field} is {longest.total_seconds():g} s; it must be at most {MAX_JITTER.days} days.", field=field
         )
-    return jitter
+    return longest
 
 
-def check_overlap(field: str, value: Any) -> Overlap:
-    """Return ``value`` if it is one of ``Overlap``."""
-    if value not in get_args(Overlap):
-        raise invalid(field, value, '"allow", "skip" or "queue"')
-    return value  # type: ignore[no-any-return]
-
-
-def check_output(field: str, value: Any) -> Output:
-    """Return ``value`` if it is one of ``Output``."""
-    if value not in get_args(Output):
-        raise invalid(field, value, '"stdout" or "silent"')
-    return value  # type: ignore[no-any-return]
-
-
-def check_boolean(field: str, value: Any) -> bool:
-    """Return ``value`` if it is a ``bool``."""
-    if not isinstance(value, bool):
-        raise invalid(field, value, "True or False")
-    return value
+def grace(field: str, value: Any) -> timedelta | None:
+    """Return the grace time ``value``, seconds or a ``timedelta``."""
+    if value is None:
+        return None
+    length = length_of(field, value)
+    if length > (longest := keys_kept()):
+        raise LocoConfigurationError(
+            f"{field} is {length.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
+            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer.",
+            field=field,
+        )
+    return length

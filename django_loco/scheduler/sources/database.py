@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -14,12 +14,11 @@ from django.db import DatabaseError, connections, router
 from django.db.models import Q
 from django.utils import timezone
 
-from ...conf import loco_settings
 from ...core.job import utcnow
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from ..entry import Problem, ScheduleEntry, SourceLocation
-from ..misfire import KEYS_KEPT_SECONDS
+from ..misfire import keys_kept
 from ..options import COLUMNS, OPTIONS
 from ..triggers.trigger import EPOCH
 from .allow_list import AllowList
@@ -201,8 +200,7 @@ def aware(moment: datetime) -> datetime:
 
 def pauses() -> dict[str, Pause]:
     """Return the current and recent pauses, by the names of the schedules."""
-    remembered = timedelta(seconds=max(loco_settings().RESULT_TTL, KEYS_KEPT_SECONDS))
-    states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - remembered))
+    states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - keys_kept()))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
     try:
         found = list(states.values_list(*fields))
