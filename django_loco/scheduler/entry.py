@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from django.utils import timezone
@@ -18,12 +18,15 @@ from ..log.plain_text import one_line
 from .misfire import Misfire
 from .options import OF_TICKS, OPTIONS, TickOptions, checked, options_of
 from .options.checks import Overlap
-from .triggers.parsing import moment_of
+from .triggers.parsing import moment_of, zone_of
 from .triggers.trigger import After, Once, Trigger, Within, delay_of
 
 _TASK_OPTIONS = [name for name, option in OPTIONS.items() if option.task_option]
 _ENTRY_OPTIONS = [name for name in options_of(TickOptions) if name not in _TASK_OPTIONS]
 _TASK_ERRORS = (InvalidTask, TypeError, ValueError)
+
+#: Returns a trigger on the wall clock of a time zone. Raises ``LocoConfigurationError``.
+MakeTrigger = Callable[[tzinfo], Trigger]
 
 
 class SourceLocation(NamedTuple):
@@ -145,10 +148,8 @@ def name_of(task: object) -> str:
     return repr(task)
 
 
-def entry_of(
-    task: object, trigger: Callable[[], Trigger], location: SourceLocation, options: Mapping[str, Any]
-) -> ScheduleEntry:
-    """Return a schedule of ``task``. ``options`` are those of ``ZonedOptions``; ``trigger`` knows of ``timezone``.
+def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, options: Mapping[str, Any]) -> ScheduleEntry:
+    """Return a schedule of ``task``. ``options`` are those of ``ZonedOptions``.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """
@@ -159,7 +160,7 @@ def entry_of(
     return ScheduleEntry(
         name=values.pop("name") or task.module_path,
         task=task,
-        trigger=_within(_with_own_ticks(trigger(), options), start, end),
+        trigger=_within(_with_own_ticks(trigger(zone_of(options.get("timezone"))), options), start, end),
         args=args,
         kwargs=kwargs,
         misfire=Misfire(values.pop("misfire"), values.pop("grace"), values.pop("cap")),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import threading
 import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -24,11 +25,10 @@ from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .dependencies import dependency_errors
-from .entry import Problem, ScheduleEntry, SourceLocation, entry_of, name_of
+from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
 from .sources.allow_list import AllowList
 from .sources.mapping import MappingSource, entry_from, sources
 from .sources.python_api import LATER, Decorator, PythonApi, T
-from .triggers.trigger import Trigger
 
 logger = get_logger("django_loco.scheduler")
 
@@ -139,19 +139,12 @@ class Registry(PythonApi):
             for name, fault in found.items()
         }
 
-    def _add(
-        self,
-        call: str,
-        task: object,
-        options: Mapping[str, Any],
-        trigger: Callable[[], Trigger],
-        allowed: frozenset[str],
-    ) -> Decorator:
+    def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
         def declare(task: T, /) -> T:
             location = SourceLocation.of_caller()
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
             with self._recording(options.get("name", name_of(task)), hint):
-                self._refuse_unknown(call, options, allowed)
+                _refuse_unknown(call, options)
                 self._register(entry_of(task, trigger, location, options))
             return task
 
@@ -164,14 +157,6 @@ class Registry(PythonApi):
             yield
         except ImproperlyConfigured as error:
             self._record(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
-
-    def _refuse_unknown(self, call: str, options: Mapping[str, Any], allowed: frozenset[str]) -> None:
-        for option in options:
-            if option not in allowed:
-                parameters = set(inspect.signature(getattr(self, call)).parameters) - {"task", "options"}
-                raise LocoConfigurationError(
-                    f"{call}() has no option {option!r}.{did_you_mean(option, sorted(allowed | parameters))}"
-                )
 
     def _register(self, entry: ScheduleEntry) -> None:
         holder = self._entries.setdefault(entry.name, entry)
@@ -221,6 +206,23 @@ class Registry(PythonApi):
             hint = f"Correct {module}. Until then its schedules are off; those of the other apps run."
             message = f"{module} cannot be imported: {_description(error)}"
             self._problems.append(Problem(message, hint, module, is_certain=not module.endswith(".tasks")))
+
+
+def _refuse_unknown(call: str, options: Iterable[str]) -> None:
+    parameters, allowed = _parameters_and_options(call)
+    for option in options:
+        if option not in allowed:
+            raise LocoConfigurationError(
+                f"{call}() has no option {option!r}.{did_you_mean(option, sorted(allowed | parameters))}"
+            )
+
+
+@cache
+def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
+    """Return the names of the parameters of a call, and of its options, from the type of its ``**options``."""
+    parameters = inspect.signature(getattr(PythonApi, call), eval_str=True).parameters
+    (options,) = get_args(parameters["options"].annotation)
+    return set(parameters) - {"self", "task", "options"}, options.__optional_keys__
 
 
 def _name_conflict(row: ScheduleEntry) -> Problem:

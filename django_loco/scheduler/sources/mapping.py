@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ...tasks.hints import schedule_key_hint
 from ..entry import ScheduleEntry, SourceLocation, entry_of
 from ..options import KEYS, OF_DATA, checked
 from ..triggers.invalid import invalid
-from ..triggers.parsing import after_of, moment_of, parse_schedule, zone_of
+from ..triggers.parsing import after_of, moment_of, parse_schedule
 from ..triggers.trigger import Once, Trigger
 from .files import SETTING, read_file
 from .targets import target_of
@@ -54,7 +55,7 @@ def entry_from(name: object, item: object, location: SourceLocation) -> Schedule
     if words:
         options["args"] = [*words, *_more_words(item)]
         options["kwargs"] = {"silent": True} if values["output"] == "silent" else {}
-    return entry_of(task, lambda: _trigger(item), location, options)
+    return entry_of(task, partial(_trigger, item), location, options)
 
 
 def _more_words(item: Mapping[str, Any]) -> list[str]:
@@ -69,7 +70,7 @@ def _more_words(item: Mapping[str, Any]) -> list[str]:
     return [str(word) for word in args]
 
 
-def _trigger(item: Mapping[str, Any]) -> Trigger:
+def _trigger(item: Mapping[str, Any], zone: tzinfo) -> Trigger:
     given = [key for key in _WHEN if key in item]
     if len(given) != 1:
         problem = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
@@ -78,7 +79,6 @@ def _trigger(item: Mapping[str, Any]) -> Trigger:
             "succeeded).",
             field="schedule",
         )
-    zone = zone_of(item.get("timezone"))
     if "after" in item:
         return after_of(item["after"])
     return Once(moment_of("at", item["at"], zone), zone) if "at" in item else parse_schedule(item["schedule"], zone)

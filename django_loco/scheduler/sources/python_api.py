@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
-from functools import partial
 from typing import Any, Protocol, TypeVar, Unpack
 
 from ...core.compat import Task
+from ..entry import MakeTrigger
 from ..options import AfterOptions, TickOptions, ZonedOptions
 from ..triggers.cron import Cron
 from ..triggers.parsing import (
@@ -20,9 +20,8 @@ from ..triggers.parsing import (
     monthly_on,
     parse_schedule,
     weekly_on,
-    zone_of,
 )
-from ..triggers.trigger import Interval, Once, Trigger
+from ..triggers.trigger import Interval, Once
 
 T = TypeVar("T")
 
@@ -63,24 +62,21 @@ class PythonApi(ABC):
         clock; for a time of the day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        trigger = partial(interval_of, interval, units, phase)
-        return self._add("every", task, options, trigger, TickOptions.__optional_keys__)
+        return self._add("every", task, options, lambda _zone: interval_of(interval, units, phase))
 
     def every_minute(self, task: Task[..., Any] = LATER, **options: Unpack[TickOptions]) -> Decorator:
         """Run ``task`` at the start of every minute."""
-        return self._add(
-            "every_minute", task, options, lambda: Interval(timedelta(minutes=1)), TickOptions.__optional_keys__
-        )
+        return self._add("every_minute", task, options, lambda _zone: Interval(timedelta(minutes=1)))
 
     def hourly(self, task: Task[..., Any] = LATER, *, at: int = 0, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` every hour, at minute ``at`` (0 to 59)."""
-        return self._add_cron("hourly", task, options, lambda: hourly_at(at))
+        return self._add("hourly", task, options, lambda zone: Cron(hourly_at(at), zone))
 
     def daily(
         self, task: Task[..., Any] = LATER, *, at: str | time = "00:00", **options: Unpack[ZonedOptions]
     ) -> Decorator:
         """Run ``task`` every day at the time ``at``: ``"04:00"``, or a ``datetime.time``."""
-        return self._add_cron("daily", task, options, lambda: daily_at(at))
+        return self._add("daily", task, options, lambda zone: Cron(daily_at(at), zone))
 
     def weekly(
         self,
@@ -91,7 +87,7 @@ class PythonApi(ABC):
         **options: Unpack[ZonedOptions],
     ) -> Decorator:
         """Run ``task`` every week on the weekday ``on``, or on each of several, at the time ``at``."""
-        return self._add_cron("weekly", task, options, lambda: weekly_on(on, at))
+        return self._add("weekly", task, options, lambda zone: Cron(weekly_on(on, at), zone))
 
     def monthly(
         self,
@@ -105,49 +101,27 @@ class PythonApi(ABC):
 
         ``day`` is a number, and a month without such a day is left out; or ``"last"``, the last day of each month.
         """
-        return self._add_cron("monthly", task, options, lambda: monthly_on(day, at))
+        return self._add("monthly", task, options, lambda zone: Cron(monthly_on(day, at), zone))
 
     def cron(self, expression: str, task: Task[..., Any] = LATER, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` by a cron expression: minute, hour, day of the month, month, day of the week.
 
         With six fields the first is the second, with seven the last is the year.
         """
-        return self._add_cron("cron", task, options, lambda: expression)
+        return self._add("cron", task, options, lambda zone: Cron(expression, zone))
 
     def when(self, text: str, task: Task[..., Any] = LATER, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` as ``text`` says in English, ``"7pm every Thursday"``, or as a cron expression."""
-
-        def trigger() -> Trigger:
-            return parse_schedule(text, zone_of(options.get("timezone")))
-
-        return self._add("when", task, options, trigger, ZonedOptions.__optional_keys__)
+        return self._add("when", task, options, lambda zone: parse_schedule(text, zone))
 
     def once(self, task: Task[..., Any] = LATER, *, at: datetime | str, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` one time, at the moment ``at``: a ``datetime``, or ``"2026-12-24 18:00"``."""
-
-        def trigger() -> Once:
-            zone = zone_of(options.get("timezone"))
-            return Once(moment_of("at", at, zone), zone)
-
-        return self._add("once", task, options, trigger, ZonedOptions.__optional_keys__)
+        return self._add("once", task, options, lambda zone: Once(moment_of("at", at, zone), zone))
 
     def after(self, other: str, task: Task[..., Any] = LATER, **options: Unpack[AfterOptions]) -> Decorator:
         """Run ``task`` whenever a run of the schedule ``other`` has succeeded, be it one by hand: once after each."""
-        return self._add("after", task, options, lambda: after_of(other), AfterOptions.__optional_keys__)
-
-    def _add_cron(self, call: str, task: object, options: ZonedOptions, expression: Callable[[], str]) -> Decorator:
-        def trigger() -> Cron:
-            return Cron(expression(), zone_of(options.get("timezone")))
-
-        return self._add(call, task, options, trigger, ZonedOptions.__optional_keys__)
+        return self._add("after", task, options, lambda _zone: after_of(other))
 
     @abstractmethod
-    def _add(
-        self,
-        call: str,
-        task: object,
-        options: Mapping[str, Any],
-        trigger: Callable[[], Trigger],
-        allowed: frozenset[str],
-    ) -> Decorator:
+    def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
         """Declare a schedule of ``task``; if it is ``LATER``, return a decorator that does so."""

@@ -75,7 +75,7 @@ def test_values_are_checked_and_others_have_their_default() -> None:
 )
 def test_an_error_carries_the_field(options: dict[str, Any], field: str) -> None:
     with pytest.raises(LocoConfigurationError) as error:
-        entry_of(tick, lambda: Interval(timedelta(hours=1)), HERE, options)
+        entry_of(tick, lambda _zone: Interval(timedelta(hours=1)), HERE, options)
     assert error.value.field == field
     assert field in str(error.value)
 
@@ -83,5 +83,5 @@ def test_an_error_carries_the_field(options: dict[str, Any], field: str) -> None
 @pytest.mark.parametrize("options", [{"start": "2026-01-01"}, {"end": "2026-01-01"}, {"run_on_start": True}])
 def test_options_about_ticks_need_ticks(options: dict[str, Any]) -> None:
     with pytest.raises(LocoConfigurationError, match="this one runs after 'other'") as error:
-        entry_of(tick, lambda: After("other"), HERE, options)
+        entry_of(tick, lambda _zone: After("other"), HERE, options)
     assert [error.value.field] == list(options)
