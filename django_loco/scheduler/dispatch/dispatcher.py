@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ...backend import ScheduledCall
+from ...core.compat import Task
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
@@ -65,8 +66,8 @@ class Dispatcher:
                 tick = ReadyTick(entry, due, fired)
                 if self._may_fire(due_heap, tick, now):
                     ready[entry.task.backend].append(tick)
-        for alias, together in ready.items():
-            self._fire_together(due_heap, alias, together, now)
+        for together in ready.values():
+            self._fire_together(due_heap, together, now)
 
     def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
@@ -96,72 +97,70 @@ class Dispatcher:
             if self.overlap.allows(entry, entry.occurrence(tick), now):
                 return True
         except QueueError as error:
-            self._postpone(due_heap, entry.task.backend, [ready], error, now)
+            self._postpone(due_heap, [ready], error, now)
             return False
         except Exception:
             logger.exception("Schedule %r: the tick of %s could not be fired and is left out", entry.name, tick)
         due_heap.follow(ready.fired, tick)
         return False
 
-    def _fire_together(self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], now: datetime) -> None:
+    def _fire_together(self, due_heap: DueHeap, batch: Sequence[ReadyTick], now: datetime) -> None:
         """Enqueue the jobs in one round trip. If one of them fails, the others are enqueued without it."""
         try:
-            self._enqueue(batch, now)
+            self._enqueue_batch(batch, now)
         except QueueUnavailable as error:
-            self._not_taken(due_heap, alias, batch, error, now)
+            self._not_taken(due_heap, batch, error, now)
             return
         except Exception as error:
             if len(batch) > 1:
                 for ready in batch:
-                    self._fire_together(due_heap, alias, [ready], now)
+                    self._fire_together(due_heap, [ready], now)
                 return
             if isinstance(error, QueueError) and not isinstance(error, QueueRefused):
-                self._postpone(due_heap, alias, batch, error, now)
+                self._postpone(due_heap, batch, error, now)
                 return
             # An error of one schedule must not affect the others.
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", name, tick)
-        else:
-            self.last_tick = time.monotonic()
-            self.backoffs.succeeded(alias)
         for ready in batch:
             due_heap.follow(ready.fired, ready.fired.tick)
 
-    def _not_taken(
-        self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], error: QueueError, now: datetime
-    ) -> None:
+    def _not_taken(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
         """Wait if the queue is away. Else offer the ticks in halves, and put back a single one that is refused."""
         backend: Any = batch[0].entry.task.get_backend()
         if not backend.queue.answers():
-            self._postpone(due_heap, alias, batch, error, now)
+            self._postpone(due_heap, batch, error, now)
         elif len(batch) > 1:
             half = len(batch) // 2
             for part in (batch[:half], batch[half:]):
-                self._fire_together(due_heap, alias, part, now)
+                self._fire_together(due_heap, part, now)
         else:
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.warning("Schedule %r: the queue refuses the tick of %s: %s", name, tick, error)
             due_heap.postpone(batch[0].due, now + REFUSED_RETRY)
 
-    def _postpone(
-        self, due_heap: DueHeap, alias: str, batch: Sequence[ReadyTick], error: QueueError, now: datetime
-    ) -> None:
-        until = self.backoffs.failed(alias, error, now)
+    def _postpone(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
+        until = self.backoffs.failed(batch[0].entry.task.backend, error, now)
         for ready in batch:
             due_heap.postpone(ready.due, until)
 
     def _fire_late(self, entry: ScheduleEntry, occurrence: Occurrence) -> None:
         """Enqueue the job of an occurrence that has waited."""
-        backend: Any = entry.task.get_backend()
-        backend.enqueue_ticks([_call(entry, occurrence)])
-        self.last_tick = time.monotonic()
-        self.backoffs.succeeded(entry.task.backend)
+        self._enqueue(entry.task, [_call(entry, occurrence)])
 
-    def _enqueue(self, batch: Sequence[ReadyTick], now: datetime) -> None:
-        backend: Any = batch[0].entry.task.get_backend()
-        results = backend.enqueue_ticks([_call(entry, entry.occurrence(fired.tick)) for entry, _, fired in batch])
+    def _enqueue_batch(self, batch: Sequence[ReadyTick], now: datetime) -> None:
+        calls = [_call(entry, entry.occurrence(fired.tick)) for entry, _, fired in batch]
+        results = self._enqueue(batch[0].entry.task, calls)
         for (entry, _, fired), result in zip(batch, results, strict=True):
             self._log_fired(entry, fired.tick, now, is_ours=result is not None)
+
+    def _enqueue(self, task: Task[..., Any], calls: Sequence[ScheduledCall]) -> Sequence[object]:
+        """Enqueue jobs on the backend of ``task``; return a result for each, ``None`` if its key was taken."""
+        backend: Any = task.get_backend()
+        results: Sequence[object] = backend.enqueue_ticks(calls)
+        self.last_tick = time.monotonic()
+        self.backoffs.succeeded(task.backend)
+        return results
 
     def _log_fired(self, entry: ScheduleEntry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
         if not is_ours:

@@ -13,6 +13,14 @@ from ..entry import ScheduleEntry
 logger = get_logger("django_loco.scheduler")
 
 
+FindTick = Callable[[ScheduleEntry, datetime], datetime | None]
+
+
+def next_tick(entry: ScheduleEntry, after: datetime) -> datetime | None:
+    """Return the first tick of ``entry`` after ``after``; ``None`` if there is none."""
+    return entry.trigger.next_after(after)
+
+
 class DueTick(NamedTuple):
     """A tick that is to be fired. Ticks are ordered by time, then by the position of their schedule."""
 
@@ -36,40 +44,22 @@ class DueHeap:
     For one thread; others may call only ``late_by``.
     """
 
-    def __init__(
-        self,
-        entries: Sequence[ScheduleEntry],
-        start: datetime,
-        first: Callable[[ScheduleEntry, datetime], datetime | None] = lambda entry, start: entry.trigger.next_after(
-            start
-        ),
-    ) -> None:
-        self.entries = entries
+    def __init__(self, entries: Sequence[ScheduleEntry], start: datetime, first: FindTick = next_tick) -> None:
+        self.entries: Sequence[ScheduleEntry] = []
         self._heap: list[DueTick] = []
-        for position in range(len(entries)):
-            self._plan(position, lambda entry: first(entry, start))
+        self.change(entries, start, first)
 
-    def change(
-        self,
-        entries: Sequence[ScheduleEntry],
-        start: datetime,
-        first: Callable[[ScheduleEntry, datetime], datetime | None],
-    ) -> None:
+    def change(self, entries: Sequence[ScheduleEntry], start: datetime, first: FindTick = next_tick) -> None:
         """Replace the schedules. Unchanged ones keep their next tick; new or changed ones begin after ``start``."""
-        before = {(entry.name, entry.release): entry.trigger for entry in self.entries}
-        places = {(entry.name, entry.release): position for position, entry in enumerate(entries)}
-        same = {key for key, place in places.items() if before.get(key) == entries[place].trigger}
-        kept = [(due, self.entries[due.position]) for due in self._heap]
-        heap = [
-            due._replace(position=places[entry.name, entry.release])
-            for due, entry in kept
-            if (entry.name, entry.release) in same
-        ]
-        heapify(heap)
-        self.entries, self._heap = entries, heap
-        for key, position in places.items():
+        before = {_identity(entry): entry.trigger for entry in self.entries}
+        positions = {_identity(entry): position for position, entry in enumerate(entries)}
+        same = {key for key, position in positions.items() if before.get(key) == entries[position].trigger}
+        kept = [(due, _identity(self.entries[due.position])) for due in self._heap]
+        self.entries, self._heap = entries, [due._replace(position=positions[key]) for due, key in kept if key in same]
+        heapify(self._heap)
+        for key, position in positions.items():
             if key not in same:
-                self._plan(position, lambda entry: first(entry, start))
+                self._plan(position, start, first)
 
     @property
     def next_at(self) -> datetime | None:
@@ -84,8 +74,8 @@ class DueHeap:
         """Add the tick after ``tick`` of the schedule of ``due``, or the next of its missed ticks."""
         if due.rest:
             heappush(self._heap, DueTick(due.at, due.position, due.rest[0], due.rest[1:]))
-            return
-        self._plan(due.position, lambda entry: entry.trigger.next_after(tick))
+        else:
+            self._plan(due.position, tick)
 
     def postpone(self, due: DueTick, until: datetime) -> None:
         """Put ``due`` back, to fire at ``until``."""
@@ -95,16 +85,20 @@ class DueHeap:
         """Return by how many seconds the oldest unfired tick is late; 0.0 if none is."""
         return max(((now - due.tick).total_seconds() for due in tuple(self._heap) if due.tick < now), default=0.0)
 
-    def _plan(self, position: int, find: Callable[[ScheduleEntry], datetime | None]) -> None:
+    def _plan(self, position: int, after: datetime, find: FindTick = next_tick) -> None:
         entry = self.entries[position]
         try:
-            tick = find(entry)
+            tick = find(entry, after)
         except Exception:
             # An error of one schedule must not affect the others.
             logger.exception("Schedule %r is off: its next tick cannot be computed", entry.name)
             return
         if tick is not None:
             heappush(self._heap, DueTick(tick, position, tick))
+
+
+def _identity(entry: ScheduleEntry) -> tuple[str, str]:
+    return entry.name, entry.release
 
 
 def preview(

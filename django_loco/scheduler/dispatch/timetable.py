@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...log.safe import get_logger
@@ -10,7 +10,7 @@ from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
 from ..sources.database import Pause, StoredSchedules
-from .due_heap import DueHeap, DueTick
+from .due_heap import DueHeap, DueTick, FindTick, next_tick
 from .release import release
 
 logger = get_logger("django_loco.scheduler")
@@ -59,7 +59,7 @@ class Timetable:
         entries = registry.entries(self._tags)
         self._set_schedules(entries, registry)
         begin, self._began = self._began, None
-        self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else _next)
+        self.due_heap.change([*entries, *self._starts], begin or now, _first(entries) if begin else next_tick)
         self._pauses = stored.pauses
         if (len(entries), len(registry.problems())) != (self.schedules, self.broken):
             self._count(registry)
@@ -109,7 +109,7 @@ def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEnt
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 
-def _first(entries: Sequence[ScheduleEntry]) -> Callable[[ScheduleEntry, datetime], datetime | None]:
+def _first(entries: Sequence[ScheduleEntry]) -> FindTick:
     """Return the function that finds the first tick of a schedule."""
     backends = {entry.task.backend: entry.task.get_backend() for entry in entries}
     # A queue that forgets its keys with the process cannot tell a missed tick from one that was just fired.
@@ -117,11 +117,7 @@ def _first(entries: Sequence[ScheduleEntry]) -> Callable[[ScheduleEntry, datetim
 
     def first(entry: ScheduleEntry, start: datetime) -> datetime | None:
         if entry.task.backend in forgetful:
-            return _next(entry, start)
+            return next_tick(entry, start)
         return entry.misfire.first(entry.trigger, start)
 
     return first
-
-
-def _next(entry: ScheduleEntry, start: datetime) -> datetime | None:
-    return entry.trigger.next_after(start)

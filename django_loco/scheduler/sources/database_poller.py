@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from queue import Empty, SimpleQueue
+from collections import deque
 
 from django.db import connections
 
@@ -42,7 +42,7 @@ class DatabasePoller(Loop):
         super().__init__()
         self._reader = ScheduleReader(allow_list)
         self._first_read = threading.Event()
-        self._changes: SimpleQueue[StoredSchedules] = SimpleQueue()
+        self._changes: deque[StoredSchedules] = deque(maxlen=1)
         self._latest: StoredSchedules | None = None
         self._full_read_at: float | None = None
         self._read_at: float | None = None
@@ -68,21 +68,11 @@ class DatabasePoller(Loop):
 
     def changes(self) -> StoredSchedules | None:
         """Return the schedules and pauses if they have changed since the last call."""
-        latest = None
-        try:
-            while True:
-                latest = self._changes.get_nowait()
-        except Empty:
-            return latest
+        return self._changes.pop() if self._changes else None
 
     def wait(self, timeout: float) -> None:
         """Wait up to ``timeout`` seconds for the end of the first read."""
         self._first_read.wait(timeout)
-
-    def quiet(self) -> None:
-        """Stop reading."""
-        super().quiet()
-        self._first_read.set()
 
     def stop(self, deadline: float) -> None:
         """Stop reading, and end the thread."""
@@ -103,7 +93,7 @@ class DatabasePoller(Loop):
             self._trouble = ""
         if self._latest is None or stored.rows is not self._latest.rows or stored.pauses != self._latest.pauses:
             self._latest = stored
-            self._changes.put(stored)
+            self._changes.append(stored)
 
     def _note(self, trouble: str, level: int) -> None:
         if trouble != self._trouble:
