@@ -90,9 +90,7 @@ def pause(name: str, *, by: str = "") -> bool:
     Its ticks are left out until it is resumed. Schedulers see it within 5 seconds. ``by`` says who paused it, and is
     shown in the admin. Raises ``LocoConfigurationError`` if there is no such schedule, or no table in the database.
     """
-    registry_with(name)
-    _require_tables()
-    states = model("ScheduleState").objects
+    states = _states(name)
     states.get_or_create(name=name)
     changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=now(), paused_by=by[:200])
     return bool(changed)
@@ -103,9 +101,7 @@ def resume(name: str) -> bool:
 
     Raises what ``pause`` raises.
     """
-    registry_with(name)
-    _require_tables()
-    paused = model("ScheduleState").objects.filter(name=name, paused_at__isnull=False)
+    paused = _states(name).filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
 
 
@@ -127,9 +123,12 @@ def registry_with(name: str) -> Registry:
     return found
 
 
-def _require_tables() -> None:
+def _states(name: str) -> Any:
+    """Return the query set of pauses. Raises ``LocoConfigurationError`` as ``pause`` does."""
+    registry_with(name)
     if not has_database() or tables_missing():
         raise LocoConfigurationError(NO_TABLE)
+    return model("ScheduleState").objects
 
 
 def _read(read: Callable[[ScheduleReader], T]) -> T:

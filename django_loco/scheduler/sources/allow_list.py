@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from django.core.management import get_commands
-
 from ...conf import did_you_mean, loco_settings
 from ...core.compat import Task
 from ...exceptions import LocoConfigurationError
-from .targets import words_of_run
+from .targets import app_of_command, words_of_run
 
 
 class AllowList:
@@ -32,7 +28,8 @@ class AllowList:
         if isinstance(target, Task):
             self.tasks.add(target.module_path)
         elif isinstance(target, str):
-            self._commands.add(_command(target))
+            app_of_command(target)
+            self._commands.add(target)
         else:
             raise LocoConfigurationError(
                 f"{target!r} is no task; decorate it with @task, or name a management command."
@@ -44,17 +41,7 @@ class AllowList:
         word = words_of_run(run)[0]
         if word not in exposed:
             raise LocoConfigurationError(
-                f"run is {word!r}, which the code does not expose.{_remedy(word, exposed)}", field="run"
+                f"run is {word!r}, which the code does not expose.{did_you_mean(word, exposed)} Put @scheduler.expose "
+                "above the task, or call scheduler.expose() with the name of the command.",
+                field="run",
             )
-
-
-def _command(name: str) -> str:
-    commands = get_commands()
-    if name not in commands:
-        raise LocoConfigurationError(f"there is no management command {name!r}.{did_you_mean(name, sorted(commands))}")
-    return name
-
-
-def _remedy(word: str, exposed: Iterable[str]) -> str:
-    hint = did_you_mean(word, list(exposed)) if exposed else ""
-    return f"{hint} Only what stands under @scheduler.expose, or in scheduler.expose(...), runs from the database."

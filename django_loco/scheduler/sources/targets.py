@@ -23,11 +23,10 @@ def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]
 
     Raises ``LocoConfigurationError`` if it does not exist, or does not take such arguments.
     """
-    text = _text(run)
     if is_shell:
         require_shell()
-        return load_task(SHELL), [text]
-    words = words_of_run(text)
+        return load_task(SHELL), [_text(run)]
+    words = words_of_run(run)
     return (_task(words), []) if "." in words[0] else (load_task(COMMAND), _checked(words))
 
 
@@ -35,6 +34,15 @@ def require_shell() -> None:
     """Raise ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set."""
     if not loco_settings().ALLOW_SHELL:
         raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.", field="run")
+
+
+def app_of_command(name: str) -> str | BaseCommand:
+    """Return the app of a management command, or its instance. Raises ``LocoConfigurationError`` if there is none."""
+    commands = get_commands()
+    if name not in commands:
+        hint = did_you_mean(name, sorted(commands))
+        raise LocoConfigurationError(f"there is no management command {name!r}.{hint}", field="run")
+    return commands[name]
 
 
 def words_of_run(run: object) -> list[str]:
@@ -69,13 +77,10 @@ def _task(words: Sequence[str]) -> Task[..., Any]:
 def _checked(words: list[str]) -> list[str]:
     """Return ``words`` if they are a management command and arguments that its parser accepts."""
     name, *arguments = words
-    commands = get_commands()
-    if name not in commands:
-        raise LocoConfigurationError(
-            f"run: there is no management command {name!r}.{did_you_mean(name, sorted(commands))}", field="run"
-        )
+    app = app_of_command(name)
     try:
-        _loaded(commands[name], name).create_parser("manage.py", name).parse_args(arguments)
+        command = load_command_class(app, name) if isinstance(app, str) else app
+        command.create_parser("manage.py", name).parse_args(arguments)
     except (CommandError, SystemExit) as error:
         raise LocoConfigurationError(
             f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.", field="run"
@@ -85,7 +90,3 @@ def _checked(words: list[str]) -> list[str]:
             f"run: the management command {name!r} cannot be loaded: {error!r}.", field="run"
         ) from error
     return words
-
-
-def _loaded(app: str | BaseCommand, name: str) -> BaseCommand:
-    return load_command_class(app, name) if isinstance(app, str) else app

@@ -16,7 +16,6 @@ With a change of an hour as the example:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
@@ -77,23 +76,23 @@ class Cron:
 
     def _next_in_order(self, moment: datetime) -> datetime | None:
         """Return the first tick after ``moment`` whose wall clock time has not come before ``moment``."""
-        wall = self._wall_after(self._wall(moment))
+        wall = self._parsed.next_after(self._wall(moment))
         while wall is not None:
             ticks = self._ticks(wall)
             for tick in ticks:
                 if tick > moment:
                     return tick
-            wall = self._wall_after(wall if ticks else self._end_of_skipped(wall))
+            wall = self._parsed.next_after(wall if ticks else self._end_of_skipped(wall))
         return None
 
     def _next_repeated(self, moment: datetime, end: datetime, put_back: timedelta) -> datetime | None:
         """Return the first tick between ``moment`` and ``end`` whose wall clock time came before ``moment``, too."""
-        for wall in self._walls(self._wall(moment) - put_back):
-            if wall >= self._wall(end):
-                return None
+        wall = self._parsed.next_after(self._wall(moment) - put_back)
+        while wall is not None and wall < self._wall(end):
             for tick in self._ticks(wall)[1:]:
                 if moment < tick < end:
                     return tick
+            wall = self._parsed.next_after(wall)
         return None
 
     def _ticks(self, wall: datetime) -> tuple[datetime, ...]:
@@ -133,17 +132,8 @@ class Cron:
         return self._fires(change.start - change.length, change.start) and self._fires(end, end + change.length)
 
     def _fires(self, start: datetime, end: datetime) -> bool:
-        wall = self._wall_after(start - timedelta.resolution)
+        wall = self._parsed.next_after(start - timedelta.resolution)
         return wall is not None and wall < end
-
-    def _walls(self, wall: datetime) -> Iterator[datetime]:
-        while (following := self._wall_after(wall)) is not None:
-            yield following
-            wall = following
-
-    def _wall_after(self, wall: datetime) -> datetime | None:
-        """Return the next wall clock time of the expression, ignoring changes of the clocks."""
-        return self._parsed.next_after(wall)
 
     def _wall(self, moment: datetime) -> datetime:
         return moment.astimezone(self.zone).replace(tzinfo=None, fold=0)

@@ -89,7 +89,7 @@ def _range(item: str, name: Callable[[str], str]) -> str:
 
 def _days(day: str, weekday: str) -> str:
     """Describe both kinds of days, which are alternatives unless one starts with ``*``, as in crontab(5)."""
-    first, second = _dates("on", day, "day of the month", _day), _weekdays(weekday)
+    first, second = _dates("on", day, "day of the month", _day), _dates("on", weekday, "weekday", _weekday)
     if not (first and second):
         return first or second
     both = day.startswith("*") or weekday.startswith("*")
@@ -115,14 +115,6 @@ def _day(item: str) -> str:
 
 def _month(item: str) -> str:
     return (MONTHS[int(item) - 1] if item.isdigit() else _named(item, MONTHS)).capitalize()
-
-
-def _weekdays(field: str) -> str:
-    if field in ("*", "?"):
-        return ""
-    if step := re.fullmatch(r"\*/(\d+)", field):
-        return f"on every {ordinal(int(step[1]))} weekday"
-    return f"on {_items(field, _weekday)}"
 
 
 def _weekday(item: str) -> str:

@@ -5,26 +5,28 @@ Each function raises ``LocoConfigurationError``, which names the field and its v
 
 from __future__ import annotations
 
-import difflib
 import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
 
 from django.utils import timezone
 
-from ...conf import did_you_mean
+from ...conf import did_you_mean, nearest
+from ...core.validation import is_number, is_whole
 from ...exceptions import LocoConfigurationError
 from .cron import Cron
 from .cron_in_words import WEEKDAYS
 from .cron_parser import looks_like_cron
 from .english_parser import parse_english
 from .invalid import invalid
-from .trigger import After, Interval, Trigger
+from .trigger import UNITS, After, Interval, Trigger
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 
-_TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def interval_of(length: object, units: Mapping[str, object], phase: object) -> Interval:
@@ -39,12 +41,10 @@ def interval_of(length: object, units: Mapping[str, object], phase: object) -> I
     return Interval(period, phase if isinstance(phase, timedelta) else _length("seconds", phase, field="phase"))
 
 
-def _length(unit: str, count: object, field: str = "") -> timedelta:
-    try:
-        if isinstance(count, int | float) and not isinstance(count, bool):
+def _length(unit: str, count: Any, field: str = "") -> timedelta:
+    if is_number(count):
+        with suppress(OverflowError):
             return timedelta(**{unit: count})
-    except (OverflowError, ValueError):  # more than timedelta holds; not a number
-        pass
     raise invalid(field or unit, count, f"a number of {unit}")
 
 
@@ -69,14 +69,11 @@ def parse_schedule(text: object, zone: tzinfo) -> Trigger:
     return Cron(meant, zone) if isinstance(meant, str) else meant
 
 
-_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
-
-
 def _interval_of_units(units: Mapping[object, object]) -> Interval:
     for unit in units:
-        if unit not in (*_UNITS, "phase"):
+        if unit not in (*UNITS, "phase"):
             raise LocoConfigurationError(
-                f"the schedule has the unknown unit {unit!r}.{did_you_mean(str(unit), (*_UNITS, 'phase'))}"
+                f"the schedule has the unknown unit {unit!r}.{did_you_mean(str(unit), (*UNITS, 'phase'))}"
             )
     lengths = {str(unit): count for unit, count in units.items() if unit != "phase"}
     return interval_of(timedelta(0), lengths, units.get("phase", 0))
@@ -88,7 +85,10 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
     Its year must be from ``FIRST_YEAR`` to ``LAST_YEAR``, because additions and time zones fail at the ends of the
     calendar.
     """
-    moment = _parsed_moment(value) if isinstance(value, str) else value
+    moment = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(value)
     if isinstance(moment, date) and not isinstance(moment, datetime):
         moment = datetime.combine(moment, time(), zone)
     if not isinstance(moment, datetime):
@@ -98,13 +98,6 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
             f"{field} is {moment}; its year must be from {FIRST_YEAR} to {LAST_YEAR}.", field=field
         )
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _parsed_moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def after_of(other: object) -> After:
@@ -121,12 +114,10 @@ def zone_of(value: object) -> tzinfo:
     if isinstance(value, tzinfo):
         return value
     if isinstance(value, str):
-        try:
+        with suppress(KeyError, ValueError, OSError):  # unknown; not a path within the zones; a folder of zones
             return zoneinfo.ZoneInfo(value)
-        except (KeyError, ValueError, OSError):  # unknown; no path within the zones; a folder of zones
-            pass
-    near = difflib.get_close_matches(str(value), zoneinfo.available_timezones(), n=1)
-    question = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(str(value), sorted(zoneinfo.available_timezones()))
+    question = f" Did you mean {near!r}?" if near else ""
     raise LocoConfigurationError(
         f'timezone is {value!r}; it must be a name such as "Europe/Berlin".{question}', field="timezone"
     )
@@ -159,23 +150,18 @@ def monthly_on(day: int | str, at: str | time) -> str:
     return f"{_clock(at)} {'L' if day == 'last' else day} * *"
 
 
-def _within(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+def _within(value: Any, low: int, high: int) -> bool:
+    return is_whole(value, low) and value <= high
 
 
 def _clock(at: object) -> str:
     """Return the first two fields of the expression: minute and hour."""
-    hour, minute = _hour_and_minute(at)
-    if not (_within(hour, 0, 23) and _within(minute, 0, 59)):
+    # A time with seconds or with a zone does not match.
+    text = str(at).removesuffix(":00") if isinstance(at, time) else at
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise invalid("at", at, 'a time from "00:00" to "23:59"')
-    return f"{minute} {hour}"
-
-
-def _hour_and_minute(at: object) -> tuple[int, int]:
-    if isinstance(at, time) and at == time(at.hour, at.minute):
-        return at.hour, at.minute
-    match = _TIME.fullmatch(at) if isinstance(at, str) else None
-    return (int(match[1]), int(match[2])) if match else (-1, -1)
+    return f"{int(match[2])} {int(match[1])}"
 
 
 def _weekday(day: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ...exceptions import LocoConfigurationError
 
@@ -20,13 +20,8 @@ MIN_INTERVAL = SECOND
 #: The longest interval; the calendar ends beyond it.
 MAX_INTERVAL = timedelta(days=36_525)
 
-_UNITS = (
-    ("week", timedelta(weeks=1)),
-    ("day", timedelta(days=1)),
-    ("hour", timedelta(hours=1)),
-    ("minute", timedelta(minutes=1)),
-    ("second", SECOND),
-)
+#: The units of an interval, the longest first.
+UNITS = {unit: timedelta(**{unit: 1}) for unit in ("weeks", "days", "hours", "minutes", "seconds")}
 
 
 class Trigger(Protocol):
@@ -86,8 +81,19 @@ def first_tick(trigger: Trigger, start: datetime, grace: timedelta) -> datetime 
     return missed if following is None or start - missed <= (following - missed) / 2 else following
 
 
+class _InWords:
+    """A trigger that has no cron expression."""
+
+    __slots__ = ()
+
+    @property
+    def words(self) -> str:
+        """The trigger in English."""
+        return str(self)
+
+
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(_InWords):
     """Every ``period``, counted from the start of 1970 in UTC and shifted by ``phase``.
 
     Raises ``LocoConfigurationError`` for a period of less than a second or more than 100 years, or a phase outside the
@@ -96,6 +102,7 @@ class Interval:
 
     period: timedelta
     phase: timedelta = timedelta(0)
+    zone: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if self.period < MIN_INTERVAL:
@@ -110,39 +117,24 @@ class Interval:
                 f"{_seconds(self.period)} s."
             )
 
-    @property
-    def zone(self) -> None:
-        """``None``: an interval follows no wall clock."""
-        return
-
-    @property
-    def words(self) -> str:
-        """The interval in English."""
-        return str(self)
-
     def next_after(self, moment: datetime) -> datetime:
         """Return the first tick after ``moment``, in UTC."""
         start = EPOCH + self.phase
         return start + ((moment.astimezone(UTC) - start) // self.period + 1) * self.period
 
     def __str__(self) -> str:
-        unit, size = next((item for item in _UNITS if not self.period % item[1]), _UNITS[-1])
-        count = _seconds(self.period / size.total_seconds())
-        text = f"every {unit}" if count == "1" else f"every {count} {unit}s"
+        unit = next((unit for unit, size in UNITS.items() if not self.period % size), "seconds")
+        count = _seconds(self.period / UNITS[unit].total_seconds())
+        text = f"every {unit.removesuffix('s')}" if count == "1" else f"every {count} {unit}"
         return f"{text}, {_seconds(self.phase)} s later" if self.phase else text
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class Once(_InWords):
     """One run, ``at`` a moment; shown on the wall clock of ``zone``."""
 
     at: datetime
     zone: tzinfo
-
-    @property
-    def words(self) -> str:
-        """The moment."""
-        return str(self)
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the moment, in UTC; ``None`` if it is past."""
@@ -157,11 +149,7 @@ class After:
     """No ticks of its own: a run whenever a job of the schedule ``other`` has succeeded."""
 
     other: str
-
-    @property
-    def zone(self) -> None:
-        """``None``: it follows no clock."""
-        return
+    zone: ClassVar[None] = None
 
     @property
     def words(self) -> str:

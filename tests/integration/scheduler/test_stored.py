@@ -145,7 +145,7 @@ def test_a_loop_of_several_rows_is_refused_by_the_one_that_closes_it(reader):
 
 
 def test_what_is_not_exposed_says_what_is_needed():
-    with pytest.raises(LocoConfigurationError, match=r"Only what stands under @scheduler\.expose"):
+    with pytest.raises(LocoConfigurationError, match=r"Put @scheduler\.expose"):
         AllowList().require("shop.tasks.sync")
 
 
