@@ -67,7 +67,10 @@ class Lifespan:
         await receive()
         self._has_lived = True
         try:
-            self._begin()
+            if not is_claimed():
+                self._runtime = make_runtime(HostServer())
+                claim()
+                self._runtime.start()
         except CommandError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -76,13 +79,6 @@ class Lifespan:
         if self._runtime:
             await _ended(self._runtime)
         await send({"type": "lifespan.shutdown.complete"})
-
-    def _begin(self) -> None:
-        if is_claimed():
-            return
-        self._runtime = make_runtime(HostServer())
-        claim()
-        self._runtime.start()
 
     def _warn_of_missing_lifespan(self) -> None:
         self._has_lived = True

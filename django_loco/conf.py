@@ -156,14 +156,9 @@ def nearest(word: str, names: Sequence[str]) -> str | None:
 
 def problems() -> list[str]:
     """Return one sentence for each mistake in ``LOCO`` and ``WORKER_MODE``, with the setting and the remedy."""
-    return [*_mode_problems(), *_loco_problems(getattr(settings, "LOCO", {}))]
-
-
-def _mode_problems() -> list[str]:
     mode = getattr(settings, "WORKER_MODE", DEFAULT_MODE)
-    if mode in MODES:
-        return []
-    return [f"WORKER_MODE is {mode!r}.{did_you_mean(str(mode), MODES)}"]
+    messages = [] if mode in MODES else [f"WORKER_MODE is {mode!r}.{did_you_mean(str(mode), MODES)}"]
+    return messages + _loco_problems(getattr(settings, "LOCO", {}))
 
 
 def _loco_problems(given: Any) -> list[str]:

@@ -18,7 +18,7 @@ from ..worker import in_process
 from ..worker.maintenance.isolation import Isolated
 from ..worker.maintenance.memory_limit import MemoryLimit
 from ..worker.pools.request_priority import shorten_turns
-from . import project_components
+from .project_components import registered
 from .run_options import RunOptions, queues_of, served_aliases
 from .supervisor import Part
 
@@ -29,7 +29,7 @@ def parts_of(run_options: RunOptions, retire: Callable[[], None] = lambda: None)
     ``retire`` is called when the process uses more than ``--max-memory``.
     """
     parts = [Part("scheduler", partial(Scheduler, tags=run_options.schedules))] if run_options.scheduler else []
-    parts += project_components.parts(run_options.components)
+    parts += [Part(name, registered()[name]) for name in run_options.components]
     aliases = list(served_aliases(run_options))
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"

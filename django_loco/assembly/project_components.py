@@ -9,7 +9,6 @@ from django.utils.module_loading import import_string
 from ..component import Component
 from ..conf import did_you_mean, loco_settings
 from ..exceptions import LocoConfigurationError
-from .restarter import Part
 
 #: Names that a component of the project cannot have.
 RESERVED_NAMES = ("server", "worker", "scheduler", "web")
@@ -61,9 +60,3 @@ def resolve(words: Iterable[str]) -> tuple[str, ...]:
             remedy = did_you_mean(word, [*paths.values()]) if paths else " LOCO['COMPONENTS'] is empty."
             raise LocoConfigurationError(f"There is no component {word!r} in LOCO['COMPONENTS'].{remedy}")
     return tuple(dict.fromkeys(names[word] for word in words))
-
-
-def parts(names: Iterable[str]) -> list[Part]:
-    """Return what a supervisor needs to run the components with these names."""
-    factories = registered()
-    return [Part(name, factories[name]) for name in names]

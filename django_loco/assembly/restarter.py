@@ -218,16 +218,17 @@ class Restarter:
 
     def _clear_up(self) -> None:
         """Let a component that died, or started only in part, let go of what it holds."""
-        if self.component is None:
+        component = self.component
+        if component is None:
             return
-        until = self._clock() + CLEAR_UP
-        if not self._calls.wait(self._calls.start(f"Stopping the {self.part.name}", self._end), until=lambda: until):
-            logger.error("The %s that died cannot be stopped and is left behind", self.part.name)
 
-    def _end(self) -> None:
-        if self.component:
-            self.component.stop(self._clock())
-            self.component.join(CLEAR_UP)
+        def end() -> None:
+            component.stop(self._clock())
+            component.join(CLEAR_UP)
+
+        until = self._clock() + CLEAR_UP
+        if not self._calls.wait(self._calls.start(f"Stopping the {self.part.name}", end), until=lambda: until):
+            logger.error("The %s that died cannot be stopped and is left behind", self.part.name)
 
     def _pass_on(self) -> None:
         """Pass ``quiet`` and ``stop`` on to the running component, also those that came before it started."""

@@ -140,7 +140,7 @@ class EmbeddedRuntime:
         self._escalation = EmbeddedEscalation()
         self._code = CLEAN
         self._has_ended = False
-        self._pid = os.getpid()
+        self.pid = os.getpid()
         self._thread = DaemonThread(target=self._run, name="loco-embedded")
 
     @property
@@ -182,7 +182,7 @@ class EmbeddedRuntime:
 
     def _on_interpreters_end(self) -> None:
         """Wait for the shutdown if the server has not (ASGI), then limit the time for the interpreter's own exit."""
-        if self._pid != os.getpid():
+        if self.pid != os.getpid():
             return
         if not self._has_ended:
             self.end()

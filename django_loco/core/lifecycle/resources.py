@@ -33,7 +33,7 @@ class Closing(NamedTuple):
 
     close: Close
     cut_off: Callable[[], None]
-    """Called if ``close`` takes too long."""
+    """Called if ``close`` takes too long; does nothing unless the resource is a child process."""
 
 
 def track(resource: Resource, close: Close | str | None = None) -> Resource:
@@ -69,11 +69,7 @@ def closers() -> Iterator[Closing]:
     """Yield how to close each resource, the last one first, and forget it."""
     while _tracked:
         resource, close = _tracked.pop()
-        yield Closing(f"Closing {resource!r}", close, resource.kill if _is_child(resource) else _nothing)
-
-
-def _nothing() -> None:
-    """Do nothing: there is no harder way."""
+        yield Closing(f"Closing {resource!r}", close, resource.kill if _is_child(resource) else lambda: None)
 
 
 def _is_child(resource: object) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -207,20 +208,14 @@ def _ask_cache() -> float:
 
 
 def _seconds_waiting(alias: str) -> float:
-    queue = queue_for(alias)
-    try:
+    with closing(queue_for(alias)) as queue:
         due = queue.oldest_due()
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
-    finally:
-        queue.close()
 
 
 def _count_workers(alias: str) -> float:
-    queue = queue_for(alias)
-    try:
+    with closing(queue_for(alias)) as queue:
         return float(sum(worker.is_alive for worker in queue.workers()))
-    finally:
-        queue.close()
 
 
 def forget() -> None:

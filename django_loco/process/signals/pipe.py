@@ -57,11 +57,6 @@ def release(*numbers: int) -> None:
         _caught.pop(number, None)
 
 
-def default(number: int) -> Any:
-    """Return the handler with which Python starts."""
-    return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-
-
 def _block() -> None:
     _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, _caught)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .pipe import SignalPipe, catch, default
+from .pipe import SignalPipe, catch
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -51,8 +51,9 @@ class SignalRelay:
             if before != self._handle:
                 self._theirs[number] = before
             signal.siginterrupt(number, False)  # system calls of requests must not fail with EINTR
-        # Not the server's handlers: with them a fork would survive a signal that should end it.
-        catch({number: default(number) for number in self._numbers})
+        # Forks get the handlers with which Python starts: with the server's, they would survive a signal that should
+        # end them.
+        catch({n: signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL for n in self._numbers})
         if self._thread.ident is None:
             self._thread.start()
 

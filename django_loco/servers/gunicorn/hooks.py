@@ -24,6 +24,7 @@ after the last request, instead of being waited for.
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import time
 from functools import partial
@@ -34,8 +35,10 @@ from django.db import connections
 
 from ...core.lifecycle.resources import closers
 from ...core.threads.bounded_calls import BoundedCalls
-from ...shutdown import CLOSE, FORCED
-from .worker import GunicornRuntime
+from ...process.embedded import EmbeddedRuntime
+from ...process.exit import exit_now
+from ...shutdown import CLEAN, CLOSE, FORCED
+from .worker import make_gunicorn_runtime
 
 __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
@@ -45,7 +48,7 @@ MOST = 4096
 _forced = mmap.mmap(-1, 1)
 #: Shared, too: for each process, by its age, whether it has started and not ended by itself.
 _alive = mmap.mmap(-1, MOST)
-_runtime: GunicornRuntime | None = None
+_runtime: EmbeddedRuntime | None = None
 _is_ending = False
 
 
@@ -70,25 +73,25 @@ def post_worker_init(worker: Any) -> None:
     """Start the runtime, in a process that has loaded the site."""
     global _runtime
     if _runtime is None:  # a configuration file may call this by itself
-        _runtime = GunicornRuntime(worker, _note_force)
+        _runtime = make_gunicorn_runtime(worker, _note_force)
         _alive[worker.age % MOST] = 1
         _runtime.start()
 
 
 def worker_abort(worker: Any) -> None:
     """Hand back the jobs of a process in which a request hangs: gunicorn is about to kill it."""
-    if _runtime and _runtime.lives_in(worker):
-        _runtime.end()
+    if runtime := _runtime_of(worker):
+        runtime.end()
 
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Wait for the shutdown. gunicorn calls this in the master, too, for a process that has ended."""
-    if _runtime and _runtime.lives_in(worker):
-        code = _runtime.end()
+    if runtime := _runtime_of(worker):
+        code = runtime.end()
         _alive[worker.age % MOST] = 0
         if code == FORCED:
-            _forced[0] = _runtime.was_asked
-            _runtime.leave()
+            _forced[0] = runtime.was_asked
+            exit_now(FORCED if runtime.was_asked else CLEAN)  # without waiting for threads that still run jobs
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
@@ -105,6 +108,11 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
             cut_off()
     if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a process that was killed could not report what it abandoned
         sys.exit(FORCED)
+
+
+def _runtime_of(worker: Any) -> EmbeddedRuntime | None:
+    """Return the runtime if this is the process of ``worker``, rather than the master or a fork by a job."""
+    return _runtime if _runtime and _runtime.pid == os.getpid() == int(worker.pid) else None
 
 
 def _note_force() -> None:
