@@ -24,7 +24,7 @@ from .urls.health import response_of
 HEADER = "X-Request-ID"
 #: Characters that are removed from a client's own id, as it goes into the log.
 _STRANGE = re.compile(r"[^\w\-@]", re.ASCII)
-LONGEST = 255
+MAX_ID_LENGTH = 255
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -82,7 +82,7 @@ def _async(get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -
 
 
 def _begin(request: HttpRequest) -> str:
-    own = _STRANGE.sub("", request.headers.get(HEADER, ""))[:LONGEST] or uuid4().hex
+    own = _STRANGE.sub("", request.headers.get(HEADER, ""))[:MAX_ID_LENGTH] or uuid4().hex
     request.request_id = own  # type: ignore[attr-defined]
     labels.bind(component="web", request_id=own)
     return own

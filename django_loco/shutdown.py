@@ -28,12 +28,12 @@ The order, the same under every server and command
 5. Tracked resources are closed, the last one first.
 6. The ``after_server_shutdown`` hooks run.
 
-The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Step 1 may use ``BEFORE_SHARE`` of that
-time, so that a hook that hangs leaves the rest to requests and jobs; a hook with a ``timeout`` of its own has that
-time. Handing back and steps 5 and 6 always have ``TAIL`` seconds more, together. A hook that raises, takes too long or
-calls ``sys.exit`` is logged and abandoned, and the next one runs. A second signal moves the deadline to now; a third
-kills the process. At the end the log names what is still open: resources that did not close, child processes, and
-threads that are not daemons.
+The deadline is ``LOCO["SHUTDOWN_TIMEOUT"]`` seconds after the first signal. Step 1 may use ``BEFORE_HOOKS_SHARE`` of
+that time, so that a hook that hangs leaves the rest to requests and jobs; a hook with a ``timeout`` of its own has that
+time. Handing back and steps 5 and 6 always have ``AFTER_DEADLINE_SECONDS`` more, together. A hook that raises, takes
+too long or calls ``sys.exit`` is logged and abandoned, and the next one runs. A second signal moves the deadline to
+now; a third kills the process. At the end, the log names what is still open: resources that did not close, child
+processes, and threads that are not daemons.
 """
 
 from __future__ import annotations
@@ -71,17 +71,17 @@ __all__ = [
 CLEAN, FORCED = 0, 1
 
 #: The share of the time that ``before_server_shutdown`` hooks without a timeout have, together.
-BEFORE_SHARE = 0.25
+BEFORE_HOOKS_SHARE = 0.25
 #: Seconds after the deadline for handing back, closing resources and the last hooks.
-TAIL = 3.0
-#: Seconds for running requests and jobs when the code has changed: a developer is waiting.
-RELOAD_TIMEOUT = 5.0
-#: Seconds of ``TAIL`` for handing back.
-HAND_BACK = 2.0
-#: Seconds for a resource to close.
-CLOSE = 2.5
-#: Seconds that each hook and resource has at least, even when the time is used up.
-AT_LEAST = 0.25
+AFTER_DEADLINE_SECONDS = 3.0
+#: Seconds that running requests and jobs have when the code has changed: a developer is waiting.
+RELOAD_TIMEOUT_SECONDS = 5.0
+#: Of those, the seconds that workers have to hand back their jobs.
+HAND_BACK_SECONDS = 2.0
+#: Seconds that a resource has to close.
+CLOSE_SECONDS = 2.5
+#: Seconds that each hook and resource has at least, even when no time is left.
+MIN_STEP_SECONDS = 0.25
 
 logger = get_bounded_logger(__name__)
 _stopping = threading.Event()
@@ -102,7 +102,7 @@ def forget() -> None:
     _stopping.clear()
 
 
-before_server_shutdown = Phase("before_server_shutdown", BEFORE_SHARE)
+before_server_shutdown = Phase("before_server_shutdown", BEFORE_HOOKS_SHARE)
 during_server_shutdown = Phase("during_server_shutdown")
 after_server_shutdown = Phase("after_server_shutdown")
 
@@ -163,7 +163,7 @@ class Shutdown:
     @property
     def end(self) -> float:
         """When the shutdown must be over (``time.monotonic()``, seconds)."""
-        return self.deadline + TAIL
+        return self.deadline + AFTER_DEADLINE_SECONDS
 
     def run(
         self, *parts: Component, components: Sequence[Component] = (), finish: Callable[[], Any] | None = None
@@ -196,9 +196,9 @@ class Shutdown:
     def _close(self, finish: Callable[[], Any] | None) -> Iterator[str]:
         """Close all resources; yield those that did not close."""
         if finish:
-            self._limited("Finishing", self._within(CLOSE, lambda: self.end), finish)
+            self._limited("Finishing", self._within(CLOSE_SECONDS, lambda: self.end), finish)
         for what, close, cut_off in closers():
-            call = self._limited(what, self._within(CLOSE, lambda: self.end), close)
+            call = self._limited(what, self._within(CLOSE_SECONDS, lambda: self.end), close)
             if not call.ended:
                 self._safely(cut_off)
             if call.failed:
@@ -216,7 +216,7 @@ class Shutdown:
     def _within(self, seconds: float, limit: Callable[[], float]) -> Callable[[], float]:
         """Return a function for the time ``seconds`` from now or ``limit()``, whichever is first, but not too soon."""
         now = self._clock()
-        return lambda: min(now + seconds, max(limit(), now + AT_LEAST), self.end)
+        return lambda: min(now + seconds, max(limit(), now + MIN_STEP_SECONDS), self.end)
 
     def _limited(
         self, what: str, until: Callable[[], float], function: Callable[..., Any], *arguments: Any
@@ -242,7 +242,7 @@ class Shutdown:
         late = {call: part for call, part in running.items() if not call.ended}
         for part in late.values():
             self._safely(part.stop, self._clock())
-        hand_back = self._clock() + HAND_BACK
+        hand_back = self._clock() + HAND_BACK_SECONDS
         if not self._calls.wait(*late, until=lambda: hand_back):
             names = [_late(part) for call, part in late.items() if not call.ended]
             logger.error("Abandoned: %s", ", ".join(names))

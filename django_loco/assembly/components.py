@@ -20,24 +20,26 @@ from ..worker.maintenance.memory_limit import MemoryLimit
 from ..worker.pools.request_priority import shorten_turns
 from .project_components import registered
 from .run_options import RunOptions, queues_of, served_aliases
-from .supervisor import Part
+from .supervisor import ComponentSpec
 
 
-def parts_of(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[Part]:
-    """Return what to supervise, in the order of the shutdown: what enqueues jobs before what runs them.
+def component_specs(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[ComponentSpec]:
+    """Return the components to supervise, in the order of the shutdown: those that enqueue jobs before the workers.
 
     ``retire`` is called when the process uses more than ``--max-memory``.
     """
-    parts = [Part("scheduler", partial(Scheduler, tags=run_options.schedules))] if run_options.scheduler else []
-    parts += [Part(name, registered()[name]) for name in run_options.components]
+    specs = []
+    if run_options.scheduler:
+        specs.append(ComponentSpec("scheduler", partial(Scheduler, tags=run_options.schedules)))
+    specs += [ComponentSpec(name, registered()[name]) for name in run_options.components]
     aliases = list(served_aliases(run_options))
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
         may_end = alias in run_options.backends and run_options.may_end
-        parts.append(Part(name, partial(make_worker, alias, run_options), may_end=may_end))
+        specs.append(ComponentSpec(name, partial(make_worker, alias, run_options), may_end=may_end))
     if run_options.max_memory is not None:
-        parts.append(Part("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
-    return parts
+        specs.append(ComponentSpec("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
+    return specs
 
 
 def make_worker(alias: str, run_options: RunOptions) -> Component:

@@ -15,11 +15,11 @@ from ..exceptions import LocoConfigurationError
 from ..log.console import set_up_console, wants_colour
 from ..log.safe import get_logger
 from ..log.streams import nonblocking
-from ..process.embedded import FLAGS, STARTED, EmbeddedRuntime, HostServer
-from ..shutdown import TAIL, Shutdown
+from ..process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE, EmbeddedRuntime, HostServer
+from ..shutdown import AFTER_DEADLINE_SECONDS, Shutdown
 from . import banner
 from .arguments import add_start_arguments
-from .components import parts_of
+from .components import component_specs
 from .options import embedded_options
 from .run_options import RunOptions
 from .supervisor import Supervisor
@@ -36,11 +36,11 @@ def build_runtime(
     the server's setting after which it kills the process. Raises ``CommandError`` for wrong settings.
     """
     try:
-        run_options = parse_flags(os.environ.get(FLAGS, ""))
+        run_options = parse_flags(os.environ.get(FLAGS_VARIABLE, ""))
         loco = loco_settings()
         set_up_console(run_options.component, form=loco.LOG_FORMAT)
         timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
-        supervisor = Supervisor(parts_of(run_options))
+        supervisor = Supervisor(component_specs(run_options))
     except LocoConfigurationError as error:
         raise CommandError(str(error)) from error
     shutdown = Shutdown(timeout)
@@ -63,16 +63,16 @@ class _Flags(BaseCommand):
 def parse_flags(flags: str) -> RunOptions:
     """Return what these flags of ``loco_start`` select. Raises ``CommandError`` that names the variable."""
     try:
-        return embedded_options(vars(_Flags().create_parser("", FLAGS).parse_args(shlex.split(flags))))
+        return embedded_options(vars(_Flags().create_parser("", FLAGS_VARIABLE).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:
-        raise CommandError(f"{FLAGS}={flags!r}: {error}") from error
+        raise CommandError(f"{FLAGS_VARIABLE}={flags!r}: {error}") from error
 
 
 def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float:
     """Return the shutdown timeout of a process that its server kills after ``grace`` seconds."""
-    if wanted + TAIL <= grace:
+    if wanted + AFTER_DEADLINE_SECONDS <= grace:
         return wanted
-    timeout = max(0.0, grace - TAIL)
+    timeout = max(0.0, grace - AFTER_DEADLINE_SECONDS)
     if shows:
         logger.warning(
             "Requests and jobs have %g s at shutdown instead of LOCO['SHUTDOWN_TIMEOUT'] (%g): the server kills "
@@ -81,7 +81,7 @@ def _timeout(wanted: float, setting: str, grace: float, *, shows: bool) -> float
             wanted,
             setting,
             grace,
-            math.ceil(wanted + TAIL),
+            math.ceil(wanted + AFTER_DEADLINE_SECONDS),
         )
     return timeout
 
@@ -90,7 +90,7 @@ def _show(run_options: RunOptions, url: str, remark: str) -> None:
     """Show the banner if ``loco_start`` has started the server; else log one line."""
     try:
         rows = banner.rows(run_options, url, remark)
-        if loco_settings().LOG_FORMAT == "text" and STARTED in os.environ:
+        if loco_settings().LOG_FORMAT == "text" and STARTED_VARIABLE in os.environ:
             nonblocking(sys.stdout).write(banner.render(rows, colour=wants_colour(sys.stdout)) + "\n")
         else:
             logger.info("Started. %s", banner.one_line(rows))

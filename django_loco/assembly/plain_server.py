@@ -25,7 +25,7 @@ from ..conf import loco_settings
 from ..core import test_environment
 from ..core.threads import DaemonThread
 from ..log.safe import get_logger
-from ..shutdown import RELOAD_TIMEOUT
+from ..shutdown import RELOAD_TIMEOUT_SECONDS
 from ..worker import in_process
 
 #: Seconds between two checks whether the server has bound its port.
@@ -67,7 +67,7 @@ def _resume_when_it_listens() -> None:
 def _note() -> None:
     with _logged():
         reloads = os.environ.get(DJANGO_AUTORELOAD_ENV) == "true"
-        in_process.serves(min(RELOAD_TIMEOUT if reloads else math.inf, loco_settings().SHUTDOWN_TIMEOUT))
+        in_process.serves(min(RELOAD_TIMEOUT_SECONDS if reloads else math.inf, loco_settings().SHUTDOWN_TIMEOUT))
 
 
 def _resume() -> None:

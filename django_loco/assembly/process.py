@@ -14,12 +14,12 @@ from ..process.stack_dump import log_stacks
 from ..process.systemd import SystemdNotifier
 from ..shutdown import Shutdown
 from ..worker import Worker
-from .components import parts_of
+from .components import component_specs
 from .run_options import RunOptions
 from .supervisor import Supervisor
 
 #: Why a process ends after ``--max-jobs`` or above ``--max-memory``.
-SPENT = "the limit of jobs or memory is reached"
+LIMIT_REACHED = "the limit of jobs or memory is reached"
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -46,9 +46,9 @@ def process_of(
             worker.retire()
 
     def on_drained() -> None:
-        shutdown.request(SPENT if any(worker.is_spent for worker in workers()) else "all jobs are done")
+        shutdown.request(LIMIT_REACHED if any(worker.is_spent for worker in workers()) else "all jobs are done")
 
-    supervisor = Supervisor(parts_of(run_options, retire), on_drained)
+    supervisor = Supervisor(component_specs(run_options, retire), on_drained)
     systemd = SystemdNotifier.of_process()
     return Process(
         server,

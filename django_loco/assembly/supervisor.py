@@ -13,55 +13,57 @@ from ..log.bounded import get_bounded_logger
 from ..process.health.report import report_on
 from ..shutdown import Shutdown
 from ..worker import in_process
-from .restarter import PATIENCE, Part, Restarter, State
+from .supervised_component import CALL_SECONDS, ComponentSpec, State, SupervisedComponent
 
-__all__ = ["Part", "Restarter", "State", "Supervisor"]
+__all__ = ["ComponentSpec", "State", "SupervisedComponent", "Supervisor"]
 
 logger = get_bounded_logger("django_loco.supervisor")
 
 
 class Supervisor(Component):
-    """Starts, watches and stops several components, each in a ``Restarter`` of its own."""
+    """Starts, watches and stops several components, each as a ``SupervisedComponent``."""
 
     name = "supervisor"
 
-    def __init__(self, parts: Sequence[Part], on_drained: Callable[[], object] = lambda: None, **options: Any) -> None:
-        """``parts`` in the order in which they are to take nothing new; ``options`` are those of ``Restarter``.
+    def __init__(
+        self, specs: Sequence[ComponentSpec], on_drained: Callable[[], object] = lambda: None, **options: Any
+    ) -> None:
+        """``specs``: in the order of the shutdown; ``options``: those of ``SupervisedComponent``.
 
         ``on_drained`` is called, in a thread, when all components that may end by themselves have done so.
         """
         self._on_drained = on_drained
         self._calls = BoundedCalls()
-        self.restarters = [Restarter(part, self._ended, **options) for part in parts]
+        self.supervised = [SupervisedComponent(spec, self._ended, **options) for spec in specs]
 
     def start(self) -> None:
-        """Start all; one that cannot start is tried again later. From now on ``/_health`` tells of them."""
+        """Start all components; one that cannot start is tried again later. ``/_health`` reports them from now on."""
         report_on(self)
-        for restarter in self.restarters:
-            restarter.start()
+        for each in self.supervised:
+            each.start()
 
     def quiet(self) -> None:
-        """Let none take anything new."""
+        """Make all components take no more work."""
         self._tell("quiet")
 
     def stop(self, deadline: float) -> None:
-        """Let all end side by side, at the latest at ``deadline`` (``time.monotonic()``, seconds)."""
+        """Make all components end side by side, by ``deadline`` (``time.monotonic()``, seconds) at the latest."""
         self._tell("stop", deadline)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds, for all together; return whether all have ended."""
+        """Wait up to ``timeout`` seconds in total; return whether all have ended."""
         until = None if timeout is None else time.monotonic() + timeout
-        return all(restarter.join(until and max(0.0, until - time.monotonic())) for restarter in self.restarters)
+        return all(each.join(until and max(0.0, until - time.monotonic())) for each in self.supervised)
 
     @property
     def is_alive(self) -> bool:
-        """Whether all components do their work."""
-        return all(restarter.state in (State.STARTING, State.RUNNING) for restarter in self.restarters)
+        """Whether all components are running or starting."""
+        return all(each.state in (State.STARTING, State.RUNNING) for each in self.supervised)
 
     @property
     def components(self) -> tuple[Component, ...]:
         """The running components."""
-        return tuple(restarter.component for restarter in self.restarters if restarter.component)
+        return tuple(each.component for each in self.supervised if each.component)
 
     def shut_down(self, shutdown: Shutdown, server: Component) -> int:
         """Run ``shutdown`` for the components and ``server``; return the exit code."""
@@ -72,19 +74,19 @@ class Supervisor(Component):
         return shutdown.run(self, server, components=self.components, finish=finish)
 
     def health(self) -> dict[str, Any]:
-        """Return ``alive`` and, for each part, its ``state``, its ``deaths`` in a row and its own health."""
-        parts = {restarter.part.name: restarter.health() for restarter in self.restarters}
-        return {"alive": self.is_alive, "components": parts}
+        """Return ``alive`` and, for each component, its ``state``, its ``deaths`` in a row and its own health."""
+        components = {each.spec.name: each.health() for each in self.supervised}
+        return {"alive": self.is_alive, "components": components}
 
     def _ended(self) -> None:
-        ending = [restarter for restarter in self.restarters if restarter.part.may_end]
-        if ending and all(restarter.state is State.STOPPED for restarter in ending):
+        ending = [each for each in self.supervised if each.spec.may_end]
+        if ending and all(each.state is State.STOPPED for each in ending):
             self._on_drained()
 
     def _tell(self, verb: str, *arguments: Any) -> None:
-        """Tell each in turn; one that takes too long to listen does not keep it from the next."""
-        for restarter in self.restarters:
-            what, until = f"The {verb}() of the {restarter.part.name}", time.monotonic() + PATIENCE
-            call = self._calls.start(what, getattr(restarter, verb), *arguments)
+        """Call a method of each in turn; one that takes too long does not delay the next for more than a moment."""
+        for each in self.supervised:
+            what, until = f"The {verb}() of the {each.spec.name}", time.monotonic() + CALL_SECONDS
+            call = self._calls.start(what, getattr(each, verb), *arguments)
             if not self._calls.wait(call, until=partial(float, until)):
                 logger.error("%s took too long and was abandoned", what)

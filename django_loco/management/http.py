@@ -18,7 +18,7 @@ from ..servers.port import listen
 
 Options = Mapping[str, Any]
 
-PORT = 8000
+DEFAULT_PORT = 8000
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -51,7 +51,7 @@ def address_of(options: Options) -> tuple[str, int] | None:
     """Return the host and port as typed; ``None``: neither. Raises ``CommandError`` for a wrong address."""
     default = "::1" if options["use_ipv6"] else "127.0.0.1"
     if not (typed := options["addrport"]):
-        return (default, PORT) if options["use_ipv6"] else None
+        return (default, DEFAULT_PORT) if options["use_ipv6"] else None
     match = re.match(naiveip_re, typed)
     if match is None:
         raise CommandError(f"{typed!r} is not a valid port number or address:port pair.")
@@ -90,4 +90,4 @@ def uvicorn_server(options: Options, check: Any) -> Server:
         if error.name != "uvicorn":
             raise
         raise CommandError('--http uvicorn needs uvicorn: pip install "django-loco[uvicorn]".') from error
-    return server(*(address_of(options) or ("127.0.0.1", PORT)), check)  # type: ignore[no-any-return]
+    return server(*(address_of(options) or ("127.0.0.1", DEFAULT_PORT)), check)  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..assembly.restarter import KEEPS_DYING, State
+from ..assembly.supervised_component import FAILED_AFTER_DEATHS, State
 from ..process.children.parent import Parent
 from ..process.children.slot import Slot
 
@@ -34,7 +34,7 @@ class PoolHealth:
     def _of(self, slot: Slot) -> dict[str, Any]:
         child = slot.present
         if child is None:
-            state = State.FAILED if slot.deaths >= KEEPS_DYING else State.STARTING
+            state = State.FAILED if slot.deaths >= FAILED_AFTER_DEATHS else State.STARTING
             return {"state": str(state), "alive": False, "pid": None, "deaths": slot.deaths, "stuck": False}
         now = self._clock()
         silent, limit = (now - child.heard, SILENT_SECONDS) if child.is_ready else (now - child.began, START_SECONDS)

@@ -3,9 +3,9 @@
 Reloads
 -------
 The parent starts the same command again as its child, marked by Django's ``RUN_MAIN``. The child watches files with
-Django's own reloader. When a file changes, the child shuts down within ``RELOAD_TIMEOUT``, exits with ``RELOAD``, and
-the parent starts the next child. A child whose code cannot be imported exits before it can watch files; then the
-parent watches them.
+Django's own reloader. When a file changes, the child shuts down within ``RELOAD_TIMEOUT_SECONDS``, exits with
+``RELOAD``, and the parent starts the next child. A child whose code cannot be imported exits before it can watch files;
+then the parent watches them.
 
 Signals
 -------
@@ -28,11 +28,11 @@ from django.utils import autoreload
 
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
-from ..shutdown import CLEAN, FORCED, TAIL
+from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from .children.child import Child, start_in_terminal
 from .exit_codes import RELOAD, shell_code
 from .signals.escalation import Level
-from .signals.listener import SignalListener
+from .signals.handlers import SignalHandlers
 from .stack_dump import log_stacks
 
 #: An environment variable of each child that follows one that served.
@@ -98,7 +98,7 @@ class Reloader:
     def __init__(self, shutdown_timeout: float, *, others: Sequence[signal.Signals] = ()) -> None:
         """``shutdown_timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds. ``others``: further signals to pass on."""
         self._others = others
-        self._kill_after_seconds = shutdown_timeout + 2 * TAIL
+        self._kill_after_seconds = shutdown_timeout + 2 * AFTER_DEADLINE_SECONDS
         self._signals = 0
         self._has_served = False
         self._news = threading.Event()
@@ -108,7 +108,7 @@ class Reloader:
     def run(self) -> int:
         """Return the exit code of the last child."""
         others = {number: partial(self._pass_on, number.name) for number in self._others}
-        with SignalListener(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
+        with SignalHandlers(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
                 if code == RELOAD:

@@ -24,7 +24,7 @@ from django.core.management.base import CommandError
 from ..component import Component
 from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
-from ..shutdown import CLEAN, FORCED, TAIL, Shutdown
+from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, Shutdown
 from .exit import at_interpreters_end, end_within
 from .signals.escalation import EmbeddedEscalation, Level, obey
 from .signals.relay import SignalRelay
@@ -36,10 +36,10 @@ BEAT_SECONDS = 0.25
 #: Seconds that a shutdown may take beyond its end.
 LATE_SECONDS = 1.0
 #: The environment variable with flags of ``loco_start``, for servers that are started by their own command.
-FLAGS = "LOCO_START"
+FLAGS_VARIABLE = "LOCO_START"
 #: An environment variable that ``loco_start`` sets for a server that it starts.
-STARTED = "DJANGO_LOCO_STARTED"
-ENDS = "the server ends its process"
+STARTED_VARIABLE = "DJANGO_LOCO_STARTED"
+SERVER_ENDS = "the server ends its process"
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -164,7 +164,7 @@ class EmbeddedRuntime:
             self._relay.install()  # asyncio removes handlers with its loop
         self._server.served.set()
         self._on_servers_end()
-        if self._shutdown.reason == ENDS:
+        if self._shutdown.reason == SERVER_ENDS:
             self._shutdown.limit(self._host.job_seconds)
         while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SECONDS:
             self._host.beat()
@@ -187,10 +187,10 @@ class EmbeddedRuntime:
         if not self._has_ended:
             self.end()
         if self._host.is_last or self.was_asked:
-            end_within(TAIL, self._code)
+            end_within(AFTER_DEADLINE_SECONDS, self._code)
 
     def _on_servers_end(self) -> None:
-        self._shutdown.request(ENDS)
+        self._shutdown.request(SERVER_ENDS)
 
     def _on_signal(self, name: str) -> None:
         if self._has_ended:  # only the server's requests are left

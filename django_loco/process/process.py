@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from ..component import Component
 from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
-from ..shutdown import CLEAN, FORCED, RELOAD_TIMEOUT, TAIL, Shutdown
+from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, RELOAD_TIMEOUT_SECONDS, Shutdown
 from .autoreload import FileWatch
 from .children.control_channel import ALIVE, ControlChannel
 from .embedded import claim
@@ -22,12 +22,12 @@ from .exit import end_within, enforce, exit_now
 from .exit_codes import RELOAD
 from .server import Server
 from .signals.escalation import Level, obey
-from .signals.listener import ENDING, SignalListener
+from .signals.handlers import STOP_SIGNALS, SignalHandlers
 from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
-CHANGED = "the code has changed"
-#: Seconds after its end that a shutdown is given up. Waits of ``AT_LEAST`` seconds each may add up there.
+CODE_CHANGED = "the code has changed"
+#: Seconds after its end that a shutdown is given up. Waits of ``MIN_STEP_SECONDS`` seconds each may add up there.
 LATE_SECONDS = 2.0
 
 logger = get_bounded_logger("django_loco.servers")
@@ -79,7 +79,7 @@ class Process:
     def run(self) -> int:
         """Run until the end and return the exit code. Raises the error with which the server failed."""
         claim()
-        with SignalListener(self._on_signal, self._others, is_last=self._is_last):
+        with SignalHandlers(self._on_signal, self._others, is_last=self._is_last):
             if self._channel:
                 self._channel.listen(
                     self._on_parents_signal, lambda: self._shutdown.request("the parent process has ended")
@@ -95,7 +95,7 @@ class Process:
             self._watchdog.end()
         if self._error:
             raise self._error
-        return RELOAD if self._shutdown.reason == CHANGED and self._level == 0 else code
+        return RELOAD if self._shutdown.reason == CODE_CHANGED and self._level == 0 else code
 
     @property
     def reason(self) -> str:
@@ -129,7 +129,7 @@ class Process:
         self._shutdown.request("the server has ended")
 
     def _on_change(self) -> None:
-        self._shutdown.request(CHANGED, timeout=min(RELOAD_TIMEOUT, self._shutdown.timeout))
+        self._shutdown.request(CODE_CHANGED, timeout=min(RELOAD_TIMEOUT_SECONDS, self._shutdown.timeout))
 
     def _on_signal(self, name: str) -> None:
         self._own_signals += 1
@@ -167,12 +167,12 @@ def _show(error: BaseException | None) -> None:
 
 def leave(code: int) -> None:
     """Exit with a code, whatever threads and processes are left."""
-    for number in ENDING:
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if code == FORCED:
         # Abandoned jobs may still run in their threads. If the interpreter shut down by itself, they would run on while
         # modules are torn down around them.
         exit_now(code)
-    end_within(TAIL, code)
+    end_within(AFTER_DEADLINE_SECONDS, code)
     if code != CLEAN:
         sys.exit(code)

@@ -32,7 +32,7 @@ from ..queues.base import KEY_MEMORY_SECONDS
 from ..queues.memory import spool
 from ..queues.memory.queue import MemoryQueue
 from ..queues.memory.spool import folder_for as spool_folder
-from ..shutdown import HAND_BACK
+from ..shutdown import HAND_BACK_SECONDS
 from ..tasks.decorator import LocoTask
 from . import Worker, run_inline
 from .maintenance.isolation import Isolated
@@ -219,7 +219,7 @@ def _end_at_exit() -> None:
     """End the jobs of this process; jobs that are enqueued from now on only wait."""
     global _closing
     test_environment.refresh()
-    rest = HAND_BACK
+    rest = HAND_BACK_SECONDS
     if test_environment.is_on():
         pass  # jobs of a test end here, since their databases may be gone
     elif _serving is None:

@@ -12,7 +12,7 @@ import pytest
 
 from django_loco.process.signals.escalation import ONE_SIGNAL_SECONDS
 from django_loco.servers.gunicorn.worker import BOOT_ERROR, RECYCLE_SECONDS
-from django_loco.shutdown import CLEAN, FORCED, HAND_BACK
+from django_loco.shutdown import CLEAN, FORCED, HAND_BACK_SECONDS
 from tests.acceptance.project import child_of, get, is_running, wait_until
 from tests.acceptance.servers import said, to_all, to_first
 from tests.processes import Process
@@ -163,7 +163,8 @@ def test_a_process_that_is_recycled_answers_its_requests_first(served):
     answer = served.ask_slowly(process, "request")
     assert get(served.url()) == "version 1"
     process.wait_for(r"Stopping \(the server ends its process\)")
-    threading.Event().wait(RECYCLE_SECONDS + HAND_BACK)  # a job would be handed back now, if it were for that alone
+    # Jobs alone would have been handed back by then.
+    threading.Event().wait(RECYCLE_SECONDS + HAND_BACK_SECONDS)
     served.open_gate("request")
     assert answer.body() == "late answer"
     process.wait_for("job job begins", count=2)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from django_loco.shutdown import CLEAN, FORCED, TAIL
+from django_loco.shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from tests.acceptance.network import Way
 from tests.postgres import Server
 from tests.redis_server import RedisServer
@@ -49,7 +49,7 @@ def test_a_worker_ends_in_its_time_while_the_store_hangs_and_loses_nothing(reque
     worker.wait_for("job one ends")  # and its outcome is on its way to nobody
     began = time.monotonic()
     assert worker.terminate() == FORCED
-    assert time.monotonic() - began < SHUTDOWN_TIMEOUT + TAIL + SLACK
+    assert time.monotonic() - began < SHUTDOWN_TIMEOUT + AFTER_DEADLINE_SECONDS + SLACK
     server.resume()
     enqueue(project, "two")
     project.open_gate("two")

@@ -19,14 +19,14 @@ from gunicorn.config import Config
 
 from django_loco.conf import LocoSettings
 from django_loco.process.health.report import ANSWERS
-from django_loco.shutdown import TAIL
+from django_loco.shutdown import AFTER_DEADLINE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
 #: A parent of several processes waits this long for them before it kills them.
-NEEDED = LocoSettings().SHUTDOWN_TIMEOUT + 2 * TAIL
+NEEDED = LocoSettings().SHUTDOWN_TIMEOUT + 2 * AFTER_DEADLINE_SECONDS
 HEALTH_PORT = 8001
 
 
@@ -67,7 +67,7 @@ def check_command(words: list[str]) -> dict[str, Any]:
         config = Config()
         options = config.parser().parse_args(words[1:])
         assert "--config python:django_loco.servers.gunicorn" in " ".join(words)
-        assert options.graceful_timeout >= LocoSettings().SHUTDOWN_TIMEOUT + TAIL
+        assert options.graceful_timeout >= LocoSettings().SHUTDOWN_TIMEOUT + AFTER_DEADLINE_SECONDS
         return vars(options)
     assert (Path(words[0]).name, words[1]) == ("python", "manage.py")
     app = "django_loco" if words[2].startswith("loco_") else "django.core"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from django_loco import shutdown
-from django_loco.assembly.supervisor import Part, Supervisor
+from django_loco.assembly.supervisor import ComponentSpec, Supervisor
 from django_loco.component import Loop
 from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer
@@ -29,7 +29,7 @@ class Idle(Loop):
 
 
 def cycle() -> None:
-    supervisor = Supervisor([Part("idle", Idle), Part("scheduler", lambda: Scheduler(Registry()))])
+    supervisor = Supervisor([ComponentSpec("idle", Idle), ComponentSpec("scheduler", lambda: Scheduler(Registry()))])
     supervisor.start()
     assert report.readiness()[0] == 200
     assert Shutdown(10.0).run(supervisor) == CLEAN

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from django_loco.assembly.supervisor import Part, Supervisor
+from django_loco.assembly.supervisor import ComponentSpec, Supervisor
 from django_loco.component import Loop
 
 SECONDS = 10.0
@@ -106,9 +106,9 @@ def test_a_turn_that_raises_ends_it_and_closes_what_is_open(run):
 
 
 def test_its_supervisor_tells_once_in_full_what_ended_it(caplog):
-    supervisor = Supervisor([Part("turns", lambda: Turns(fail))], first_delay=0.0, look_every=0.001)
+    supervisor = Supervisor([ComponentSpec("turns", lambda: Turns(fail))], first_delay=0.0, check_every=0.001)
     supervisor.start()
-    while supervisor.restarters[0].deaths < 3:
+    while supervisor.supervised[0].deaths < 3:
         threading.Event().wait(0.001)
     supervisor.stop(0.0)
     assert supervisor.join(SECONDS)
@@ -125,7 +125,7 @@ def test_an_error_at_the_end_is_told_too(caplog):
         assert go_on.wait(SECONDS)
         raise OSError("no network")
 
-    supervisor = Supervisor([Part("turns", lambda: Turns(fail_late))], look_every=0.001)
+    supervisor = Supervisor([ComponentSpec("turns", lambda: Turns(fail_late))], check_every=0.001)
     supervisor.start()
     assert turning.wait(SECONDS)
     supervisor.stop(0.0)

@@ -252,7 +252,7 @@ def test_what_has_ended_but_not_its_work_is_a_forced_end(events, caplog):
 
 
 def test_what_never_ends_is_left_behind(events, caplog, monkeypatch):
-    monkeypatch.setattr(shutdown, "HAND_BACK", 0.01)
+    monkeypatch.setattr(shutdown, "HAND_BACK_SECONDS", 0.01)
     shutdown.after_server_shutdown(lambda context: events.append("after"))
     stuck = Stuck("stuck", events)
     assert Shutdown(0.01).run(stuck) == FORCED
@@ -327,7 +327,7 @@ def test_loops_can_ask_whether_the_process_is_stopping():
 
 
 def test_what_never_ends_under_a_supervisor_is_named(events, caplog, monkeypatch):
-    monkeypatch.setattr(shutdown, "HAND_BACK", 0.01)
+    monkeypatch.setattr(shutdown, "HAND_BACK_SECONDS", 0.01)
 
     class Several(Stuck):
         def health(self):

@@ -8,7 +8,7 @@ from django.db import connections
 from ...assembly.arguments import add_health_port, positive_integer
 from ...assembly.components import missing_tables
 from ...assembly.options import worker_options
-from ...assembly.process import SPENT, process_of
+from ...assembly.process import LIMIT_REACHED, process_of
 from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.labels import number_process
@@ -97,7 +97,7 @@ class Command(LocoCommand):
                 is_last=self.owns_process,
             )
             code = process.run()
-        is_spent = self.identity is not None and code == CLEAN and process.reason == SPENT
+        is_spent = self.identity is not None and code == CLEAN and process.reason == LIMIT_REACHED
         self.end(RELOAD if is_spent else code)
 
     def refuse_missing_tables(self, run_options: RunOptions) -> None:

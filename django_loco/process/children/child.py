@@ -22,9 +22,9 @@ from .identity import ProcessIdentity
 
 #: Signals that are blocked in a child until it has handlers of its own: before that, Ctrl-C would only raise
 #: KeyboardInterrupt during its imports. This process gets them in its other threads meanwhile.
-HELD_BACK = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
+BLOCKED_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
 #: Ctrl-Z still suspends a site in its terminal, and closing the terminal still ends it.
-HELD_BACK_IN_TERMINAL = (signal.SIGINT,)
+BLOCKED_SIGNALS_IN_TERMINAL = (signal.SIGINT,)
 
 
 class Child:
@@ -113,13 +113,13 @@ def start(
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
     variables = {**inherited, **environment, **identity.variable}
-    return _start(command or autoreload.get_child_arguments(), variables, HELD_BACK, key=identity.key)
+    return _start(command or autoreload.get_child_arguments(), variables, BLOCKED_SIGNALS, key=identity.key)
 
 
 def start_in_terminal(environment: Mapping[str, str]) -> Child:
     """Start the command of this process once more, with its terminal and its open files."""
     variables = {**os.environ, **environment}
-    return _start(autoreload.get_child_arguments(), variables, HELD_BACK_IN_TERMINAL, has_terminal=True)
+    return _start(autoreload.get_child_arguments(), variables, BLOCKED_SIGNALS_IN_TERMINAL, has_terminal=True)
 
 
 def _start(

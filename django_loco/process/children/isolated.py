@@ -16,7 +16,7 @@ from django.utils import autoreload
 
 from ...core import test_environment
 from ...queues import Claim
-from ...shutdown import TAIL
+from ...shutdown import AFTER_DEADLINE_SECONDS
 from .child import Child, start
 from .identity import ProcessIdentity
 
@@ -47,7 +47,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
         # It finds modules where this process does, and does not run under a reloader, as this process may.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
-        child.stop_seconds = timeout + 2 * TAIL
+        child.stop_seconds = timeout + 2 * AFTER_DEADLINE_SECONDS
         return child
 
     return begin

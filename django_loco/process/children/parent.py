@@ -35,11 +35,11 @@ from functools import partial
 from typing import Any
 
 from ...log.bounded import get_bounded_logger
-from ...shutdown import CLEAN, FORCED, TAIL, remember
+from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
 from ..autoreload import FileWatch
 from ..exit_codes import RELOAD, shell_code
 from ..signals.escalation import Level
-from ..signals.listener import SignalListener
+from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks
 from ..systemd import SystemdNotifier
 from .child import Child, ended, start
@@ -48,7 +48,7 @@ from .mailbox import Mailbox
 from .slot import STOP_SIGNAL, Slot
 
 #: Signals that the parent handles beside those that stop it.
-OTHERS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
+OTHER_SIGNALS = (signal.SIGCHLD, signal.SIGTSTP, signal.SIGTTIN)
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -88,7 +88,7 @@ class Parent:
         ]
         self.code: int | None = None
         """The exit code, once it is known."""
-        self._kill_after_seconds = timeout + 2 * TAIL
+        self._kill_after_seconds = timeout + 2 * AFTER_DEADLINE_SECONDS
         self._drain, self._reloads = drain, reloads
         self._ended, self._clock = ended, clock
         self._signals = 0
@@ -105,7 +105,7 @@ class Parent:
             def tell(name: str) -> None:
                 mailbox.put(partial(self.on_signal, name))
 
-            with SignalListener(tell, {number: partial(tell, number.name) for number in OTHERS}, is_last=True):
+            with SignalHandlers(tell, {number: partial(tell, number.name) for number in OTHER_SIGNALS}, is_last=True):
                 self.open()
                 self._watch_files(mailbox)
                 while self.code is None:

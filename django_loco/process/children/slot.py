@@ -20,7 +20,7 @@ FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds that a process has to live for earlier deaths to be forgotten.
 SETTLED_SECONDS = 60.0
 #: Number of dead processes whose keys a successor is given.
-REMEMBERED = 5
+MAX_DEAD_KEYS = 5
 #: The signal that stops a process that is replaced.
 STOP_SIGNAL = "SIGTERM"
 
@@ -92,7 +92,7 @@ class Slot:
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
-            self._dead = (*self._dead, child.key)[-REMEMBERED:]
+            self._dead = (*self._dead, child.key)[-MAX_DEAD_KEYS:]
             if child is not self.leaving:  # its successor runs already
                 if self._clock() - child.began > SETTLED_SECONDS:
                     self._backoff.succeeded()

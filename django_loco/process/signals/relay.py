@@ -17,7 +17,7 @@ from typing import Any
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .pipe import SignalPipe, catch
+from .wakeup_fd import WakeupFd, catch
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -40,12 +40,12 @@ class SignalRelay:
         #: Signals that were handed on and have not arrived yet: at the handlers, at the thread.
         self._granted: deque[int] = deque()
         self._expected: Counter[int] = Counter()
-        self._pipe = SignalPipe()
+        self._wakeup_fd = WakeupFd()
         self._thread = DaemonThread(target=self._run, name="loco-signal-relay")
 
     def install(self) -> None:
         """Replace the server's handlers; again, if it has restored the previous ones."""
-        self._their_wakeup = self._pipe.install()
+        self._their_wakeup = self._wakeup_fd.install()
         for number in self._numbers:
             before = signal.signal(number, self._handle)
             if before != self._handle:
@@ -74,7 +74,7 @@ class SignalRelay:
 
     def _run(self) -> None:
         while True:
-            number = self._pipe.read()
+            number = self._wakeup_fd.read()
             if number in self._numbers and not self._expected[number]:
                 self._tell(signal.Signals(number).name)
             else:

@@ -23,8 +23,8 @@ from gunicorn.glogging import Logger
 
 from ...log.labels import JSONFormatter, LabelFormatter, PlainFormatter
 from ...log.streams import is_standard, nonblocking
-from ...process.embedded import FLAGS, STARTED
-from ...shutdown import TAIL
+from ...process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE
+from ...shutdown import AFTER_DEADLINE_SECONDS
 from ..application import application
 from . import hooks
 
@@ -34,7 +34,7 @@ SITE = "the site"
 #: Seconds for gunicorn itself, after the shutdown of a worker process.
 SPARE_SECONDS = 2.0
 #: gunicorn's own default, in seconds.
-GRACEFUL_TIMEOUT = 30
+GRACEFUL_TIMEOUT_SECONDS = 30
 
 
 def become(
@@ -44,20 +44,21 @@ def become(
 
     ``arguments`` are gunicorn's; ``flags`` are those of ``loco_start`` for each of its worker processes.
     """
-    started = {
-        "graceful_timeout": max(GRACEFUL_TIMEOUT, math.ceil(shutdown_timeout + TAIL + SPARE_SECONDS)),
-        "form": form,
-        "colour": colour,
-    }
+    needed_seconds = math.ceil(shutdown_timeout + AFTER_DEADLINE_SECONDS + SPARE_SECONDS)
+    started = {"graceful_timeout": max(GRACEFUL_TIMEOUT_SECONDS, needed_seconds), "form": form, "colour": colour}
     paths = [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {STARTED: json.dumps(started), FLAGS: " ".join(flags), "PYTHONPATH": os.pathsep.join(paths)}
+    environment = {
+        STARTED_VARIABLE: json.dumps(started),
+        FLAGS_VARIABLE: " ".join(flags),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, "-m", MODULE, *arguments], os.environ | environment)  # noqa: S606
 
 
 def _started() -> Mapping[str, Any]:
-    return json.loads(os.environ[STARTED])  # type: ignore[no-any-return]
+    return json.loads(os.environ[STARTED_VARIABLE])  # type: ignore[no-any-return]
 
 
 class Log(Logger):  # type: ignore[misc]

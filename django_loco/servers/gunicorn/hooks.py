@@ -37,17 +37,17 @@ from ...core.lifecycle.resources import closers
 from ...core.threads.bounded_calls import BoundedCalls
 from ...process.embedded import EmbeddedRuntime
 from ...process.exit import exit_now
-from ...shutdown import CLEAN, CLOSE, FORCED
+from ...shutdown import CLEAN, CLOSE_SECONDS, FORCED
 from .worker import make_gunicorn_runtime
 
 __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork", "worker_abort", "worker_exit"]
 
 #: The size of ``_alive``: the number of processes at a time.
-MOST = 4096
+MAX_PROCESSES = 4096
 #: Shared by all processes: whether one of them had to hand something back when gunicorn stopped.
 _forced = mmap.mmap(-1, 1)
 #: Shared, too: for each process, by its age, whether it has started and not ended by itself.
-_alive = mmap.mmap(-1, MOST)
+_alive = mmap.mmap(-1, MAX_PROCESSES)
 _runtime: EmbeddedRuntime | None = None
 _is_ending = False
 
@@ -74,7 +74,7 @@ def post_worker_init(worker: Any) -> None:
     global _runtime
     if _runtime is None:  # a configuration file may call this by itself
         _runtime = make_gunicorn_runtime(worker, _note_force)
-        _alive[worker.age % MOST] = 1
+        _alive[worker.age % MAX_PROCESSES] = 1
         _runtime.start()
 
 
@@ -88,7 +88,7 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Wait for the shutdown. gunicorn calls this in the master, too, for a process that has ended."""
     if runtime := _runtime_of(worker):
         code = runtime.end()
-        _alive[worker.age % MOST] = 0
+        _alive[worker.age % MAX_PROCESSES] = 0
         if code == FORCED:
             _forced[0] = runtime.was_asked
             exit_now(FORCED if runtime.was_asked else CLEAN)  # without waiting for threads that still run jobs
@@ -97,14 +97,14 @@ def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Forget a process that has ended and is replaced; in the master."""
     if not _is_ending:
-        _alive[worker.age % MOST] = 0
+        _alive[worker.age % MAX_PROCESSES] = 0
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
     """Close the resources of a preloaded site in the master, and exit with the code of the worker processes."""
     calls = BoundedCalls()
     for what, close, cut_off in closers():
-        if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE)):
+        if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE_SECONDS)):
             cut_off()
     if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a process that was killed could not report what it abandoned
         sys.exit(FORCED)

@@ -14,7 +14,7 @@ from ...queues.base import Claim, Queue
 
 THREADS = 8
 #: Seconds after which something that should end at once has hung.
-PATIENCE = 20.0
+HUNG_AFTER_SECONDS = 20.0
 
 
 class ContractCase:

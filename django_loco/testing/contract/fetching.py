@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from ...core.job import RUNNING, SUCCESSFUL, Job, utcnow
-from .case import PATIENCE, ContractCase, done, in_seconds
+from .case import HUNG_AFTER_SECONDS, ContractCase, done, in_seconds
 
 #: Tags that a search in text might take for one another.
 TAGS = ["a", "ab", "b", "A", 'a"', '"a"', "a,b", '","', ", ", "\n", '\n"a"', "%", "_", "\\", "ä", "[]", ""]
@@ -23,7 +23,7 @@ class FetchContract(ContractCase):
         assert held.token
         assert held.started_at == held.last_attempted_at
         assert held.started_at is not None
-        assert abs((held.started_at - before).total_seconds()) < PATIENCE
+        assert abs((held.started_at - before).total_seconds()) < HUNG_AFTER_SECONDS
         assert self.stored(job) == held
         assert self.fetch() == []
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.job import Outcome
-from .case import PATIENCE, ContractCase
+from .case import HUNG_AFTER_SECONDS, ContractCase
 
 
 class WaitContract(ContractCase):
@@ -19,7 +19,7 @@ class WaitContract(ContractCase):
         self.queue.wait(0.05)
         self.queue.wait(0)
         self.queue.close()
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < HUNG_AFTER_SECONDS
 
     def test_a_new_job_ends_it(self) -> None:
         assert self._first_fetched_after(self.enqueue)
@@ -38,7 +38,7 @@ class WaitContract(ContractCase):
 
         def work() -> None:
             while len(fetched) < 200:
-                self.queue.wait(PATIENCE)
+                self.queue.wait(HUNG_AFTER_SECONDS)
                 fetched.extend(job.id for job in self.fetch())
             self.queue.close()
 
@@ -46,7 +46,7 @@ class WaitContract(ContractCase):
         worker = threading.Thread(target=work)
         worker.start()
         stored = [self.enqueue().id for _ in range(200)]
-        worker.join(PATIENCE / 2)
+        worker.join(HUNG_AFTER_SECONDS / 2)
         if worker.is_alive():
             fetched += [""] * 200  # let it go
             self.queue.interrupt()
@@ -59,7 +59,7 @@ class WaitContract(ContractCase):
         def wait(_: int) -> float:
             started = time.monotonic()
             while not ended.is_set():
-                self.queue.wait(PATIENCE)
+                self.queue.wait(HUNG_AFTER_SECONDS)
             return time.monotonic() - started
 
         self.queue  # noqa: B018 - made before the threads need it
@@ -70,16 +70,16 @@ class WaitContract(ContractCase):
 
         timer = threading.Timer(0.1, end)
         timer.start()
-        assert max(self.side_by_side(wait, threads=3)) < PATIENCE / 2
+        assert max(self.side_by_side(wait, threads=3)) < HUNG_AFTER_SECONDS / 2
         timer.join()
 
     def test_an_interrupt_just_before_a_wait_is_not_lost(self) -> None:
         self.queue.wait(0)
         self.queue.interrupt()
         started = time.monotonic()
-        self.queue.wait(PATIENCE)
+        self.queue.wait(HUNG_AFTER_SECONDS)
         self.queue.close()
-        assert time.monotonic() - started < PATIENCE / 2
+        assert time.monotonic() - started < HUNG_AFTER_SECONDS / 2
 
     def _first_fetched_after(self, act: Callable[[], Any]) -> bool:
         """Wait and fetch in a thread, as a worker does; once it has nothing to do, ``act``."""
@@ -89,7 +89,7 @@ class WaitContract(ContractCase):
             self.queue.wait(0.2)  # what it may have to say about the past
             while not fetched.is_set():
                 idle.set()
-                self.queue.wait(PATIENCE)
+                self.queue.wait(HUNG_AFTER_SECONDS)
                 if self.fetch():
                     fetched.set()
             self.queue.close()
@@ -97,11 +97,11 @@ class WaitContract(ContractCase):
         self.queue  # noqa: B018 - made before the thread needs it
         worker = threading.Thread(target=work)
         worker.start()
-        assert idle.wait(PATIENCE)
+        assert idle.wait(HUNG_AFTER_SECONDS)
         started = time.monotonic()
         act()
-        in_time = fetched.wait(PATIENCE / 2)
+        in_time = fetched.wait(HUNG_AFTER_SECONDS / 2)
         fetched.set()
         self.queue.interrupt()
         worker.join()
-        return in_time and time.monotonic() - started < PATIENCE / 2
+        return in_time and time.monotonic() - started < HUNG_AFTER_SECONDS / 2

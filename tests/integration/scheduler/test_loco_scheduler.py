@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.test import override_settings
 
 from django_loco import scheduler
-from django_loco.assembly.components import parts_of
+from django_loco.assembly.components import component_specs
 from django_loco.assembly.run_options import RunOptions
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.management import schedules
@@ -92,7 +92,7 @@ def test_a_tag_that_no_schedule_has(said):
 
 
 def test_a_scheduler_fires_only_what_has_the_tag(registry):
-    (part, *_) = parts_of(RunOptions(scheduler=True, schedules=("night",)))
+    (part, *_) = component_specs(RunOptions(scheduler=True, schedules=("night",)))
     made = part.make()
     made.load()
     assert [entry.name for entry in made._due_heap.entries] == ["nightly"]

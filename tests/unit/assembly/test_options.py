@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import CommandParser
 
-from django_loco.assembly.components import parts_of
+from django_loco.assembly.components import component_specs
 from django_loco.assembly.options import start_options, worker_options
 from django_loco.assembly.queue_names import words
 from django_loco.exceptions import LocoConfigurationError
@@ -122,7 +122,7 @@ def test_a_worker_without_a_backend_of_ours_is_nonsense(settings):
 def test_no_server_is_enough_with_components_of_ones_own(settings):
     settings.LOCO = {"COMPONENTS": ["tests.app.components.Feed"]}
     run_options, _ = start("--no-server --component feed")
-    assert [part.name for part in parts_of(run_options)] == ["feed"]
+    assert [part.name for part in component_specs(run_options)] == ["feed"]
     with pytest.raises(CommandError, match="leaves nothing to run"):
         start("--no-server")
 
@@ -183,7 +183,7 @@ def test_components_that_cannot_be_run(settings, paths, told):
 )
 def test_what_runs_where_it_is_enqueued_has_a_worker_in_each_process(settings, arguments, names):
     settings.TASKS = SEVERAL
-    assert [part.name for part in parts_of(start(arguments)[0])] == names
+    assert [part.name for part in component_specs(start(arguments)[0])] == names
 
 
 @pytest.mark.parametrize(
@@ -223,12 +223,12 @@ def test_an_isolated_worker_is_alone_in_its_process(settings):
         (),
         True,
     )
-    assert [part.name for part in parts_of(run_options)] == ["worker"]
+    assert [part.name for part in component_specs(run_options)] == ["worker"]
 
 
 def test_only_the_workers_that_were_asked_for_may_end(settings):
     settings.TASKS = SEVERAL
-    parts = parts_of(worker("--drain --backend default"))
+    parts = component_specs(worker("--drain --backend default"))
     assert {part.name: part.may_end for part in parts} == {"worker of 'default'": True, "worker of 'fast'": False}
 
 

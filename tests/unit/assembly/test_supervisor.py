@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import pytest
 
-from django_loco.assembly import restarter as watch
+from django_loco.assembly import supervised_component as watch
 from django_loco.assembly import supervisor as supervisor_module
-from django_loco.assembly.restarter import KEEPS_DYING
-from django_loco.assembly.supervisor import Part, State, Supervisor
+from django_loco.assembly.supervised_component import FAILED_AFTER_DEATHS
+from django_loco.assembly.supervisor import ComponentSpec, State, Supervisor
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
 
 SECONDS = 10.0
-FAST = {"first_delay": 0.0, "look_every": 0.001}
+FAST = {"first_delay": 0.0, "check_every": 0.001}
 
 
 class Fake(Component):
@@ -88,7 +88,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def supervise():
     supervisors = []
 
-    def make(*parts: Part, on_drained: Callable[[], None] = lambda: None, **options) -> Supervisor:
+    def make(*parts: ComponentSpec, on_drained: Callable[[], None] = lambda: None, **options) -> Supervisor:
         supervisors.append(Supervisor(parts, on_drained, **{**FAST, **options}))
         supervisors[-1].start()
         return supervisors[-1]
@@ -100,12 +100,12 @@ def supervise():
 
 
 def state(supervisor: Supervisor, number: int = 0) -> State:
-    return supervisor.restarters[number].state
+    return supervisor.supervised[number].state
 
 
 def test_starts_and_stops_side_by_side(supervise):
     one, two = Factory(), Factory()
-    supervisor = supervise(Part("one", one), Part("two", two))
+    supervisor = supervise(ComponentSpec("one", one), ComponentSpec("two", two))
     assert supervisor.components == (one.nth(1), two.nth(1))
     supervisor.quiet()
     assert [state(supervisor, 0), state(supervisor, 1)] == [State.QUIET, State.QUIET]
@@ -117,7 +117,7 @@ def test_starts_and_stops_side_by_side(supervise):
 
 def test_what_died_is_buried_and_started_again(supervise, caplog):
     factory = Factory()
-    supervisor = supervise(Part("worker", factory))
+    supervisor = supervise(ComponentSpec("worker", factory))
     first = factory.nth(1)
     first.ended.set()
     factory.nth(2)
@@ -129,7 +129,7 @@ def test_what_died_is_buried_and_started_again(supervise, caplog):
 
 def test_what_cannot_start_is_tried_again_and_told_in_full_once(supervise, caplog):
     factory = Factory(fail, fail)
-    supervise(Part("worker", factory))
+    supervise(ComponentSpec("worker", factory))
     factory.nth(3)
     failures = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [bool(record.exc_info) for record in failures] == [True, False]
@@ -141,7 +141,7 @@ def test_what_is_set_wrongly_is_told_in_a_sentence(supervise, caplog):
         raise LocoConfigurationError("Run manage.py migrate.")
 
     factory = Factory(refuse)
-    supervise(Part("worker", factory))
+    supervise(ComponentSpec("worker", factory))
     factory.nth(2)
     (failure,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert (failure.getMessage(), failure.exc_info) == ("The worker failed: Run manage.py migrate.", None)
@@ -156,23 +156,23 @@ def test_a_factory_that_raises_is_tried_again(supervise):
             raise OSError("no network")
         return factory()
 
-    supervise(Part("worker", make))
+    supervise(ComponentSpec("worker", make))
     factory.nth(1)
     assert len(calls) == 3
 
 
 def test_one_that_fails_leaves_the_others_alone(supervise):
     good = Factory()
-    supervisor = supervise(Part("bad", Factory(*[fail] * 1000), False), Part("good", good))
+    supervisor = supervise(ComponentSpec("bad", Factory(*[fail] * 1000), False), ComponentSpec("good", good))
     fake = good.nth(1)
-    wait_for(lambda: supervisor.restarters[0].deaths >= 3)
+    wait_for(lambda: supervisor.supervised[0].deaths >= 3)
     assert fake.told == []
     assert state(supervisor, 1) is State.RUNNING
     assert not supervisor.is_alive
 
 
 def test_stop_ends_the_pause_before_a_restart(supervise):
-    supervisor = supervise(Part("bad", Factory(fail)), first_delay=3600.0)
+    supervisor = supervise(ComponentSpec("bad", Factory(fail)), first_delay=3600.0)
     wait_for(lambda: state(supervisor) is State.FAILED)
     supervisor.stop(time.monotonic())
     assert supervisor.join(SECONDS)
@@ -180,7 +180,7 @@ def test_stop_ends_the_pause_before_a_restart(supervise):
 
 def test_what_dies_while_quiet_is_not_started_again(supervise):
     factory = Factory()
-    supervisor = supervise(Part("worker", factory))
+    supervisor = supervise(ComponentSpec("worker", factory))
     fake = factory.nth(1)
     supervisor.quiet()
     fake.ended.set()
@@ -196,7 +196,7 @@ def test_stop_while_it_starts_reaches_it_once_it_has_started(supervise):
         assert go_on.wait(SECONDS)
 
     factory = Factory(slow)
-    supervisor = supervise(Part("worker", factory))
+    supervisor = supervise(ComponentSpec("worker", factory))
     assert starting.wait(SECONDS)
     supervisor.stop(time.monotonic())
     assert factory.made[0].told == []
@@ -207,7 +207,7 @@ def test_stop_while_it_starts_reaches_it_once_it_has_started(supervise):
 
 def test_one_that_may_end_is_not_started_again(supervise):
     factory, other, drained = Factory(), Factory(), threading.Event()
-    parts = Part("worker", factory, may_end=True), Part("scheduler", other)
+    parts = ComponentSpec("worker", factory, may_end=True), ComponentSpec("scheduler", other)
     supervisor = supervise(*parts, on_drained=drained.set)
     other.nth(1)
     assert not drained.is_set()
@@ -219,31 +219,31 @@ def test_one_that_may_end_is_not_started_again(supervise):
 
 def test_a_supervisor_whose_parts_never_end_is_never_drained(supervise):
     drained = threading.Event()
-    supervisor = supervise(Part("worker", Factory()), on_drained=drained.set)
+    supervisor = supervise(ComponentSpec("worker", Factory()), on_drained=drained.set)
     supervisor.stop(time.monotonic())
     assert supervisor.join(SECONDS)
     assert not drained.is_set()
 
 
 def test_a_supervisor_that_never_started_has_ended():
-    assert Supervisor([Part("worker", Factory())]).join(SECONDS)
+    assert Supervisor([ComponentSpec("worker", Factory())]).join(SECONDS)
 
 
 def test_deaths_are_forgotten_once_it_has_lived_for_a_minute(supervise):
     now = [0.0]
     factory = Factory()
-    supervisor = supervise(Part("worker", factory), clock=lambda: now[0])
+    supervisor = supervise(ComponentSpec("worker", factory), clock=lambda: now[0])
     factory.nth(1).ended.set()
     fake = factory.nth(2)
-    assert supervisor.restarters[0].deaths == 1
+    assert supervisor.supervised[0].deaths == 1
     now[0] += 3600
     fake.ended.set()
     factory.nth(3)
-    assert supervisor.restarters[0].deaths == 1
+    assert supervisor.supervised[0].deaths == 1
 
 
 def test_join_waits_no_longer_than_it_may(supervise):
-    supervisor = supervise(Part("worker", Factory()))
+    supervisor = supervise(ComponentSpec("worker", Factory()))
     began = time.monotonic()
     assert not supervisor.join(0.01)
     assert time.monotonic() - began < SECONDS
@@ -255,7 +255,7 @@ def test_a_component_that_raises_when_told_does_not_spare_the_next_one(supervise
             raise ValueError("no")
 
     stubborn, other = Stubborn(), Factory()
-    supervisor = supervise(Part("stubborn", lambda: stubborn), Part("other", other))
+    supervisor = supervise(ComponentSpec("stubborn", lambda: stubborn), ComponentSpec("other", other))
     assert stubborn.started.wait(SECONDS)
     wait_for(lambda: state(supervisor) is State.RUNNING)
     fake = other.nth(1)
@@ -271,7 +271,7 @@ def test_a_component_that_calls_sys_exit_is_started_again(supervise):
         sys.exit(3)
 
     factory = Factory(leave)
-    supervisor = supervise(Part("worker", factory))
+    supervisor = supervise(ComponentSpec("worker", factory))
     factory.nth(2)
     wait_for(lambda: state(supervisor) is State.RUNNING)
     assert supervisor.health()["components"]["worker"]["problem"] == "SystemExit"
@@ -279,16 +279,16 @@ def test_a_component_that_calls_sys_exit_is_started_again(supervise):
 
 def test_what_started_only_in_part_is_stopped_before_the_next_start(supervise):
     factory = Factory(fail)
-    supervise(Part("worker", factory))
+    supervise(ComponentSpec("worker", factory))
     factory.nth(2)
     assert factory.made[0].told == ["stop"]
 
 
 def test_one_that_keeps_dying_is_shown_as_failed_until_it_has_lived_for_a_minute(supervise):
     now = [0.0]
-    factory = Factory(*[fail] * KEEPS_DYING)
-    supervisor = supervise(Part("worker", factory), clock=lambda: now[0])
-    factory.nth(KEEPS_DYING + 1)
+    factory = Factory(*[fail] * FAILED_AFTER_DEATHS)
+    supervisor = supervise(ComponentSpec("worker", factory), clock=lambda: now[0])
+    factory.nth(FAILED_AFTER_DEATHS + 1)
     wait_for(lambda: supervisor.health()["components"]["worker"]["alive"])
     assert state(supervisor) is State.FAILED
     now[0] += 61
@@ -297,7 +297,7 @@ def test_one_that_keeps_dying_is_shown_as_failed_until_it_has_lived_for_a_minute
 
 def test_a_second_start_does_nothing(supervise):
     factory = Factory()
-    supervisor = supervise(Part("worker", factory))
+    supervisor = supervise(ComponentSpec("worker", factory))
     factory.nth(1)
     supervisor.start()
     wait_for(lambda: state(supervisor) is State.RUNNING)
@@ -315,9 +315,9 @@ class Hanging(Fake):
 
 @pytest.mark.parametrize("verb", ["quiet", "stop"])
 def test_one_that_does_not_listen_does_not_keep_the_others_from_being_told(supervise, monkeypatch, caplog, verb):
-    monkeypatch.setattr(supervisor_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(supervisor_module, "CALL_SECONDS", 0.3)
     hanging, other = Hanging(verb), Factory()
-    supervisor = supervise(Part("hanging", lambda: hanging), Part("other", other))
+    supervisor = supervise(ComponentSpec("hanging", lambda: hanging), ComponentSpec("other", other))
     assert hanging.started.wait(SECONDS)
     fake = other.nth(1)
     wait_for(lambda: state(supervisor, 0) is state(supervisor, 1) is State.RUNNING)
@@ -331,11 +331,11 @@ def test_one_that_does_not_listen_does_not_keep_the_others_from_being_told(super
 
 @pytest.mark.parametrize("how", ["hangs", "raises"])
 def test_one_that_does_not_say_how_it_fares_is_stuck_and_the_others_are_not(supervise, monkeypatch, how):
-    monkeypatch.setattr(watch, "PATIENCE", 0.3)
+    monkeypatch.setattr(watch, "CALL_SECONDS", 0.3)
     hanging, other = Hanging("health"), Factory()
     if how == "raises":
         monkeypatch.setattr(hanging, "health", fail)
-    supervisor = supervise(Part("hanging", lambda: hanging), Part("other", other))
+    supervisor = supervise(ComponentSpec("hanging", lambda: hanging), ComponentSpec("other", other))
     assert hanging.started.wait(SECONDS)
     other.nth(1)
     wait_for(lambda: state(supervisor, 0) is state(supervisor, 1) is State.RUNNING)
@@ -351,6 +351,6 @@ def misconfigure() -> None:
 
 @pytest.mark.parametrize(("error", "name"), [(fail, "OSError"), (misconfigure, "LocoConfigurationError")])
 def test_the_text_of_an_error_is_not_part_of_health(supervise, error, name):
-    supervisor = supervise(Part("bad", Factory(*[error] * 1000)))
+    supervisor = supervise(ComponentSpec("bad", Factory(*[error] * 1000)))
     wait_for(lambda: state(supervisor) is State.FAILED)
     assert supervisor.health()["components"]["bad"]["problem"] == name

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from django_loco.assembly.supervisor import Part, Supervisor
+from django_loco.assembly.supervisor import ComponentSpec, Supervisor
 from django_loco.component import Loop
 from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome
@@ -157,7 +157,7 @@ def test_a_component_that_keeps_dying_is_started_again(raising):
             raise Unspeakable
 
     starts: list[threading.Thread] = []
-    supervisor = Supervisor([Part("failing", Failing)], first_delay=0.0, look_every=0.001)
+    supervisor = Supervisor([ComponentSpec("failing", Failing)], first_delay=0.0, check_every=0.001)
     supervisor.start()
     try:
         wait_until(lambda: len(starts) >= 3)

@@ -119,7 +119,7 @@ def test_one_that_raises_does_not_keep_the_next_one_open(caplog):
 
 
 def test_one_that_never_closes_is_left_behind(monkeypatch):
-    monkeypatch.setattr(shutdown, "CLOSE", 0.01)
+    monkeypatch.setattr(shutdown, "CLOSE_SECONDS", 0.01)
     never = threading.Event()
     thing = shutdown.track(Closable())
     shutdown.track(object(), lambda: never.wait(SECONDS))
@@ -151,7 +151,7 @@ def test_a_child_process_that_ignores_it_is_killed(monkeypatch):
 
 
 def test_a_child_process_that_there_is_no_time_for_is_killed(monkeypatch):
-    monkeypatch.setattr(shutdown, "CLOSE", 0.05)
+    monkeypatch.setattr(shutdown, "CLOSE_SECONDS", 0.05)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
     popen = shutdown.track(child(code))
     assert end() == FORCED

@@ -12,7 +12,7 @@ from django_loco.process.children.identity import ProcessIdentity
 from django_loco.process.children.parent import Parent
 from django_loco.process.children.slot import SETTLED_SECONDS
 from django_loco.process.exit_codes import RELOAD
-from django_loco.shutdown import CLEAN, FORCED, TAIL
+from django_loco.shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 
 TIMEOUT = 20.0
 KILLED = -9
@@ -199,7 +199,7 @@ def test_a_third_signal_kills(world):
 
 def test_who_does_not_end_in_time_is_killed(world):
     world.signal("SIGTERM")
-    world.later(TIMEOUT + 2 * TAIL - 0.1)
+    world.later(TIMEOUT + 2 * AFTER_DEADLINE_SECONDS - 0.1)
     assert "SIGKILL" not in world.children[0].told
     world.later(0.1)
     world.later(0.1)

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from django_loco.process.signals.pipe import release
 from django_loco.process.signals.relay import SignalRelay
+from django_loco.process.signals.wakeup_fd import release
 from tests.processes import SECONDS
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_loco.assembly.supervisor import Part, Supervisor
+from django_loco.assembly.supervisor import ComponentSpec, Supervisor
 from django_loco.core.compat import task_enqueued, task_finished, task_started
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
@@ -192,7 +192,7 @@ def test_components_and_their_restarts():
             if len(found) < 4:
                 raise OSError
 
-    supervisor = Supervisor([Part("failing", Failing)], first_delay=0.0, look_every=0.001)
+    supervisor = Supervisor([ComponentSpec("failing", Failing)], first_delay=0.0, check_every=0.001)
     supervisor.start()
     wait_until(lambda: len(found) == 4)
     supervisor.stop(time.monotonic())

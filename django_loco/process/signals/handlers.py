@@ -13,10 +13,10 @@ from typing import Any, Self
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
 from .escalation import Escalation
-from .pipe import END, SignalPipe, catch, release
+from .wakeup_fd import END, WakeupFd, catch, release
 
 #: Signals that stop a process: Ctrl-C, an operator or process manager, a closed terminal.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: Seconds to wait at the end for a function that a signal has called.
 JOIN_SECONDS = 1.0
@@ -24,13 +24,13 @@ JOIN_SECONDS = 1.0
 logger = get_bounded_logger("django_loco.servers")
 
 
-class SignalListener:
+class SignalHandlers:
     """Calls ``on_signal`` in a thread, with the name of each signal that stops the process.
 
     ``others`` maps further signals to functions, which are called in that thread, too. The handlers that Python runs do
-    nothing; see ``pipe`` for how a signal gets to the thread.
+    nothing; see ``wakeup_fd`` for how a signal gets to the thread.
 
-    Used as ``with SignalListener(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
+    Used as ``with SignalHandlers(...):``. Outside of the main thread, where Python allows no handlers, it does nothing.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SignalListener:
         self._escalation = Escalation(clock)
         self._before: dict[int, Any] = {}
         self._before_socket = -1
-        self._pipe = SignalPipe()
+        self._wakeup_fd = WakeupFd()
         self._thread = DaemonThread(target=self._run, name="loco-signals")
 
     def __enter__(self) -> Self:
@@ -60,12 +60,12 @@ class SignalListener:
 
     def __exit__(self, *error: object) -> None:
         self._uninstall()
-        self._pipe.end()
+        self._wakeup_fd.end()
         self._thread.join(JOIN_SECONDS)
 
     def _install(self) -> None:
-        self._before_socket = self._pipe.install()
-        for number in (*ENDING, *self._others):
+        self._before_socket = self._wakeup_fd.install()
+        for number in (*STOP_SIGNALS, *self._others):
             # A process started with nohup keeps ignoring SIGHUP.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number) or signal.SIG_DFL
@@ -84,14 +84,14 @@ class SignalListener:
         release(*self._before)
 
     def _run(self) -> None:
-        while (number := self._pipe.read()) != END:
-            if number in ENDING:
+        while (number := self._wakeup_fd.read()) != END:
+            if number in STOP_SIGNALS:
                 name = signal.Signals(number).name
                 if self._escalation.hear(name):
                     self._call(number, partial(self._on_signal, name))
             elif number in self._others:
                 self._call(number, self._others[signal.Signals(number)])
-        self._pipe.close()
+        self._wakeup_fd.close()
 
     def _call(self, number: int, function: Callable[[], object]) -> None:
         try:

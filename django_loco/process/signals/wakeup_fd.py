@@ -24,7 +24,7 @@ from ...core.wakeup import Wakeup
 END = 0
 
 
-class SignalPipe(Wakeup):
+class WakeupFd(Wakeup):
     """The wakeup socket: Python writes to it the number of each signal that has a handler."""
 
     def install(self) -> int:

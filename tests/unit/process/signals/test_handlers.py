@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from django_loco.process.signals import listener
-from django_loco.process.signals.listener import ENDING, SignalListener
+from django_loco.process.signals import handlers
+from django_loco.process.signals.handlers import STOP_SIGNALS, SignalHandlers
 
 SECONDS = 10.0
 
@@ -21,7 +21,7 @@ def arrived():
 
 
 def test_each_signal_is_told_by_name_in_another_thread(arrived):
-    with SignalListener(lambda name: arrived.put((name, threading.current_thread()))):
+    with SignalHandlers(lambda name: arrived.put((name, threading.current_thread()))):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(os.getpid(), number)
             name, thread = arrived.get(timeout=SECONDS)
@@ -31,14 +31,14 @@ def test_each_signal_is_told_by_name_in_another_thread(arrived):
 
 def test_a_signal_arrives_while_the_main_thread_holds_every_lock_it_likes(arrived):
     lock = threading.Lock()
-    with SignalListener(arrived.put), lock:
+    with SignalHandlers(arrived.put), lock:
         os.kill(os.getpid(), signal.SIGTERM)
         assert arrived.get(timeout=SECONDS) == "SIGTERM"
 
 
 def test_a_signal_that_the_system_gives_to_another_thread_arrives(arrived):
     go_on = threading.Event()
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         thread = threading.Thread(target=go_on.wait, args=(SECONDS,))
         thread.start()
         assert thread.ident
@@ -50,7 +50,7 @@ def test_a_signal_that_the_system_gives_to_another_thread_arrives(arrived):
 
 def test_other_signals_are_not_told(arrived):
     before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         os.kill(os.getpid(), signal.SIGUSR1)
         os.kill(os.getpid(), signal.SIGTERM)
         assert arrived.get(timeout=SECONDS) == "SIGTERM"
@@ -62,7 +62,7 @@ def test_what_fails_for_one_signal_does_not_keep_the_next_one_from_arriving(arri
         arrived.put(name)
         raise ValueError("no")
 
-    with SignalListener(on_signal):
+    with SignalHandlers(on_signal):
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
             assert arrived.get(timeout=SECONDS) == number.name
@@ -71,7 +71,7 @@ def test_what_fails_for_one_signal_does_not_keep_the_next_one_from_arriving(arri
 
 def test_a_signal_sent_to_the_process_and_its_group_is_one(arrived):
     now = [100.0]
-    with SignalListener(arrived.put, clock=lambda: now[0]):
+    with SignalHandlers(arrived.put, clock=lambda: now[0]):
         for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
             wait_for_handler()
@@ -87,16 +87,16 @@ def wait_for_handler() -> None:
 
 
 def test_handlers_are_put_back():
-    before = [signal.getsignal(number) for number in ENDING]
-    with SignalListener(lambda _: None):
-        assert [signal.getsignal(number) for number in ENDING] != before
-    assert [signal.getsignal(number) for number in ENDING] == before
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    with SignalHandlers(lambda _: None):
+        assert [signal.getsignal(number) for number in STOP_SIGNALS] != before
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
     assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_a_process_under_nohup_goes_on_ignoring_sighup(arrived):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     signal.signal(signal.SIGHUP, before)
 
@@ -106,7 +106,7 @@ def test_outside_of_the_main_thread_it_does_nothing():
     seen = []
 
     def run() -> None:
-        with SignalListener(lambda _: None):
+        with SignalHandlers(lambda _: None):
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=run)
@@ -117,7 +117,7 @@ def test_outside_of_the_main_thread_it_does_nothing():
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_copy_has_its_own_signals(arrived):
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         child = os.fork()
         if child == 0:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -129,7 +129,7 @@ def test_a_forked_copy_has_its_own_signals(arrived):
 
 def test_further_signals_have_functions_of_their_own(arrived):
     others = {signal.SIGUSR1: lambda: arrived.put("other"), signal.SIGCHLD: lambda: arrived.put("child")}
-    with SignalListener(arrived.put, others):
+    with SignalHandlers(arrived.put, others):
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGCHLD):
             os.kill(os.getpid(), number)
             assert arrived.get(timeout=SECONDS) in ("other", number.name, "child")
@@ -137,7 +137,7 @@ def test_further_signals_have_functions_of_their_own(arrived):
 
 
 def test_a_signal_between_does_not_make_one_signal_two(arrived):
-    with SignalListener(arrived.put, {signal.SIGCHLD: lambda: arrived.put("child")}, clock=lambda: 100.0):
+    with SignalHandlers(arrived.put, {signal.SIGCHLD: lambda: arrived.put("child")}, clock=lambda: 100.0):
         for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
             wait_for_handler()
@@ -147,14 +147,14 @@ def test_a_signal_between_does_not_make_one_signal_two(arrived):
 def test_signals_that_were_held_back_until_now_arrive(arrived):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # other threads of this process do not hold it back
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         assert arrived.get(timeout=SECONDS) == "SIGINT"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_its_end_waits_for_no_forked_copy(arrived):
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         child = os.fork()
         if child == 0:
             threading.Event().wait()
@@ -176,7 +176,7 @@ def test_a_signal_for_a_copy_that_is_just_being_forked_is_the_copys(arrived):
             os.kill(child, signal.SIGTERM)
             codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
-    with SignalListener(arrived.put):
+    with SignalHandlers(arrived.put):
         thread = threading.Thread(target=fork)
         thread.start()
         thread.join()
@@ -186,24 +186,24 @@ def test_a_signal_for_a_copy_that_is_just_being_forked_is_the_copys(arrived):
 
 
 def test_the_last_ones_of_a_process_leave_signals_ignored():
-    before = {number: signal.getsignal(number) for number in ENDING}
-    with SignalListener(lambda _: None, is_last=True):
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    with SignalHandlers(lambda _: None, is_last=True):
         pass
-    after = [signal.getsignal(number) for number in ENDING]
+    after = [signal.getsignal(number) for number in STOP_SIGNALS]
     for number, handler in before.items():
         signal.signal(number, handler)
-    assert after == [signal.SIG_IGN] * len(ENDING)
+    assert after == [signal.SIG_IGN] * len(STOP_SIGNALS)
 
 
 def test_what_hangs_does_not_keep_it_from_its_end(arrived, monkeypatch):
-    monkeypatch.setattr(listener, "JOIN_SECONDS", 0.05)
+    monkeypatch.setattr(handlers, "JOIN_SECONDS", 0.05)
     go_on = threading.Event()
 
     def hang(name: str) -> None:
         arrived.put(name)
         go_on.wait(SECONDS)
 
-    with SignalListener(hang):
+    with SignalHandlers(hang):
         os.kill(os.getpid(), signal.SIGTERM)
         arrived.get(timeout=SECONDS)
     go_on.set()
