@@ -34,16 +34,12 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import close_old_connections, connections
-
-from ..component import Component
+from ..component import Loop
 from ..core.job import utcnow
-from ..core.threads import DaemonThread
 from ..log import labels as log
 from ..log.safe import get_logger
 from ..queues.timeouts import set_store_timeout
 from .dispatch.dispatcher import Dispatcher
-from .dispatch.due_heap import DueHeap
 from .dispatch.timetable import Timetable
 from .registry import Registry, default
 from .sources.database import has_database
@@ -53,8 +49,6 @@ logger = get_logger("django_loco.scheduler")
 
 #: The longest wait.
 MAX_WAIT_SECONDS = 1.0
-#: The scheduler is stuck if its thread has not checked for due ticks for so long.
-STUCK_AFTER_SECONDS = 15.0
 #: How long the first tick waits for the schedules of the database.
 FIRST_READ_SECONDS = 2.0
 #: How long the end waits for the thread that reads the database.
@@ -63,7 +57,7 @@ POLLER_JOIN_SECONDS = 1.0
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
-class Scheduler(Component):
+class Scheduler(Loop):
     """Enqueues a job for each tick of the schedules in ``registry``, by default those of the project.
 
     With ``tags``, only the schedules that have one of them.
@@ -76,67 +70,60 @@ class Scheduler(Component):
     """
 
     name = "scheduler"
+    stuck_after = 15.0
 
     def __init__(
         self, registry: Registry = default, *, tags: Collection[str] = (), now: Callable[[], datetime] = utcnow
     ) -> None:
+        super().__init__()
         self._registry = registry
         self._now = now
         self._timetable = Timetable(registry, tags, now())
         self._poller: DatabasePoller | None = None
         self._dispatcher = Dispatcher()
         self._starting = threading.Lock()
-        self._quiet = threading.Event()
-        self._stopped = threading.Event()
-        self._thread: DaemonThread | None = None
         self._latest = now()
-        self._began = time.monotonic()
         self._last_pass: float | None = None
 
     def start(self) -> None:
         """Find the schedules and start to fire their ticks. An invalid schedule is logged and left out."""
         with self._starting:
-            if self._is_running:
-                return
-            self._quiet.clear()
-            self._stopped.clear()
-            self.load()
-            if self._registry.is_project and has_database():
-                self._poller = DatabasePoller(self._registry.allow_list)
-                self._poller.start()
-            self._began = time.monotonic()
-            thread = DaemonThread(target=self._run, name="loco-scheduler")
-            thread.start()
-            self._thread = thread
+            if not self._thread.has_started:
+                self.load()
+                if self._registry.is_project and has_database():
+                    self._poller = DatabasePoller(self._registry.allow_list)
+                    self._poller.start()
+                super().start()
 
-    def quiet(self) -> None:
-        """Fire no more ticks."""
-        self._quiet.set()
+    def open(self) -> None:
+        """Wait for the first read of the database: a schedule that is paused there must not run."""
+        set_store_timeout()
+        if self._poller:
+            self._poller.wait(FIRST_READ_SECONDS)
+
+    def turn(self) -> float:
+        """Fire all ticks that are due."""
+        # In a context of its own, because receivers of ``task_enqueued`` are called in it.
+        return log.labelled_context().run(self.fire_due)
 
     def stop(self, deadline: float) -> None:
         """Fire no more ticks and end the thread."""
-        self._quiet.set()
-        self._stopped.set()
+        super().stop(deadline)
         if self._poller:
             self._poller.stop(deadline)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds for the thread to end; return whether it has ended."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        if self._poller and not self._is_running:
+        has_ended = super().join(timeout)
+        if self._poller and has_ended:
             # It only reads. If the database hangs, the thread is left behind.
             self._poller.join(POLLER_JOIN_SECONDS if timeout is None else min(timeout, POLLER_JOIN_SECONDS))
-        return not self._is_running
+        return has_ended
 
     @property
     def is_alive(self) -> bool:
         """Whether its threads are running."""
-        return self._is_running and (self._poller is None or self._poller.is_alive)
-
-    @property
-    def _is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return super().is_alive and (self._poller is None or self._poller.is_alive)
 
     def health(self) -> dict[str, Any]:
         """Return the values for ``/_health``.
@@ -145,10 +132,9 @@ class Scheduler(Component):
         since the schedules of the database were last read, since the thread last checked for due ticks, and since it
         last fired one (``None``: never). ``late_by`` is by how many seconds the most overdue tick is late,
         ``late_ticks`` counts the ticks fired more than 5 seconds late, and ``waiting`` those that wait until an earlier
-        job has ended. ``unreachable`` are the ``TASKS`` aliases whose queue takes no jobs. ``stuck`` says whether the
-        thread has not checked for ``STUCK_AFTER_SECONDS``.
+        job has ended. ``unreachable`` are the ``TASKS`` aliases whose queue takes no jobs. ``stuck`` says whether a
+        check has taken longer than ``stuck_after`` seconds.
         """
-        since = self._began if self._last_pass is None else self._last_pass
         return {
             "alive": self.is_alive,
             "schedules": self._timetable.schedules,
@@ -156,11 +142,11 @@ class Scheduler(Component):
             "rows_age": self._poller.age if self._poller else None,
             "last_pass_age": _age(self._last_pass),
             "last_tick_age": _age(self._dispatcher.last_tick),
-            "late_by": round(self._due_heap.late_by(self._now()), 3),
+            "late_by": round(self._timetable.due_heap.late_by(self._now()), 3),
             "late_ticks": self._dispatcher.late,
             "waiting": self._dispatcher.overlap.pending.count,
             "unreachable": self._dispatcher.backoffs.aliases,
-            "stuck": self.is_alive and time.monotonic() - since > STUCK_AFTER_SECONDS,
+            "stuck": super().health()["stuck"],
         }
 
     def load(self) -> None:
@@ -177,32 +163,15 @@ class Scheduler(Component):
             self._timetable.apply(stored, now)
             self._dispatcher.dependents.watch(self._timetable.dependencies, now)
         while not self._quiet.is_set() and (batch := self._timetable.due(now)):
-            self._dispatcher.fire(self._due_heap, batch, now)
+            self._dispatcher.fire(self._timetable.due_heap, batch, now)
             now = self._now()
         if not self._quiet.is_set():
             self._dispatcher.advance(self._timetable.entry, now)
         self._last_pass = time.monotonic()
         return self._wait(now)
 
-    @property
-    def _due_heap(self) -> DueHeap:
-        return self._timetable.due_heap
-
-    def _run(self) -> None:
-        log.bind(component=self.name)
-        set_store_timeout()
-        try:
-            if self._poller:
-                # A paused schedule must not run because the scheduler has not read the pause yet.
-                self._poller.wait(FIRST_READ_SECONDS)
-            # Each time in a context of its own, because receivers of ``task_enqueued`` are called in it.
-            while not self._stopped.wait(log.labelled_context().run(self.fire_due)):
-                close_old_connections()
-        finally:
-            connections.close_all()
-
     def _wait(self, now: datetime) -> float:
-        next_at = min(filter(None, (self._due_heap.next_at, self._dispatcher.next_at)), default=None)
+        next_at = min(filter(None, (self._timetable.due_heap.next_at, self._dispatcher.next_at)), default=None)
         if next_at is None or self._quiet.is_set():
             return MAX_WAIT_SECONDS
         return min(MAX_WAIT_SECONDS, max(0.0, (next_at - now).total_seconds()))

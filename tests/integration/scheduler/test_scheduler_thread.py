@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import connections
@@ -90,15 +91,20 @@ def test_quiet_ends_the_firing_and_stop_the_thread(memory, schedulers):
     assert len(jobs()) == count
 
 
-def test_one_that_was_stopped_can_be_started_again(memory, schedulers):
+def test_one_that_was_not_started_need_not_be_waited_for(schedulers):
     scheduler, _ = schedulers
     assert scheduler.join(0)
-    scheduler.start()
     scheduler.stop(time.monotonic())
-    assert scheduler.join(10)
+    assert not scheduler.is_alive
+
+
+def test_an_error_ends_the_thread_and_is_kept_for_the_supervisor(memory, schedulers, monkeypatch):
+    scheduler, _ = schedulers
+    error = RuntimeError("no time")
+    monkeypatch.setattr(scheduler, "fire_due", Mock(side_effect=error))
     scheduler.start()
-    wait_for(1)
-    assert scheduler.is_alive
+    assert scheduler.join(10)
+    assert (scheduler.is_alive, scheduler.error) == (False, error)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -275,7 +275,7 @@ def test_a_clock_put_back_neither_stalls_nor_repeats(registry, start, clock, sto
     clock.now = NOON + HOUR / 2
     scheduler.fire_due()
     assert "The clock was put back by 1800.0 s" in caplog.text
-    assert scheduler._due_heap.next_at == NOON + HOUR / 2 + 15 * SECOND
+    assert scheduler._timetable.due_heap.next_at == NOON + HOUR / 2 + 15 * SECOND
     run(clock, scheduler, until=NOON + 2 * HOUR)
     assert len(store.jobs) == len(set(store.keys)) == fired + 4 * 60
 
@@ -438,7 +438,7 @@ def test_quiet_comes_through_while_ticks_are_being_fired(registry, start, clock,
     monkeypatch.setattr(StoreBackend, "enqueue_tick", lambda self, *args, **kwargs: scheduler.quiet())
     clock.now += SECOND
     scheduler.fire_due()
-    assert scheduler._due_heap.next_at == NOON + SECOND
+    assert scheduler._timetable.due_heap.next_at == NOON + SECOND
 
 
 class Counting:
