@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -12,8 +12,7 @@ from django.forms.fields import InvalidJSONInput
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
-from ..scheduler.options import COLUMNS, OPTIONS, in_group
-from ..scheduler.options.option import Group
+from ..scheduler.options import COLUMNS, OPTIONS, options_in
 from ..scheduler.registry import default
 
 NOTHING_EXPOSED = (
@@ -22,17 +21,6 @@ NOTHING_EXPOSED = (
 )
 
 Choices = list[tuple[str, Any]]
-
-
-def form_lines(group: Group) -> tuple[str | tuple[str, ...], ...]:
-    """Return the lines of a section of the form: a field each, or several beside each other."""
-    lines: list[tuple[str, ...]] = []
-    for name in in_group(group):
-        if OPTIONS[name].beside:
-            lines[-1] += (name,)
-        else:
-            lines.append((name,))
-    return tuple(line if len(line) > 1 else line[0] for line in lines)
 
 
 class RunWidget(forms.MultiWidget):
@@ -114,13 +102,10 @@ def offered(chosen: str) -> Choices:
     groups: Choices = [("", "---------")]
     if chosen and chosen not in targets:
         groups.append((chosen, f"{chosen} (not exposed by the code)"))
-    groups += [("Tasks", _pairs(allowed.tasks))] if allowed.tasks else []
-    groups += [("Management commands", _pairs(allowed.commands))] if allowed.commands else []
+    for label, names in (("Tasks", allowed.tasks), ("Management commands", allowed.commands)):
+        if names:
+            groups.append((label, [(name, name) for name in sorted(names)]))
     return groups
-
-
-def _pairs(names: Iterable[str]) -> Choices:
-    return [(name, name) for name in sorted(names)]
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -159,7 +144,7 @@ class WhenForm(forms.ModelForm):  # type: ignore[type-arg]
         """Its fields."""
 
         model = Schedule
-        fields = in_group("when")
+        fields = options_in("when")
         field_classes = dict.fromkeys(("at", "start", "end"), forms.SplitDateTimeField)
 
     def _post_clean(self) -> None:

@@ -9,7 +9,8 @@ from django.core.paginator import Paginator
 
 from ..models import Schedule
 from ..scheduler.api.control import current
-from .schedule_rows import filter_by_name, rows_of
+from ..scheduler.entry import Problem, ScheduleEntry
+from .schedule_rows import name_of, rows_of
 
 #: The number of schedules on a page.
 PER_PAGE = 50
@@ -19,9 +20,10 @@ def overview(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the context of the page: page ``p`` of the schedules whose name contains ``q``."""
     now = current()
     words = str(asked.get("q", "")).strip()
-    found = filter_by_name([*now.registry.entries(), *now.registry.problems()], words)
+    items: list[ScheduleEntry | Problem] = [*now.registry.entries(), *now.registry.problems()]
+    found = sorted((item for item in items if words.lower() in name_of(item).lower()), key=name_of)
     page = Paginator(found, PER_PAGE).get_page(asked.get("p"))
-    items = rows_of(page.object_list, now.pauses)
-    stored = dict(Schedule.objects.filter(name__in=[item.name for item in items]).values_list("name", "pk"))
-    rows = [{"item": item, "pk": stored.get(item.name) if item.source in ("", "database") else None} for item in items]
+    shown = rows_of(page.object_list, now.pauses)
+    stored = dict(Schedule.objects.filter(name__in=[row.name for row in shown]).values_list("name", "pk"))
+    rows = [{"item": item, "pk": stored.get(item.name) if item.source in ("", "database") else None} for item in shown]
     return {"rows": rows, "page": page, "words": words, "total": len(found)}

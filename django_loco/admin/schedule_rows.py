@@ -17,7 +17,7 @@ from ..log.safe import get_logger
 from ..scheduler.api.history import LastRun, last_runs
 from ..scheduler.api.upcoming import Upcoming, upcoming_of
 from ..scheduler.entry import Problem, ScheduleEntry
-from ..scheduler.sources.database import Pause, pauses
+from ..scheduler.sources.database import Pause
 from ..scheduler.sources.targets import COMMAND, SHELL
 
 logger = get_logger("django_loco.scheduler")
@@ -124,11 +124,6 @@ def _target(entry: ScheduleEntry) -> str:
     return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
 
 
-def pause_row(name: str) -> ScheduleRow:
-    """Return a row that says only whether the schedule ``name`` is paused."""
-    return ScheduleRow(name, "", pause=pauses().get(name))
-
-
 def next_runs(entry: ScheduleEntry) -> dict[str, Any]:
     """Return the preview of ``entry``: its words and its next runs."""
     row = upcoming_of(entry, RUNS, utcnow())
@@ -144,12 +139,6 @@ def next_runs(entry: ScheduleEntry) -> dict[str, Any]:
 def format_moment(moment: datetime) -> str:
     """Format ``moment`` to the second, in its own time zone."""
     return f"{date_format(moment, 'DATE_FORMAT')}, {moment:%H:%M:%S}"
-
-
-def filter_by_name(found: Iterable[ScheduleEntry | Problem], words: str) -> list[ScheduleEntry | Problem]:
-    """Return the items whose name contains ``words``, sorted by name."""
-    items = sorted(found, key=name_of)
-    return [item for item in items if words.lower() in name_of(item).lower()]
 
 
 def name_of(item: ScheduleEntry | Problem) -> str:

@@ -22,11 +22,12 @@ from ..models import Schedule, ScheduleState
 from ..scheduler.api.control import current
 from ..scheduler.api.row_validation import preview_entry
 from ..scheduler.entry import ScheduleEntry
+from ..scheduler.options import SECTIONS
 from ..scheduler.registry import Registry, default
 from ..scheduler.sources.database import ScheduleReader, pauses
-from .forms import ScheduleForm, WhenForm, form_lines
+from .forms import ScheduleForm, WhenForm
 from .overview import overview
-from .schedule_rows import ScheduleRow, next_runs, pause_row, rows_of
+from .schedule_rows import ScheduleRow, next_runs, rows_of
 from .unreadable_rows import load_fields, readable
 
 #: The class of sections that are folded unless they have an error.
@@ -71,10 +72,10 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ("state", "preview")
     fieldsets = (
         (None, {"fields": ("name", "description", "state")}),
-        ("What runs", {"fields": form_lines("run")}),
-        ("When", {"fields": (*form_lines("when"), "preview")}),
-        ("Missed and overlapping runs", {"fields": form_lines("missed"), "classes": FOLDED}),
-        ("Its jobs", {"fields": form_lines("job"), "classes": FOLDED}),
+        ("What runs", {"fields": SECTIONS["run"]}),
+        ("When", {"fields": (*SECTIONS["when"], "preview")}),
+        ("Missed and overlapping runs", {"fields": SECTIONS["missed"], "classes": FOLDED}),
+        ("Its jobs", {"fields": SECTIONS["job"], "classes": FOLDED}),
     )
 
     class Media:
@@ -135,7 +136,8 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="state")
     def state(self, row: Schedule) -> str:
         """On, paused or off."""
-        return _of(row).state if hasattr(row, "shown") else pause_row(row.name).state
+        shown = getattr(row, "shown", None) or ScheduleRow(row.name, "", pause=pauses().get(row.name))
+        return shown.state
 
     @admin.display(description="next runs")
     def preview(self, row: Schedule) -> str:

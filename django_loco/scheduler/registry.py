@@ -45,16 +45,13 @@ class Registry(PythonApi):
 
     def __init__(self, *, strict: bool = False, autodiscover: bool = False) -> None:
         self._strict = strict
-        self._autodiscover = self._undiscovered = autodiscover
+        self.is_project = self._undiscovered = autodiscover
+        """Whether these are the schedules of the project, to which those of its database belong."""
+
         self._discovering = threading.RLock()
         self._entries: dict[str, ScheduleEntry] = {}
         self._problems: list[Problem] = []
         self._allow_list = AllowList()
-
-    @property
-    def is_project(self) -> bool:
-        """Whether these are the schedules of the project, to which those of its database belong."""
-        return self._autodiscover
 
     @property
     def allow_list(self) -> AllowList:
@@ -68,14 +65,10 @@ class Registry(PythonApi):
         ``target`` is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command.
         Whoever may write schedules chooses the arguments of a command.
         """
-        try:
+        name = name_of(target)
+        hint = f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run."
+        with self._recording(f"scheduler.expose({name})", name, hint):
             self._allow_list.add(target)
-        except LocoConfigurationError as error:
-            name, hint = (
-                name_of(target),
-                f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run.",
-            )
-            self._record(Problem(f"scheduler.expose({name}): {error}", hint, name), error)
         return target
 
     def combined_with(self, rows: Iterable[ScheduleEntry | Problem]) -> Registry:
@@ -143,7 +136,8 @@ class Registry(PythonApi):
         def declare(task: T, /) -> T:
             location = SourceLocation.of_caller()
             hint = f"Correct scheduler.{call}() at {location}. Until then this schedule is off; the others run."
-            with self._recording(options.get("name", name_of(task)), hint):
+            name = options.get("name", name_of(task))
+            with self._recording(f"Schedule {name!r}", str(name), hint):
                 _refuse_unknown(call, options)
                 self._register(entry_of(task, trigger, location, options))
             return task
@@ -151,12 +145,12 @@ class Registry(PythonApi):
         return declare if task is LATER else declare(task)  # type: ignore[return-value]
 
     @contextmanager
-    def _recording(self, name: object, hint: str) -> Iterator[None]:
-        """Record a configuration error as a problem of the schedule ``name``."""
+    def _recording(self, subject: str, name: str, hint: str) -> Iterator[None]:
+        """Record a configuration error of ``subject`` as a problem of the schedule ``name``."""
         try:
             yield
         except ImproperlyConfigured as error:
-            self._record(Problem(f"Schedule {name!r}: {error}", hint, str(name)), error)
+            self._record(Problem(f"{subject}: {error}", hint, name), error)
 
     def _register(self, entry: ScheduleEntry) -> None:
         holder = self._entries.setdefault(entry.name, entry)
@@ -193,7 +187,7 @@ class Registry(PythonApi):
             return
         for name, item in items.items():
             hint = f"Correct it in {source.location}. Until then this schedule is off; the others run."
-            with self._recording(name, hint):
+            with self._recording(f"Schedule {name!r}", str(name), hint):
                 self._register(entry_from(name, item, source.location))
 
     def _import(self, module: str) -> None:

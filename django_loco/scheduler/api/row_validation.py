@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from ...exceptions import LocoConfigurationError
 from ..entry import ScheduleEntry
-from ..options import COLUMNS, in_group
+from ..options import COLUMNS, options_in
 from ..registry import default
 from ..sources.database import DATABASE_LOCATION, ScheduleReader, entry_of_row, item_of
 from ..sources.mapping import entry_from
@@ -64,7 +64,7 @@ def _require_other(row: Any, entry: ScheduleEntry) -> None:
 
 def preview_entry(row: Any) -> ScheduleEntry:
     """Return a schedule with the times of ``row``, for the preview. Raises ``ValidationError``."""
-    values = {key: getattr(row, key) if key in in_group("when") else None for key in COLUMNS}
+    values = {key: getattr(row, key) if key in options_in("when") else None for key in COLUMNS}
     try:
         return entry_from("preview", item_of(values) | {"run": "check"}, DATABASE_LOCATION)
     except LocoConfigurationError as error:

@@ -2,7 +2,7 @@
 
 The Python API, ``LOCO["SCHEDULE"]`` and the schedule file, the check of a database row, the admin form and the tables
 in ``docs/reference/schedules.md`` follow from the entries below. The class of an entry says where it can be given.
-An option with a ``group`` is also a column of ``models.Schedule``, which needs a migration.
+An option in ``SECTIONS`` is also a column of ``models.Schedule``, which needs a migration.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict, get_type_hints
 
 from ..misfire import DEFAULT_CAP, MAX_CAP, MisfireMode
 from . import checks
-from .option import Group, ScheduleOption
+from .option import ScheduleOption
 
 
 class AfterOptions(TypedDict, total=False):
@@ -33,7 +33,6 @@ class AfterOptions(TypedDict, total=False):
             help="the positional arguments of the task",
             default=(),
             check=checks.args,
-            group="run",
             label="Arguments",
             form_help='A list: ["eu", 5]. For a command, more words.',
         ),
@@ -44,7 +43,6 @@ class AfterOptions(TypedDict, total=False):
             help="the keyword arguments of the task",
             default={},
             check=checks.kwargs,
-            group="run",
             label="Keyword arguments",
             form_help='An object: {"region": "eu"}.',
         ),
@@ -56,7 +54,6 @@ class AfterOptions(TypedDict, total=False):
             f"every scheduler; at most {checks.MAX_JITTER.days} days",
             default=timedelta(0),
             check=checks.jitter,
-            group="when",
             form_help="Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once.",
         ),
     ]
@@ -67,7 +64,6 @@ class AfterOptions(TypedDict, total=False):
             '`"all"`',
             default="once",
             check=checks.misfire,
-            group="missed",
             label="Missed runs",
             form_help="What happens to runs that were due while no scheduler ran.",
         ),
@@ -77,8 +73,6 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="seconds, or a `timedelta`: a run missed by more is not made up for",
             check=checks.grace,
-            group="missed",
-            beside=True,
             form_help="Seconds. A run missed by more is left out.",
         ),
     ]
@@ -88,8 +82,6 @@ class AfterOptions(TypedDict, total=False):
             help=f"how many runs are made up for at most, by default {DEFAULT_CAP}; up to {MAX_CAP}",
             default=DEFAULT_CAP,
             check=checks.cap,
-            group="missed",
-            beside=True,
             form_help=f"How many missed runs are made up for at most. Blank: {DEFAULT_CAP}.",
         ),
     ]
@@ -100,7 +92,6 @@ class AfterOptions(TypedDict, total=False):
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
             check=checks.overlap,
-            group="missed",
             form_help="What happens to a run while the previous one has not ended.",
         ),
     ]
@@ -109,7 +100,6 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help='one of `TASKS[backend]["QUEUES"]`; by default that of the task',
             task_option="queue_name",
-            group="job",
             form_help="Blank, here and below: as the task has it.",
         ),
     ]
@@ -118,8 +108,6 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the priority of the jobs; by default that of the task",
             task_option="priority",
-            group="job",
-            beside=True,
         ),
     ]
     backend: Annotated[
@@ -127,17 +115,13 @@ class AfterOptions(TypedDict, total=False):
     ]
     max_attempts: Annotated[
         int,
-        ScheduleOption(
-            help="how often the jobs are tried; by default that of the task", task_option="max_attempts", group="job"
-        ),
+        ScheduleOption(help="how often the jobs are tried; by default that of the task", task_option="max_attempts"),
     ]
     timeout: Annotated[
         float,
         ScheduleOption(
             help="of the jobs, in seconds; by default that of the task",
             task_option="timeout",
-            group="job",
-            beside=True,
             form_help="Seconds.",
         ),
     ]
@@ -147,7 +131,6 @@ class AfterOptions(TypedDict, total=False):
             help="words by which `loco_scheduler --tag` selects schedules",
             default=(),
             check=checks.tags,
-            group="job",
             form_help="Words, separated by commas.",
         ),
     ]
@@ -161,7 +144,6 @@ class TickOptions(AfterOptions, total=False):
         ScheduleOption(
             help='no tick before it: a `datetime` or `date`, or text such as `"2026-12-24 18:00"`, without an offset '
             "on the wall clock of the schedule; in the years 1900 to 2999",
-            group="when",
             form_help="No run before it.",
         ),
     ]
@@ -169,8 +151,6 @@ class TickOptions(AfterOptions, total=False):
         datetime | str,
         ScheduleOption(
             help="no tick after it; as `start`",
-            group="when",
-            beside=True,
             form_help="No run after it.",
         ),
     ]
@@ -190,7 +170,6 @@ class ZonedOptions(TickOptions, total=False):
         ScheduleOption(
             help='whose wall clock: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
             "`every_minute`",
-            group="when",
             label="Time zone",
             form_help='Whose wall clock the schedule follows: "Europe/Berlin". Blank: the one of the site.',
         ),
@@ -205,7 +184,6 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help="the dotted path of a task; or a management command with its arguments; or, with `shell`, a command "
             "of `/bin/sh`",
-            group="run",
             form_help="A task, or a management command with its arguments. The code must expose it.",
         ),
     ]
@@ -213,7 +191,6 @@ class DataOptions(ZonedOptions, total=False):
         str | Mapping[str, float],
         ScheduleOption(
             help='a cron expression, English, or a dict of units: `{"minutes": 5, "phase": 30}`',
-            group="when",
             form_help='English or a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
         ),
     ]
@@ -221,7 +198,6 @@ class DataOptions(ZonedOptions, total=False):
         datetime | str,
         ScheduleOption(
             help="instead of `schedule`: the moment of a single run",
-            group="when",
             label="Or once at",
             form_help="For a single run. Like start and end, on the wall clock of the site.",
         ),
@@ -231,7 +207,6 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help="instead of `schedule`: the name of a schedule; this one runs when that one "
             "[has succeeded](#after-another-schedule)",
-            group="when",
             label="Or after",
             form_help="The name of a schedule. This one runs when a job of that schedule has succeeded.",
         ),
@@ -273,8 +248,22 @@ OF_DATA = _own(DataOptions, ZonedOptions)
 OPTIONS = OF_DATA | _own(ZonedOptions, TickOptions) | OF_TICKS | options_of(AfterOptions)
 #: The names of the options that schedules written as data can have.
 KEYS = tuple(name for name in OPTIONS if name != "name")
+#: The sections of the admin form, line by line; the options on them are columns of the database.
+SECTIONS: dict[str, tuple[str | tuple[str, ...], ...]] = {
+    "run": ("run", "args", "kwargs"),
+    "when": ("schedule", "at", "after", "timezone", ("start", "end"), "jitter"),
+    "missed": (("misfire", "grace", "cap"), "overlap"),
+    "job": (("queue", "priority"), ("max_attempts", "timeout"), "tags"),
+}
+
+
+def options_in(section: str) -> list[str]:
+    """Return the names of the options in a section of the admin form."""
+    return [name for line in SECTIONS[section] for name in ([line] if isinstance(line, str) else line)]
+
+
 #: The names of the options that are columns of the database.
-COLUMNS = tuple(name for name, option in OPTIONS.items() if option.group)
+COLUMNS = tuple(name for section in SECTIONS for name in options_in(section))
 
 
 def checked(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -290,8 +279,3 @@ def _checked(name: str, options: Mapping[str, Any]) -> Any:
     if name not in options:
         return option.default
     return option.check(name, options[name]) if option.check else options[name]
-
-
-def in_group(group: Group) -> list[str]:
-    """Return the names of the options in a section of the admin form."""
-    return [name for name, option in OPTIONS.items() if option.group == group]

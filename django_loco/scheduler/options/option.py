@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
-
-Group = Literal["run", "when", "missed", "job"]
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +24,6 @@ class ScheduleOption:
 
     task_option: str = ""
     """The option of ``Task.using()`` that it sets, if it is one of the jobs."""
-
-    group: Group | None = None
-    """The section of the admin form; ``None``: the database has no column for the option."""
-
-    beside: bool = False
-    """Whether the form shows it on the line of the option before."""
 
     label: str = ""
     """The label in the form, if it does not follow from the name."""

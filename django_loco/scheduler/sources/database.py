@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.conf import settings
@@ -24,6 +24,8 @@ from ..triggers.trigger import EPOCH
 from .allow_list import AllowList
 from .mapping import entry_from
 from .targets import words_of_run
+
+T = TypeVar("T")
 
 logger = get_logger("django_loco.scheduler")
 
@@ -122,15 +124,23 @@ def _version() -> tuple[Any, ...] | None:
 
 
 def _rows(found: Any) -> list[Row]:
-    """Return the rows of a query. A row that was written by SQL and cannot be read has an ``error`` instead of values.
+    """Return the rows of a query. A row that cannot be read has an ``error`` instead of values.
+
+    Raises ``DatabaseError``.
+    """
+    return [row for row in each_readable(found.values(), lambda pk: _row(found, pk)) if row]
+
+
+def each_readable(found: Any, read_one: Callable[[Any], T]) -> list[T]:
+    """Return the results of a query. If one was written by SQL and cannot be read, each is read by ``read_one(pk)``.
 
     Raises ``DatabaseError``.
     """
     try:
-        return list(found.values())
+        return list(found)
     except Exception:  # noqa: BLE001 - as above
         _require_database()
-        rows = [row for pk in found.values_list("pk", flat=True) if (row := _row(found, pk))]
+        rows = [read_one(pk) for pk in found.values_list("pk", flat=True)]
         _require_database()  # else each of them would seem wrong
         return rows
 
@@ -202,11 +212,7 @@ def pauses() -> dict[str, Pause]:
     """Return the current and recent pauses, by the names of the schedules."""
     states = model("ScheduleState").objects.filter(Q(paused_at__isnull=False) | Q(resumed_at__gte=now() - keys_kept()))
     fields = ("name", "paused_at", "paused_by", "resumed_at")
-    try:
-        found = list(states.values_list(*fields))
-    except Exception:  # noqa: BLE001 - as above
-        _require_database()
-        found = [_state(states, name, fields) for name in states.values_list("name", flat=True)]
+    found = each_readable(states.values_list(*fields), lambda name: _state(states, name, fields))
     return {name: Pause(since and aware(since), by, until and aware(until)) for name, since, by, until in found}
 
 
