@@ -20,7 +20,6 @@ from .core.job import Job
 from .core.on_commit import after_commit
 from .core.serialization import require_batch_size
 from .core.threads import is_on_event_loop
-from .core.validation import validate_task
 from .exceptions import UnknownTask
 from .log.labels import labelled_context
 from .log.safe import get_logger
@@ -29,7 +28,7 @@ from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
-from .tasks.new_job import new_job
+from .tasks.new_job import new_job, validate_task
 from .tasks.results import load_task, result_of, shown_result_of
 from .tasks.signals import announce
 from .tasks.signing import sign

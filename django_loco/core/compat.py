@@ -28,7 +28,7 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
 else:
     # The backport registers its checks and log receivers in its AppConfig. Importing the modules here spares users a
     # second entry in INSTALLED_APPS.
-    from django_tasks import TaskResultStatus, checks, task_backends  # noqa: F401
+    from django_tasks import TaskResultStatus, checks, task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import (
         DEFAULT_TASK_BACKEND_ALIAS,
@@ -50,24 +50,3 @@ else:
         from django_tasks.exceptions import InvalidTaskError as InvalidTask
 
     TASKS_LOGGER = "django_tasks"
-
-__all__ = [
-    "DEFAULT_TASK_BACKEND_ALIAS",
-    "DEFAULT_TASK_QUEUE_NAME",
-    "TASKS_LOGGER",
-    "TASK_MAX_PRIORITY",
-    "TASK_MIN_PRIORITY",
-    "BaseTaskBackend",
-    "InvalidTask",
-    "InvalidTaskBackend",
-    "Task",
-    "TaskContext",
-    "TaskError",
-    "TaskResult",
-    "TaskResultDoesNotExist",
-    "TaskResultStatus",
-    "task_backends",
-    "task_enqueued",
-    "task_finished",
-    "task_started",
-]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, dataclass_transform
 
@@ -215,20 +215,17 @@ class JobSummary:
     @classmethod
     def of(cls, job: Job) -> JobSummary:
         """Return the summary of ``job``."""
-        return cls(
-            id=job.id,
-            key=job.key,
-            status=job.status,
-            run_after=job.run_after,
-            enqueued_at=job.enqueued_at,
-            finished_at=job.finished_at,
-            error=job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else "",
-        )
+        error = job.errors[-1].exception_class_path if job.errors and job.status != SUCCESSFUL else ""
+        return cls(**{name: getattr(job, name) for name in SUMMARY}, error=error)
 
     @property
     def due_at(self) -> datetime:
         """When it may run."""
         return self.run_after or self.enqueued_at
+
+
+#: The fields that a summary has in common with its job.
+SUMMARY = tuple(field.name for field in fields(JobSummary) if field.name != "error")
 
 
 @value

@@ -135,7 +135,8 @@ def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         text = encode_exact([args, kwargs])
     except (TypeError, ValueError) as error:
         raise InvalidArguments(f"{function}: {_first_error(args, kwargs) or error}") from None
-    require_arguments_size(function, text)
+    if problem := _size_problem(text, "MAX_ARGUMENTS_SIZE", loco_settings().MAX_ARGUMENTS_SIZE):
+        raise InvalidArguments(f"{function}: the arguments take {problem}")
     return text
 
 
@@ -153,12 +154,6 @@ def decode_call(text: str) -> tuple[list[Any], dict[str, Any]]:
     """Return ``(args, kwargs)`` from the text of ``encode_call``."""
     args, kwargs = decode(text)
     return args, kwargs
-
-
-def require_arguments_size(function: str, text: str) -> None:
-    """Raise ``InvalidArguments`` if the JSON ``text`` of arguments is too large. ``function`` is for the error."""
-    if problem := _size_problem(text, "MAX_ARGUMENTS_SIZE", loco_settings().MAX_ARGUMENTS_SIZE):
-        raise InvalidArguments(f"{function}: the arguments take {problem}")
 
 
 def require_batch_size(calls: Sequence[str]) -> None:

@@ -96,7 +96,8 @@ def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
     return found
 
 
-def forget() -> None:
+@receiver(test_environment.test_began)
+def forget(**kwargs: Any) -> None:
     """Drop every queue of this process; the next use makes new ones."""
     _queues.clear()
 
@@ -105,11 +106,6 @@ def forget() -> None:
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in ("TASKS", "WORKER_MODE", "CACHES"):
         forget()
-
-
-@receiver(test_environment.test_began)
-def _on_test_began(**kwargs: Any) -> None:
-    forget()
 
 
 def _after_fork() -> None:

@@ -1,10 +1,14 @@
-"""Makes the job of one call: validates the arguments, encodes them, and resolves the options of the task."""
+"""Makes the job of one call: validates the task and its arguments, encodes them, and resolves the options of the task.
+
+Values that some store could not keep are refused here, with the same error for every queue.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from inspect import iscoroutinefunction
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone
@@ -13,9 +17,52 @@ from ..conf import loco_settings
 from ..core.compat import InvalidTask, Task
 from ..core.job import REQUEST, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
-from ..core.validation import FIRST_YEAR, LAST_YEAR, validate_call
+from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
+from ..exceptions import InvalidArguments
 from ..log.labels import bound
 from .stored_options import stored
+
+
+def validate_task(task: Task[..., Any]) -> None:
+    """Raise ``InvalidTask``, which names the argument, if queue name, priority or ``run_after`` is invalid."""
+    if not is_name(task.queue_name):
+        raise InvalidTask(f"queue_name is {short(task.queue_name)}; it must be {NAME_REQUIREMENT}.")
+    if type(task.priority) is not int and not is_number(task.priority):
+        raise InvalidTask(f"priority is {short(task.priority)}; it must be a whole number.")
+    if task.run_after is not None:
+        _validate_time(task.run_after)
+
+
+def _validate_time(moment: object) -> None:
+    if not isinstance(moment, datetime):
+        raise InvalidTask(f"run_after is {short(moment)}; it must be a datetime or a timedelta.")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidTask(f"run_after is {moment}; it must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
+
+
+def validate_call(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise ``InvalidArguments`` if the function of ``task`` does not take these arguments."""
+    count = len(args) + 1 if task.takes_context else len(args)
+    if misfit := _misfit(task.func, count, tuple(kwargs)):
+        raise InvalidArguments(f"the arguments do not fit {task.module_path}{misfit}.")
+
+
+@lru_cache(maxsize=4096)
+def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) -> str:
+    """Return why ``function`` does not take ``count`` positional and these keyword arguments; empty if it does.
+
+    A decorator may add arguments. So the signature of the function that is called counts, not that of the function that
+    it wraps.
+    """
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):  # a function in C without a signature
+        return ""
+    try:
+        signature.bind(*(None,) * count, **dict.fromkeys(names))
+    except TypeError as error:
+        return f"{signature}: {error}"
+    return ""
 
 
 def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
@@ -32,7 +79,7 @@ def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mappi
         arguments=encode_call(task.module_path, args, kwargs),
         queue_name=task.queue_name,
         priority=int(task.priority),
-        is_async=iscoroutinefunction(task.func),
+        is_async=inspect.iscoroutinefunction(task.func),
         run_after=_later(now, delay) if delay else _aware(task.run_after),
         enqueued_at=now,
         tags=_tags(task),

@@ -16,13 +16,12 @@ from django.apps import apps
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...core.job import READY, SUSPECT, Job, Outcome, first_id, utcnow
+from ...core.job import READY, SUMMARY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
 from ..rows import COLUMNS, SETTLED, Row, settled_values, stored_time
 from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
-from .shown_rows import SUMMARY
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
@@ -145,14 +144,19 @@ class Dialect(ABC):
         due, parameters = self._due_suspects(claim)
         if not self.execute(self.sql(statements.FIND_SUSPECT, due_suspects=due), now=0, **parameters):
             return []  # a look at an index; only then is it worth a write
-        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
-        return self.write(self.sql(statements.CLAIM_SUSPECT, due_suspects=due), now=0, **parameters)
+        return self.write(
+            self.sql(statements.CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters
+        )
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         due, parameters = self._due_suspects(claim)
         [(count,)] = self.execute(self.sql(statements.COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
         return int(count)
+
+    def claim_parameters(self, claim: Claim) -> dict[str, Any]:
+        """Return the parameters with which jobs are put under the leases of ``claim``."""
+        return {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
 
     def wall_time(self) -> Any:
         """Return the parameter that stands for this machine's time."""

@@ -15,8 +15,6 @@ from ..unreadable import EPOCH, NOT_OURS, record_of
 
 #: What the table is called in the error of a job that cannot be read.
 TABLE = "django_loco_job"
-#: The columns of which a ``JobSummary`` is made, beside the last error.
-SUMMARY = ("id", "key", "status", "run_after", "enqueued_at", "finished_at")
 
 
 def shown_job_of(row: Sequence[Any]) -> Job:

@@ -13,23 +13,15 @@ MAX_KEYS = 10_000
 
 
 class Keys:
-    """Which once-keys are known: to this process, and with ``share`` to all that share them.
+    """Which once-keys are known: to this process, and with ``shared`` to all that share them.
 
     Guarded by the queue's lock, but for ``claimed``, which may wait for other processes.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._shared: OnceKeys | None = None
-
-    @property
-    def shared(self) -> OnceKeys | None:
-        """Where keys are claimed that no other process may have; ``None``: nowhere."""
-        return self._shared
-
-    def share(self, keys: OnceKeys) -> None:
-        """Claim keys in ``keys`` from now on."""
-        self._shared = keys
+        self.shared: OnceKeys | None = None
+        """The file in which keys are claimed from all processes that share it; ``None``: keys are not shared."""
 
     def unknown(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Yield those of ``jobs`` that have no key, or one that this process has not seen."""
@@ -41,13 +33,13 @@ class Keys:
 
     def have_to_be_claimed(self, jobs: Sequence[Job]) -> bool:
         """Whether others share the keys of ``jobs``."""
-        return self._shared is not None and any(job.key is not None for job in jobs)
+        return self.shared is not None and any(job.key is not None for job in jobs)
 
     def claimed(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Claim the keys of ``jobs``; return the jobs but those whose key another process has."""
-        if self._shared is None or not self.have_to_be_claimed(jobs):
+        if self.shared is None or not self.have_to_be_claimed(jobs):
             return jobs
-        won = self._shared.claim([job.key for job in jobs if job.key is not None])
+        won = self.shared.claim([job.key for job in jobs if job.key is not None])
         return [job for job in jobs if job.key is None or job.key in won]
 
     def note(self, job: Job) -> None:
@@ -60,5 +52,5 @@ class Keys:
     def clear(self) -> None:
         """Forget all."""
         self._known.clear()
-        if self._shared is not None:
-            self._shared.clear()
+        if self.shared is not None:
+            self.shared.clear()

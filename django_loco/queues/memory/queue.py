@@ -47,7 +47,7 @@ class MemoryQueue(Queue):
         how many jobs may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always find a place.
 
     A job is in one of three places at a time, and one lock guards them all: it waits, is held, or has finished.
-    Due times are judged by this machine's clock, leases by its monotonic clock. With ``keys.share`` a
+    Due times are judged by this machine's clock, leases by its monotonic clock. With ``keys.shared`` a
     once-key lets one job in for all processes that share them.
     """
 
@@ -81,7 +81,7 @@ class MemoryQueue(Queue):
     def share_keys(self, folder: Path, seconds: float) -> None:
         """Claim once-keys in a file in ``folder``. The first call decides which."""
         if self.keys.shared is None:
-            self.keys.share(OnceKeys(folder / KEYS_FILE, seconds))
+            self.keys.shared = OnceKeys(folder / KEYS_FILE, seconds)
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""

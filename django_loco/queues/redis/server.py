@@ -49,13 +49,10 @@ class RedisServer:
         """Raises ``LocoConfigurationError``."""
         self._alias = alias
         self._address = address_of(alias, options)
+        self.name = self._address.name
+        """The setting that says where it is."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._is_known = False
-
-    @property
-    def name(self) -> str:
-        """The setting that says where it is."""
-        return self._address.name
 
     @cached_property
     def client(self) -> Any:

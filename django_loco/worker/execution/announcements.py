@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
+from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,9 +19,11 @@ from ...log import sentry
 from ...log.labels import bind
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
+from ...queues.timeouts import no_store_timeout
 from ...tasks import signals
 from ...tasks.backport import with_twin
 from ...tasks.results import backend_class, shown_result_of
+from .connections import tidy
 
 logger = get_logger("django_loco.worker")
 
@@ -61,6 +65,13 @@ def _only_logs(receiver: Any) -> bool:
     if isinstance(receiver, weakref.ReferenceType):
         receiver = receiver()
     return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"
+
+
+def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
+    """Call ``announcement`` in one of the worker's own threads: in a new context, and without its store timeout."""
+    with no_store_timeout():
+        Context().run(announcement, *args)
+    tidy()
 
 
 def announce_lost(job: Job) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from inspect import iscoroutine
@@ -60,7 +60,7 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
         return _missing(claimed, error)
     try:
-        return Attempt(claimed, task, result_of(job, task), policy_of(task, job))
+        return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
     except Exception as error:  # noqa: BLE001 - its text and options may be anything, too
         return _unreadable(claimed, task, error)
 
@@ -146,31 +146,28 @@ def record_of(error: BaseException, secrets: Sequence[str] = ()) -> TaskError:
     return TaskError(exception_class_path=path, traceback=cut(story, most, "LOCO['MAX_TRACEBACK_SIZE']"))
 
 
+@dataclass(slots=True, eq=False)
 class Attempt:
     """A task that is ready to be called, once. Made by ``prepare``."""
 
-    __slots__ = ("began_at", "claimed", "duration", "function", "policy", "result", "secrets", "task")
+    claimed: ClaimedJob
+    task: Task[..., Any]
+    result: TaskResult[..., Any]
+    policy: Policy
+    function: Callable[..., Any]
+    """The function to call: the task's own, or one that refuses the job."""
 
-    def __init__(
-        self,
-        claimed: ClaimedJob,
-        task: Task[..., Any],
-        result: TaskResult[..., Any],
-        policy: Policy,
-        function: Callable[..., Any] | None = None,
-    ) -> None:
-        """``function`` is called instead of the task's own."""
-        self.claimed = claimed
-        self.task = task
-        self.result = result
-        self.policy = policy
-        self.function = function or task.func
+    secrets: tuple[str, ...] = ()
+    """The texts of arguments that must not be shown."""
+
+    began_at: float = field(default_factory=time.monotonic)
+    """The time of the call (``time.monotonic()``, seconds)."""
+
+    duration: float = 0.0
+    """The seconds that it ran, once the job is settled."""
+
+    def __post_init__(self) -> None:
         self.secrets = self._secrets(loco_settings().REDACT)
-        """The texts of arguments that must not be shown."""
-        self.began_at = time.monotonic()
-        """The time of the call (``time.monotonic()``, seconds)."""
-        self.duration = 0.0
-        """The seconds that it ran, once the job is settled."""
 
     def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
         if not names:

@@ -13,7 +13,7 @@ from ...queues.memory.queue import MemoryQueue
 from ..claimed_job import ClaimedJob
 from .attempt import Attempt
 from .executor import execute
-from .interrupter import ThreadInterrupter, TimeLimit
+from .interrupter import ThreadInterrupter
 
 WORKER_ID = "foreground"
 #: Nobody renews the claims on these jobs, and no other worker sees them.
@@ -53,7 +53,8 @@ def run_held(
 def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     """Run one attempt; return its outcome, and the exception of the task."""
     errors: list[BaseException] = []
-    interrupter = ThreadInterrupter(on_stuck=_leave)
+    # A stuck job holds up its caller: no other thread could go on instead.
+    interrupter = ThreadInterrupter(on_stuck=lambda _time_limit: None)
 
     def call(attempt: Attempt) -> Any:
         try:
@@ -66,7 +67,3 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     interrupter.end()
     assert outcome is not None  # noqa: S101 - no other thread settles this job
     return outcome, errors[0] if errors else None
-
-
-def _leave(time_limit: TimeLimit) -> None:
-    """Do nothing: there is no other thread that could go on, so the job holds up its caller."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextvars import Context
 from functools import partial
 from queue import SimpleQueue
 from typing import ClassVar
@@ -13,10 +12,8 @@ from typing import ClassVar
 from ...core.job import Outcome
 from ...exceptions import QueueUnavailable
 from ...queues import Queue
-from ...queues.timeouts import no_store_timeout
 from ..claimed_job import ClaimedJob
-from ..execution.announcements import announce_refused
-from ..execution.connections import tidy
+from ..execution.announcements import announce_apart, announce_refused
 from .pruner import Pruner
 from .queue_thread import QueueThread
 from .reaper import Reaper
@@ -98,6 +95,4 @@ class Housekeeping(QueueThread):
             if claimed.was_replaced_by(outcome):
                 announcement = partial(announce_refused, outcome.applied())
             if announcement is not None:
-                with no_store_timeout():
-                    Context().run(announcement)
-                tidy()
+                announce_apart(announcement)

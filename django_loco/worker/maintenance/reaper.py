@@ -5,17 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextvars import Context
 
 from ...core.job import FAILED, RUNNING, Job, Outcome
 from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
-from ...queues.timeouts import no_store_timeout
 from ...queues.unreadable import readable
-from ..execution.announcements import announce_lost
-from ..execution.connections import tidy
+from ..execution.announcements import announce_apart, announce_lost
 from .batch_size import BatchSize
 from .clocks import ClockWatch
 from .registration import report_dead
@@ -121,12 +118,6 @@ def report_rescued(jobs: Sequence[Job]) -> None:
     for job in jobs:
         if job.status == FAILED:
             try:
-                Context().run(_report_lost, job)
+                announce_apart(announce_lost, job)
             except BaseException:  # its task may be anything by now; the other jobs are reported all the same
                 logger.exception("The end of job %s could not be announced", job.id)
-
-
-def _report_lost(job: Job) -> None:
-    with no_store_timeout():
-        announce_lost(job)
-    tidy()

@@ -133,7 +133,7 @@ class PostgresDialect(Dialect):
         """Take due jobs in one statement."""
         wanted, parameters = self.wanted(claim)
         room = max(claim.threads, claim.coroutines)
-        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self._claim_parameters(claim), **parameters)
+        return self.execute(self.sql(CLAIM, wanted=wanted), room=room, **self.claim_parameters(claim), **parameters)
 
     def claim_in_ranges(
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
@@ -144,7 +144,7 @@ class PostgresDialect(Dialect):
         for more in MORE:
             payload = json.dumps([dict(zip(LEVEL, level, strict=True)) for level in best])
             number = {"entries": room + max(MORE_OF_RANGE, more // len(best)), "candidates": (room + more) * copies}
-            if rows := self.execute(sql, levels=payload, **number, **self._claim_parameters(claim), **parameters):
+            if rows := self.execute(sql, levels=payload, **number, **self.claim_parameters(claim), **parameters):
                 return rows
             best = levels
         return []
@@ -227,10 +227,9 @@ class PostgresDialect(Dialect):
         zone = " AT TIME ZONE 'UTC'" if self.column_types[field] == "DateTimeField" else ""
         return f"{source}{field}{zone}"
 
-    def _claim_parameters(self, claim: Claim) -> dict[str, Any]:
-        room = {"threads": claim.threads, "coroutines": claim.coroutines}
-        lease = {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
-        return room | lease
+    def claim_parameters(self, claim: Claim) -> dict[str, Any]:
+        """Return those of all engines, and how many jobs of each kind there is room for."""
+        return super().claim_parameters(claim) | {"threads": claim.threads, "coroutines": claim.coroutines}
 
     def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
         notification = {"channel": self._channel, "window": text_of(window)}

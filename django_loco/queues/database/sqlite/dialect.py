@@ -123,12 +123,12 @@ class SQLiteDialect(Dialect):
         if not levels:
             return []
         sql = self.sql(CLAIM, wanted=wanted)
-        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time()}
+        given = parameters | self.claim_parameters(claim)
         rows: list[Row] = []
         with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, priority in levels:
                 level = {"is_async": is_async, "priority": priority, "room": room[is_async]}
-                taken = self.execute(sql, now=claim.ahead, until=claim.lease, **level, **parameters)
+                taken = self.execute(sql, **level, **given)
                 room[is_async] -= len(taken)
                 rows += taken
         return rows
@@ -139,17 +139,14 @@ class SQLiteDialect(Dialect):
         """Take the best of both kinds of jobs."""
         sql = self.sql(CLAIM_BEST, **shape)
         copies = max(1, len(claim.tags or ()))  # a job is in a range of each of its tags
-        parameters |= {"worker_id": claim.worker_id, "clock": self.wall_time(), "until": claim.lease}
+        parameters |= self.claim_parameters(claim)
         rows: list[Row] = []
         with self._relaxed(), transaction.atomic(using=self.database, savepoint=False):
             for is_async, room in ((False, claim.threads), (True, claim.coroutines)):
                 if of_kind := [level for level in levels if level[0] == is_async]:
-                    chosen = {
-                        "levels": json.dumps(best_of(of_kind, room * copies)),
-                        "room": room,
-                        "entries": room * copies,
-                    }
-                    rows += self.execute(sql, now=claim.ahead, **chosen, **parameters)
+                    number = {"room": room, "entries": room * copies}
+                    best = json.dumps(best_of(of_kind, room * copies))
+                    rows += self.execute(sql, levels=best, **number, **parameters)
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:

@@ -5,10 +5,6 @@
 -- Returns the jobs (see `show`).
 local jobs, states, held, extra, leases = unpack(KEYS)
 
-local ids
-if ARGV[1] ~= '' then
-  ids = lines(ARGV[1])
-else
-  ids = redis.call('ZRANGEBYSCORE', leases, '-inf', text(micros()), 'LIMIT', 0, ARGV[2])
-end
+local ids = ARGV[1] ~= '' and lines(ARGV[1])
+  or redis.call('ZRANGEBYSCORE', leases, '-inf', text(micros()), 'LIMIT', 0, ARGV[2])
 return show(ids, jobs, states, held, extra)

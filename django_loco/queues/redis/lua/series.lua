@@ -28,7 +28,7 @@ for _, field in ipairs(redis.call('HKEYS', counts)) do
   end
 end
 
-local rows, length = {}, 0
+local rows = {}
 local holders = pick(held, ids)
 for number, job in ipairs(pick(jobs, ids)) do
   local id, values, state = ids[number], decoded(job), nil
@@ -41,10 +41,7 @@ for number, job in ipairs(pick(jobs, ids)) do
     state = redis.call('HGET', states, id)
   end
   if job or state or holders[number] then
-    rows[length + 1], rows[length + 2] = id, flat(job)
-    rows[length + 3], rows[length + 4] = flat(state and state:match('^[^\t]*')), flat(holders[number])
-    rows[length + 5] = ''
-    length = length + 5
+    add_row(rows, id, job, state and state:match('^[^\t]*'), holders[number], '')
   end
 end
 return table.concat(rows, '\n')

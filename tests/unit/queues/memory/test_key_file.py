@@ -49,7 +49,7 @@ def queues(path):
     """Queues as two processes have them."""
     made = [MemoryQueue("default", {}), MemoryQueue("default", {})]
     for queue in made:
-        queue.keys.share(OnceKeys(path, 3600))
+        queue.keys.shared = OnceKeys(path, 3600)
     return made
 
 
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_sharing(tmp_path, caplog
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "so that schedules run once in each process that has a scheduler" in caplog.text
     queue = MemoryQueue("default", {})
-    queue.keys.share(keys)
+    queue.keys.shared = keys
     assert len(queue.enqueue([job(key="a"), job(key="a")])) == 1
     assert queue.enqueue([job(key="a")]) == []
 
@@ -152,7 +152,7 @@ def test_a_key_lets_one_job_in_for_all_processes(queues):
 def test_a_full_queue_claims_nothing(path):
     full, other = MemoryQueue("default", {"max_waiting": 1}), MemoryQueue("default", {})
     for queue in (full, other):
-        queue.keys.share(OnceKeys(path, 3600))
+        queue.keys.shared = OnceKeys(path, 3600)
     with pytest.raises(QueueFull):
         full.enqueue([job(key="a"), job(key="b")])
     assert len(other.enqueue([job(key="a"), job(key="b")])) == 2
@@ -176,7 +176,7 @@ def test_keys_are_known_after_a_restart(queues, path):
     one.enqueue([job(key="a")])
     one.finish([Outcome(job=each, status=SUCCESSFUL) for each in one.fetch(Claim(worker_id="w", lease=30, threads=1))])
     restarted = MemoryQueue("default", {})
-    restarted.keys.share(OnceKeys(path, 3600))
+    restarted.keys.shared = OnceKeys(path, 3600)
     assert restarted.enqueue([job(key="a")]) == []
 
 
