@@ -14,8 +14,6 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
     from django.tasks.base import (
         DEFAULT_TASK_BACKEND_ALIAS,
         DEFAULT_TASK_QUEUE_NAME,
-        TASK_MAX_PRIORITY,
-        TASK_MIN_PRIORITY,
         Task,
         TaskContext,
         TaskError,
@@ -33,8 +31,6 @@ else:
     from django_tasks.base import (
         DEFAULT_TASK_BACKEND_ALIAS,
         DEFAULT_TASK_QUEUE_NAME,
-        TASK_MAX_PRIORITY,
-        TASK_MIN_PRIORITY,
         Task,
         TaskContext,
         TaskError,

@@ -247,8 +247,8 @@ class Outcome:
     spent: bool = True
     """Whether the run counts as an attempt."""
 
-    lost: bool = False
-    """Whether the worker died under it."""
+    worker_died: bool = False
+    """Whether the worker died while it held the job."""
 
     errors_kept: int | None = None
     """Of how many attempts, from the first on and again up to the last, the errors and workers are kept; ``None``: all.
@@ -268,11 +268,11 @@ class Outcome:
         One that cannot be read is ``FAILED`` at once.
         """
         if not job.is_readable:
-            return cls(job=job, status=FAILED, spent=False, lost=True, error=job.errors[-1])
+            return cls(job=job, status=FAILED, spent=False, worker_died=True, error=job.errors[-1])
         if job.lost + 1 < MAX_LOST:
-            return cls(job=job, status=READY, spent=False, lost=True)
+            return cls(job=job, status=READY, spent=False, worker_died=True)
         reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
-        return cls(job=job, status=FAILED, spent=False, lost=True, error=error_of(LostJob, reason))
+        return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
 
     @property
     def size(self) -> int:
@@ -299,7 +299,7 @@ class Outcome:
             "finished_at": self.at if self.status != READY else None,
             "worker_ids": _ends((*job.worker_ids, *worker_ids), self.errors_kept, between=("",)),
             "errors": _ends((*job.errors, *errors), self.errors_kept),
-            "lost": job.lost + self.lost,
+            "lost": job.lost + self.worker_died,
             "return_value": self.return_value,
             "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
         }

@@ -185,7 +185,7 @@ COLUMNS = tuple(FIELDS)
 #: The fields that a row may lack, because an older release has written it.
 OPTIONAL: Mapping[str, None] = {name: None for name, form in FIELDS.items() if NoneType in form.types}
 #: The fields that each outcome sets to a new value: see ``Outcome.changes``.
-SETTLED = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost", "return_value")
+SET_BY_OUTCOME = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost", "return_value")
 
 _TYPES = tuple(form.types for form in FIELDS.values())
 _WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
@@ -193,9 +193,9 @@ _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 
 
-def settled_values(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored form of those of ``Outcome.changes`` that are in ``SETTLED``."""
-    return {name: FIELDS[name].stored(changes[name]) for name in SETTLED}
+def outcome_values(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored form of those of ``Outcome.changes`` that are in ``SET_BY_OUTCOME``."""
+    return {name: FIELDS[name].stored(changes[name]) for name in SET_BY_OUTCOME}
 
 
 def row_of(job: Job) -> Row:

@@ -17,7 +17,7 @@ class ClaimedJob:
     """A job that a worker holds, from its fetch until its outcome is stored.
 
     Several threads read it; each attribute is written by one of them alone. Two threads may decide on the outcome at
-    the same moment: that goes through ``settle``, and the first one wins.
+    the same moment: that goes through ``decide``, and the first one wins.
     """
 
     job: Job
@@ -40,7 +40,7 @@ class ClaimedJob:
     """The thread that runs it."""
 
     outcome: Outcome | None = None
-    """The outcome on which it was settled, if that was known at once."""
+    """The outcome that was decided on, if it was known at once."""
 
     ended: bool = False
     """Whether its outcome is on its way to the queue."""
@@ -51,8 +51,8 @@ class ClaimedJob:
     import_error: TaskError | None = None
     """Why its task cannot be imported here, if that is so."""
 
-    lost: bool = False
-    """Whether another worker has, or may have, the claim by now."""
+    expired: bool = False
+    """Whether its lease has run out, as far as this worker knows: another worker has, or may have, the claim."""
 
     refused: bool = False
     """Whether an update or the outcome was refused because another worker has the claim."""
@@ -66,7 +66,7 @@ class ClaimedJob:
     # A lock that is acquired once and never released: the cheapest way to let one thread win.
     _decided: threading.Lock = field(default_factory=threading.Lock)
 
-    def settle(self, outcome: Outcome | None = None) -> bool:
+    def decide(self, outcome: Outcome | None = None) -> bool:
         """Return ``True`` to the first caller only: its outcome counts."""
         if not self._decided.acquire(blocking=False):
             return False
@@ -74,14 +74,14 @@ class ClaimedJob:
         return True
 
     def outcome_or(self, otherwise: Outcome) -> Outcome | None:
-        """Return the outcome on which it was settled; if it was not, settle it on ``otherwise`` and return that.
+        """Return the outcome that was decided on; if there is none, decide on ``otherwise`` and return that.
 
-        ``None``: another thread has settled it and will report the outcome.
+        ``None``: another thread has decided, and will report the outcome.
         """
-        return otherwise if self.settle(otherwise) else self.outcome
+        return otherwise if self.decide(otherwise) else self.outcome
 
     def was_replaced_by(self, outcome: Outcome) -> bool:
-        """Whether the queue has stored another end, ``outcome``, than the one on which it was settled."""
+        """Whether the queue has stored another end, ``outcome``, than the one that was decided on."""
         return self.outcome is not None and self.outcome.status != outcome.status
 
     @property
@@ -90,16 +90,16 @@ class ClaimedJob:
         return self.ended or not self.started or (self.thread is not None and self.thread.is_alive())
 
     @property
-    def is_settled(self) -> bool:
+    def is_decided(self) -> bool:
         """Whether its outcome has been decided."""
         return self._decided.locked()
 
     @property
     def is_doubtful(self) -> bool:
         """Whether another worker may have the claim, so that only the queue knows whose outcome counts."""
-        return self.lost or self.refused or time.monotonic() > self.valid_until
+        return self.expired or self.refused or time.monotonic() > self.valid_until
 
     @property
     def stopping(self) -> bool:
         """Whether the job should end soon: the worker is stopping, or the job is no longer this worker's."""
-        return self.lost or self.cancelled or self.refused or (self.stop is not None and self.stop.is_set())
+        return self.expired or self.cancelled or self.refused or (self.stop is not None and self.stop.is_set())

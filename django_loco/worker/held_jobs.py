@@ -70,7 +70,7 @@ class HeldJobs:
         """Give the pools up to ``limit`` of the jobs that were just fetched, and hand back the others."""
         for claimed in claimed_jobs:
             if claimed.job.id in self.by_id:  # its claim ran out, and it was rescued and fetched once more
-                self.by_id[claimed.job.id].lost = True
+                self.by_id[claimed.job.id].expired = True
             self.by_id[claimed.job.id] = claimed
         claimed_jobs = self._without_missing(claimed_jobs)
         if len(claimed_jobs) > limit:
@@ -100,13 +100,13 @@ class HeldJobs:
             self.release(prefetch.withdraw_stale() if only_stale else prefetch.withdraw())
 
     def release_all(self) -> None:
-        """Hand back all jobs whose outcome is not settled yet."""
+        """Hand back all jobs whose outcome is not decided yet."""
         self.release(tuple(self.by_id.values()))
 
     def release(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
-        """Hand back jobs, unless their outcome is settled."""
+        """Hand back jobs, unless their outcome is decided."""
         for claimed in claimed_jobs:
-            if claimed.settle():
+            if claimed.decide():
                 claimed.cancelled = claimed.ended = True
                 self.acknowledger.add(claimed, Outcome.released(claimed.job))
 
@@ -114,9 +114,9 @@ class HeldJobs:
         """Put off the jobs whose tasks are known to be missing here; return the others."""
         absent = self._missing.take(claimed_jobs)
         for claimed, outcome in absent:
-            if claimed.settle():
+            if claimed.decide():
                 self.acknowledger.add(claimed, outcome)
-        return [claimed for claimed in claimed_jobs if not claimed.is_settled] if absent else claimed_jobs
+        return [claimed for claimed in claimed_jobs if not claimed.is_decided] if absent else claimed_jobs
 
     def _submit(self, prefetch: Prefetch, claimed_jobs: Sequence[ClaimedJob]) -> None:
         if len(claimed_jobs) > (room := prefetch.room):

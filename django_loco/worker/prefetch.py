@@ -111,4 +111,4 @@ class Prefetch:
 
 
 def _waits(claimed: ClaimedJob) -> bool:
-    return not claimed.started and not claimed.is_settled
+    return not claimed.started and not claimed.is_decided

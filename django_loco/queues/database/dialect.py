@@ -19,13 +19,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUMMARY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
-from ..rows import COLUMNS, SETTLED, Row, settled_values, stored_time
+from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
 from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 
 #: What a worker shows of a job that it holds, and what it stores of one that has ended.
 HELD = ("id", "token")
-ENDED = (*HELD, "due_at", *SETTLED)
+ENDED = (*HELD, "due_at", *SET_BY_OUTCOME)
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
@@ -169,7 +169,7 @@ class Dialect(ABC):
             condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
         return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
 
-    def settle(self, outcomes: Sequence[Outcome], statement: str = statements.SETTLE) -> set[str]:
+    def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
         """Store how jobs ended; return the ids of those that were held under their tokens."""
         payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
@@ -274,7 +274,7 @@ class Dialect(ABC):
             "job": quote(self._model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
-            "settled": ", ".join(f"{names[name]} = held.{name}" for name in SETTLED),
+            "set_by_outcome": ", ".join(f"{names[name]} = held.{name}" for name in SET_BY_OUTCOME),
             "due_at_read": read["due_at"],
             "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
@@ -313,5 +313,4 @@ def ids(rows: Iterable[Row]) -> set[str]:
 
 def _outcome_payload(outcome: Outcome) -> dict[str, Any]:
     due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
-    settled = settled_values(outcome.changes())
-    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **settled}
+    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **outcome_values(outcome.changes())}

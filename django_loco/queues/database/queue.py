@@ -102,7 +102,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._reached():
-            return {outcome.job.id for outcome in outcomes} - self._dialect.settle(outcomes)
+            return {outcome.job.id for outcome in outcomes} - self._dialect.finish(outcomes)
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
@@ -227,11 +227,11 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
         with transaction.atomic(using=self._database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
-            # However long this takes: what is renewed meanwhile is not settled below.
+            # However long this takes: what is renewed meanwhile is not finished below.
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._dialect.settle(outcomes, statements.SETTLE_EXPIRED)
+            freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:

@@ -18,7 +18,7 @@ were made: nearly always there is none beyond now. A job that is handed back has
 
 Who may write
 -------------
-``UPDATE``, ``EXTEND`` and ``SETTLE`` change a job only while it is held under the token that they show; for the
+``UPDATE``, ``EXTEND`` and ``FINISH`` change a job only while it is held under the token that they show; for the
 last two an engine sees to that in ``held`` or in ``fence``.
 """
 
@@ -72,8 +72,8 @@ UPDATE = """
     WHERE {backend} = %(alias)s AND {id} = %(id)s AND {token} = %(token)s AND {status} = 'RUNNING'
     RETURNING {id}
 """
-SETTLE = """
-    UPDATE {job} SET {settled},
+FINISH = """
+    UPDATE {job} SET {set_by_outcome},
         {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
         {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
@@ -86,8 +86,8 @@ EXPIRED = """
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {lease_until} <= {now}
     ORDER BY {lease_until} LIMIT %(limit)s {skip_locked}
 """
-#: To settle what ``EXPIRED`` found: not if the lease was renewed in between.
-SETTLE_EXPIRED = SETTLE.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
+#: To finish what ``EXPIRED`` found: not if the lease was renewed in between.
+FINISH_EXPIRED = FINISH.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
 
 #: Jobs to be run at once that were made at a time which, by a clock that was put back, is yet to come. ``{plain}``
 #: keeps SQLite from looking through all jobs that wait instead.

@@ -129,7 +129,7 @@ class MemoryQueue(Queue):
         """Store how jobs ended; return the ids refused."""
         with self._changed:
             accepted = {outcome.job.id: outcome for outcome in outcomes if self._is_held(outcome.job)}
-            self._settle(accepted.values())
+            self._finish(accepted.values())
             return {outcome.job.id for outcome in outcomes} - accepted.keys()
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
@@ -145,7 +145,7 @@ class MemoryQueue(Queue):
         with self._changed:
             now = time.monotonic()
             expired = (hold.job for hold in self._held.values() if hold.until <= now)
-            freed = self._settle([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
+            freed = self._finish([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
             return list(freed)
 
     def update(self, job: Job, field: str, text: str) -> bool:
@@ -311,7 +311,7 @@ class MemoryQueue(Queue):
         written = {} if hold is None else written_by_run(hold.job)
         return replace(job, **written) if any(written.values()) else job
 
-    def _settle(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
+    def _finish(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
         jobs = [replace(outcome, job=self._with_written(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self._held[job.id]

@@ -51,7 +51,7 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
     be read as it is stored it returns an attempt that fails and says why.
     """
     job = claimed.job
-    if claimed.lost:
+    if claimed.expired:
         return Outcome.released(job)
     if loco_settings().SIGN and not is_genuine(job):
         return _unsigned(claimed)
@@ -164,7 +164,7 @@ class Attempt:
     """The time of the call (``time.monotonic()``, seconds)."""
 
     duration: float = 0.0
-    """The seconds that it ran, once the job is settled."""
+    """The seconds that it ran, once its outcome is decided."""
 
     def __post_init__(self) -> None:
         self.secrets = self._secrets(loco_settings().REDACT)
@@ -182,10 +182,10 @@ class Attempt:
         """The job as it was fetched."""
         return self.claimed.job
 
-    def settle(self, outcome: Outcome) -> bool:
-        """Settle the job on ``outcome``; see ``ClaimedJob.settle``."""
+    def decide(self, outcome: Outcome) -> bool:
+        """Decide on ``outcome``; see ``ClaimedJob.decide``."""
         self.duration = time.monotonic() - self.began_at
-        return self.claimed.settle(outcome)
+        return self.claimed.decide(outcome)
 
     def begin(self) -> Any:
         """Call the task's function and return its value, or its coroutine if it is async."""

@@ -2,7 +2,7 @@
 
 ``execute`` runs a job in the calling thread, ``aexecute`` on an event loop. They share every step but the call:
 
-    prepare -> task_started -> call -> succeeded or failed -> settle -> task_finished
+    prepare -> task_started -> call -> succeeded or failed -> decide -> task_finished
 
 Each needs a ``contextvars`` context of its own (``context_for_jobs``), which it labels for the log. No job sees the
 context variables of another job, of a request, or of the thread that runs it. A copy of the thread's context is not
@@ -10,7 +10,7 @@ enough: its values are shared with the original, so a job could change an object
 dictionary of log fields) for all jobs that follow.
 
 No exception of a task, a receiver or a
-logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is settled, it is returned
+logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is decided, it is returned
 whatever is raised after that.
 
 When an end is announced
@@ -64,14 +64,14 @@ def context_for_jobs(alias: str) -> Context:
 
 
 def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) -> Outcome | None:
-    """Run a job in this thread and return its outcome; ``None`` if that was settled elsewhere meanwhile.
+    """Run a job in this thread and return its outcome; ``None`` if another thread has decided on one.
 
     ``call`` calls the task; a pool enforces its time limit there.
     """
     label(claimed.job)
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
-        return attempt if claimed.settle(attempt) else None
+        return attempt if claimed.decide(attempt) else None
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
@@ -82,10 +82,10 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
-    """Settle the outcome of an attempt and announce its end; ``None`` if that was done elsewhere."""
+    """Decide on the outcome of an attempt and announce its end; ``None`` if another thread has decided."""
     if has_unsaved_metadata(attempt.claimed, attempt.result):
         save_metadata(attempt.claimed, attempt.result)
-    if not attempt.settle(outcome):
+    if not attempt.decide(outcome):
         return None
     if not _must_be_accepted_first(attempt, outcome):
         announce_end(attempt, outcome)
@@ -133,7 +133,7 @@ def _log_end(attempt: Attempt, outcome: Outcome) -> bool:
 
 
 def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
-    """Fail a job that cannot be stopped, after the caller has settled it."""
+    """Fail a job that cannot be stopped, after the caller has decided on its outcome."""
     label(attempt.job)
     attempt.duration = time.monotonic() - attempt.began_at
     logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
@@ -151,7 +151,7 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
     label(claimed.job)
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
-        return attempt if claimed.settle(attempt) else None
+        return attempt if claimed.decide(attempt) else None
     await aannounce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(await call(attempt))
@@ -167,7 +167,7 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
             await sync_to_async(save_metadata)(attempt.claimed, attempt.result)
         except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
             logger.debug("The metadata of job %s was not stored in time", attempt.job.id)
-    if not attempt.settle(outcome):
+    if not attempt.decide(outcome):
         return None
     if not _must_be_accepted_first(attempt, outcome):
         await aannounce_end(attempt, outcome)

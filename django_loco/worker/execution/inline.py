@@ -65,5 +65,5 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
 
     outcome = Context().run(execute, claimed, call)
     interrupter.end()
-    assert outcome is not None  # noqa: S101 - no other thread settles this job
+    assert outcome is not None  # noqa: S101 - no other thread decides on this job
     return outcome, errors[0] if errors else None

@@ -84,7 +84,7 @@ class Heartbeat(QueueThread):
                 self._lose(claimed)
             elif self._held.get(claimed.job.id) is claimed:
                 claimed.valid_until = asked_at + VALID_PART * self._lease
-                claimed.lost = False  # it was in doubt, and no other worker has taken it
+                claimed.expired = False  # it was in doubt, and no other worker has taken it
         return None
 
     @property
@@ -109,9 +109,9 @@ class Heartbeat(QueueThread):
             for claimed in self._held.copy().values()
             if max(self.last_beat, claimed.fetched_at, claimed.renewed_at) < expired
         ]
-        fresh = [claimed for claimed in doubtful if not claimed.lost]
+        fresh = [claimed for claimed in doubtful if not claimed.expired]
         for claimed in fresh:
-            claimed.lost = True
+            claimed.expired = True
         if fresh:
             logger.error(
                 "Claims on %d jobs have run out without a renewal; other workers may run these jobs now", len(fresh)
@@ -122,7 +122,7 @@ class Heartbeat(QueueThread):
         if claimed.is_alive:
             return True
         if self._held.pop(claimed.job.id, None) is claimed:
-            claimed.lost = True
+            claimed.expired = True
             logger.error(
                 "No thread runs job %s (%s) any more; it will be rescued", claimed.job.id, claimed.job.task_path
             )
@@ -130,10 +130,10 @@ class Heartbeat(QueueThread):
 
     def _lose(self, claimed: ClaimedJob) -> None:
         """Stop renewing a claim that another worker has; the fetcher learns that of a job that has ended."""
-        if claimed.is_settled or self._held.get(claimed.job.id) is not claimed:
+        if claimed.is_decided or self._held.get(claimed.job.id) is not claimed:
             return
         del self._held[claimed.job.id]
-        claimed.lost = True
+        claimed.expired = True
         logger.warning(
             "Lost the claim on job %s (%s); it keeps running, but its result will be discarded",
             claimed.job.id,

@@ -206,7 +206,7 @@ class EventLoopPool:
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give up a job that was cancelled and does not end."""
-        if not attempt.claimed.settle():
+        if not attempt.claimed.decide():
             return
         task = self._tasks.pop(attempt.claimed)
         self._abandoned.add(task)
@@ -224,7 +224,7 @@ class EventLoopPool:
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):
-            if not (claimed.cancelled or claimed.is_settled):  # once: after that the job cleans up
+            if not (claimed.cancelled or claimed.is_decided):  # once: after that the job cleans up
                 claimed.cancelled = True
                 task.cancel()
 

@@ -26,7 +26,7 @@ logger = get_logger("django_loco.worker")
 #: The time between an exception outside of a job and the thread's next job.
 PAUSE_SECONDS = 0.1
 
-#: Called with a job and its outcome, in the thread that settled it.
+#: Called with a job and its outcome, in the thread that decided on it.
 Report = Callable[[ClaimedJob, Outcome], None]
 
 
@@ -191,7 +191,7 @@ class ThreadPool:
     def _replace(self, time_limit: TimeLimit) -> None:
         """Give up a thread whose job cannot be interrupted, and start another; called by the interrupter."""
         attempt, thread = time_limit.attempt, time_limit.thread
-        if not isinstance(thread, JobThread) or not attempt.claimed.settle():
+        if not isinstance(thread, JobThread) or not attempt.claimed.decide():
             return
         attempt.claimed.thread = (
             threading.current_thread()

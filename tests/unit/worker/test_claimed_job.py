@@ -18,7 +18,7 @@ from .support import claimed_of, held
 
 def test_only_the_first_decides():
     claimed = claimed_of("nothing")
-    assert [claimed.is_settled, claimed.settle(), claimed.is_settled, claimed.settle()] == [False, True, True, False]
+    assert [claimed.is_decided, claimed.decide(), claimed.is_decided, claimed.decide()] == [False, True, True, False]
 
 
 def test_only_one_of_many_threads_decides():
@@ -27,13 +27,13 @@ def test_only_one_of_many_threads_decides():
         barrier = threading.Barrier(4)
         winners: list[bool] = []
 
-        def settle(
+        def decide(
             claimed: ClaimedJob = claimed, barrier: threading.Barrier = barrier, winners: list[bool] = winners
         ) -> None:
             barrier.wait()
-            winners.append(claimed.settle())
+            winners.append(claimed.decide())
 
-        threads = [threading.Thread(target=settle) for _ in range(4)]
+        threads = [threading.Thread(target=decide) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -109,9 +109,9 @@ def test_a_run_that_can_come_to_no_end_is_not_alive(state, is_alive):
 def test_what_a_run_was_settled_on_outlives_what_comes_after():
     claimed: ClaimedJob = claimed_of("nothing")
     outcome, other = Outcome(job=claimed.job, status=SUCCESSFUL), Outcome.released(claimed.job)
-    assert claimed.settle(outcome)
+    assert claimed.decide(outcome)
     assert claimed.outcome_or(other) is outcome
     assert claimed_of("nothing").outcome_or(other) is other
     elsewhere = claimed_of("nothing")
-    elsewhere.settle()
+    elsewhere.decide()
     assert elsewhere.outcome_or(other) is None

@@ -88,7 +88,7 @@ class Fixture:
     def end(self, job_id: str, **fields: Any) -> None:
         """Let a job return."""
         claimed = self.begin(job_id)
-        assert claimed.settle()
+        assert claimed.decide()
         self.finished.add(claimed, Outcome(job=claimed.job, **{"status": SUCCESSFUL, "return_value": "1", **fields}))
 
     def status(self, job_id: str) -> str:
@@ -229,11 +229,11 @@ def test_a_job_that_it_gets_once_more_is_another_run(at):
     at.queue._held[one] = at.queue._held[one]._replace(until=0.0)
     at.queue.rescue()
     at.turn()
-    assert first.lost
+    assert first.expired
     assert first.stopping
     second = at.held[one]
     assert second is not first
-    assert not second.lost
+    assert not second.expired
 
 
 def test_a_fetch_gives_way_to_requests(monkeypatch):
@@ -302,7 +302,7 @@ def test_it_is_woken_to_end(at, end):
 def test_one_that_drains_from_the_start_looks_at_least_once():
     at = Fixture(drain=True)
     [one] = at.enqueue("nothing")
-    at.wake.then = lambda: at.end(one) if not at.held[one].is_settled else None
+    at.wake.then = lambda: at.end(one) if not at.held[one].is_decided else None
     at.fetcher.run()
     assert at.status(one) == SUCCESSFUL
 
@@ -338,7 +338,7 @@ def test_the_moments_of_a_stop(at):
     at.clock.now = began + 19.5
     at.turn()
     assert at.statuses(ids) == [READY, READY]
-    assert all(claimed.cancelled and claimed.is_settled for claimed in claimed_jobs)
+    assert all(claimed.cancelled and claimed.is_decided for claimed in claimed_jobs)
     assert at.fetcher.jobs.handed_back == 2
     assert at.fetcher._is_over()
 
@@ -374,7 +374,7 @@ def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     [one] = at.enqueue("nothing")
     at.turn()
     claimed = at.begin(one)
-    claimed.settle()
+    claimed.decide()
     at.fetcher.stop(at.clock.now)
     at.wake.then = lambda: at.finished.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     at.fetcher.run()
@@ -398,7 +398,7 @@ def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
 def test_but_not_waited_for_for_long(at):
     [one] = at.enqueue("nothing")
     at.turn()
-    at.begin(one).settle()
+    at.begin(one).decide()
     began = at.clock.now
     at.fetcher.stop(began)
     at.fetcher.run()
@@ -473,7 +473,7 @@ def test_attempts_that_fail_count_and_what_is_handed_back_does_not():
     at.turn()
     at.end(ids[0], status=FAILED, return_value=None)
     claimed = at.begin(ids[1])
-    claimed.settle()
+    claimed.decide()
     at.finished.add(claimed, Outcome.released(claimed.job))
     at.turn()
     assert at.fetcher.jobs.counts == {FAILED: 1}

@@ -116,7 +116,7 @@ def test_it_looks_again_when_the_oldest_has_waited_long_enough(prefetch, clock):
 def test_what_is_settled_waits_no_more(prefetch, clock):
     handed = runs(2, clock)
     prefetch.submit(handed)
-    handed[0].settle()
+    handed[0].decide()
     assert prefetch.waiting == 1
     clock.now += 2
     assert prefetch.withdraw_stale() == handed[:1], "the pool is asked for one"
@@ -131,7 +131,7 @@ def test_what_came_later_stays(prefetch, pool, clock):
     clock.now += 0.6
     assert len(prefetch.withdraw_stale()) == 2
     assert pool.inbox == late
-    assert prefetch.waiting == 2 + 2  # the two withdrawn count until they are settled
+    assert prefetch.waiting == 2 + 2  # the two withdrawn count until they are decided
     assert prefetch.held == 6
 
 

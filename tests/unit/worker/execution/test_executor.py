@@ -342,7 +342,7 @@ def test_django_logs_a_failure_with_its_traceback(ended, caplog):
 @pytest.mark.parametrize("name", ["add", "fail", "no_such_task"])
 def test_a_run_that_is_settled_already_has_no_outcome_here(kind, name, finished):
     claimed = claimed_of({"add": "aadd", "fail": "afail"}.get(name, name) if kind == "async" else name, 1)
-    claimed.settle()
+    claimed.decide()
     assert (on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)) is None
     assert finished.statuses == []
 
@@ -350,7 +350,7 @@ def test_a_run_that_is_settled_already_has_no_outcome_here(kind, name, finished)
 @pytest.mark.parametrize("name", ["tell", "no_such_task"])
 def test_a_job_that_was_lost_before_it_began_is_not_begun(name, started):
     claimed = claimed_of(name, "it ran")
-    claimed.lost = True
+    claimed.expired = True
     outcome = on_a_thread(claimed)
     assert (outcome.status, outcome.spent, outcome.run_after) == (READY, False, None)
     assert started.statuses == []

@@ -89,9 +89,9 @@ def test_a_job_that_has_just_ended_was_not_lost(queue, clock, caplog):
     claimed_jobs = fetched(queue, 1)
     [claimed] = claimed_jobs.values()
     queue._held.clear()
-    claimed.settle()
+    claimed.decide()
     Heartbeat(queue, claimed_jobs, 30, clock).turn()
-    assert not claimed.lost
+    assert not claimed.expired
     assert list(claimed_jobs) == [claimed.job.id]
     assert caplog.text == ""
 
@@ -134,7 +134,7 @@ def test_a_run_that_another_one_has_replaced_stays_lost(queue, clock, monkeypatc
     second = ClaimedJob(first.job)
 
     def renew(jobs: list[Job], lease: float) -> set[str]:
-        first.lost = True
+        first.expired = True
         claimed_jobs[first.job.id] = second
         return {first.job.id} if is_gone else set()
 
@@ -192,5 +192,5 @@ def test_its_claim_is_not_renewed(caplog):
     dead.started = True
     Heartbeat(queue, claimed_jobs, 30).turn()
     assert list(claimed_jobs.values()) == [waiting]
-    assert dead.lost
+    assert dead.expired
     assert "it will be rescued" in caplog.text
