@@ -41,8 +41,8 @@ def test_only_one_of_many_threads_decides():
         assert sorted(winners) == [False, False, False, True]
 
 
-@pytest.mark.parametrize("flag", ["lost", "cancelled"])
-def test_a_run_that_is_lost_or_cancelled_is_stopping(flag):
+@pytest.mark.parametrize("flag", ["expired", "cancelled"])
+def test_a_run_that_is_expired_or_cancelled_is_stopping(flag):
     claimed = claimed_of("nothing")
     assert not claimed.stopping
     setattr(claimed, flag, True)

@@ -53,7 +53,7 @@ def queue() -> TroubledQueue:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("state", [{"lost": True}, {"refused": True}, {"valid_until": 0.0}], ids=str)
+@pytest.mark.parametrize("state", [{"expired": True}, {"refused": True}, {"valid_until": 0.0}], ids=str)
 @pytest.mark.parametrize(("name", "status", "error"), [("add", SUCCESSFUL, None), ("fail", FAILED, ValueError)])
 def test_the_end_of_a_doubtful_run_waits(heard, kind, state, name, status, error):
     claimed = claimed_of(name if kind == "sync" else f"a{name}", 1)
