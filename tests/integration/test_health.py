@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.checks import run_checks
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection, connections
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import AsyncClient, Client
 from django.urls import include, path
 
@@ -122,6 +123,35 @@ def test_a_queue_that_is_away_makes_it_not_ready_and_is_no_failure_of_the_proces
     response = get("/_health")
     told = response.json()["queues"]["default"]
     assert (response.status_code, told["status"], told["oldest_waiting_age"]) == (200, "ok", None)
+
+
+def test_a_database_without_all_migrations_makes_it_not_ready():
+    latest = MigrationRecorder(connection).migration_qs.filter(app="django_loco").latest("name")
+    latest.delete()
+    response = get("/_readiness")
+    assert (response.status_code, response.json()["status"]) == (503, "away")
+    assert response.json()["checks"]["queue default"] == {"status": "away", "reason": "MissingMigrations"}
+    assert get("/_health").status_code == 200
+    MigrationRecorder(connection).record_applied("django_loco", latest.name)
+    report.forget()
+    assert get("/_readiness").status_code == 200
+
+
+def test_migrations_are_looked_for_until_they_are_there(monkeypatch):
+    asked: list[str] = []
+    missing = True
+
+    def is_unmigrated(database: str) -> bool:
+        asked.append(database)
+        return missing
+
+    monkeypatch.setattr(report, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(report, "is_unmigrated", is_unmigrated)
+    assert [get("/_readiness").status_code for _ in range(2)] == [503, 503]
+    missing = False
+    asked.clear()
+    assert [get("/_readiness").status_code for _ in range(3)] == [200, 200, 200]
+    assert asked == ["default"]
 
 
 @pytest.mark.parametrize("what", ["database", "cache"])

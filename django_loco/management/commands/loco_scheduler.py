@@ -1,4 +1,7 @@
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from signal import SIGPIPE
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -9,6 +12,7 @@ from ...assembly.process import process_of
 from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
+from ...process.exit_codes import shell_code
 from ...process.server import NoServer
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
@@ -49,23 +53,26 @@ class Command(LocoCommand):
         add_health_port(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        schedules.require_known(options["tag"])
+        tags, form = options["tag"], options["format"]
+        schedules.require_known(tags)
         if options["list"]:
-            self.show(schedules.as_list(options["tag"], options["format"]))
+            self.show(schedules.as_list(tags, form))
+            self.show_problems()
         elif options["preview"]:
-            self.show(schedules.as_preview(options["preview"], options["tag"], options["format"]))
+            self.show(schedules.as_preview(options["preview"], tags, form))
+            self.show_problems()
         elif options["run"] is not None:
-            self.run_now(options["run"])
+            self.show(self.run_now(options["run"]))
         elif options["pause"] is not None:
-            self.pause(options["pause"])
+            self.show(self.pause(options["pause"]))
         elif options["resume"] is not None:
-            self.resume(options["resume"])
+            self.show(self.resume(options["resume"]))
         elif options["history"] is not None:
-            self.show_history(options["history"], options["format"])
+            self.show(self.history(options["history"], form))
         elif options["check"]:
-            self.check_all()
+            self.show(self.check_all())
         else:
-            self.run_on(RunOptions(scheduler=True, schedules=tuple(options["tag"])), options)
+            self.run_on(RunOptions(scheduler=True, schedules=tuple(tags)), options)
 
     def run_on(self, run_options: RunOptions, options: Mapping[str, Any]) -> None:
         self.set_up(run_options, options)
@@ -79,38 +86,45 @@ class Command(LocoCommand):
         self.end(code)
 
     def show(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.stdout.write(line)
-        self.show_problems()
-
-    def show_history(self, name: str, form: str) -> None:
+        """Write ``lines`` to stdout. If the reader of the pipe has gone, end quietly, as Unix filters do."""
+        text = "\n".join(lines)
         try:
-            for line in ticks.as_history(name, form):
-                self.stdout.write(line)
-        except QueueError as error:
-            raise CommandError(f"Cannot read the history of schedule {name!r}: {error}") from error
+            self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            if not self.owns_process:
+                raise
+            # The interpreter flushes the rest at its exit, which would fail, too.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(shell_code(-SIGPIPE))
 
     def show_problems(self) -> None:
         for problem in scheduler.problems():
             self.stderr.write(f"{problem.message} {problem.hint}")
 
-    def run_now(self, name: str) -> None:
+    def history(self, name: str, form: str) -> Iterator[str]:
+        try:
+            yield from ticks.as_history(name, form)
+        except QueueError as error:
+            raise CommandError(f"Cannot read the history of schedule {name!r}: {error}") from error
+
+    def run_now(self, name: str) -> Iterator[str]:
         try:
             result = scheduler.run(name)
         except QueueError as error:
             raise CommandError(f"Schedule {name!r} was not run: {error}") from error
-        self.stdout.write(f"Job {result.id} of schedule {name!r} is {result.status.name}.")
+        yield f"Job {result.id} of schedule {name!r} is {result.status.name}."
 
-    def pause(self, name: str) -> None:
+    def pause(self, name: str) -> Iterator[str]:
         changed = scheduler.pause(name, by="loco_scheduler --pause")
-        self.stdout.write(f"Schedule {name!r} {'is paused' if changed else 'was paused already'}.")
+        yield f"Schedule {name!r} {'is paused' if changed else 'was paused already'}."
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str) -> Iterator[str]:
         changed = scheduler.resume(name)
-        self.stdout.write(f"Schedule {name!r} {'runs again' if changed else 'was not paused'}.")
+        yield f"Schedule {name!r} {'runs again' if changed else 'was not paused'}."
 
-    def check_all(self) -> None:
+    def check_all(self) -> Iterator[str]:
         self.show_problems()
         if wrong := sum(problem.is_certain for problem in scheduler.problems()):
             raise CommandError(f"{wrong} wrong and disabled; the others run.")
-        self.stdout.write(f"All {len(scheduler.upcoming(0))} schedules are valid.")
+        yield f"All {len(scheduler.upcoming(0))} schedules are valid."

@@ -24,8 +24,10 @@ from ... import shutdown
 from ...component import Component
 from ...conf import loco_settings
 from ...core.job import utcnow
+from ...exceptions import LocoConfigurationError
 from ...log import streams
 from ...queues import queue_for
+from ...queues.database.migrated import is_unmigrated, migrate_command
 from ...worker import in_process
 from .probe import Probe
 
@@ -42,6 +44,8 @@ _ENDING = ("quiet", "stopping", "stopped")
 
 _supervisor: HasHealth | None = None
 _probes: dict[str, Probe[float]] = {}
+#: Databases that have all migrations of the app; ``None`` for other stores. They are not checked again.
+_migrated: set[str | None] = set()
 
 
 class HasHealth(Protocol):
@@ -207,9 +211,16 @@ def _ask_cache() -> float:
     return 0.0
 
 
+class MissingMigrations(LocoConfigurationError):
+    """The database of a queue lacks migrations of the app, so no worker starts."""
+
+
 def _seconds_waiting(alias: str) -> float:
     with closing(queue_for(alias)) as queue:
+        if queue.database is not None and queue.database not in _migrated and is_unmigrated(queue.database):
+            raise MissingMigrations(f"Run {migrate_command(queue.database)}.")
         due = queue.oldest_due()
+        _migrated.add(queue.database)  # it answers, so the database was not just away
         return 0.0 if due is None else round(max(0.0, (utcnow() - due).total_seconds()), 3)
 
 
@@ -223,6 +234,7 @@ def forget() -> None:
     global _supervisor
     _supervisor = None
     _probes.clear()
+    _migrated.clear()
 
 
 os.register_at_fork(after_in_child=forget)
@@ -232,3 +244,4 @@ os.register_at_fork(after_in_child=forget)
 def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
     if setting in ("TASKS", "WORKER_MODE", "DATABASES", "CACHES"):
         _probes.clear()
+        _migrated.clear()

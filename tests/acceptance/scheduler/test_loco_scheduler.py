@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 
@@ -48,6 +51,18 @@ def test_what_is_listed_checked_run_and_fired(scheduled):
     assert not [line for line in worker.lines if "job other" in line]
     last = {name: row["last_run"] and row["last_run"]["status"] for name, row in listed(scheduled).items()}
     assert (last["sessions"], last["echo"], last["other"]) == ("SUCCESSFUL", "SUCCESSFUL", None)
+
+
+@pytest.mark.parametrize("arguments", [("--list",), ("--preview", "1m"), ("--check",), ("--history", "other")])
+def test_a_reader_that_has_gone_ends_a_command_quietly(scheduled, arguments):
+    read, write = os.pipe()
+    os.close(read)
+    command = scheduled.command_line("loco_scheduler", *arguments)
+    with os.fdopen(write, "wb") as output:
+        ended = subprocess.run(
+            command, env=scheduled.environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_a_schedule_that_is_wrong_ends_a_pipeline(scheduled):
