@@ -20,7 +20,7 @@ from ..worker.maintenance.memory_limit import MemoryLimit
 from ..worker.pools.request_priority import shorten_turns
 from .project_components import registered
 from .run_options import RunOptions, queues_of, served_aliases
-from .supervisor import ComponentSpec
+from .supervised_component import ComponentSpec
 
 
 def component_specs(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[ComponentSpec]:

@@ -15,8 +15,6 @@ from ..shutdown import Shutdown
 from ..worker import in_process
 from .supervised_component import CALL_SECONDS, ComponentSpec, State, SupervisedComponent
 
-__all__ = ["ComponentSpec", "State", "SupervisedComponent", "Supervisor"]
-
 logger = get_bounded_logger("django_loco.supervisor")
 
 

@@ -163,7 +163,7 @@ class EmbeddedRuntime:
         if threading.current_thread() is threading.main_thread():
             self._relay.install()  # asyncio removes handlers with its loop
         self._server.served.set()
-        self._on_servers_end()
+        self._shutdown.request(SERVER_ENDS)
         if self._shutdown.reason == SERVER_ENDS:
             self._shutdown.limit(self._host.job_seconds)
         while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SECONDS:
@@ -174,7 +174,7 @@ class EmbeddedRuntime:
     def _run(self) -> None:
         while not self._shutdown.requested.wait(POLL_SECONDS):
             if self._host.is_ending():
-                self._on_servers_end()
+                self._shutdown.request(SERVER_ENDS)
         self._code = self._shut_down(self._server)
         self._has_ended = True
         if self._host.cut_signal is None and self._escalation.level >= Level.HURRY:
@@ -188,9 +188,6 @@ class EmbeddedRuntime:
             self.end()
         if self._host.is_last or self.was_asked:
             end_within(AFTER_DEADLINE_SECONDS, self._code)
-
-    def _on_servers_end(self) -> None:
-        self._shutdown.request(SERVER_ENDS)
 
     def _on_signal(self, name: str) -> None:
         if self._has_ended:  # only the server's requests are left

@@ -16,7 +16,7 @@ from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, RELOAD_TIMEOUT_SECONDS, Shutdown
 from .autoreload import FileWatch
-from .children.control_channel import ALIVE, ControlChannel
+from .children.control_channel import ALIVE, READY, ControlChannel
 from .embedded import claim
 from .exit import end_within, enforce, exit_now
 from .exit_codes import RELOAD
@@ -111,7 +111,7 @@ class Process:
             logger.exception("Could not show the start banner for %s", url)
         self._components.start()
         if self._channel:
-            self._channel.ready()
+            self._channel.say(READY)
         self._systemd.ready()
 
     def _give_sign(self) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from django_loco import shutdown
-from django_loco.assembly.supervisor import ComponentSpec, Supervisor
+from django_loco.assembly.supervised_component import ComponentSpec
+from django_loco.assembly.supervisor import Supervisor
 from django_loco.component import Loop
 from django_loco.process.health import report
 from django_loco.process.health.http_server import HealthServer

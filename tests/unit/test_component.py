@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from django_loco.assembly.supervisor import ComponentSpec, Supervisor
+from django_loco.assembly.supervised_component import ComponentSpec
+from django_loco.assembly.supervisor import Supervisor
 from django_loco.component import Loop
 
 SECONDS = 10.0

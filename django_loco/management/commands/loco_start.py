@@ -12,7 +12,6 @@ from ...assembly.arguments import add_start_arguments
 from ...assembly.options import start_options
 from ...assembly.process import process_of
 from ...assembly.run_options import RunOptions
-from ...conf import loco_settings
 from ...log.console import wants_colour
 from ...process.autoreload import is_child
 from ...process.server import NoServer, Server
@@ -66,13 +65,7 @@ class Command(LocoCommand):
         self.check_all(options)
         arguments = gunicorn_arguments(options, self.server_options)
         connections.close_all()
-        become(
-            arguments,
-            flags_of(run_options),
-            shutdown_timeout=loco_settings().SHUTDOWN_TIMEOUT,
-            form=loco_settings().LOG_FORMAT,
-            colour=wants_colour(self.stderr, colour_wish(options)),
-        )
+        become(arguments, flags_of(run_options), colour=wants_colour(self.stderr, colour_wish(options)))
 
     def host_runserver(self, run_options: RunOptions, options: dict[str, Any]) -> None:
         runserver = self.runserver

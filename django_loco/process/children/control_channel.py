@@ -39,10 +39,6 @@ class ControlChannel:
         end.set_inheritable(False)
         return cls(end)
 
-    def ready(self) -> None:
-        """Report that this process is ready."""
-        self.say(READY)
-
     def say(self, word: bytes) -> None:
         """Report something to the parent."""
         with suppress(OSError):  # a parent that has died is noticed in ``_run``

@@ -21,6 +21,7 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
+from ...conf import loco_settings
 from ...log.labels import JSONFormatter, LabelFormatter, PlainFormatter
 from ...log.streams import is_standard, nonblocking
 from ...process.embedded import FLAGS_VARIABLE, STARTED_VARIABLE
@@ -37,15 +38,15 @@ SPARE_SECONDS = 2.0
 GRACEFUL_TIMEOUT_SECONDS = 30
 
 
-def become(
-    arguments: Sequence[str], flags: Sequence[str], *, shutdown_timeout: float, form: str, colour: bool
-) -> NoReturn:
+def become(arguments: Sequence[str], flags: Sequence[str], *, colour: bool) -> NoReturn:
     """Replace this process by gunicorn.
 
     ``arguments`` are gunicorn's; ``flags`` are those of ``loco_start`` for each of its worker processes.
     """
-    needed_seconds = math.ceil(shutdown_timeout + AFTER_DEADLINE_SECONDS + SPARE_SECONDS)
-    started = {"graceful_timeout": max(GRACEFUL_TIMEOUT_SECONDS, needed_seconds), "form": form, "colour": colour}
+    loco = loco_settings()
+    needed_seconds = math.ceil(loco.SHUTDOWN_TIMEOUT + AFTER_DEADLINE_SECONDS + SPARE_SECONDS)
+    timeout = max(GRACEFUL_TIMEOUT_SECONDS, needed_seconds)
+    started = {"graceful_timeout": timeout, "form": loco.LOG_FORMAT, "colour": colour}
     paths = [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         STARTED_VARIABLE: json.dumps(started),

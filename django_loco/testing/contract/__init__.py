@@ -1,13 +1,12 @@
 """What every queue has to do, as tests: the suite that the built-in queues pass, and that yours should."""
 
-from .checkpoints import CheckpointContract
 from .enqueueing import EnqueueContract
 from .fetching import FetchContract
-from .metadata import MetadataContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract
 from .series import SeriesContract
 from .suspecting import SuspectContract
+from .updating import UpdateContract
 from .viewing import ViewContract
 from .waiting import WaitContract
 from .workers import WorkerContract
@@ -19,8 +18,7 @@ class QueueContract(
     EnqueueContract,
     FetchContract,
     OutcomeContract,
-    CheckpointContract,
-    MetadataContract,
+    UpdateContract,
     RescueContract,
     SuspectContract,
     ViewContract,

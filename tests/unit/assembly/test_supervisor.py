@@ -12,8 +12,8 @@ import pytest
 
 from django_loco.assembly import supervised_component as watch
 from django_loco.assembly import supervisor as supervisor_module
-from django_loco.assembly.supervised_component import FAILED_AFTER_DEATHS
-from django_loco.assembly.supervisor import ComponentSpec, State, Supervisor
+from django_loco.assembly.supervised_component import FAILED_AFTER_DEATHS, ComponentSpec, State
+from django_loco.assembly.supervisor import Supervisor
 from django_loco.component import Component
 from django_loco.exceptions import LocoConfigurationError
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from django_loco.assembly.supervisor import ComponentSpec, Supervisor
+from django_loco.assembly.supervised_component import ComponentSpec
+from django_loco.assembly.supervisor import Supervisor
 from django_loco.component import Loop
 from django_loco.core.compat import task_finished, task_started
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome

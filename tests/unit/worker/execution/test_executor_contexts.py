@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from django_loco.assembly.supervisor import ComponentSpec, Supervisor
+from django_loco.assembly.supervised_component import ComponentSpec
+from django_loco.assembly.supervisor import Supervisor
 from django_loco.core.compat import task_enqueued, task_finished, task_started
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
