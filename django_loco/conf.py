@@ -130,6 +130,12 @@ class LocoSettings:
     ] = "text"
     """The format in which the commands of django-loco write log lines."""
 
+    LOG_JOBS_PER_SECOND: Annotated[
+        int | None,
+        Rule(lambda value: value is None or is_whole(value, 1), "a whole number of lines, 1 or more, or None"),
+    ] = 5000
+    """The number of jobs that end well within a second of which each gets a log line; ``None``: each does, always."""
+
     TESTING: Annotated[Testing, Rule(lambda value: value in get_args(Testing), '"manual", "inline" or "live"')] = (
         "manual"
     )

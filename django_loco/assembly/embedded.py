@@ -38,7 +38,7 @@ def build_runtime(
     try:
         run_options = parse_flags(os.environ.get(FLAGS_VARIABLE, ""))
         loco = loco_settings()
-        set_up_console(run_options.component, form=loco.LOG_FORMAT)
+        set_up_console(run_options.component, form=loco.LOG_FORMAT, limit=loco.LOG_JOBS_PER_SECOND)
         timeout = _timeout(loco.SHUTDOWN_TIMEOUT, *grace, shows=shows)
         supervisor = Supervisor(component_specs(run_options))
     except LocoConfigurationError as error:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
 from typing import Any
 
-from django.utils.log import AdminEmailHandler
+from django.conf import settings
 
 from ..core.compat import TASKS_LOGGER
+from .audience import OwnHandler, force_level, handlers_of, is_on_console, refuse_tasks
+from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
 from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
 from .safe import get_logger
-from .streams import is_standard, nonblocking
-
-#: Handlers whose lines no console shows.
-_ELSEWHERE = (
-    logging.FileHandler,
-    logging.NullHandler,
-    logging.handlers.HTTPHandler,
-    logging.handlers.SMTPHandler,
-    logging.handlers.SocketHandler,
-    logging.handlers.SysLogHandler,
-    AdminEmailHandler,
-)
+from .streams import NonBlockingStream, is_standard, nonblocking
 
 
-def set_up_console(component: str, *, form: str = "text", colour: bool | None = None) -> None:
+def set_up_console(
+    component: str,
+    *,
+    form: str = "text",
+    colour: bool | None = None,
+    limit: int | None = None,
+    shows_starts: bool = False,
+) -> None:
     """Set up the log lines that a command writes to stdout and stderr, in addition to the ``LOGGING`` setting.
 
     1. Each handler that writes to stdout or stderr gets a formatter that puts a label in front of its lines
@@ -38,9 +35,12 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
     2. Lines of django-loco, of Django's tasks and of uvicorn's requests are shown from ``INFO`` on, once each, even if
        ``LOGGING`` would not show them: Django's default shows them only with ``DEBUG``. A level that is set for one of
        these loggers is respected.
-    3. Lines of jobs are shown from ``INFO`` on for all loggers, unless the project has handlers on the root logger.
-    4. With ``form="json"`` Python's warnings, and exceptions that end a thread, are logged too.
-    5. No line blocks; see ``streams``. ``print`` flushes after each line, because handlers no longer flush for it.
+    3. A job that ends well has one line, and with ``shows_starts`` one at its start, unless a handler of the project
+       shows Django's records about it. ``limit``: see ``ConsoleJobLines``.
+    4. Lines of jobs are shown from ``INFO`` on for all loggers, unless the project has handlers on the root logger.
+    5. With ``form="json"`` Python's warnings, and exceptions that end a thread, are logged too.
+    6. No line blocks, and lines that follow each other closely are written together; see ``streams``. ``print`` flushes
+       after each line, because handlers no longer flush for it.
 
     ``component`` is the label of lines whose component is not known otherwise. A second call changes nothing.
     """
@@ -53,6 +53,7 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
         sys.stdout.reconfigure(line_buffering=True)
     if nonblocking(sys.stderr) is not sys.stderr:
         logging.lastResort = _LastResort()
+    _spare_djangos_handlers()
     for handler in _std_handlers():
         if (stream := nonblocking(handler.stream)) is not handler.stream:
             handler.setStream(stream)
@@ -60,6 +61,20 @@ def set_up_console(component: str, *, form: str = "text", colour: bool | None = 
     for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)  # noqa: TID251 - to set it up
     _show_jobs(component, form, colour=colour)
+    stream = nonblocking(sys.stderr)
+    if isinstance(stream, NonBlockingStream):
+        stream.gather()
+    lines = stream if isinstance(stream, NonBlockingStream) else DirectStream(stream)
+    colour = wants_colour(stream, colour)
+    show_job_lines(ConsoleJobLines(lines, form=form, colour=colour, limit=limit, shows_starts=shows_starts))
+
+
+def _spare_djangos_handlers() -> None:
+    """Keep Django's records about jobs from handlers that nobody has asked for: those of its default ``LOGGING``."""
+    logging_setting: Mapping[str, Any] = settings.LOGGING
+    if "django" not in logging_setting.get("loggers", {}):
+        for handler in logging.getLogger("django").handlers:  # noqa: TID251 - to set it up
+            handler.addFilter(refuse_tasks)
 
 
 def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
@@ -73,11 +88,14 @@ def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
 def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, colour: bool | None) -> None:
     if isinstance(handler.formatter, LabelFormatter | JSONFormatter):
         return
+    stream = handler.stream
+    hasten = stream.hasten if isinstance(stream, NonBlockingStream) else lambda: None
     if form == "json":
-        handler.setFormatter(JSONFormatter(component))
+        handler.setFormatter(JSONFormatter(component, hasten=hasten))
     else:
         inner = handler.formatter or PlainFormatter()
-        handler.setFormatter(LabelFormatter(inner, component, colour=wants_colour(handler.stream, colour)))
+        colour = wants_colour(handler.stream, colour)
+        handler.setFormatter(LabelFormatter(inner, component, colour=colour, hasten=hasten))
 
 
 def open_standard_streams() -> None:
@@ -108,8 +126,7 @@ def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
 
 
 def _show(logger: logging.Logger, component: str, form: str, *, colour: bool | None) -> None:
-    if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
-        logger.setLevel(logging.INFO)
+    force_level(logger)
     if not any(isinstance(handler, _OwnHandler) for handler in logger.handlers):
         handler = _OwnHandler(logger)
         _label(handler, component, form, colour=colour)
@@ -134,7 +151,7 @@ class _LastResort(logging.StreamHandler[Any]):
         self.setLevel(logging.WARNING)
 
 
-class _OwnHandler(logging.StreamHandler[Any]):
+class _OwnHandler(OwnHandler):
     """Shows on stderr the lines of its logger that no other handler shows."""
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -143,11 +160,13 @@ class _OwnHandler(logging.StreamHandler[Any]):
         self.logger = logger
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Refuse lines that another handler shows."""
+        """Refuse lines that another handler shows, and records about jobs whose own lines are shown."""
+        if not refuse_tasks(record) and bound("job_id"):
+            return False
         return not any(_takes(handler, record) for handler in self._others()) and bool(super().filter(record))
 
     def _others(self) -> Iterator[logging.Handler]:
-        return (handler for handler in _handlers_of(self.logger) if not isinstance(handler, _OwnHandler))
+        return (handler for handler in handlers_of(self.logger) if not isinstance(handler, _OwnHandler))
 
 
 class _JobHandler(_OwnHandler):
@@ -155,19 +174,11 @@ class _JobHandler(_OwnHandler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Refuse lines that another handler shows, and lines that are neither of a job nor warnings."""
-        others = [handler for handler in _handlers_of(logging.getLogger(record.name)) if handler is not self]  # noqa: TID251
+        others = [handler for handler in handlers_of(logging.getLogger(record.name)) if handler is not self]  # noqa: TID251
         is_wanted = bound("job_id") or (record.levelno >= logging.WARNING and not others)
         return bool(is_wanted) and not any(isinstance(each, _OwnHandler) or _takes(each, record) for each in others)
 
 
-def _handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    while logger:
-        yield from logger.handlers
-        logger = logger.parent if logger.propagate else None
-
-
 def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    if isinstance(handler, logging.StreamHandler) and not is_standard(handler.stream):
-        return False
-    shown = not isinstance(handler, _ELSEWHERE) and record.levelno >= handler.level
+    shown = is_on_console(handler) and record.levelno >= handler.level
     return shown and bool(handler.filter(record))

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, ContextVar, Token
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -115,9 +116,14 @@ def fields_of(record: logging.LogRecord, default: str = "") -> dict[str, Any]:
     """Return the values of ``FIELDS`` for ``record`` in this thread; ``default`` is the component if none is known."""
     bound = _bound.get()
     component = bound.get("component") or ("worker" if "job_id" in bound else _by_logger(record.name)) or default
-    fields = {**dict.fromkeys(FIELDS, ""), **bound, "component": f"{component}{_place}" if component else ""}
+    fields = {**dict.fromkeys(FIELDS, ""), **bound, "component": placed(component)}
     duration = _duration.get()
     return fields if duration is None else fields | {"duration": round(duration, 6)}
+
+
+def placed(component: str) -> str:
+    """Return ``component`` with the number of this process."""
+    return f"{component}{_place}" if component else ""
 
 
 def _by_logger(name: str) -> str:
@@ -153,12 +159,24 @@ def label(record: logging.LogRecord) -> str:
 def place_label(record: logging.LogRecord) -> str:
     """Return ``send#9f3a01bc/2 request=5f0c77de`` in a job of a request, ``request#5f0c77de`` in the request itself."""
     fields = record.__dict__
-    # Ids sort by time: jobs of one minute share the first digits, and the last ones are random.
-    request = one_line(fields["request_id"][-8:])
     if fields["job_id"]:
-        job = one_line(f"{fields['task'].rpartition('.')[2]}#{fields['job_id'][-8:]}/{fields['attempt']}")
-        return f"{job} request={request}" if request else job
+        return job_label(fields["task"], fields["job_id"], fields["attempt"], fields["request_id"])
+    request = one_line(fields["request_id"][-8:])
     return f"request#{request}" if request else ""
+
+
+def job_label(task: str, job_id: str, attempt: int, request_id: str) -> str:
+    """Return ``send#9f3a01bc/2``, for a job of a request ``send#9f3a01bc/2 request=5f0c77de``."""
+    # Ids sort by time: jobs of one minute share the first digits, and the last ones are random.
+    job = f"{task.rpartition('.')[2]}#{job_id[-8:]}/{attempt}"
+    return one_line(f"{job} request={request_id[-8:]}" if request_id else job)
+
+
+@lru_cache(100)
+def component_label(name: str, *, colour: bool) -> str:
+    """Return the component in brackets, in its column and colour; empty if there is none."""
+    text = f"{f'[{name}]':<{WIDTH}}" if name else ""
+    return make_style(**COLOURS.get(name.partition(".")[0], {"fg": "yellow"}))(text) if text and colour else text
 
 
 class LabelFormatter(logging.Formatter):
@@ -168,19 +186,30 @@ class LabelFormatter(logging.Formatter):
     text from elsewhere can pass for a line of the log.
     """
 
-    def __init__(self, inner: logging.Formatter, component: str = "", *, colour: bool = False) -> None:
-        """``component`` is the label of lines whose component is not known."""
+    def __init__(
+        self,
+        inner: logging.Formatter,
+        component: str = "",
+        *,
+        colour: bool = False,
+        hasten: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``component`` is the label of lines whose component is not known; ``hasten``: see ``JSONFormatter``."""
         super().__init__()
         self.inner = inner
         self.filter = LabelFilter(component).filter
         self.colour = colour
+        self.hasten = hasten
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with all further lines of a message or traceback indented."""
         self.filter(record)
+        if record.levelno >= logging.ERROR:
+            self.hasten()
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
         text = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
-        return " ".join(part for part in (self._component(record), place, text) if part)
+        component = component_label(record.__dict__["component"], colour=self.colour)
+        return " ".join(part for part in (component, place, text) if part)
 
     def _plain(self, record: logging.LogRecord) -> logging.LogRecord:
         """Return ``record``, or a copy with control characters escaped. Runs before the formatter adds colours."""
@@ -196,13 +225,6 @@ class LabelFormatter(logging.Formatter):
         copy = logging.makeLogRecord(record.__dict__ | changed)
         copy.args = () if "msg" in changed else record.args
         return copy
-
-    def _component(self, record: logging.LogRecord) -> str:
-        name = record.__dict__["component"]
-        text = f"{f'[{name}]':<{WIDTH}}" if name else ""
-        return (
-            make_style(**COLOURS.get(name.partition(".")[0], {"fg": "yellow"}))(text) if text and self.colour else text
-        )
 
 
 class PlainFormatter(logging.Formatter):
@@ -252,14 +274,20 @@ class JSONFormatter(logging.Formatter):
     ``exception`` (the traceback) and ``stack``.
     """
 
-    def __init__(self, component: str = "") -> None:
-        """``component`` is the label of lines whose component is not known."""
+    def __init__(self, component: str = "", *, hasten: Callable[[], None] = lambda: None) -> None:
+        """``component`` is the label of lines whose component is not known.
+
+        ``hasten`` is called for errors: the stream writes the line at once.
+        """
         super().__init__()
         self.filter = LabelFilter(component).filter
+        self.hasten = hasten
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         self.filter(record)
+        if record.levelno >= logging.ERROR:
+            self.hasten()
         optional = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
         optional |= {
             "exception": self.formatException(record.exc_info) if record.exc_info else "",

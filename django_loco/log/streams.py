@@ -2,23 +2,27 @@
 
 With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block for ever, and so do all
 threads that log after it. The descriptor cannot be made non-blocking, because other processes share it.
+
+A write also lets go of the interpreter, which other threads then hold for a while. With ten threads that each write a
+line per job, this costs more than the jobs do. So lines that follow each other closely are written together.
 """
 
 from __future__ import annotations
 
 import atexit
+import math
 import os
-import select
-import stat
 import sys
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
 from ..core.threads import DaemonThread
+from .descriptors import PIPE_BYTES, block_bytes, has_room, open_descriptor
 from .safe import get_logger
 
 #: The size of the lines that wait for a blocked stream.
@@ -27,8 +31,11 @@ MAX_KEPT_BYTES = 1 << 20
 BLOCKED_AFTER_SECONDS = 1.0
 #: The time for waiting lines at the end of the process.
 DRAIN_SECONDS = 0.5
-#: A write of up to this size to a pipe is atomic (POSIX).
-PIPE_BYTES = select.PIPE_BUF
+#: The time in which lines are gathered, once ``gather`` was called.
+BLOCK_SECONDS = 0.05
+
+#: A line with its line break, or a function that returns one, or an empty text.
+Entry = str | Callable[[], str]
 
 logger = get_logger("django_loco.log")
 
@@ -37,9 +44,13 @@ class NonBlockingStream:
     """A stream for ``logging.StreamHandler`` that does not block.
 
     1. If the descriptor has room, the thread that logs writes the line.
-    2. Otherwise the line is kept, and a thread of the stream writes it as soon as there is room.
-    3. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
+    2. After ``gather`` this is so for the first line after a pause. Lines that follow it within ``BLOCK_SECONDS`` are
+       gathered, and a thread of the stream writes them together.
+    3. If there is no room, lines are kept, and the thread writes them as soon as there is.
+    4. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
        reader that is gone). The count is logged when lines can be written again.
+
+    One thread writes at a time. Others only leave their lines to it, so they neither wait nor change the order.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -49,33 +60,69 @@ class NonBlockingStream:
         """The number of lines dropped so far."""
         self._reported = 0
         self._encoding = stream.encoding or "utf-8"
-        self._descriptor, self._waits = _open_descriptor(stream.fileno())
+        self._descriptor, self._waits = open_descriptor(stream.fileno())
         weakref.finalize(self, os.close, self._descriptor).atexit = False  # more lines may follow
+        self._block_bytes = block_bytes(self._descriptor)
+        self._interval = 0.0
+        self._is_within_line = self._is_torn = False
+        self._reset()
+        _streams.add(self)
+
+    def _reset(self) -> None:
+        self._gathered: deque[Entry] = deque()
+        self._ahead = b""
+        self._next_block_at = 0.0
+        self._reminder: tuple[float, Entry] | None = None
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._full_since: float | None = None
         # Reentrant like those of logging: the garbage collector and signal handlers may log during a write.
         self._lock = threading.RLock()
-        self._is_writing = False
+        self._is_writing = self._is_due = False
+        self._urgent: set[int] = set()
         self._wake = threading.Event()
         self._thread: DaemonThread | None = None
-        _streams.add(self)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
+    def gather(self) -> None:
+        """From now on write lines together that follow each other closely."""
+        self._interval = BLOCK_SECONDS
+
     def write(self, text: str) -> int:
         """Write ``text``, or keep or drop it; return its length."""
-        data = text.encode(self._encoding, "backslashreplace")
-        with self._lock:
-            if self._kept or self._is_writing:
-                self._keep(data)
-            elif rest := self._put(data):
-                self._keep(rest, is_rest=True)
+        self.add(text)
         return len(text)
 
+    def add(self, entry: Entry) -> None:
+        """Write a line like ``write``. A function is called when its turn has come, by the thread that writes."""
+        self._gathered.append(entry)
+        if time.monotonic() < self._next_block_at and not (self._urgent and self._is_urgent()):
+            if self._is_due:
+                return
+            self._is_due = True
+            if self._wake_thread():
+                return
+        self._write_gathered()
+
+    def hasten(self) -> None:
+        """Write the next line of this thread at once, after those that were gathered."""
+        self._urgent.add(threading.get_ident())
+
+    def _is_urgent(self) -> bool:
+        thread = threading.get_ident()
+        is_urgent = thread in self._urgent
+        self._urgent.discard(thread)
+        return is_urgent
+
+    def remind(self, at: float, entry: Entry) -> None:
+        """Add ``entry`` at the time ``at`` (``time.monotonic()``, seconds), or at the end. The last call counts."""
+        self._reminder = at, entry
+        self._wake_thread()
+
     def flush(self) -> None:
-        """Do nothing, because ``write`` does not buffer."""
+        """Do nothing, because handlers call it after each line."""
 
     @property
     def is_blocked(self) -> bool:
@@ -86,25 +133,83 @@ class NonBlockingStream:
         return since is not None and time.monotonic() - since > BLOCKED_AFTER_SECONDS
 
     def drain(self, seconds: float) -> None:
-        """Write the kept lines, for up to ``seconds``."""
+        """Write all lines, for up to ``seconds``, and from now on each line at once."""
         until = time.monotonic() + seconds
+        self._interval = self._next_block_at = 0.0
+        self._add_reminder(until=math.inf)
+        if self._lock.acquire(timeout=seconds):  # another thread may be writing
+            self._lock.release()
+        self._write_gathered()
         while self._kept and self._takes(max(0.0, until - time.monotonic())):
             self._write_kept()
 
+    def _write_gathered(self) -> None:
+        """Write what was gathered, unless another thread is about to: it goes on until there is nothing more."""
+        while self._gathered and self._begin():
+            try:
+                self._is_due = False
+                self._next_block_at = time.monotonic() + self._interval
+                while block := self._next_block():
+                    if self._kept:
+                        self._keep(block)
+                    elif rest := self._put(block):
+                        self._keep(rest, is_rest=True)
+            finally:
+                self._end()
+
+    def _begin(self) -> bool:
+        """Return whether this thread may write now; it has to call ``_end`` then."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        if self._is_writing:  # this very thread, further out
+            self._lock.release()
+            return False
+        self._is_writing = True
+        return True
+
+    def _end(self) -> None:
+        self._is_writing = False
+        self._lock.release()
+
+    def _next_block(self) -> bytes:
+        """Return the next lines that fit into one write; empty if there are none."""
+        lines: list[bytes] = []
+        size = 0
+        while line := self._ahead or self._next_line():
+            self._ahead = b""
+            if lines and size + len(line) > self._block_bytes:
+                self._ahead = line
+                break
+            lines.append(line)
+            size += len(line)
+        return b"".join(lines)
+
+    def _next_line(self) -> bytes:
+        while self._gathered:
+            entry = self._gathered.popleft()
+            try:
+                text = entry if isinstance(entry, str) else entry()
+                if text:
+                    return text.encode(self._encoding, "backslashreplace")
+            except Exception:  # noqa: BLE001 - nothing may end the thread that writes; an error here cannot be logged
+                self.dropped += 1
+        return b""
+
     def _put(self, data: bytes) -> bytes:
         """Write as much as the descriptor has room for; return the rest."""
-        self._is_writing = True
+        if self._is_torn:
+            data = b"\n" + data
         try:
             while data and (not self._waits or self._takes(0)):
                 written = os.write(self._descriptor, data[:PIPE_BYTES] if self._waits else data)
+                self._is_torn, self._is_within_line = False, data[written - 1 : written] != b"\n"
                 data = b"" if written == len(data) else data[written:]
         except BlockingIOError:
             pass
         except OSError:
-            self.dropped += 1
+            self._is_torn = self._is_within_line
+            self._drop(data)
             return b""
-        finally:
-            self._is_writing = False
         if data:
             self._full_since = self._full_since or time.monotonic()
         else:
@@ -113,45 +218,63 @@ class NonBlockingStream:
                 self._wake_thread()
         return data
 
+    def _drop(self, data: bytes) -> None:
+        self.dropped += max(1, data.count(b"\n"))
+
     def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
-        """Keep ``data`` to be written last. The rest of a line that was begun is to be written first."""
+        """Keep ``data`` to be written last. The rest of a block that was begun is to be written first."""
         if self._size + len(data) > MAX_KEPT_BYTES and not is_rest:
-            self.dropped += 1
+            self._drop(data)
         else:
             (self._kept.appendleft if is_rest else self._kept.append)(data)
             self._size += len(data)
         self._wake_thread()
 
     def _takes(self, seconds: float) -> bool:
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        return bool(poll.poll(1000 * seconds))
+        return has_room(self._descriptor, seconds)
 
     def _write_kept(self) -> None:
-        with self._lock:
+        if not self._begin():
+            return
+        try:
             while self._kept:
                 data = self._kept.popleft()
                 self._size -= len(data)
                 if rest := self._put(data):
                     self._keep(rest, is_rest=True)
                     return
+        finally:
+            self._end()
 
-    def _wake_thread(self) -> None:
+    def _wake_thread(self) -> bool:
+        """Wake the thread of the stream, and return whether there is one."""
         self._wake.set()
         if self._thread is None:
             thread = DaemonThread(target=self._run, name="loco-log-stream")
             with suppress(RuntimeError):  # at interpreter shutdown, or if there are too many threads
                 thread.start()
                 self._thread = thread
+        return self._thread is not None
 
     def _run(self) -> None:
         while True:
-            self._wake.wait()
+            reminder = self._reminder
+            self._wake.wait(None if reminder is None else max(0.0, reminder[0] - time.monotonic()))
             self._wake.clear()
-            while self._kept:
-                if self._takes(BLOCKED_AFTER_SECONDS):
+            self._is_due = False  # before the look at the lines: who adds one after it wakes the thread again
+            self._add_reminder(time.monotonic())
+            while self._gathered or self._kept:
+                time.sleep(max(0.0, self._next_block_at - time.monotonic()))
+                self._write_gathered()
+                if self._kept and self._takes(BLOCKED_AFTER_SECONDS):
                     self._write_kept()
             self._log_dropped()
+
+    def _add_reminder(self, until: float) -> None:
+        reminder = self._reminder
+        if reminder is not None and reminder[0] <= until:
+            self._reminder = None
+            self._gathered.append(reminder[1])
 
     def _log_dropped(self) -> None:
         """Log the number of dropped lines, in the stream's thread: one that logs holds the lock of a handler."""
@@ -160,11 +283,12 @@ class NonBlockingStream:
             logger.warning("Dropped %d log lines that this stream had no room for", dropped)
 
     def forget(self) -> None:
-        """Reset in a forked child: the parent process writes the kept lines."""
-        self._kept.clear()
-        self._full_since = None
-        self._size, self._thread, self._lock, self._is_writing = 0, None, threading.RLock(), False
-        self._wake = threading.Event()
+        """Reset in a forked child, which may end without notice: it gathers nothing, until ``gather`` is called there.
+
+        The parent process writes the lines that it has gathered or kept.
+        """
+        self._interval = 0.0
+        self._reset()
 
 
 _streams: weakref.WeakSet[NonBlockingStream] = weakref.WeakSet()
@@ -199,21 +323,6 @@ def drain() -> None:
     """Write the kept lines of all streams, for up to ``DRAIN_SECONDS`` each."""
     for stream in tuple(_streams):
         stream.drain(DRAIN_SECONDS)
-
-
-def _open_descriptor(number: int) -> tuple[int, bool]:
-    """Return a private descriptor of the file behind descriptor ``number``, and whether a write to it may block.
-
-    With ``/proc`` a pipe or terminal is opened again as non-blocking. Without it the stream has to poll for room before
-    each write, which is not quite safe if several processes write. A file on a disk does not block. It is duplicated
-    rather than opened again, because a second position in the file would overwrite lines.
-    """
-    mode = os.fstat(number).st_mode
-    if stat.S_ISFIFO(mode) or os.isatty(number):
-        with suppress(OSError):  # no /proc, or the pipe belongs to another user
-            return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), False
-        return os.dup(number), True
-    return os.dup(number), stat.S_ISSOCK(mode)
 
 
 def _after_fork() -> None:

@@ -82,7 +82,14 @@ class LocoCommand(BaseCommand):
         """Set up logging: its format and labels."""
         if self.owns_process:
             self.stdout = OutputWrapper(nonblocking(sys.stdout))
-            set_up_console(run_options.component, form=loco_settings().LOG_FORMAT, colour=colour_wish(options))
+            loco = loco_settings()
+            set_up_console(
+                run_options.component,
+                form=loco.LOG_FORMAT,
+                colour=colour_wish(options),
+                limit=loco.LOG_JOBS_PER_SECOND,
+                shows_starts=options["verbosity"] > 1,
+            )
 
     def reloads(self, options: Mapping[str, Any]) -> bool:
         """Whether to restart when the code changes: with ``DEBUG``, like Django's ``runserver``."""

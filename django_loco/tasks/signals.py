@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from django.dispatch import Signal
 
-from ..core.compat import TaskResult
+from ..core.compat import TASKS_LOGGER, TaskResult
 from ..exceptions import JobTimeout
 from ..log.safe import get_logger
 from .backport import with_twin
@@ -14,8 +15,10 @@ from .backport import with_twin
 logger = get_logger("django_loco.worker")
 
 
-def announce(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
+def announce(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs: bool = True) -> None:
     """Send ``signal``, and the backport's if it is imported. Logs what a receiver raises, and calls the others.
+
+    Without ``logs`` the receivers of the Tasks framework itself, which only log, are left out.
 
     Django's ``send_robust`` stops at a ``SystemExit`` and at an error of a logging handler. So each receiver is called
     by a signal of its own.
@@ -23,14 +26,20 @@ def announce(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None
     Raises only ``KeyboardInterrupt`` and ``JobTimeout``, which are not meant for the receiver.
     """
     for each in with_twin(signal):
-        _send_to_each(each, sender, result)
+        _send_to_each(each, sender, result, logs=logs)
 
 
-def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
-    if len(signal.receivers) == 1:
+def only_log(signal: Signal) -> bool:
+    """Whether the receivers of the Tasks framework itself, which only log, are all that ``signal`` has."""
+    return all(_only_logs(entry[1]) for each in with_twin(signal) for entry in each.receivers)
+
+
+def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs: bool) -> None:
+    receivers = tuple(entry for entry in signal.receivers if logs or not _only_logs(entry[1]))
+    if len(receivers) == len(signal.receivers) == 1:
         _send(signal, sender, result)
         return
-    for receiver in tuple(signal.receivers):
+    for receiver in receivers:
         single = Signal()
         single.receivers = [receiver]
         _send(single, sender, result)
@@ -43,3 +52,9 @@ def _send(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
         raise
     except BaseException:
         logger.exception("A receiver of a task signal raised")
+
+
+def _only_logs(receiver: Any) -> bool:
+    if isinstance(receiver, weakref.ReferenceType):
+        receiver = receiver()
+    return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"

@@ -153,7 +153,7 @@ def test_health_tells_of_it_and_the_log_of_what_was_dropped(project, start, pipe
     wait_until(lambda: json.loads(get(url))["log"]["blocked"], "blocked log in health")
     assert json.loads(get(url))["status"] == "degraded"
     found = ""
-    while len(re.findall("successful", found)) < 50:
+    while len(re.findall("done in", found)) < 50:
         found += pipe.read()
     wait_until(lambda: json.loads(get(url))["status"] == "ok", "health")
     process.terminate()

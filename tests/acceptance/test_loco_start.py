@@ -144,7 +144,7 @@ def test_lines_say_where_they_come_from(project):
     process.wait_for("job job ends")
     process.wait_for(r'^\[web\] +\[.*\] "GET /enqueue/job HTTP/1.1" 200')
     process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 WARNING: note$")
-    process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 successful after 0\.\d{3} s$")
+    process.wait_for(r"^\[worker\] +\[.*\] work#[0-9a-f]{8}/1 done in [\d.]+ m?s, waited [\d.]+ m?s$")
     process.terminate()
     process.wait_for(r"^\[loco\] +\[.*\] Stopped$")
 
@@ -155,11 +155,11 @@ def test_lines_in_json(project):
     process = project.start("loco_start", "--worker", "--noreload", str(project.port))
     process.wait_for("Started")
     project.enqueue("job")
-    process.wait_for("SUCCESSFUL")
+    process.wait_for("done in")
     assert process.terminate() == CLEAN
     lines = [json.loads(line) for line in process.lines if not line.startswith("job job")]
     assert {line["component"] for line in lines} == {"loco", "web", "worker"}
-    (finished,) = [line for line in lines if "SUCCESSFUL" in line["message"]]
+    (finished,) = [line for line in lines if "done in" in line["message"]]
     assert (finished["task"], finished["attempt"]) == ("pages.tasks.work", 1)
 
 

@@ -78,10 +78,10 @@ class Reader:
     def see_a_job_run_beside_the_site(self, process: Process) -> None:
         path = self.get("/greet/Ada")["look at"]
         until(lambda: self.is_greeted(path))
-        process.wait_for(r"\[worker\].*greet.*successful")
+        process.wait_for(r"\[worker\].*greet.*done in")
 
     def see_the_schedule_fire(self, process: Process) -> None:
-        process.wait_for(r"\[worker\].*greet.*successful", count=2)
+        process.wait_for(r"\[worker\].*greet.*done in", count=2)
 
     def see_a_job_wait(self, process: Process) -> None:
         self.waiting = self.get("/greet/Ada")["look at"]

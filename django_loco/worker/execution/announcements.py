@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import weakref
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -12,16 +11,16 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
-from ...core.compat import TASKS_LOGGER, TaskResult, task_finished
-from ...core.job import Job
+from ...core.compat import TaskResult, task_finished
+from ...core.job import FAILED, Job
 from ...exceptions import LostJob, ResultRefused
 from ...log import sentry
+from ...log.audience import hears_tasks
 from ...log.labels import bind
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues.timeouts import no_store_timeout
 from ...tasks import signals
-from ...tasks.backport import with_twin
 from ...tasks.results import backend_class, shown_result_of
 from .connections import tidy
 
@@ -38,9 +37,13 @@ def label(job: Job) -> None:
 
 
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
-    """Send ``signal``; a receiver that raises is logged and changes nothing."""
+    """Send ``signal``; a receiver that raises is logged and changes nothing.
+
+    Django's own receivers log the start or the end. They are called only if somebody wants what they log.
+    """
     try:
-        signals.announce(signal, backend_class(result.task.backend), result)
+        logs = result.status == FAILED or hears_tasks()
+        signals.announce(signal, backend_class(result.task.backend), result, logs=logs)
     except BaseException:
         logger.exception("A receiver of a task signal raised")
 
@@ -52,19 +55,13 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     would be most of the cost of a job. ``asend_robust`` is not used because it loses the exception that receivers look
     for, before Django 6.1.
     """
-    if all(_only_logs(entry[1]) for one in with_twin(signal) for entry in one.receivers):
+    if signals.only_log(signal):
         announce(signal, result)
         return
     try:
         await sync_to_async(announce)(signal, result)
     except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
         logger.debug("The receivers of a task signal were cut off")
-
-
-def _only_logs(receiver: Any) -> bool:
-    if isinstance(receiver, weakref.ReferenceType):
-        receiver = receiver()
-    return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"
 
 
 def announce_apart(announcement: Callable[..., None], *args: Any) -> None:

@@ -38,9 +38,9 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from ...core.compat import task_backends, task_finished, task_started
-from ...core.job import READY, Outcome, utcnow
+from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
 from ...exceptions import JobTimeout
-from ...log import sentry
+from ...log import job_lines, sentry
 from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
@@ -72,6 +72,7 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
         return attempt if claimed.decide(attempt) else None
+    job_lines.started(attempt.job)
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
@@ -128,6 +129,8 @@ def _log_end(attempt: Attempt, outcome: Outcome) -> bool:
         log_retry(attempt, outcome)
         return False
     attempt.conclude(outcome)
+    if outcome.status == SUCCESSFUL:
+        job_lines.done(attempt.job, attempt.duration)
     sentry.report(sys.exception())
     return True
 
@@ -152,6 +155,7 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
         return attempt if claimed.decide(attempt) else None
+    job_lines.started(attempt.job)
     await aannounce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(await call(attempt))

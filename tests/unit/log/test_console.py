@@ -15,7 +15,10 @@ from django.test import override_settings
 from django.utils.log import DEFAULT_LOGGING
 
 from django_loco.core.compat import TASKS_LOGGER
+from django_loco.core.job import Job
+from django_loco.log import audience, job_lines
 from django_loco.log.console import set_up_console, wants_colour
+from django_loco.log.job_lines import show_job_lines
 from django_loco.log.labels import bind
 
 
@@ -39,6 +42,7 @@ def console(capsys, monkeypatch):
     for variable in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(audience, "_is_forced", False)
     names = ("", "django", "django.server", "django_loco", TASKS_LOGGER, "shop", "py.warnings")
     loggers = {name: logging.getLogger(name) for name in names}
     before = {name: (logger.handlers[:], logger.level, logger.propagate) for name, logger in loggers.items()}
@@ -51,6 +55,7 @@ def console(capsys, monkeypatch):
         loggers[name].setLevel(level)
         loggers[name].propagate = propagate
     logging.captureWarnings(capture=False)
+    show_job_lines(None)
     if logging.lastResort:
         logging.lastResort.setFormatter(None)
 
@@ -236,6 +241,54 @@ def test_a_project_that_has_set_up_the_root_logger_keeps_it(console, level):
     set_up_console("worker")
     labelled(lambda: logging.getLogger("shop").info("in a job"))
     assert len(console.lines) == (level == "INFO")
+
+
+def end_well() -> None:
+    """Log what a job that ends well logs: Django's record, if anybody wants it, and our line."""
+    if audience.hears_tasks():
+        logging.getLogger(TASKS_LOGGER).info("Task id=%s path=%s state=%s", "1", "shop.send", "SUCCESSFUL")
+    job_lines.done(Job(task_path="shop.send", backend="default", id="0" * 24 + "9f3a01bc"), 0.012)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_with_djangos_default_a_job_that_ends_well_has_one_line_of_ours(console, debug):
+    configure()
+    logging.root.handlers.clear()  # pytest's
+    with override_settings(DEBUG=debug):
+        set_up_console("worker")
+        labelled(end_well)
+    [line] = console.lines
+    assert "] send#9f3a01bc/1 done in 12 ms, waited " in line
+
+
+def test_a_handler_of_the_project_on_the_console_shows_djangos_record_instead(console):
+    configure(**ON_CONSOLE, root={"handlers": ["console"], "level": "INFO"})
+    logging.root.handlers[:] = [each for each in logging.root.handlers if type(each) is logging.StreamHandler]
+    set_up_console("worker")
+    labelled(end_well)
+    [line] = console.lines
+    assert line.endswith("] send#12345678/1 successful")
+
+
+@pytest.mark.parametrize("named", ["", TASKS_LOGGER])
+def test_a_file_of_the_project_gets_djangos_record_and_the_console_our_line(console, tmp_path, named):
+    configure(
+        handlers={"file": {"class": "logging.FileHandler", "filename": str(tmp_path / "log")}},
+        loggers={named: {"handlers": ["file"], "level": "INFO"}},
+    )
+    set_up_console("worker")
+    labelled(end_well)
+    assert (tmp_path / "log").read_text() == "Task id=1 path=shop.send state=SUCCESSFUL\n"
+    assert ["done in 12 ms" in line for line in console.lines] == [True]
+    logging.getLogger(named).handlers[-1].close()
+
+
+def test_a_root_logger_for_warnings_as_in_djangos_documentation_leaves_our_line(console):
+    configure(**ON_CONSOLE, root={"handlers": ["console"], "level": "WARNING"})
+    logging.root.handlers[:] = [each for each in logging.root.handlers if type(each) is logging.StreamHandler]
+    set_up_console("worker")
+    labelled(end_well)
+    assert ["done in 12 ms" in line for line in console.lines] == [True]
 
 
 def labelled(action):

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -185,3 +186,209 @@ def test_a_forked_copy_does_not_write_what_its_original_has_kept(ends):
     os.waitpid(child, 0)
     ends.stream.write("last\n")
     assert ends.read(count + 1)[-1] == "last"
+
+
+# Lines that follow each other closely
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What each write had."""
+    found: list[bytes] = []
+    write = os.write
+
+    def watched(descriptor: int, data: bytes) -> int:
+        found.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    return found
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are gathered for a long time."""
+    monkeypatch.setattr(streams, "BLOCK_SECONDS", 1000.0)
+
+
+def test_after_a_pause_a_line_is_written_at_once_and_the_next_ones_together(ends, writes, monkeypatch):
+    monkeypatch.setattr(streams, "BLOCK_SECONDS", 0.2)
+    ends.stream.gather()
+    for line in ("one\n", "two\n", "three\n"):
+        ends.stream.write(line)
+    assert writes == [b"one\n"]
+    assert ends.read(3) == ["one", "two", "three"]
+    assert writes == [b"one\n", b"two\nthree\n"]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_an_urgent_line_is_written_at_once_after_those_before_it(ends, writes):
+    ends.stream.gather()
+    for line in ("one\n", "two\n"):
+        ends.stream.write(line)
+    ends.stream.hasten()
+    ends.stream.write("error\n")
+    ends.stream.write("three\n")
+    assert writes == [b"one\n", b"two\nerror\n"]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_only_the_next_line_of_the_same_thread_is_urgent(ends, writes):
+    ends.stream.gather()
+    ends.stream.write("one\n")
+    other = threading.Thread(target=ends.stream.hasten)
+    other.start()
+    other.join()
+    ends.stream.write("two\n")
+    assert writes == [b"one\n"]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_line_may_be_made_when_it_is_written(ends):
+    ends.stream.gather()
+    made: list[int] = []
+    ends.stream.write("one\n")
+    ends.stream.add(lambda: f"{made.append(1)}\n")
+    ends.stream.add(lambda: "")
+    ends.stream.write("three\n")
+    assert made == []
+    ends.stream.drain(SECONDS)
+    assert ends.read(3) == ["one", "None", "three"]
+
+
+def test_a_line_that_cannot_be_made_is_dropped_and_counted(ends):
+    def fail() -> str:
+        raise ValueError
+
+    ends.stream.add(fail)
+    ends.stream.write("two\n")
+    assert ends.read(1) == ["two"]
+    assert ends.stream.dropped == 1
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_block_for_a_pipe_is_small_enough_not_to_mix_with_those_of_other_processes(writes):
+    ends = Ends("pipe")
+    ends.stream.gather()
+    ends.stream.write("first\n")
+    count = 200
+    for number in range(count):
+        ends.stream.write(f"{number:<99}\n")
+    ends.stream.drain(SECONDS)
+    assert [int(line) for line in ends.read(count + 1)[1:]] == list(range(count))
+    assert max(map(len, writes)) <= streams.PIPE_BYTES
+    assert all(block.endswith(b"\n") for block in writes)
+    assert len(writes) == 1 + -(-count // (streams.PIPE_BYTES // 100))
+    ends.file.close()
+    os.close(ends.reader)
+
+
+@pytest.mark.usefixtures("slowly")
+def test_the_end_of_the_process_writes_what_was_gathered_and_then_each_line(ends, writes):
+    ends.stream.gather()
+    ends.stream.write("one\n")
+    ends.stream.write("two\n")
+    ends.stream.drain(SECONDS)
+    ends.stream.write("three\n")
+    assert writes == [b"one\n", b"two\n", b"three\n"]
+
+
+def test_without_a_thread_each_line_is_written_at_once(ends, writes, monkeypatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ends.stream.gather()
+    monkeypatch.setattr(streams.DaemonThread, "start", refuse)
+    ends.stream.write("one\n")
+    ends.stream.write("two\n")
+    assert writes == [b"one\n", b"two\n"]
+
+
+@pytest.mark.parametrize("when", ["in time", "at the end"])
+def test_a_reminder_comes_when_it_is_due_or_at_the_end(ends, when):
+    ends.stream.remind(time.monotonic() + (0.01 if when == "in time" else 1000), lambda: "now\n")
+    if when == "at the end":
+        ends.stream.drain(SECONDS)
+    assert ends.read(1) == ["now"]
+
+
+@pytest.mark.usefixtures("slowly")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_copy_writes_each_line_at_once_and_not_those_of_its_original(ends):
+    """It may end without notice, as the children of ``multiprocessing`` do."""
+    ends.stream.gather()
+    ends.stream.write("one\n")
+    ends.stream.write("two\n")
+    child = os.fork()
+    if child == 0:
+        ends.stream.write("child 1\n")
+        ends.stream.write("child 2\n")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert ends.read(3) == ["one", "child 1", "child 2"]
+    ends.stream.drain(SECONDS)
+    assert ends.read(1) == ["two"]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_while_one_thread_writes_the_others_go_on_and_it_writes_their_lines(ends, monkeypatch):
+    write = os.write
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(descriptor: int, data: bytes) -> int:
+        begun.set()
+        assert go_on.wait(SECONDS)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    writer = threading.Thread(target=ends.stream.write, args=("one\n",))
+    writer.start()
+    assert begun.wait(SECONDS)
+    ends.stream.hasten()
+    ends.stream.write("two\n")
+    go_on.set()
+    writer.join(SECONDS)
+    assert ends.read(2) == ["one", "two"]
+
+
+def test_a_line_that_a_full_disk_has_cut_does_not_take_the_next_one_along(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("w") as file:
+        stream = NonBlockingStream(file)
+        write, calls = os.write, iter(["part", "full"])
+
+        def fill_up(descriptor: int, data: bytes) -> int:
+            match next(calls, "room"):
+                case "part":
+                    return write(descriptor, data[:5])
+                case "full":
+                    raise OSError(28, "No space left on device")
+            return write(descriptor, data)
+
+        monkeypatch.setattr(os, "write", fill_up)
+        stream.write("one\n")
+        stream.write("two three\n")
+        stream.write("four\n")
+    assert (tmp_path / "log").read_text().splitlines()[-1] == "four"
+
+
+def test_many_threads_lose_no_line_and_each_keeps_its_order(monkeypatch):
+    monkeypatch.setattr(streams, "BLOCK_SECONDS", 0.001)
+    ends = Ends("pipe")
+    ends.stream.gather()
+    threads, count = 8, 500
+
+    def log(number: int) -> None:
+        for line in range(count):
+            ends.stream.write(f"{number} {line}\n")
+
+    writers = [threading.Thread(target=log, args=(number,)) for number in range(threads)]
+    for writer in writers:
+        writer.start()
+    found = [line.split() for line in ends.read(threads * count)]
+    assert {number: [int(line) for one, line in found if one == str(number)] for number in range(threads)} == {
+        number: list(range(count)) for number in range(threads)
+    }
+    for writer in writers:
+        writer.join(SECONDS)
+    ends.file.close()
+    os.close(ends.reader)

@@ -1,0 +1,107 @@
+"""Who gets the records that Django's Tasks framework logs about a job: ``Task id=... path=... state=...``.
+
+On the console, the lines of ``job_lines`` take their place. They are still made for handlers that the project has set
+up, and for tools that listen to all of ``logging``, such as Sentry. Without any of them they cost nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from collections.abc import Iterator
+
+from django.utils.log import AdminEmailHandler
+
+from ..core.compat import TASKS_LOGGER
+from ..exceptions import JobTimeout
+from .streams import is_standard
+
+#: Handlers whose lines no console shows.
+_ELSEWHERE = (
+    logging.FileHandler,
+    logging.NullHandler,
+    logging.handlers.HTTPHandler,
+    logging.handlers.SMTPHandler,
+    logging.handlers.SocketHandler,
+    logging.handlers.SysLogHandler,
+    AdminEmailHandler,
+)
+
+_logger = logging.getLogger(TASKS_LOGGER)  # noqa: TID251 - it is Django's
+_record = logging.LogRecord(
+    TASKS_LOGGER, logging.INFO, __file__, 0, "Task id=%s path=%s state=%s", ("", "", "SUCCESSFUL"), None
+)
+_is_forced = False
+
+
+class OwnHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """A handler of the console that django-loco has added to those of the project."""
+
+
+_NOT_MEANT = (OwnHandler, logging.NullHandler)
+_handle, _call_handlers = logging.Logger.handle, logging.Logger.callHandlers
+_was_watched = any(getattr(one, "__globals__", None) is not vars(logging) for one in (_handle, _call_handlers))
+
+
+def force_level(logger: logging.Logger) -> None:
+    """Let ``INFO`` pass ``logger`` if the project has not set a level for it. The project's handlers are not meant."""
+    global _is_forced
+    if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+        _is_forced = _is_forced or logger is _logger
+
+
+def refuse_tasks(record: logging.LogRecord) -> bool:
+    """Refuse records about jobs that begin or end well: a filter for handlers of Django's default ``LOGGING``."""
+    return record.name != TASKS_LOGGER or record.levelno != logging.INFO
+
+
+def is_silenced() -> bool:
+    """Whether the project has set a level for Django's records that leaves out jobs that begin or end well."""
+    return _logger.level > logging.INFO
+
+
+def hears_tasks() -> bool:
+    """Whether anybody but the console of django-loco wants Django's records about jobs that begin or end well."""
+    return _logger.isEnabledFor(logging.INFO) and (_is_watched() or bool(_listeners()))
+
+
+def sees_tasks() -> bool:
+    """Whether a handler of the project shows these records on the console."""
+    return _logger.isEnabledFor(logging.INFO) and any(map(is_on_console, _listeners()))
+
+
+def is_on_console(handler: logging.Handler) -> bool:
+    """Whether ``handler`` may write to stdout or stderr."""
+    if isinstance(handler, logging.StreamHandler):
+        return is_standard(handler.stream)
+    return not isinstance(handler, _ELSEWHERE)
+
+
+def handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    """Yield the handlers that get the records of ``logger``."""
+    while logger:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _is_watched() -> bool:
+    """Whether a tool has replaced methods of ``logging`` to get all records, as the SDK of Sentry does."""
+    return _was_watched or logging.Logger.callHandlers is not _call_handlers or logging.Logger.handle is not _handle
+
+
+def _listeners() -> list[logging.Handler]:
+    """Return the handlers of the project that take these records, with the level that the project has set."""
+    if _is_forced:
+        return []
+    found = [each for each in handlers_of(_logger) if each.level <= logging.INFO and not isinstance(each, _NOT_MEANT)]
+    return [handler for handler in found if not handler.filters or _passes(handler)] if found else found
+
+
+def _passes(handler: logging.Handler) -> bool:
+    try:
+        return bool(handler.filter(_record))
+    except (KeyboardInterrupt, JobTimeout):
+        raise
+    except BaseException:  # noqa: BLE001 - the filter is the project's, and will be called once more with a record
+        return True

@@ -1,0 +1,219 @@
+"""The lines about jobs that end well, on the console: ``send#9f3a01bc/1 done in 12 ms, waited 3 ms``.
+
+A busy worker ends thousands of jobs a second. So these lines are no records of ``logging``: the thread of a job only
+leaves its job and two times, and the thread that writes the stream makes the text, once. Records for the handlers of
+the project are Django's, see ``audience``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, partial
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Protocol, TextIO
+
+from ..core.job import Job
+from . import audience
+from .labels import bound, component_label, job_label, placed
+from .streams import Entry
+
+#: The logger whose level decides whether there are such lines.
+LOGGER = "django_loco.jobs"
+
+#: From so many seconds on a time is given in seconds, and in whole milliseconds.
+_SECOND, _MILLISECOND = 0.9995, 0.001
+
+_logger = logging.getLogger(LOGGER)  # noqa: TID251 - only its level is read
+
+
+class JobLines(Protocol):
+    """Shows lines about jobs. It neither raises nor blocks."""
+
+    def started(self, job: Job) -> None:
+        """Show that an attempt begins."""
+
+    def done(self, job: Job, seconds: float) -> None:
+        """Show that a job has ended well, after an attempt of ``seconds``."""
+
+
+class LineStream(Protocol):
+    """What ``ConsoleJobLines`` needs of a stream; see ``NonBlockingStream``."""
+
+    def add(self, entry: Entry) -> None:
+        """Write a line when its turn has come."""
+
+    def remind(self, at: float, entry: Entry) -> None:
+        """Write a line at a time."""
+
+
+class DirectStream:
+    """Writes each line at once to a stream without a descriptor, such as one that a project has put in place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def add(self, entry: Entry) -> None:
+        """Write a line."""
+        with self._lock, suppress(Exception):  # such as a closed stream: there is no other place to show the error
+            self._stream.write(entry if isinstance(entry, str) else entry())
+
+    def remind(self, at: float, entry: Entry) -> None:
+        """Do nothing: the line comes before that of the next job."""
+
+
+class ConsoleJobLines:
+    """Writes them to a stream, as text or as JSON.
+
+    Of more than ``limit`` jobs that end within one second, only the first ones get a line, and then one says how many
+    more there were.
+    """
+
+    def __init__(
+        self,
+        stream: LineStream,
+        *,
+        form: str = "text",
+        colour: bool = False,
+        limit: int | None = None,
+        shows_starts: bool = False,
+    ) -> None:
+        """``limit`` is the number of lines in a second; ``None``: no limit."""
+        self._stream = stream
+        self._form: Callable[..., str] = _as_json if form == "json" else partial(_as_text, colour=colour)
+        self._limit = math.inf if limit is None else limit
+        self._shows_starts = shows_starts
+        self._second = self._count = self._left_out = 0
+        self._component = ""
+
+    def started(self, job: Job) -> None:
+        """Show that an attempt begins, if asked to."""
+        if self._shows_starts and _is_shown():
+            self._stream.add(partial(self._started, job, bound("component"), time.time()))
+
+    def done(self, job: Job, seconds: float) -> None:
+        """Show that a job has ended well."""
+        if _is_shown():
+            self._stream.add(partial(self._done, job, bound("component"), time.time(), seconds))
+
+    # The rest is called by the thread that writes the stream, one line after the other.
+
+    def _started(self, job: Job, component: str, at: float) -> str:
+        waited = _waited(job, at)
+        return self._form(at, component, f"started, waited {span(waited)}", job, waited=waited)
+
+    def _done(self, job: Job, component: str, at: float, seconds: float) -> str:
+        more = self._next_second(int(at)) if at >= self._second + 1 else ""
+        self._count += 1
+        if self._count > self._limit:
+            self._leave_out(component)
+            return more
+        waited = _waited(job, at - seconds)
+        text = f"done in {span(seconds)}, waited {span(waited)}"
+        return more + self._form(at, component, text, job, duration=seconds, waited=waited)
+
+    def _leave_out(self, component: str) -> None:
+        self._left_out += 1
+        if self._left_out == 1:
+            self._component = component
+            wait = max(0.0, self._second + 1 - time.time())
+            self._stream.remind(time.monotonic() + wait, self._more)
+
+    def _next_second(self, second: int) -> str:
+        more = self._more()
+        self._second, self._count = second, 0
+        return more
+
+    def _more(self) -> str:
+        """Return the line about jobs that were left out; empty if there were none."""
+        count, self._left_out = self._left_out, 0
+        return self._form(self._second + 1.0, self._component, f"{count:,} more in the last second") if count else ""
+
+
+def _is_shown() -> bool:
+    """Whether the project wants these lines, and shows no others in their place."""
+    return _logger.isEnabledFor(logging.INFO) and not audience.is_silenced() and not audience.sees_tasks()
+
+
+def span(seconds: float) -> str:
+    """Return a time in words: ``0.4 ms``, ``12 ms``, ``3.20 s``."""
+    if seconds >= _SECOND:
+        return f"{seconds:,.2f} s"
+    return f"{int(1000 * seconds + 0.5)} ms" if seconds >= _MILLISECOND else f"{1000 * seconds:.1f} ms"
+
+
+def _waited(job: Job, begun: float) -> float:
+    """Return the seconds from when the job was due until ``begun``. The clocks of two machines may disagree."""
+    return max(0.0, begun - job.due_at.timestamp())
+
+
+def _as_text(
+    at: float,
+    component: str,
+    text: str,
+    job: Job | None = None,
+    *,
+    colour: bool,
+    **times: float,  # noqa: ARG001 - in the text
+) -> str:
+    label = f"{job_label(job.task_path, job.id, job.attempt, job.request_id)} " if job is not None else ""
+    return f"{component_label(placed(component or 'worker'), colour=colour)} [{_clock(int(at))}] {label}{text}\n"
+
+
+def _as_json(at: float, component: str, text: str, job: Job | None = None, **times: float) -> str:
+    fields = ""
+    if job is not None:
+        request = f', "request_id": {quoted(job.request_id)}' if job.request_id else ""
+        fields = f', "job_id": {quoted(job.id)}, "task": {quoted(job.task_path)}, "attempt": {job.attempt}{request}'
+    for name, seconds in times.items():
+        fields += f', "{name}": {seconds:.6f}'
+    second = int(at)
+    return (
+        f'{{"time": "{_utc(second)}.{int((at - second) * 1_000_000):06d}+00:00", "level": "INFO", '
+        f'"logger": "{LOGGER}", "message": {quoted(text)}, "component": {quoted(placed(component or "worker"))}'
+        f"{fields}}}\n"
+    )
+
+
+@lru_cache(4)
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+@lru_cache(4)
+def _clock(second: int) -> str:
+    return time.strftime("%d/%b/%Y %H:%M:%S", time.localtime(second))
+
+
+class _NoJobLines:
+    """For processes whose console was not set up."""
+
+    def started(self, job: Job) -> None:
+        """Do nothing."""
+
+    def done(self, job: Job, seconds: float) -> None:
+        """Do nothing."""
+
+
+_lines: JobLines = _NoJobLines()
+
+
+def show_job_lines(lines: JobLines | None) -> None:
+    """Show lines about the jobs of this process; ``None``: nowhere."""
+    global _lines
+    _lines = lines or _NoJobLines()
+
+
+def started(job: Job) -> None:
+    """Show that an attempt begins, if the console of this process was set up."""
+    _lines.started(job)
+
+
+def done(job: Job, seconds: float) -> None:
+    """Show that a job has ended well, after an attempt of ``seconds``, if the console of this process was set up."""
+    _lines.done(job, seconds)

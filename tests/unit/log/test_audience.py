@@ -1,0 +1,130 @@
+"""Who gets Django's records about jobs."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+from _pytest.logging import LogCaptureHandler
+
+from django_loco.core.compat import TASKS_LOGGER
+from django_loco.log import audience
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """The logger of the Tasks framework, without handlers above it. Those of pytest do not count."""
+    monkeypatch.setattr(audience, "_is_forced", False)
+    monkeypatch.setattr(audience, "_NOT_MEANT", (*audience._NOT_MEANT, LogCaptureHandler))
+    logger = logging.getLogger(TASKS_LOGGER)
+    before = logger.level, logger.propagate, logger.handlers[:]
+    logger.setLevel(logging.INFO)
+    logger.propagate, logger.handlers[:] = False, []
+    yield logger
+    logger.setLevel(before[0])
+    logger.propagate, logger.handlers[:] = before[1:]
+
+
+def add(logger: logging.Logger, handler: logging.Handler, level: int = logging.NOTSET) -> logging.Handler:
+    handler.setLevel(level)
+    logger.addHandler(handler)
+    return handler
+
+
+def heard_and_seen() -> tuple[bool, bool]:
+    return audience.hears_tasks(), audience.sees_tasks()
+
+
+def test_nobody_is_there(tasks):
+    assert heard_and_seen() == (False, False)
+
+
+def test_a_handler_elsewhere_hears_of_them_and_the_console_shows_its_own(tasks):
+    add(tasks, logging.StreamHandler(io.StringIO()))
+    assert heard_and_seen() == (True, False)
+
+
+def test_a_handler_on_the_console_shows_them_in_place_of_ours(tasks):
+    add(tasks, logging.StreamHandler(sys.stderr))
+    assert heard_and_seen() == (True, True)
+
+
+def test_a_handler_of_a_logger_further_up_counts(tasks):
+    tasks.propagate = True
+    handler = add(logging.getLogger(), logging.StreamHandler(io.StringIO()))
+    heard = audience.hears_tasks()
+    logging.getLogger().removeHandler(handler)
+    assert heard
+
+
+def test_so_does_that_of_pytest(tasks, caplog, monkeypatch):
+    tasks.propagate = True
+    monkeypatch.undo()
+    monkeypatch.setattr(audience, "_is_forced", False)
+    assert audience.hears_tasks()
+
+
+def test_a_handler_that_is_ours_or_takes_errors_only_does_not_count(tasks):
+    add(tasks, audience.OwnHandler(sys.stderr))
+    add(tasks, logging.NullHandler())
+    add(tasks, logging.StreamHandler(sys.stderr), logging.ERROR)
+    assert heard_and_seen() == (False, False)
+
+
+def test_nor_does_one_whose_filter_refuses_them(tasks):
+    add(tasks, logging.StreamHandler(sys.stderr)).addFilter(audience.refuse_tasks)
+    assert heard_and_seen() == (False, False)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit])
+def test_a_filter_that_raises_refuses_nothing(tasks, kind):
+    def broken(record: logging.LogRecord) -> bool:
+        raise kind("the project's own")
+
+    add(tasks, logging.StreamHandler(io.StringIO())).addFilter(broken)
+    assert audience.hears_tasks()
+
+
+def test_a_level_that_the_project_has_set_decides(tasks):
+    add(tasks, logging.StreamHandler(sys.stderr))
+    tasks.setLevel(logging.WARNING)
+    assert heard_and_seen() == (False, False)
+    assert audience.is_silenced()
+
+
+def test_handlers_of_a_project_that_shows_warnings_only_are_left_alone(tasks):
+    """The console lets INFO pass for its own handlers, not for theirs."""
+    tasks.setLevel(logging.NOTSET)
+    tasks.propagate = True
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.WARNING)
+    audience.force_level(tasks)
+    root.setLevel(before)
+    assert tasks.level == logging.INFO
+    assert heard_and_seen() == (False, False)
+
+
+def test_a_tool_that_listens_to_all_of_logging_hears_of_them(tasks, monkeypatch):
+    """As the SDK of Sentry does, whose breadcrumbs these records are."""
+
+    def call_handlers(self: logging.Logger, record: logging.LogRecord) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(logging.Logger, "callHandlers", call_handlers)
+    assert heard_and_seen() == (True, False)
+
+
+def test_failures_are_refused_by_nobody():
+    records = [
+        logging.LogRecord(name, level, __file__, 1, "", (), None)
+        for name, level in (
+            (TASKS_LOGGER, logging.INFO),
+            (TASKS_LOGGER, logging.ERROR),
+            ("shop", logging.INFO),
+        )
+    ]
+    assert [audience.refuse_tasks(record) for record in records] == [False, True, True]
