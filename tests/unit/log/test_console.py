@@ -280,7 +280,8 @@ def test_a_file_of_the_project_gets_djangos_record_and_the_console_our_line(cons
     labelled(end_well)
     assert (tmp_path / "log").read_text() == "Task id=1 path=shop.send state=SUCCESSFUL\n"
     assert ["done in 12 ms" in line for line in console.lines] == [True]
-    logging.getLogger(named).handlers[-1].close()
+    [file] = [each for each in logging.getLogger(named).handlers if isinstance(each, logging.FileHandler)]
+    file.close()
 
 
 def test_a_root_logger_for_warnings_as_in_djangos_documentation_leaves_our_line(console):
