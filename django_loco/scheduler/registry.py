@@ -170,7 +170,7 @@ class Registry(PythonApi):
         """Find the schedules, once. A module that declares some meanwhile does not wait for the lock."""
         with self._discovering:
             if self._undiscovered:
-                modules = [*modules_named("schedules"), *modules_named("tasks")]
+                modules = [*_modules_named("schedules"), *_modules_named("tasks")]
                 data_sources = list(sources())
                 self._undiscovered = False
                 for module in modules:
@@ -224,7 +224,7 @@ def _name_conflict(row: ScheduleEntry) -> Problem:
     return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
 
 
-def modules_named(name: str) -> list[str]:
+def _modules_named(name: str) -> list[str]:
     """Return the dotted paths of the modules ``name`` in the installed apps, in their order."""
     return [f"{app.name}.{name}" for app in apps.get_app_configs() if module_has_submodule(app.module, name)]
 

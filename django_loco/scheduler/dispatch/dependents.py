@@ -25,7 +25,6 @@ from ...exceptions import QueueError
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ..dependencies import Dependency
-from ..entry import ScheduleEntry
 from ..jobs import jobs_of, key_suffix
 from ..misfire import MISSED_AFTER
 from .pending import PendingOccurrences
@@ -67,7 +66,7 @@ class _Upstream:
         if len(self.settled) > 2 * MAX_JOBS:
             self.settled = dict(sorted(self.settled.items())[-MAX_JOBS:])
         self._follow(jobs, {job.id for job in ended}, is_short=is_short)
-        return sorted(new, key=lambda job: (job.finished_at or job.enqueued_at, job.id))
+        return sorted(new, key=lambda job: (_ended_at(job), job.id))
 
     def _follow(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_short: bool) -> None:
         """Choose how many jobs to look at next time.
@@ -159,16 +158,13 @@ class Dependents:
         for then in upstream.dependency.then:
             missed = before is None or now - before > MISSED_AFTER
             chosen = then.misfire.missed_runs(done, _ended_at, now, starts=before is None) if missed else done
+            cap = then.misfire.cap if then.overlap == "queue" else MAX_JOBS
             for job in chosen:
-                self._add_pending(then, job, now)
+                self._pending.add(then.occurrence_after(key_suffix(job), now), now, cap)
         if before is not None:
             for job in ended:
                 if job.status == FAILED:
                     _log_failed(upstream.dependency, job)
-
-    def _add_pending(self, then: ScheduleEntry, job: JobSummary, now: datetime) -> None:
-        occurrence = then.occurrence_after(key_suffix(job), now)
-        self._pending.add(occurrence, now, then.misfire.cap if then.overlap == "queue" else MAX_JOBS)
 
 
 def _ended_at(job: JobSummary) -> datetime:

@@ -104,11 +104,7 @@ class AfterOptions(TypedDict, total=False):
         ),
     ]
     priority: Annotated[
-        int,
-        ScheduleOption(
-            help="the priority of the jobs; by default that of the task",
-            task_option="priority",
-        ),
+        int, ScheduleOption(help="the priority of the jobs; by default that of the task", task_option="priority")
     ]
     backend: Annotated[
         str, ScheduleOption(help="the alias in `TASKS`; by default that of the task", task_option="backend")
@@ -120,9 +116,7 @@ class AfterOptions(TypedDict, total=False):
     timeout: Annotated[
         float,
         ScheduleOption(
-            help="of the jobs, in seconds; by default that of the task",
-            task_option="timeout",
-            form_help="Seconds.",
+            help="of the jobs, in seconds; by default that of the task", task_option="timeout", form_help="Seconds."
         ),
     ]
     tags: Annotated[
@@ -147,13 +141,7 @@ class TickOptions(AfterOptions, total=False):
             form_help="No run before it.",
         ),
     ]
-    end: Annotated[
-        datetime | str,
-        ScheduleOption(
-            help="no tick after it; as `start`",
-            form_help="No run after it.",
-        ),
-    ]
+    end: Annotated[datetime | str, ScheduleOption(help="no tick after it; as `start`", form_help="No run after it.")]
     run_on_start: Annotated[
         bool,
         ScheduleOption(

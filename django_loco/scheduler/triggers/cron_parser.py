@@ -23,7 +23,7 @@ WALL_EPOCH = EPOCH.replace(tzinfo=None)
 DAY = timedelta(days=1)
 
 #: How many fields there may be.
-_PLAIN, _WITH_SECONDS, _WITH_YEAR = 5, 6, 7
+_PLAIN, _WITH_YEAR = 5, 7
 #: The years from 1970 to 2099, which croniter supports. Without a year in the expression it searches 50 years.
 _ALL_YEARS = 130
 _FIELDS = "minute, hour, day of the month, month, day of the week"
@@ -106,7 +106,12 @@ def _parse(expression: str) -> ParsedCron:
         fields = [_RANGE_OF_ONE.sub(r"\1", item) for item in fields]
         weekday = 4 if len(fields) == _PLAIN else 5
         fields[weekday] = _LAST_WEEKDAY.sub(r"L\1", fields[weekday])
-    return _checked(expression, _made(expression, fields))
+    parsed = ParsedCron(_made(expression, fields))
+    if parsed.next_after(WALL_EPOCH) is None:
+        raise LocoConfigurationError(
+            f"the cron expression {expression!r} never fires: no such day exists in these months."
+        )
+    return parsed
 
 
 def _check(expression: str, fields: list[str]) -> None:
@@ -137,15 +142,6 @@ def _made(expression: str, fields: list[str]) -> croniter:
             f"the cron expression {expression!r} cannot be understood: {error}. It must be five fields such as "
             '"*/5 * * * *", "0 4 * * mon-fri" or "30 6 1,15 * *", or six with the second first.'
         ) from error
-
-
-def _checked(expression: str, found: croniter) -> ParsedCron:
-    parsed = ParsedCron(found)
-    if parsed.next_after(WALL_EPOCH) is None:
-        raise LocoConfigurationError(
-            f"the cron expression {expression!r} never fires: no such day exists in these months."
-        )
-    return parsed
 
 
 @lru_cache(maxsize=10_000)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
 
 from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
 
@@ -50,13 +49,6 @@ class ParsedText:
 
 
 Match = re.Match[str]
-
-
-class Phrase(NamedTuple):
-    """The pattern of a phrase, and the function that records its meaning."""
-
-    pattern: re.Pattern[str]
-    note: Callable[[ParsedText, Match], None]
 
 
 def _every(parsed: ParsedText, match: Match) -> None:
@@ -134,9 +126,9 @@ def _index(word: str, names: Sequence[str]) -> int:
 _COUNT = rf"(?P<count>\d{{1,9}}|other|{'|'.join(NUMBERS)})"
 _UNIT = rf"(?P<unit>{'|'.join(UNITS)})s?"
 
-#: The phrases, in the order in which they are tried.
-PHRASES = [
-    Phrase(re.compile(rf"(?:{pattern})(?!\w)"), note)
+#: The patterns of phrases, in the order in which they are tried, with the functions that record their meanings.
+PHRASES: list[tuple[re.Pattern[str], Callable[[ParsedText, Match], None]]] = [
+    (re.compile(rf"(?:{pattern})(?!\w)"), note)
     for pattern, note in [
         (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
         (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
