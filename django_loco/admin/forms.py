@@ -64,7 +64,7 @@ class BoundedJSONField(forms.JSONField):
         """Return the parsed text. Raises ``ValidationError``, also where Python's parser raises other errors."""
         try:
             found = super().to_python(value)
-        except (RecursionError, ValueError) as error:  # nested without end; a number of thousands of digits
+        except (RecursionError, ValueError) as error:  # nested too deeply; a number with thousands of digits
             raise ValidationError(f"It cannot be read: {error}") from error
         if problem := problem_of_json(found):
             raise ValidationError(f"It {problem}")

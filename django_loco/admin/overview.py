@@ -16,13 +16,13 @@ from .schedule_rows import name_of, rows_of
 PER_PAGE = 50
 
 
-def overview(asked: Mapping[str, Any]) -> dict[str, Any]:
+def overview(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the context of the page: page ``p`` of the schedules whose name contains ``q``."""
     now = current()
-    words = str(asked.get("q", "")).strip()
+    words = str(query.get("q", "")).strip()
     items: list[ScheduleEntry | Problem] = [*now.registry.entries(), *now.registry.problems()]
     found = sorted((item for item in items if words.lower() in name_of(item).lower()), key=name_of)
-    page = Paginator(found, PER_PAGE).get_page(asked.get("p"))
+    page = Paginator(found, PER_PAGE).get_page(query.get("p"))
     shown = rows_of(page.object_list, now.pauses)
     stored = dict(Schedule.objects.filter(name__in=[row.name for row in shown]).values_list("name", "pk"))
     rows = [{"item": item, "pk": stored.get(item.name) if item.source in ("", "database") else None} for item in shown]

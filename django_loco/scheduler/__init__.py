@@ -1,4 +1,4 @@
-"""Jobs by the clock: ``from django_loco import scheduler`` in any app's ``schedules.py``.
+"""Runs jobs on a schedule: ``from django_loco import scheduler`` in any app's ``schedules.py``.
 
     scheduler.every(poll, seconds=15)
     scheduler.every_minute(cleanup)
@@ -17,10 +17,11 @@ or above a task, in ``tasks.py``::
     @task
     def cleanup(): ...
 
-What ``expose`` names can be run by schedules in the database, too, which are made in the admin.
+Schedules can also be made in the admin. They are kept in the database, and run only tasks and commands that ``expose``
+allows.
 
-Each tick enqueues a job with the key (schedule, tick), which the queue takes once: any number of schedulers may
-run, on any number of machines, and each tick is one job.
+Each tick enqueues a job with the key (schedule, tick), which the queue accepts only once. So any number of schedulers
+may run, on any number of machines, and each tick is one job.
 """
 
 from .api.control import pause, problems, resume, run, upcoming

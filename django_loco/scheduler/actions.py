@@ -1,7 +1,7 @@
 """The tasks that run a management command or a shell command for a schedule.
 
-Their jobs have attempts, a time limit and a result like all others; the result is the end of what the command wrote to
-stdout and stderr. This module is imported only when a schedule needs it, because tasks can be made only after Django
+Their jobs have attempts, a time limit and a result like all others; the result is the end of the output of
+the command. This module is imported only when a schedule needs it, because tasks can be made only after Django
 is set up.
 """
 
@@ -21,9 +21,9 @@ from ..shutdown import tracked
 from ..tasks.decorator import task
 from .api.allowed_commands import require_command, require_shell_text
 
-#: How much of the end of the output is kept.
+#: The result is the end of the output, up to this many characters.
 MAX_OUTPUT_CHARACTERS = 10_000
-#: How often a job that waits for a child process can be interrupted.
+#: The seconds after which a job that waits for a child process can be interrupted.
 POLL_SECONDS = 1.0
 
 
@@ -45,7 +45,7 @@ def shell(text: str, *, silent: bool = False) -> str:
     """Run ``text`` in ``/bin/sh``. Raises ``CommandError`` with the output if the exit code is not 0.
 
     Raises ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set and a schedule of the settings has this
-    text. Otherwise whoever can write to the store could run any command.
+    text. Otherwise everybody who can write to the store could run any command.
     """
     require_shell_text(text)
     with tempfile.TemporaryFile() as output:
@@ -58,7 +58,7 @@ def shell(text: str, *, silent: bool = False) -> str:
 
 def _run(text: str, output: IO[bytes]) -> int:
     """Return the exit code. If the wait is interrupted, the shell and all its children are killed."""
-    process = subprocess.Popen(  # noqa: S602 - what ALLOW_SHELL allows
+    process = subprocess.Popen(  # noqa: S602 - allowed by ALLOW_SHELL
         text, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
     )
     with tracked(process, lambda: _end(process)):

@@ -64,7 +64,7 @@ def _is_off(other: str) -> str:
 
 
 def _is_unknown(other: str, entries: Mapping[str, ScheduleEntry]) -> str:
-    return f"after is {other!r}; there is no such schedule.{did_you_mean(other, sorted(entries))}"
+    return f"after is {other!r}, which is not a schedule.{did_you_mean(other, sorted(entries))}"
 
 
 def _is_loop(loop: Sequence[str], position: int) -> str:

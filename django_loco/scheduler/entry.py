@@ -51,7 +51,7 @@ class SourceLocation(NamedTuple):
 
 
 class Occurrence(NamedTuple):
-    """One time that a schedule is to fire: a tick, or a run of another schedule that has succeeded."""
+    """One time at which a schedule fires: a tick, or a run of another schedule that has succeeded."""
 
     name: str
     """The name of the schedule."""
@@ -86,7 +86,7 @@ class ScheduleEntry:
     """Which missed ticks are fired."""
 
     overlap: Overlap = "allow"
-    """What happens to a tick while an earlier job has not ended."""
+    """Whether a tick is fired, skipped or postponed while an earlier job has not ended."""
 
     run_on_start: bool = False
     """Whether it also runs once per deploy."""
@@ -214,7 +214,7 @@ def _with_task_options(task: Task[..., Any], options: Mapping[str, Any]) -> Task
 
 
 def _takes(task: Task[..., Any], options: Mapping[str, Any], name: str) -> bool:
-    """Return whether the task takes one of its options by itself, on the backend that it is to have."""
+    """Return whether the task accepts one of the options alone, on the chosen backend."""
     try:
         _using(task, {key: value for key, value in options.items() if key in ("backend", name)})
     except _TASK_ERRORS:

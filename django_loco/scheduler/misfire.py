@@ -1,9 +1,10 @@
 """Decides which missed ticks are fired: after a time without a scheduler, a suspension, or an outage of the store.
 
-A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Up to that it is late, and is fired. A
-scheduler that starts cannot know which ticks were missed. It takes all ticks of the grace time as missed, and the
-queue, which knows the key of each tick that was fired, refuses those. So the grace time cannot be longer than the queue
-remembers keys. A new schedule, too, has missed the ticks within its grace time.
+A tick is missed if nothing could fire it for longer than ``MISSED_AFTER``. Up to that it is late, and is fired.
+
+A scheduler that starts cannot know which ticks were missed. It treats all ticks within the grace time as missed, and
+the queue, which knows the key of each fired tick, refuses those that were fired. So the grace time cannot be longer
+than the queue remembers keys. For a new schedule, too, the ticks within its grace time count as missed.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Registry(PythonApi):
         """Allow schedules in the database to run ``target``, and return it.
 
         ``target`` is a task (also as ``@scheduler.expose`` above ``@task``), or the name of a management command.
-        Whoever may write schedules chooses the arguments of a command.
+        Everybody who may edit schedules can choose the arguments of a command.
         """
         name = name_of(target)
         hint = f"Correct scheduler.expose() at {SourceLocation.of_caller()}; the schedules run."
@@ -72,7 +72,7 @@ class Registry(PythonApi):
         return target
 
     def combined_with(self, rows: Iterable[ScheduleEntry | Problem]) -> Registry:
-        """Return these schedules together with those of the database. Of two of one name, that of the code counts."""
+        """Return these schedules together with those of the database. If two have one name, the code's is used."""
         self._discover()
         both = Registry()
         both._entries, both._problems, both._allow_list = dict(self._entries), list(self._problems), self._allow_list
@@ -93,7 +93,7 @@ class Registry(PythonApi):
         return [entry for entry in found if not tags or set(tags) & set(entry.tags)]
 
     def entry(self, name: str) -> ScheduleEntry:
-        """Return the schedule ``name``. Raises ``LocoConfigurationError`` if there is none or it is off."""
+        """Return the schedule ``name``. Raises ``LocoConfigurationError`` if it does not exist or is off."""
         self._discover()
         if name in self._entries:
             return self._entries[name]
@@ -115,7 +115,7 @@ class Registry(PythonApi):
     def run(self, name: str) -> TaskResult[..., Any]:
         """Enqueue a job of the schedule ``name`` now, in addition to those of its ticks; return its result.
 
-        Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and what ``enqueue()`` raises.
+        Raises ``LocoConfigurationError`` if the schedule does not exist or is off, and the errors of ``enqueue()``.
         """
         entry, now = self.entry(name), utcnow()
         key = f"{name}@run {now.isoformat()} {new_id()}"
@@ -156,7 +156,7 @@ class Registry(PythonApi):
         holder = self._entries.setdefault(entry.name, entry)
         if holder is not entry:
             raise LocoConfigurationError(
-                f"there are two of this name, at {holder.location} and at {entry.location}; "
+                f"two schedules have this name, at {holder.location} and at {entry.location}; "
                 "the second is off until it has another name (name=)."
             )
 
@@ -220,8 +220,8 @@ def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
 
 
 def _name_conflict(row: ScheduleEntry) -> Problem:
-    message = f"Schedule {row.name!r}: there is one of this name in the code or the settings, and that one counts."
-    return Problem(message, f"Give the one in {row.location} another name. Until then it is off.", row.name)
+    message = f"Schedule {row.name!r}: a schedule in the code or the settings has this name and takes precedence."
+    return Problem(message, f"Rename the one in {row.location} another name. Until then it is off.", row.name)
 
 
 def _modules_named(name: str) -> list[str]:

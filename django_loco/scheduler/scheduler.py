@@ -9,8 +9,8 @@ which of them is late, or whether a clock has jumped.
 Late ticks
 ----------
 * A scheduler that starts fires no earlier ticks, except one that was just missed (by a minute at most, and by half a
-  period at most): a restart at 04:00 must not lose the day's run. On a queue in memory that keeps no key file it does
-  not, because a restart forgets which ticks were fired.
+  period at most): a restart at 04:00 must not lose the day's run. On a queue in memory without a key file it fires
+  none, because a restart forgets which ticks were fired.
 * A scheduler that was held up for a few seconds fires every tick. After a longer pause (a suspended laptop, an outage
   of the store, a clock put forward) each schedule fires its last missed tick once, and the log says how late.
 * A schedule with ``misfire``, ``grace`` or ``cap`` has its own rules for both: see ``misfire``.
@@ -51,9 +51,9 @@ logger = get_logger("django_loco.scheduler")
 MAX_WAIT_SECONDS = 1.0
 #: How long the first tick waits for the schedules of the database.
 FIRST_READ_SECONDS = 2.0
-#: How long the end waits for the thread that reads the database.
+#: How long ``join`` waits for the thread that reads the database.
 POLLER_JOIN_SECONDS = 1.0
-#: A clock that goes back by less than this is adjusted, not put back.
+#: A clock that goes back by less than this was adjusted, not put back.
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 
@@ -86,7 +86,7 @@ class Scheduler(Loop):
         self._last_pass: float | None = None
 
     def start(self) -> None:
-        """Find the schedules and start to fire their ticks. An invalid schedule is logged and left out."""
+        """Find the schedules and start to fire their ticks. An invalid schedule is logged and skipped."""
         with self._starting:
             if not self._thread.has_started:
                 self.load()

@@ -12,14 +12,14 @@ from ..sources.targets import COMMAND, SHELL, require_shell
 def require_command(words: Sequence[str]) -> None:
     """Raise ``LocoConfigurationError`` unless ``words``, a management command and its arguments, are allowed.
 
-    They are if the command is in ``LOCO["COMMANDS"]`` or exposed by code, or if a schedule of code, settings or the
-    file has exactly these words.
+    They are allowed if the command is in ``LOCO["COMMANDS"]`` or exposed by code, or if a schedule of code, settings or
+    the file has exactly these words.
     """
     name = words[0] if words else ""
     if name not in default.allow_list.commands and not _is_declared(COMMAND, words):
         raise LocoConfigurationError(
-            f"the management command {' '.join(words)!r} is not allowed: no schedule of the code or the settings runs "
-            f"just that. Name {name!r} in LOCO['COMMANDS'] if jobs may run it with any arguments."
+            f"the management command {' '.join(words)!r} is not allowed: no schedule in the code or the settings "
+            f"runs exactly this. Add {name!r} to LOCO['COMMANDS'] if jobs may run it with any arguments."
         )
 
 
@@ -28,8 +28,8 @@ def require_shell_text(text: str) -> None:
     require_shell()
     if not _is_declared(SHELL, [text]):
         raise LocoConfigurationError(
-            f"the shell command {text!r} is not allowed: no schedule of the code or the settings has it. Commands of "
-            "the shell come from LOCO['SCHEDULE'] and LOCO['SCHEDULE_FILE'] only."
+            f"the shell command {text!r} is not allowed: no schedule in the code or the settings has it. Only "
+            "LOCO['SCHEDULE'] and LOCO['SCHEDULE_FILE'] can declare shell commands."
         )
 
 

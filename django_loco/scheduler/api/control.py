@@ -52,13 +52,13 @@ class Current(NamedTuple):
 
 
 def current() -> Current:
-    """Return all schedules; those of a database that cannot be read are left out."""
+    """Return all schedules; without those of a database that cannot be read."""
     try:
         stored = _read(ScheduleReader.read)
     except MissingTable:
         stored = StoredSchedules()
     except DatabaseError as error:
-        logger.warning("The schedules in the database cannot be read and are left out: %s", error)
+        logger.warning("The schedules in the database cannot be read and are ignored: %s", error)
         stored = StoredSchedules()
     return Current(default.combined_with(stored.rows), stored.pauses)
 
@@ -79,7 +79,7 @@ def problems() -> list[Problem]:
 def run(name: str) -> TaskResult[..., Any]:
     """Enqueue a job of the schedule ``name`` now, even if it is paused; return its result.
 
-    Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and what ``enqueue()`` raises.
+    Raises ``LocoConfigurationError`` if the schedule does not exist or is off, and the errors of ``enqueue()``.
     """
     return registry_with(name).run(name)
 
@@ -87,8 +87,9 @@ def run(name: str) -> TaskResult[..., Any]:
 def pause(name: str, *, by: str = "") -> bool:
     """Pause the schedule ``name``; return whether it was not paused already.
 
-    Its ticks are left out until it is resumed. Schedulers see it within 5 seconds. ``by`` says who paused it, and is
-    shown in the admin. Raises ``LocoConfigurationError`` if there is no such schedule, or no table in the database.
+    Its ticks are skipped until it is resumed. Schedulers see it within 5 seconds. ``by`` says who paused it, and is
+    shown in the admin. Raises ``LocoConfigurationError`` if the schedule does not exist, or the database has no table
+    of schedules.
     """
     states = _states(name)
     states.get_or_create(name=name)
@@ -97,18 +98,18 @@ def pause(name: str, *, by: str = "") -> bool:
 
 
 def resume(name: str) -> bool:
-    """Resume the schedule ``name``; return whether it was paused. Ticks that were left out are not made up for.
+    """Resume the schedule ``name``; return whether it was paused. Skipped ticks are not fired later.
 
-    Raises what ``pause`` raises.
+    Raises the same errors as ``pause``.
     """
     paused = _states(name).filter(name=name, paused_at__isnull=False)
     return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
 
 
 def registry_with(name: str) -> Registry:
-    """Return a registry with the schedule ``name``: that of the code, or else with the one of the database added.
+    """Return a registry that has the schedule ``name``: that of the code, or one with the database's schedule added.
 
-    Raises ``LocoConfigurationError`` if there is no such schedule.
+    Raises ``LocoConfigurationError`` if the schedule does not exist.
     """
     if default.has(name):
         return default

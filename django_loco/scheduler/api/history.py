@@ -1,6 +1,6 @@
 """Returns the latest jobs of a schedule that its queue still has.
 
-A tick that was left out has no job and is not returned; the log mentions it.
+A skipped tick has no job and is not returned; it is only in the log.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Tick(NamedTuple):
     """A time; or ``run ...`` for a manual run, or ``release ...`` for a run on start."""
 
     due: datetime | None
-    """The time of the tick, in UTC; ``None`` if it has none. After another schedule: the time of that one's tick."""
+    """The time of the tick, in UTC; ``None`` if it has none. With ``after``: the time of the other schedule's tick."""
 
     fired: datetime
     """When its job was enqueued."""
@@ -64,7 +64,7 @@ class Tick(NamedTuple):
 def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> list[Tick]:
     """Return the ticks of the schedule ``name``, the newest first, at most ``limit``.
 
-    Raises ``LocoConfigurationError`` if there is no such schedule or it is off, and ``QueueUnavailable``.
+    Raises ``LocoConfigurationError`` if the schedule does not exist or is off, and ``QueueUnavailable``.
     """
     entry = (registry or registry_with(name)).entry(name)
     return [_tick(job, entry) for job in jobs_of(entry, limit)]

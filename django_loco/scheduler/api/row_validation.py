@@ -29,7 +29,7 @@ def validate_row(row: Any) -> ScheduleEntry:
     except LocoConfigurationError as error:
         raise _located(error) from error
     if default.has(row.name):
-        raise ValidationError({"name": "there is one of this name in the code or the settings; give it another."})
+        raise ValidationError({"name": "a schedule in the code or the settings has this name; choose another one."})
     if entry.after is not None:
         _require_other(row, entry)
     return entry
@@ -46,11 +46,11 @@ def problem_of_json(value: Any) -> str:
     except RecursionError:
         return "is nested too deeply."
     except UnicodeEncodeError:
-        return "has half of a surrogate pair, which is no character."
+        return "contains half of a surrogate pair, which is not a character."
     except ValueError as error:
         return f"cannot be stored as JSON: {error}."
     if r"\u0000" in text:
-        return "has the character NUL, which PostgreSQL does not store."
+        return "contains the character NUL, which PostgreSQL cannot store."
     return f"is longer than {MAX_JSON_CHARACTERS} characters." if len(text) > MAX_JSON_CHARACTERS else ""
 
 

@@ -8,7 +8,7 @@ however often. The same holds for manual runs and for runs on start.
 Jobs that have ended before
 ---------------------------
 Jobs that a scheduler finds at its first look, or after it was held up for a while, have ended without it. They count as
-missed, and ``misfire`` and ``grace`` decide by when they ended.
+missed, and ``misfire`` and ``grace`` apply to the time when they ended.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Upstream:
     """The status of the jobs that have ended, by id."""
 
     def newly_ended(self, jobs: Sequence[JobSummary]) -> list[JobSummary]:
-        """Note ``jobs``, the newest first, and return those that have ended since, in the order of their ends."""
+        """Note ``jobs``, the newest first, and return those that have ended since, in the order in which they ended."""
         is_short = len(jobs) == self.reach and jobs[-1].id not in self.settled
         ended = [job for job in jobs if job.status in (SUCCESSFUL, FAILED)]
         new = [job for job in ended if self.settled.get(job.id) != job.status]

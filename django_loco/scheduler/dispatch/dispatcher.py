@@ -1,6 +1,6 @@
-"""Enqueues the jobs of ticks that are due; a tick may also wait, or be left out.
+"""Enqueues the jobs of ticks that are due; a tick may also wait, or be skipped.
 
-While their queue is away, ticks wait in the due heap, where they may come to count as missed. While an earlier job of
+While their queue cannot be reached, ticks wait in the due heap, and may count as missed later. While an earlier job of
 their schedule has not ended, they wait in a list of their own: see ``overlap``.
 """
 
@@ -100,7 +100,7 @@ class Dispatcher:
             self._postpone(due_heap, [ready], error, now)
             return False
         except Exception:
-            logger.exception("Schedule %r: the tick of %s could not be fired and is left out", entry.name, tick)
+            logger.exception("Schedule %r: the tick of %s could not be fired and is skipped", entry.name, tick)
         due_heap.follow(ready.fired, tick)
         return False
 
@@ -121,7 +121,7 @@ class Dispatcher:
                 return
             # An error of one schedule must not affect the others.
             name, tick = batch[0].entry.name, batch[0].fired.tick
-            logger.exception("Schedule %r: the tick of %s could not be enqueued and is left out", name, tick)
+            logger.exception("Schedule %r: the tick of %s could not be enqueued and is skipped", name, tick)
         for ready in batch:
             due_heap.follow(ready.fired, ready.fired.tick)
 
@@ -184,7 +184,7 @@ def _caught_up(due_heap: DueHeap, entry: ScheduleEntry, due: DueTick, now: datet
         return due
     ticks = entry.misfire.missed_ticks(entry.trigger, due.tick, now)
     if not ticks:
-        logger.warning("Schedule %r: what was due from %s on was missed and is left out", entry.name, due.tick)
+        logger.warning("Schedule %r: the ticks from %s on were missed and are skipped", entry.name, due.tick)
         due_heap.follow(due, now)
         return None
     return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))

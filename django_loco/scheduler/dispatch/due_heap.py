@@ -22,7 +22,7 @@ def next_tick(entry: ScheduleEntry, after: datetime) -> datetime | None:
 
 
 class DueTick(NamedTuple):
-    """A tick that is to be fired. Ticks are ordered by time, then by the position of their schedule."""
+    """A planned tick. Ticks are ordered by time, then by the position of their schedule."""
 
     at: datetime
     """When to fire it: at its time, or later if it was postponed."""

@@ -1,17 +1,17 @@
-"""Decides about a tick that comes while an earlier job of its schedule has not ended.
+"""Decides whether a tick is fired while an earlier job of its schedule has not ended.
 
 * ``"allow"``: the tick is fired.
-* ``"skip"``: the tick is left out.
+* ``"skip"``: the tick is skipped.
 * ``"queue"``: the tick waits until that job has ended. Ticks that wait are fired one after the other, in order.
 
-Every job of the schedule that waits or runs counts: also one of a manual run, and one of another scheduler.
+All jobs of the schedule that wait or run count, including those of manual runs and of other schedulers.
 
 Limits
 ------
-A scheduler looks for such a job and then enqueues one: these are two steps. A manual run that begins between them runs
-beside the tick. So do two ticks if one scheduler fires the first a whole period late, just when another one fires the
-second. A tick never has two jobs. A job whose worker was presumed dead, and which another worker has taken over, may
-still be running. A task that must never run twice at a time needs a lock of its own.
+A scheduler first looks for such a job and then enqueues one. A manual run that begins between these two steps runs at
+the same time as the tick. So do two ticks if one scheduler fires the first a whole period late, just when another one
+fires the second. A tick never has two jobs. A job whose worker was presumed dead, and which another worker has taken
+over, may still be running. A task that must never run twice at a time needs a lock of its own.
 
 Each scheduler keeps its own list of the ticks that wait. One that was started later knows only the later ticks. It sees
 from the existing jobs that some are missing, and gives the other schedulers 2 seconds after each job to fire them.
@@ -36,14 +36,14 @@ logger = get_logger("django_loco.scheduler")
 JOBS_INSPECTED = 50
 #: How often a scheduler checks whether the earlier job has ended.
 POLL_INTERVAL = timedelta(seconds=1)
-#: How long a tick gives way to earlier ones that may wait in another scheduler.
+#: How long a tick waits for earlier ones that another scheduler may still have to fire.
 YIELD_TIME = timedelta(seconds=2)
 
 
 class OverlapPolicy:
     """Applies the ``overlap`` option, and fires ticks that have waited by calling ``fire``.
 
-    1. ``begin`` sets the moment from which on it knows all ticks.
+    1. ``begin`` sets the moment from which it knows all ticks.
     2. ``allows`` decides about each tick that is due; one that has to wait is kept in ``pending``.
     3. ``advance`` fires the ticks whose wait is over. It checks each schedule once a second.
 
@@ -64,14 +64,14 @@ class OverlapPolicy:
         self._yielded_after.clear()
 
     def allows(self, entry: ScheduleEntry, occurrence: Occurrence, now: datetime) -> bool:
-        """Return whether to fire ``occurrence`` now. If not, it waits or is left out. Raises ``QueueError``."""
+        """Return whether to fire ``occurrence`` now. If not, it waits or is skipped. Raises ``QueueError``."""
         if occurrence.overlap == "allow":
             return True
-        has_line = entry.name in self.pending
-        # While the queue is away a tick does not join the line unchecked: it may come to count as missed.
-        can_tell = has_line and entry.task.backend not in self._backoffs.aliases
+        has_pending = entry.name in self.pending
+        # While the queue cannot be reached, a tick is not added without a check: it may count as missed later.
+        can_tell = has_pending and entry.task.backend not in self._backoffs.aliases
         wait = POLL_INTERVAL if can_tell else self._wait(entry, occurrence)
-        if not (wait or has_line):
+        if not (wait or has_pending):
             return True
         if occurrence.overlap == "queue":
             self.pending.add(occurrence, now + (wait or POLL_INTERVAL), entry.misfire.cap)
@@ -83,7 +83,7 @@ class OverlapPolicy:
         """Fire the ticks whose wait is over; drop those of schedules that ``entry_of`` does not know."""
         for name in self.pending.ready(now):
             if (entry := entry_of(name)) is None:
-                logger.info("Schedule %r is paused or deleted; its waiting ticks are left out", name)
+                logger.info("Schedule %r is paused or deleted; its waiting ticks are skipped", name)
             while occurrence := self.pending.first(name):
                 until = None if entry is None else self._try(entry, occurrence, now)
                 if until is not None:
@@ -109,7 +109,7 @@ class OverlapPolicy:
                 return self._backoffs.failed(alias, error, now)
             # An error of one schedule must not affect the others.
             logger.exception(
-                "Schedule %r: the tick of %s could not be enqueued and is left out", entry.name, occurrence.label
+                "Schedule %r: the tick of %s could not be enqueued and is skipped", entry.name, occurrence.label
             )
         return None
 
@@ -139,5 +139,5 @@ class OverlapPolicy:
 
 def _log_left_out(occurrence: Occurrence) -> None:
     logger.info(
-        "Schedule %r: the tick of %s is left out: an earlier job has not ended", occurrence.name, occurrence.label
+        "Schedule %r: the tick of %s is skipped: an earlier job has not ended", occurrence.name, occurrence.label
     )

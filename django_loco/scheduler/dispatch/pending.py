@@ -24,65 +24,65 @@ class _Pending:
 
 
 class PendingOccurrences:
-    """The occurrences that wait, in a line for each schedule. For one thread; others may read ``count``.
+    """The occurrences that wait, in order, for each schedule. For one thread; others may read ``count``.
 
-    1. ``add`` appends an occurrence to the line of its schedule.
-    2. ``ready`` names the schedules that are to be tried now; ``first`` is the occurrence to try.
-    3. ``drop`` removes it, or ``postpone`` delays the whole line.
+    1. ``add`` appends an occurrence to those of its schedule.
+    2. ``ready`` returns the schedules to try now; ``first`` returns the occurrence to try.
+    3. ``drop`` removes it, or ``postpone`` delays all of its schedule.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, _Pending] = {}
+        self._pending: dict[str, _Pending] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._lines
+        return name in self._pending
 
     @property
     def count(self) -> int:
         """How many occurrences wait."""
-        return sum(len(line.occurrences) for line in tuple(self._lines.values()))
+        return sum(len(pending.occurrences) for pending in tuple(self._pending.values()))
 
     @property
     def next_at(self) -> datetime | None:
         """When the next one is tried; ``None`` if none waits."""
-        return min((line.try_at for line in self._lines.values()), default=None)
+        return min((pending.try_at for pending in self._pending.values()), default=None)
 
     def add(self, occurrence: Occurrence, try_at: datetime, cap: int) -> None:
-        """Let ``occurrence`` wait. If more than ``cap`` of its schedule wait, the oldest are dropped."""
-        line = self._lines.setdefault(occurrence.name, _Pending(try_at))
-        if occurrence.key not in (other.key for other in line.occurrences):
-            line.occurrences.append(occurrence)
-        while len(line.occurrences) > cap:
-            oldest = line.occurrences.popleft()
+        """Add ``occurrence``. If more than ``cap`` of its schedule wait, the oldest are dropped."""
+        pending = self._pending.setdefault(occurrence.name, _Pending(try_at))
+        if occurrence.key not in (other.key for other in pending.occurrences):
+            pending.occurrences.append(occurrence)
+        while len(pending.occurrences) > cap:
+            oldest = pending.occurrences.popleft()
             logger.warning(
-                "Schedule %r: more than %d ticks wait for an earlier job to end; that of %s is left out",
+                "Schedule %r: more than %d ticks wait for an earlier job to end; that of %s is skipped",
                 *(oldest.name, cap, oldest.label),
             )
 
     def ready(self, now: datetime) -> Sequence[str]:
-        """Return the names of the schedules that are to be tried now."""
-        return [name for name, line in self._lines.items() if line.try_at <= now]
+        """Return the names of the schedules to try now."""
+        return [name for name, pending in self._pending.items() if pending.try_at <= now]
 
     def first(self, name: str) -> Occurrence | None:
         """Return the first occurrence of the schedule ``name`` that waits."""
-        line = self._lines.get(name)
-        return line.occurrences[0] if line else None
+        pending = self._pending.get(name)
+        return pending.occurrences[0] if pending else None
 
     def drop(self, name: str) -> None:
         """Remove the first occurrence of the schedule ``name``."""
-        self._lines[name].occurrences.popleft()
-        if not self._lines[name].occurrences:
-            del self._lines[name]
+        self._pending[name].occurrences.popleft()
+        if not self._pending[name].occurrences:
+            del self._pending[name]
 
     def postpone(self, name: str, until: datetime) -> None:
         """Try the occurrences of the schedule ``name`` at ``until``."""
-        self._lines[name].try_at = until
+        self._pending[name].try_at = until
 
     def clear(self) -> None:
         """Remove all occurrences."""
-        self._lines.clear()
+        self._pending.clear()
 
     def retry_now(self, now: datetime) -> None:
         """Try all schedules at ``now``, because the clock was put back."""
-        for line in self._lines.values():
-            line.try_at = now
+        for pending in self._pending.values():
+            pending.try_at = now

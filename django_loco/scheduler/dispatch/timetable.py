@@ -98,7 +98,7 @@ class Timetable:
         logger.info("%d schedules", self.schedules)
         if self.broken:
             logger.warning(
-                "%d more schedules are off because they are wrong: see manage.py loco_scheduler --check", self.broken
+                "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self.broken
             )
 
 

@@ -71,18 +71,18 @@ class AfterOptions(TypedDict, total=False):
     grace: Annotated[
         float | timedelta,
         ScheduleOption(
-            help="seconds, or a `timedelta`: a run missed by more is not made up for",
+            help="seconds, or a `timedelta`: a run that was missed by more is skipped",
             check=checks.grace,
-            form_help="Seconds. A run missed by more is left out.",
+            form_help="Seconds. A run that was missed by more is skipped.",
         ),
     ]
     cap: Annotated[
         int,
         ScheduleOption(
-            help=f"how many runs are made up for at most, by default {DEFAULT_CAP}; up to {MAX_CAP}",
+            help=f"the maximum number of missed runs that are fired, by default {DEFAULT_CAP}; up to {MAX_CAP}",
             default=DEFAULT_CAP,
             check=checks.cap,
-            form_help=f"How many missed runs are made up for at most. Blank: {DEFAULT_CAP}.",
+            form_help=f"The maximum number of missed runs that are fired. Blank: {DEFAULT_CAP}.",
         ),
     ]
     overlap: Annotated[
@@ -100,7 +100,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help='one of `TASKS[backend]["QUEUES"]`; by default that of the task',
             task_option="queue_name",
-            form_help="Blank, here and below: as the task has it.",
+            form_help="Blank, here and below: the value of the task.",
         ),
     ]
     priority: Annotated[
@@ -111,12 +111,16 @@ class AfterOptions(TypedDict, total=False):
     ]
     max_attempts: Annotated[
         int,
-        ScheduleOption(help="how often the jobs are tried; by default that of the task", task_option="max_attempts"),
+        ScheduleOption(
+            help="the number of attempts of the jobs; by default that of the task", task_option="max_attempts"
+        ),
     ]
     timeout: Annotated[
         float,
         ScheduleOption(
-            help="of the jobs, in seconds; by default that of the task", task_option="timeout", form_help="Seconds."
+            help="the time limit of the jobs, in seconds; by default that of the task",
+            task_option="timeout",
+            form_help="Seconds.",
         ),
     ]
     tags: Annotated[
@@ -156,10 +160,10 @@ class ZonedOptions(TickOptions, total=False):
     timezone: Annotated[
         str | tzinfo,
         ScheduleOption(
-            help='whose wall clock: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
+            help='the time zone: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
             "`every_minute`",
             label="Time zone",
-            form_help='Whose wall clock the schedule follows: "Europe/Berlin". Blank: the one of the site.',
+            form_help='The time zone of the schedule, such as "Europe/Berlin". Blank: the time zone of the site.',
         ),
     ]
 

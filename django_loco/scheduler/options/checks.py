@@ -83,8 +83,8 @@ def grace(field: str, value: Any) -> timedelta | None:
     length = length_of(field, value)
     if length > (longest := keys_kept()):
         raise LocoConfigurationError(
-            f"{field} is {length.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, for which the "
-            "queue remembers what was fired. LOCO['RESULT_TTL'] makes that longer.",
+            f"{field} is {length.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, because "
+            "the queue forgets fired ticks after that time. A longer LOCO['RESULT_TTL'] allows more.",
             field=field,
         )
     return length

@@ -32,7 +32,7 @@ class AllowList:
             self._commands.add(target)
         else:
             raise LocoConfigurationError(
-                f"{target!r} is no task; decorate it with @task, or name a management command."
+                f"{target!r} is not a task; decorate it with @task, or give the name of a management command."
             )
 
     def require(self, run: object) -> None:

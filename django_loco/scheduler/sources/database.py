@@ -38,7 +38,7 @@ Row = Mapping[str, Any]
 
 
 class MissingTable(Exception):
-    """The database has no table of schedules; a project whose jobs are elsewhere does not need it."""
+    """The database has no table of schedules; a project that keeps its jobs elsewhere does not need it."""
 
 
 class Pause(NamedTuple):
@@ -52,7 +52,7 @@ class Pause(NamedTuple):
     """When its last pause ended; ticks up to then are not fired."""
 
     def covers(self, tick: datetime) -> bool:
-        """Return whether ``tick`` is left out."""
+        """Return whether to skip ``tick``."""
         return self.since is not None or (self.until is not None and tick <= self.until)
 
 
@@ -85,7 +85,7 @@ class ScheduleReader:
             return StoredSchedules(self._rows, pauses())
 
     def filter(self, *conditions: Q, **lookup: Any) -> list[ScheduleEntry | Problem]:
-        """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises what ``read`` raises."""
+        """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises the same errors as ``read``."""
         with require_tables():
             return [
                 self._entry_or_problem(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))

@@ -1,7 +1,7 @@
-"""Reads the schedules of the database again and again while a scheduler runs.
+"""Reads the schedules of the database at intervals while a scheduler runs.
 
-It does so in a thread of its own, so a slow or unreachable database delays no tick: schedules on other queues go on,
-and the rows that were last read stay in force.
+It has a thread of its own, so a slow or unreachable database does not delay ticks of jobs on other queues. Until the
+next successful read, the rows of the last one apply.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MISSING_TABLE_SECONDS = 60.0
 
 
 class DatabasePoller(Loop):
-    """Reads the schedules and pauses of the database again and again.
+    """Reads the schedules and pauses of the database every few seconds.
 
     1. ``start`` starts the thread, ``loco-schedules``; ``wait`` waits for its first read.
     2. ``changes`` returns the schedules if they have changed since the last call.

@@ -27,7 +27,7 @@ try:
 except ImportError:  # pragma: no cover - an extra
     yaml = None  # type: ignore[assignment]
 
-#: The keys that hold for all jobs of the file that do not have them.
+#: The keys that apply to all jobs of the file that do not set them.
 COMMON = ("output", "timezone")
 SETTING = "LOCO['SCHEDULE_FILE']"
 
@@ -48,7 +48,9 @@ def read_file(name: str | Path) -> Mapping[str, object]:
 def _parsed(path: Path) -> object:
     readers: dict[str, Callable[[str], object]] = {".toml": tomllib.loads, ".yaml": _load_yaml, ".yml": _load_yaml}
     if path.suffix not in readers:
-        raise LocoConfigurationError(f"it must be a .toml or .yaml file, not {path.suffix or 'one without an ending'}.")
+        raise LocoConfigurationError(
+            f"it must be a .toml or .yaml file, not {path.suffix or 'one without an extension'}."
+        )
     return readers[path.suffix](path.read_text(encoding="utf-8"))
 
 
@@ -56,7 +58,7 @@ def _jobs(content: object) -> Mapping[str, object]:
     if isinstance(content, Mapping) and list(content) == ["scheduler"]:
         content = content["scheduler"]
     if not isinstance(content, Mapping) or not isinstance(content.get("jobs"), Mapping):
-        raise LocoConfigurationError("it must have jobs, by name.")
+        raise LocoConfigurationError("it must have the key jobs, with the jobs by name.")
     for key in content:
         if key not in ("jobs", *COMMON):
             raise LocoConfigurationError(f"{key!r} is unknown.{did_you_mean(str(key), ('jobs', *COMMON))}")
@@ -71,14 +73,14 @@ def _load_yaml(text: str) -> object:
 
 
 def _unique_keys() -> type[yaml.SafeLoader]:
-    """Return a safe loader that refuses two jobs of one name, of which YAML would keep the last."""
+    """Return a safe loader that refuses two jobs of one name; YAML itself would keep only the last one."""
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             names = Counter(str(self.construct_object(key, deep=True)) for key, _ in node.value)
             name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
             if count > 1:
-                raise LocoConfigurationError(f"there are two of the name {name!r}.")
+                raise LocoConfigurationError(f"the name {name!r} is used twice.")
             return super().construct_mapping(node, deep)
 
     return Loader

@@ -62,7 +62,7 @@ def _more_words(item: Mapping[str, Any]) -> list[str]:
     """Return the ``args`` of a command: more words."""
     if item.get("kwargs"):
         raise LocoConfigurationError(
-            "kwargs are for tasks; what a command takes goes into run, or args.", field="kwargs"
+            "kwargs are for tasks; put the arguments of a command into run or args.", field="kwargs"
         )
     args = item.get("args", [])
     if not isinstance(args, list | tuple):
@@ -73,10 +73,10 @@ def _more_words(item: Mapping[str, Any]) -> list[str]:
 def _trigger(item: Mapping[str, Any], zone: tzinfo) -> Trigger:
     given = [key for key in _WHEN if key in item]
     if len(given) != 1:
-        problem = f"it has {' and '.join(given)}" if given else "nothing says when it is to run"
+        problem = f"it has {' and '.join(given)}" if given else "it does not say when to run"
         raise LocoConfigurationError(
-            f"{problem}; it must have one of schedule, at (a single run) and after (when a run of another has "
-            "succeeded).",
+            f"{problem}; it must have one of schedule, at (a single run) and after (a successful run of another "
+            "schedule).",
             field="schedule",
         )
     if "after" in item:

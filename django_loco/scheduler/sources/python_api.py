@@ -57,9 +57,9 @@ class PythonApi(ABC):
     ) -> Decorator:
         """Run ``task`` at a fixed interval, the sum of what is given: ``every(tick, minutes=1, seconds=30)``.
 
-        Intervals are counted from the start of 1970 in UTC, whenever the scheduler was started, so that ``hours=1``
-        is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval does not follow the wall
-        clock; for a time of the day use ``daily``.
+        Intervals are counted from the start of 1970 in UTC, regardless of when the scheduler was started, so that
+        ``hours=1`` is on the hour; ``phase`` (seconds, or a ``timedelta``) shifts that. An interval does not follow the
+        wall clock; for a time of day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._add("every", task, options, lambda _zone: interval_of(interval, units, phase))
@@ -99,7 +99,7 @@ class PythonApi(ABC):
     ) -> Decorator:
         """Run ``task`` every month on ``day`` at the time ``at``.
 
-        ``day`` is a number, and a month without such a day is left out; or ``"last"``, the last day of each month.
+        ``day`` is a number, and months without that day are skipped; or ``"last"``, the last day of each month.
         """
         return self._add("monthly", task, options, lambda zone: Cron(monthly_on(day, at), zone))
 
@@ -115,11 +115,11 @@ class PythonApi(ABC):
         return self._add("when", task, options, lambda zone: parse_schedule(text, zone))
 
     def once(self, task: Task[..., Any] = LATER, *, at: datetime | str, **options: Unpack[ZonedOptions]) -> Decorator:
-        """Run ``task`` one time, at the moment ``at``: a ``datetime``, or ``"2026-12-24 18:00"``."""
+        """Run ``task`` once, at the moment ``at``: a ``datetime``, or ``"2026-12-24 18:00"``."""
         return self._add("once", task, options, lambda zone: Once(moment_of("at", at, zone), zone))
 
     def after(self, other: str, task: Task[..., Any] = LATER, **options: Unpack[AfterOptions]) -> Decorator:
-        """Run ``task`` whenever a run of the schedule ``other`` has succeeded, be it one by hand: once after each."""
+        """Run ``task`` once after each successful run of the schedule ``other``, including manual runs."""
         return self._add("after", task, options, lambda _zone: after_of(other))
 
     @abstractmethod

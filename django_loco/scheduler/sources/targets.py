@@ -33,7 +33,7 @@ def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]
 def require_shell() -> None:
     """Raise ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set."""
     if not loco_settings().ALLOW_SHELL:
-        raise LocoConfigurationError("commands of the shell are run only with LOCO['ALLOW_SHELL'] = True.", field="run")
+        raise LocoConfigurationError("shell commands need LOCO['ALLOW_SHELL'] = True.", field="run")
 
 
 def app_of_command(name: str) -> str | BaseCommand:
@@ -50,7 +50,9 @@ def words_of_run(run: object) -> list[str]:
     try:
         return shlex.split(_text(run))
     except ValueError as error:
-        raise LocoConfigurationError(f"run is {run!r}, which is no list of words: {error}.", field="run") from None
+        raise LocoConfigurationError(
+            f"run is {run!r}, which cannot be split into words: {error}.", field="run"
+        ) from None
 
 
 def _text(run: object) -> str:
@@ -62,15 +64,13 @@ def _text(run: object) -> str:
 def _task(words: Sequence[str]) -> Task[..., Any]:
     path, *rest = words
     if rest:
-        raise LocoConfigurationError(
-            f"run is the task {path!r} and more; what it is called with goes into args.", field="run"
-        )
+        raise LocoConfigurationError(f"run is the task {path!r} with arguments; put them into args.", field="run")
     try:
         return load_task(path)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, UnknownTask) and error.__cause__ else error
         raise LocoConfigurationError(
-            f"run is {path!r}, which is no task that can be imported: {cause}", field="run"
+            f"run is {path!r}, which cannot be imported as a task: {cause}", field="run"
         ) from error
 
 

@@ -40,7 +40,7 @@ class _ClockChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A cron expression of five fields, six or seven (or ``@daily`` and its like) on the wall clock of ``zone``.
+    """A cron expression of five fields, six or seven (or a name such as ``@daily``) on the wall clock of ``zone``.
 
     With six fields the first is the second, with seven the last is the year. The fields are those of crontab(5): days
     of the month and of the week are alternatives unless one of these fields starts with ``*``. In addition there are

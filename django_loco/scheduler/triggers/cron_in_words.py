@@ -1,6 +1,6 @@
 """Describes cron expressions in English: ``"0 16 * * mon-fri"`` is "at 16:00 on Monday to Friday".
 
-The package cron-descriptor would not do: for ``*/2 * mon`` it says "or on Monday", where cron means "and", and
+The package cron-descriptor is not used: for ``*/2 * mon`` it says "or on Monday", where cron means "and", and
 ``english_parser`` cannot read its words.
 """
 

@@ -122,7 +122,7 @@ def _check(expression: str, fields: list[str]) -> None:
         )
     if any(_BY_CHANCE.fullmatch(item) for item in fields):
         raise LocoConfigurationError(
-            f"the cron expression {expression!r} leaves the time to chance; give a time, because all schedulers must "
+            f"the cron expression {expression!r} has a random time; give a fixed one, because all schedulers must "
             "compute the same."
         )
 

@@ -12,7 +12,7 @@ from .cron_in_words import MONTHS, ORDINALS, WEEKDAYS, ordinal
 PERIODS = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annually": "year"}
 UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-#: Words without a meaning of their own.
+#: Words that are ignored.
 FILLERS = ("run", "runs", "fire", "fires", "execute", "at", "on", "in", "and", "of", "the", "from", "every", "each")
 
 _DAY = (
@@ -28,7 +28,7 @@ _OF_MONTH = r"(?:\sof\s(?:the|every|each|a)\smonth\b)?"
 
 
 class EnglishError(Exception):
-    """Says why an English text is no schedule."""
+    """Says why an English text is not a schedule."""
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ def _period(parsed: ParsedText, match: Match) -> None:
 
 def _often(parsed: ParsedText, count: int, unit: str) -> None:
     if parsed.every is not None:
-        raise EnglishError("it says how often twice")
+        raise EnglishError("it says twice how often to run")
     parsed.every = (count, unit)
 
 
@@ -71,7 +71,7 @@ def _time(parsed: ParsedText, match: Match) -> None:
     hour, half = int(match["hour"]), match["half"]
     minute, second = int(match["minute"] or 0), int(match["second"] or 0)
     if hour not in (range(1, 13) if half else range(24)) or minute not in range(60) or second not in range(60):
-        raise EnglishError(f"{match[0].strip()!r} is no time of the day, from 00:00 to 23:59 or 12 am to 11:59 pm")
+        raise EnglishError(f"{match[0].strip()!r} is not a time of day from 00:00 to 23:59 or 12 am to 11:59 pm")
     parsed.times.append((hour % 12 + 12 * (half == "pm") if half else hour, minute, second))
 
 
@@ -115,7 +115,7 @@ def _nothing(_said: ParsedText, _match: Match) -> None:
 
 def _within(number: str, low: int, high: int, what: str) -> str:
     if not low <= int(number) <= high:
-        raise EnglishError(f"{ordinal(int(number)) if low else number!r} is no {what}")
+        raise EnglishError(f"{ordinal(int(number)) if low else number!r} is not a {what}")
     return str(int(number))
 
 

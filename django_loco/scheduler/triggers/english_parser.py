@@ -34,7 +34,7 @@ EXAMPLES = (
 )
 
 _MONTHS = 12
-#: How many of a unit the next larger one has: a cron expression can only have a divisor of that.
+#: How many of a unit make the next larger one. A cron expression can only repeat at a divisor of that.
 _LENGTHS = {"second": 60, "minute": 60, "hour": 24}
 _MIDNIGHT = (0, 0, 0)
 
@@ -77,11 +77,11 @@ def _compile(parsed: ParsedText) -> str | Interval:
     if parsed.every is None and not (parsed.times or parsed.minutes or parsed.dated):
         raise EnglishError("it does not say when")
     if parsed.days and parsed.weekdays:
-        raise EnglishError("days of the month and of the week do not go together; make two schedules")
+        raise EnglishError("days of the month cannot be combined with days of the week; make two schedules")
     if unit in _LENGTHS:
         return _rhythm(parsed, count, unit)
     if parsed.minutes:
-        raise EnglishError("a minute goes with every hour")
+        raise EnglishError("a minute can only be combined with every hour")
     if count > 1 and unit in ("day", "week") and not (parsed.times or parsed.dated):
         return _interval(count, unit)
     return f"{_clock(parsed.times or [_MIDNIGHT])} {_dates(parsed, count, unit)}"
@@ -89,9 +89,9 @@ def _compile(parsed: ParsedText) -> str | Interval:
 
 def _rhythm(parsed: ParsedText, count: int, unit: str) -> str | Interval:
     if parsed.times:
-        raise EnglishError(f"a time of the day does not go with every {unit}")
+        raise EnglishError(f"a time of day cannot be combined with every {unit}")
     if parsed.minutes and unit != "hour":
-        raise EnglishError(f"a minute does not go with every {unit}")
+        raise EnglishError(f"a minute cannot be combined with every {unit}")
     if count == 0 or count >= _LENGTHS[unit] or _LENGTHS[unit] % count:
         if parsed.dated or parsed.minutes:
             raise EnglishError(f"every {count} {unit}s does not divide evenly; write it without days and minutes")
@@ -112,7 +112,7 @@ def _clock(times: list[tuple[int, int, int]]) -> str:
     """Return the first fields: minute and hour, or second, minute and hour."""
     hours, minutes, seconds = (sorted(set(values)) for values in zip(*times, strict=True))
     if len(hours) * len(minutes) * len(seconds) != len(set(times)):
-        raise EnglishError("several times of the day must have the minute in common; make a schedule of each")
+        raise EnglishError("several times of day must have the same minute; make a schedule for each")
     parts = [",".join(map(str, values)) for values in (seconds, minutes, hours)]
     return " ".join(parts if seconds != [0] else parts[1:])
 

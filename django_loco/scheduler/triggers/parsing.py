@@ -32,7 +32,9 @@ _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 def interval_of(length: object, units: Mapping[str, object], phase: object) -> Interval:
     """Return the interval of ``length`` (a ``timedelta``) and ``units`` together, shifted by ``phase``."""
     if not isinstance(length, timedelta):
-        raise LocoConfigurationError(f"the interval is {length!r}; it must be a timedelta, or say seconds=15.")
+        raise LocoConfigurationError(
+            f"the interval is {length!r}; it must be a timedelta, or units such as seconds=15."
+        )
     lengths = [length, *(_length(unit, count) for unit, count in units.items())]
     try:
         period = sum(lengths, timedelta(0))

@@ -166,7 +166,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no such limit).
+    """The ticks of ``trigger`` that are not before ``start`` and not after ``end`` (``None``: no limit).
 
     Raises ``LocoConfigurationError`` if there are none, as when ``end`` is before ``start``.
     """

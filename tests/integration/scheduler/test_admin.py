@@ -93,11 +93,11 @@ def test_a_schedule_is_added_changed_and_deleted(client):
         ({"run_0": tock.module_path}, "run", "which the code does not expose"),
         ({"run_0": "flush", "run_1": "--no-input"}, "run", "which the code does not expose"),
         ({"run_0": "check", "run_1": "--no-such-option"}, "run", "does not take"),
-        ({"run_1": "5"}, "run", "what it is called with goes into args"),
+        ({"run_1": "5"}, "run", "with arguments; put them into args"),
         ({"run_0": ""}, "run", "This field is required"),
         ({"run_0": SEND}, "args", "the arguments do not fit"),
         ({"args": "[5"}, "args", "Enter a valid JSON"),
-        ({"name": "nightly"}, "name", "there is one of this name in the code or the settings"),
+        ({"name": "nightly"}, "name", "a schedule in the code or the settings has this name"),
         ({"name": "row"}, "name", "Schedule with this Name already exists"),
         ({"jitter": "-1"}, "jitter", "greater than or equal to 0"),
         ({"queue": "emials"}, "queue", "emials"),
@@ -131,7 +131,7 @@ def test_the_list_shows_when_next_last_and_state(client, row):
     shown = text(client.get(LIST))
     assert re.search(r"row every 15 minutes \*/15 \* \* \* \* · UTC \S+ \d+, \d{4}, \d\d:\d\d:00 .* READY On", shown)
     assert "Off Schedule &#x27;wrong&#x27;: the schedule &#x27;never&#x27; is not understood" in shown
-    assert "Off Schedule &#x27;nightly&#x27;: there is one of this name in the code" in shown
+    assert "Off Schedule &#x27;nightly&#x27;: a schedule in the code or the settings has this name" in shown
 
 
 def test_a_schedule_that_runs_after_one_of_another_page_is_on(client, row, monkeypatch):
@@ -241,7 +241,7 @@ def test_a_name_is_text_and_no_markup(client):
         ({"schedule": "every houre"}, {"error": "Did you mean 'every hour'?"}),
         ({"at_0": "soon"}, {"error": "Enter a valid date"}),
         ({"after": "nightly"}, {"words": "when a run of nightly has succeeded", "runs": []}),
-        ({}, {"error": "nothing says when"}),
+        ({}, {"error": "it does not say when"}),
     ],
 )
 def test_the_preview(client, fields, told):

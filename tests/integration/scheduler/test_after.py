@@ -127,5 +127,5 @@ def test_check_names_what_leads_nowhere(registry: Registry, capsys: pytest.Captu
     with pytest.raises(CommandError, match="1 wrong and disabled; the others run"):
         call_command("loco_scheduler", "--check")
     told = capsys.readouterr().err
-    assert "Schedule 'lost': after is 'nigthly'; there is no such schedule. Did you mean 'nightly'?" in told
+    assert "Schedule 'lost': after is 'nigthly', which is not a schedule. Did you mean 'nightly'?" in told
     assert f"Correct it at {__file__}:" in told

@@ -178,7 +178,7 @@ def test_what_is_left_out_is_told(registry, clock, store, caplog):
     scheduler = begin(registry, clock)
     clock.now = NOON + 45 * MINUTE
     scheduler.fire_due()
-    assert "Schedule 'ten': what was due from 2026-11-21 12:10:00+00:00 on was missed and is left out" in caplog.text
+    assert "Schedule 'ten': the ticks from 2026-11-21 12:10:00+00:00 on were missed and are skipped" in caplog.text
 
 
 def test_in_memory_a_start_makes_up_for_nothing(registry, clock):

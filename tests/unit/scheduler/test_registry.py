@@ -86,7 +86,7 @@ WRONG = [
     (lambda r: r.every(tick), "the interval is 0 s; it must be a second or more, such as seconds=15."),
     (lambda r: r.every(tick, seconds=0), "the interval is 0 s;"),
     (lambda r: r.every(tick, seconds=-5), "the interval is -5 s;"),
-    (lambda r: r.every(tick, 15), "the interval is 15; it must be a timedelta, or say seconds=15."),
+    (lambda r: r.every(tick, 15), "the interval is 15; it must be a timedelta, or units such as seconds=15."),
     (lambda r: r.every(tick, seconds="15"), "seconds is '15'; it must be a number of seconds."),
     (lambda r: r.every(tick, minutes=float("nan")), "minutes is nan; it must be a number of minutes."),
     (lambda r: r.every(tick, days=1e300), "days is 1e+300; it must be a number of days."),
@@ -114,7 +114,7 @@ WRONG = [
     (lambda r: r.hourly(tick, misfire=["all"]), "misfire is ['all'];"),
     (lambda r: r.hourly(tick, grace=-1), "grace is -1 s; it must be 0 s or more."),
     (lambda r: r.hourly(tick, grace="x"), "grace is 'x'; it must be a number of seconds."),
-    (lambda r: r.hourly(tick, grace=timedelta(days=2)), "grace is 172800 s; it must be at most 86400 s, for which"),
+    (lambda r: r.hourly(tick, grace=timedelta(days=2)), "grace is 172800 s; it must be at most 86400 s, because"),
     (lambda r: r.hourly(tick, cap=0), "cap is 0; it must be a whole number from 1 to 1000."),
     (lambda r: r.hourly(tick, cap=True), "cap is True;"),
     (lambda r: r.hourly(tick, run_on_start=1), "run_on_start is 1; it must be True or False."),
@@ -187,7 +187,7 @@ def test_of_two_schedules_of_one_name_the_second_is_off(lenient):
     assert [str(entry.trigger) for entry in lenient.entries()] == ["every minute"]
     (problem,) = lenient.problems()
     line = test_of_two_schedules_of_one_name_the_second_is_off.__code__.co_firstlineno
-    assert f"two of this name, at {__file__}:{line + 1} and at {__file__}:{line + 2};" in problem.message
+    assert f"two schedules have this name, at {__file__}:{line + 1} and at {__file__}:{line + 2};" in problem.message
     assert "name=" in problem.message
 
 

@@ -372,7 +372,7 @@ def test_what_goes_wrong_with_one_schedule_does_not_concern_the_others(registry,
     run(clock, scheduler, until=NOON + 5 * SECOND)
     assert len(store.ticks("good")) == 6
     assert store.times("bad") == ["12:00:04", "12:00:05"]
-    assert "Schedule 'bad': the tick of 2026-11-21 12:00:01+00:00 could not be enqueued and is left out" in caplog.text
+    assert "Schedule 'bad': the tick of 2026-11-21 12:00:01+00:00 could not be enqueued and is skipped" in caplog.text
     assert "no such queue" in caplog.text
 
 
@@ -492,7 +492,7 @@ def test_health_counts_what_is_off(caplog):
     registry.hourly(tick, at=75)
     scheduler = Scheduler(registry)
     scheduler.load()
-    assert "1 more schedules are off because they are wrong: see manage.py loco_scheduler --check" in caplog.text
+    assert "1 more schedules are off because of errors: see manage.py loco_scheduler --check" in caplog.text
     assert (scheduler.health()["schedules"], scheduler.health()["broken"]) == (0, 1)
 
 

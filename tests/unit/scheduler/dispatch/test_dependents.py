@@ -219,7 +219,7 @@ def test_overlap(registry, store, overlap, caplog):
     assert scheduler.health()["waiting"] == (2 if overlap == "queue" else 0)
     let_go_by(store, 4, scheduler, meanwhile=lambda: store.end("mail"))
     assert store.made("mail")[1:] == (["12:00:20", "12:00:30"] if overlap == "queue" else [])
-    assert ("is left out: an earlier job has not ended" in caplog.text) == (overlap == "skip")
+    assert ("is skipped: an earlier job has not ended" in caplog.text) == (overlap == "skip")
 
 
 def test_while_the_store_is_away_nothing_is_lost(nightly, store, caplog):
@@ -347,7 +347,7 @@ def test_how_it_is_listed(nightly):
     [
         (
             {"mail": "nigthly"},
-            "Schedule 'mail': after is 'nigthly'; there is no such schedule. Did you mean 'nightly'?",
+            "Schedule 'mail': after is 'nigthly', which is not a schedule. Did you mean 'nightly'?",
         ),
         ({"mail": "mail"}, "Schedule 'mail': after makes a loop: 'mail' after 'mail'. One of them must"),
         ({"mail": "b", "b": "mail"}, "Schedule 'mail': after makes a loop: 'mail' after 'b' after 'mail'. One of them"),

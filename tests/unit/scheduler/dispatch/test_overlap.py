@@ -49,10 +49,9 @@ def test_skip_leaves_ticks_out_while_a_job_waits_or_runs(registry, store, begin,
     assert store.made("beat") == ["12:00:00"]
     assert len(store.made("other")) == 4
     assert (
-        "Schedule 'beat': the tick of 2026-11-21 12:00:10+00:00 is left out: an earlier job has not ended"
-        in caplog.text
+        "Schedule 'beat': the tick of 2026-11-21 12:00:10+00:00 is skipped: an earlier job has not ended" in caplog.text
     )
-    assert {record.levelname for record in caplog.records if "left out" in record.message} == {"INFO"}
+    assert {record.levelname for record in caplog.records if "skipped" in record.message} == {"INFO"}
     store.end("beat", FAILED)
     let_go_by(store, 20, scheduler)
     assert store.made("beat") == ["12:00:00", "12:00:40"]
@@ -86,7 +85,7 @@ def test_a_tick_that_another_scheduler_fired_is_not_left_out(registry, store, ca
     let_go_by(store, 5, *schedulers)
     for scheduler in schedulers:
         scheduler.fire_due()
-    assert "left out" not in caplog.text
+    assert "skipped" not in caplog.text
 
 
 def test_queue_lets_ticks_wait_for_their_turn(registry, store, caplog):
@@ -117,14 +116,14 @@ def test_who_waits_looks_once_a_second(registry, store):
     assert scheduler.fire_due() > 0
 
 
-def test_of_those_that_wait_the_oldest_are_left_out(registry, store, caplog):
+def test_if_too_many_wait_the_oldest_are_skipped(registry, store, caplog):
     registry.every(tick, seconds=10, name="beat", overlap="queue", cap=2)
     scheduler = started(registry, store)
     let_go_by(store, 40, scheduler)
     assert scheduler.health()["waiting"] == 2
     assert (
-        "Schedule 'beat': more than 2 ticks wait for an earlier job to end; that of 2026-11-21 12:00:10+00:00 is left "
-        "out" in caplog.text
+        "Schedule 'beat': more than 2 ticks wait for an earlier job to end; that of 2026-11-21 12:00:10+00:00 is "
+        "skipped" in caplog.text
     )
     let_go_by(store, 8, scheduler, meanwhile=lambda: store.end("beat"))
     assert store.made("beat") == ["12:00:00", "12:00:30", "12:00:40"]
@@ -248,7 +247,7 @@ def test_what_goes_wrong_with_one_does_not_concern_the_others(registry, store, c
     monkeypatch.setattr(overlap, "jobs_of", lambda entry, limit: 1 / 0)
     let_go_by(store, 10, scheduler)
     assert (store.made("bad"), len(store.made("good"))) == ([], 2)
-    assert "Schedule 'bad': the tick of 2026-11-21 12:00:10+00:00 could not be fired and is left out" in caplog.text
+    assert "Schedule 'bad': the tick of 2026-11-21 12:00:10+00:00 could not be fired and is skipped" in caplog.text
 
 
 def test_a_tick_that_waits_and_is_refused_is_left_out_and_no_outage(registry, store, caplog):

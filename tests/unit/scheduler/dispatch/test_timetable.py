@@ -176,7 +176,7 @@ def test_a_name_that_the_code_has_is_the_codes(registry, plan):
     both = registry.combined_with([row("code", 5), row("row", 5), Problem("bad", "", "bad")])
     assert both.entry("code").location != DATABASE_LOCATION
     assert [problem.schedule for problem in both.problems()] == ["code", "bad"]
-    assert "Schedule 'code': there is one of this name in the code" in both.problems()[0].message
+    assert "Schedule 'code': a schedule in the code or the settings has this name" in both.problems()[0].message
     assert registry.problems() == []
     plan.apply(rows(row("code", 5), row("row", 5)), NOON)
     assert (plan.schedules, plan.broken) == (2, 1)

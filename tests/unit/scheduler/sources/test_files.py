@@ -23,7 +23,7 @@ def test_one_name_in_two_places(tmp_path):
     found = registry({"it": {"run": f"{TASKS}.tick", "schedule": "hourly"}}, SCHEDULE_FILE=tmp_path / "more.toml")
     assert [str(made.trigger) for made in found.entries()] == ["0 * * * *"]
     (made,) = found.problems()
-    assert "two of this name, at LOCO['SCHEDULE'] and at LOCO['SCHEDULE_FILE']" in made.message
+    assert "two schedules have this name, at LOCO['SCHEDULE'] and at LOCO['SCHEDULE_FILE']" in made.message
 
 
 TOML = f"""
@@ -147,13 +147,17 @@ def test_of_a_file_only_what_is_wrong_is_off(tmp_path):
     [
         ("schedule.yaml", "jobs: [", "cannot be understood: while parsing"),
         ("schedule.toml", "[jobs", "cannot be understood: "),
-        ("schedule.yaml", "", "it must have jobs, by name."),
-        ("schedule.yaml", "jobs: 5", "it must have jobs, by name."),
+        ("schedule.yaml", "", "it must have the key jobs, with the jobs by name."),
+        ("schedule.yaml", "jobs: 5", "it must have the key jobs, with the jobs by name."),
         ("schedule.yaml", "jobs: {}\nouput: silent", "'ouput' is unknown. Did you mean 'output'?"),
-        ("schedule.yaml", "jobs:\n  a: {run: check, schedule: hourly}\n  a: {run: check}", "two of the name 'a'."),
+        (
+            "schedule.yaml",
+            "jobs:\n  a: {run: check, schedule: hourly}\n  a: {run: check}",
+            "the name 'a' is used twice.",
+        ),
         ("schedule.toml", "[jobs.a]\n[jobs.a]", "cannot be understood: Cannot declare"),
         ("schedule.json", "{}", "it must be a .toml or .yaml file, not .json."),
-        ("schedule", "{}", "not one without an ending."),
+        ("schedule", "{}", "not one without an extension."),
         (
             "schedule.yaml",
             "jobs: !!python/object/apply:os.system ['true']",

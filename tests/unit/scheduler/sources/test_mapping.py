@@ -97,10 +97,10 @@ WRONG = [
     (5, "it is 5; it must be a dict with run and schedule."),
     ({"schedule": "hourly"}, "run is None; it must be the dotted path of a task, or a management command"),
     ({"run": "", "schedule": "hourly"}, "run is ''"),
-    ({"run": "'", "schedule": "hourly"}, "no list of words"),
+    ({"run": "'", "schedule": "hourly"}, "cannot be split into words"),
     (
         {"run": f"{TASKS}.tick"},
-        "nothing says when it is to run; it must have one of schedule, at (a single run) and after (",
+        "it does not say when to run; it must have one of schedule, at (a single run) and after (",
     ),
     ({"run": f"{TASKS}.tick", "schedule": "hourly", "at": "2026-12-24"}, "it has schedule and at; it must have one of"),
     ({"run": f"{TASKS}.tick", "shedule": "hourly"}, "'shedule' is unknown. Did you mean 'schedule'?"),
@@ -108,10 +108,10 @@ WRONG = [
     ({"task": f"{TASKS}.tick", "schedule": "hourly"}, "'task' is unknown. Did you mean 'run'?"),
     ({"run": f"{TASKS}.tick", "crontab": "0 3 * * *"}, "'crontab' is unknown. Did you mean 'schedule'?"),
     ({"run": f"{TASKS}.tick", 5: "hourly"}, "5 is unknown. Choices are: run, "),
-    ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which is no task that can be imported: "),
+    ({"run": "no.such.task", "schedule": "hourly"}, "run is 'no.such.task', which cannot be imported as a task: "),
     ({"run": f"{TASKS}.tok", "schedule": "hourly"}, 'does not define a "tok"'),
     ({"run": f"{TASKS}.plain", "schedule": "hourly"}, "is not a task here, but a function. Is it still decorated"),
-    ({"run": f"{TASKS}.tick 5", "schedule": "hourly"}, "what it is called with goes into args"),
+    ({"run": f"{TASKS}.tick 5", "schedule": "hourly"}, "with arguments; put them into args"),
     ({"run": f"{TASKS}.send", "schedule": "hourly"}, "missing a required argument: 'user_id'"),
     ({"run": f"{TASKS}.tick", "schedule": "evry 5 mins"}, "Did you mean 'every 5 minutes'?"),
     ({"run": f"{TASKS}.tick", "schedule": "0 0 31 2 *"}, "never fires"),
@@ -131,7 +131,7 @@ WRONG = [
     ({"run": "check --nope", "schedule": "hourly"}, "run: 'check' does not take '--nope': Error: unrecognized"),
     ({"run": "check", "schedule": "hourly", "kwargs": {"a": 1}}, "kwargs are for tasks"),
     ({"run": "check", "schedule": "hourly", "args": "x"}, "args is 'x'; it must be a list of words."),
-    ({"run": "rm -r /", "shell": True, "schedule": "hourly"}, "only with LOCO['ALLOW_SHELL'] = True."),
+    ({"run": "rm -r /", "shell": True, "schedule": "hourly"}, "shell commands need LOCO['ALLOW_SHELL'] = True."),
 ]
 
 
