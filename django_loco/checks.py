@@ -15,8 +15,8 @@ loco.W007  a module that may declare schedules cannot be imported
 loco.W008  each request starts a transaction in the SQLite file that stores the jobs
 loco.W009  a schedule in the database is wrong (--database)
 loco.W010  LOCO["TASKS"] has options for a task that does not exist
-loco.W011  jobs wait that no worker takes (jobs in a database: --database)
-loco.W012  jobs wait, and no worker is running (--deploy)
+loco.W011  waiting jobs that no worker takes (jobs in a database: --database)
+loco.W012  waiting jobs while no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that can run any code
 loco.W014  migrations of the app are missing in a database that it uses (--database)
 
@@ -82,7 +82,7 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
     if not aliases:
         return [
             checks.Warning(
-                "django_loco is installed, but no backend in TASKS is one of its own.",
+                "django_loco is installed, but TASKS does not use its backend.",
                 hint='Set TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.',
                 id="loco.W001",
             )
@@ -115,8 +115,8 @@ def _check_files(alias: str) -> Iterator[CheckMessage]:
         and worker_mode(alias, task_backends[alias].options) != "BackgroundAsync"
     ):
         yield checks.Warning(
-            f"{folder} has jobs of TASKS[{alias!r}] that waited in memory. No worker takes them: the mode is not "
-            "BackgroundAsync any more.",
+            f"{folder} has jobs of TASKS[{alias!r}] that waited in memory. No worker takes them: the mode is no "
+            "longer BackgroundAsync.",
             hint='Start the site with WORKER_MODE = "BackgroundAsync" until they have run, or delete the files.',
             id="loco.W011",
         )
@@ -144,7 +144,7 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
             with connection.cursor() as cursor:
                 mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         except OperationalError:
-            return  # There is no file yet, or no way to it: the database's own checks say so.
+            return  # The file does not exist yet or cannot be opened: the checks of the database report that.
         if mode.lower() != "wal":
             yield checks.Warning(
                 f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "
@@ -155,14 +155,14 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
 
 
 def _check_requests(alias: str, database: str, configured: dict[str, Any]) -> Iterator[CheckMessage]:
-    mode = configured.get("OPTIONS", {}).get("transaction_mode", "IMMEDIATE")  # what django-loco makes it
+    mode = configured.get("OPTIONS", {}).get("transaction_mode", "IMMEDIATE")  # the default that django-loco sets
     if configured["ATOMIC_REQUESTS"] and str(mode).upper() != "DEFERRED":
         yield checks.Warning(
-            f"DATABASES[{database!r}]['ATOMIC_REQUESTS'] is on, and the jobs of TASKS[{alias!r}] wait in that SQLite "
-            "file: each request, also one that only reads, takes the file's one turn to write and keeps it to its end. "
-            "Requests are answered one after the other, and jobs wait for them.",
-            hint="Turn ATOMIC_REQUESTS off and put atomic() around what writes; or mark views that only read with "
-            "django.db.transaction.non_atomic_requests; or let jobs wait in a file of their own, named in "
+            f"DATABASES[{database!r}]['ATOMIC_REQUESTS'] is on, and the jobs of TASKS[{alias!r}] are in that SQLite "
+            "file: each request, even if it only reads, locks the file for writing until it ends. So only one request "
+            "is answered at a time, and jobs wait for it.",
+            hint="Turn ATOMIC_REQUESTS off and use atomic() where you write; or mark views that only read with "
+            "django.db.transaction.non_atomic_requests; or keep the jobs in another file, named in "
             f"TASKS[{alias!r}]['OPTIONS']['database']; or use PostgreSQL.",
             id="loco.W008",
         )
@@ -251,7 +251,7 @@ def _check_table(database: str) -> Iterator[CheckMessage]:
     try:
         found = list(jobs.values_list("backend", "queue_name").annotate(count=Count("id")))
     except DatabaseError:
-        return  # The table is not there yet, or not in this database.
+        return  # This database does not have the table (yet).
     for alias, queue_name, count in found:
         if reason := _why_unserved(database, alias, queue_name):
             yield checks.Warning(
@@ -265,11 +265,11 @@ def _check_table(database: str) -> Iterator[CheckMessage]:
 def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str] | None:
     """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
     if alias not in loco_aliases():
-        return f"TASKS has no alias {alias!r} any more.", f"Bring TASKS[{alias!r}] back until they have run."
+        return f"TASKS no longer has the alias {alias!r}.", f"Restore TASKS[{alias!r}] until they have run."
     try:
         is_elsewhere = queue_for(alias).database != database
     except LocoConfigurationError:
-        return None  # Other checks say so.
+        return None  # Other checks report that.
     if is_elsewhere:
         return (
             f"TASKS[{alias!r}] keeps its jobs elsewhere now.",
@@ -296,7 +296,7 @@ def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:
             yield Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007")
     for name in sorted(default.allow_list.commands & ANY_CODE):
         yield checks.Warning(
-            f"Anybody who can write to the queue, or add schedules in the admin, can run {name!r}, and so any code.",
+            f"Anyone who can write to the queue, or add schedules in the admin, can run {name!r}, and so any code.",
             hint="Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead.",
             id="loco.W013",
         )
@@ -322,7 +322,7 @@ def _check_workers(alias: str) -> Iterator[CheckMessage]:
         oldest = queue.oldest_due()
         alive = [worker for worker in queue.workers() if worker.is_alive]
     except (LocoConfigurationError, QueueUnavailable):
-        return  # Other checks say so.
+        return  # Other checks report that.
     waiting = 0.0 if oldest is None else (utcnow() - oldest).total_seconds()
     if not alive and waiting > loco_settings().LEASE:
         yield checks.Warning(

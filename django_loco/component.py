@@ -1,4 +1,4 @@
-"""The base classes of components: parts of a process with threads of their own, such as a worker or a scheduler."""
+"""The base classes of components: parts of a process with their own threads, such as a worker or a scheduler."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ logger = get_logger(__name__)
 
 
 class Component(ABC):
-    """A part of the process with threads of its own: a worker, a scheduler, or a class of yours.
+    """A part of the process with its own threads: a worker, a scheduler, or a class of your project.
 
-    1. ``start`` starts its threads and returns at once. Use daemon threads, so that none keeps the process from ending.
+    1. ``start`` starts its threads and returns at once. Use daemon threads; others would keep the process from ending.
     2. ``quiet`` makes it take no more work; running work goes on.
-    3. ``stop`` makes it end when its running work is done, and by ``deadline`` at the latest.
+    3. ``stop`` makes it end when its running work is done, but no later than ``deadline``.
     4. ``join`` waits for the end.
 
-    All four may be called from any thread, more than once, also because of a signal; only ``join`` blocks. A component
-    runs once: to run it again, make another one. ``Loop`` is a component to which you add only the work.
+    All four may be called from any thread and more than once; only ``join`` blocks. A component runs once: to run it
+    again, create another one. ``Loop`` is a component to which you add only the work.
     """
 
     name: ClassVar[str]
@@ -40,7 +40,7 @@ class Component(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start the threads. Raises if that cannot work, but not for what may pass, such as a lost database."""
+        """Start the threads. Raises if that can never work, but not for a temporary problem such as a lost database."""
 
     @abstractmethod
     def quiet(self) -> None:
@@ -48,11 +48,11 @@ class Component(ABC):
 
     @abstractmethod
     def stop(self, deadline: float) -> None:
-        """End when the running work is done; at ``deadline`` (``time.monotonic()``, seconds) hand back what is left."""
+        """End when the running work is done; at ``deadline`` (``time.monotonic()``, seconds) hand back the rest."""
 
     @abstractmethod
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the end (``None``: without a limit); return whether it has come."""
+        """Wait up to ``timeout`` seconds for the end (``None``: without a limit); return whether it has ended."""
 
     @property
     @abstractmethod
@@ -62,16 +62,16 @@ class Component(ABC):
     def health(self) -> dict[str, Any]:
         """Return its progress as JSON values, at least ``{"alive": bool}``.
 
-        ``"stuck": True`` says that it makes no progress although it is alive. Everybody who can reach ``/_health`` can
-        read this.
+        ``"stuck": True`` says that it makes no progress although it is alive. Anyone who can reach ``/_health``
+        can read this.
         """
         return {"alive": self.is_alive}
 
 
 class Loop(Component):
-    """A component with one thread, which calls ``turn`` again and again. Write ``turn``, and ``open`` and ``close``.
+    """A component with one thread, which calls ``turn`` repeatedly. Write ``turn``, and ``open`` and ``close``.
 
-    1. The thread calls ``open``, then ``turn`` again and again.
+    1. The thread calls ``open``, then ``turn`` repeatedly.
     2. An exception from either ends the thread. The component has died; the supervisor logs that and starts another.
     3. After ``quiet`` there are no more turns. After ``stop``, or an exception, the thread calls ``close`` and ends.
 
@@ -105,17 +105,17 @@ class Loop(Component):
         self._thread = _LoopThread(self)
 
     def open(self) -> None:
-        """Open what the turns need; called in the thread."""
+        """Open the resources that the turns need; called in the thread."""
 
     @abstractmethod
     def turn(self) -> float | None:
         """Do the work once; return the seconds until the next turn, or ``None`` for ``every``.
 
-        It should not wait for longer than a few seconds, or look at ``stopping`` while it waits.
+        It should not wait longer than a few seconds without checking ``stopping``.
         """
 
     def close(self) -> None:
-        """Close what ``open`` has opened, even if that failed midway; called in the thread, at its end."""
+        """Close what ``open`` has opened, even if it failed midway; called at the end of the thread."""
 
     @property
     def stopping(self) -> bool:
@@ -138,7 +138,7 @@ class Loop(Component):
         self._thread.end()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the thread's end; return whether it has come."""
+        """Wait up to ``timeout`` seconds for the end of the thread; return whether it has ended."""
         return self._thread.join(timeout)
 
     @property
@@ -166,7 +166,7 @@ class Loop(Component):
         try:
             self.close()
         except BaseException:
-            logger.exception("The %s could not close what it had opened", self.name)
+            logger.exception("The %s could not close its resources", self.name)
         finally:
             connections.close_all()
 

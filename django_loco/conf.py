@@ -29,7 +29,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_lease(value: Any) -> bool:
-    """A shorter lease may run out before a healthy worker has renewed it."""
+    """Return whether ``value`` is long enough for a healthy worker to renew a lease in time."""
     return is_seconds(value) and value >= 1
 
 
@@ -61,7 +61,7 @@ class LocoSettings:
     """Seconds without a sign of life after which a worker loses its jobs to the others."""
 
     MAX_ATTEMPTS: Annotated[int, COUNT] = 1
-    """The number of attempts after which a job has failed, unless its task sets another one."""
+    """The number of attempts after which a job has failed, unless its task sets another number."""
 
     RESULT_TTL: Annotated[float, SECONDS] = 86_400
     """Seconds that a finished job and its result are kept."""
@@ -102,7 +102,7 @@ class LocoSettings:
     """A YAML or TOML file of further schedules; relative to ``BASE_DIR``."""
 
     ALLOW_SHELL: Annotated[bool, _BOOL] = False
-    """Whether schedules in code, settings and the file may run their shell commands. Other schedules never may."""
+    """Whether schedules in code, settings and the file may run shell commands. Other schedules never may."""
 
     COMMANDS: Annotated[Sequence[str], Rule(_are_names, "a list of management commands")] = ()
     """Management commands that stored jobs and schedules in the database may run, with any arguments."""
@@ -148,14 +148,14 @@ _RULES: Mapping[str, Rule] = {
 
 
 def did_you_mean(word: str, names: Sequence[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest of ``names``; without one, the list of all ``names``, if any."""
+    """Return `` Did you mean 'x'?`` for the most similar of ``names``; else a list of all ``names``, if any."""
     if near := nearest(word, names):
         return f" Did you mean {near!r}?"
     return f" Choices are: {', '.join(names)}." if names else ""
 
 
 def nearest(word: str, names: Sequence[str]) -> str | None:
-    """Return the one of ``names`` of which ``word`` may be a misspelling; ``None`` if there is none."""
+    """Return the name that ``word`` may be a misspelling of; ``None`` if no name is similar."""
     near = difflib.get_close_matches(word.upper(), [name.upper() for name in names], n=1, cutoff=0.6)
     return next(name for name in names if name.upper() == near[0]) if near else None
 

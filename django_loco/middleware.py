@@ -90,5 +90,5 @@ def _begin(request: HttpRequest) -> str:
 
 @receiver(request_finished)
 def _end(**kwargs: Any) -> None:
-    """Remove the id only now: servers log the request after the last middleware, in the same thread."""
+    """Remove the id only when the request is finished: servers log it after the last middleware, in the same thread."""
     labels.drop("component", "request_id")

@@ -22,7 +22,7 @@ The order, the same under every server and command
 --------------------------------------------------
 1. ``/_readiness`` answers 503. The ``before_server_shutdown`` hooks run; requests and jobs go on as usual.
 2. The scheduler stops and workers take no more jobs.
-3. The server accepts no more requests; running requests and jobs finish side by side. Meanwhile the
+3. The server accepts no more requests; running requests and jobs finish at the same time. Meanwhile the
    ``during_server_shutdown`` hooks run.
 4. At the deadline, unfinished jobs are handed back and unfinished requests are dropped: a forced shutdown.
 5. Tracked resources are closed, the last one first.
@@ -67,7 +67,7 @@ __all__ = [
     "untrack",
 ]
 
-#: Exit codes: everything ended by itself; or something was handed back or dropped.
+#: Exit codes: all work was finished; or something was handed back or dropped.
 CLEAN, FORCED = 0, 1
 
 #: The share of the time that ``before_server_shutdown`` hooks without a timeout have, together.
@@ -88,12 +88,12 @@ _stopping = threading.Event()
 
 
 def stopping() -> bool:
-    """Whether this process is shutting down: for loops that should stop, too."""
+    """Whether this process is shutting down, for loops that should stop then."""
     return _stopping.is_set()
 
 
 def remember() -> None:
-    """Note that the process is shutting down, where there is no ``Shutdown``."""
+    """Record that the process is shutting down, in processes without a ``Shutdown``."""
     _stopping.set()
 
 
@@ -255,7 +255,7 @@ class Shutdown:
 
 
 def _late(part: Component) -> str:
-    """Name what has not ended: the components of a supervisor, or the part itself."""
+    """Return the names of the components that have not ended: those of a supervisor, or ``part`` itself."""
     states = {name: health.get("state") for name, health in part.health().get("components", {}).items()}
     return ", ".join(name for name, state in states.items() if state != "stopped") or part.name
 

@@ -1,4 +1,4 @@
-"""The start banner: what a process runs, and with which settings."""
+"""The start banner: the components of a process and their settings."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _elsewhere(alias: str) -> str:
     if mode_of(alias) == "ForegroundBlocking":
         return "ForegroundBlocking; jobs run inside enqueue()"
     if not queue_for(alias).is_shared:
-        return f"none, and no job ever runs: {_place(alias)} is not shared; add --worker"
+        return f"none, so jobs never run: {_place(alias)} is not shared; add --worker"
     return f"none here; jobs wait in {_place(alias)} for manage.py loco_worker, or add --worker"
 
 
@@ -115,7 +115,7 @@ def _place(alias: str) -> str:
 
 
 def _schedules(tags: Collection[str]) -> str:
-    # Only schedules in the code: a start must not wait for a database that is away.
+    # Only schedules in the code: the start must not wait for an unreachable database.
     found = upcoming_in(default, tags=tags)
     broken = len(default.problems())
     text = _count(len(found), "schedule") if found else "no schedules in the code"

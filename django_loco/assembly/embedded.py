@@ -61,7 +61,7 @@ class _Flags(BaseCommand):
 
 
 def parse_flags(flags: str) -> RunOptions:
-    """Return what these flags of ``loco_start`` select. Raises ``CommandError`` that names the variable."""
+    """Parse flags of ``loco_start``. Raises ``CommandError``, which names the environment variable."""
     try:
         return embedded_options(vars(_Flags().create_parser("", FLAGS_VARIABLE).parse_args(shlex.split(flags))))
     except (CommandError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""From parsed arguments of a command to ``RunOptions``; refuses contradictions, with a remedy."""
+"""Turns the parsed arguments of a command into ``RunOptions``; refuses contradictions, with a remedy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OF_SERVER = {
 
 
 def start_options(arguments: Arguments) -> tuple[RunOptions, str | None]:
-    """Return what ``loco_start`` is to run, and at which ``addr:port``. Raises ``CommandError``."""
+    """Return the options for ``loco_start``, and its ``addr:port``. Raises ``CommandError``."""
     worker, address = _worker_and_address(arguments)
     tags = None if worker in (None, EVERY_JOB) else words("--worker", worker)
     run_options = RunOptions(
@@ -47,7 +47,7 @@ def start_options(arguments: Arguments) -> tuple[RunOptions, str | None]:
 
 
 def embedded_options(arguments: Arguments) -> RunOptions:
-    """Return what to run in a server that is started by its own command. Raises ``CommandError``."""
+    """Return the options for a server that its own command starts. Raises ``CommandError``."""
     given = ["--http"] if arguments["http"] != "runserver" else []
     if given := [*given, *given_of_server(arguments, arguments["addrport"])]:
         raise CommandError(f"{given[0]} is for a server that loco_start starts itself. Leave it out.")
@@ -62,7 +62,7 @@ def _worker_and_address(arguments: Arguments) -> tuple[str | None, str | None]:
     if worker and address is None and re.match(naiveip_re, worker):
         worker, address = EVERY_JOB, worker
     if address and (match := re.match(naiveip_re, address)) and int(match["port"]) > LAST_PORT:
-        raise CommandError(f"There is no port {match['port']}: the last is {LAST_PORT}.")
+        raise CommandError(f"Port {match['port']} does not exist: the highest is {LAST_PORT}.")
     return worker, address
 
 
@@ -109,7 +109,7 @@ def _refuse_tags_in_memory(run_options: RunOptions) -> None:
 
 
 def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None) -> RunOptions:
-    """Return what ``loco_worker`` is to run, in its ``place`` among several processes. Raises ``CommandError``."""
+    """Return the options for ``loco_worker``; ``identity``: that of one of several. Raises ``CommandError``."""
     if identity and identity.is_isolated:
         return isolated_options(identity, arguments["backend"])
     if arguments["drain"] and arguments["scheduler"]:
@@ -124,7 +124,7 @@ def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None
     backends = known_queues(backends, queues)
     return RunOptions(
         worker=True,
-        # One process has the scheduler, and so has its successor. The parent has none: it opens no connection.
+        # One process, and later its successor, runs the scheduler. The parent cannot: it opens no connection.
         scheduler=arguments["scheduler"] and (identity is None or identity.number == 1),
         backends=backends,
         queues=queues,
@@ -146,7 +146,7 @@ def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
 
 
 def isolated_options(identity: ProcessIdentity, alias: str) -> RunOptions:
-    """Return what an isolated worker of ``alias`` runs."""
+    """Return the options for an isolated worker of ``alias``."""
     queues, tags = (None if names is None else tuple(names) for names in (identity.queues, identity.tags))
     return RunOptions(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, identity=identity)
 

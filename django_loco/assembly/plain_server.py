@@ -1,9 +1,9 @@
 """Resumes jobs in memory under a server that does not know django-loco: plain ``runserver``, or gunicorn without hooks.
 
-1. Jobs that an earlier process kept are resumed when ``runserver`` has bound its port, and under any other server with
-   its first request; not when the apps are loaded, which every command does.
-2. Such a process ends when it is stopped or reloaded. It does not finish its queue first, as a command does: the jobs
-   are kept for the next process.
+1. Jobs that an earlier process kept are resumed when ``runserver`` has bound its port, and under any other server at
+   its first request; not when the apps are loaded, as every command loads them.
+2. When such a process is stopped or reloaded, it does not finish its queue first, as a command does. The jobs are kept
+   for the next process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ logger = get_logger("django_loco.runtime")
 
 
 def resume_when_serving() -> None:
-    """Resume the jobs once a server shows itself in this process."""
+    """Resume the jobs once a server runs in this process."""
     request_started.connect(_on_request, dispatch_uid="django_loco.serving")
     autoreload_started.connect(_on_reloader, dispatch_uid="django_loco.serving")
 
@@ -58,7 +58,7 @@ def _on_reloader(**kwargs: Any) -> None:
 
 
 def _resume_when_it_listens() -> None:
-    """Resume once the port is bound: a server that cannot bind it ends at once, and would lose the jobs."""
+    """Resume once the port is bound: a server that cannot bind it exits at once, and would lose the jobs."""
     while not any(_listens(int(path.name)) for path in DESCRIPTORS.iterdir()):
         time.sleep(POLL_SECONDS)
     _resume()
@@ -77,7 +77,7 @@ def _resume() -> None:
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Log errors: requests must be answered all the same."""
+    """Log errors instead of raising them: requests must still be answered."""
     try:
         yield
     except Exception:

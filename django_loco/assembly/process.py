@@ -66,7 +66,7 @@ def process_of(
 
 
 def _other_signals(run_options: RunOptions, supervisor: Supervisor) -> Mapping[signal.Signals, Callable[[], None]]:
-    """Return what further signals do. With a web server, Ctrl-Z suspends the process as usual."""
+    """Return the functions for further signals. With a web server, Ctrl-Z suspends the process as usual."""
 
     def quiet() -> None:
         logger.info("Quiet: this process takes no more jobs. SIGTERM ends it")

@@ -48,9 +48,9 @@ def _import_factory(path: str) -> Factory:
 
 
 def resolve(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the components that ``words`` name, by name, class or path, each once.
+    """Return the names of the components that ``words`` refer to by name, class or path, without duplicates.
 
-    Raises ``LocoConfigurationError`` for a word that names none of ``LOCO["COMPONENTS"]``.
+    Raises ``LocoConfigurationError`` for a word that refers to no entry of ``LOCO["COMPONENTS"]``.
     """
     factories = registered()
     paths = dict(zip(loco_settings().COMPONENTS, factories, strict=True))
@@ -58,5 +58,5 @@ def resolve(words: Iterable[str]) -> tuple[str, ...]:
     for word in words:
         if word not in names:
             remedy = did_you_mean(word, [*paths.values()]) if paths else " LOCO['COMPONENTS'] is empty."
-            raise LocoConfigurationError(f"There is no component {word!r} in LOCO['COMPONENTS'].{remedy}")
+            raise LocoConfigurationError(f"LOCO['COMPONENTS'] has no component {word!r}.{remedy}")
     return tuple(dict.fromkeys(names[word] for word in words))

@@ -11,7 +11,7 @@ from .run_options import mode_of
 
 
 def reachable(backends: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of ``backends`` whose jobs can reach a process that only runs jobs.
+    """Return the ``backends`` whose jobs can reach a process that only runs jobs.
 
     Raises ``CommandError`` if there are none.
     """
@@ -36,22 +36,22 @@ def _memory(alias: str) -> str:
 
 
 def known_queues(backends: tuple[str, ...], queues: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return those of ``backends`` with one of ``queues``. Raises ``CommandError`` for a queue that none has."""
+    """Return the ``backends`` that have one of ``queues``. Raises ``CommandError`` for an unknown queue."""
     if queues is None:
         return backends
     queues_by_alias = {alias: task_backends[alias].queues for alias in backends}
     every = sorted(set().union(*queues_by_alias.values()))
     for name in queues:
         if not any(not names or name in names for names in queues_by_alias.values()):
-            raise CommandError(f"There is no queue {name!r} in TASKS.{did_you_mean(name, every)}")
+            raise CommandError(f"TASKS has no queue {name!r}.{did_you_mean(name, every)}")
     return tuple(alias for alias, names in queues_by_alias.items() if not names or names & set(queues))
 
 
 def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the queues of ``backends`` less those ``excluded``.
+    """Return the queues of ``backends`` except those ``excluded``.
 
-    Raises ``CommandError`` if none is left, for a name that is no queue, and for a backend that has no list of queues:
-    a worker asks for jobs by the names of the queues that it wants.
+    Raises ``CommandError`` if none is left, for an unknown queue, and for a backend without a list of queues: a worker
+    asks for jobs by the names of its queues.
     """
     known_queues(backends, excluded)
     for alias in backends:
@@ -67,7 +67,7 @@ def other_queues(backends: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[
 
 
 def words(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Return the names in ``--tags a,b``; none for ``""``. Raises ``CommandError`` if one of several is empty."""
+    """Return the names in ``--tags a,b``; an empty tuple for ``""``. Raises ``CommandError`` for an empty name."""
     if text is None:
         return None
     found = tuple(word.strip() for word in text.split(",")) if text.strip() else ()

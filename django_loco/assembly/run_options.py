@@ -1,4 +1,4 @@
-"""``RunOptions``: what a process runs, and with which settings."""
+"""``RunOptions``: the components of a process and their settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunOptions:
 
     @property
     def may_end(self) -> bool:
-        """Whether the workers stop by themselves."""
+        """Whether the workers may stop without being told to."""
         return self.drain or self.max_jobs is not None or self.max_memory is not None
 
     @property

@@ -22,7 +22,7 @@ from ..process.health.probe import Probe
 
 #: Seconds between two checks whether a component is alive.
 CHECK_SECONDS = 0.5
-#: Seconds between two starts of a component that dies again and again, at first and at most.
+#: Seconds between two starts of a component that keeps dying, at first and at most.
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 #: Seconds that a component has to live for its earlier deaths to be forgotten.
 SETTLED_SECONDS = 60.0
@@ -57,11 +57,11 @@ class ComponentSpec:
     """Called for each start, as a component runs only once."""
 
     may_end: bool = False
-    """Whether it ends by itself when its work is done (``--drain``), and is not started again then."""
+    """Whether it may end when its work is done (``--drain``); then it is not started again."""
 
 
 class SupervisedComponent:
-    """Keeps one component running, from a thread of its own.
+    """Keeps one component running, from its own thread.
 
     1. Makes and starts the component.
     2. Checks every ``check_every`` seconds whether it is alive. If it has died or could not start, back to 1 after a
@@ -115,7 +115,7 @@ class SupervisedComponent:
         return self._phase is State.RUNNING and self._clock() - self._began > SETTLED_SECONDS
 
     def health(self) -> dict[str, Any]:
-        """Return ``state``, ``deaths`` in a row, the class of the last ``problem``, and what the component says.
+        """Return the component's own health, its ``state``, ``deaths`` in a row, and the class of the last ``problem``.
 
         A component that does not answer, or raises, is ``stuck``. The text of an error goes only into the log, because
         it may contain secrets.

@@ -28,7 +28,7 @@ class Supervisor(Component):
     ) -> None:
         """``specs``: in the order of the shutdown; ``options``: those of ``SupervisedComponent``.
 
-        ``on_drained`` is called, in a thread, when all components that may end by themselves have done so.
+        ``on_drained`` is called, in a thread, when all components that may end have ended.
         """
         self._on_drained = on_drained
         self._calls = BoundedCalls()

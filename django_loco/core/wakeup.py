@@ -27,11 +27,11 @@ class Wakeup:
 
     def wake(self, byte: bytes = b"!") -> None:
         """Make it readable."""
-        with suppress(OSError):  # full, so the reader wakes up anyway; or closed, so there is no reader
+        with suppress(OSError):  # full, so the reader wakes up anyway; or closed, so nobody reads
             self._write.send(byte)
 
     def drain(self) -> bytes:
-        """Return what was written since the last call, without waiting."""
+        """Return the bytes written since the last call, without waiting."""
         with suppress(BlockingIOError):
             return self._read.recv(4096, socket.MSG_DONTWAIT)
         return b""

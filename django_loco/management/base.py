@@ -44,7 +44,7 @@ class LocoCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command. A wrong setting ends it with a message instead of a traceback."""
-        if self.owns_process:  # blocked output of a check must not stop the command
+        if self.owns_process:  # a blocked terminal must not stop the checks
             style, self.stderr = self.stderr.style_func, OutputWrapper(nonblocking(sys.stderr))
             self.stderr.style_func = style
         try:
@@ -56,8 +56,8 @@ class LocoCommand(BaseCommand):
     def check(self, *args: Any, **options: Any) -> None:
         """Run the checks.
 
-        A wrong schedule does not stop the command; it is logged, and the others run. Nor does a database that is away
-        for now, although some of Django's checks connect to it.
+        A wrong schedule does not stop the command; it is logged, and the others run. An unreachable database does not
+        stop it either, although some of Django's checks connect to it.
         """
         try:
             self._check(*args, **options)
@@ -99,7 +99,7 @@ class LocoCommand(BaseCommand):
         """Run this command in a child process that is replaced whenever the code changes, and end with it.
 
         ``others``: signals to pass on, beside those that stop the process. Raises ``LocoConfigurationError`` for a
-        health port that is taken, as no change of the code would help.
+        health port that is in use, as no change of the code would help.
         """
         refuse_taken_port(options)
         self.end(Reloader(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())

@@ -18,7 +18,7 @@ STUCK_AFTER_SECONDS = 60.0
 def health_served(options: Mapping[str, Any], of: HasHealth | None = None) -> Iterator[None]:
     """Serve health checks during the ``with`` block, if the option is given: of ``of``, else of the supervisor.
 
-    Raises ``LocoConfigurationError`` for a port that is taken.
+    Raises ``LocoConfigurationError`` for a port that is in use.
     """
     if options.get("health_port") is None:
         yield
@@ -29,18 +29,18 @@ def health_served(options: Mapping[str, Any], of: HasHealth | None = None) -> It
 
 
 def refuse_taken_port(options: Mapping[str, Any]) -> None:
-    """Raise ``LocoConfigurationError`` if the option is given and its port is taken."""
+    """Raise ``LocoConfigurationError`` if the option is given and its port is in use."""
     if options.get("health_port") is not None:
         HealthServer(*options["health_port"]).server_close()
 
 
 class Starting:
-    """A substitute for the supervisor until there is one, to report a process that never gets that far."""
+    """A substitute until the supervisor exists: reports a process that never gets that far as stuck."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
 
     def health(self) -> dict[str, Any]:
-        """Return the health of the process meanwhile."""
+        """Return the health of a process that is starting."""
         stuck = time.monotonic() - self._since > STUCK_AFTER_SECONDS
         return {"components": {"process": {"alive": True, "state": "starting", "stuck": stuck}}}

@@ -35,7 +35,7 @@ from .signals.escalation import Level
 from .signals.handlers import SignalHandlers
 from .stack_dump import log_stacks
 
-#: An environment variable of each child that follows one that served.
+#: The environment variable of a child that replaces one that has served.
 RELOADED_VARIABLE = "DJANGO_LOCO_AGAIN"
 
 logger = get_bounded_logger("django_loco.servers")
@@ -47,7 +47,7 @@ def is_child() -> bool:
 
 
 def is_reloaded() -> bool:
-    """Whether an earlier child has served before."""
+    """Whether an earlier child has served."""
     return os.environ.get(RELOADED_VARIABLE) == "true"
 
 
@@ -87,7 +87,7 @@ class FileWatch:
 
 
 class Reloader:
-    """Starts the command as a child process, and again whenever its code has changed.
+    """Starts the command as a child process, and starts it again whenever its code has changed.
 
     1. ``run`` starts a child and waits for its end.
     2. After exit code ``RELOAD`` the next child is started. After a child that could not load its code, the next one
@@ -153,7 +153,7 @@ class Reloader:
         if self._child is None:
             return
         if self._signals >= Level.KILL or not self._child.hear().is_loaded:
-            self._child.kill()  # A child that has not loaded its code has nothing to lose.
+            self._child.kill()  # It has not loaded its code, so it has no work to lose.
             return
         self._child.tell(name)
         killer = threading.Timer(self._kill_after_seconds, self._child.kill)

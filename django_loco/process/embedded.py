@@ -1,11 +1,11 @@
 """The embedded runtime: components inside a process that another server owns (gunicorn, uvicorn, hypercorn).
 
-Who does what
--------------
-The server has the main thread and decides when the process ends. The components have threads of their own; one more
-thread runs the shutdown. Signals reach that thread first, through ``SignalRelay``. It runs the hooks, tells the
-components to take no more work, hands the signal on to the server, and waits for both. The server reports when its last
-request is answered, and is kept from ending the process until the rest is done.
+Responsibilities
+----------------
+The server has the main thread and decides when the process ends. The components have their own threads; another thread
+runs the shutdown. It gets signals first, through ``SignalRelay``. It runs the hooks, tells the components to take no
+more work, hands the signal on to the server, and waits for both. The server reports when its last request is answered,
+and may not end the process until the rest is done.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from .exit import at_interpreters_end, end_within
 from .signals.escalation import EmbeddedEscalation, Level, obey
 from .signals.relay import SignalRelay
 
-#: Seconds between two checks whether the server is ending its process by itself.
+#: Seconds between two checks whether the server is ending its process without a signal.
 POLL_SECONDS = 0.25
 #: Seconds between two heartbeats while a process waits for its jobs.
 BEAT_SECONDS = 0.25
 #: Seconds that a shutdown may take beyond its end.
 LATE_SECONDS = 1.0
-#: The environment variable with flags of ``loco_start``, for servers that are started by their own command.
+#: The environment variable with flags of ``loco_start``, for servers with their own start command.
 FLAGS_VARIABLE = "LOCO_START"
 #: An environment variable that ``loco_start`` sets for a server that it starts.
 STARTED_VARIABLE = "DJANGO_LOCO_STARTED"
@@ -49,7 +49,7 @@ class HostServer:
     """How the server that owns the process behaves."""
 
     is_ending: Callable[[], bool] = lambda: False
-    """Whether it is ending the process by its own decision."""
+    """Whether it is ending the process without a signal."""
 
     stop_signal: Signals | None = None
     """The signal on which it answers its last requests; ``None``: the one that arrived."""
@@ -61,10 +61,10 @@ class HostServer:
     """Called before requests are dropped, if a signal asked for the end."""
 
     job_seconds: float = math.inf
-    """How long jobs may run after the last request, when the server ends the process by its own decision."""
+    """How long jobs may run after the last request, when the server ends the process without a signal."""
 
     beat: Callable[[], object] = lambda: None
-    """Called regularly while the process waits for its jobs."""
+    """Called every ``BEAT_SECONDS`` while the process waits for its jobs."""
 
     is_last: bool = False
     """Whether nothing follows in the process, so that it may be killed if it does not end in time."""
@@ -149,7 +149,7 @@ class EmbeddedRuntime:
         return self._escalation.level > 0
 
     def start(self) -> None:
-        """Start the components. Outside of the main thread, signals are not seen, only the end of the server."""
+        """Start the components. Outside of the main thread it notices only the end of the server, not signals."""
         if threading.current_thread() is threading.main_thread():
             self._relay.install()
         at_interpreters_end(self._on_interpreters_end)

@@ -1,4 +1,4 @@
-"""Exits a process within a time limit, whatever hangs.
+"""Exits a process within a time limit, even if something hangs.
 
 These can hang at exit: a lock held by a thread that writes a log line; ``multiprocessing``, which waits for its
 processes; other ``atexit`` functions; threads that are not daemons; output that nobody reads; a job inside a C function
@@ -26,15 +26,15 @@ FLUSH_SECONDS = streams.DRAIN_SECONDS
 
 
 def enforce(seconds: float) -> None:
-    """Exit with code 1 in ``seconds`` from now, unless the process has ended by then. The last call counts.
+    """Exit with code 1 in ``seconds`` from now, unless the process has ended by then. A later call replaces this one.
 
-    A thread of ``faulthandler`` does it, which needs neither the interpreter nor its lock.
+    A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock.
     """
     faulthandler.dump_traceback_later(max(seconds, LATE_SECONDS), exit=True, file=_NOWHERE)
 
 
 def end_within(seconds: float, code: int) -> None:
-    """Let the interpreter end by itself, but exit with ``code`` if that takes longer than ``seconds``."""
+    """Let the interpreter end normally, but exit with ``code`` if that takes longer than ``seconds``."""
     enforce(seconds + LATE_SECONDS)
     timer = threading.Timer(seconds, exit_now, [code])
     timer.daemon = True
@@ -54,7 +54,7 @@ def exit_now(code: int) -> None:
 
 def at_interpreters_end(function: Callable[[], object]) -> None:
     """Call ``function`` when the main thread has ended, before ``atexit`` functions and before threads are joined."""
-    # There is no public function for that moment.
+    # Python has no public function for this moment.
     getattr(threading, "_register_atexit", atexit.register)(function)
 
 

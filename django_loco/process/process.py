@@ -1,4 +1,4 @@
-"""Runs a process of ours: its server and components, signals, code reloads, and the shutdown."""
+"""Runs a process that we own: its server and components, signals, code reloads, and the shutdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
 CODE_CHANGED = "the code has changed"
-#: Seconds after its end that a shutdown is given up. Waits of ``MIN_STEP_SECONDS`` seconds each may add up there.
+#: Seconds after its end at which a shutdown is abandoned. Waits of ``MIN_STEP_SECONDS`` seconds each may add up there.
 LATE_SECONDS = 2.0
 
 logger = get_bounded_logger("django_loco.servers")
@@ -53,16 +53,16 @@ class Process:
         announce: Callable[[str], None] = lambda _: None,
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
-        systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - one that tells nobody
+        systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - it does nothing
         sign_seconds: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
         is_last: bool = False,
     ) -> None:
         """``components`` starts them all; ``shut_down`` runs ``shutdown`` for them and the server it is given.
 
-        ``others`` maps further signals to what each of them does. Every ``sign_seconds`` seconds (0: never) the parent
-        or systemd is told that the process makes progress, if ``is_well()``. ``is_last``: nothing follows in this
-        process, so it may be killed if it does not end in time.
+        ``others`` maps further signals to functions. Every ``sign_seconds`` seconds (0: never) the process reports its
+        progress to its parent or systemd, if ``is_well()``. ``is_last``: nothing follows in this process, so it may be
+        killed if it does not end in time.
         """
         self._server, self._components, self._announce = server, components, announce
         self._shutdown, self._shut_down = shutdown, shut_down
@@ -99,7 +99,7 @@ class Process:
 
     @property
     def reason(self) -> str:
-        """Why the process ends, once it does."""
+        """Why the process ends; empty until then."""
         return self._shutdown.reason
 
     def _on_ready(self, url: str) -> None:
@@ -158,7 +158,7 @@ class Process:
 
 
 def _show(error: BaseException | None) -> None:
-    """Show why a server could not start, as a command does that fails."""
+    """Show why a server could not start, like the error of a command."""
     if isinstance(error, CommandError):
         nonblocking(sys.stderr).write(f"{error}\n")
     elif error:
@@ -166,12 +166,11 @@ def _show(error: BaseException | None) -> None:
 
 
 def leave(code: int) -> None:
-    """Exit with a code, whatever threads and processes are left."""
+    """Exit with a code, even if threads and processes are left."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if code == FORCED:
-        # Abandoned jobs may still run in their threads. If the interpreter shut down by itself, they would run on while
-        # modules are torn down around them.
+        # Abandoned jobs may still run in their threads. A normal exit would remove modules while they run.
         exit_now(code)
     end_within(AFTER_DEADLINE_SECONDS, code)
     if code != CLEAN:

@@ -1,4 +1,4 @@
-"""The base class of the servers that a process of ours runs, and ``NoServer``."""
+"""The base class of the servers that ``Process`` runs, and ``NoServer``."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class SystemdNotifier:
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """The service reloads; ``ready`` is to follow."""
+        """The service reloads; call ``ready`` when it has."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:

@@ -11,16 +11,16 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 class Watchdog(PeriodicThread):
-    """Calls ``give_sign`` again and again while ``is_well`` says that there is progress."""
+    """Calls ``give_sign`` regularly while ``is_well()``."""
 
     def __init__(self, every: float, is_well: Callable[[], bool], give_sign: Callable[[], None]) -> None:
-        """``every`` is in seconds; 0: nobody wants to know."""
+        """``every`` is in seconds; 0: never."""
         super().__init__("loco-watchdog")
         self._every, self._is_well, self._give_sign = every, is_well, give_sign
         self._was_well = True
 
     def start(self) -> None:
-        """Start the thread, if anybody wants to know."""
+        """Start the thread, unless ``every`` is 0."""
         if self._every:
             super().start()
 
@@ -30,7 +30,7 @@ class Watchdog(PeriodicThread):
         super().run()
 
     def turn(self) -> float:
-        """Give a sign, or log once that there is no progress."""
+        """Report progress, or log once that the process makes none."""
         is_well = self._is_well()
         if is_well:
             self._give_sign()

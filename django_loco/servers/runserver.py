@@ -113,7 +113,7 @@ class DevServer(Server):
         # This tells Django's reloader which files could not be imported.
         autoreload.check_errors(self._runserver.inner_run)(None, **self._options)
 
-    def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end by themselves)
+    def stop(self, deadline: float) -> None:  # noqa: ARG002 (requests end without a deadline)
         """Close the port. Requests in flight go on; each connection is closed after its response."""
         self._requests.closing = True
         self._stopping.set()
@@ -122,7 +122,7 @@ class DevServer(Server):
             DaemonThread(target=self._socket_server.shutdown, name="loco-close-port").start()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until no request is in flight; return whether none is."""
+        """Wait up to ``timeout`` seconds until no request is in flight; return whether that is so."""
         if not self.is_ready:
             return True
         until = None if timeout is None else time.monotonic() + timeout
@@ -162,7 +162,7 @@ def url(runserver: Any, port: int) -> str:
 
 
 class _Filter:
-    """A stream that drops what the start banner replaces."""
+    """A stream that drops the output that the start banner replaces."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -176,6 +176,6 @@ class _Filter:
 
 
 def without_noise(output: OutputWrapper) -> OutputWrapper:
-    """Return ``output`` without what the start banner replaces."""
+    """Return ``output`` without the lines that the start banner replaces."""
     stream: Any = _Filter(output)
     return OutputWrapper(stream)

@@ -49,7 +49,7 @@ class UvicornServer(Server):
             self._uvicorn.force_exit = again and deadline <= time.monotonic()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds until no request is in flight; return whether none is."""
+        """Wait up to ``timeout`` seconds until no request is in flight; return whether that is so."""
         if self.thread.ident is not None:
             self.thread.join(timeout)
         return not self.is_alive

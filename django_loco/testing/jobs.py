@@ -44,7 +44,7 @@ def all_enqueued(task: Task[..., Any] | None = None) -> list[TaskResult[..., Any
 def assert_enqueued(task: Task[..., Any], /, *args: Any, **kwargs: Any) -> TaskResult[..., Any]:
     """Return the last waiting job of ``task``, with these arguments if any are given.
 
-    Raises ``AssertionError``, which lists the waiting jobs, if there is none.
+    Raises ``AssertionError``, which lists the waiting jobs, if no job matches.
     """
     jobs = _matching(task, args, kwargs)
     if not jobs:
@@ -70,7 +70,7 @@ def drain(
         with_scheduled: whether to run jobs with a ``run_after`` in the future; an aware ``datetime``: those up to it.
         raises: whether to raise the exception of a job that fails for good; the jobs after it keep waiting. With
             ``False`` it is only in the result of the job.
-        limit: the maximum number of jobs, since jobs may enqueue themselves for ever. Raises ``LocoError`` beyond it.
+        limit: the maximum number of jobs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
 
     Raises ``LocoConfigurationError`` outside of tests, and with ``LOCO["TESTING"] = "live"``: workers run jobs then.
     """
@@ -150,7 +150,7 @@ def _ahead(with_scheduled: bool | datetime) -> float:
 def _usable_transactions() -> Iterator[None]:
     """Keep a job with a failing statement from breaking the transaction of the ``TestCase``.
 
-    Outside of tests each statement of a job is a transaction of its own. Here a broken transaction is rolled back to a
+    Outside of tests each statement of a job is its own transaction. Here a broken transaction is rolled back to a
     savepoint from before the job.
     """
     inside = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]

@@ -25,7 +25,7 @@ def response_of(answer: Callable[[], Answer]) -> JsonResponse:
 
 
 def view_of(answer: Callable[[], Answer]) -> View:
-    """Return a view for an answer: open to everybody, and without a transaction, as the database may be away."""
+    """Return a view for an answer: it needs no login, and begins no transaction, as the database may be unreachable."""
 
     @non_atomic_requests
     @never_cache

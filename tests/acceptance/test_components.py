@@ -83,7 +83,7 @@ def test_a_component_alone_runs_by_its_name_and_an_unknown_one_is_refused(projec
     assert process.terminate() == CLEAN
     assert process.output.index("slow turns") < process.output.index("slow closes")
     refused = project.manage("loco_start", "--no-server", "--component", "slwo", code=1)
-    assert "There is no component 'slwo' in LOCO['COMPONENTS']. Did you mean 'slow'?" in refused
+    assert "LOCO['COMPONENTS'] has no component 'slwo'. Did you mean 'slow'?" in refused
 
 
 def test_one_that_leaves_and_one_that_does_not_stop_touch_nothing_else(project):

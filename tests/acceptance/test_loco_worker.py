@@ -90,7 +90,7 @@ def test_only_the_queues_it_is_told(project):
     [
         ({"WORKER_MODE": "BackgroundAsync"}, (), "This worker would never get a job"),
         ({"WORKER_MODE": "ForegroundBlocking"}, (), "This worker would never get a job"),
-        ({}, ("--queues", "email"), "There is no queue 'email' in TASKS. Did you mean 'emails'?"),
+        ({}, ("--queues", "email"), "TASKS has no queue 'email'. Did you mean 'emails'?"),
         ({}, ("--queues", "a,,b"), "has an empty name"),
         ({}, ("--backend", "defualt"), "Did you mean 'default'?"),
         ({}, ("--drain", "--scheduler"), "Leave one of them out"),

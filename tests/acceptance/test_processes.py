@@ -253,7 +253,7 @@ def test_numbers_are_from_one_on(project):
 
 def test_a_project_that_is_broken_is_tried_once(project):
     output = project.manage("loco_worker", "--processes", "3", "--queues", "email", code=1)
-    assert output.count("There is no queue 'email' in TASKS") == 1
+    assert output.count("TASKS has no queue 'email'") == 1
 
 
 def test_too_little_memory_is_refused(project):

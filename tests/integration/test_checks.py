@@ -115,7 +115,7 @@ def test_tasks_can_be_imported_though_queues_is_no_list(queues, names):
 
 def test_the_app_without_its_backend():
     messages = found(TASKS={"default": {"BACKEND": "tests.app.backends.OtherBackend"}})
-    assert "no backend in TASKS is one of its own" in messages["loco.W001"]
+    assert "TASKS does not use its backend" in messages["loco.W001"]
 
 
 def test_jobs_in_memory_in_production():
@@ -174,7 +174,7 @@ def test_jobs_that_no_worker_takes():
     assert "1 job(s) of TASKS['default'] wait in queue 'default' in DATABASES['default']" in message
     assert "it is not in TASKS['default']['QUEUES']. Add 'default' to QUEUES" in message
     (message,) = waiting(TASKS={"other": {"BACKEND": LOCO}})
-    assert "TASKS has no alias 'default' any more." in message
+    assert "TASKS no longer has the alias 'default'." in message
     (message,) = waiting(WORKER_MODE="BackgroundAsync")
     assert "TASKS['default'] keeps its jobs elsewhere now." in message
 

@@ -1,4 +1,4 @@
-"""Closes descriptors of ours in forks of this process.
+"""Closes our descriptors in forks of this process.
 
 ``os.fork``, and ``multiprocessing`` where it forks (its default on Linux up to Python 3.13), copy every descriptor. A
 fork may outlive this process. If it kept a port, the next process could not bind it; if it kept one end of a pipe, the

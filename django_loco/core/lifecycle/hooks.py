@@ -35,7 +35,7 @@ class Context:
 
     @property
     def deadline(self) -> float:
-        """When the hook must be done (``time.monotonic()``, seconds). A second signal moves it to now."""
+        """When the hook must have ended (``time.monotonic()``, seconds). A second signal moves it to now."""
         return self.until()
 
     def remaining(self) -> float:

@@ -10,7 +10,7 @@ from concurrent.futures import thread as executor
 from contextlib import suppress
 from pathlib import Path
 
-#: Parent of Python's own, which end with the one that started them.
+#: Helper processes of Python itself, which end with the process that started them.
 _PYTHONS_OWN = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")
 _TASKS = Path("/proc/self/task")
 
@@ -21,7 +21,7 @@ def left() -> Iterator[str]:
     for thread in threading.enumerate():
         if not (thread.daemon or thread in (threading.main_thread(), threading.current_thread())):
             frame = frames.get(thread.ident or 0)
-            # A thread of an executor that waits for work ends with the interpreter.
+            # An executor's thread that waits for work ends with the interpreter.
             if frame is None or frame.f_code.co_filename != executor.__file__:
                 yield f"thread {thread.name!r}"
     yield from _children()

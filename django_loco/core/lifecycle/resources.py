@@ -41,7 +41,7 @@ def track(resource: Resource, close: Close | str | None = None) -> Resource:
 
     ``close`` is a function without arguments (sync or async) or the name of a method of ``resource``. By default
     it is ``resource.close``, else ``resource.terminate``; a child process gets SIGTERM, and SIGKILL if it is still
-    there ``KILL_AFTER_SECONDS`` seconds later. Raises ``TypeError`` if there is no such method.
+    there ``KILL_AFTER_SECONDS`` seconds later. Raises ``TypeError`` if ``resource`` does not have the method.
     """
     _tracked.append((resource, _closer(resource, close)))
     return resource

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Any
 
 
-class DaemonThread(threading.Thread):  # noqa: TID251 - here alone
+class DaemonThread(threading.Thread):  # noqa: TID251 - the only subclass
     """A daemon thread that inherits no ``contextvars`` from the thread that starts it.
 
     A worker is often started by the first request or job that needs it, and would keep the context of that request as
@@ -21,7 +21,7 @@ class DaemonThread(threading.Thread):  # noqa: TID251 - here alone
         super().__init__(**options, daemon=True)
 
     def start(self) -> None:
-        """Start it. Raises ``RuntimeError`` if the system has no more threads."""
+        """Start it. Raises ``RuntimeError`` if the system allows no more threads."""
         Context().run(super().start)
 
 

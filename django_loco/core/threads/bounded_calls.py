@@ -1,4 +1,4 @@
-"""Calls functions of the project, sync or async, which may raise or never return, and waits for them with a limit."""
+"""Calls functions of the project, sync or async, with a time limit. They may raise or never return."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = get_bounded_logger("django_loco.shutdown")
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call ``function`` and wait for it; if it is async, run it on an event loop of its own."""
+    """Call ``function`` and wait for it; if it is async, run it on a new event loop."""
     result = function(*arguments)
     if inspect.isawaitable(result):
         asyncio.run(_awaited(result))
@@ -29,7 +29,7 @@ async def _awaited(result: Any) -> None:
 
 
 class BoundedCalls:
-    """Makes each call in a daemon thread of its own, so that the caller can stop waiting for it."""
+    """Makes each call in a new daemon thread, so that the caller can stop waiting for it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -70,7 +70,7 @@ class BoundedCall(DaemonThread):
         self.start()
 
     def run(self) -> None:
-        """Make the call, log what it raises, and close the database connections of this thread."""
+        """Make the call, log exceptions, and close the database connections of this thread."""
         try:
             self.failed = True
             call(self._function, *self._arguments)

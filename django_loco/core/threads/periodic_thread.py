@@ -1,4 +1,4 @@
-"""A thread that does one thing again and again."""
+"""A thread that does one thing repeatedly."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from . import DaemonThread
 
 
 class PeriodicThread(ABC):
-    """A daemon thread that takes one turn after the other.
+    """A daemon thread that takes turns.
 
-    1. ``start`` starts the thread. It calls ``turn``, and then waits for as many seconds as that returned, or until
-       the event ``wake`` is set.
+    1. ``start`` starts the thread. It calls ``turn``, then waits for the number of seconds that ``turn`` returned, or
+       until the event ``wake`` is set.
     2. If a turn raises, ``failed`` says when to try again. ``wake`` does not shorten that wait.
     3. ``end`` ends the thread after the present turn, and ends a wait at once.
-    4. The thread calls ``close`` before it ends, for whatever reason.
+    4. The thread calls ``close`` before it ends, even after an error.
     """
 
     def __init__(
@@ -29,11 +29,11 @@ class PeriodicThread(ABC):
             name: the name of the thread.
             backoff: counts the turns that raise, and logs them if it is a ``LoggedBackoff``; see ``failed``.
             component: the label of its log lines.
-            wake: ends the wait between two turns; cleared before each turn that it has brought about.
+            wake: ends the wait between two turns; cleared before the next turn.
         """
         self.backoff = backoff or Backoff(1.0, 30.0)
         self.ended = threading.Event()
-        """Set when no further turn is to be taken."""
+        """Set when the thread should take no further turn."""
         self._component = component
         self._wake = wake or threading.Event()
         self._starting = threading.Lock()
@@ -41,14 +41,14 @@ class PeriodicThread(ABC):
 
     @abstractmethod
     def turn(self) -> float:
-        """Do it once; return the seconds until the next turn."""
+        """Do the work once; return the seconds until the next turn."""
 
     def failed(self, error: BaseException) -> float:
         """Return the seconds until the next turn after one that raised ``error``."""
         return self.backoff.failed(error)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Release what the turns have used; called in the thread."""
+        """Release the resources of the turns; called in the thread."""
 
     def start(self) -> None:
         """Start the thread, once."""
@@ -62,7 +62,7 @@ class PeriodicThread(ABC):
         self._wake.set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds for the end of the thread; return whether it does not run (any more)."""
+        """Wait up to ``timeout`` seconds for the end of the thread; return whether it is not running."""
         if self.has_started:
             self._thread.join(timeout)
         return not self.is_alive

@@ -22,7 +22,7 @@ def stack_of_task(task: asyncio.Task[Any]) -> str:
 
 
 def _frames(awaited: Any) -> Iterator[FrameType]:
-    """Yield the frame of a coroutine, of what it awaits, of what that awaits and so on."""
+    """Yield the frame of a coroutine, of the awaitable that it awaits, and so on."""
     while awaited is not None:
         frame = next((f for name in ("cr_frame", "gi_frame", "ag_frame") if (f := getattr(awaited, name, None))), None)
         if frame is None:

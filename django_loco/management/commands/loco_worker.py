@@ -105,7 +105,7 @@ class Command(LocoCommand):
             if problem := missing_tables(alias):
                 raise CommandError(problem)
         if self.owns_process:
-            connections.close_all()  # this thread needs no connection any more
+            connections.close_all()  # this thread needs no connection from now on
 
     def start_processes(self, options: Any) -> None:
         if not self.owns_process:

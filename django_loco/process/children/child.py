@@ -1,4 +1,4 @@
-"""Starts a child process, and shows its parent how far its start has come."""
+"""Starts a child process, and reports to its parent how far it has started."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..systemd import VARIABLES
 from .control_channel import CHANNEL_VARIABLE, LOADED, READY, pass_on
 from .identity import ProcessIdentity
 
-#: Signals that are blocked in a child until it has handlers of its own: before that, Ctrl-C would only raise
-#: KeyboardInterrupt during its imports. This process gets them in its other threads meanwhile.
+#: Signals that are blocked in a child until it has its own handlers: before that, Ctrl-C would only raise
+#: KeyboardInterrupt during its imports. Meanwhile other threads of this process get them.
 BLOCKED_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTSTP)
 #: Ctrl-Z still suspends a site in its terminal, and closing the terminal still ends it.
 BLOCKED_SIGNALS_IN_TERMINAL = (signal.SIGINT,)
@@ -45,7 +45,7 @@ class Child:
         self.ends = 0
         """How often it was told to stop."""
         self.is_expendable = False
-        """Whether it was killed before it had anything to lose."""
+        """Whether it was killed before it had loaded its code."""
         self._popen = popen
 
     @property
@@ -96,7 +96,7 @@ class Child:
                 os.kill(self.pid, signal.SIGKILL)  # ``Popen.kill`` would reap a child that has ended
 
     def note_end(self, code: int) -> None:
-        """Note that it has ended, as the caller has learnt by ``waitpid``."""
+        """Record that it has ended, as ``waitpid`` told the caller."""
         self._popen.returncode = code
         self.channel.close()
 
@@ -109,7 +109,7 @@ def start(
 ) -> Child:
     """Start ``command`` (by default: the command of this process) as a process with this identity.
 
-    It inherits the environment of this process, less the variables named in ``without``, plus ``environment``.
+    It inherits the environment of this process without the variables named in ``without``, plus ``environment``.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
     variables = {**inherited, **environment, **identity.variable}
@@ -151,7 +151,7 @@ def _start(
 
 
 def ended() -> Iterator[tuple[int, int]]:
-    """Yield id and exit code of each child that has ended. PID 1 also gets processes that it has not started."""
+    """Yield the id and exit code of each child that has ended. PID 1 also gets processes that it did not start."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

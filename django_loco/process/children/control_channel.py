@@ -1,9 +1,9 @@
 """The control channel: a socket pair between a parent process and its child.
 
 The parent passes each signal on as a byte. The child counts its own signals and its parent's separately and obeys the
-higher count: Ctrl-C, which reaches all processes of a terminal, counts once, and ``kill`` of the parent alone reaches
-the child, too. The child reports how far it has come. When its parent dies, however that happens, the channel closes
-and the child notices.
+higher count. So Ctrl-C, which reaches all processes of a terminal, counts once, and a signal to the parent alone
+reaches the child, too. The child reports how far it has started. If its parent dies, even by ``kill -9``, the channel
+closes and the child notices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...core.threads import DaemonThread
 
 #: The environment variable with the descriptor of the child's end.
 CHANNEL_VARIABLE = "DJANGO_LOCO_LINK"
-#: What a child reports: its code is loaded, it is ready, and, if its parent wants to know, that it makes progress.
+#: Reports of a child: its code is loaded, it is ready, and, if its parent wants this, it makes progress.
 LOADED, READY, ALIVE = b"+", b"!", b"."
 
 
@@ -57,7 +57,7 @@ class ControlChannel:
     def _receive(self) -> bytes:
         try:
             return self._end.recv(1)
-        except ConnectionResetError:  # the parent died before it read what we sent
+        except ConnectionResetError:  # the parent died before it read our bytes
             return b""
 
 

@@ -15,7 +15,7 @@ IDENTITY_VARIABLE = "DJANGO_LOCO_PLACE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessIdentity:
-    """Who a child process is, and which processes it replaces."""
+    """The identity of a child process, and the processes that it replaces."""
 
     number: int
     """The number of its slot, from 1 on. A successor has the same number."""
@@ -23,14 +23,14 @@ class ProcessIdentity:
     key: str
     """A unique text at the end of its worker ids, by which the parent and its successors know its jobs.
 
-    A process id would not do: it may be the same in two containers that share a queue.
+    A process id is not enough: it may be the same in two containers that share a queue.
     """
 
     dead: Sequence[str] = ()
     """The keys of its predecessors that died. Their jobs are released before their leases expire."""
 
     is_first: bool = False
-    """Whether it is the very first child, which shows the start banner."""
+    """Whether it is the first child of all, which shows the start banner."""
 
     is_isolated: bool = False
     """Whether it is an isolated worker: it runs only suspect jobs, one at a time, and ends when none is due."""
@@ -50,7 +50,7 @@ class ProcessIdentity:
         """Return the identity of this process; ``None`` if its parent gave it none.
 
         From then on the process ignores ``SIGHUP``. A terminal that closes sends it to the parent and to its children,
-        and the parent decides what it means.
+        and the parent decides how to react.
         """
         text = os.environ.pop(IDENTITY_VARIABLE, None)
         if text is None:

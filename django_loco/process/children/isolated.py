@@ -1,7 +1,7 @@
 """Isolated workers: processes that run suspect jobs, one at a time, after workers have died with them.
 
-Each is a ``loco_worker`` whose ``ProcessIdentity`` says so. It learns of signals, and of the death of the process that
-started it, through the control channel. Then it hands its job back, which does not count as a death.
+Each is a ``loco_worker`` with a ``ProcessIdentity`` that makes it one. The control channel tells it of signals, and of
+the death of the process that started it. Then it hands its job back, which does not count as a death.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ connection or thread with the parent, and each loads the newest code.
 
 Start
 -----
-The first child is started alone. If it ends before it is ready, the project is at fault, and the parent ends with the
-same exit code. Once it is ready, the others are started.
+The first child is started alone. If it ends before it is ready, the project has an error, and the parent exits with the
+same code. Once it is ready, the others are started.
 
 Replacement
 -----------
@@ -20,7 +20,7 @@ told to stop. If the new one does not get ready, the old ones stay.
 
 Signals
 -------
-They are passed on through the control channel. A child whose parent has died shuts down by itself.
+They are passed on through the control channel. A child whose parent has died shuts down.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Parent:
     1. ``run`` fills the first slot, then calls ``look`` after each signal, each message and each end of a child, and
        when a timeout has passed.
     2. It returns once the exit code is known: a signal asked for the end, or all children have drained, and no child
-       is left; or the very first child did not get ready.
+       is left; or the first child of all did not get ready.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Parent:
         """Handle a signal."""
         match name:
             case "SIGCHLD":
-                pass  # Waking up was its purpose.
+                pass  # It has already woken the parent up.
             case "SIGTTIN":
                 log_stacks()
                 self._tell_all(name)
@@ -148,7 +148,7 @@ class Parent:
                 self._tell_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
                 self._change_all("SIGHUP")
-            case _:  # A closed terminal sends SIGHUP, too.
+            case _:  # Also SIGHUP from a terminal that closes.
                 self._end(name)
 
     def look(self) -> None:
@@ -250,16 +250,16 @@ class Parent:
         self._signals += 1
         self._is_changing = False
         for slot, child in self._pairs():
-            self._hear(slot, child)  # on a busy machine there may be news
+            self._hear(slot, child)  # its reports may not have been read yet
         for child in self.children:
-            if child.ends < self._signals:  # a child that is leaving anyway has had its first
+            if child.ends < self._signals:  # a child that is being replaced was told once already
                 self._tell_to_end(child, name)
 
     def _tell_to_end(self, child: Child, name: str) -> None:
         child.ends += 1
         if self._signals >= Level.KILL:
             self._kill(child)
-        elif not child.is_loaded:  # it has nothing to lose
+        elif not child.is_loaded:  # it has no work to lose
             child.is_expendable = True
             self._kill(child)
         else:
@@ -288,7 +288,7 @@ class Parent:
 
     @property
     def _is_well(self) -> bool:
-        """Whether all have been ready once, and those that are have reported progress lately."""
+        """Whether all children have been ready once, and all that are ready have reported progress recently."""
         since = self._clock() - self._systemd.watchdog
         return self._is_complete and all(child.heard >= since for child in self.children if child.is_ready)
 

@@ -58,7 +58,7 @@ class Slot:
 
     @property
     def deaths(self) -> int:
-        """How many died one soon after the other."""
+        """How many died in a row without settling in between."""
         return self._backoff.failures
 
     @property
@@ -83,12 +83,12 @@ class Slot:
         return self.heir is not None
 
     def promote(self) -> Child | None:
-        """Make the heir the present process; return the process that is to leave, if there still is one."""
+        """Make the heir the present process; return the process to stop, if it is still running."""
         self.leaving, self.present, self.heir = self.present, self.heir, None
         return self.leaving
 
     def note_end(self, child: Child, code: int) -> None:
-        """Note that a process has ended: log it if it died, and set when to start the next one."""
+        """Handle the end of a process: log it if it died, and set when to start the next one."""
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
@@ -102,7 +102,7 @@ class Slot:
         elif child is self.heir:
             self.heir = None
         else:
-            self.present, self.heir = self.heir, None  # An heir, if there is one, is its successor.
+            self.present, self.heir = self.heir, None  # The heir, if any, is its successor.
             self.fill_at = math.inf if self.present else self._clock() + pause
 
     def _make(self, *, is_first: bool = False) -> Child | None:

@@ -1,4 +1,4 @@
-"""A small HTTP server for health checks, for processes that have no web server."""
+"""A small HTTP server for health checks, for processes without a web server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
 class HealthServer(ThreadingHTTPServer):
     """Serves ``/_ping``, ``/_health`` and ``/_readiness`` during its ``with`` block.
 
-    The port is bound by the constructor, so that nothing has started yet if it is taken.
+    The constructor binds the port, so that nothing has started yet if it is in use.
     """
 
     daemon_threads = True
@@ -71,5 +71,5 @@ class HealthServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 (socketserver's signature)
-        """Log, as the rest of the process does, why an answer could not be sent (a client went away)."""
+        """Log why an answer could not be sent, for example because the client has disconnected."""
         logger.debug("A health check from %s was not answered", client_address, exc_info=True)  # noqa: LOG014

@@ -1,4 +1,4 @@
-"""Asks a question that may never be answered (by a database that hangs, for example), with a time limit."""
+"""Asks a question, with a time limit: a database that hangs, for example, may never answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = TypeVar("Answer")
 class Probe(Generic[Answer]):
     """Asks one question in a daemon thread, and waits for the answer up to a time limit.
 
-    1. ``ask`` starts the thread, unless one is waiting for the answer already: a question that hangs costs one thread,
+    1. ``ask`` starts the thread, unless one is already waiting for the answer: a question that hangs costs one thread,
        however often it is asked.
     2. All callers that ask meanwhile get the same answer, which stays valid for ``fresh`` seconds more.
     """

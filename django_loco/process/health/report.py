@@ -1,8 +1,8 @@
-"""The answers of ``/_ping``, ``/_health`` and ``/_readiness``, whichever server sends them.
+"""The answers of ``/_ping``, ``/_health`` and ``/_readiness``, for any server.
 
-Each answer is about the process that is asked. Health means progress: a component whose threads exist but make no
-progress is unhealthy. No answer waits for something that may hang, and none contains a secret: of an error it names the
-class, never the text.
+Each answer is about this process. Health means progress: a component whose threads exist but make no progress is
+unhealthy. No answer waits for something that may hang. No answer contains a secret: it names the class of an error,
+never the text.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def report_on(supervisor: HasHealth) -> None:
 
 
 def ping() -> Answer:
-    """Answer that the process is there."""
+    """Answer that the process responds."""
     return HTTPStatus.OK, {"status": OK}
 
 
@@ -83,13 +83,13 @@ def health() -> Answer:
 
 
 def _log() -> Body:
-    """Return the state of the log. Lines that cannot be written are no reason to kill a process."""
+    """Return the state of the log. Unwritable lines only degrade it: they are no reason to kill a process."""
     own = streams.health()
     return {"status": DEGRADED if own["blocked"] else OK, **own}
 
 
 def readiness() -> Answer:
-    """Answer whether this process should get work: 503 after the first signal, or while a dependency is away."""
+    """Answer whether this process should get work: 503 after the first signal, or while a dependency is unavailable."""
     if shutdown.stopping():
         return HTTPStatus.SERVICE_UNAVAILABLE, {"status": DRAINING, "checks": {}}
     probes = _dependencies()
@@ -152,7 +152,7 @@ def _queues() -> dict[str, Body]:
 
 
 def _queue_body(oldest: float | None, workers: float | None) -> Body:
-    """Return the state of a queue: degraded if it has no worker, and a job has waited longer than a restart takes."""
+    """Return the state of a queue: degraded if a job has waited for longer than ``LEASE`` and no worker is alive."""
     is_unserved = workers == 0 and oldest is not None and oldest > loco_settings().LEASE
     return {
         "status": DEGRADED if is_unserved else OK,
@@ -194,7 +194,7 @@ def _check(probe: Probe[float]) -> Body:
         probe.ask(ANSWER_SECONDS)
     except TimeoutError:
         return {"status": AWAY, "reason": "no answer"}
-    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is away
+    except Exception as error:  # noqa: BLE001 - any error means that the dependency is unavailable
         return {"status": AWAY, "reason": type(error).__name__}
     return {"status": OK}
 

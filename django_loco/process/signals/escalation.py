@@ -10,8 +10,8 @@ from enum import IntEnum
 
 from ...shutdown import FORCED, Shutdown
 
-#: Signals within so many seconds are one. ``timeout`` and some process managers signal a process and then its group;
-#: Ctrl-C reaches all processes of a terminal. Nobody presses a key that fast.
+#: Signals within this time count as one. ``timeout`` and some process managers signal a process and then its group;
+#: Ctrl-C reaches all processes of a terminal. No person presses a key that fast.
 ONE_SIGNAL_SECONDS = 0.1
 
 
@@ -35,7 +35,7 @@ def obey(shutdown: Shutdown, level: int, name: str) -> None:
 
 
 class Escalation:
-    """Counts signals, in a process that is ours: the same one within ``ONE_SIGNAL_SECONDS`` counts once."""
+    """Counts signals in a process that we own: the same signal within ``ONE_SIGNAL_SECONDS`` counts once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.level = 0
@@ -52,12 +52,12 @@ class Escalation:
 
 
 class EmbeddedEscalation:
-    """Counts signals, in a process that belongs to another server.
+    """Counts signals in a process that another server owns.
 
     - All signals within ``ONE_SIGNAL_SECONDS`` count once: Ctrl-C reaches all processes of a terminal, and the server's
-      master may send its children SIGTERM. A process that gets both at a time sees them in any order.
+      master may send its children SIGTERM. A process that gets both at once sees them in any order.
     - SIGTERM counts only if it is the first: process managers send it more than once.
-    - SIGINT and SIGQUIT are sent by people. gunicorn passes each SIGINT on as a SIGQUIT.
+    - People send SIGINT and SIGQUIT. gunicorn passes each SIGINT on as a SIGQUIT.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

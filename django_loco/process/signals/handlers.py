@@ -1,4 +1,4 @@
-"""Handles the signals of a process that is ours: calls a function, in a thread, for each signal that arrives."""
+"""Handles the signals of a process that we own: calls a function, in a thread, for each signal."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Relays signals to a server that owns the process (gunicorn, uvicorn), after our own shutdown has begun.
 
-Such a server closes its port the moment it gets SIGTERM. Our shutdown begins earlier, with hooks during which requests
+Such a server closes its port as soon as it gets SIGTERM. Our shutdown begins earlier, with hooks during which requests
 are still accepted; and Ctrl-C, on which gunicorn drops its requests, must shut down in the same order. So signals are
-kept from the server, and handed on when its turn has come.
+held back from the server, and handed on when the shutdown reaches it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SignalRelay:
             self._thread.start()
 
     def hand_on(self, number: signal.Signals) -> None:
-        """Give this signal to the server, unless it has restored its handler and so got it itself."""
+        """Give this signal to the server, unless it has restored its own handler and so received it."""
         if signal.getsignal(number) != self._handle:
             return
         self._granted.append(number)
@@ -84,7 +84,7 @@ class SignalRelay:
     def wake(self, byte: bytes = b"\0") -> None:
         """Wake the server's selector."""
         if self._their_wakeup >= 0:
-            with suppress(OSError):  # full, so it wakes up anyway; or closed, by a server that has ended
+            with suppress(OSError):  # full, so the server wakes up anyway; or closed, because it has ended
                 os.write(self._their_wakeup, byte)
 
     def _tell(self, name: str) -> None:

@@ -1,12 +1,12 @@
-"""Brings signals from the operating system to a thread of ours, and to no thread of a fork.
+"""Passes signals from the operating system to one of our threads, and to none of a fork.
 
 Python runs a handler in the main thread, between any two instructions: perhaps while that thread holds the lock of the
-very event that the handler would set, and only once the thread wakes up, which it need not do if the system gives the
-signal to another thread. So the handlers do nothing. A thread reads the bytes that Python writes to the wakeup socket
-as soon as a signal arrives.
+event that the handler would set. It also runs it only when that thread wakes up, which may not happen if the system
+gives the signal to another thread. So the handlers do nothing. A thread reads the bytes that Python writes to the
+wakeup descriptor (``signal.set_wakeup_fd``) as soon as a signal arrives.
 
-A fork has no such thread, and its signals are not meant for this process: it must not write to our socket, and must end
-by a signal that ends a process. So it gets other handlers and closes the socket. Its signals are blocked until then, as
+A fork does not have that thread, and its signals are not meant for this process: it must not write to our socket, and a
+signal must still end it. So it gets other handlers and closes the socket. Its signals are blocked until then, as
 ``multiprocessing.Pool`` may terminate its processes a moment after it has started them.
 """
 
@@ -25,7 +25,7 @@ END = 0
 
 
 class WakeupFd(Wakeup):
-    """The wakeup socket: Python writes to it the number of each signal that has a handler."""
+    """Python's wakeup descriptor: Python writes to it the number of each signal that has a handler."""
 
     def install(self) -> int:
         """Make Python write to it; return the previous wakeup descriptor, -1 if there was none."""
@@ -41,18 +41,18 @@ class WakeupFd(Wakeup):
         self.wake(bytes([END]))
 
 
-#: For each signal that has a handler of ours: the handler that a fork gets instead.
+#: For each signal with our handler: the handler that a fork gets instead.
 _caught: dict[int, Any] = {}
 _mask = threading.local()
 
 
 def catch(handlers_of_copies: Mapping[int, Any]) -> None:
-    """Note which signals have handlers of ours, and which handlers a fork gets."""
+    """Record which signals have our handlers, and which handlers a fork gets."""
     _caught.update(handlers_of_copies)
 
 
 def release(*numbers: int) -> None:
-    """Note that these signals have no handlers of ours any more."""
+    """Record that these signals no longer have our handlers."""
     for number in numbers:
         _caught.pop(number, None)
 

@@ -8,15 +8,15 @@
 every process has run. Any option of gunicorn may follow. A configuration file of your own imports the names in
 ``__all__``; if it defines one of these hooks itself, it calls ours from it.
 
-What happens where
-------------------
+Processes
+---------
 gunicorn's first process, the master, does not load Django unless ``preload_app`` is set. The worker processes that it
-forks load the site and then start the runtime: nothing created before a fork (thread, connection, lock) is used after
+forks load the site and then start the runtime: no thread, connection or lock from before the fork is used after
 it. Each shuts down in the order that ``shutdown`` describes. gunicorn kills a process ``graceful_timeout`` seconds
 after the signal, so the deadline is never later than that.
 
-After ``max_requests`` gunicorn starts the next process only once this one has ended. So jobs are handed back a second
-after the last request, instead of being waited for.
+After ``max_requests`` requests gunicorn starts the next process only when this one has ended. So jobs are handed back a
+second after the last request; the process does not wait for them.
 """
 
 # gunicorn reads the namespace of this module: a name here that is one of its settings sets it.
@@ -46,7 +46,7 @@ __all__ = ["child_exit", "on_exit", "on_starting", "post_worker_init", "pre_fork
 MAX_PROCESSES = 4096
 #: Shared by all processes: whether one of them had to hand something back when gunicorn stopped.
 _forced = mmap.mmap(-1, 1)
-#: Shared, too: for each process, by its age, whether it has started and not ended by itself.
+#: Also shared: for each process, by its age, whether it has started and has not ended normally.
 _alive = mmap.mmap(-1, MAX_PROCESSES)
 _runtime: EmbeddedRuntime | None = None
 _is_ending = False
@@ -72,7 +72,7 @@ def pre_fork(server: Any, worker: Any) -> None:  # noqa: ARG001 (gunicorn's sign
 def post_worker_init(worker: Any) -> None:
     """Start the runtime, in a process that has loaded the site."""
     global _runtime
-    if _runtime is None:  # a configuration file may call this by itself
+    if _runtime is None:  # a configuration file may call this, too
         _runtime = make_gunicorn_runtime(worker, _note_force)
         _alive[worker.age % MAX_PROCESSES] = 1
         _runtime.start()
@@ -106,7 +106,7 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
     for what, close, cut_off in closers():
         if not calls.wait(calls.start(what, close), until=partial(float, time.monotonic() + CLOSE_SECONDS)):
             cut_off()
-    if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a process that was killed could not report what it abandoned
+    if _forced[0] or _alive.find(b"\1", 0) >= 0:  # a killed process could not report its abandoned jobs
         sys.exit(FORCED)
 
 

@@ -1,4 +1,4 @@
-"""What every queue has to do, as tests: the suite that the built-in queues pass, and that yours should."""
+"""The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
 from .enqueueing import EnqueueContract
 from .fetching import FetchContract
@@ -26,7 +26,7 @@ class QueueContract(
     WaitContract,
     WorkerContract,
 ):
-    """Mix it into a test class for pytest or unittest and say how to make the queue.
+    """Mix it into a test class for pytest or unittest and define ``make_queue``.
 
     ::
 
@@ -36,5 +36,5 @@ class QueueContract(
 
     Each test makes a queue and clears it. Threads call ``close`` when they are done with it, as workers do; a queue
     in a Django database needs a test class that commits (``TransactionTestCase``, ``django_db(transaction=True)``).
-    Nothing waits for time to pass: leases that are to run out are given for 0 seconds.
+    No test waits for time to pass: a lease that has to expire is given for 0 seconds.
     """

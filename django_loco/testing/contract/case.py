@@ -1,4 +1,4 @@
-"""What the parts of the contract have in common."""
+"""The base class and helpers of all parts of the contract."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...queues.base import Claim, Queue
 
 THREADS = 8
-#: Seconds after which something that should end at once has hung.
+#: Seconds after which a call that should return at once counts as hung.
 HUNG_AFTER_SECONDS = 20.0
 
 
 class ContractCase:
-    """A queue, empty, and short words for what is done with it."""
+    """An empty queue, and short methods for common steps."""
 
     def make_queue(self) -> Queue:
         """Return the queue under test."""
-        raise NotImplementedError("Say in make_queue() how to make the queue under test.")
+        raise NotImplementedError("Define make_queue(), which returns the queue under test.")
 
     @cached_property
     def queue(self) -> Queue:
@@ -43,7 +43,7 @@ class ContractCase:
         return job
 
     def fetch(self, **given: Any) -> list[Job]:
-        """Fetch as a worker with much room."""
+        """Fetch as a worker with many free threads and coroutines."""
         asked: dict[str, Any] = {
             "worker_id": "worker-1",
             "lease": 60.0,
@@ -66,7 +66,7 @@ class ContractCase:
         return found
 
     def side_by_side(self, function: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
-        """Call ``function`` with 0, 1, ... in threads of their own; return what each returned."""
+        """Call ``function`` with 0, 1, ... in one thread each; return the results."""
 
         def call(number: int) -> Any:
             try:
@@ -90,7 +90,7 @@ def failed(job: Job, text: str = "no", **given: Any) -> Outcome:
 
 
 def retry(job: Job, text: str = "not yet", **given: Any) -> Outcome:
-    """Return the outcome of a job that has failed and is to be tried again."""
+    """Return the outcome of a job that has failed and will be retried."""
     return Outcome(job=job, status=READY, error=error_of(text), **given)
 
 

@@ -12,7 +12,7 @@ NASTY = ["", "'\"`", "\\", "%s %(x)s {y}", "\x00", "a\x00b", "\r\n\t", "ä€�
 
 
 class EnqueueContract(ContractCase):
-    """What is stored comes back to the letter; a once-key lets one job in, ever."""
+    """Jobs are stored unchanged; a once-key admits one job, ever."""
 
     def test_a_stored_job_is_returned_and_can_be_looked_up(self) -> None:
         job = self.job()

@@ -13,7 +13,7 @@ TAGS = ["a", "ab", "b", "A", 'a"', '"a"', "a,b", '","', ", ", "\n", '\n"a"', "%"
 
 
 class FetchContract(ContractCase):
-    """Who gets which job, and that nobody else does."""
+    """Each job goes to one worker, by priority, queue and tags."""
 
     def test_a_fetched_job_is_held(self) -> None:
         before = utcnow()
@@ -142,7 +142,7 @@ class FetchContract(ContractCase):
             return mine
 
         taken = [job_id for mine in self.side_by_side(work) for job_id in mine]
-        # Somebody may have found nothing while others held the rest; what is left was taken by nobody.
+        # A thread may have stopped while others held the remaining jobs; they are fetched here.
         taken += [job.id for job in self.fetch()]
         assert sorted(taken) == sorted(job.id for job in jobs)
         assert self.queue.counts()["default", SUCCESSFUL] >= 1_000

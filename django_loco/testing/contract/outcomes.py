@@ -12,7 +12,7 @@ from .enqueueing import NASTY
 
 
 class OutcomeContract(ContractCase):
-    """How runs end, and that only the holder of a job may say so."""
+    """Outcomes end runs; only the holder of a job can report one."""
 
     def test_a_job_that_is_done(self) -> None:
         held = self.held()

@@ -11,7 +11,7 @@ from .case import ContractCase, done, in_seconds, retry
 
 
 class RescueContract(ContractCase):
-    """What becomes of jobs whose worker has died."""
+    """Jobs whose worker has died are rescued."""
 
     def test_a_valid_lease_is_left_alone(self) -> None:
         held = self.held()

@@ -1,4 +1,4 @@
-"""The contract of series: jobs whose once-keys differ after the last ``@`` alone."""
+"""The contract of series: jobs whose once-keys differ only after the last ``@``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ NAMES = ("nightly", "night", "nightly@", "a@b", "@", "%", "_ight%", "*", "[a-z]"
 
 
 class SeriesContract(ContractCase):
-    """``series`` returns those of one series and no other, the newest first, whatever has become of them."""
+    """``series`` returns the jobs of one series, the newest first, with any status."""
 
     def members(self, name: str, limit: int = 100) -> list[str]:
-        """Return what follows the name in the keys of a series."""
+        """Return the part of each key after the name of the series."""
         return [str(job.key).removeprefix(f"{name}@") for job in self.queue.series(name, limit)]
 
     def test_nothing_is_of_a_series_that_is_unknown(self) -> None:

@@ -1,4 +1,4 @@
-"""The contract of ``fetch`` for suspects: jobs that so many workers have died with that they run alone."""
+"""The contract of ``fetch`` for suspects: jobs that run alone, because several workers have died with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .case import ContractCase, done, in_seconds, retry
 
 
 class SuspectContract(ContractCase):
-    """Who gets suspects. A queue that does not tell them apart (``suspects`` always returns 0) is not tested."""
+    """Suspects run alone. A queue that does not distinguish them (``suspects`` always returns 0) is not tested."""
 
     def suspects(self, **given: object) -> int:
         """Count suspects as a worker with room for both kinds of jobs."""

@@ -1,4 +1,4 @@
-"""The contract of what looks at a queue, and of what clears it up."""
+"""The contract of the methods that inspect a queue, and of those that clean it up."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .case import HUNG_AFTER_SECONDS, ContractCase
 
 
 class WaitContract(ContractCase):
-    """That news arrives, and that nobody is kept waiting."""
+    """News ends a wait, and so does an interrupt."""
 
     def test_a_wait_ends_by_itself(self) -> None:
         started = time.monotonic()
@@ -86,7 +86,7 @@ class WaitContract(ContractCase):
         idle, fetched = threading.Event(), threading.Event()
 
         def work() -> None:
-            self.queue.wait(0.2)  # what it may have to say about the past
+            self.queue.wait(0.2)  # returns at once if something happened before
             while not fetched.is_set():
                 idle.set()
                 self.queue.wait(HUNG_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""The contract of what a queue knows of its workers."""
+"""The contract of the workers that a queue knows."""
 
 from __future__ import annotations
 

@@ -93,9 +93,9 @@ def test_tags_and_address(arguments, tags, address):
         ("--no-server --worker --nothreading", "--nothreading is an option of the web server"),
         ("--worker=a,,b", "has an empty name"),
         ("--worker=,", "has an empty name"),
-        ("127.0.0.1:99999", "There is no port 99999: the last is 65535"),
-        ("--http uvicorn 65536", "There is no port 65536"),
-        ("--worker 99999", "There is no port 99999"),
+        ("127.0.0.1:99999", "Port 99999 does not exist: the highest is 65535"),
+        ("--http uvicorn 65536", "Port 65536 does not exist"),
+        ("--worker 99999", "Port 99999 does not exist"),
         ("--worker --health-port 8001", "--health-port is for processes without a server"),
     ],
 )
@@ -146,7 +146,7 @@ def test_which_components_run(settings, arguments, components):
 @pytest.mark.parametrize(
     ("known", "word", "told"),
     [
-        (["tests.app.components.Feed"], "fed", "There is no component 'fed'.*Did you mean 'feed'"),
+        (["tests.app.components.Feed"], "fed", "has no component 'fed'.*Did you mean 'feed'"),
         (["tests.app.components.Feed"], "xyz", "Choices are: feed"),
         ([], "feed", r"LOCO\['COMPONENTS'\] is empty"),
     ],
@@ -235,8 +235,8 @@ def test_only_the_workers_that_were_asked_for_may_end(settings):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--queues email", "There is no queue 'email' in TASKS. Did you mean 'emails'"),
-        ("--queues zzz", "There is no queue 'zzz' in TASKS. Choices are: default, emails"),
+        ("--queues email", "TASKS has no queue 'email'. Did you mean 'emails'"),
+        ("--queues zzz", "TASKS has no queue 'zzz'. Choices are: default, emails"),
         ("--queues=", "--queues names no queue"),
         ("--backend nothing", "TASKS has no django-loco alias 'nothing'"),
         ("--drain --scheduler", "Leave one of them out"),
@@ -272,7 +272,7 @@ def test_words(text, found):
     [
         ("--exclude-queues emails", ("default", "other"), ("default", "reports")),
         ("--exclude-queues emails,default", ("other",), ("reports",)),
-        ("--exclude-queues reports --backend default", None, "There is no queue 'reports' in TASKS"),
+        ("--exclude-queues reports --backend default", None, "TASKS has no queue 'reports'"),
         ("--exclude-queues emials", None, "Did you mean 'emails'"),
         ("--exclude-queues default,emails,reports", None, "leaves no queue"),
         ("--exclude-queues emails --queues default", None, "contradict each other"),
