@@ -1,29 +1,29 @@
-# The whole of it: `make start` to see it run, `make check test` before you hand something in.
+# Run `make start` to try the project, and `make check test` before you submit a change.
 
 PORT ?= 8000
-# What of the tests to run, and how: PYTEST_ARGS="tests/unit -k retry" make test
+# Arguments for pytest: PYTEST_ARGS="tests/unit -k retry" make test
 PYTEST_ARGS ?=
-# Which runs of killed schedulers, and how long: TICKS_ARGS="--stores sqlite --seconds 20" make ticks
+# Arguments for the runs of killed schedulers: TICKS_ARGS="--stores sqlite --seconds 20" make ticks
 TICKS_ARGS ?=
-# What of the measurements to take, and how long: BENCH_ARGS="--help" make bench
+# Arguments for the measurements: BENCH_ARGS="--help" make bench
 BENCH_ARGS ?=
-# How many stories `make sweep` plays, some hundred faults each.
+# The number of stories that `make sweep` plays, with some hundred faults each.
 SWEEP ?= 40
-# How many of the last commits `make check` looks at.
+# The number of recent commits that `make check` checks.
 COMMITS ?= 10
-# What is released: VERSION=0.2.0 make release
+# The version to release: VERSION=0.2.0 make release
 VERSION ?=
-# How many threads: WAGTAIL_ARGS="--threads 1" make wagtail
+# Arguments for the Wagtail run: WAGTAIL_ARGS="--threads 1" make wagtail
 WAGTAIL_ARGS ?=
-# Which part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
+# The part of the matrix to run: MATRIX_ARGS="--servers runserver,uvicorn --events TERM" make matrix
 MATRIX_ARGS ?=
-# tox looks for python3.x on the PATH; pyenv's are found as well, without its shims.
+# tox searches the PATH for python3.x; this adds the versions of pyenv, without its shims.
 PYENV_ROOT ?= $(HOME)/.pyenv
 space := $(subst ,, )
 export TOX_DISCOVER ?= $(subst $(space),;,$(wildcard $(PYENV_ROOT)/versions/*/bin/python3))
 
 MANAGE = .venv/bin/python testproject/manage.py
-# On a build server every pair has to run; elsewhere those whose Python is here.
+# On a build server every pair has to run; elsewhere only those whose Python is installed.
 MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
@@ -33,29 +33,29 @@ PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
 	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
-	@echo "make test      all tests on every pair of Python and Django found here (PYTEST_ARGS=...)"
-	@echo "make unit      the unit tests but the slow ones, on one Python, without servers: seconds (PYTEST_ARGS=...)"
-	@echo "make chaos     more of the tests that kill workers, schedulers and Redis, on every durable queue: minutes"
-	@echo "                 the same kills once more: LOCO_CHAOS_SEED=4711 make chaos"
-	@echo "make sweep     each call to each store fails in turn, in many stories (SWEEP=100): minutes"
-	@echo "make matrix    every command under every signal, kill and reload, as a table: minutes"
-	@echo "make ticks     schedulers that are killed, on every store: which ticks were fired, as a table: minutes"
-	@echo "make wagtail   pages of Wagtail's newest version, published in each mode on PostgreSQL: minutes"
-	@echo "make browser   the admin's schedules by a real browser (apt-get install chromium)"
+	@echo "make test      all tests, on each supported pair of Python and Django that is installed (PYTEST_ARGS=...)"
+	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
+	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
+	@echo "                 to repeat the same kills: LOCO_CHAOS_SEED=4711 make chaos"
+	@echo "make sweep     make each call to each store fail in turn, in many stories (SWEEP=100); takes minutes"
+	@echo "make matrix    run each command with each signal, kill and reload, and print a table; takes minutes"
+	@echo "make ticks     kill schedulers on every store, and print which ticks were fired; takes minutes"
+	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
+	@echo "make browser   edit a schedule in the admin with a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
-	@echo "make format    let ruff mend and format what it can"
-	@echo "make coverage  all tests on one pair, and what none of them reaches: many minutes"
-	@echo "make bench     measurements beside what else runs jobs in Python (BENCH_ARGS=--quick)"
-	@echo "make bench-schedules  what 10,000 schedules cost, and 100 due every second"
-	@echo "make bench-web what jobs in the same process cost a page's response times"
-	@echo "make release   build what goes to PyPI, check it and tag it (VERSION=0.2.0 make release)"
-	@echo "make clean     remove everything that these commands have made"
+	@echo "make format    fix and format the code with ruff"
+	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
+	@echo "make bench     compare the speed with other job systems for Python (BENCH_ARGS=--quick)"
+	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
+	@echo "make bench-web measure how jobs in the same process slow down web pages"
+	@echo "make release   build and check the distributions for PyPI, and tag the commit (VERSION=0.2.0 make release)"
+	@echo "make clean     remove everything that these commands have created"
 
 start: .venv/installed
 	$(MANAGE) migrate --verbosity 0
 	exec $(MANAGE) loco_start 127.0.0.1:$(PORT) --worker --scheduler
 
-# The pairs run side by side: these tests wait for processes far more than they compute.
+# The pairs run in parallel: these tests mostly wait for processes.
 test: .venv/installed-dev
 	.venv/bin/tox run-parallel --parallel all --parallel-no-spinner \
 		-e $(PAIRS) --skip-missing-interpreters $(MISSING) -- $(PYTEST_ARGS)
@@ -98,14 +98,14 @@ types: .venv/installed-dev
 layers: .venv/installed-dev
 	.venv/bin/lint-imports --no-cache --no-logo
 
-# Names that nothing uses; those that others look up are in [tool.vulture] of pyproject.toml.
+# Finds unused names; [tool.vulture] in pyproject.toml lists those that other programs look up.
 dead: .venv/installed-dev
 	.venv/bin/vulture
 
-# The subjects of the last commits have at most 72 characters. A shallow clone has fewer commits; an archive has none.
+# A subject may have 72 characters. A shallow clone has fewer commits; an archive has none.
 commits:
 	@! git log --no-merges --max-count=$(COMMITS) --format='%h %s' 2>/dev/null | grep -E '^[^ ]+ .{73}' \
-		|| { echo "These subjects have more than 72 characters." >&2; exit 1; }
+		|| { echo "These commit subjects have more than 72 characters." >&2; exit 1; }
 
 django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django makemigrations --check --dry-run
@@ -132,7 +132,7 @@ bench-schedules: .venv/installed-dev
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)
 
-# What is installed must be what is in the repository: a template or a script that the wheel lacks fails here.
+# The wheel must contain every file of the package, including templates and scripts.
 wheel: .venv/installed-dev
 	rm -rf .cache/wheel
 	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir .cache/wheel .
@@ -140,7 +140,7 @@ wheel: .venv/installed-dev
 		.cache/wheel/*.whl | grep ^django_loco/ | LC_ALL=C sort >.cache/wheel/shipped
 	git ls-files --cached --others --exclude-standard django_loco | LC_ALL=C sort | diff - .cache/wheel/shipped
 
-# See CONTRIBUTING.md. Nothing leaves this machine: the last lines say how it does.
+# See CONTRIBUTING.md. This uploads nothing; the last line says how to do so.
 release: check
 	grep -qxF 'version = "$(VERSION)"' pyproject.toml || { echo "Set VERSION, here and in pyproject.toml." >&2; exit 1; }
 	grep -qF '## [$(VERSION)] - ' CHANGELOG.md || { echo "CHANGELOG.md has no section '## [$(VERSION)] - date'." >&2; exit 1; }
@@ -155,7 +155,7 @@ release: check
 clean:
 	rm -rf .venv .tox .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
 
-# On the newest Python found here, for Django 6 and later; each time with what PyPI has now.
+# Uses the newest installed Python, for Django 6 and later, and the newest packages on PyPI.
 .cache/wagtail/bin/python:
 	$(or $(lastword $(sort $(wildcard $(PYENV_ROOT)/versions/3.1[2-9].*/bin/python3))),python3) -m venv .cache/wagtail
 
