@@ -28,7 +28,7 @@ from .dependencies import dependency_errors
 from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
 from .sources.allow_list import AllowList
 from .sources.mapping import MappingSource, entry_from, sources
-from .sources.python_api import LATER, Decorator, PythonApi, T
+from .sources.python_api import NO_TASK, Decorator, PythonApi, T
 
 logger = get_logger("django_loco.scheduler")
 
@@ -142,7 +142,7 @@ class Registry(PythonApi):
                 self._register(entry_of(task, trigger, location, options))
             return task
 
-        return declare if task is LATER else declare(task)  # type: ignore[return-value]
+        return declare if task is NO_TASK else declare(task)  # type: ignore[return-value]
 
     @contextmanager
     def _recording(self, subject: str, name: str, hint: str) -> Iterator[None]:

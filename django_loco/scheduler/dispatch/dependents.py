@@ -1,13 +1,13 @@
 """Fires the schedules that run after others, ``after="nightly"``.
 
-Every scheduler looks once a second at the newest jobs of each schedule that others run after. For each job that has
+Every scheduler polls once a second the newest jobs of each schedule that others run after. For each job that has
 newly succeeded, the schedules that run after it are fired. The key of their job is made of their own name and the
-suffix of that job's key. So each run of the first schedule is followed by one job, however many schedulers look and
+suffix of that job's key. So each run of the first schedule is followed by one job, however many schedulers poll and
 however often. The same holds for manual runs and for runs on start.
 
 Jobs that have ended before
 ---------------------------
-Jobs that a scheduler finds at its first look, or after it was held up for a while, have ended without it. They count as
+Jobs that a scheduler finds at its first poll, or after it was held up for a while, have ended without it. They count as
 missed, and ``misfire`` and ``grace`` apply to the time when they ended.
 """
 
@@ -32,11 +32,11 @@ from .queue_backoff import QueueBackoffs
 
 logger = get_logger("django_loco.scheduler")
 
-#: How often the jobs of each such schedule are looked at.
+#: How often the jobs of each such schedule are read.
 POLL_INTERVAL = timedelta(seconds=1)
-#: The least and the greatest number of its newest jobs that are looked at.
+#: The least and the greatest number of its newest jobs that are read.
 MIN_JOBS, MAX_JOBS = 20, 1000
-#: The time that looks may take at once, and the pause after that, which leaves time for ticks.
+#: The time that polls may take in a row, and the pause after that, which leaves time for ticks.
 POLL_BUDGET_SECONDS, POLL_REST = 0.1, timedelta(seconds=0.4)
 
 
@@ -45,11 +45,11 @@ class _Upstream:
     """The known jobs of a schedule that others run after."""
 
     dependency: Dependency
-    looked: datetime | None = None
-    """When they were last looked at; ``None`` if never."""
+    polled_at: datetime | None = None
+    """When they were last read; ``None`` if never."""
 
-    reach: int = MAX_JOBS
-    """The number of jobs to look at: enough to see again all that had not ended."""
+    limit: int = MAX_JOBS
+    """The number of jobs to read: enough to include all that had not ended."""
 
     open: set[str] = field(default_factory=set)
     """The ids of the jobs that had not ended."""
@@ -59,38 +59,38 @@ class _Upstream:
 
     def newly_ended(self, jobs: Sequence[JobSummary]) -> list[JobSummary]:
         """Note ``jobs``, the newest first, and return those that have ended since, in the order in which they ended."""
-        is_short = len(jobs) == self.reach and jobs[-1].id not in self.settled
+        is_incomplete = len(jobs) == self.limit and jobs[-1].id not in self.settled
         ended = [job for job in jobs if job.status in (SUCCESSFUL, FAILED)]
         new = [job for job in ended if self.settled.get(job.id) != job.status]
         self.settled |= {job.id: job.status for job in new}
         if len(self.settled) > 2 * MAX_JOBS:
             self.settled = dict(sorted(self.settled.items())[-MAX_JOBS:])
-        self._follow(jobs, {job.id for job in ended}, is_short=is_short)
+        self._choose_limit(jobs, {job.id for job in ended}, is_incomplete=is_incomplete)
         return sorted(new, key=lambda job: (_ended_at(job), job.id))
 
-    def _follow(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_short: bool) -> None:
-        """Choose how many jobs to look at next time.
+    def _choose_limit(self, jobs: Sequence[JobSummary], ended: Collection[str], *, is_incomplete: bool) -> None:
+        """Choose how many jobs to read next time.
 
-        It is more if the oldest job is new (``is_short``: there may be others before it), or if a job that had not
-        ended is out of sight.
+        It is more if the oldest job is new (``is_incomplete``: there may be others before it), or if a job that had not
+        ended was not among those that were read.
         """
-        oldest = jobs[-1].id if len(jobs) == self.reach else ""
-        out_of_sight = {job_id for job_id in self.open if job_id < oldest}
-        self.open = out_of_sight | {job.id for job in jobs if job.id not in ended}
-        if is_short or out_of_sight:
-            self.reach = min(2 * self.reach, MAX_JOBS)
+        oldest = jobs[-1].id if len(jobs) == self.limit else ""
+        unread = {job_id for job_id in self.open if job_id < oldest}
+        self.open = unread | {job.id for job in jobs if job.id not in ended}
+        if is_incomplete or unread:
+            self.limit = min(2 * self.limit, MAX_JOBS)
         else:
             last = max((number for number, job in enumerate(jobs, 1) if job.id in self.open), default=0)
-            self.reach = min(max(2 * last, MIN_JOBS), MAX_JOBS)
-        if self.reach == MAX_JOBS:
-            self.open -= out_of_sight
+            self.limit = min(max(2 * last, MIN_JOBS), MAX_JOBS)
+        if self.limit == MAX_JOBS:
+            self.open -= unread
 
 
 class Dependents:
     """Watches the schedules that others run after, and adds those others to ``pending``.
 
     1. ``watch`` sets the dependencies; the known jobs of schedules that stay are kept.
-    2. ``look`` looks at the schedules that are due for it.
+    2. ``poll`` reads the jobs of the schedules that are due for it.
 
     For one thread.
     """
@@ -104,11 +104,11 @@ class Dependents:
 
     @property
     def next_at(self) -> datetime | None:
-        """When to look next; ``None`` if there is nothing to watch."""
+        """When to poll next; ``None`` if there is nothing to watch."""
         return max(filter(None, (self._heap[0][0], self._paused_until))) if self._heap else None
 
     def watch(self, dependencies: Collection[Dependency], now: datetime) -> None:
-        """Watch the first schedule of each of ``dependencies`` from now on."""
+        """Watch the first schedule of each of ``dependencies``, instead of those watched before."""
         for name in set(self._upstreams) - {dependency.first.name for dependency in dependencies}:
             del self._upstreams[name]
         for dependency in dependencies:
@@ -121,28 +121,28 @@ class Dependents:
         self._heap.clear()
 
     def retry_now(self, now: datetime) -> None:
-        """Look at all schedules at ``now``, because the clock was put back."""
+        """Poll all schedules at ``now``, because the clock was put back."""
         self._paused_until = None
         self._heap = [(now, name) for name in self._upstreams]
         heapify(self._heap)
 
-    def look(self, now: datetime) -> None:
-        """Look at the jobs of the schedules that are due for it."""
+    def poll(self, now: datetime) -> None:
+        """Read the jobs of the schedules that are due for it."""
         deadline = time.monotonic() + POLL_BUDGET_SECONDS
         while (next_at := self.next_at) and next_at <= now:
             _, name = heappop(self._heap)
-            if until := self._look_at(self._upstreams[name], now):
+            if until := self._poll_one(self._upstreams[name], now):
                 heappush(self._heap, (until, name))
             if time.monotonic() > deadline:
                 self._paused_until = now + POLL_REST
 
-    def _look_at(self, upstream: _Upstream, now: datetime) -> datetime | None:
-        """Look at the jobs of one schedule, and return when to look again; ``None`` means never."""
+    def _poll_one(self, upstream: _Upstream, now: datetime) -> datetime | None:
+        """Read the jobs of one schedule, and return when to read them again; ``None`` means never."""
         first = upstream.dependency.first
         if until := self._backoffs.wait_until(first.task.backend, now):
             return until
         try:
-            self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.reach)), now)
+            self._note(upstream, upstream.newly_ended(jobs_of(first, upstream.limit)), now)
         except QueueError as error:
             return self._backoffs.failed(first.task.backend, error, now)
         except Exception:
@@ -153,7 +153,7 @@ class Dependents:
         return now + POLL_INTERVAL
 
     def _note(self, upstream: _Upstream, ended: Sequence[JobSummary], now: datetime) -> None:
-        before, upstream.looked = upstream.looked, now
+        before, upstream.polled_at = upstream.polled_at, now
         done = [job for job in ended if job.status == SUCCESSFUL]
         for then in upstream.dependency.then:
             missed = before is None or now - before > MISSED_AFTER

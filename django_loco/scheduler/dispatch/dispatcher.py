@@ -71,7 +71,7 @@ class Dispatcher:
 
     def advance(self, entry_of: Callable[[str], ScheduleEntry | None], now: datetime) -> None:
         """Fire ticks that have waited and schedules that run after others, if ``entry_of`` still knows them."""
-        self.dependents.look(now)
+        self.dependents.poll(now)
         self.overlap.advance(entry_of, now)
 
     @property
@@ -101,7 +101,7 @@ class Dispatcher:
             return False
         except Exception:
             logger.exception("Schedule %r: the tick of %s could not be fired and is skipped", entry.name, tick)
-        due_heap.follow(ready.fired, tick)
+        due_heap.plan_next(ready.fired, tick)
         return False
 
     def _fire_together(self, due_heap: DueHeap, batch: Sequence[ReadyTick], now: datetime) -> None:
@@ -123,7 +123,7 @@ class Dispatcher:
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.exception("Schedule %r: the tick of %s could not be enqueued and is skipped", name, tick)
         for ready in batch:
-            due_heap.follow(ready.fired, ready.fired.tick)
+            due_heap.plan_next(ready.fired, ready.fired.tick)
 
     def _not_taken(self, due_heap: DueHeap, batch: Sequence[ReadyTick], error: QueueError, now: datetime) -> None:
         """Wait if the queue is away. Else offer the ticks in halves, and put back a single one that is refused."""
@@ -185,6 +185,6 @@ def _caught_up(due_heap: DueHeap, entry: ScheduleEntry, due: DueTick, now: datet
     ticks = entry.misfire.missed_ticks(entry.trigger, due.tick, now)
     if not ticks:
         logger.warning("Schedule %r: the ticks from %s on were missed and are skipped", entry.name, due.tick)
-        due_heap.follow(due, now)
+        due_heap.plan_next(due, now)
         return None
     return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))

@@ -39,7 +39,7 @@ class DueHeap:
     """The next tick of each schedule from ``start`` on; ``first`` may find an earlier one that was missed.
 
     1. ``take`` removes the earliest tick that is due.
-    2. ``follow`` adds the tick after it, or ``postpone`` puts it back for later.
+    2. ``plan_next`` adds the tick after it, or ``postpone`` puts it back for later.
 
     For one thread; others may call only ``late_by``.
     """
@@ -70,7 +70,7 @@ class DueHeap:
         """Remove and return the earliest tick that is due at ``now``; ``None`` if there is none."""
         return heappop(self._heap) if self._heap and self._heap[0].at <= now else None
 
-    def follow(self, due: DueTick, tick: datetime) -> None:
+    def plan_next(self, due: DueTick, tick: datetime) -> None:
         """Add the tick after ``tick`` of the schedule of ``due``, or the next of its missed ticks."""
         if due.rest:
             heappush(self._heap, DueTick(due.at, due.position, due.rest[0], due.rest[1:]))
@@ -108,4 +108,4 @@ def preview(
     due_heap = DueHeap(entries, after)
     while due := due_heap.take(until):
         yield due.tick, entries[due.position]
-        due_heap.follow(due, due.tick)
+        due_heap.plan_next(due, due.tick)

@@ -77,7 +77,7 @@ class Timetable:
         pause = self._pauses.get(self.due_heap.entries[due.position].name)
         if pause is None or not pause.covers(due.tick):
             return False
-        self.due_heap.follow(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
+        self.due_heap.plan_next(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
 
     def entry(self, name: str) -> ScheduleEntry | None:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, Literal, get_args
 
 from ...core.validation import MAX_NAME, is_name, is_whole
-from ...exceptions import LocoConfigurationError
 from ..misfire import MAX_CAP, MisfireMode, keys_kept
 from ..triggers.cron_in_words import listed
 from ..triggers.invalid import invalid
@@ -70,9 +69,7 @@ def jitter(field: str, value: Any) -> timedelta:
     """Return the longest delay ``value``, seconds or a ``timedelta``."""
     longest = length_of(field, value)
     if longest > MAX_JITTER:
-        raise LocoConfigurationError(
-            f"{field} is {longest.total_seconds():g} s; it must be at most {MAX_JITTER.days} days.", field=field
-        )
+        raise invalid(field, longest, f"at most {MAX_JITTER.days} days")
     return longest
 
 
@@ -82,9 +79,6 @@ def grace(field: str, value: Any) -> timedelta | None:
         return None
     length = length_of(field, value)
     if length > (longest := keys_kept()):
-        raise LocoConfigurationError(
-            f"{field} is {length.total_seconds():g} s; it must be at most {longest.total_seconds():g} s, because "
-            "the queue forgets fired ticks after that time. A longer LOCO['RESULT_TTL'] allows more.",
-            field=field,
-        )
+        requirement = f"at most {longest.total_seconds():g} s, because the queue forgets fired ticks after that time"
+        raise invalid(field, length, f"{requirement}. A longer LOCO['RESULT_TTL'] allows more")
     return length

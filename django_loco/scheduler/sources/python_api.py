@@ -25,8 +25,8 @@ from ..triggers.trigger import Interval, Once
 
 T = TypeVar("T")
 
-#: Stands for the task if the call is a decorator.
-LATER: Any = object()
+#: The default of ``task``, if the call is a decorator.
+NO_TASK: Any = object()
 
 
 class Decorator(Protocol):
@@ -44,7 +44,7 @@ class PythonApi(ABC):
 
     def every(
         self,
-        task: Task[..., Any] = LATER,
+        task: Task[..., Any] = NO_TASK,
         interval: timedelta = timedelta(0),
         *,
         weeks: float = 0,
@@ -64,23 +64,23 @@ class PythonApi(ABC):
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
         return self._add("every", task, options, lambda _zone: interval_of(interval, units, phase))
 
-    def every_minute(self, task: Task[..., Any] = LATER, **options: Unpack[TickOptions]) -> Decorator:
+    def every_minute(self, task: Task[..., Any] = NO_TASK, **options: Unpack[TickOptions]) -> Decorator:
         """Run ``task`` at the start of every minute."""
         return self._add("every_minute", task, options, lambda _zone: Interval(timedelta(minutes=1)))
 
-    def hourly(self, task: Task[..., Any] = LATER, *, at: int = 0, **options: Unpack[ZonedOptions]) -> Decorator:
+    def hourly(self, task: Task[..., Any] = NO_TASK, *, at: int = 0, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` every hour, at minute ``at`` (0 to 59)."""
         return self._add("hourly", task, options, lambda zone: Cron(hourly_at(at), zone))
 
     def daily(
-        self, task: Task[..., Any] = LATER, *, at: str | time = "00:00", **options: Unpack[ZonedOptions]
+        self, task: Task[..., Any] = NO_TASK, *, at: str | time = "00:00", **options: Unpack[ZonedOptions]
     ) -> Decorator:
         """Run ``task`` every day at the time ``at``: ``"04:00"``, or a ``datetime.time``."""
         return self._add("daily", task, options, lambda zone: Cron(daily_at(at), zone))
 
     def weekly(
         self,
-        task: Task[..., Any] = LATER,
+        task: Task[..., Any] = NO_TASK,
         *,
         on: str | Sequence[str] = "monday",
         at: str | time = "00:00",
@@ -91,7 +91,7 @@ class PythonApi(ABC):
 
     def monthly(
         self,
-        task: Task[..., Any] = LATER,
+        task: Task[..., Any] = NO_TASK,
         *,
         day: int | str = 1,
         at: str | time = "00:00",
@@ -103,25 +103,25 @@ class PythonApi(ABC):
         """
         return self._add("monthly", task, options, lambda zone: Cron(monthly_on(day, at), zone))
 
-    def cron(self, expression: str, task: Task[..., Any] = LATER, **options: Unpack[ZonedOptions]) -> Decorator:
+    def cron(self, expression: str, task: Task[..., Any] = NO_TASK, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` by a cron expression: minute, hour, day of the month, month, day of the week.
 
         With six fields the first is the second, with seven the last is the year.
         """
         return self._add("cron", task, options, lambda zone: Cron(expression, zone))
 
-    def when(self, text: str, task: Task[..., Any] = LATER, **options: Unpack[ZonedOptions]) -> Decorator:
+    def when(self, text: str, task: Task[..., Any] = NO_TASK, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` as ``text`` says in English, ``"7pm every Thursday"``, or as a cron expression."""
         return self._add("when", task, options, lambda zone: parse_schedule(text, zone))
 
-    def once(self, task: Task[..., Any] = LATER, *, at: datetime | str, **options: Unpack[ZonedOptions]) -> Decorator:
+    def once(self, task: Task[..., Any] = NO_TASK, *, at: datetime | str, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` once, at the moment ``at``: a ``datetime``, or ``"2026-12-24 18:00"``."""
         return self._add("once", task, options, lambda zone: Once(moment_of("at", at, zone), zone))
 
-    def after(self, other: str, task: Task[..., Any] = LATER, **options: Unpack[AfterOptions]) -> Decorator:
+    def after(self, other: str, task: Task[..., Any] = NO_TASK, **options: Unpack[AfterOptions]) -> Decorator:
         """Run ``task`` once after each successful run of the schedule ``other``, including manual runs."""
         return self._add("after", task, options, lambda _zone: after_of(other))
 
     @abstractmethod
     def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
-        """Declare a schedule of ``task``; if it is ``LATER``, return a decorator that does so."""
+        """Declare a schedule of ``task``; if it is ``NO_TASK``, return a decorator that does so."""

@@ -33,7 +33,7 @@ def target_of(run: object, *, is_shell: bool) -> tuple[Task[..., Any], list[str]
 def require_shell() -> None:
     """Raise ``LocoConfigurationError`` unless ``LOCO["ALLOW_SHELL"]`` is set."""
     if not loco_settings().ALLOW_SHELL:
-        raise LocoConfigurationError("shell commands need LOCO['ALLOW_SHELL'] = True.", field="run")
+        raise _error("shell commands need LOCO['ALLOW_SHELL'] = True.")
 
 
 def app_of_command(name: str) -> str | BaseCommand:
@@ -41,7 +41,7 @@ def app_of_command(name: str) -> str | BaseCommand:
     commands = get_commands()
     if name not in commands:
         hint = did_you_mean(name, sorted(commands))
-        raise LocoConfigurationError(f"there is no management command {name!r}.{hint}", field="run")
+        raise _error(f"there is no management command {name!r}.{hint}")
     return commands[name]
 
 
@@ -50,9 +50,11 @@ def words_of_run(run: object) -> list[str]:
     try:
         return shlex.split(_text(run))
     except ValueError as error:
-        raise LocoConfigurationError(
-            f"run is {run!r}, which cannot be split into words: {error}.", field="run"
-        ) from None
+        raise _error(f"run is {run!r}, which cannot be split into words: {error}.") from None
+
+
+def _error(problem: str) -> LocoConfigurationError:
+    return LocoConfigurationError(problem, field="run")
 
 
 def _text(run: object) -> str:
@@ -64,14 +66,12 @@ def _text(run: object) -> str:
 def _task(words: Sequence[str]) -> Task[..., Any]:
     path, *rest = words
     if rest:
-        raise LocoConfigurationError(f"run is the task {path!r} with arguments; put them into args.", field="run")
+        raise _error(f"run is the task {path!r} with arguments; put them into args.")
     try:
         return load_task(path)
     except Exception as error:
         cause = error.__cause__ if isinstance(error, UnknownTask) and error.__cause__ else error
-        raise LocoConfigurationError(
-            f"run is {path!r}, which cannot be imported as a task: {cause}", field="run"
-        ) from error
+        raise _error(f"run is {path!r}, which cannot be imported as a task: {cause}") from error
 
 
 def _checked(words: list[str]) -> list[str]:
@@ -82,11 +82,7 @@ def _checked(words: list[str]) -> list[str]:
         command = load_command_class(app, name) if isinstance(app, str) else app
         command.create_parser("manage.py", name).parse_args(arguments)
     except (CommandError, SystemExit) as error:
-        raise LocoConfigurationError(
-            f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.", field="run"
-        ) from error
+        raise _error(f"run: {name!r} does not take {' '.join(arguments)!r}: {error}.") from error
     except Exception as error:
-        raise LocoConfigurationError(
-            f"run: the management command {name!r} cannot be loaded: {error!r}.", field="run"
-        ) from error
+        raise _error(f"run: the management command {name!r} cannot be loaded: {error!r}.") from error
     return words

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ...exceptions import LocoConfigurationError
 
 
 def invalid(field: str, value: object, requirement: str) -> LocoConfigurationError:
     """Return an error which says that ``field`` is ``value``, and that it must be ``requirement``."""
-    return LocoConfigurationError(f"{field} is {value!r}; it must be {requirement}.", field=field)
+    shown = f"{value.total_seconds():g} s" if isinstance(value, timedelta) else repr(value)
+    return LocoConfigurationError(f"{field} is {shown}; it must be {requirement}.", field=field)

@@ -54,7 +54,7 @@ def length_of(field: str, value: object) -> timedelta:
     """Return ``value``, seconds or a ``timedelta``, which must not be negative."""
     length = value if isinstance(value, timedelta) else _length("seconds", value, field)
     if length < timedelta(0):
-        raise LocoConfigurationError(f"{field} is {length.total_seconds():g} s; it must be 0 s or more.", field=field)
+        raise invalid(field, length, "0 s or more")
     return length
 
 
@@ -96,9 +96,7 @@ def moment_of(field: str, value: object, zone: tzinfo) -> datetime:
     if not isinstance(moment, datetime):
         raise invalid(field, value, 'a datetime, or text such as "2026-12-24 18:00" or "2026-12-24"')
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise LocoConfigurationError(
-            f"{field} is {moment}; its year must be from {FIRST_YEAR} to {LAST_YEAR}.", field=field
-        )
+        raise invalid(field, str(moment), f"in the years {FIRST_YEAR} to {LAST_YEAR}")
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 

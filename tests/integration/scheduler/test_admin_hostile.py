@@ -145,7 +145,7 @@ def test_a_bad_row_says_that_it_is(client):
     row = Schedule.objects.create(name="bad", run=TICK, schedule="every hour")
     _write("django_loco_schedule", "start", "9999-12-31 23:59:59", f"id = {row.pk}")
     for page in (LIST, ALL):
-        assert "its year must be from 1900 to 2999" in text(client.get(page))
+        assert "it must be in the years 1900 to 2999" in text(client.get(page))
     page = text(client.get(f"{LIST}{row.pk}/change/"))
     assert "The stored value of start cannot be shown" in page
     assert client.post(f"{LIST}{row.pk}/change/", form(name="bad")).status_code == 302

@@ -39,16 +39,16 @@ def running(registry: Registry, any_queue: Queue) -> Iterator[None]:
     for part in parts:
         part.start()
     # Jobs that have ended before a scheduler's first look count as missed, and are not all followed.
-    wait_for(lambda: all(map(has_looked, schedulers)))
+    wait_for(lambda: all(map(has_polled, schedulers)))
     yield
     for part in reversed(parts):
         part.stop(time.monotonic() + 10)
     assert all(part.join(20) for part in parts)
 
 
-def has_looked(scheduler: Scheduler) -> bool:
+def has_polled(scheduler: Scheduler) -> bool:
     upstreams = scheduler._dispatcher.dependents._upstreams
-    return len(upstreams) == 3 and all(upstream.looked for upstream in tuple(upstreams.values()))
+    return len(upstreams) == 3 and all(upstream.polled_at for upstream in tuple(upstreams.values()))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -55,7 +55,7 @@ def fire(plan, now):
     while due := plan.due_heap.take(now):
         if not plan.skip_if_paused(due, due.at):
             fired.append((plan.due_heap.entries[due.position].name, due.tick))
-            plan.due_heap.follow(due, due.tick)
+            plan.due_heap.plan_next(due, due.tick)
     return fired
 
 
