@@ -25,6 +25,8 @@ import pytest
 
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
+#: Fails if less of the package is covered, in percent: a point below what the quick unit tests reach.
+COVERED = ("--cov=django_loco", "--cov-report=", "--cov-fail-under=71")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def acceptance(name: str, database: str, share: str = "") -> Part:
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
+    Part("unit-covered", "sqlite", (UNIT, "-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     Part("sqlite", "sqlite", TOGETHER),
     Part("postgres", "postgres", TOGETHER),

@@ -117,7 +117,9 @@ def project(tmp_path, monkeypatch):
         "tests.app.tasks.ran.append",
     ],
 )
-def test_a_path_that_leads_to_no_task_of_the_project_imports_and_runs_nothing(path):
+def test_a_path_that_leads_to_no_task_of_the_project_imports_and_runs_nothing(path, monkeypatch):
+    # Tests that load apps anew may have put what pytest has loaded among the packages of the apps.
+    monkeypatch.setattr(loading, "_loaded_with_apps", frozenset())
     before = set(sys.modules)
     with pytest.raises(UnknownTask):
         load_task(path)
