@@ -48,7 +48,7 @@ from .queues.database.migrated import is_unmigrated, migrate_command
 from .queues.memory.spool import folder_for
 from .scheduler.api.control import current
 from .scheduler.registry import default
-from .scheduler.sources.database import database
+from .scheduler.sources.database import database_alias
 from .tasks.results import load_task
 from .tasks.setting import KEYS
 from .worker.in_process import loco_aliases
@@ -200,7 +200,7 @@ def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: A
     They are warnings, as ``migrate`` runs these checks, too, and a wrong row must not stop it.
     """
     known = default.problems()
-    for problem in current().registry.problems() if database() in (databases or ()) else ():
+    for problem in current().registry.problems() if database_alias() in (databases or ()) else ():
         if problem not in known:
             yield checks.Warning(problem.message, hint=problem.hint, id="loco.W009")
 
@@ -233,7 +233,7 @@ def _databases_of_queues() -> list[Any]:
 def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
     """Find databases that lack migrations of the app: with ``--database``, but not if the command is ``migrate``."""
     is_migrating = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate"
-    used = [] if is_migrating else [database(), *_databases_of_queues()]
+    used = [] if is_migrating else [database_alias(), *_databases_of_queues()]
     for name in databases or ():
         if name in used and is_unmigrated(name):
             yield checks.Warning(

@@ -15,19 +15,7 @@ from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
 from ..entry import Problem
 from ..registry import Registry, default
-from ..sources.database import (
-    NO_TABLE,
-    MissingTable,
-    Pause,
-    ScheduleReader,
-    StoredSchedules,
-    database,
-    has_database,
-    model,
-    now,
-    require_tables,
-    tables_missing,
-)
+from ..sources import database
 from .upcoming import Upcoming, upcoming_in
 
 T = TypeVar("T")
@@ -39,7 +27,7 @@ class Current(NamedTuple):
     """The schedules of code, settings and database, as they are now."""
 
     registry: Registry
-    pauses: Mapping[str, Pause]
+    pauses: Mapping[str, database.Pause]
 
     def is_paused(self, name: str) -> bool:
         """Return whether the schedule ``name`` is paused."""
@@ -54,12 +42,12 @@ class Current(NamedTuple):
 def current() -> Current:
     """Return all schedules; without those of a database that cannot be read."""
     try:
-        stored = _read(ScheduleReader.read)
-    except MissingTable:
-        stored = StoredSchedules()
+        stored = _read(database.ScheduleReader.read)
+    except database.MissingTable:
+        stored = database.StoredSchedules()
     except DatabaseError as error:
         logger.warning("The schedules in the database cannot be read and are ignored: %s", error)
-        stored = StoredSchedules()
+        stored = database.StoredSchedules()
     return Current(default.combined_with(stored.rows), stored.pauses)
 
 
@@ -93,7 +81,7 @@ def pause(name: str, *, by: str = "") -> bool:
     """
     states = _states(name)
     states.get_or_create(name=name)
-    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=now(), paused_by=by[:200])
+    changed = states.filter(name=name, paused_at__isnull=True).update(paused_at=database.now(), paused_by=by[:200])
     return bool(changed)
 
 
@@ -103,7 +91,7 @@ def resume(name: str) -> bool:
     Raises the same errors as ``pause``.
     """
     paused = _states(name).filter(name=name, paused_at__isnull=False)
-    return bool(paused.update(paused_at=None, paused_by="", resumed_at=now()))
+    return bool(paused.update(paused_at=None, paused_by="", resumed_at=database.now()))
 
 
 def registry_with(name: str) -> Registry:
@@ -115,8 +103,8 @@ def registry_with(name: str) -> Registry:
         return default
     try:
         found = default.combined_with(_read(lambda reader: reader.filter(name=name)))
-        rows = [] if found.has(name) else list(_read(lambda _: model("Schedule").objects.values_list("name")))
-    except MissingTable:
+        rows = [] if found.has(name) else list(_read(lambda _: database.model("Schedule").objects.values_list("name")))
+    except database.MissingTable:
         found, rows = default, []
     if not found.has(name):
         names = sorted({entry.name for entry in default.entries()} | {name for (name,) in rows})
@@ -127,15 +115,15 @@ def registry_with(name: str) -> Registry:
 def _states(name: str) -> Any:
     """Return the query set of pauses. Raises ``LocoConfigurationError`` as ``pause`` does."""
     registry_with(name)
-    if not has_database() or tables_missing():
-        raise LocoConfigurationError(NO_TABLE)
-    return model("ScheduleState").objects
+    if not database.has_database() or database.tables_missing():
+        raise LocoConfigurationError(database.NO_TABLE)
+    return database.model("ScheduleState").objects
 
 
-def _read(read: Callable[[ScheduleReader], T]) -> T:
+def _read(read: Callable[[database.ScheduleReader], T]) -> T:
     """Return what ``read`` returns. Raises ``MissingTable``, which does not break the caller's transaction."""
-    if not has_database():
-        raise MissingTable
-    inside = connections[database()].in_atomic_block
-    with require_tables(), transaction.atomic(using=database()) if inside else nullcontext():
-        return read(ScheduleReader(default.allow_list))
+    if not database.has_database():
+        raise database.MissingTable
+    inside = connections[database.database_alias()].in_atomic_block
+    with database.require_tables(), transaction.atomic(using=database.database_alias()) if inside else nullcontext():
+        return read(database.ScheduleReader(default.allow_list))

@@ -234,20 +234,20 @@ def model(name: str) -> Any:
     return apps.get_model("django_loco", name)
 
 
-def database() -> str:
+def database_alias() -> str:
     """Return the alias of the database with the schedules."""
     return router.db_for_read(model("Schedule"))
 
 
 def has_database() -> bool:
     """Return whether the project has a database at all."""
-    return str(connections[database()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
+    return str(connections[database_alias()].settings_dict["ENGINE"]) != "django.db.backends.dummy"
 
 
 def tables_missing() -> bool:
     """Return whether the database answers, and lacks the tables of schedules."""
     try:
-        present = connections[database()].introspection.table_names()
+        present = connections[database_alias()].introspection.table_names()
     except DatabaseError:
         return False
     return not {model(name)._meta.db_table for name in ("Schedule", "ScheduleState")} <= set(present)  # noqa: SLF001

@@ -17,7 +17,7 @@ from ...component import Loop
 from ...log.safe import get_logger
 from ...queues.timeouts import apply_store_timeout, set_store_timeout
 from .allow_list import AllowList
-from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database
+from .database import NO_TABLE, MissingTable, ScheduleReader, StoredSchedules, database_alias
 
 logger = get_logger("django_loco.scheduler")
 
@@ -81,7 +81,7 @@ class DatabasePoller(Loop):
 
     def _read_once(self) -> None:
         set_store_timeout()
-        apply_store_timeout(connections[database()])
+        apply_store_timeout(connections[database_alias()])
         now = time.monotonic()
         full = self._full_read_at is None or now - self._full_read_at >= FULL_READ_SECONDS
         stored = self._reader.read(full=full)

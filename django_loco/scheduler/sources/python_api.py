@@ -10,17 +10,8 @@ from typing import Any, Protocol, TypeVar, Unpack
 from ...core.compat import Task
 from ..entry import MakeTrigger
 from ..options import AfterOptions, TickOptions, ZonedOptions
+from ..triggers import parsing
 from ..triggers.cron import Cron
-from ..triggers.parsing import (
-    after_of,
-    daily_at,
-    hourly_at,
-    interval_of,
-    moment_of,
-    monthly_on,
-    parse_schedule,
-    weekly_on,
-)
 from ..triggers.trigger import Interval, Once
 
 T = TypeVar("T")
@@ -62,7 +53,7 @@ class PythonApi(ABC):
         wall clock; for a time of day use ``daily``.
         """
         units = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        return self._add("every", task, options, lambda _zone: interval_of(interval, units, phase))
+        return self._add("every", task, options, lambda _zone: parsing.interval_of(interval, units, phase))
 
     def every_minute(self, task: Task[..., Any] = NO_TASK, **options: Unpack[TickOptions]) -> Decorator:
         """Run ``task`` at the start of every minute."""
@@ -70,13 +61,13 @@ class PythonApi(ABC):
 
     def hourly(self, task: Task[..., Any] = NO_TASK, *, at: int = 0, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` every hour, at minute ``at`` (0 to 59)."""
-        return self._add("hourly", task, options, lambda zone: Cron(hourly_at(at), zone))
+        return self._add("hourly", task, options, lambda zone: Cron(parsing.hourly_at(at), zone))
 
     def daily(
         self, task: Task[..., Any] = NO_TASK, *, at: str | time = "00:00", **options: Unpack[ZonedOptions]
     ) -> Decorator:
         """Run ``task`` every day at the time ``at``: ``"04:00"``, or a ``datetime.time``."""
-        return self._add("daily", task, options, lambda zone: Cron(daily_at(at), zone))
+        return self._add("daily", task, options, lambda zone: Cron(parsing.daily_at(at), zone))
 
     def weekly(
         self,
@@ -87,7 +78,7 @@ class PythonApi(ABC):
         **options: Unpack[ZonedOptions],
     ) -> Decorator:
         """Run ``task`` every week on the weekday ``on``, or on each of several, at the time ``at``."""
-        return self._add("weekly", task, options, lambda zone: Cron(weekly_on(on, at), zone))
+        return self._add("weekly", task, options, lambda zone: Cron(parsing.weekly_on(on, at), zone))
 
     def monthly(
         self,
@@ -101,7 +92,7 @@ class PythonApi(ABC):
 
         ``day`` is a number, and months without that day are skipped; or ``"last"``, the last day of each month.
         """
-        return self._add("monthly", task, options, lambda zone: Cron(monthly_on(day, at), zone))
+        return self._add("monthly", task, options, lambda zone: Cron(parsing.monthly_on(day, at), zone))
 
     def cron(self, expression: str, task: Task[..., Any] = NO_TASK, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` by a cron expression: minute, hour, day of the month, month, day of the week.
@@ -112,15 +103,15 @@ class PythonApi(ABC):
 
     def when(self, text: str, task: Task[..., Any] = NO_TASK, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` as ``text`` says in English, ``"7pm every Thursday"``, or as a cron expression."""
-        return self._add("when", task, options, lambda zone: parse_schedule(text, zone))
+        return self._add("when", task, options, lambda zone: parsing.parse_schedule(text, zone))
 
     def once(self, task: Task[..., Any] = NO_TASK, *, at: datetime | str, **options: Unpack[ZonedOptions]) -> Decorator:
         """Run ``task`` once, at the moment ``at``: a ``datetime``, or ``"2026-12-24 18:00"``."""
-        return self._add("once", task, options, lambda zone: Once(moment_of("at", at, zone), zone))
+        return self._add("once", task, options, lambda zone: Once(parsing.moment_of("at", at, zone), zone))
 
     def after(self, other: str, task: Task[..., Any] = NO_TASK, **options: Unpack[AfterOptions]) -> Decorator:
         """Run ``task`` once after each successful run of the schedule ``other``, including manual runs."""
-        return self._add("after", task, options, lambda _zone: after_of(other))
+        return self._add("after", task, options, lambda _zone: parsing.after_of(other))
 
     @abstractmethod
     def _add(self, call: str, task: object, options: Mapping[str, Any], trigger: MakeTrigger) -> Decorator:
