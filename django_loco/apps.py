@@ -55,7 +55,7 @@ class LocoConfig(AppConfig):
         connection_created.connect(tune, dispatch_uid="django_loco.sqlite.tune")
         plain_server.resume_when_serving()
         # A test connects before it opens a transaction.
-        connection_created.connect(test_environment.refresh_on_signal, dispatch_uid="django_loco.environment")
+        connection_created.connect(test_environment.refresh, dispatch_uid="django_loco.environment")
         for check in (check_settings, check_queues, check_aliases):
             checks.register(check, "loco")
         for check in (check_task_options, check_schedules, check_components, check_commands):

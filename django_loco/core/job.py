@@ -289,7 +289,9 @@ class Outcome:
     def changes(self) -> dict[str, Any]:
         """The fields of the job that this outcome sets."""
         job = self.job
-        errors = () if self.error is None or self._is_repeated() else (self.error,)
+        # A job that is handed back again and again for one reason says so once.
+        is_repeated = not self.spent and job.errors[-1:] == (self.error,)
+        errors = () if self.error is None or is_repeated else (self.error,)
         worker_ids = (job.worker_id or "",) if self.spent else ()
         return {
             "status": self.status,
@@ -303,10 +305,6 @@ class Outcome:
             "return_value": self.return_value,
             "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
         }
-
-    def _is_repeated(self) -> bool:
-        """A job that is handed back again and again for one reason says so once."""
-        return not self.spent and self.job.errors[-1:] == (self.error,)
 
 
 def _ends(items: tuple[Value, ...], kept: int | None, *, between: tuple[Value, ...] = ()) -> tuple[Value, ...]:

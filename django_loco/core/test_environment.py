@@ -38,15 +38,10 @@ def is_on() -> bool:
     return _marker() is not None
 
 
-def refresh() -> None:
+def refresh(**kwargs: Any) -> None:
     """Send ``test_began`` if another test runs than at the last call, or none does any more."""
     if _state() != _last:
         _begin()
-
-
-def refresh_on_signal(**kwargs: Any) -> None:
-    """``refresh``, as a receiver of a signal."""
-    refresh()
 
 
 def record_enqueued(job_ids: list[str]) -> None:

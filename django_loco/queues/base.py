@@ -104,6 +104,9 @@ class Queue(ABC):
     is_shared: ClassVar[bool] = True
     """Whether another process can fetch from it."""
 
+    database: str | None = None
+    """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
+
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """``alias`` is the one in ``TASKS``, ``options`` its ``OPTIONS``. Raises ``LocoConfigurationError``.
 
@@ -111,11 +114,6 @@ class Queue(ABC):
         """
         self.alias = alias
         self.options = options
-
-    @property
-    def database(self) -> str | None:
-        """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
-        return None
 
     def limit(self, name: str, default: int | None = None, *, is_required: bool = False) -> int | None:
         """Return the option ``name``: a whole number, or ``None`` for no limit, unless one ``is_required``.

@@ -24,7 +24,6 @@ from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.listener import JobListener
 from .maintenance.queue_thread import QueueThread
-from .maintenance.registration import Registration
 from .pools.event_loop import EventLoopPool
 from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
@@ -109,8 +108,7 @@ class Worker(Component):
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
         suspects_claim = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
         self._isolation = isolate and Isolation(queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers)
-        registration = Registration(queue, _info(suspects_claim, lease), self._held)
-        self._heartbeat = Heartbeat(queue, self._held, lease, registration=registration)
+        self._heartbeat = Heartbeat(queue, self._held, lease, worker=_info(suspects_claim, lease))
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         self._housekeeping = Housekeeping(
             queue,

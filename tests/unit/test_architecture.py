@@ -79,6 +79,13 @@ def test_the_files_and_folders_that_are_named_exist():
     assert sorted(name for name in named - folders if not (PACKAGE / name).exists()) == [], NAME
 
 
+def test_the_road_of_a_job_is_short():
+    """A reader who follows a job opens this many files; each further one costs."""
+    table = PAGE.partition("## The road of a job\n")[2].partition("`queues/base.py`")[0]
+    files = re.findall(r"`([\w/]+\.py)`", table)
+    assert len(files) == len(set(files)) <= 16
+
+
 def test_each_part_is_in_the_list_of_folders():
     listed = PAGE.partition("## Folders\n")[2].partition("\n## ")[0]
     parts = {part_of(file) for file in PACKAGE.rglob("*.py")} - {"__init__"}

@@ -65,17 +65,14 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     after its end at least, however soon results are pruned.
     """
 
+    database: str
+
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
         super().__init__(alias, options)
-        self._database = str(options.get("database", "default"))
-        dialect, self._listener_class = engine_of(alias, self._database)
-        self._dialect: Dialect = dialect(alias, self._database)
-
-    @property
-    def database(self) -> str:
-        """The alias in ``DATABASES``."""
-        return self._database
+        self.database = str(options.get("database", "default"))
+        dialect, self._listener_class = engine_of(alias, self.database)
+        self._dialect: Dialect = dialect(alias, self.database)
 
     def clock(self) -> float:
         """Return the seconds on the clock that judges leases: PostgreSQL's, or with SQLite this machine's."""
@@ -127,7 +124,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
                 self._explained(),
                 store_timeout(PROBE_SECONDS),
                 self._dialect.hurried(),
-                transaction.atomic(using=self._database),
+                transaction.atomic(using=self.database),
             ):
                 self._run(statements.REGISTER, worker_id=probe, info="", now=0)
                 self._run(statements.UNREGISTER, worker_id=probe)
@@ -215,16 +212,16 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
         super().close()
-        connection = connections[self._database]
+        connection = connections[self.database]
         if not connection.in_atomic_block:
             connection.close()
 
     def _new_listener(self) -> QueueListener:
-        return self._listener_class(self.alias, self._database)
+        return self._listener_class(self.alias, self.database)
 
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()
-        with transaction.atomic(using=self._database, savepoint=False):
+        with transaction.atomic(using=self.database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
             # However long this takes: what is renewed meanwhile is not finished below.
@@ -248,14 +245,14 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     @contextmanager
     def _reached(self) -> Iterator[None]:
         """If a statement fails, mark the caller's transaction for rollback."""
-        with self._explained(), transaction.mark_for_rollback_on_error(using=self._database):
+        with self._explained(), transaction.mark_for_rollback_on_error(using=self.database):
             yield
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
         try:
-            with connections[self._database].wrap_database_errors:  # some of it is raised past Django's cursors
+            with connections[self.database].wrap_database_errors:  # some of it is raised past Django's cursors
                 yield
         except transaction.TransactionManagementError:
             raise  # The caller's transaction was broken before.
@@ -267,16 +264,16 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
 
     def _drop_lost_connection(self) -> None:
         """Let the next call connect anew. A transaction that is open is its owner's to end."""
-        connection = connections[self._database]
+        connection = connections[self.database]
         if connection.autocommit and connection.errors_occurred and not connection.is_usable():
             connection.close()
 
     def _explanation(self, error: DatabaseError | InterfaceError) -> str:
         said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
         if any(sign in said for sign in NO_TABLE):
-            return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self._database)}."
+            return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self.database)}."
         return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
 
     @property
     def _where(self) -> str:
-        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self._database!r}], "
+        return f"The jobs of TASKS[{self.alias!r}] are in DATABASES[{self.database!r}], "

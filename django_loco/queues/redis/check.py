@@ -19,7 +19,6 @@ from .server import RedisServer
 def check(server: RedisServer) -> list[CheckMessage]:
     """Ask the server how it is set up. Where it does not say (its ACL may forbid it), nothing is wrong."""
     try:
-        server.get_to_know()
         return [*_permissions(server), *_eviction(server), *_persistence(server)]
     except QueueUnavailable as error:
         hint = "The site starts nevertheless; enqueue() raises QueueUnavailable and workers try again until it is back."

@@ -89,11 +89,6 @@ class RedisServer:
         with self.explained():
             return self._send(*command)
 
-    def get_to_know(self) -> None:
-        """Connect. Raises ``QueueUnavailable`` if that fails, or the server is too old."""
-        with self.explained():
-            self._check_version()
-
     def info(self, section: str) -> Mapping[str, Any]:
         """Return a section of INFO; an empty one if the user may not ask for it. Raises ``QueueUnavailable``."""
         with self.explained(), suppress(exceptions.NoPermissionError), _closing_named():
@@ -125,7 +120,7 @@ class RedisServer:
             yield
         except (*ERRORS, OSError) as error:
             if REPLICA in str(error):
-                self._look_again()
+                self.node.connection_pool.disconnect(inuse_connections=False)  # it is not the primary any more
             raise QueueUnavailable(f"{self._explanation(error)}{_size_hint(error, sent)}") from error
 
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
@@ -146,10 +141,6 @@ class RedisServer:
             if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_VERSION:
                 raise exceptions.RedisError(f"it is Redis {version}, and django-loco needs 6.2 or later.")
             self._is_known = True
-
-    def _look_again(self) -> None:
-        """Drop the connections to a server that is not the primary any more."""
-        self.node.connection_pool.disconnect(inuse_connections=False)
 
     def _explanation(self, error: Exception) -> str:
         said = str(error).strip().rstrip(".") or type(error).__name__

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
+from ...queues.workers import WorkerInfo
 from ..claimed_job import ClaimedJob
 from .queue_thread import QueueThread
-from .registration import Registration
 
 logger = get_logger("django_loco.worker")
 
@@ -39,11 +40,15 @@ class Heartbeat(QueueThread):
         held: dict[str, ClaimedJob],
         lease: float,
         clock: Callable[[], float] = time.monotonic,
-        registration: Registration | None = None,
+        worker: WorkerInfo | None = None,
     ) -> None:
-        """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds."""
+        """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds.
+
+        ``worker`` is how the worker describes itself in the registry of the queue; ``None``: it is not registered.
+        """
         super().__init__(queue)
-        self._registration = registration
+        self._worker = worker
+        self._has_logged = False
         self.last_beat = clock()
         """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf
@@ -62,14 +67,27 @@ class Heartbeat(QueueThread):
         if before - self.last_beat > self._lease / 2:
             self._steady_since = self._clock()
         self.last_beat = before
-        if self._registration is not None:
-            self._registration.renew()
+        if self._worker is not None:
+            info = self._worker.beating(len(self._held))
+            self._in_registry(lambda: self.queue.register(info))
         return self._lease / 3
 
     def close(self) -> None:
         """Remove the worker from the registry, unless the queue is away, which would hold up the end."""
-        if self._registration is not None and not self.backoff.reason:
-            self._registration.end()
+        if self._worker is not None and not self.backoff.reason:
+            worker_id = self._worker.worker_id
+            self._in_registry(lambda: self.queue.unregister(worker_id))
+
+    def _in_registry(self, action: Callable[[], object]) -> None:
+        """Call ``action``. The registry is only shown to people, so an error is logged once and changes nothing."""
+        try:
+            action()
+        except QueueUnavailable as error:
+            if not self._has_logged:
+                logger.warning("The worker cannot be registered with its queue for now: %s", error)
+            self._has_logged = True
+        else:
+            self._has_logged = False
 
     def _renewed(self, claimed_jobs: Sequence[ClaimedJob], now: float) -> Exception | None:
         """Renew one batch; return what the queue raised."""
@@ -104,12 +122,11 @@ class Heartbeat(QueueThread):
 
     def _lose_expired(self) -> None:
         expired = self._clock() - VALID_PART * self._lease
-        doubtful = [
+        fresh = [
             claimed
             for claimed in self._held.copy().values()
-            if max(self.last_beat, claimed.fetched_at, claimed.renewed_at) < expired
+            if not claimed.expired and max(self.last_beat, claimed.fetched_at, claimed.renewed_at) < expired
         ]
-        fresh = [claimed for claimed in doubtful if not claimed.expired]
         for claimed in fresh:
             claimed.expired = True
         if fresh:

@@ -188,11 +188,9 @@ class Isolation(QueueThread):
         before, self.waiting = self.waiting, self.queue.suspects(self._claim)
         self._log_waiting()
         is_stuck = self.waiting >= before > 0
-        if self.waiting and (has_died or is_stuck) and self._may_start():
+        may_start = not self._is_quiet and len(self._workers) < self._most and self._starts.is_due
+        if self.waiting and (has_died or is_stuck) and may_start:
             self._start()
-
-    def _may_start(self) -> bool:
-        return not self._is_quiet and len(self._workers) < self._most and self._starts.is_due
 
     def _start(self) -> None:
         try:

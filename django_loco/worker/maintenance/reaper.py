@@ -12,10 +12,10 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.unreadable import readable
+from ...queues.workers import WorkerInfo
 from ..execution.announcements import announce_apart, announce_lost
 from .batch_size import BatchSize
 from .clocks import ClockWatch
-from .registration import report_dead
 from .unanswered import Unanswered
 
 logger = get_logger("django_loco.worker")
@@ -107,6 +107,19 @@ def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> 
         freed = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
         report_rescued(readable(queue.alias, freed))
         del outcomes[:size]
+
+
+def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda worker: not worker.is_alive) -> None:
+    """Log each worker that has died; only one of all workers logs it. Raises ``QueueUnavailable``."""
+    for worker in queue.workers():
+        if is_dead(worker) and queue.unregister(worker.worker_id):
+            logger.warning(
+                "Worker %s (process %d on %s) has died: no heartbeat for %.0f s. Other workers run its jobs again",
+                worker.worker_id,
+                worker.pid,
+                worker.host,
+                worker.heartbeat_age,
+            )
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:

@@ -116,7 +116,7 @@ def test_before_the_migration_everything_says_what_to_run(queue, no_table):
 
 
 def test_another_database_is_named_in_the_remedy(queue):
-    queue._database = "jobs"
+    queue.database = "jobs"
     error = OperationalError("no such table: django_loco_job")
     assert queue._explanation(error).endswith("run manage.py migrate django_loco --database=jobs.")
 

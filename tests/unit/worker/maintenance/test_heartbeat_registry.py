@@ -12,11 +12,9 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
-from django_loco.worker.maintenance.registration import Registration, report_dead
+from django_loco.worker.maintenance.reaper import report_dead
 
-from ..support import Clock, claimed_of
-
-HELD = {"1": claimed_of("nothing"), "2": claimed_of("nothing")}
+from ..support import Clock, fetched
 
 
 def worker(name: str, lease: float = 30) -> WorkerInfo:
@@ -62,7 +60,7 @@ def known(queue: MemoryQueue) -> list[str]:
 
 
 def heartbeat(queue: MemoryQueue, clock: Clock) -> Heartbeat:
-    return Heartbeat(queue, {}, 30, clock, Registration(queue, worker("a"), HELD))
+    return Heartbeat(queue, fetched(queue, 2), 30, clock, worker("a"))
 
 
 def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue, clock):
@@ -72,7 +70,7 @@ def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue,
         beat.turn()
         [shown] = queue.workers()
         assert (shown.worker_id, shown.busy) == ("host:1:a", 2)
-        queue.clear()
+        queue.unregister("host:1:a")
 
 
 def test_a_worker_that_ends_is_no_longer_listed(queue, clock):
