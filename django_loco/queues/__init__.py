@@ -1,7 +1,7 @@
 """Where jobs wait. ``queue_for(alias)`` returns the queue that a ``TASKS`` alias uses in this process.
 
-In tests (``LOCO["TESTING"] = "manual"``) a queue that is not in a Django database is replaced by one in memory: what a
-test puts into a Redis would be there after the test, for the workers of the site.
+In tests (``LOCO["TESTING"] = "manual"``) a queue that is not in a Django database is replaced by one in memory: the
+workers of the site would find the jobs of a test in Redis after the test.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .base import Claim, Queue
 
 __all__ = ["Claim", "Queue", "queue_for"]
 
-#: The short names that ``OPTIONS["queue"]`` takes beside a dotted path.
+#: The short names that ``OPTIONS["queue"]`` accepts in place of a dotted path.
 BUILT_IN = {
     "memory": "django_loco.queues.memory.MemoryQueue",
     "database": "django_loco.queues.database.DatabaseQueue",
     "redis": "django_loco.queues.redis.RedisQueue",
 }
 DEFAULT = "database"
-#: The options of these, and of the backend: one that is not used just now is no mistake.
+#: The options of all built-in queues and of the backend. An option that the chosen queue does not use is not an error.
 OPTIONS = ("queue", "mode", "spool", "database", "cache", "url", "cluster", "prefix", "max_results", "max_waiting")
 
 _queues: dict[tuple[str, Testing | None], Queue] = {}
@@ -71,13 +71,13 @@ def build(alias: str, options: dict[str, Any]) -> Queue:
             f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which cannot be imported: {error}"
         ) from error
     if not (isinstance(queue_class, type) and issubclass(queue_class, Queue)):
-        raise LocoConfigurationError(f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which is no Queue.")
+        raise LocoConfigurationError(f"TASKS[{alias!r}]['OPTIONS']['queue'] is {name!r}, which is not a Queue.")
     made: Any = queue_class
     return made(alias, options)  # type: ignore[no-any-return]
 
 
 def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
-    """Say what is wrong with ``options`` whatever the queue: one sentence each."""
+    """Return one sentence for each mistake in ``options`` that does not depend on the queue."""
     found = []
     try:
         worker_mode(alias, options)
@@ -88,7 +88,7 @@ def mistakes(alias: str, options: dict[str, Any]) -> list[str]:
     if not isinstance(name, str) or ("." not in name and name not in BUILT_IN):
         found.append(
             f"{where}['queue'] is {name!r}.{did_you_mean(str(name), tuple(BUILT_IN))} "
-            "A queue of your own is named by its dotted path."
+            "Name a queue of your own by its dotted path."
         )
     elif name in BUILT_IN:
         unknown = [str(option) for option in options if option not in OPTIONS]
@@ -109,7 +109,7 @@ def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
 
 
 def _after_fork() -> None:
-    """A forked copy has neither the connections of its parent's queues nor whoever may hold the lock."""
+    """Make new queues after a fork: a child cannot share connections, and another thread may have held the lock."""
     global _lock
     _lock = threading.Lock()
     forget()

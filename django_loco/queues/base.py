@@ -1,4 +1,4 @@
-"""The port: the operations that every queue has, and the only ones that the rest of django-loco uses.
+"""The interface of queues: the operations that the rest of django-loco uses.
 
 How a job is held
 -----------------
@@ -6,20 +6,20 @@ How a job is held
 worker's heartbeat renews the leases of all it holds at a third of their length. When a worker dies its leases
 run out, and ``rescue``, which every live worker calls, makes those jobs ready again.
 
-A worker that was only presumed dead (a suspended laptop, a long garbage collection, a lost network) may still
-finish. Therefore every later write shows the token: a queue takes an outcome only of the job's present holder.
-A second run of a job is possible then; a second outcome is not.
+A worker that was presumed dead (a suspended laptop, a long garbage collection, a network failure) may still finish.
+Therefore every later write shows the token: a queue accepts an outcome only from the present holder of the job. So a
+job may run twice, but it never has two outcomes.
 
 Whose clock
 -----------
-Leases and due times are compared with one clock per queue: the database's own where several machines share
-it, this machine's elsewhere. No two machines have to agree.
+Leases and due times are compared with one clock per queue: that of the database if several machines share it, or else
+that of this machine. The clocks of the machines need not agree.
 
-That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due whatever
-the clock says, and so is one that was handed back. All leases may seem to have run out: the reaper compares ``clock``
-with its own monotonic clock, and if they part it waits until all live holders have renewed.
+That clock may be set, or another server with another clock may take over. A job without ``run_after`` is due
+regardless of the clock, and so is one that was handed back. All leases may seem to have run out. So the reaper compares
+``clock`` with its own monotonic clock. If they differ, it waits until all live holders have renewed their leases.
 
-To write a queue of your own, fill in the abstract methods, run ``django_loco.testing.QueueContract`` against
+To write a queue of your own, implement the abstract methods, run ``django_loco.testing.QueueContract`` against
 it, and name it in ``TASKS[alias]["OPTIONS"]["queue"]`` by its dotted path.
 """
 
@@ -61,44 +61,42 @@ class Claim:
     """Seconds that the claim is valid unless renewed."""
 
     threads: int = 0
-    """How many sync jobs at most."""
+    """The maximum number of sync jobs."""
 
     coroutines: int = 0
-    """How many async jobs at most."""
+    """The maximum number of async jobs."""
 
     queues: tuple[str, ...] | None = None
-    """Only of these queues; ``None``: of every one."""
+    """The queues to take jobs from; ``None``: all."""
 
     tags: tuple[str, ...] | None = None
-    """``None``: whatever its tags; ``()``: only jobs without tags; else only jobs with one of these."""
+    """``None``: jobs with any tags; ``()``: only jobs without tags; otherwise only jobs with one of these."""
 
     ahead: float = 0
-    """Seconds: jobs that become due within them count as due. Only tests ask for it, of queues in memory and in a
+    """Jobs that become due within this many seconds count as due. Only tests use it, with queues in memory and in a
     database."""
 
     suspects: bool | None = None
-    """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect, be it
-    sync or async, as the only job."""
+    """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,
+    sync or async, and no other job."""
 
 
 def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
-    """Return a status that may have been given as text. Raises ``ValueError`` if there is no such."""
+    """Return a status that may have been given as text. Raises ``ValueError`` for any other text."""
     try:
         return None if status is None else TaskResultStatus(status)
     except ValueError:
-        raise ValueError(
-            f"There is no status {status!r}.{did_you_mean(str(status), TaskResultStatus.values)}"
-        ) from None
+        raise ValueError(f"{status!r} is not a status.{did_you_mean(str(status), TaskResultStatus.values)}") from None
 
 
 class Queue(ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods that reach
-    the store raise ``QueueUnavailable`` when it cannot be reached. As a rule they have changed nothing then. If the
-    store hangs, or its answer is lost, the operation may have been done or may be done later. So only idempotent
-    operations are retried: a finish and a renewal show a token, and a tick has a key. Jobs that were fetched for an
-    answer that never came are back when their lease has run out.
+    the store raise ``QueueUnavailable`` when it cannot be reached. Usually nothing has changed then. If the store
+    hangs, or its answer never arrives, the operation may have been done or may be done later. So only idempotent
+    operations are retried: a finish and a renewal show a token, and a tick has a key. If the answer to a fetch never
+    arrives, its jobs are ready again when their leases have run out.
     """
 
     is_shared: ClassVar[bool] = True
@@ -110,7 +108,7 @@ class Queue(ABC):
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """``alias`` is the one in ``TASKS``, ``options`` its ``OPTIONS``. Raises ``LocoConfigurationError``.
 
-        Must be cheap and touch neither models nor store: it runs while apps are still being loaded.
+        Must be cheap, and use neither models nor the store: it runs while apps are still being loaded.
         """
         self.alias = alias
         self.options = options
@@ -135,13 +133,13 @@ class Queue(ABC):
     def share_keys(self, folder: Path, seconds: float) -> None:  # noqa: B027 - as its text says
         """Let the processes of this machine that name the same ``folder`` know each other's once-keys.
 
-        A key is remembered there for ``seconds``. A queue that is shared by itself does nothing.
+        A key is remembered there for ``seconds``. A shared queue does nothing.
         """
 
     def save(self, folder: Path) -> int:  # noqa: ARG002
         """Move the jobs that wait to files in ``folder``, if they would end with this process; return how many.
 
-        Raises ``OSError`` if that cannot be done; then the jobs stay. A queue that keeps jobs by itself does nothing.
+        Raises ``OSError`` if that fails; the jobs then stay in the queue. A durable queue does nothing.
         """
         return 0
 
@@ -150,21 +148,21 @@ class Queue(ABC):
         return 0
 
     def clock(self) -> float:
-        """Return the time of the clock that judges leases, in seconds from any start; by default this machine's."""
+        """Return the time of the clock that judges leases, in seconds since any moment; by default this machine's."""
         return time.time()
 
     @abstractmethod
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs, all or none, in one round trip; return those stored.
 
-        Not stored and not returned are jobs whose ``key`` the queue has seen before. Raises ``QueueFull``.
+        A job whose ``key`` the queue has seen before is neither stored nor returned. Raises ``QueueFull``.
         """
 
     @abstractmethod
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first: ``priority`` descending, then ``due_at`` and ``id`` ascending.
 
-        Each is ``RUNNING`` under a token of its own. No other fetch returns it until its lease has run out.
+        Each is ``RUNNING``, with a token of its own. No other fetch returns it until its lease has run out.
         """
 
     @abstractmethod
@@ -175,9 +173,10 @@ class Queue(ABC):
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
-        """``finish`` these and ``fetch`` those, in one call to the store if the queue can do that.
+        """``finish`` and ``fetch``, in one call to the store if the queue can do that.
 
-        ``stored`` is called with the ids refused as soon as the outcomes are stored. They stay so if the fetch raises.
+        ``stored`` is called with the ids refused as soon as the outcomes are stored. They stay stored if the fetch
+        raises.
         """
         stored(self.finish(outcomes))
         return self.fetch(claim)
@@ -190,8 +189,8 @@ class Queue(ABC):
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store ``text`` (JSON) as a field of a held ``job`` that is in ``written_by_run``; return whether it is held.
 
-        It stays with the job, whatever becomes of the run; a ``checkpoint`` until an outcome is ``SUCCESSFUL``. An
-        outcome does not change it: the value in its ``job`` may be older than the one that is stored.
+        It stays with the job however the run ends, except that a ``SUCCESSFUL`` outcome deletes a ``checkpoint``. Other
+        outcomes do not change it: the value in their ``job`` may be older than the one that is stored.
         """
 
     @abstractmethod
@@ -204,41 +203,41 @@ class Queue(ABC):
     def suspects(self, claim: Claim) -> int:  # noqa: ARG002
         """Return how many suspects (``Job.is_suspect``) of the queues and tags of ``claim`` are due.
 
-        Must cost next to nothing while there are none. A queue that does not tell suspects apart returns 0, as this one
-        does: its workers run them beside other jobs.
+        Must cost next to nothing while there are none. A queue that does not distinguish suspects returns 0, which is
+        the default: its workers run them together with other jobs.
         """
         return 0
 
     @abstractmethod
     def get(self, job_id: str) -> Job | None:
-        """Return a job, finished or not; ``None`` if there is no such (or it has been pruned)."""
+        """Return a job, finished or not; ``None`` if it does not exist, or has been pruned."""
 
     @abstractmethod
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
-        """Return up to ``limit`` jobs of which ``job.series`` is ``name``, finished or not, the newest first.
+        """Return up to ``limit`` jobs whose ``series`` is ``name``, finished or not, the newest first.
 
-        In one round trip, and without reading other jobs or what these have returned: schedulers ask it every second,
-        of queues of any length.
+        Must take one round trip, and read neither other jobs nor the return values of these: schedulers call it every
+        second, on queues of any length.
         """
 
     @abstractmethod
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
-        """Return up to ``limit`` jobs, the newest first; with ``status`` (``FAILED`` or ``"FAILED"``), only such.
+        """Return up to ``limit`` jobs, the newest first; with ``status`` (``FAILED`` or ``"FAILED"``), only those.
 
-        Raises ``ValueError`` for a text that is no status.
+        Raises ``ValueError`` for a text that is not a status.
         """
 
     @abstractmethod
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return how many jobs there are per queue name and status.
 
-        With ``limit`` no number is higher than that: ``limit`` then stands for so many or more, which a page shows as
-        "1,000+". It lets a queue stop counting there; without it, millions of jobs may take a second.
+        With ``limit`` no number is higher than that, so that the queue can stop counting there; a page shows it as
+        "1,000+". Without it, counting millions of jobs may take a second.
         """
 
     @abstractmethod
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
-        """Return when the job that has been due longest became due; ``None`` if nothing that is due waits."""
+        """Return when the job that has been due longest became due; ``None`` if no job is due."""
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
@@ -262,21 +261,21 @@ class Queue(ABC):
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:
-        """Block until jobs may have become due, or for ``timeout`` seconds; return whether it was the former.
+        """Block until jobs may have become due, at most ``timeout`` seconds; return whether they may have.
 
-        Called by one thread per worker, again and again. May return early for no reason. Jobs that become due by
-        the clock alone need not end it; a worker fetches at the latest every second.
+        One thread per worker calls it in a loop. It may return early for no reason. It need not return when a deferred
+        job becomes due: a worker fetches at least every second.
         """
 
     @abstractmethod
     def interrupt(self) -> None:
-        """End every ``wait`` in this process at once, and that of a thread which is about to wait."""
+        """End every ``wait`` in this process at once, also that of a thread which is about to wait."""
 
     def answers(self) -> bool:
         """Return whether the store takes a small write that changes nothing.
 
-        It is called after another call has failed. If it returns ``True``, the store is there, and refuses something
-        in that call. It takes ``PROBE_SECONDS`` at most, as the caller has waited already.
+        It is called after another call has failed. If it returns ``True``, the store works, and refuses something in
+        that call. It takes at most ``PROBE_SECONDS``, because the caller has already waited.
         """
         try:
             with store_timeout(PROBE_SECONDS):
@@ -287,8 +286,8 @@ class Queue(ABC):
         return True
 
     def check(self) -> Sequence[CheckMessage]:
-        """Return the messages of ``manage.py check``. That the store cannot be reached is not an error there."""
+        """Return the messages of ``manage.py check``. A store that cannot be reached is not an error."""
         return ()
 
     def close(self) -> None:  # noqa: B027 - a queue need not hold anything
-        """Close what the calling thread holds open, such as a connection. The queue stays usable."""
+        """Close the connections of the calling thread. The queue stays usable."""

@@ -39,7 +39,7 @@ class ListeningQueue(Queue, Generic[L]):
     """A queue with a listener for each thread that waits. No interrupt is lost, even before the first wait."""
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
-        """As for ``Queue``."""
+        """Takes the same arguments as ``Queue``."""
         super().__init__(alias, options)
         self._local = threading.local()
         self._lock = threading.Lock()

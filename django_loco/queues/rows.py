@@ -1,10 +1,11 @@
-"""How a job is stored outside a process: for each field of ``Job``, its stored form.
+"""The stored form of each field of ``Job``.
 
-A row holds these forms: text, numbers and ``None``. The database queue has a column for each, the spool of the memory
-queue a JSON object with all of them, and the Redis queue stores in this form what its own lists do not have.
+A row consists of stored forms: text, numbers and ``None``. The database queue has a column for each. The spool of the
+memory queue stores all of them as a JSON object. The Redis queue stores in this form the fields that its own lists do
+not have.
 
-To add a field, add it to ``Job``, and a column to ``StoredJob`` with a migration. Its form follows from its type. It
-must be ``None`` by default: that is how jobs are read that an older release has stored.
+To add a field, add it to ``Job``, and a column to ``StoredJob`` with a migration. Its form follows from its type. Its
+default must be ``None``, which is how jobs that an older release has stored are read.
 
 Times are UTC and always carry six decimals, so that their texts sort as the times do.
 """
@@ -27,10 +28,10 @@ from .unreadable import texts
 
 Row = tuple[Any, ...]
 
-#: How many attempts a stored job can have had; a text that somebody has edited must not fill the memory.
+#: The maximum number of attempts of a stored job. A text that somebody has edited must not fill the memory.
 MAX_ATTEMPTS = 10_000_000
 
-#: How a database shows a time that Python does not have: PostgreSQL's ``infinity``, or the year 10,000.
+#: Stands for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
 
 STATUSES = {status.value: status for status in TaskResultStatus}
@@ -68,12 +69,12 @@ def errors_of(text: str) -> tuple[TaskError, ...]:
 
 
 def stored_time(moment: datetime) -> str:
-    """Return ``2026-11-21 05:42:00.000000``, in UTC: what Django writes to SQLite, but never without decimals."""
+    """Return ``2026-11-21 05:42:00.000000``, in UTC: as Django writes it to SQLite, but always with decimals."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def time_of(stored: str | datetime | None) -> datetime | None:
-    """Return what ``stored_time`` was given, or what a database made of it."""
+    """Return the time of which ``stored`` is the stored form. Databases may return it as a ``datetime``."""
     if stored is None:
         return None
     moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
@@ -88,7 +89,7 @@ def text_of_workers(worker_ids: Sequence[str]) -> str:
 
 
 def folded(worker_ids: Sequence[str]) -> list[str | int]:
-    """Return worker ids as they are stored: in place of empty ones in a row, how many there are."""
+    """Return worker ids as they are stored: consecutive empty ids are replaced by their number."""
     if "" not in worker_ids:
         return list(worker_ids)
     groups = [(worker_id, [*group]) for worker_id, group in groupby(worker_ids)]
@@ -96,7 +97,7 @@ def folded(worker_ids: Sequence[str]) -> list[str | int]:
 
 
 def unfolded(items: object) -> tuple[str, ...]:
-    """Return the worker ids that ``folded`` was given. Raises ``TypeError`` or ``ValueError`` for what is not ours."""
+    """Return the worker ids that ``folded`` was given. Raises ``TypeError`` or ``ValueError`` for other values."""
     if not isinstance(items, list) or not all(type(item) in (str, int) for item in items):
         raise TypeError("it is not a list of texts and numbers")
     if odd := [item for item in items if isinstance(item, int) and not 0 < item <= MAX_ATTEMPTS]:
@@ -105,15 +106,15 @@ def unfolded(items: object) -> tuple[str, ...]:
 
 
 def text_of_tags(tags: Sequence[str]) -> str:
-    """Return tags as JSON text, a line each, so that ``needle_of_tag`` finds one in it and nothing else."""
+    """Return tags as JSON text with one tag per line, so that ``needle_of_tag`` finds exactly one tag in it."""
     return json.dumps(tags, indent=0) if tags else "[]"
 
 
 def needle_of_tag(tag: str) -> str:
-    """Return what the text of tags contains exactly if ``tag`` is among them.
+    """Return a text that occurs in the text of tags if, and only if, ``tag`` is among them.
 
-    JSON text has a bare line break only where we put one: before the quote that opens a tag. From there on the
-    text cannot agree with the needle and be another tag.
+    JSON text has a bare line break only before the quote that opens a tag. So the text after it cannot match and belong
+    to another tag.
     """
     return f"\n{word_of_tag(tag)}"
 
@@ -142,13 +143,13 @@ class StoredForm:
     """How the values of a field are stored."""
 
     types: tuple[type, ...] = (str,)
-    """The types that a stored value may have."""
+    """The types of stored values."""
 
     write: Callable[[Any], Any] | None = None
-    """Makes the stored form of a value that is not ``None``; without it the value is stored as it is."""
+    """Returns the stored form of a value that is not ``None``. Without it the value is stored as it is."""
 
     read: Callable[[Any], Any] | None = None
-    """Makes a value of its stored form, unless that is ``None``. Raises one of ``unreadable.NOT_OURS``."""
+    """Returns the value of a stored form that is not ``None``. Raises one of ``unreadable.NOT_OURS``."""
 
     def stored(self, value: Any) -> Any:
         """Return the stored form of ``value``."""
@@ -208,9 +209,9 @@ def row_of(job: Job) -> Row:
 
 
 def job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds. Times may be texts or naive UTC datetimes, the id a UUID.
+    """Return the job in ``row``. Times may be texts or naive UTC datetimes, and the id may be a UUID.
 
-    Raises one of ``unreadable.NOT_OURS`` if ``row`` is not what ``row_of`` makes.
+    Raises one of ``unreadable.NOT_OURS`` if the row cannot be read.
     """
     if not all(map(isinstance, row, _TYPES)):
         raise TypeError("a column has a value of another type")

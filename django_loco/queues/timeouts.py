@@ -1,8 +1,8 @@
-"""How long a thread waits for a store that does not answer: the *store timeout* of the thread.
+"""The *store timeout* of a thread: how long it waits for a store that does not answer.
 
-The threads of workers and schedulers have one. If a server hangs, or a network swallows packets, they must try again on
-a new connection, and health must report it. All other threads wait as long as the project's settings for its
-connections say, and so does the project's own code when it runs in one of these threads.
+The threads of workers and schedulers have one. If a server hangs, or a network drops packets, they must try again on a
+new connection, and health must report it. All other threads wait as long as the project has configured for its
+connections. So does the project's own code that runs in a thread of a worker or scheduler.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from contextlib import AbstractContextManager, contextmanager
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
-#: How long the threads of workers and schedulers wait before they give a connection up.
+#: The time after which the threads of workers and schedulers give up a connection.
 STORE_TIMEOUT_SECONDS = 10.0
 
-#: The function that applies it to a connection, by Django's name of the engine. SQLite waits for locks alone, and has
-#: a timeout for these.
+#: The function that applies it to a connection, by the vendor of the engine. SQLite waits only for locks, and has a
+#: timeout for them.
 _ENGINES = {"postgresql": "django_loco.queues.database.postgres.timeouts.apply"}
 
 _thread = threading.local()
@@ -47,12 +47,12 @@ def store_timeout(seconds: float | None = None) -> Iterator[None]:
 
 
 def no_store_timeout() -> AbstractContextManager[None]:
-    """Take the store timeout away within a ``with`` block: for code of the project."""
+    """Run a ``with`` block without the store timeout: for code of the project."""
     return store_timeout(math.inf)
 
 
 def apply_store_timeout(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
-    """Return the calling thread's ``connection`` in Django, which obeys its store timeout if the engine can."""
+    """Let the calling thread's ``connection`` obey the store timeout, if the engine supports that; return it."""
     if current_store_timeout() < math.inf and connection.vendor in _ENGINES:
         import_string(_ENGINES[connection.vendor])(connection)
     return connection

@@ -1,7 +1,7 @@
 """Jobs whose stored form cannot be read, because somebody has edited the store.
 
-A queue shows such a job as ``UNREADABLE``, with the reason as its last error. It never hands one to a worker:
-when it fetches or rescues such a job, that job fails, and the jobs beside it are not affected.
+A queue shows such a job as ``UNREADABLE``, with the reason as its last error. It never hands one to a worker. When it
+fetches or rescues such a job, that job fails, and other jobs are not affected.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from ..log.safe import get_logger
 
 logger = get_logger("django_loco.queues")
 
-#: What reading text that is not ours may raise.
+#: The exceptions that text in an unknown form may raise when it is read.
 NOT_OURS = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
-#: The ``enqueued_at`` of a job whose own cannot be read.
+#: The ``enqueued_at`` of a job if the stored one cannot be read.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def texts(values: object) -> tuple[str, ...]:
-    """Return a list that came out of JSON, if all in it are texts. Raises ``TypeError``."""
+    """Return a list of texts, decoded from JSON, as a tuple. Raises ``TypeError`` for other values."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise TypeError("it is not a list of texts")
     return tuple(values)
 
 
 def record_of(error: Exception, where: str) -> TaskError:
-    """Return the error of a job that cannot be read as it is stored ``where``."""
+    """Return the error of a job that could not be read; ``where`` says where it is stored."""
     reason = f"{type(error).__name__}: the job cannot be read as it is stored in {where}: {error}\n"
     return TaskError(exception_class_path=path_of(type(error)), traceback=reason)
 
@@ -45,7 +45,7 @@ def split(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
 
 
 def outcomes_of(alias: str, unreadable: Sequence[Job]) -> list[Outcome]:
-    """Return the outcomes with which held jobs fail that nobody can run, and log them."""
+    """Return outcomes that fail held jobs which cannot be read, and log them."""
     _log(alias, unreadable)
     return [Outcome(job=job, status=FAILED, spent=False, error=job.errors[-1]) for job in unreadable]
 

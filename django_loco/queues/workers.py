@@ -15,28 +15,28 @@ class WorkerInfo:
     """One worker, as it described itself with its last heartbeat."""
 
     worker_id: str
-    """The name under which it holds jobs."""
+    """The id with which it holds jobs."""
 
     host: str
     pid: int
     queues: tuple[str, ...] | None
-    """Names of the queues that it takes jobs from; ``None``: all."""
+    """The names of the queues that it takes jobs from; ``None``: all."""
 
     tags: tuple[str, ...] | None
-    """``None``: jobs with any tags; ``()``: only without; else only with one of these."""
+    """``None``: jobs with any tags; ``()``: only jobs without tags; otherwise only jobs with one of these."""
 
     threads: int
-    """How many sync jobs it runs at once."""
+    """The number of sync jobs that it runs at once."""
 
     coroutines: int
-    """How many async jobs it runs at once."""
+    """The number of async jobs that it runs at once."""
 
     lease: float
     """Seconds after its last heartbeat at which it is presumed dead."""
 
     started_at: datetime
     busy: int = 0
-    """How many jobs it held at its last heartbeat."""
+    """The number of jobs that it held at its last heartbeat."""
 
     heartbeat_age: float = 0.0
     """Seconds since its last heartbeat, by the queue's clock."""
@@ -47,11 +47,11 @@ class WorkerInfo:
         return self.heartbeat_age <= self.lease
 
     def serves(self, queue_name: str) -> bool:
-        """Whether it takes jobs from a queue of this name, some tags apart."""
+        """Whether it takes jobs from the queue ``queue_name``. Does not consider tags."""
         return self.queues is None or queue_name in self.queues
 
     def beating(self, busy: int) -> WorkerInfo:
-        """Return it with the number of jobs that it holds now."""
+        """Return a copy with the number of jobs that it holds now."""
         return replace(self, busy=busy)
 
 
@@ -59,7 +59,7 @@ FIELDS = frozenset(field.name for field in fields(WorkerInfo))
 
 
 def text_of_worker(worker: WorkerInfo) -> str:
-    """Return ``worker`` as one line of JSON, without its heartbeat, which the queue's clock tells."""
+    """Return ``worker`` as one line of JSON, without its heartbeat, which the queue stores by its own clock."""
     values = asdict(worker) | {"started_at": worker.started_at.isoformat()}
     del values["heartbeat_age"]
     return json.dumps(values, separators=(",", ":"))
@@ -68,7 +68,7 @@ def text_of_worker(worker: WorkerInfo) -> str:
 def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
     """Return what ``text_of_worker`` was given; for a text that cannot be read, a worker with its id alone.
 
-    ``age``: seconds since its last heartbeat. Fields that only a newer release has are left out.
+    ``age``: seconds since its last heartbeat. Unknown fields, which a newer release has stored, are ignored.
     """
     try:
         values = json.loads(text)

@@ -53,8 +53,8 @@ def test_a_mode_that_does_not_exist():
     [
         ("databse", "Did you mean 'database'?"),
         ("shop.queues.Fast", "cannot be imported: No module named 'shop'"),
-        ("os.path", "which is no Queue"),
-        ("pathlib.Path", "which is no Queue"),
+        ("os.path", "which is not a Queue"),
+        ("pathlib.Path", "which is not a Queue"),
     ],
 )
 def test_a_queue_that_cannot_be_imported(queue, remedy):

@@ -73,7 +73,7 @@ def test_a_status_may_be_given_as_text(queue):
     result = tasks.add.enqueue(1, 2)
     assert [job.id for job in queue.list(status="READY")] == [result.id]
     assert queue.list(status="FAILED") == []
-    with pytest.raises(ValueError, match=r"There is no status 'failed'\. Did you mean 'FAILED'\?"):
+    with pytest.raises(ValueError, match=r"'failed' is not a status\. Did you mean 'FAILED'\?"):
         queue.list(status="failed")
 
 

@@ -1,4 +1,4 @@
-"""The statements of the database queue: those that all engines share, and what each engine has to add."""
+"""The statements that all engines of the database queue share, and the interface of an engine."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
 from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 
-#: What a worker shows of a job that it holds, and what it stores of one that has ended.
+#: The fields that prove a claim, and the fields that an outcome stores.
 HELD = ("id", "token")
 ENDED = (*HELD, "due_at", *SET_BY_OUTCOME)
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
-#: Seconds between two looks for jobs that seem to be of the future, and how many are made due at a time.
+#: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
-#: Parameters that are moments. They are given in seconds from now and compared by the queue's clock.
+#: The parameters that are times. They are given in seconds from now, and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
 
 
@@ -41,38 +41,38 @@ class Dialect(ABC):
     """The SQL of a random text."""
 
     contains: ClassVar[str]
-    """The SQL function that finds its second argument in its first, and gives 0 if it is not there."""
+    """The SQL function that returns the position of its second argument in its first, or 0."""
 
     last_error: ClassVar[str]
-    """The SQL that takes the class of the last error out of ``{errors}``, whatever that is."""
+    """The SQL that extracts the class of the last error from ``{errors}``, without an error for malformed text."""
 
     newest_of_ranges: ClassVar[str]
     """The statement for the newest jobs of all ranges together."""
 
     tag_of_word: ClassVar[str]
-    """The SQL of a tag as ``WaitingTag`` has it, with the name of a parameter in braces that is its JSON word."""
+    """The SQL of a tag as ``WaitingTag`` stores it; ``{}`` is the name of a parameter, the JSON word of the tag."""
 
     few: ClassVar[str] = "TRUE"
-    """A condition that is true. An engine may make the planner expect few rows by it; ``{0}`` is a text in each."""
+    """A condition that is always true, with which the planner expects few rows; ``{0}`` is a text column."""
 
     by_index: ClassVar[str] = ""
-    """The SQL that tells the engine which index of a table to use: the one that is called ``{index}``."""
+    """The SQL that makes the engine use the index ``{index}``."""
 
     is_in: ClassVar[str] = "IN ({})"
-    """The SQL that tells of an id whether it is one of a few that a statement finds."""
+    """The SQL that tests whether an id is among the few ids that a statement finds."""
 
     id_apart: ClassVar[str]
-    """The SQL of a job's id that sorts as the id does, but for which the engine does not look to an index."""
+    """The SQL of an expression that sorts like the id, but for which the engine does not use an index."""
 
     skip_locked: ClassVar[str] = ""
     plain: ClassVar[str] = ""
-    """The prefix of a column that is to be compared without an index."""
+    """The prefix of a column that makes the engine compare it without an index."""
 
     id_now: ClassVar[str] = "%(id_now)s"
-    """The SQL of the lowest id that a job can have which is made now."""
+    """The SQL of the lowest id that a job made now can have."""
 
     fence: ClassVar[str] = ""
-    """The condition that lets only the holder of a job write it, unless ``held`` has it."""
+    """The condition that lets only the holder of a job write it, unless ``held`` contains it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -105,11 +105,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
-        """``execute`` a statement that changes jobs. ``wakes``: workers that wait should look for them at once."""
+        """``execute`` a statement that changes jobs. ``wakes``: waiting workers should fetch at once."""
 
     @abstractmethod
     def held(self, fields: Sequence[str]) -> str:
-        """Return SQL that makes rows of ``fields`` out of the JSON list ``%(payload)s``."""
+        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``."""
 
     @abstractmethod
     def at(self, moment: str) -> str:
@@ -117,14 +117,14 @@ class Dialect(ABC):
 
     @abstractmethod
     def value(self, seconds: float) -> Any:
-        """Return the parameter that stands for the moment ``seconds`` from now."""
+        """Return the parameter for the time ``seconds`` from now."""
 
     @abstractmethod
     def read(self, column: str, kind: str) -> str:
-        """Return the SQL that reads a quoted ``column`` of a Django field type as ``rows`` wants it."""
+        """Return the SQL that reads the quoted ``column`` in its stored form; ``kind`` is its Django field type."""
 
     def hurried(self) -> AbstractContextManager[None]:
-        """Wait only briefly for other writers within the block, if the engine does not obey the store timeout."""
+        """Wait at most ``PROBE_SECONDS`` for other writers within the block, if the engine has no store timeout."""
         return nullcontext()
 
     def claim(self, claim: Claim) -> list[Row]:
@@ -136,14 +136,14 @@ class Dialect(ABC):
             return []
         shape, parameters = self.wanted_ranges(claim)
         rows = self.execute(self.sql(DUE_RANGES, **shape), now=claim.ahead, **parameters)
-        levels = [row for row in rows if isinstance(row[2], str)]  # SQLite may hold names that are no text
+        levels = [row for row in rows if isinstance(row[2], str)]  # SQLite may store names that are not text
         return self.claim_in_ranges(claim, levels, shape, **parameters) if levels else []
 
     def claim_suspect(self, claim: Claim) -> list[Row]:
-        """Hand one suspect that is due to a worker, if there is one; return its row as ``claim`` does."""
+        """Hand one due suspect to a worker, if there is one; return its row as ``claim`` does."""
         due, parameters = self._due_suspects(claim)
         if not self.execute(self.sql(statements.FIND_SUSPECT, due_suspects=due), now=0, **parameters):
-            return []  # a look at an index; only then is it worth a write
+            return []  # this reads only an index; a write would cost more
         return self.write(
             self.sql(statements.CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters
         )
@@ -159,7 +159,7 @@ class Dialect(ABC):
         return {"worker_id": claim.worker_id, "clock": self.wall_time(), "now": claim.ahead, "until": claim.lease}
 
     def wall_time(self) -> Any:
-        """Return the parameter that stands for this machine's time."""
+        """Return the parameter for this machine's time."""
         return utcnow()
 
     def _due_suspects(self, claim: Claim) -> tuple[str, dict[str, Any]]:
@@ -170,18 +170,18 @@ class Dialect(ABC):
         return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
 
     def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
-        """Store how jobs ended; return the ids of those that were held under their tokens."""
+        """Store how jobs ended; return the ids of those that were held with their tokens."""
         payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
         return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, payload=payload, now=0))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
-        """Renew leases; return the ids of the jobs that were held under their tokens."""
+        """Renew leases; return the ids of the jobs that were held with their tokens."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
         return ids(self.write(self.sql(statements.EXTEND, held=self.held(HELD)), payload=payload, until=lease))
 
     def expired(self, limit: int) -> list[Row]:
-        """Return jobs whose lease has run out; if the engine can, no other process gets them in the meantime."""
+        """Return jobs whose lease has run out, locked if the engine can lock rows."""
         return self.execute(self.sql(statements.EXPIRED), now=0, limit=limit)
 
     def clock(self) -> float:
@@ -189,7 +189,7 @@ class Dialect(ABC):
         return time.time()
 
     def take(self, claim: Claim) -> list[Row]:
-        """``claim``; and once more if there is room for jobs that are held up because a clock was put back."""
+        """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them."""
         if claim.suspects:
             return self.claim_suspect(claim)
         rows = self.claim(claim)
@@ -200,7 +200,7 @@ class Dialect(ABC):
         return rows
 
     def make_due(self, limit: int) -> int:
-        """Make up to ``limit`` jobs due that are to run at once and seem to be of the future; return how many."""
+        """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
         id_now = first_id(utcnow())
         if not self.execute(self.sql(statements.AHEAD), now=0, id_now=id_now, limit=1):
             return 0
@@ -222,7 +222,7 @@ class Dialect(ABC):
             return cursor.fetchall() if cursor.description else []
 
     def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
-        """Return whether the engine has rolled a transaction back because of others, so that it can be tried again."""
+        """Return whether the engine has rolled back a transaction because of others, so that it can be retried."""
         return False
 
     def sql(self, template: str, **fragments: str) -> str:
@@ -230,7 +230,7 @@ class Dialect(ABC):
         key = (template, *fragments.values())
         if key not in self._texts:
             text, names = template, self.names | fragments
-            while "{" in text:  # a fragment may have names in it
+            while "{" in text:  # a fragment may contain names
                 text = text.format(**names)
             self._texts[key] = text
         return self._texts[key]
@@ -247,7 +247,7 @@ class Dialect(ABC):
 
     @cached_property
     def column_types(self) -> dict[str, str]:
-        """The types of the columns of jobs, as Django calls them."""
+        """The Django field types of the columns of jobs."""
         return {field.name: field.get_internal_type() for field in self._model.concrete_fields}
 
     @property
@@ -262,7 +262,7 @@ class Dialect(ABC):
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """What stands for the names in braces. Made at first use, because models are not there any earlier."""
+        """The SQL for the names in braces. Made at first use, because models are not loaded earlier."""
         quote = self.connection.ops.quote_name
         names = {field.name: quote(str(field.column)) for field in self._model.concrete_fields}
         read = {name: self.read(column, self.column_types[name]) for name, column in names.items()}
@@ -301,7 +301,7 @@ class Dialect(ABC):
 
 
 def is_due(run_after: Iterable[datetime | None]) -> bool:
-    """Whether one of these times has come; ``None`` always has."""
+    """Return whether one of these times has passed; ``None`` always has."""
     now = utcnow()
     return any(moment is None or moment <= now for moment in run_after)
 

@@ -1,4 +1,4 @@
-"""The engines that can keep jobs."""
+"""The database engines that can store jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...exceptions import LocoConfigurationError
 from ..listener import QueueListener
 from .dialect import Dialect
 
-#: The engines by what Django calls their vendor: how they store and how they wait.
+#: The dialect and the listener of each engine, by its vendor in Django.
 ENGINES = {
     "sqlite": (
         "django_loco.queues.database.sqlite.dialect.SQLiteDialect",
@@ -26,7 +26,7 @@ ENGINES = {
 
 
 def engine_of(alias: str, database: str) -> tuple[type[Dialect], Callable[[str, str], QueueListener]]:
-    """Return how the engine of ``database`` stores and waits. Raises ``LocoConfigurationError``."""
+    """Return the dialect and the listener for the engine of ``database``. Raises ``LocoConfigurationError``."""
     try:
         vendor = connections[database].vendor
     except ConnectionDoesNotExist as error:

@@ -1,4 +1,4 @@
-"""Whether the database in which jobs wait has all migrations of the app."""
+"""Checks whether the database of a queue has all migrations of the app."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ APP = "django_loco"
 
 
 def migrate_command(database: str) -> str:
-    """Return the command that applies what is missing."""
+    """Return the command that applies the missing migrations."""
     where = "" if database == "default" else f" --database={database}"
     return f"manage.py migrate {APP}{where}"
 
 
 def is_unmigrated(database: str) -> bool:
-    """Whether migrations of the app are missing; not if the database is away for now."""
+    """Return whether migrations of the app are missing; ``False`` if the database cannot be reached."""
     try:
         with store_timeout():
             executor = MigrationExecutor(apply_store_timeout(connections[database]))

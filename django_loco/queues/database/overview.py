@@ -1,7 +1,7 @@
-"""What pages and commands ask the database queue: lists, counts and how long jobs have waited.
+"""The lists and counts that pages and commands show, and how long jobs have waited.
 
-Each answer is read from an index and costs as much as it shows, not as much as the table holds. No counters are kept:
-every transaction that enqueues would wait for the others to release them.
+Each is read from an index, so its cost depends on the size of the answer and not on that of the table. The queue keeps
+no counters: every transaction that enqueues would have to wait for the others to release them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLD
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
-#: How many of the newest jobs ``newest`` looks at for those that are ready.
+#: The number of newest jobs that ``newest`` searches for those that are ready.
 WINDOW = 2_000
 
 
@@ -39,7 +39,7 @@ def newest(dialect: Dialect, status: TaskResultStatus | None, limit: int) -> lis
 def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
     """Return rows of queue, status and number of jobs; there may be several for one queue and status.
 
-    A number is at most ``most``, but for that of running jobs, which are few.
+    Numbers are at most ``most``, except that of running jobs, which are few.
     """
     ended = [f"'{status.value}'" for status in TaskResultStatus if status not in LIVE]
     of_ended = fragments(ENDED_BY_QUEUE, ended, kinds=["FALSE"])
@@ -53,7 +53,7 @@ def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
 
 
 def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
-    """Return the due times of some jobs, or ``None``; the job that has been due longest is among them."""
+    """Return the due times of some jobs, among them that of the job that has been due longest; some are ``None``."""
     claim = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
     if queues is None:
         wanted, parameters = dialect.wanted(claim)

@@ -1,7 +1,7 @@
 """The durable queue: a table in SQLite or PostgreSQL.
 
-An enqueue is part of the transaction that is open on the calling thread's connection: the job is there when the
-data it works on is, and is not if that is rolled back.
+An enqueue is part of the transaction that is open on the calling thread's connection. So the job and the data it works
+on are committed together, or rolled back together.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ from .shown_rows import counted, in_order, readable_time, seconds_between, shown
 
 logger = get_logger("django_loco.queues")
 
-#: Seconds that a rescue may wait for its turn to write, or that the wall clock may leap by meanwhile. After more than
-#: that it frees nothing: the heartbeats of live workers waited as long, and what seems expired may be theirs.
+#: The time that a rescue may wait for its turn to write, or by which the wall clock may jump meanwhile. After a longer
+#: time it frees nothing: the heartbeats of live workers have waited as long, so their jobs may seem expired.
 MAX_DELAY_SECONDS = 0.5
-#: What engines say when a migration has not been applied: PostgreSQL by code, SQLite in words.
+#: Parts of the errors of engines for a migration that was not applied: codes of PostgreSQL, words of SQLite.
 NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
-#: More than there are jobs.
+#: A number larger than that of all jobs.
 NO_LIMIT = 2**62
 
 
 class DatabaseQueue(ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
-    ``OPTIONS`` that it takes:
+    ``OPTIONS``:
 
     ``database``
-        the alias in ``DATABASES`` whose database has the table ("default").
+        the alias in ``DATABASES`` of the database with the table ("default").
 
     Many processes and machines may use it at once. It handles only jobs enqueued through its own alias of
-    ``TASKS``, so that several may share the table. A once-key is known as long as its job is, and that is for an hour
-    after its end at least, however soon results are pruned.
+    ``TASKS``, so several aliases may share the table. A once-key is remembered as long as its job, which is at least an
+    hour after its end, however soon results are pruned.
     """
 
     database: str
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
-        """Raises ``LocoConfigurationError`` if the database is not known or of another engine."""
+        """Raises ``LocoConfigurationError`` if the database is unknown or has an unsupported engine."""
         super().__init__(alias, options)
         self.database = str(options.get("database", "default"))
         dialect, self._listener_class = engine_of(alias, self.database)
@@ -115,8 +115,8 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def answers(self) -> bool:
         """Return whether the database stores a small change, without waiting for others that write.
 
-        A row that comes and goes in one transaction is written to the disk: a full disk takes nothing that is new, but
-        it does let a statement pass that finds nothing to change.
+        It inserts and deletes a row in one transaction, which writes to the disk. A statement that changes nothing
+        would succeed even if the disk is full.
         """
         probe = f"probe:{secrets.token_hex(8)}"
         try:
@@ -136,13 +136,13 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
         with self._reached():
-            if not self._dialect.expired(1):  # a look at an index; only then is it worth a transaction
+            if not self._dialect.expired(1):  # this reads only an index; a transaction would cost more
                 return []
             try:
                 jobs = self._rescue(limit)
             except OperationalError as error:
                 if self._dialect.is_conflict(error):
-                    return []  # Others rescue them.
+                    return []  # other processes rescue them
                 raise
         return readable(self.alias, jobs)
 
@@ -169,7 +169,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             return [shown_job_of(row) for row in newest(self._dialect, status_of(status), limit)]
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
+        """Return the number of jobs per queue name and status, at most ``limit`` each."""
         most = NO_LIMIT if limit is None else limit
         with self._reached():
             counts = counted(counts_by_queue(self._dialect, most))
@@ -182,7 +182,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
         return min(filter(None, (readable_time(first) for (first,) in rows)), default=None)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete finished jobs, those with a once-key after an hour at the earliest."""
+        """Delete finished jobs; those with a once-key only after an hour."""
         return len(
             self._run(
                 statements.PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit
@@ -224,7 +224,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
         with transaction.atomic(using=self.database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
-            # However long this takes: what is renewed meanwhile is not finished below.
+            # However long this takes: a job whose lease is renewed meanwhile is not finished below.
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
@@ -252,10 +252,10 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def _explained(self) -> Iterator[None]:
         """Raise ``QueueUnavailable`` for errors of the engine, and ``QueueRefused`` for those that concern the data."""
         try:
-            with connections[self.database].wrap_database_errors:  # some of it is raised past Django's cursors
+            with connections[self.database].wrap_database_errors:  # not all errors are raised by Django's cursors
                 yield
         except transaction.TransactionManagementError:
-            raise  # The caller's transaction was broken before.
+            raise  # the caller's transaction was already broken
         except (DataError, IntegrityError) as error:
             raise QueueRefused(f"{self._where}which refuses this: {error}") from error
         except (DatabaseError, InterfaceError) as error:
@@ -263,7 +263,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             raise QueueUnavailable(self._explanation(error)) from error
 
     def _drop_lost_connection(self) -> None:
-        """Let the next call connect anew. A transaction that is open is its owner's to end."""
+        """Let the next call connect again, unless a transaction is open, which its owner has to end."""
         connection = connections[self.database]
         if connection.autocommit and connection.errors_occurred and not connection.is_usable():
             connection.close()

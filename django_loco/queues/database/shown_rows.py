@@ -1,4 +1,4 @@
-"""Rows as they are shown: what can be read of them, whatever else somebody has written into the table."""
+"""Reads rows as far as possible, even if somebody has edited them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, UNREADABLE, Job, Job
 from ..rows import COLUMNS, FIELDS, STATUSES, Row, id_of, job_of, time_of
 from ..unreadable import EPOCH, NOT_OURS, record_of
 
-#: What the table is called in the error of a job that cannot be read.
+#: The name of the table in the error of a job that cannot be read.
 TABLE = "django_loco_job"
 
 
 def shown_job_of(row: Sequence[Any]) -> Job:
-    """Return the job that ``row`` holds, or what can be read of it: see ``unreadable``."""
+    """Return the job in ``row``, or the part of it that can be read: see ``unreadable``."""
     try:
         return job_of(row)
     except NOT_OURS:
@@ -26,7 +26,7 @@ def shown_job_of(row: Sequence[Any]) -> Job:
 
 
 def summary_of(row: Sequence[Any]) -> JobSummary:
-    """Return the summary of a job of which ``row`` holds ``SUMMARY`` and the class of its last error."""
+    """Return the summary in ``row``, which has the columns ``SUMMARY`` and the class of the last error."""
     job_id, key, status, run_after, enqueued_at, finished_at, error = row
     return JobSummary(
         id=id_of(job_id),
@@ -56,7 +56,7 @@ def _unreadable(row: Sequence[Any]) -> Job:
 
 
 def readable_time(stored: Any) -> datetime | None:
-    """Return ``time_of``, or ``None`` if that cannot be read either."""
+    """Return ``time_of(stored)``, or ``None`` if it cannot be read."""
     try:
         return time_of(stored)
     except (*NOT_OURS, AttributeError):
@@ -70,19 +70,19 @@ def seconds_between(first: Any, second: Any) -> float:
 
 
 def stored_status(stored: Any) -> TaskResultStatus:
-    """Return a stored status. One that cannot be read counts as ``FAILED``: nobody runs such a job."""
+    """Return a stored status. One that cannot be read counts as ``FAILED``, because such a job is never run."""
     return STATUSES.get(stored, FAILED)
 
 
 def in_order(rows: Iterable[Row]) -> list[Job]:
-    """Return the jobs that ``rows`` hold, whose last column is ``due_at``, in the order in which they are to run."""
+    """Return the jobs in ``rows`` in the order in which they should run. The last column of a row is ``due_at``."""
     jobs = [(shown_job_of(row), readable_time(row[-1])) for row in rows]
     jobs.sort(key=lambda pair: (-pair[0].priority, pair[1] or pair[0].due_at, pair[0].id))
     return [job for job, _ in jobs]
 
 
 def counted(rows: Iterable[Row]) -> dict[tuple[str, TaskResultStatus], int]:
-    """Return the numbers in ``rows`` of a queue's name, a status and a number."""
+    """Return the sums of ``rows``, each of which is a queue name, a status and a number."""
     counts: Counter[tuple[str, TaskResultStatus]] = Counter()
     for queue_name, status, number in rows:
         counts[str(queue_name), stored_status(status)] += number

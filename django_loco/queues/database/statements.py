@@ -1,25 +1,25 @@
 """The SQL that the engines of the database queue have in common.
 
-Names in braces are the table's, its columns', the first three texts below or fragments that differ by engine; the
-store fills them in. Values go in as parameters, a list of jobs as one JSON text.
+The names in braces are those of the table and its columns, of the first three texts below, and of fragments that differ
+by engine; ``Dialect.sql`` replaces them. Values are parameters, and a list of jobs is one JSON text.
 
 Which jobs are due
 ------------------
-The index of ready jobs has them in the order in which they are to run. Walking down from its top is not enough: on
-the way are all those that are deferred, and a shop may have a million reminders waiting for next week. So each
-priority that occurs (a *level*) is looked at by itself, because there the due jobs come first; ``LEVELS`` finds the
-levels by hopping through the index ("loose index scan" in the PostgreSQL wiki).
+The index of ready jobs has them in the order in which they should run. Reading it from the top is not enough, because
+it contains the deferred jobs too, and a shop may have a million reminders waiting for next week. So each priority that
+occurs (a *level*) is read separately, because within a level the due jobs come first. ``LEVELS`` finds the levels by
+hopping through the index ("loose index scan" in the PostgreSQL wiki).
 
 Clocks that are put back
 ------------------------
 A job without ``run_after`` is due when it is stored, and has that time as its ``due_at``. If the clock is put back
-afterwards, that time seems to come later. ``AHEAD`` finds such jobs by their ids, which begin with the time when they
-were made: nearly always there is none beyond now. A job that is handed back has been due, and stays so.
+afterwards, that time is in the future. ``AHEAD`` finds such jobs by their ids, which begin with the time at which they
+were made; nearly always there are none. A job that is handed back has been due, and stays due.
 
 Who may write
 -------------
-``UPDATE``, ``EXTEND`` and ``FINISH`` change a job only while it is held under the token that they show; for the
-last two an engine sees to that in ``held`` or in ``fence``.
+``UPDATE``, ``EXTEND`` and ``FINISH`` change a job only while it is held with the token that they show. For the
+last two, an engine ensures that in ``held`` or in ``fence``.
 """
 
 LEVELS = """
@@ -45,7 +45,7 @@ CLAIMED = """
     {started_at} = coalesce({started_at}, %(clock)s), {last_attempted_at} = %(clock)s
 """
 
-#: A due suspect, sync or async. There are few, in an index of their own.
+#: Due suspects, sync and async. They are few, and have an index of their own.
 DUE_SUSPECTS = """
     FROM {job} WHERE {backend} = %(alias)s AND {status} = 'READY' AND {suspect} AND {due_at} <= {now}
 """
@@ -86,11 +86,11 @@ EXPIRED = """
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' AND {lease_until} <= {now}
     ORDER BY {lease_until} LIMIT %(limit)s {skip_locked}
 """
-#: To finish what ``EXPIRED`` found: not if the lease was renewed in between.
+#: Finishes the jobs that ``EXPIRED`` has found, unless their lease was renewed meanwhile.
 FINISH_EXPIRED = FINISH.replace("{fence}", "{fence} AND {job}.{lease_until} <= {now}")
 
-#: Jobs to be run at once that were made at a time which, by a clock that was put back, is yet to come. ``{plain}``
-#: keeps SQLite from looking through all jobs that wait instead.
+#: Jobs that should run at once, but were made in the future of a clock that was put back. ``{plain}`` keeps SQLite from
+#: searching all waiting jobs instead.
 AHEAD = """
     SELECT {id} FROM {job}
     WHERE {id} > {id_now} AND {plain}{backend} = %(alias)s AND {plain}{status} = 'READY'
@@ -104,20 +104,20 @@ LIST = """
     SELECT {columns} FROM {job} WHERE {backend} = %(alias)s
     ORDER BY {id} DESC LIMIT %(limit)s
 """
-#: What waits is in no index in the order of ids. As a rule there is enough of it among the newest jobs.
+#: No index has the waiting jobs in the order of their ids. Usually there are enough of them among the newest jobs.
 LIST_AMONG_NEWEST = """
     SELECT {columns} FROM (SELECT * FROM {job} ORDER BY {id} DESC LIMIT %(window)s) AS newest
     WHERE {backend} = %(alias)s AND {status} = %(status)s
     ORDER BY {id} DESC LIMIT %(limit)s
 """
-#: If not, it is read from an index in another order and sorted.
+#: If not, they are read from an index in another order, and sorted.
 LIST_SORTED = """
     SELECT {columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
 """
 SORTED = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} ORDER BY {id_apart} DESC LIMIT %(limit)s
 """
-#: A once-key without what follows its last "@". Both engines have it in an index, in these words.
+#: A once-key without the part from its last "@" on. Both engines have an index of this expression.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
 SERIES = """
     SELECT {summary} FROM {job}
@@ -128,7 +128,7 @@ COUNT_RUNNING = """
     SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
 """
-#: Not what somebody has made ready by hand to be run once more.
+#: Does not delete jobs that somebody has made ready again by hand.
 PRUNE = """
     DELETE FROM {job} WHERE {id} IN (
         SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
@@ -137,7 +137,7 @@ PRUNE = """
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """
-#: ``{now}`` is the queue's clock, by which ages are counted.
+#: ``{now}`` is by the queue's clock, by which ages are computed.
 REGISTER = """
     INSERT INTO {worker} (id, backend, info, heartbeat_at) VALUES (%(worker_id)s, %(alias)s, %(info)s, {now})
     ON CONFLICT (id) DO UPDATE SET info = excluded.info, heartbeat_at = excluded.heartbeat_at
