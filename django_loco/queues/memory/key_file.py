@@ -1,12 +1,12 @@
 """The once-keys of a memory queue, claimed in one file by all processes of a project on one machine.
 
-Jobs in memory belong to one process, but four processes of a server that all have a scheduler must not run a
-schedule four times over. So a key is claimed before its job is stored: whoever gets the row in first has the job.
+Jobs in memory belong to one process. But if four processes of a server have a scheduler each, a schedule must not run
+four times. So a key is claimed before its job is stored: the process that inserts the row first has the job.
 
-The file is a small database of SQLite of its own, beside the files of ``spool``. It is opened for each claim and closed
-again: nothing has to survive a fork, a file that somebody has deleted is made anew, and what a killed process held
-(a lock, half a transaction) the system and SQLite take back at once. Nothing waits for the disk, so a power cut may
-spoil the file; it is then begun anew, as are the jobs, which were in memory.
+The file is a small SQLite database next to the files of ``spool``. It is opened for each claim and closed again. So
+nothing has to survive a fork, a deleted file is created again, and the locks and transactions of a killed process end
+at once. Nothing waits for the disk, so a power cut may damage the file. It is then created again; the jobs, which were
+in memory, are gone as well.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .private_files import FILE, make_folder, require_file
 
 logger = get_logger(__name__)
 
-#: Seconds that a claim waits for those of other processes.
+#: The time that a claim waits for those of other processes.
 CLAIM_SECONDS = 5.0
-#: Seconds between two deletions of old keys by one process.
+#: The time between two deletions of old keys by one process.
 PRUNE_SECONDS = 600.0
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 SPOILT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -36,7 +36,7 @@ PRUNE = "DELETE FROM once WHERE claimed_at < ?"
 
 
 class OnceKeys:
-    """The keys that have been claimed in the file ``path``; each is remembered for ``remember`` seconds.
+    """The keys that were claimed in the file ``path``. Each is remembered for ``remember`` seconds.
 
     May be used by many threads and processes at once. ``clock`` returns seconds since 1970.
     """
@@ -49,17 +49,17 @@ class OnceKeys:
         self._warned = False
 
     def claim(self, keys: Sequence[str]) -> set[str]:
-        """Claim ``keys``; return those that nobody had claimed before.
+        """Claim ``keys``; return those that no process had claimed before.
 
-        Of a file that cannot be used these are all, and a warning says so, once. Raises ``QueueUnavailable`` if other
-        processes hold it for too long.
+        If the file cannot be used, logs a warning once and returns all keys. Raises ``QueueUnavailable`` if other
+        processes lock it for too long.
         """
         claimed = self._tried(keys)
         return set(keys) if claimed is None else claimed
 
     @property
     def works(self) -> bool:
-        """Whether the file can be used; if others hold it just now, it can."""
+        """Whether the file can be used. A file that is only locked can."""
         try:
             return self._tried(()) is not None
         except QueueUnavailable:
@@ -86,7 +86,7 @@ class OnceKeys:
 
     def _claim(self, keys: Sequence[str]) -> set[str]:
         make_folder(self.path.parent)
-        # Not opened, only looked at: closing a file takes away the locks that another thread has on it.
+        # Does not open the file: closing it would release the locks that another thread has on it.
         require_file(self.path.with_name(f"{self.path.name}-journal"))
         is_new = not require_file(self.path)
         with closing(sqlite3.connect(self.path, timeout=CLAIM_SECONDS, isolation_level=None)) as file:
@@ -104,7 +104,7 @@ class OnceKeys:
         return claimed
 
     def _begin_anew(self) -> bool:
-        """Put a file aside that is no database any more; return whether that could be done."""
+        """Rename a file that is no longer a database; return whether that worked."""
         logger.warning(
             "%s was damaged and has been created again: schedules that are due now may run a second time", self.path
         )

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...core.job import Job
 from .key_file import OnceKeys
 
-#: How many are remembered after their jobs are gone.
+#: The number of keys that are remembered.
 MAX_KEYS = 10_000
 
 
 class Keys:
-    """Which once-keys are known: to this process, and with ``shared`` to all that share them.
+    """The once-keys that this process has seen, and with ``shared`` those of other processes as well.
 
-    Guarded by the queue's lock, but for ``claimed``, which may wait for other processes.
+    The queue's lock guards all methods except ``claimed``, which may wait for other processes.
     """
 
     def __init__(self) -> None:
@@ -32,18 +32,18 @@ class Keys:
                 yield job
 
     def have_to_be_claimed(self, jobs: Sequence[Job]) -> bool:
-        """Whether others share the keys of ``jobs``."""
+        """Return whether the keys of ``jobs`` are shared with other processes."""
         return self.shared is not None and any(job.key is not None for job in jobs)
 
     def claimed(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Claim the keys of ``jobs``; return the jobs but those whose key another process has."""
+        """Claim the keys of ``jobs``; return the jobs without those whose key another process has."""
         if self.shared is None or not self.have_to_be_claimed(jobs):
             return jobs
         won = self.shared.claim([job.key for job in jobs if job.key is not None])
         return [job for job in jobs if job.key is None or job.key in won]
 
     def note(self, job: Job) -> None:
-        """Know the key of ``job``."""
+        """Remember the key of ``job``."""
         if job.key is not None:
             self._known[job.key] = None
         while len(self._known) > MAX_KEYS:

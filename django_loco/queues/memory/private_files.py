@@ -1,8 +1,8 @@
-"""Folders and files of this process's user alone: what stands in them is run as this user.
+"""Folders and files that only this process's user can write: the jobs in them run as this user.
 
-Another local user may get there first, above all in the shared folder for temporary files. So the owner of what is
-found is checked, and links, pipes and whatever else is no plain file are refused. What is made is for the owner:
-folders 0700, files 0600. On Windows, which has other rights, owners are not checked.
+Another local user may create them first, above all in the shared folder for temporary files. So the owner of existing
+ones is checked, and anything but a plain file is refused, such as a link or a pipe. New folders have the mode 0700, new
+files 0600. On Windows, which has other permissions, owners are not checked.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 FOLDER, FILE = 0o700, 0o600
-#: The rights of others: of any kind, and to write.
+#: The permissions of others: any, and to write.
 OTHERS, OTHERS_WRITE = 0o077, 0o022
 _HAS_OWNERS = hasattr(os, "geteuid")
-#: No link is followed, and a pipe that nobody writes to holds nobody up.
+#: Does not follow links, and does not block on a pipe without a writer.
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 

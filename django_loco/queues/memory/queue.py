@@ -39,22 +39,22 @@ class Hold(NamedTuple):
 class MemoryQueue(Queue):
     """Jobs in the memory of this process.
 
-    ``OPTIONS`` that it takes:
+    ``OPTIONS``:
 
     ``max_results``
-        how many finished jobs are kept (1,000); the oldest are dropped first.
+        the number of finished jobs that are kept (1,000); the oldest are deleted first.
     ``max_waiting``
-        how many jobs may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always find a place.
+        the number of jobs that may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always fit.
 
-    A job is in one of three places at a time, and one lock guards them all: it waits, is held, or has finished.
-    Due times are judged by this machine's clock, leases by its monotonic clock. With ``keys.shared`` a
-    once-key lets one job in for all processes that share them.
+    A job waits, is held, or has finished; one lock guards all three. Due times are judged by this machine's clock,
+    leases by its monotonic clock. With ``keys.shared`` the processes that share once-keys accept one job per key
+    together.
     """
 
     is_shared: ClassVar[bool] = False
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
-        """Raises ``LocoConfigurationError`` if a limit is no number."""
+        """Raises ``LocoConfigurationError`` if a limit is not a number."""
         super().__init__(alias, options)
         self._max_results = self.limit("max_results", MAX_RESULTS)
         self._max_waiting = self.limit("max_waiting", None)
@@ -110,9 +110,9 @@ class MemoryQueue(Queue):
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
-        """Take in a job that is run at once by the caller, without letting it wait; ``None`` if its key is known.
+        """Accept and claim a job that the caller runs at once; return ``None`` if its key is known.
 
-        Done again with a job that is held, it makes that the next attempt.
+        For a job that is already held, this begins the next attempt.
         """
         if job.id not in self._held and not self.keys.claimed([job]):
             return None
@@ -176,7 +176,7 @@ class MemoryQueue(Queue):
             return [job for job_id in newest if (job := self._known(job_id))]
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status, or ``limit`` for so many and more."""
+        """Return the number of jobs per queue name and status, at most ``limit`` each."""
         with self._changed:
             others = itertools.chain((hold.job for hold in self._held.values()), self._finished.values())
             counts = Counter((job.queue_name, job.status) for job in others)
@@ -190,7 +190,7 @@ class MemoryQueue(Queue):
             return self._waiting.oldest_due(queues)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Forget finished jobs; their once-keys are remembered."""
+        """Delete finished jobs; their once-keys are remembered."""
         with self._changed:
             before = utcnow() - timedelta(seconds=older_than)
             old = (job.id for job in self._finished.values() if job.finished_at and job.finished_at < before)
@@ -200,7 +200,7 @@ class MemoryQueue(Queue):
             return len(pruned)
 
     def clear(self) -> None:
-        """Forget everything, once-keys too."""
+        """Delete everything, also once-keys."""
         with self._changed:
             self._waiting.take_all()
             for known in (self._held, self._finished, self._series, self.keys, self._workers):
@@ -220,7 +220,7 @@ class MemoryQueue(Queue):
         return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
 
     def wait(self, timeout: float) -> bool:
-        """Block until jobs have become due since this thread's last ``wait``; deferred jobs end it on time."""
+        """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -233,7 +233,7 @@ class MemoryQueue(Queue):
                 self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
 
     def interrupt(self) -> None:
-        """End every ``wait``, and the next one of a thread that is about to."""
+        """End every ``wait``, and the next one of a thread that is about to wait."""
         with self._changed:
             self._interrupts += 1
             self._changed.notify_all()
@@ -258,7 +258,7 @@ class MemoryQueue(Queue):
     def load(self, folder: Path) -> int:
         """Enqueue the jobs that ``save`` left in ``folder``, in this process or another; return how many.
 
-        ``max_waiting`` does not apply, nor do once-keys: these jobs were taken before.
+        Does not check ``max_waiting`` and once-keys, because these jobs were accepted before.
         """
         return read_spool(folder, self.alias, self._restore)
 
@@ -288,7 +288,7 @@ class MemoryQueue(Queue):
             )
 
     def _add(self, jobs: Sequence[Job], due: Collection[str] = ()) -> None:
-        """Let ``jobs`` wait; those whose id is among ``due`` have been due before, whatever the clock says now."""
+        """Let ``jobs`` wait. Those whose ids are in ``due`` were due before, so they are due by any clock."""
         now = utcnow()
         for job in jobs:
             self._arrivals += self._waiting.add(job, now, is_due=job.id in due)
@@ -306,7 +306,7 @@ class MemoryQueue(Queue):
         return hold is not None and hold.job.token == job.token
 
     def _with_written(self, job: Job) -> Job:
-        """Return ``job`` with what its run has written by now."""
+        """Return ``job`` with the fields that its run has written so far."""
         hold = self._held.get(job.id)
         written = {} if hold is None else written_by_run(hold.job)
         return replace(job, **written) if any(written.values()) else job

@@ -1,4 +1,4 @@
-"""Which jobs in memory are of which series."""
+"""Finds the jobs in memory by their series."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Series:
         return sum(map(len, self._ids.values()))
 
     def add(self, job: Job) -> None:
-        """Note ``job``, if it is of a series; once more changes nothing."""
+        """Add ``job`` if it has a series. Adding it again changes nothing."""
         if job.key is not None and (name := job.series) is not None:
             self._ids.setdefault(name, set()).add(job.id)
 

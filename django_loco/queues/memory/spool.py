@@ -1,9 +1,9 @@
 """Files in which the waiting jobs of a memory queue outlive their process.
 
 Each stop writes a file of its own, one JSON document per line, under a temporary name until it is on the disk in
-full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. Of several that
-start at once one gets the lock, and with it the file. A file that this process may not read or delete stays, and
-so does one that another user may have written: see ``private_files``.
+full. Each start takes every file it finds: locks it, reads it, deletes it, and hands the jobs over. If several
+processes start at once, one of them gets the lock and the file. A file that this process may not read or delete is
+left, and so is a file that another user may have written: see ``private_files``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
 
 
 def folder_for(alias: str) -> Path | None:
-    """Return where the waiting jobs of ``alias`` are kept between processes, or ``None`` if they are not.
+    """Return the folder that keeps the waiting jobs of ``alias`` between processes, or ``None`` if they are not kept.
 
     ``OPTIONS["spool"]`` names the folder; ``None`` there turns it off. By default it is ``.django-loco`` in
     ``BASE_DIR``, or one in the machine's folder for temporary files if there is no ``BASE_DIR`` or it is read-only.
@@ -60,16 +60,17 @@ def _default_folder() -> Path:
 
 
 def _project() -> str:
-    """Return a name that tells this project from others of the same user whose settings have the same name."""
+    """Return a name that distinguishes this project from others of the same user with the same name of the settings."""
     module = sys.modules.get(str(settings.SETTINGS_MODULE))
     place = getattr(settings, "BASE_DIR", None) or getattr(module, "__file__", None) or ""
     return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
 def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
-    """Write ``jobs`` to a new file in ``folder``, which is made if need be. Raises ``OSError``; then there is none.
+    """Write ``jobs`` to a new file in ``folder``, which is created if it is missing.
 
-    It is ``private_files.NotPrivate`` if another user could have put the folder there.
+    Raises ``OSError``, and then leaves no file; ``private_files.NotPrivate`` if another user could have made the
+    folder.
     """
     if not jobs:
         return
@@ -100,15 +101,15 @@ def _line(job: Job) -> bytes | None:
 
 
 def has_jobs(folder: Path, alias: str) -> bool:
-    """Whether there are files of ``alias`` to ``read``."""
+    """Return whether there are files of ``alias`` to read."""
     return any(folder.glob(_name("?" * 32, alias)))
 
 
 def read_spool(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
-    """Give the jobs in the files of ``alias`` to ``take``, file by file, the oldest first; return how many.
+    """Call ``take`` with the jobs in each file of ``alias``, the oldest first; return the number of jobs.
 
-    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are taken. In a folder that is not
-    this user's own nothing is taken, which is logged.
+    A file with a line that cannot be read is kept as ``*.damaged``; its other lines are used. If the folder is not this
+    user's own, logs that and takes nothing.
     """
     if not os.path.lexists(folder):
         return 0
@@ -133,7 +134,7 @@ def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
         if lines is None:
             return 0
         jobs = [job for number, line in enumerate(lines, 1) if (job := _job(path, number, line)) is not None]
-        # First: a file that cannot be deleted is for a process that can, or each would run its jobs.
+        # Delete it before taking its jobs: if a file cannot be deleted, each process would run its jobs.
         if len(jobs) == len(lines):
             path.unlink()
         else:
@@ -144,7 +145,7 @@ def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[list[bytes] | None]:
-    """Hold the file while its lines are used; ``None``: another process has it, or had it."""
+    """Lock the file while its lines are used; yield ``None`` if another process has or had it."""
     try:
         file = open_file(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The jobs that wait in memory, in the order in which they are to run."""
+"""The jobs that wait in memory, in the order in which they should run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from heapq import heapify, heappop, heappush, heapreplace
 from ...core.job import Job
 from ..base import Claim
 
-#: Sorts as jobs are to run: priority (negated), due time, id.
+#: Sorts like the jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
 _Line = list[_Place]
-#: Whom a line holds: sync or async, of which queue, with which tags.
+#: The kind of jobs in a line: whether they are async, their queue, and their tags.
 _Kind = tuple[bool, str, tuple[str, ...]]
 
 
 class WaitingJobs:
     """A plain data structure, for one thread at a time.
 
-    1. ``add`` lines a job up with its kind, or puts it among the deferred until it is due.
-    2. ``promote`` moves what has become due.
-    3. ``take`` takes the best of all kinds that a claim accepts. Jobs it does not accept are never looked at, so that
-       a million of them cost it nothing.
+    1. ``add`` puts a job into the line of its kind, or among the deferred jobs until it is due.
+    2. ``promote`` moves the jobs that have become due.
+    3. ``take`` takes the best jobs of all kinds that a claim accepts. It never looks at other jobs, so a million of
+    them
+       cost nothing.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class WaitingJobs:
         return self._jobs.get(job_id)
 
     def add(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
-        """Let ``job`` wait; return whether it is due, which ``is_due`` may say without a look at the clock."""
+        """Let ``job`` wait; return whether it is due. With ``is_due`` it is due regardless of the clock."""
         self._jobs[job.id] = job
         due = is_due or job.run_after is None or job.run_after <= now
         if due:

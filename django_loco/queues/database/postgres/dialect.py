@@ -1,11 +1,11 @@
 """The database queue on PostgreSQL.
 
-Several machines share it, so leases and due times are judged by its clock. A job to be run at once is due when it
-arrives or when the enqueuing machine says, whichever is earlier: one whose clock is ahead does not delay its jobs.
+Several machines share it, so leases and due times are judged by its clock. A job that should run
+at once is due when it arrives, or at the time of the enqueuing machine if that is earlier. So a machine whose clock is
+ahead does not delay its jobs.
 
-Workers pass over rows that another one is about to take (``SKIP LOCKED``) instead of queueing up for them. Where
-several held jobs are written at once they are locked in the order of their ids, as a finish and a renewal that meet
-might otherwise each wait for the other.
+Workers skip rows that another worker is taking (``SKIP LOCKED``). Statements that write several held jobs lock them in
+the order of their ids; otherwise a finish and a renewal could deadlock.
 
 Enqueuing wakes workers with ``NOTIFY``, see ``listener``.
 """
@@ -34,10 +34,10 @@ from .listener import Debounce, channel_of, text_of
 
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
-#: How often a statement that met one is run again, and seconds before the second time; then they double.
+#: The number of retries after such an error, and the pause before the second one in seconds, which then doubles.
 CONFLICTS, CONFLICT_PAUSE_SECONDS = 8, 0.005
 
-#: What PostgreSQL calls the types of columns that are not text.
+#: The PostgreSQL types of columns that are not text, by their Django field types.
 SQL_TYPES = {
     "UUIDField": "uuid",
     "SmallIntegerField": "smallint",
@@ -53,9 +53,9 @@ INSERT = """
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
 """
-#: ``MATERIALIZED`` keeps the planner from choosing twice, the array from reading the whole table to find what was
-#: chosen, and the inner limit, which the outer ones would make up for, from expecting millions of rows. The levels
-#: come first in the join, and in their order, because what is joined to them depends on them.
+#: ``MATERIALIZED`` keeps the planner from running ``chosen`` twice. The array keeps it from reading the whole table to
+#: find the chosen rows. The inner limit, which the outer ones make redundant, keeps it from expecting millions of rows.
+#: The levels come first in the join, in their order, because the lateral query depends on them.
 CLAIM = """
     WITH RECURSIVE levels (is_async, priority) AS ({levels}),
     chosen AS MATERIALIZED (
@@ -75,21 +75,21 @@ CLAIM = """
     )
     UPDATE {job} SET {claimed} WHERE {id} = ANY (ARRAY(SELECT chosen_id FROM chosen)) RETURNING {columns}
 """
-#: Not by the functions for JSON: one text that is none would make them fail for all rows. What looks like a key inside
-#: a traceback has backslashes before its quotes.
+#: Does not use JSON functions: a single malformed text would make them fail for all rows. Quotes inside a traceback
+#: have backslashes before them, so they cannot look like a key.
 LAST_ERROR = """substring({errors} from '.*"exception_class_path": "([^"]*)"')"""
-#: A time, or instead of one that Python does not have ``rows.BEYOND``: the driver would refuse all rows.
+#: A time. Those that Python cannot represent become ``rows.BEYOND``, because the driver would refuse all rows.
 READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:59:59.999999Z'
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
-#: By the server's clock, which judges due times, and not by that of this machine, which makes ids.
+#: By the server's clock, because it judges due times. (Ids are made by the clocks of the enqueuing machines.)
 ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
 HELD = """
     SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
     JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
 """
 LOCKED = f"{HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
-#: A row that somebody has locked is passed over, so that it does not cost the worker all its other leases. Nobody can
-#: rescue it meanwhile, and the next renewal comes soon.
+#: Skips a locked row, so that the worker does not lose all its other leases by waiting for it. The job cannot be
+#: rescued meanwhile, and the next renewal comes soon.
 EXTEND = """
     WITH free AS MATERIALIZED ({held} FOR UPDATE OF mine SKIP LOCKED),
     renewed AS (UPDATE {job} SET {lease_until} = {until} FROM free WHERE {job}.{id} = free.id)
@@ -125,7 +125,7 @@ class PostgresDialect(Dialect):
         return apply_store_timeout(super().connection)
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
-        """Store new jobs in one statement, in the order of their keys: two that share keys must not cross."""
+        """Store new jobs in one statement, in the order of their keys: two calls that share keys must not deadlock."""
         rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
         return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), payload=json.dumps(rows)))
 
@@ -138,7 +138,7 @@ class PostgresDialect(Dialect):
     def claim_in_ranges(
         self, claim: Claim, levels: Sequence[Row], shape: dict[str, str], **parameters: Any
     ) -> list[Row]:
-        """Take the best candidates. If others have taken all of them, look at more."""
+        """Take the best candidates. If other workers have taken all of them, try more."""
         sql, copies = self.sql(CLAIM_BEST, **shape), max(1, len(claim.tags or ()))  # a job is in a range of each tag
         room, best = max(claim.threads, claim.coroutines), _best(claim, levels, copies)
         for more in MORE:
@@ -155,10 +155,10 @@ class PostgresDialect(Dialect):
         return float(seconds)
 
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
-        """Run a statement that returns ids, with a notification if it ``wakes`` workers and none is under way."""
+        """Run a statement that returns ids, with a notification if it ``wakes`` workers and no window is open."""
         if not wakes:
             return self.execute(sql, **parameters)
-        # In a transaction PostgreSQL sends equal notifications once, at the commit, whose time we do not know.
+        # In a transaction PostgreSQL sends equal notifications once, at the commit, and that time is unknown.
         if not self.connection.get_autocommit():
             return self._notifying(sql, 0, **parameters)
         if window := self._debounce.begin():
@@ -168,14 +168,14 @@ class PostgresDialect(Dialect):
                 self._debounce.forget()
                 raise
         rows = self.execute(sql, **parameters)
-        if window := self._debounce.begin():  # The statement has outlasted the window that it relied on.
+        if window := self._debounce.begin():  # the window ended while the statement ran
             self.execute(NOTIFY, channel=self._channel, window=text_of(window))
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run a statement. Outside of a transaction it is run again when others were in its way.
+        """Run a statement. Outside of a transaction, run it again after a conflict with other transactions.
 
-        That happens in projects that have chosen ``REPEATABLE READ`` or ``SERIALIZABLE``.
+        Conflicts happen in projects that use ``REPEATABLE READ`` or ``SERIALIZABLE``.
         """
         for number in range(CONFLICTS):
             try:
@@ -191,18 +191,18 @@ class PostgresDialect(Dialect):
         return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
     def held(self, fields: Sequence[str]) -> str:
-        """Return the jobs in the list that are held under their tokens, locked."""
+        """Return the jobs in the list that are held with their tokens, locked."""
         shown = ", ".join(f"{self._value(field, 'payload.')} AS {field}" for field in fields)
         return self.sql(LOCKED, fields=shown, typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
-        """Renew leases in one statement that waits for nobody."""
+        """Renew leases in one statement that waits for no locks."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
         held = self.sql(HELD, fields="payload.id", typed=self._typed(KEPT))
         return ids(self.write(self.sql(EXTEND, held=held), payload=payload, until=lease))
 
     def at(self, moment: str) -> str:
-        """Return the time by the database's clock, as of this statement rather than this transaction."""
+        """Return the SQL of the time by the database's clock, at the start of the statement, not of the transaction."""
         return f"(statement_timestamp() + make_interval(secs => %({moment})s))"
 
     def value(self, seconds: float) -> float:
@@ -210,7 +210,7 @@ class PostgresDialect(Dialect):
         return seconds
 
     def read(self, column: str, kind: str) -> str:
-        """Return times without a zone, in UTC; otherwise they would come in the zone of the connection."""
+        """Return times in UTC without a zone; otherwise they would have the time zone of the connection."""
         return READ_TIME.format(column=column) if kind == "DateTimeField" else column
 
     @cached_property
@@ -228,7 +228,7 @@ class PostgresDialect(Dialect):
         return f"{source}{field}{zone}"
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
-        """Return those of all engines, and how many jobs of each kind there is room for."""
+        """Add the room for jobs of each kind to the parameters of all engines."""
         return super().claim_parameters(claim) | {"threads": claim.threads, "coroutines": claim.coroutines}
 
     def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:

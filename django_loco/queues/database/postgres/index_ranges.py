@@ -1,11 +1,11 @@
 """The SQL that takes jobs from ranges in PostgreSQL, see ``database.index_ranges``."""
 
-#: A condition that the planner expects hardly any row to meet. For a recursion it expects a hundred times the rows that
-#: the recursion begins with, and for so many rows it compiles the statement first (``jit``), which takes up to seconds.
+#: A condition that the planner expects few rows to meet. It expects a recursion to return a hundred times the rows that
+#: it begins with, and compiles a statement with so many rows first (``jit``), which can take seconds.
 FEW = "({0} || '') = {0}"
-#: The best jobs of some ranges. PostgreSQL cannot merge ranges and lock the rows of the result one by one. So this
-#: chooses more candidates than there is room for, and takes the best of those that no other worker has locked. The
-#: status is made an expression: the planner would otherwise look for the candidates in an index of all due jobs.
+#: Claims the best jobs of some ranges. PostgreSQL cannot merge ranges and lock the rows of the result one by one. So
+#: this statement chooses more candidates than there is room for, and takes the best of those that no other worker has
+#: locked. The status is an expression, because the planner would otherwise search an index of all due jobs.
 CLAIM_BEST = """
     WITH levels AS (
         SELECT payload.is_async, payload.mark, payload.queue_name, payload.priority
@@ -45,8 +45,8 @@ NEWEST = """
         ORDER BY head.id DESC LIMIT %(limit)s))
     ORDER BY {id} DESC
 """
-#: How many candidates are chosen beyond the room; the next number if other workers have taken all of them.
+#: The numbers of candidates chosen in addition to the room: the next one if other workers have taken all candidates.
 MORE = (100, 1_000, 10_000)
-#: The same, of each range, at the least.
+#: The minimum for each range.
 MORE_OF_RANGE = 10
 LEVEL = ("is_async", "mark", "queue_name", "priority")

@@ -1,12 +1,12 @@
-"""Waking workers on PostgreSQL: ``NOTIFY`` by whoever stores a job, ``LISTEN`` by whoever waits.
+"""Wakes workers on PostgreSQL: a process that stores a job notifies (``NOTIFY``), and workers listen (``LISTEN``).
 
-A commit that notifies takes a lock that all such commits share, so that a busy site had better not notify for each
-job. Outside of transactions one notification per process covers a *window*: jobs stored within it are not announced.
-Its length is in the notification, and who listens takes that to mean "now, and once more when the window is over". It
-is 5 ms as long as jobs come now and then, and grows to 50 ms while one window after the other is made use of.
+A commit that notifies takes a lock that all such commits share, so a busy site should not notify for each job. Outside
+of transactions one notification per process covers a *window*: jobs stored within it are not announced. The
+notification contains the length of the window, and a listener wakes its worker at once and again when the window has
+ended. The length is 5 ms while jobs arrive now and then. It grows to 50 ms while jobs arrive in each window.
 
-Where notifications do not arrive (a connection pooler in transaction mode), jobs are found when the worker looks by
-itself, at the latest after a second.
+If notifications do not arrive (with a connection pooler in transaction mode), workers find jobs when they poll, at
+least once a second.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .timeouts import watched, with_limit
 
 logger = get_logger("django_loco.queues")
 
-#: Seconds for which a notification stands.
+#: The length of a window.
 SHORTEST_WINDOW_SECONDS, LONGEST_WINDOW_SECONDS = 0.005, 0.05
-#: Seconds that the end of the window is waited for longer, because clocks and threads are not exact.
+#: Added to the end of a window, because clocks and threads are not exact.
 WINDOW_MARGIN_SECONDS = 0.001
-#: Seconds without a notification after which the server is asked whether it is there. Silence alone does not tell: it
-#: may hang, or something between may have forgotten the connection.
+#: The time without a notification after which the listener sends a query: the server may hang, or a device in the
+#: network may have dropped the connection.
 SILENCE_SECONDS = 30.0
-#: Seconds for which a connection has to last. One that is cut earlier is no matter of idleness.
+#: The minimum age of a connection that was cut because it was idle.
 YOUNG_SECONDS = 5.0
-#: The same question for the kernel of the other end: asked after 30 s of silence, given up after 30 more.
+#: TCP keepalives: sent after 30 s of silence; the connection is given up after 30 s more.
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
@@ -48,7 +48,7 @@ def channel_of(alias: str) -> str:
 
 
 class Debounce:
-    """Lets one notification in a window pass; for many threads."""
+    """Lets one notification per window pass. Used by many threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,7 +58,7 @@ class Debounce:
         self._is_used = False
 
     def begin(self) -> float:
-        """Begin a new window and return its length in seconds; 0 if one is open, which then was of use."""
+        """Begin a new window and return its length in seconds; 0 if one is open, and note that a job came in it."""
         with self._lock:
             now = self._clock()
             if now < self._ends:
@@ -69,28 +69,28 @@ class Debounce:
             return self._length
 
     def forget(self) -> None:
-        """Close the window: its notification was not sent."""
+        """Close the window, because its notification was not sent."""
         with self._lock:
             self._ends = float("-inf")
 
 
 def text_of(window: float) -> str:
-    """Return what a notification says of its window: whole milliseconds."""
+    """Return the length of a window for its notification, in whole milliseconds."""
     return str(round(window * 1000))
 
 
 class PostgresListener(QueueListener):
-    """Listens on a connection that is nobody else's, and on a socket through which other threads interrupt it."""
+    """Listens on a connection of its own, and on a socket with which other threads interrupt it."""
 
     def __init__(self, alias: str, database: str) -> None:
         """Connects to nothing yet."""
         self._channel = channel_of(alias)
-        self._django = connections.create_connection(database)  # for its parameters; it never connects
+        self._django = connections.create_connection(database)  # only for its parameters; it never connects
         self._connection: psycopg.Connection[Any] | None = None
         self._connected_at = self._heard_at = 0.0
-        """When the server last said something."""
+        """When the server last sent something."""
         self._ends: list[float] = []
-        """When the windows end of which we know, by ``time.monotonic()``."""
+        """The ends of the known windows, by ``time.monotonic()``."""
         self._wakeup = Wakeup()
 
     def wait(self, timeout: float) -> bool:
@@ -102,12 +102,12 @@ class PostgresListener(QueueListener):
                 except psycopg.OperationalError as error:
                     if time.monotonic() - self._connected_at < YOUNG_SECONDS:
                         raise
-                    # Servers and poolers cut connections that say nothing. Whether more is wrong, a new one shows.
-                    logger.info("The connection that listens for jobs was cut, and is made anew: %s", error)
+                    # Servers and poolers cut idle connections. If something else is wrong, the new connection shows it.
+                    logger.info("The connection that listens for jobs was cut; connecting again: %s", error)
                     self.close()
             self._connection = self._connect()
             self._note(LONGEST_WINDOW_SECONDS)
-            return True  # for what was stored before anybody listened
+            return True  # for jobs that were stored before it listened
 
     def _listen(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
         if time.monotonic() - self._heard_at > SILENCE_SECONDS:
@@ -137,7 +137,7 @@ class PostgresListener(QueueListener):
         return connection
 
     def _is_interrupted(self, connection: psycopg.Connection[Any], deadline: float) -> bool:
-        """Sleep until there is something to look at; return whether it is an interrupt."""
+        """Sleep until something arrives or a window ends; return whether it is an interrupt."""
         with selectors.DefaultSelector() as selector:
             selector.register(connection, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)

@@ -1,12 +1,11 @@
 """Applies the store timeout of a thread to its connection to PostgreSQL.
 
-The timeouts of libpq are not enough. ``tcp_user_timeout`` and keepalives find a machine that is gone, but if only the
-server hangs, the kernel of its machine still acknowledges. ``statement_timeout`` is enforced by the server itself. So
-``Connection.wait``, where psycopg waits for its socket, gets a time limit.
+The timeouts of libpq are not enough. ``tcp_user_timeout`` and keepalives detect a machine that is gone. But if only the
+server process hangs, the kernel of its machine still acknowledges. ``statement_timeout`` is enforced by the server
+itself. So ``Connection.wait``, where psycopg waits for its socket, gets a time limit.
 
-A statement that is given up may still wait for a lock on the server, in a server process of its own. The server is
-asked to cancel it, as otherwise each new try would add one more. This needs libpq 17: older versions wait for the
-answer without a limit.
+A statement that is given up may still wait for a lock on the server. So the server is asked to cancel it; otherwise
+each new try would add another one. This needs libpq 17: older versions wait for the answer without a limit.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ import psycopg
 from ....log.safe import get_logger
 from ...timeouts import current_store_timeout
 
-#: The ``connect_timeout`` of a thread without a store timeout: psycopg's own default.
+#: The ``connect_timeout`` of a thread without a store timeout: psycopg's default.
 LONGEST_CONNECT_SECONDS = 130
-#: How long the server may take to confirm that it cancels a statement.
+#: The time that the server has to confirm the cancellation of a statement.
 CANCEL_SECONDS = 1.0
-#: Made for each statement: the cheapest to make.
+#: The selector that is cheapest to create, because each statement creates one.
 Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 logger = get_logger("django_loco.queues")
 
 
 def apply(wrapper: Any) -> None:
-    """Let ``wrapper``, a thread's connection in Django, obey the store timeout, now and when it connects anew."""
+    """Let ``wrapper``, a thread's connection in Django, obey the store timeout, also after it has connected again."""
     if "get_new_connection" in vars(wrapper):
         return
     connect = wrapper.get_new_connection
@@ -47,7 +46,7 @@ def with_limit(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    """Let a connection obey the store timeout of whichever thread uses it; return it."""
+    """Let a connection obey the store timeout of the thread that uses it; return it."""
     if "wait" not in vars(connection):
         wait = connection.wait
 
@@ -61,9 +60,9 @@ def watched(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
 
 
 def _wait(connection: psycopg.Connection[Any], steps: Any, seconds: float) -> Any:
-    """Run ``steps``, a generator that yields what to wait for and is sent what is ready, as psycopg does.
+    """Run ``steps``, a generator that yields the events to wait for and is sent those that are ready, as psycopg does.
 
-    In both directions 1 is to read and 2 to write, for psycopg and for selectors.
+    In both directions 1 means read and 2 means write, for psycopg and for selectors.
     """
     try:
         event = next(steps)

@@ -1,19 +1,19 @@
 """The database queue on SQLite, and how SQLite is set up for it.
 
-SQLite has one writer at a time. What keeps many processes from seeing "database is locked" is ``tune``:
+SQLite has one writer at a time. ``tune`` keeps many processes from failing with "database is locked":
 
-1. WAL: readers never wait for the writer, nor it for them.
-2. Transactions begin with ``BEGIN IMMEDIATE``. One that first reads and then writes cannot wait its turn in the middle:
-   what it has read may be outdated by then, so SQLite refuses at once, however long the time-out. Taking the turn at
-   the start, it waits.
-3. Who waits, does so for up to 20 seconds.
+1. WAL: readers never wait for the writer, and the writer never waits for readers.
+2. Transactions begin with ``BEGIN IMMEDIATE``. A transaction that first reads and then writes cannot
+   wait for the lock in the middle: its reads may be outdated by then, so SQLite refuses at once, however long the
+   timeout. One that takes the lock at the start waits.
+3. The timeout for locks is 20 seconds.
 
-A worker without work only reads. What it writes, it writes in transactions of well under a millisecond.
+A worker without work only reads. Its write transactions take well under a millisecond.
 
 Durability: an enqueue is as durable as the project's own writes (``PRAGMA synchronous``, by default FULL: it is on
-the disk before it returns). Claims and outcomes are written with NORMAL, which does not wait for the disk each time: a
-power cut may then take back the last of them, so that these jobs run once more, which "at least once" allows. None is
-lost, and the kill of a process takes back nothing.
+the disk before it returns). Claims and outcomes are written with NORMAL, which does not wait for the disk each time. A
+power cut may undo the last of them, so that these jobs run again, which "at least once" allows. No job disappears, and
+killing a process undoes nothing.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from ..dialect import Dialect
 from ..index_ranges import best_of
 from .index_ranges import CLAIM_BEST, NEWEST
 
-#: The first one with ``RETURNING``.
+#: The first version with ``RETURNING``.
 OLDEST = (3, 35)
 BUSY_MILLISECONDS = 20_000
 NORMAL = 1
-#: Seconds between two looks whether the file is still the one that was opened.
+#: The time between two checks that the file is still the one that was opened.
 FILE_CHECK_SECONDS = 1.0
 
 INSERT = """
@@ -72,7 +72,7 @@ logger = get_logger(__name__)
 
 
 class SQLiteDialect(Dialect):
-    """Statements for SQLite. The clock is this machine's, which no other one shares the file with."""
+    """Statements for SQLite. The clock is that of this machine, because other machines cannot use the file."""
 
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
@@ -115,7 +115,7 @@ class SQLiteDialect(Dialect):
         return stored
 
     def claim_in_order(self, claim: Claim) -> list[Row]:
-        """Take level by level what there is room for. If a look shows that nothing is due, nothing is written."""
+        """Take jobs level by level while there is room. Writes nothing if nothing is due."""
         wanted, parameters = self.wanted(claim)
         room = {False: claim.threads, True: claim.coroutines}
         due = self.execute(self.sql(DUE_LEVELS, wanted=wanted), now=claim.ahead, **parameters)
@@ -150,7 +150,7 @@ class SQLiteDialect(Dialect):
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run a statement; a text in its rows that is not UTF-8 is left as bytes, rather than all rows lost."""
+        """Run a statement. Text that is not UTF-8 is returned as bytes, instead of an error for all rows."""
         self.connection.ensure_connection()
         raw = self.connection.connection
         factory, raw.text_factory = raw.text_factory, _text
@@ -160,7 +160,7 @@ class SQLiteDialect(Dialect):
             raw.text_factory = factory
 
     def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
-        """Write without waiting for the disk. Who waits for jobs sees any change of the file."""
+        """Write without waiting for the disk. Waiting workers notice any change of the file by themselves."""
         with self._relaxed():
             return self.execute(sql, **parameters)
 
@@ -181,12 +181,12 @@ class SQLiteDialect(Dialect):
         return stored_time(utcnow() + timedelta(seconds=seconds))
 
     def read(self, column: str, kind: str) -> str:
-        """Return times as they are stored, past the converters that Django has installed."""
+        """Return times as they are stored, without the converters that Django has installed."""
         return f"CAST({column} AS TEXT)" if kind == "DateTimeField" else column
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
-        """Set the time-out for locks to ``PROBE_SECONDS`` in here."""
+        """Set the timeout for locks to ``PROBE_SECONDS`` within the block."""
         connection = self.connection
         connection.ensure_connection()
         raw = connection.connection
@@ -195,7 +195,7 @@ class SQLiteDialect(Dialect):
         try:
             yield
         finally:
-            if connection.connection is raw:  # else it was given up
+            if connection.connection is raw:  # otherwise it was closed
                 raw.execute(f"PRAGMA busy_timeout = {before}")
 
     @cached_property
@@ -206,7 +206,7 @@ class SQLiteDialect(Dialect):
 
     @contextmanager
     def _relaxed(self) -> Iterator[None]:
-        """Write without waiting for the disk in here. Raises what Django makes of the engine's errors."""
+        """Write without waiting for the disk within the block. Raises Django's database errors."""
         connection = self.connection
         with connection.wrap_database_errors:
             level = _begin_to_relax(connection)
@@ -218,7 +218,7 @@ class SQLiteDialect(Dialect):
 
 
 def _begin_to_relax(connection: Any) -> int | None:
-    """Return the level of ``synchronous`` to go back to; ``None`` if it was left as it is."""
+    """Lower ``synchronous``; return the level to restore, or ``None`` if nothing was changed."""
     connection.ensure_connection()
     raw = connection.connection
     (level,) = raw.execute("PRAGMA synchronous").fetchone()
@@ -229,7 +229,7 @@ def _begin_to_relax(connection: Any) -> int | None:
 
 
 def _insist_again(connection: Any, level: int) -> None:
-    """Set ``synchronous`` back, or else give the connection up: the project's own writes have to reach the disk."""
+    """Restore ``synchronous``, or close the connection: the project's own writes must reach the disk."""
     try:
         with connection.wrap_database_errors:
             connection.connection.execute(f"PRAGMA synchronous = {level}")
@@ -253,7 +253,7 @@ def _new_row(job: Job) -> Row:
 def tune(*, connection: Any, **kwargs: Any) -> None:
     """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
 
-    What the project chose itself in ``DATABASES`` stays: ``timeout``, ``transaction_mode`` or a pragma in
+    Options that the project has set in ``DATABASES`` are not changed: ``timeout``, ``transaction_mode``, and pragmas in
     ``init_command``.
     """
     if connection.vendor != "sqlite" or connection.alias not in served():
@@ -270,7 +270,7 @@ def tune(*, connection: Any, **kwargs: Any) -> None:
 
 
 def close_if_replaced(connection: Any) -> None:
-    """Close a connection whose file was deleted or replaced, unless it is in a transaction; look once a second."""
+    """Close a connection whose file was deleted or replaced, unless it is in a transaction. Checks once a second."""
     opened = getattr(connection, "loco_file", None)
     if opened is None or connection.connection is None or connection.in_atomic_block:
         return
@@ -284,7 +284,7 @@ def close_if_replaced(connection: Any) -> None:
 
 
 def _identity(connection: Any) -> tuple[int, int] | None:
-    """Return what tells the file at the path of ``connection`` from others; ``None`` if there is none."""
+    """Return the identity of the file at the path of ``connection``; ``None`` if there is no file."""
     if connection.is_in_memory_db():
         return None
     try:
@@ -295,7 +295,7 @@ def _identity(connection: Any) -> tuple[int, int] | None:
 
 
 def served() -> set[str]:
-    """Return the aliases in ``DATABASES`` in which queues of this project keep their jobs."""
+    """Return the aliases in ``DATABASES`` in which queues of this project store jobs."""
     every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
     return {
         options.get("database", "default")
@@ -307,7 +307,7 @@ def served() -> set[str]:
 
 
 def _switch_to_wal(connection: Any) -> None:
-    """The file remembers it, so this is done once in its life; it needs a moment in which nobody uses the file."""
+    """Switch the file to WAL, permanently. This needs a moment in which no other process uses the file."""
     try:
         connection.connection.execute("PRAGMA journal_mode = WAL")
     except connection.Database.OperationalError:

@@ -1,7 +1,7 @@
 """The SQL that takes jobs from ranges in SQLite, see ``database.index_ranges``."""
 
-#: The best jobs of some ranges: the first of each range, and after each job that is taken the next one of its range.
-#: The rows that a recursion has found wait in the order of its ORDER BY, which merges the ranges.
+#: Claims the best jobs of some ranges. ``best`` begins with the first job of each range, and adds the next job of a
+#: range after each job taken from it. Its rows wait in the order of its ORDER BY, which merges the ranges.
 CLAIM_BEST = """
     WITH RECURSIVE levels (is_async, mark, queue_name, priority) AS (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),

@@ -1,4 +1,4 @@
-"""Waiting for news of a SQLite file: it sends none, but can be asked very cheaply."""
+"""Waits for changes of a SQLite file. SQLite cannot notify, but polling it is very cheap."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.db import connections
 from ...listener import QueueListener
 from .dialect import close_if_replaced
 
-#: Seconds between two looks: just after there was news, and when there has been none for a while.
+#: Seconds between two polls: just after a change, and when there was none for a while.
 SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.005, 0.015
-#: How much longer the next one is.
+#: The factor by which the time between polls grows.
 GROWTH = 1.01
 
 
 class SQLiteListener(QueueListener):
-    """Asks for ``PRAGMA data_version``, which changes with every commit of another connection.
+    """Polls ``PRAGMA data_version``, which changes with every commit of another connection.
 
-    That compares a counter in shared memory: no writer ever waits for it, and all looks together take less than half a
-    percent of a core. A database in memory belongs to this process alone and cannot be asked; there, time passes.
+    It compares a counter in shared memory. Writers never wait for it, and it takes less than half a percent of a core.
+    A database in memory belongs to this process alone and cannot be polled; ``wait`` then only sleeps.
     """
 
-    def __init__(self, alias: str, database: str) -> None:  # noqa: ARG002 - a file tells no aliases apart
+    def __init__(self, alias: str, database: str) -> None:  # noqa: ARG002 - a file does not distinguish aliases
         """Connects to nothing yet."""
         self._database = database
         self._connection: Any = None
@@ -33,7 +33,7 @@ class SQLiteListener(QueueListener):
         self._interrupted = threading.Event()
 
     def wait(self, timeout: float) -> bool:
-        """Look again and again until the file has changed."""
+        """Poll until the file has changed."""
         connection = self._connected()
         if connection.is_in_memory_db():
             self._pause(timeout)
@@ -49,7 +49,7 @@ class SQLiteListener(QueueListener):
         return True
 
     def interrupt(self) -> None:
-        """End the pause between two looks."""
+        """End the pause between two polls."""
         self._interrupted.set()
 
     def close(self) -> None:
