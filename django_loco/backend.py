@@ -71,7 +71,7 @@ class LocoBackend(BaseTaskBackend):
     supports_metadata = True
 
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
-        """Accept a ``QUEUES`` that is no list, so that tasks can be imported and the checks report the mistake."""
+        """Accept ``QUEUES`` that is not a list, so that tasks can be imported and the checks report the mistake."""
         names = params.get("QUEUES", [DEFAULT_TASK_QUEUE_NAME])
         if isinstance(names, str) or not isinstance(names, Iterable):
             names = [names]
@@ -217,7 +217,7 @@ class LocoBackend(BaseTaskBackend):
         self._announce(result for result in results if result.id in stored)
 
     def _add(self, jobs: list[Job]) -> set[str]:
-        """Store ``jobs``; return the ids of those that the queue took, without those whose once-key it has seen."""
+        """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
         if worker_mode(self.alias, self.options) == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)

@@ -114,14 +114,14 @@ class LoggedBackoff(Backoff):
 
 
 class _Unavailable:
-    """Those that fail because the queue is unavailable. Used by several threads."""
+    """The back-offs that fail because the queue is unavailable. Used by several threads."""
 
     def __init__(self) -> None:
         self._failing: set[LoggedBackoff] = set()
         self._lock = threading.Lock()
 
     def add(self, backoff: LoggedBackoff) -> bool:
-        """Return whether it is the only one."""
+        """Add ``backoff``; return whether it is the only one."""
         with self._lock:
             self._failing.add(backoff)
             return len(self._failing) == 1

@@ -1,6 +1,6 @@
-"""The two values that travel the whole way: a ``Job`` down to where it runs, an ``Outcome`` back.
+"""The two values that the parts exchange: a ``Job`` on its way to where it runs, and an ``Outcome`` on its way back.
 
-Both are values and do no I/O. A change is a new value; only a queue stores one.
+Both do no I/O. A change makes a new value, and only a queue stores it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, TypeVar, dataclass_transform
 from ..exceptions import LostJob
 from .compat import TaskError, TaskResultStatus
 
-#: How often a job may take its worker down before it fails as ``LostJob``.
+#: The number of workers that may die with a job before it fails as ``LostJob``.
 MAX_LOST = 3
-#: A job that so many workers have died with is a *suspect*: it runs alone from then on, so that nobody else is to blame
-#: for its next death, which is its last.
+#: A job with which this many workers have died is a *suspect*. It runs alone from then on, so that no other job can be
+#: the cause of the next death, after which it fails.
 SUSPECT = MAX_LOST - 1
 #: The ``task_path`` of a job that cannot be read as it is stored.
 UNREADABLE = "(unreadable)"
@@ -32,7 +32,7 @@ FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 
 def utcnow() -> datetime:
-    """The time now, aware, in UTC, whatever ``USE_TZ`` says: the only kind of time a job carries."""
+    """Return the time now, aware and in UTC regardless of ``USE_TZ``, like all times of a job."""
     return datetime.now(UTC)
 
 
@@ -65,10 +65,10 @@ Value = TypeVar("Value")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def value(cls: type[Value]) -> type[Value]:
-    """Make ``cls`` a dataclass whose fields, as the type checker sees to, nobody sets again.
+    """Make ``cls`` a dataclass that the type checker treats as frozen.
 
-    To be ``frozen`` at run time as well would take six times as long for each instance, and with two of them a fifth of
-    the time that is spent on a job.
+    Freezing it at run time as well would make creating an instance take six times as long, and with two instances per
+    job that is a fifth of the time spent on a job.
     """
     return dataclass(slots=True, kw_only=True)(cls)
 
@@ -78,8 +78,8 @@ class Job:
     """One call of a task that waits, runs or has run.
 
     1. ``enqueue`` makes it: ``READY`` and due at once, or at ``run_after``.
-    2. A worker fetches it: ``RUNNING``, under a random ``token`` that every later write must show.
-    3. The worker's outcome makes it ``SUCCESSFUL``, ``FAILED``, or ``READY`` once more (a retry, or handed back).
+    2. A worker fetches it: ``RUNNING``, with a random ``token`` that every later write must show.
+    3. The worker's outcome makes it ``SUCCESSFUL``, ``FAILED``, or ``READY`` again (a retry, or handed back).
     4. If the worker died, its lease runs out and any live process makes it ``READY`` again, ``lost`` one higher.
     """
 
@@ -91,12 +91,12 @@ class Job:
 
     id: str = field(default_factory=new_id)
     arguments: str = field(default="[[],{}]", repr=False)
-    """JSON text ``[args, kwargs]``. What shows it to anybody goes through ``redaction.shown_call``."""
+    """JSON text ``[args, kwargs]``. Use ``redaction.shown_call`` to show it to people."""
 
     queue_name: str = "default"
     priority: int = 0
     is_async: bool = False
-    """Whether it wants a place on the event loop rather than a thread."""
+    """Whether it runs on the event loop and not on a thread."""
 
     run_after: datetime | None = None
     """The earliest time of the next run; ``None``: at once."""
@@ -104,10 +104,10 @@ class Job:
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: what ``.using()`` changed for this call alone; under ``REQUEST`` who asked for it; ``SIGNATURE``."""
+    """JSON values: the options that ``.using()`` changed for this call, the request id (``REQUEST``), ``SIGNATURE``."""
 
     key: str | None = None
-    """A once-key: the queue takes one job with it, ever; ``None``: no limit. See also ``series``."""
+    """A once-key: the queue accepts only one job with it; ``None``: no limit. See also ``series``."""
 
     status: TaskResultStatus = READY
     started_at: datetime | None = None
@@ -116,37 +116,37 @@ class Job:
     last_attempted_at: datetime | None = None
     finished_at: datetime | None = None
     worker_ids: tuple[str, ...] = ()
-    """The worker of each attempt that has ended; an interrupted run is no attempt. See ``Outcome.errors_kept``."""
+    """The worker of each attempt that has ended. Interrupted runs do not count. See ``Outcome.errors_kept``."""
 
     errors: tuple[TaskError, ...] = ()
     """One per attempt that failed, oldest first. See ``Outcome.errors_kept``."""
 
     lost: int = 0
-    """How many workers died while they held it."""
+    """The number of workers that died while they held it."""
 
     return_value: str | None = None
     """JSON text, once ``SUCCESSFUL``."""
 
     checkpoint: str | None = None
-    """JSON text: how far a run has come, by its own account; until the job has succeeded."""
+    """JSON text that a run has saved for the next run; deleted when the job succeeds."""
 
     metadata: str | None = None
     """JSON text of an object that ``using(metadata=...)`` and the job itself write; ``None``: it is empty."""
 
     token: str | None = None
-    """The fencing token of the claim it is held under, while ``RUNNING``."""
+    """The fencing token of its claim, while ``RUNNING``."""
 
     worker_id: str | None = None
-    """Who holds it, while ``RUNNING``."""
+    """The worker that holds it, while ``RUNNING``."""
 
     @property
     def is_readable(self) -> bool:
-        """Whether its stored form could be read. If not, nobody can run it, and its last error says why."""
+        """Whether its stored form could be read. If not, it is never run, and its last error says why."""
         return self.task_path != UNREADABLE
 
     @property
     def overrides(self) -> Mapping[str, Any]:
-        """What ``.using()`` changed for this call alone: any of ``task_options.STORED_OPTIONS`` but tags."""
+        """The options that ``.using()`` changed for this call: any of ``task_options.STORED_OPTIONS`` except tags."""
         if REQUEST not in self.options and SIGNATURE not in self.options:
             return self.options
         return {name: given for name, given in self.options.items() if name not in (REQUEST, SIGNATURE)}
@@ -158,7 +158,7 @@ class Job:
 
     @property
     def due_at(self) -> datetime:
-        """When it may run: also its place in the order among jobs of one priority."""
+        """The earliest time at which it may run, which is also its order among jobs of one priority."""
         return self.run_after or self.enqueued_at
 
     @property
@@ -169,7 +169,7 @@ class Job:
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the next worker that dies with it makes it fail as lost."""
+        """Whether it fails as ``LostJob`` when the next worker dies with it."""
         return self.lost >= SUSPECT
 
     @property
@@ -178,7 +178,7 @@ class Job:
         return len(self.worker_ids) + (self.finished_at is None)
 
     def claimed(self, *, worker_id: str, token: str, at: datetime) -> Job:
-        """This job as the worker ``worker_id`` holds it from ``at`` on."""
+        """Return this job as held by the worker ``worker_id`` from the time ``at`` on."""
         return replace(
             self,
             status=RUNNING,
@@ -192,14 +192,14 @@ class Job:
 def written_by_run(job: Job) -> dict[str, Any]:
     """Return the fields of ``job`` that a run writes while it holds the job; ``None``: it has written nothing.
 
-    An outcome leaves them as they are stored, but for the checkpoint, which it deletes if it is ``SUCCESSFUL``.
+    An outcome does not change the stored values, except that a ``SUCCESSFUL`` one deletes the checkpoint.
     """
     return {"checkpoint": job.checkpoint, "metadata": job.metadata}
 
 
 @value
 class JobSummary:
-    """How far a job has come, without what may be large: its arguments, its return value and its tracebacks."""
+    """The state of a job without the fields that may be large: arguments, return value and tracebacks."""
 
     id: str
     key: str | None
@@ -210,7 +210,7 @@ class JobSummary:
     enqueued_at: datetime
     finished_at: datetime | None
     error: str = ""
-    """The class of the last error; empty if there was none, or the job has succeeded after all."""
+    """The class of the last error; empty if there was none, or if the job has succeeded."""
 
     @classmethod
     def of(cls, job: Job) -> JobSummary:
@@ -230,7 +230,7 @@ SUMMARY = tuple(field.name for field in fields(JobSummary) if field.name != "err
 
 @value
 class Outcome:
-    """How a run ended. ``job`` is the job as it was fetched, token and all."""
+    """How a run ended. ``job`` is the job as it was fetched, with its token."""
 
     job: Job
     status: TaskResultStatus
@@ -242,7 +242,7 @@ class Outcome:
 
     error: TaskError | None = None
     run_after: datetime | None = None
-    """If ``READY``: not before this time; ``None`` keeps the job's old place in the order."""
+    """If ``READY``: the earliest time of the next run; ``None``: the job keeps its place in the order."""
 
     spent: bool = True
     """Whether the run counts as an attempt."""
@@ -251,21 +251,21 @@ class Outcome:
     """Whether the worker died while it held the job."""
 
     errors_kept: int | None = None
-    """Of how many attempts, from the first on and again up to the last, the errors and workers are kept; ``None``: all.
+    """The number of first and of last attempts whose errors and workers are kept; ``None``: all.
 
-    In between, errors are left out and worker ids are empty, so that there is one for each attempt.
+    Errors of the attempts in between are removed, and their worker ids are empty, so that there is one per attempt.
     """
 
     @classmethod
     def released(cls, job: Job, *, run_after: datetime | None = None, error: TaskError | None = None) -> Outcome:
-        """``job`` handed back unfinished: no attempt is spent and it keeps its place, unless ``run_after`` is given."""
+        """Return the outcome of ``job`` handed back: no attempt is spent; without ``run_after`` it keeps its place."""
         return cls(job=job, status=READY, spent=False, run_after=run_after, error=error)
 
     @classmethod
     def of_dead_worker(cls, job: Job) -> Outcome:
-        """``job`` whose lease ran out: ``READY`` again, or ``FAILED`` with ``LostJob`` the ``MAX_LOST``-th time.
+        """Return the outcome of ``job`` after its lease ran out: ``READY``, or ``FAILED`` after ``MAX_LOST`` deaths.
 
-        One that cannot be read is ``FAILED`` at once.
+        A job that cannot be read is ``FAILED`` at once.
         """
         if not job.is_readable:
             return cls(job=job, status=FAILED, spent=False, worker_died=True, error=job.errors[-1])
@@ -276,20 +276,20 @@ class Outcome:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes to store it."""
+        """The approximate size of its stored form in bytes."""
         size = len(self.return_value or "")
         if self.error is not None or self.job.errors:
             size += sum(len(error.traceback) for error in (*self.job.errors, self.error) if error is not None)
         return size
 
     def applied(self) -> Job:
-        """The job after this outcome, held by nobody."""
+        """Return the job after this outcome. It is not held by a worker."""
         return replace(self.job, **self.changes())
 
     def changes(self) -> dict[str, Any]:
-        """The fields of the job that this outcome sets."""
+        """Return the fields of the job that this outcome sets."""
         job = self.job
-        # A job that is handed back again and again for one reason says so once.
+        # A job that is handed back repeatedly for the same reason stores the reason once.
         is_repeated = not self.spent and job.errors[-1:] == (self.error,)
         errors = () if self.error is None or is_repeated else (self.error,)
         worker_ids = (job.worker_id or "",) if self.spent else ()
@@ -308,7 +308,7 @@ class Outcome:
 
 
 def _ends(items: tuple[Value, ...], kept: int | None, *, between: tuple[Value, ...] = ()) -> tuple[Value, ...]:
-    """Return the first and the last ``kept`` of ``items``, with ``between`` in place of each that is left out."""
+    """Return the first and the last ``kept`` of ``items``, with ``between`` in place of each removed item."""
     if kept is None or len(items) <= 2 * kept:
         return items
     return (*items[:kept], *between * (len(items) - 2 * kept), *items[-kept:])

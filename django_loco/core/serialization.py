@@ -79,7 +79,7 @@ _encoder = json.JSONEncoder(default=_lenient, allow_nan=False, separators=(",", 
 
 
 def encode(value: Any) -> str:
-    """Return ``value``, which a task has returned, as JSON text: only ASCII, which every store takes.
+    """Return ``value``, which a task has returned, as JSON text. It is ASCII only, which every store accepts.
 
     As Django's Tasks framework requires, bytes in UTF-8 become text, and keys such as ``1`` become ``"1"``.
 

@@ -36,7 +36,7 @@ class Rule:
 
 
 def is_name(value: object) -> bool:
-    """Return whether every store takes ``value`` as a queue name or a tag."""
+    """Return whether every store accepts ``value`` as a queue name or a tag."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 

@@ -16,18 +16,18 @@ class JobIdField(models.UUIDField):  # type: ignore[type-arg]
     """A job's id: 32 hexadecimal digits in Python; in PostgreSQL the 16 bytes that they stand for."""
 
     def from_db_value(self, value: UUID | None, *_: Any) -> str | None:
-        """Return what the engine makes of a stored id as its digits."""
+        """Return a stored id, which the engine returns as a UUID, as its digits."""
         return None if value is None else value.hex
 
 
 class StoredJob(models.Model):
-    """A ``job.Job`` as a row, field by field; what is a tuple or mapping there is JSON text here.
+    """A ``job.Job`` as a row with a column per field. Tuples and mappings are JSON text.
 
-    JSON is kept as text, so that it comes back to the letter: PostgreSQL's ``jsonb`` refuses the character NUL and
-    sorts keys. Times are UTC whatever ``USE_TZ`` says.
+    JSON is stored as text so that it does not change: PostgreSQL's ``jsonb`` refuses the character NUL and sorts keys.
+    Times are in UTC regardless of ``USE_TZ``.
 
-    Indexes cost on every write, so there is one per question that is asked all the time, holding only the rows that
-    can be the answer: what is ready, whose lease has run out, what has been kept long enough.
+    Every index makes writes slower. So there is one for each frequent query, with only the rows that the query can
+    return: ready jobs, expired leases, old results.
     """
 
     id = JobIdField(primary_key=True)
@@ -63,7 +63,7 @@ class StoredJob(models.Model):
         app_label = "django_loco"
         db_table = "django_loco_job"
         verbose_name = "job"
-        # Of an engine that cannot keep a job's key unique this table is no queue: there it is not made at all.
+        # An engine that cannot keep the keys of jobs unique cannot be a queue, so the table is not created there.
         required_db_features = ["supports_partial_indexes"]
         constraints = [
             models.UniqueConstraint(
@@ -71,14 +71,14 @@ class StoredJob(models.Model):
             ),
         ]
         indexes = [
-            # The queue comes last: the index stays in order, and a worker of some queues passes over the jobs of the
-            # others without looking at their rows.
+            # The queue comes last, which keeps the order of the index. A worker of some queues skips the jobs of other
+            # queues without reading their rows.
             models.Index(
                 fields=["backend", "is_async", "-priority", "due_at", "id", "queue_name"],
                 condition=Q(status="READY"),
                 name="django_loco_ready",
             ),
-            # Hardly ever a row: jobs that two workers have died with.
+            # Jobs with which two workers have died, so it is nearly always empty.
             models.Index(
                 fields=["backend", "-priority", "due_at", "id"],
                 condition=Q(status="READY", lost__gte=SUSPECT),
@@ -113,7 +113,7 @@ class StoredJob(models.Model):
                 condition=Q(finished_at__isnull=False),
                 name="django_loco_finished_by_queue",
             ),
-            # Of "series@member" what comes before the last "@", and with it, in the order of their ids.
+            # The part of the key "series@member" up to the last "@".
             models.Index(
                 F("backend"),
                 Func(F("key"), Replace("key", Value("@")), function="RTRIM", output_field=models.TextField()),

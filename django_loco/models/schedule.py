@@ -58,7 +58,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
 
 class Schedule(models.Model):
-    """A schedule with the same keys as one of ``LOCO["SCHEDULE"]``; a blank field is a key that is not given.
+    """A schedule with the same keys as one of ``LOCO["SCHEDULE"]``. A blank field is an omitted key.
 
     It runs only tasks and commands that the code exposes: see ``scheduler.expose``.
     """

@@ -1,7 +1,7 @@
-"""The triggers that keep the table of ``WaitingTag``, whoever writes a job.
+"""The triggers that maintain the table of ``WaitingTag``, no matter which program writes a job.
 
-Tags are kept there as SQLite reads them out of JSON text; PostgreSQL, which cannot read all, keeps their JSON words, a
-line each in the text. Text that is neither, because somebody has edited it, has no tags, and is no error here.
+On SQLite the table has the tags as decoded from the JSON text. PostgreSQL cannot decode all of them, so there it has
+their JSON words, each of which is a line of the text. Other text, which somebody has edited, counts as having no tags.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ POSTGRES_FUNCTION = r"""
     END $$
 """
 CHANGED = "UPDATE OF status, backend, is_async, queue_name, priority, due_at, tags"
-#: Whether there is anything to do: not at the end of a run.
+#: The condition for running the trigger, which is false at the end of a run.
 CONCERNS = "OLD.tags <> '[]' AND OLD.status = 'READY' OR NEW.tags <> '[]' AND NEW.status = 'READY'"
 CREATE = {
     "sqlite": (
@@ -80,7 +80,7 @@ CREATE = {
         WHEN (OLD.tags <> '[]' AND OLD.status = 'READY') EXECUTE FUNCTION django_loco_keep_waiting_tags()""",
     ),
 }
-#: The jobs that wait already: the trigger does its work for each. The lock that comes with a trigger keeps others out.
+#: Runs the trigger for each job that already waits. Creating a trigger locks out other writers.
 FILL = (
     "DELETE FROM django_loco_waiting_tag",
     "UPDATE django_loco_job SET status = status WHERE status = 'READY' AND tags <> '[]'",
@@ -102,12 +102,12 @@ PRESENT = {
 
 
 def keep_triggers(using: str, plan: Any = None, **_: Any) -> None:
-    """Make the triggers in the database ``using`` if it has the tables but not them.
+    """Create the triggers in the database ``using`` if it has the tables without them.
 
-    After ``migrate`` this makes good what migrations do not bring: SQLite drops the triggers of ``StoredJob`` when
-    Django makes that table anew to alter it, and tests may have tables without migrations. ``flush``, which has no
-    ``plan``, drops nothing. A migration that alters the table of ``WaitingTag`` has to run ``DROP`` first: SQLite lets
-    no table be renamed that a view refers to.
+    Runs after ``migrate``, because migrations alone are not enough: SQLite drops the triggers of ``StoredJob`` when
+    Django recreates that table to alter it, and tests may create tables without migrations. Does nothing after
+    ``flush``, which has no ``plan``. A migration that alters the table of ``WaitingTag`` has to run ``DROP`` first,
+    because SQLite cannot rename a table that a view refers to.
     """
     connection = connections[using]
     if plan is None or connection.vendor not in CREATE:
@@ -124,5 +124,5 @@ def keep_triggers(using: str, plan: Any = None, **_: Any) -> None:
 
 
 def making(vendor: str) -> tuple[str, ...]:
-    """Return the SQL that makes the triggers anew and fills the table."""
+    """Return the SQL that recreates the triggers and fills the table."""
     return (*DROP[vendor], *CREATE[vendor], *FILL)

@@ -1,4 +1,4 @@
-"""The table from which workers with ``--tags`` learn which jobs wait for them."""
+"""The table in which workers with ``--tags`` find their jobs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .job import JobIdField
 class WaitingTag(models.Model):
     """One of the tags of a job that is ``READY``, with the columns that decide when the job runs.
 
-    An index has one entry for each row of its table, and a job has any number of tags. So there is a row here for each
-    tag, in which a worker with ``--tags`` finds its first jobs without looking at others. Triggers on the table of jobs
-    write these rows (``tag_triggers``), whatever changes a job: a worker, the admin, an older version of this package.
-    Jobs without tags have no rows.
+    An index has one entry for each row of its table, and a job has any number of tags. So this table has a
+    row for each tag, with which a worker with ``--tags`` finds its first jobs without reading others. Triggers on the
+    table of jobs write these rows (``tag_triggers``), so any program may change a job: a worker, the admin, an older
+    version of this package. Jobs without tags have no rows.
     """
 
     backend = models.TextField()
@@ -32,7 +32,7 @@ class WaitingTag(models.Model):
         verbose_name = "tag of a waiting job"
         required_db_features = ["supports_partial_indexes"]
         indexes = [
-            # For workers of all queues, and of some.
+            # The first is for workers of all queues, the second for workers of some.
             models.Index(
                 fields=["backend", "is_async", "tag", "-priority", "due_at", "job_id"],
                 name="django_loco_tag",

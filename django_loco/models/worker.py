@@ -6,9 +6,9 @@ from django.db import models
 
 
 class StoredWorker(models.Model):
-    """A ``queues.workers.WorkerInfo``, as a worker that lives describes itself three times per lease.
+    """A ``queues.workers.WorkerInfo``, which a live worker writes three times per lease.
 
-    A worker deletes its row when it ends. The row of one that died is deleted by another one, which logs it.
+    A worker deletes its row when it ends. If a worker died, another worker deletes its row and logs that.
     """
 
     id = models.TextField(primary_key=True)
@@ -18,7 +18,7 @@ class StoredWorker(models.Model):
     """The alias in ``TASKS``."""
 
     info = models.TextField()
-    """JSON, of which only Python reads more than the whole."""
+    """JSON that only Python parses."""
 
     heartbeat_at = models.DateTimeField()
     """By the database's clock."""

@@ -52,7 +52,7 @@ def option_hint(name: str, options: Sequence[str]) -> str:
 
 
 def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
-    """Return, with a space before it, what to write instead of the unkeys key ``name`` of a schedule."""
+    """Return a hint for the unknown key ``name`` of a schedule, with a leading space; empty if there is none."""
     near = nearest(name, (*keys, *_SCHEDULE_KEYS))
     return f" Did you mean {_SCHEDULE_KEYS[near]!r}?" if near in _SCHEDULE_KEYS else did_you_mean(name, keys)
 

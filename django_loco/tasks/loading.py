@@ -1,7 +1,7 @@
 """Loads modules by names from the store, and decides which names are allowed.
 
-Importing a module runs its code, and the store is data: whoever can write to it must not choose the code. A name in it
-is the path of a task, a back-off function or an exception type. These modules are allowed:
+Importing a module runs its code, and the store is data: a user who can write to it must not choose the code. A name in
+it is the path of a task, a back-off function or an exception type. These modules are allowed:
 
 1. Modules that this process has already imported.
 2. With ``LOCO["TASK_MODULES"]``, the modules of that list and those within its packages.

@@ -34,8 +34,8 @@ logger = get_logger("django_loco.worker")
 def load_task(path: str) -> Task[..., Any]:
     """Return the task at ``path``, or the task that has ``path`` as an alias.
 
-    Imports its module if ``loading.may_be_imported`` allows it. Raises ``UnknownTask`` if there is no such task in this
-    process, and any exception that the module raises on import.
+    Imports its module if ``loading.may_be_imported`` allows it. Raises ``UnknownTask`` if this process has no such
+    task, and any exception that the module raises on import.
     """
     try:
         return _loaded(path)
@@ -90,7 +90,7 @@ class StoredError(TaskError):
     def exception_class(self) -> type[BaseException]:
         """The type of the exception.
 
-        Raises ``ImportError`` if its module may not be imported or lacks it, ``ValueError`` if it is no exception type.
+        Raises ``ImportError`` if its module may not be imported or lacks it, ``ValueError`` if it is not one.
         """
         module, _, name = self.exception_class_path.rpartition(".")
         kind = _attribute(module, name)
@@ -159,7 +159,7 @@ class JobResult(TaskResult):  # type: ignore[misc, type-arg]  # the stubs know n
     """A ``TaskResult`` with the metadata of the job."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What ``using(metadata=...)`` and the job itself have stored with it."""
+    """The metadata that ``using(metadata=...)`` and the job itself have stored."""
 
     def refresh(self) -> None:
         """Load the present state of the job."""
@@ -206,7 +206,7 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
 
 
 def _metadata_of(job: Job) -> dict[str, Any]:
-    """Return the metadata of ``job``. What is no JSON object, as somebody has edited it, keeps no job from running."""
+    """Return the metadata of ``job``; an empty dict if it is not a JSON object because somebody has edited it."""
     try:
         metadata = decode(job.metadata or "{}")
     except NOT_OURS:

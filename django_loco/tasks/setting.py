@@ -65,4 +65,4 @@ def _path_problem(setting: str, path: Any) -> str | None:
     except ImportError as error:
         remedy = f" {_WRITE}" if path.startswith("django_loco") else ""
         return f"{setting}: Could not find backend {path!r}: {str(error).rstrip('.')}.{remedy}"  # as Django says
-    return None if hasattr(backend, "task_class") else f"{setting}['BACKEND'] is {path!r}, which is no backend."
+    return None if hasattr(backend, "task_class") else f"{setting}['BACKEND'] is {path!r}, which is not a backend."

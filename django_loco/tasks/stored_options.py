@@ -76,7 +76,7 @@ def _restored_function(path: str) -> Callable[..., float]:
     load_module(path.rpartition(".")[0])
     function = marked_backoff(path)
     if function is None:
-        raise ImportError(f"{path} is no back-off function. Put @backoff_function (from django_loco.tasks) above it")
+        raise ImportError(f"{path} is not a back-off function. Put @backoff_function (from django_loco.tasks) above it")
     return function
 
 

@@ -76,7 +76,7 @@ def test_all_mistakes_of_all_aliases_are_shown():
     }
     with override_settings(TASKS=tasks):
         messages = [message.msg for message in run_checks(tags=["loco"]) if message.id == "loco.E002"]
-    assert [message.partition(" Choices are")[0].partition(" A queue of")[0] for message in messages] == [
+    assert [message.partition(" Choices are")[0].partition(" Name a queue of")[0] for message in messages] == [
         "TASKS['default']['QUEUE'] is unknown. Did you mean 'QUEUES'?",
         "TASKS['default']['queues'] is unknown. Did you mean 'QUEUES'?",
         "TASKS['default']['OPTIONS']['mode'] is 'Fast'.",

@@ -1,8 +1,8 @@
-"""What ``manage.py check`` says of a Redis that keeps jobs.
+"""The messages of ``manage.py check`` for a Redis that stores jobs.
 
 loco.W005  it cannot be used now
-loco.W006  it may delete jobs to make room
-loco.I001  it keeps jobs in memory alone
+loco.W006  it may delete jobs to free memory
+loco.I001  it stores jobs only in memory
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .server import RedisServer
 
 
 def check(server: RedisServer) -> list[CheckMessage]:
-    """Ask the server how it is set up. Where it does not say (its ACL may forbid it), nothing is wrong."""
+    """Check the configuration of the server. Settings that its ACL hides are not reported."""
     try:
         return [*_permissions(server), *_eviction(server), *_persistence(server)]
     except QueueUnavailable as error:

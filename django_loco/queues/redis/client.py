@@ -1,4 +1,4 @@
-"""How to reach the Redis that ``OPTIONS`` name: that of a cache, or one with a URL."""
+"""Makes the client for the Redis in ``OPTIONS``: that of a cache, or one with a URL."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from redis.cluster import RedisCluster
 from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
 
-#: Seconds after which a server that says nothing is given up, unless the project sets another limit.
+#: The time limit for replies of the server, unless the project sets another one.
 REPLY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """A Redis, not connected to yet."""
+    """A Redis that is not connected yet."""
 
     name: str
-    """The setting that says where it is."""
+    """The setting with its address."""
 
     prefix: str
-    """The prefix that tells apart sites which share it."""
+    """The prefix that distinguishes sites which share it."""
 
     connect: Callable[[], Any]
     """Makes the redis-py client."""
 
 
 def address_of(alias: str, options: Mapping[str, Any]) -> Address:
-    """Return where the jobs of ``TASKS[alias]`` are. Raises ``LocoConfigurationError``."""
+    """Return the address of the Redis with the jobs of ``TASKS[alias]``. Raises ``LocoConfigurationError``."""
     setting = f"TASKS[{alias!r}]['OPTIONS']"
     if "url" in options and "cache" in options:
         raise LocoConfigurationError(f"{setting} has both 'cache' and 'url'; name one of them.")
@@ -57,8 +57,8 @@ def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
             _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
         raise LocoConfigurationError(
-            f"{setting} is no URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with rediss:// "
-            "for TLS or unix:// for a socket."
+            f"{setting} is not the URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with "
+            "rediss:// for TLS or unix:// for a socket."
         ) from error
     if is_cluster:
         return lambda: RedisCluster.from_url(url, **limits)
@@ -86,13 +86,13 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
 
 
 def _require_known_options(pool: Any) -> None:
-    """Raise ``TypeError`` for an option that redis-py does not know, which it says when it first connects."""
+    """Raise ``TypeError`` now for an option that redis-py does not know. It raises this only when it connects."""
     if pool is not None:
         pool.connection_class(**pool.connection_kwargs)
 
 
 def _patient(client: Any) -> Any:
-    """Have no limit be one: older versions of redis-py wait for ever for a server that has gone silent."""
+    """Set a limit if there is none: older versions of redis-py wait forever for a server that does not answer."""
     pool = getattr(client, "connection_pool", None)
     if pool is not None:
         pool.connection_kwargs.setdefault("socket_timeout", REPLY_SECONDS)

@@ -1,9 +1,9 @@
-"""How a job is written for Redis and read back: as lines of text.
+"""Converts jobs to lines of text for Redis, and back.
 
-A job is stored in two parts, JSON lists that only Python reads. The part that never changes is written once. The
-*state*, which each run replaces as a whole, is small, and a job that has never run has none. While a worker holds the
-job, a third text says which. A fourth, a JSON object, has the fields that the lists do not have. Scripts do not look
-into these texts.
+A job is stored as two JSON lists, which only Python reads. The part that never changes is written once. The *state* is
+small, and each run replaces it as a whole; a job that has never run has none. While a worker holds the job, a third
+text names the worker. A fourth text, a JSON object, has the fields that the lists do not have. Scripts do not parse
+these texts.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from .job_lists import (
     word,
 )
 
-#: A place has three digits for the priority, which Django keeps between -100 and 100, turned round.
+#: A place has three digits for the priority, which Django limits to -100 to 100: ``HIGHEST`` minus the priority.
 HIGHEST = 500
-#: It has sixteen for the time: what is due before 1970 or after 2286 waits with what is due then.
+#: It has sixteen digits for the time. Jobs due before 1970 or after 2286 are treated as due at these limits.
 LATEST = 10**16 - 1
 
 
 def micros_in(seconds: float) -> int:
-    """Return a length of time as the scripts want it."""
+    """Return a duration in whole microseconds, for the scripts."""
     return round(seconds * 1e6)
 
 
 def lines(values: Iterable[object]) -> str:
-    """Return the text that the function of this name in ``lua/common.lua`` takes apart."""
+    """Return the text that the function of the same name in ``lua/common.lua`` splits."""
     return "".join([f"{value}\n" for value in values])
 
 
@@ -56,7 +56,7 @@ def _line_and_tags(kind: int, queue_name: str, tags: tuple[str, ...]) -> tuple[s
 
 
 def place_of(job: Job, due_at: datetime, lost: int) -> str:
-    """Return the place at which ``job`` waits after ``lost`` deaths, see ``lua/common.lua``."""
+    """Return the place at which ``job`` waits after ``lost`` deaths of workers, see ``lua/common.lua``."""
     line, tags = _line_and_tags(job.is_async + 2 * (lost >= SUSPECT), job.queue_name, job.tags)
     priority = min(max(HIGHEST - job.priority, 0), 999)
     due = min(max(micros(due_at), 0), LATEST)
@@ -64,17 +64,17 @@ def place_of(job: Job, due_at: datetime, lost: int) -> str:
 
 
 def start_of_series(name: str) -> str:
-    """Return what the entries of the series ``name`` begin with, see ``series_of`` in ``lua/common.lua``."""
+    """Return the prefix of the entries of the series ``name``, see ``series_of`` in ``lua/common.lua``."""
     return f"{word(name)[:-1]}\t"
 
 
 def words_of(names: Iterable[str] | None) -> str:
-    """Return names as ``words`` in ``lua/ready.lua`` takes them apart; ``None``: all."""
+    """Return names as text for ``words`` in ``lua/ready.lua``; ``None``: all."""
     return "*" if names is None else lines(map(word, dict.fromkeys(names)))
 
 
 def ids_of(answer: bytes) -> set[str]:
-    """Return the ids that a script has named, a line each."""
+    """Return the ids in the answer of a script, which has one per line."""
     return set(answer.decode().split("\n")) if answer else set()
 
 
@@ -101,7 +101,7 @@ def _extra(job: Job) -> str:
 def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     """Return the lines of ``outcome`` for ``lua/finish.lua``.
 
-    The token is in the state, so that the state tells whether it was this outcome that made it.
+    The token is in the state, so the state shows whether this outcome made it.
     """
     job, after = outcome.job, outcome.changes()
     state = state_text(job, after | {"token": job.token})
@@ -118,7 +118,7 @@ def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
 
 
 def choice_payload(claim: Claim) -> tuple[str, str, str, str]:
-    """Return which jobs are wanted: the queues, the tags, the kinds for the threads and those for the coroutines."""
+    """Return the queues, the tags, the kinds for the threads, and the kinds for the coroutines."""
     return words_of(claim.queues), words_of(claim.tags), *_kinds_of(claim)
 
 
@@ -142,13 +142,13 @@ def _once(job: Job) -> str:
 
 
 def jobs_of(alias: str, rows: str) -> list[Job]:
-    """Return the jobs that a script shows: five lines each."""
+    """Return the jobs in the answer of a script, which has five lines per job."""
     shown = iter(rows.split("\n") if rows else ())
     return [_job(alias, JobTexts(*five)) for five in zip(shown, shown, shown, shown, shown, strict=True)]
 
 
 class JobTexts(NamedTuple):
-    """A job as ``show`` in ``lua/show.lua`` returns it. What there is none of is empty."""
+    """A job as ``show`` in ``lua/show.lua`` returns it. Missing texts are empty."""
 
     id: str
     fixed: str
@@ -187,7 +187,7 @@ def _read_extra(text: str) -> dict[str, Any]:
 
 
 def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
-    """Return what can be read of a job whose text is not ours. Nobody can run it."""
+    """Return the readable part of a job that cannot be read as a whole. It is never run."""
     try:
         past = _past(stored.state.partition("\t")[0])
     except NOT_OURS:
@@ -202,7 +202,7 @@ def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:
 
 def _past(state: str) -> dict[str, Any]:
     values = read_state(state)
-    del values["token"]  # that of a claim that has ended
+    del values["token"]  # of a claim that has ended
     return values
 
 

@@ -1,6 +1,7 @@
-"""The two JSON lists of which a job in Redis consists, item by item.
+"""The items of the two JSON lists that store a job in Redis.
 
-Other releases read these lists: no item can be added, moved or left out. A field that they do not have is in ``EXTRA``.
+Other releases read these lists, so no item can be added, moved or removed. Fields that they do not have are in
+``EXTRA``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ json_value = JSONDecoder().decode
 
 
 def micros(moment: datetime) -> int:
-    """Return a time as the scripts want it: whole microseconds since 1970."""
+    """Return a time in whole microseconds since 1970, for the scripts."""
     return (moment - EPOCH) // MICROSECOND
 
 
@@ -37,7 +38,7 @@ def moment_of(number: int) -> datetime:
 
 @lru_cache(4096)
 def word(text: str) -> str:
-    """Return a name as a JSON word: in it are no line breaks or tabs."""
+    """Return a name as a JSON string, which has no line breaks or tabs."""
     return quote(text)
 
 
@@ -46,13 +47,13 @@ class ListItem(NamedTuple):
 
     name: str
     types: Any
-    """The types that it has after JSON was decoded."""
+    """Its types after decoding the JSON."""
 
     write: Callable[[Any], str]
-    """Returns the JSON of a value that is not ``None``. With ``json`` a whole list takes three times as long."""
+    """Returns the JSON of a value that is not ``None``. Using ``json`` for whole lists takes three times as long."""
 
     read: Callable[[Any], Any] | None = None
-    """Returns the value of the field if the item is not ``None``; without it that is the item itself."""
+    """Returns the value of an item that is not ``None``; without it the item is the value."""
 
 
 def _time(moment: datetime) -> str:
@@ -94,7 +95,7 @@ FIXED = (
     ListItem("options", dict, _options),
     ListItem("key", _TEXT_OR_NONE, quote),
 )
-#: The state. Its token is that of the claim that ended with it.
+#: The state. Its token is that of the claim that the outcome ended.
 STATE = (
     ListItem("status", str, _STATUS_WORDS.__getitem__, STATUSES.__getitem__),
     ListItem("run_after", _NUMBER_OR_NONE, _time, moment_of),
@@ -110,7 +111,7 @@ STATE = (
 _FIXED_WRITERS = tuple(item.write for item in FIXED)
 _STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
 _fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
-#: What a job has behind it. ``run_after`` is in both lists.
+#: The fields of the state that show that a job has run. ``run_after`` is in both lists.
 _history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
 _NO_HISTORY = _history(Job(task_path="", backend=""))
 
@@ -131,7 +132,7 @@ def state_text(job: Job, changes: Mapping[str, Any]) -> str:
 
 
 def has_run(job: Job) -> bool:
-    """Return whether ``job`` has a state, as it is not new."""
+    """Return whether ``job`` has run before, and so has a state."""
     return _history(job) != _NO_HISTORY
 
 
@@ -156,7 +157,7 @@ class ListReader:
 
 read_fixed, read_state = ListReader(FIXED), ListReader(STATE)
 
-#: The fields that came after the lists: those that each release may add.
+#: The fields that are in neither list. A new release may add some.
 EXTRA = tuple(
     name
     for name in FIELDS

@@ -1,13 +1,13 @@
-"""How an idle worker learns that jobs have arrived in Redis.
+"""Notifies idle workers of new jobs in Redis.
 
-Whoever stores a job leaves marks in *channels*. A channel is a sorted set, and a worker waits for a mark with a
-blocking pop. A mark wakes one worker, the one that has waited longest, so that one job does not set all workers
-running. That worker must be able to run the job: there is a channel for each kind (sync or async) and queue, and a
-worker *subscribes* to those for which it has room. Workers that take jobs of every queue, or only of some tags, have
+A process that stores a job leaves marks in *channels*. A channel is a sorted set, and a worker waits for a mark with a
+blocking pop. A mark wakes one worker, the one that has waited longest, so one job does not wake all workers. That
+worker must be able to run the job. So there is a channel for each kind (sync or async) and queue, and a worker
+*subscribes* to those for which it has room. Workers that take jobs of all queues, or only jobs with some tags, have
 channels of their own.
 
-A worker that cannot use a mark any more puts it back for the next one. If a mark is lost with a connection, a worker
-finds the job at its next regular fetch, a second later at the latest.
+A worker that cannot use a mark any more puts it back for the next one. If a mark disappears with a connection, a worker
+finds the job at its next regular fetch, at most a second later.
 
 In Redis the keys of channels begin with ``bell:``.
 """
@@ -37,13 +37,13 @@ from .server import RedisServer
 logger = get_logger("django_loco.queues")
 
 INTERRUPT, CHANGE = b"!", b"~"
-#: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait for ever.
+#: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait forever.
 SHORTEST_POP_SECONDS = 0.01
-#: The channels that every job is announced in.
+#: The channels in which every job is announced.
 EVERY_JOB = frozenset(("bell:0*", "bell:1*"))
-#: How long the last fetch of a worker counts; a worker fetches at least every second.
+#: The time for which the last fetch of a worker counts. A worker fetches at least every second.
 DEMAND_SECONDS = 2.5
-#: Two replies about the same due time may differ by this much.
+#: The maximum difference between two replies about the same due time.
 SAME_TIME_SECONDS = 0.005
 #: The pause between two tries to end a pop.
 UNBLOCK_SECONDS = 0.005
@@ -64,7 +64,7 @@ def _channels_of(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tupl
 
 
 def subscriptions_for(claim: Claim, threads: int, coroutines: int) -> frozenset[str]:
-    """Return the channels to listen to with so much room left after ``claim`` was answered."""
+    """Return the channels to listen to with room for so many ``threads`` and ``coroutines`` after ``claim``."""
     kinds = [f"bell:{kind}" for kind, room in enumerate((threads, coroutines)) if room > 0]
     if claim.tags is not None:
         names = [f"#{word(tag)}" for tag in claim.tags or ("",)]
@@ -76,7 +76,7 @@ def subscriptions_for(claim: Claim, threads: int, coroutines: int) -> frozenset[
 class Demand:
     """Which jobs the workers of this process have room for, and when the next deferred job becomes due.
 
-    Each fetch updates it. A worker that has not fetched for a while has no room, or has ended.
+    Each fetch updates it. A worker that has not fetched for ``DEMAND_SECONDS`` has no room, or has ended.
     """
 
     def __init__(self) -> None:
@@ -86,14 +86,14 @@ class Demand:
         self._lock = threading.Lock()
 
     def subscriptions(self) -> frozenset[str]:
-        """Return the channels to listen to; before the first fetch, those that every job is announced in."""
+        """Return the channels to listen to; before the first fetch, those in which every job is announced."""
         with self._lock:
             if not self._by_worker:
                 return EVERY_JOB
             return frozenset().union(*(channels for _, channels in self._by_worker.values()))
 
     def note(self, worker_id: str, subscriptions: frozenset[str], next_due: float) -> bool:
-        """Record a fetch; return whether waiting threads have to change what they wait for."""
+        """Record a fetch; return whether waiting threads have to use other channels or another due time."""
         before, now = self.subscriptions(), time.monotonic()
         is_earlier = next_due < self.next_due - SAME_TIME_SECONDS
         self.next_due = next_due
@@ -110,11 +110,12 @@ class Demand:
 class RedisListener(QueueListener):
     """Waits for jobs on behalf of one thread, on a connection of its own. Other threads interrupt it through a socket.
 
-    While ``wait`` runs, a blocking pop is under way. It never leaves one behind, as that would take marks for nobody.
+    While ``wait`` runs, a blocking pop is pending. None is left pending afterwards, because it would take marks in
+    vain.
     """
 
     def __init__(self, server: RedisServer, demand: Demand) -> None:
-        """``demand`` says which channels to listen to now, and when a job becomes due by the clock."""
+        """``demand`` has the channels to listen to, and the time at which the next deferred job becomes due."""
         self._server = server
         self._demand = demand
         self._node: Any = None
@@ -143,11 +144,11 @@ class RedisListener(QueueListener):
         self._wakeup.wake(INTERRUPT)
 
     def change(self) -> None:
-        """Let a ``wait`` under way use the present subscriptions and due time."""
+        """Let the present ``wait`` use the current subscriptions and due time."""
         self._wakeup.wake(CHANGE)
 
     def close(self) -> None:
-        """Let go of the connection; the next ``wait`` gets a new one."""
+        """Close the connection; the next ``wait`` makes a new one."""
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
@@ -159,11 +160,11 @@ class RedisListener(QueueListener):
         self._connection.send_command("BZPOPMIN", *channels, max(seconds, SHORTEST_POP_SECONDS))
 
     def _connect(self) -> None:
-        """Make a connection beside those of the pool: it is held all the time, and a pool may have few."""
+        """Make a connection outside of the pool, because it is held all the time and a pool may have few."""
         self._node = self._server.node
         pool = self._node.connection_pool
         self._connection = pool.connection_class(**pool.connection_kwargs)
-        self._connection.connect()  # the first command would, too, but without asking a Sentinel where
+        self._connection.connect()  # the first command would connect, but without asking a Sentinel for the address
         self._client_id = self._own_id()
 
     def _own_id(self) -> int | None:
@@ -174,7 +175,7 @@ class RedisListener(QueueListener):
             return None
 
     def _listen(self, deadline: float) -> bytes:
-        """Sleep until there is an answer, a job is due, or another thread sends signals; return these."""
+        """Sleep until an answer arrives, a job is due, or another thread sends signals; return the signals."""
         connected = self._connection._sock  # noqa: SLF001 - there is no public way to wait for two things at once
         if connected is None:
             raise exceptions.ConnectionError("The connection was closed.")
@@ -189,25 +190,25 @@ class RedisListener(QueueListener):
         return b""
 
     def _answer(self) -> Any:
-        """Return the channel in which there was a mark and the mark, or ``None``."""
+        """Return the channel of the mark and the mark, or ``None``."""
         return None if self._connection is None else self._connection.read_response(disable_decoding=True)
 
     def _unblock(self) -> None:
-        """End the pop that is under way now. The server by itself is up to 100 ms late."""
+        """End the pending pop now. The timeout of the server is up to 100 ms late."""
         try:
             if self._client_id is not None:
-                # On its other connection the server may not have come to the pop yet.
+                # The server may not have read the pop from the other connection yet.
                 while not self._node.client_unblock(self._client_id) and not self._connection.can_read(UNBLOCK_SECONDS):
                     pass
                 return
         except exceptions.NoPermissionError:
             self._client_id = None
-        except exceptions.ConnectionError as error:  # there is none for it: the pool is exhausted, or the server gone
+        except exceptions.ConnectionError as error:  # the pool is exhausted, or the server is gone
             logger.debug("Ending a wait without CLIENT UNBLOCK: %s", error)
         self.close()
 
     def _is_wanted(self, channel: bytes, mark: bytes, _: object) -> bool:
-        """Return whether this process still wants a mark of this channel; if not, put it back for another one."""
+        """Return whether this process still wants a mark of this channel; if not, put it back for another process."""
         if channel in {self._server.key(name).encode() for name in self._demand.subscriptions()}:
             return True
         self._server.ask("ZADD", channel, 0, mark)

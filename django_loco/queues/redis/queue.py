@@ -1,33 +1,33 @@
 """The queue for many machines: Redis or Valkey, one script per step of a job's road.
 
-What is where
--------------
+Keys
+----
 ``jobs``, ``states``, ``held``, ``extra``
-    hashes by job id: what never changes of a job, what its last run made of it, who holds it, and its other fields
-    (``codec``).
+    hashes by job id: the part of a job that never changes, the state after its last run, its holder, and its other
+    fields (``codec``).
 ``ready``, ``tagged``, ``deferred``
-    sorted sets of the places at which jobs wait (``lua/common.lua``): those that are due in the order in which they
-    are to run, and once more by each of their tags; the others in the order in which they become due. A fetch moves
-    what has become due.
+    sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
+    due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
+    have become due.
 ``leases``, ``finished``
-    sorted sets: until when jobs are held, when they ended.
+    sorted sets: when the leases of jobs end, and when jobs have ended.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
-    all ids in order, those of once-keys by series, and those of jobs that have failed; how many jobs there are per
-    queue and status; the once-keys.
+    all ids in order, the ids of jobs with once-keys by series, and the ids of failed jobs; the number of jobs per queue
+    and status; the once-keys.
 ``workers``
-    a hash: when each worker showed last that it lives, and what it said of itself (``queues.workers``).
+    a hash: the last heartbeat and the description of each worker (``queues.workers``).
 ``bell...``, ``answer...``
-    what wakes workers (``listener``); what each was last given (``lua/fetch.lua``).
+    the channels that wake workers (``listener``); the last answer to each worker (``lua/fetch.lua``).
 
-Whose clock
------------
-Leases and due times are judged by the server's.
+Clock
+-----
+Leases and due times are judged by the server's clock.
 
-When a reply is lost
---------------------
-Nobody knows then whether the script has run. Every one of them may be run again with the effect of once: a job is
-stored under its id, an outcome that is already there is taken for accepted, and a fetch bears a number, the *nonce*,
-for which it gets the same jobs again. So a worker loses no jobs between the server and itself, and doubles none.
+When a reply does not arrive
+----------------------------
+The script may or may not have run. Running it again has no further effect: a job is stored under its id, an outcome
+that is already stored is accepted again, and a fetch has a number, the *nonce*, with which it gets the same jobs again.
+So no job disappears between the server and a worker, and none is duplicated.
 """
 
 from __future__ import annotations
@@ -56,28 +56,27 @@ from .job_lists import moment_of
 from .listener import Demand, RedisListener, channels_for, subscriptions_for
 from .server import RedisServer
 
-#: How many finished jobs are kept, however young.
+#: The maximum number of finished jobs, however young.
 MAX_RESULTS = 1_000_000
-#: Jobs that become due within so many seconds are announced: who waits then knows when.
+#: Jobs that become due within this time are announced, so that waiting workers know when.
 SOON = timedelta(seconds=1)
-#: How many jobs ``list`` looks at in one step, so that others have their turn in between.
+#: The number of jobs that ``list`` reads in one script, so that other clients are served in between.
 STEP = 2_000
 
 
 class RedisQueue(ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
-    ``OPTIONS`` that it takes:
+    ``OPTIONS``:
 
     ``cache``
-        the alias in ``CACHES`` whose server and connections are used ("default"); a ``django_redis`` cache.
+        the alias in ``CACHES`` of a ``django_redis`` cache, whose server and connections are used ("default").
     ``url``
         the server's address, instead of a cache.
     ``prefix``
-        what the names of the keys begin with; by default the cache's ``KEY_PREFIX``. Sites that share a server need
-        one each.
+        the prefix of all keys; by default the cache's ``KEY_PREFIX``. Sites that share a server need different ones.
     ``max_results``
-        how many finished jobs are kept at most (1,000,000); the oldest are deleted first.
+        the maximum number of finished jobs (1,000,000); the oldest are deleted first.
     """
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
@@ -109,7 +108,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         return self._exchange(outcomes, None)[0] if outcomes else set()
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
-        """Finish these and fetch those in one round trip."""
+        """Finish and fetch in one round trip."""
         refused, jobs = self._exchange(outcomes, claim)
         stored(refused)
         return [*jobs]
@@ -156,12 +155,12 @@ class RedisQueue(ListeningQueue[RedisListener]):
         if status == RUNNING:
             held = sorted((job_id.decode() for job_id in self._ask("ZRANGE", "leases", 0, -1)), reverse=True)
             return [job for job in self._shown(codec.lines(held[:limit])) if job.status == RUNNING] if held else []
-        if status is not None:  # a look that can stop when it has them all
+        if status is not None:  # so that the search can stop when it has found all
             limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
         return list(islice(self._newest(status, limit), limit))
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
-        """Return how many jobs there are per queue name and status. They are kept, so that ``limit`` saves nothing."""
+        """Return the number of jobs per queue name and status. Redis keeps the counts, so ``limit`` saves nothing."""
         answer = self._ask("HGETALL", "counts")
         pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
         counts = {tuple(field.decode().split("\t")): int(count) for field, count in pairs}
@@ -177,7 +176,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         return moment_of(int(oldest)) if oldest else None
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete finished jobs that are old or too many. A once-key is remembered for an hour at least."""
+        """Delete finished jobs that are too old or too many. Once-keys are remembered for at least an hour."""
         ages = codec.micros_in(older_than), codec.micros_in(max(older_than, KEY_MEMORY_SECONDS))
         return int(self.server.run(scripts.PRUNE, (*ages, self._max_results, limit)))
 
@@ -200,11 +199,11 @@ class RedisQueue(ListeningQueue[RedisListener]):
         return [worker_of_text(worker_id, info, int(age) / 1e6) for worker_id, age, info in rows]
 
     def wait(self, timeout: float) -> bool:
-        """Block until jobs have arrived for which there was room at the last fetch, or one becomes due by the clock."""
+        """Block until jobs arrive for which the last fetch had room, or a deferred job becomes due."""
         return super().wait(timeout) or time.monotonic() >= self._demand.next_due
 
     def check(self) -> Sequence[CheckMessage]:
-        """Return what is wrong with how the server is set up for keeping jobs."""
+        """Return the problems of the configuration of the server."""
         return check(self.server)
 
     def _new_listener(self) -> RedisListener:
@@ -219,14 +218,14 @@ class RedisQueue(ListeningQueue[RedisListener]):
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
         payload = codec.lines(chain.from_iterable(map(codec.outcome_payload, outcomes)))
         claimed = self._claim_payload(claim) if claim else ()
-        # What a rescue was answered is remembered under a name of its own, what a fetch was under the worker's.
+        # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
         answer = self.server.run(scripts.EXCHANGE, (payload, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = codec.jobs_of(self.alias, _decoded(rows))
         jobs, unreadable = split(jobs)
-        if unreadable:  # until they have failed, their fetch does not count as answered
+        if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
         if jobs and jobs[0].is_async != jobs[-1].is_async:  # the sync ones come first
             jobs.sort(key=lambda job: (-job.priority, job.due_at, job.id))
@@ -236,7 +235,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         return codec.ids_of(refused), jobs
 
     def _claim_payload(self, claim: Claim) -> tuple[Any, ...]:
-        # Until it is answered, a fetch is the same fetch, however often it is tried.
+        # All tries of a fetch have the same nonce until one is answered.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
         return codec.claim_payload(claim, self._local.nonce)
 
@@ -270,4 +269,4 @@ def _is_soon(run_after: datetime | None) -> bool:
 
 
 def _decoded(answer: bytes) -> str:
-    return answer.decode(errors="replace")  # what is stored may be somebody else's
+    return answer.decode(errors="replace")  # somebody else may have stored it

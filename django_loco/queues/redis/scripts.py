@@ -1,4 +1,4 @@
-"""The Lua scripts. Each state change is one of them, and so happens as a whole or not at all."""
+"""The Lua scripts. Each change of state is one script, so it happens completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ FOLDER = Path(__file__).parent / "lua"
 
 
 class Script:
-    """The text of files put together, its name in Redis, and the keys that it declares."""
+    """The concatenated text of some files, its hash in Redis, and the keys that it declares."""
 
     def __init__(self, keys: str, *files: str) -> None:
-        """``keys``: names with blanks between; ``files``: without prefix and suffix."""
+        """``keys``: names separated by spaces; ``files``: names without folder and suffix."""
         self.keys = tuple(keys.split())
         self.text = "\n".join((FOLDER / f"{name}.lua").read_text("utf-8") for name in ("common", *files))
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
@@ -35,7 +35,7 @@ PRUNE = Script("jobs states index finished failed once counts series extra", "pr
 REGISTER = Script("workers", "register")
 WORKERS = Script("workers", "workers")
 PROBE = Script("probe:hash probe:sorted probe:text", "probe")
-#: The commands that scripts use, as ``PROBE`` tries them: each once, and what one of them stores another one deletes.
+#: The commands that scripts use, as ``PROBE`` tries them. Commands that store something have others that delete it.
 COMMANDS = (
     *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HKEYS *1", "HGETALL *1"),
     *(
@@ -52,5 +52,5 @@ COMMANDS = (
     *("SET *3 a PX 1000", "GET *3"),
 )
 
-#: All keys but channels and answers, of which there are as many as there are queues and workers.
+#: All keys except channels and answers, which exist for each queue and each worker.
 KEYS = sorted({key for script in (ENQUEUE, EXCHANGE, RENEW, ROWS, OLDEST, PRUNE, WORKERS) for key in script.keys})

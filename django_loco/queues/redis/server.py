@@ -1,4 +1,4 @@
-"""The connection to a Redis: it runs scripts and commands there, and explains errors."""
+"""The connection to a Redis: runs scripts and commands, and explains errors."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .client import address_of
 from .scripts import COMMANDS, PROBE, Script
 
 OLDEST_VERSION = (6, 2)
-#: What Redis says when its ACL refuses a key, and a command of a script, which it does not name.
+#: Errors of Redis when its ACL refuses a key, or a command of a script, which the error does not name.
 FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
-#: Bytes. The limit of a server for what is sent in one piece cannot be smaller than a megabyte.
+#: Bytes. The limit of a server for a single value cannot be smaller than a megabyte.
 LARGE = 2**20
-#: What redis-py raises; these three have no other class in common than ``Exception``.
+#: The exceptions of redis-py; these three have only ``Exception`` in common.
 ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError)
-#: What redis-py and hiredis stumble over in a connection that another thread closes.
+#: Parts of the errors of redis-py and hiredis when another thread closes the connection.
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
 REPLICA = "read only replica"
-#: What Redis says when it refuses, and what that calls for. Scripts bring some of it in the midst of a longer text.
+#: Parts of the errors of Redis, and their remedies. In a script the part is within a longer text.
 REMEDIES = {
     "'maxmemory'": "It is full: raise its maxmemory, or let workers catch up and results expire sooner (RESULT_TTL).",
     REPLICA: "It is a replica now; jobs go to the primary. Sentinel finds that one by itself.",
@@ -50,7 +50,7 @@ class RedisServer:
         self._alias = alias
         self._address = address_of(alias, options)
         self.name = self._address.name
-        """The setting that says where it is."""
+        """The setting with its address."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
         self._is_known = False
 
@@ -65,14 +65,14 @@ class RedisServer:
         return isinstance(self.client, RedisCluster)
 
     def key(self, name: str) -> str:
-        """Return the full key. What is in braces is the same in all, so that a Cluster keeps them together."""
+        """Return the full key. The part in braces is the same for all keys, so a Cluster keeps them on one server."""
         return self._prefix + name
 
     def run(self, script: Script, arguments: Sequence[Any], more_keys: Sequence[str] = ()) -> Any:
         """Run ``script`` with its own keys and ``more_keys``; return its answer, texts as bytes.
 
-        Raises ``QueueUnavailable``. Every script may be run twice with the same effect as once. That is why it is sent
-        again when the connection is lost: the server was restarted, or has closed a connection that it took for idle.
+        Raises ``QueueUnavailable``. Running a script twice has the same effect as running it once. So it is sent again
+        if the connection breaks: the server was restarted, or has closed an idle connection.
         """
         keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
         with self.explained(sent=sum(len(text) for text in arguments if isinstance(text, str))):
@@ -80,7 +80,7 @@ class RedisServer:
             try:
                 return self._evaluate(script, keys, arguments)
             except exceptions.ConnectionError as error:
-                if type(error) is not exceptions.ConnectionError:  # a refusal of some kind
+                if type(error) is not exceptions.ConnectionError:  # subclasses are refusals
                     raise
                 return self._evaluate(script, keys, arguments)
 
@@ -97,7 +97,7 @@ class RedisServer:
 
     def configured(self, name: str) -> str | None:
         """Return a setting of the server; ``None`` if the user may not ask for it. Raises ``QueueUnavailable``."""
-        with self.explained(), suppress(exceptions.ResponseError), _closing_named():  # managed ones know no CONFIG
+        with self.explained(), suppress(exceptions.ResponseError), _closing_named():  # managed servers have no CONFIG
             return cast("str | None", self.node.config_get(name).get(name))
         return None
 
@@ -108,14 +108,14 @@ class RedisServer:
 
     @property
     def node(self) -> Any:
-        """The client of the one server that has our keys, which in a Cluster is one of many."""
+        """The client of the server with our keys, which in a Cluster is one of many."""
         if self.is_cluster:
             return self.client.get_redis_connection(self.client.get_node_from_key(self._prefix))
         return self.client
 
     @contextmanager
     def explained(self, *, sent: int = 0) -> Iterator[None]:
-        """Turn errors into ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
+        """Convert errors to ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
         try:
             yield
         except (*ERRORS, OSError) as error:
@@ -149,7 +149,7 @@ class RedisServer:
         return f"{where}which cannot be used now: {said}.{remedy}"
 
     def _permit(self, said: str) -> str:
-        """Return what an ACL has to allow, for what Redis says of a refusal inside a script."""
+        """Return what the ACL has to allow, for the error of a refusal inside a script."""
         if FOREIGN_KEY in said:
             return f" Its ACL must allow this user the keys of django-loco: ~{self._prefix}*"
         if FOREIGN_COMMAND not in said:
@@ -161,7 +161,7 @@ class RedisServer:
 
 
 def _size_hint(error: Exception, sent: int) -> str:
-    """Return a hint for a large request: a server that gets too much closes the connection, mostly without a reason."""
+    """Return a hint for a large request, for which a server closes the connection, mostly without giving a reason."""
     if sent < LARGE or not isinstance(error, exceptions.ConnectionError | exceptions.ResponseError | OSError):
         return ""
     return f" It was sent {sent:,} bytes; its proto-max-bulk-len may be smaller."
@@ -169,7 +169,7 @@ def _size_hint(error: Exception, sent: int) -> str:
 
 @contextmanager
 def _closing_named() -> Iterator[None]:
-    """Name the error of redis-py when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
+    """Explain the error of redis-py when another thread closes the pool (``DJANGO_REDIS_CLOSE_CONNECTION``)."""
     try:
         yield
     except (AttributeError, TypeError, ValueError) as error:

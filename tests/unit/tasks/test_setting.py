@@ -32,10 +32,10 @@ WRITE = f"Write {LOCO!r}."
         ({"default": LOCO}, [f"TASKS['default'] is {LOCO!r}; it must be a dict with a BACKEND."]),
         ({"default": {"BACKEND": LOCO, "OPTIONS": None}}, ["TASKS['default']['OPTIONS'] is None; it must be a dict."]),
         ({"one": {}, "two": {}}, ["TASKS['one'] has no BACKEND.", "TASKS['two'] has no BACKEND."]),
-        ({"default": {"BACKEND": "os.path"}}, ["TASKS['default']['BACKEND'] is 'os.path', which is no backend."]),
+        ({"default": {"BACKEND": "os.path"}}, ["TASKS['default']['BACKEND'] is 'os.path', which is not a backend."]),
         (
             {"default": {"BACKEND": "pathlib.Path"}},
-            ["TASKS['default']['BACKEND'] is 'pathlib.Path', which is no backend."],
+            ["TASKS['default']['BACKEND'] is 'pathlib.Path', which is not a backend."],
         ),
         ({5: {"BACKEND": LOCO}}, ["TASKS has the alias 5; it must be text."]),
         ([LOCO], [f"TASKS is [{LOCO!r}]; it must be a dict of aliases."]),
