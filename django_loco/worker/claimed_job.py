@@ -1,4 +1,4 @@
-"""A job that this worker holds, and who decides how it ends."""
+"""A job that this worker holds, and the decision on its outcome."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..core.job import Job, Outcome
 class ClaimedJob:
     """A job that a worker holds, from its fetch until its outcome is stored.
 
-    Several threads read it; each attribute is written by one of them alone. Two threads may decide on the outcome at
-    the same moment: that goes through ``decide``, and the first one wins.
+    Several threads read it, and each attribute is written by only one of them. Two threads may decide on the outcome at
+    the same moment; ``decide`` lets the first one win.
     """
 
     job: Job
@@ -86,7 +86,7 @@ class ClaimedJob:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it will have an outcome: it waits for a thread, a live thread runs it, or the outcome is known."""
+        """Whether it can still have an outcome: it waits for a thread, a live thread runs it, or it has ended."""
         return self.ended or not self.started or (self.thread is not None and self.thread.is_alive())
 
     @property
@@ -96,7 +96,7 @@ class ClaimedJob:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether another worker may have the claim, so that only the queue knows whose outcome counts."""
+        """Whether another worker may have the claim, so that only the queue can decide which outcome counts."""
         return self.expired or self.refused or time.monotonic() > self.valid_until
 
     @property

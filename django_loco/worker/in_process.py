@@ -1,11 +1,11 @@
 """Makes the workers of this process from the settings; in ``BackgroundAsync`` the first job starts one.
 
-Threads are never started at import or in ``AppConfig.ready()``: they would run in ``migrate`` and be lost at a fork.
-They are started when the first job is enqueued, in any process: a server's worker, a shell, a command.
+No thread is started at import or in ``AppConfig.ready()``: it would run in ``migrate``, and a fork would not have it.
+Threads are started when the first job is enqueued, in any process: a server's worker, a shell, a command.
 ``loco_start --worker`` starts the same worker under its supervisor instead.
 
-When a process ends in order, the jobs that wait in memory are kept in files (see ``queues/memory/spool``), and the next
-process that uses the queue takes them up. A command first goes on with its jobs for up to ``SHUTDOWN_TIMEOUT``.
+When a process ends normally, the jobs that wait in memory are kept in files (see ``queues/memory/spool``), and the next
+process that uses the queue loads them. A command first continues with its jobs for up to ``SHUTDOWN_TIMEOUT``.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ from .maintenance.isolation import Isolated
 
 logger = get_logger("django_loco.runtime")
 
-#: Python 3.12.0 and 3.12.1 start no threads while the interpreter is ending and jobs go on (python/cpython#113964).
+#: Python 3.12.0 and 3.12.1 cannot start threads while the interpreter is ending and jobs still run
+#: (python/cpython#113964).
 _NO_LATE_THREADS = (3, 12, 0) <= sys.version_info[:3] < (3, 12, 2)
 
 _lock = threading.RLock()
 _workers: dict[str, Worker] = {}
 #: The aliases whose worker runs under a supervisor.
 _supervised: set[str] = set()
-#: The aliases whose kept jobs this process has taken up.
+#: The aliases whose kept jobs this process has loaded.
 _loaded: set[str] = set()
 #: Whether this process is ending.
 _closing = False
@@ -109,7 +110,7 @@ def worker_for(
 
 
 def ensure_started(alias: str) -> None:
-    """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test takes care of it."""
+    """Start the in-process worker of ``alias``, unless it runs, or a supervisor or a test runs the jobs."""
     worker = _workers.get(alias)
     if alias in _supervised or _closing or (worker is not None and worker.is_alive) or testing() == "manual":
         return
@@ -132,12 +133,12 @@ def started() -> dict[str, Worker]:
 
 def run_in_foreground(alias: str, job: Job) -> Job | None:
     """Run a new job of ``alias`` to its end in the calling thread; ``None`` if its once-key has been seen."""
-    # ``queues.build`` makes no other queue in ForegroundBlocking.
+    # In ForegroundBlocking ``queues.build`` always makes a MemoryQueue.
     return run_inline(cast("MemoryQueue", queue_for(alias)), job)
 
 
 def serves(timeout: float) -> None:
-    """Note that this process serves: at its end waiting jobs are kept, and running jobs have ``timeout`` seconds."""
+    """Note that this process serves requests: at its end waiting jobs are kept, and running jobs have ``timeout`` s."""
     global _serving
     _serving = timeout
 
@@ -163,7 +164,7 @@ def stop(deadline: float) -> None:
             worker.join(max(0.0, deadline - time.monotonic()))
         _workers.clear()
         _keep_all()
-        if not _closing:  # the next job in this process begins again
+        if not _closing:  # the next job in this process starts a worker again
             _loaded.clear()
             _supervised.clear()
 
@@ -186,7 +187,7 @@ def take_up(alias: str, queue: Queue) -> None:
 
 
 def keep(alias: str, queue: Queue) -> None:
-    """Write the jobs that wait in ``queue``, if they would end with this process, to files for the next one."""
+    """Write the jobs that wait in ``queue`` to files for the next process, if the queue is in memory."""
     folder = spool_folder(alias)
     if folder is None:
         return
@@ -201,34 +202,34 @@ def keep(alias: str, queue: Queue) -> None:
 
 
 def share_keys(alias: str) -> None:
-    """Let all processes of this project on this machine know the once-keys of ``alias``, whatever its queue.
+    """Share the once-keys of ``alias`` with all processes of this project on this machine.
 
-    A queue in memory does that in a file beside its jobs; where none are kept, each process knows its own keys.
+    A queue in memory shares them in a file next to its jobs. If no jobs are kept, each process has its own keys.
     """
     if (folder := spool_folder(alias)) is not None:
         queue_for(alias).share_keys(folder, max(loco_settings().RESULT_TTL, KEY_MEMORY_SECONDS))
 
 
 def remembers(alias: str) -> bool:
-    """Whether the once-keys of ``alias`` that this process takes are known in others, and after a restart."""
+    """Return whether other processes, also later ones, know the once-keys of ``alias`` that this process uses."""
     share_keys(alias)
     return queue_for(alias).remembers
 
 
 def _end_at_exit() -> None:
-    """End the jobs of this process; jobs that are enqueued from now on only wait."""
+    """End the jobs of this process. Jobs that are enqueued later only wait."""
     global _closing
     test_environment.refresh()
     rest = HAND_BACK_SECONDS
     if test_environment.is_on():
-        pass  # jobs of a test end here, since their databases may be gone
+        pass  # stop the jobs of a test at once, because their databases may be gone
     elif _serving is None:
         _drain()
     else:
         rest = _serving
         _keep_waiting_jobs()
     _closing = True
-    # Only jobs that are handed back by then can be kept.
+    # Only jobs that have been handed back by then can be kept.
     stop(time.monotonic() + rest)
 
 

@@ -1,4 +1,4 @@
-"""Sends Django's task signals, and announces the ends of jobs that do not end in a task of their own."""
+"""Sends Django's task signals, also for jobs that have ended without running."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ logger = get_logger("django_loco.worker")
 
 
 def label(job: Job) -> None:
-    """Label all that is logged from now on in this context, and captured by Sentry, with the job and its request.
+    """Label log lines and Sentry events of this context with the job and its request from now on.
 
     Jobs that are enqueued in this context belong to the same request.
     """
@@ -37,9 +37,9 @@ def label(job: Job) -> None:
 
 
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
-    """Send ``signal``; a receiver that raises is logged and changes nothing.
+    """Send ``signal``. Logs what a receiver raises.
 
-    Django's own receivers log the start or the end. They are called only if somebody wants what they log.
+    Django's own receivers log the start or the end. They are called only if that log line is enabled.
     """
     try:
         logs = result.status == FAILED or hears_tasks()
@@ -51,17 +51,17 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
 async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """``announce`` on an event loop: receivers are called in a thread, where they may use the database.
 
-    If Django's own receivers, which only log, are the only ones, they are called right here: two changes of thread
-    would be most of the cost of a job. ``asend_robust`` is not used because it loses the exception that receivers look
-    for, before Django 6.1.
+    If there are only Django's own receivers, which only log, they are called in this thread: two changes of thread
+    would be most of the cost of a job. ``asend_robust`` is not used because before Django 6.1 receivers do not see the
+    exception.
     """
     if signals.only_log(signal):
         announce(signal, result)
         return
     try:
         await sync_to_async(announce)(signal, result)
-    except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
-        logger.debug("The receivers of a task signal were cut off")
+    except asyncio.CancelledError:  # at a shutdown: the outcome of the job does not change
+        logger.debug("The receivers of a task signal were cancelled")
 
 
 def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
@@ -72,7 +72,7 @@ def announce_apart(announcement: Callable[..., None], *args: Any) -> None:
 
 
 def announce_lost(job: Job) -> None:
-    """Log that ``job`` has failed as lost and send ``task_finished``, as the worker that died cannot."""
+    """Log that ``job`` has failed as lost and send ``task_finished``, because the dead worker cannot."""
     label(job)
     logger.error("%s has failed: it took its worker down %d times", one_line(job.task_path), job.lost)
     _announce_failure(job, LostJob)

@@ -35,7 +35,7 @@ from .unknown_task import put_off as put_off_missing
 
 logger = get_logger("django_loco.worker")
 
-#: The delay before a job that could not be begun is offered again, to this or another worker.
+#: The delay before a job that could not be started is fetched again, by this or another worker.
 NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping.
 INTERRUPTION_DELAY = timedelta(seconds=1)
@@ -44,11 +44,11 @@ GRACE_SECONDS = 5.0
 
 
 def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
-    """Find the task of a job and all that its call needs.
+    """Return the attempt at a job, with its task and arguments.
 
     Returns an ``Outcome`` instead if this process does not have the task, and the job has to wait for a worker that
-    does; or if the claim was lost before the job began, since another worker may be running it. For a job that cannot
-    be read as it is stored it returns an attempt that fails and says why.
+    does; or if the claim expired before the job began, because another worker may be running it. For a job that cannot
+    be read it returns an attempt that fails with an explanation.
     """
     job = claimed.job
     if claimed.expired:
@@ -85,12 +85,12 @@ def too_long(timeout: float) -> str:
 
 
 def unstoppable(timeout: float) -> str:
-    """Return the text for a job that could not be interrupted, either."""
+    """Return the text for a job that has reached its ``timeout`` and could not be interrupted."""
     return f"{too_long(timeout)} and could not be interrupted"
 
 
 def put_off(job: Job, error: BaseException) -> Outcome:
-    """Return the outcome of a job that could not be begun although nothing is wrong with it."""
+    """Return the outcome of a job that could not be started for a reason outside of the job."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)
 
@@ -196,7 +196,7 @@ class Attempt:
     def call(self) -> Any:
         """Call the task's function in this thread, even if it is async, and return its value."""
         value = self.begin()
-        # An async task on a thread: its code has changed since the job was enqueued, or it runs inside ``enqueue()``.
+        # An async task runs on a thread if it was sync when the job was enqueued, or if it runs inside ``enqueue()``.
         return async_to_sync(within)(self.policy.timeout, value) if iscoroutine(value) else value
 
     def _context(self) -> JobContext:
@@ -238,7 +238,7 @@ class Attempt:
         )
 
     def _interrupted(self) -> Outcome:
-        """Return the outcome of a job that ended early: it goes back, at once if the worker asked it to end."""
+        """Return the outcome of a job that ended early. It is handed back, at once if the worker is stopping."""
         return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION_DELAY)
 
     def _next_attempt_at(self, error: BaseException) -> datetime:
@@ -250,7 +250,7 @@ class Attempt:
 
     def conclude(self, outcome: Outcome) -> None:
         """Update the result with ``outcome``, which is the end of the job."""
-        # Django's own backends change their frozen results in this way, too; there is no other way.
+        # Django's own backends change their frozen results in the same way.
         change = partial(object.__setattr__, self.result)
         change("status", outcome.status)
         change("finished_at", outcome.at if settings.USE_TZ else timezone.make_naive(outcome.at))

@@ -34,15 +34,15 @@ def _tidy(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop_all() -> None:
-    """Close every connection of the calling thread, in whatever state it is."""
+    """Close every connection of the calling thread, also broken ones."""
     for connection in connections.all(initialized_only=True):
         _drop(connection)
 
 
 def _drop(connection: BaseDatabaseWrapper) -> None:
-    """Close a connection and discard its object, which would refuse all work after an unfinished transaction."""
+    """Close a connection and discard its object, which after an unfinished transaction would refuse all queries."""
     try:
-        connection.in_atomic_block = False  # else Django keeps it until the block ends, which it never does
+        connection.in_atomic_block = False  # otherwise Django keeps it until the block ends, which never happens
         connection.close()
     except BaseException as error:  # noqa: BLE001 - it is being thrown away because it is broken
         logger.debug("Closing the connection to database %r: %s", connection.alias, error)

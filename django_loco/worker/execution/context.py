@@ -24,8 +24,7 @@ logger = get_logger("django_loco.worker")
 class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know neither frozen nor plain
     """The ``context`` of a task with ``takes_context=True``: Django's ``task_result`` and ``attempt``, and more.
 
-    A job that runs for long looks at ``stopping`` now and then, and when it is set saves how far it has come and
-    raises ``Interrupted``::
+    A long job checks ``stopping`` regularly. When it is set, the job saves a checkpoint and raises ``Interrupted``::
 
         for number in range(context.checkpoint_value or 0, len(ids)):
             index(ids[number])
@@ -35,16 +34,16 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     """
 
     claimed: ClaimedJob
-    """The worker's own record."""
+    """The job as the worker holds it."""
 
     deadline: datetime | None = None
-    """When the attempt's ``timeout`` is up (aware, UTC); ``None``: never."""
+    """The end of the attempt's ``timeout`` (aware, UTC); ``None``: no limit."""
 
     ends_at: float | None = None
     """The same in seconds of ``time.monotonic()``."""
 
     def remaining(self) -> float | None:
-        """Return the seconds until ``deadline``, 0 when it is past; ``None`` if there is none."""
+        """Return the seconds until ``deadline``, 0 if it has passed; ``None`` if there is no deadline."""
         return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
     @property
@@ -54,30 +53,30 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def checkpoint_value(self) -> Any:
-        """What the job has saved last, in this run or an earlier one; ``None`` if nothing. Each time a new object."""
+        """A new copy of the last checkpoint, of this run or an earlier one; ``None`` if there is none."""
         text = self.claimed.job.checkpoint
         return None if text is None else decode(text)
 
     def checkpoint(self, value: Any) -> bool:
-        """Save ``value`` (JSON) for the next run of this job, should this one not come to its end.
+        """Save ``value`` (JSON) for the next run of this job, in case this run does not finish.
 
-        It is stored when this returns; inside ``atomic()``, right after the commit, and not if that is rolled back.
-        Returns whether it is, or will be. It is not while the queue cannot be reached, and not any more once the job
-        has been given to another worker, of which ``stopping`` tells. Raises ``TypeError`` or ``ValueError`` for what
-        is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
+        It is stored when this method returns; inside ``atomic()``, after the commit, unless that is rolled back.
+        Returns whether it is or will be stored. It is not if the queue cannot be reached, or if another worker has the
+        job, which also sets ``stopping``. Raises ``TypeError`` or ``ValueError`` for a value that is not JSON, and
+        ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
         return _save(self.claimed, "checkpoint", value)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What ``using(metadata=...)`` and earlier runs have stored with the job.
+        """The metadata that ``using(metadata=...)`` and earlier runs have stored with the job.
 
-        The job may change it. It is stored by ``save_metadata``, and when the attempt ends, whether it fails or not.
+        The job may change it. ``save_metadata`` stores it, and so does the end of the attempt, also of a failed one.
         """
         return cast("JobResult", self.task_result).metadata
 
     def save_metadata(self) -> bool:
-        """Store ``metadata`` as it is now. When it is stored, what is returned and raised is as for ``checkpoint``."""
+        """Store ``metadata`` as it is now. For the time, the return value and the errors see ``checkpoint``."""
         return _save(self.claimed, "metadata", self.metadata)
 
     async def asave_metadata(self) -> bool:
@@ -85,7 +84,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
         return await sync_to_async(self.save_metadata)()
 
     async def acheckpoint(self, value: Any) -> bool:
-        """``checkpoint`` for async jobs: the event loop goes on with others while the queue stores it."""
+        """``checkpoint`` for async jobs. Does not block the event loop."""
         return await sync_to_async(self.checkpoint)(value)
 
 
@@ -107,7 +106,7 @@ def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
 
 
 def has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
-    """Return whether the metadata in ``result`` is not what is stored."""
+    """Return whether the metadata in ``result`` differs from the stored metadata."""
     stored, metadata = claimed.job.metadata, cast("JobResult", result).metadata
     if not metadata and not stored:
         return False
@@ -118,7 +117,7 @@ def has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> b
 
 
 def save_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
-    """Store the metadata in ``result`` at the end of an attempt; log it if that is impossible."""
+    """Store the metadata in ``result`` at the end of an attempt. Logs metadata that cannot be stored."""
     try:
         _save(claimed, "metadata", cast("JobResult", result).metadata)
     except (TypeError, ValueError):

@@ -1,6 +1,6 @@
 """Runs one attempt at a job: the only place where user code is called.
 
-``execute`` runs a job in the calling thread, ``aexecute`` on an event loop. They share every step but the call:
+``execute`` runs a job in the calling thread, ``aexecute`` on an event loop. They share every step except the call:
 
     prepare -> task_started -> call -> succeeded or failed -> decide -> task_finished
 
@@ -10,19 +10,18 @@ enough: its values are shared with the original, so a job could change an object
 dictionary of log fields) for all jobs that follow.
 
 No exception of a task, a receiver or a
-logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is decided, it is returned
-whatever is raised after that.
+logging handler, not even ``SystemExit``, leaves this module. Once the outcome of a job is decided, it is
+returned, even if something raises after that.
 
 When an end is announced
 ------------------------
 ``task_finished`` is sent right after the call, in the job's thread and context, before the queue is asked to store the
-outcome. So receivers find the exception in ``sys.exc_info()`` and can use the thread's connection. At that time the
-claim is known to be this worker's. If it may be another worker's (its lease has run out unrenewed, or the queue has
-said so), the signal waits until the queue has accepted the outcome, and is not sent if the queue refuses it.
+outcome. So receivers find the exception in ``sys.exc_info()`` and can use the thread's connection. At that time this
+worker is known to have the claim. If another worker may have it (the lease was not renewed, or the queue has refused a
+write), the signal is sent after the queue has accepted the outcome, and is not sent if the queue refuses it.
 
-A worker that dies after the signal and before the outcome is stored has announced an end that did not count; the job
-runs again and its end is announced again. So each end is announced at least once. A receiver can recognise the second
-announcement by the result's id; an end that was never announced could not be made up for.
+If a worker dies after the signal and before the outcome is stored, the job runs again, and its end is announced again.
+So each end is announced at least once. A receiver can recognise the second announcement by the result's id.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
 
 
 def _must_be_accepted_first(attempt: Attempt, outcome: Outcome) -> bool:
-    """Leave the announcement for later, and return ``True``, if another worker may have the job by now."""
+    """If another worker may have the job by now, postpone the announcement and return ``True``."""
     if outcome.status == READY or not attempt.claimed.is_doubtful:
         return False
     attempt.claimed.announcement = partial(_announce_end_elsewhere, attempt, outcome, sys.exception())
@@ -123,7 +122,7 @@ def announce_end(attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _log_end(attempt: Attempt, outcome: Outcome) -> bool:
-    """Log the end of an attempt, and return whether it is the end of the job, which receivers hear of."""
+    """Log the end of an attempt, and return whether it is the end of the job, which is announced."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
         log_retry(attempt, outcome)

@@ -62,7 +62,7 @@ class TimeLimit:
     __slots__ = ("attempt", "due", "gate", "interrupted", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
-        """Made in the thread of the job, which holds the gate. ``due``: ``time.monotonic()``."""
+        """Call it in the thread of the job, which then holds the gate. ``due`` is by ``time.monotonic()``."""
         self.attempt = attempt
         self.due = due
         self.interrupted = False

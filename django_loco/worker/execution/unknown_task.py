@@ -1,12 +1,12 @@
-"""Puts off jobs whose task this worker does not have: the task was removed, or this code is older or newer.
+"""Postpones jobs whose task this worker does not have: the task was removed, or this code is older or newer.
 
 1. A pool cannot import the task. It puts the job off with ``put_off``: for a quarter of the time since the task was
    first missing, 15 seconds at least and an hour at most, give or take a quarter of that.
-2. The fetcher remembers the path in ``MissingTasks`` and puts off further jobs of the task by itself, many at a time.
-   Once a minute it logs how many.
+2. The fetcher remembers the path in ``MissingTasks`` and puts off further jobs of the task itself, many at once. Once a
+   minute it logs their number.
 3. A job that no worker could run for ``LOCO["UNKNOWN_TASK_TTL"]`` seconds fails with ``UnknownTask``.
 
-The time since which the task is missing is part of the error that is stored with the job. That error goes away when
+The time since which the task is missing is part of the error that is stored with the job. That error disappears when
 the task has run.
 """
 
@@ -46,7 +46,7 @@ _SINCE = re.compile(r"^This task has been missing since (\S+)\.$", re.MULTILINE)
 
 
 def since_of(job: Job) -> datetime | None:
-    """Return the time since which the task of ``job`` is missing; ``None`` if it is not known to be."""
+    """Return the time since which the task of ``job`` has been missing; ``None`` if it is not known to be missing."""
     found = _SINCE.search(job.errors[-1].traceback) if job.errors else None
     try:
         since = found and datetime.fromisoformat(found[1])
@@ -56,7 +56,7 @@ def since_of(job: Job) -> datetime | None:
 
 
 def is_over(job: Job) -> bool:
-    """Whether the task of ``job`` has been missing for longer than ``UNKNOWN_TASK_TTL``."""
+    """Return whether the task of ``job`` has been missing for longer than ``UNKNOWN_TASK_TTL``."""
     since = since_of(job)
     return since is not None and (utcnow() - since).total_seconds() > loco_settings().UNKNOWN_TASK_TTL
 
@@ -91,7 +91,7 @@ class _MissingTask:
 
 
 class MissingTasks:
-    """The tasks that a worker does not have. For the fetcher's thread alone."""
+    """The tasks that a worker does not have. Used only by the fetcher's thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class MissingTasks:
             self._count(path, missing)
 
     def take(self, claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
-        """Return those of ``runs`` that cannot be run here, with their outcomes."""
+        """Return those of ``claimed_jobs`` that cannot run here, with their outcomes."""
         absent = [claimed for claimed in claimed_jobs if self._has(claimed.job)] if self._paths else []
         for is_async in (False, True):
             came = sum(claimed.job.is_async is is_async for claimed in claimed_jobs)
@@ -124,7 +124,7 @@ class MissingTasks:
         return [(claimed, self._put_off(claimed.job)) for claimed in absent]
 
     def more(self, is_async: bool) -> int:
-        """Return how many jobs to ask for beyond the room, since others wait behind those that are put off."""
+        """Return the number of jobs to claim beyond the room, because others wait behind those that are put off."""
         return self._more[is_async]
 
     def _has(self, job: Job) -> bool:

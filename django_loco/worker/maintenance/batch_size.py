@@ -1,4 +1,4 @@
-"""Adapts the number of jobs in one call to what the store can do."""
+"""Adapts the number of jobs in one call to the capacity of the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 class BatchSize:
     """The number of jobs in one call: halved by each failure, down to one, and doubled by each success.
 
-    So a call that fails for its size (a time limit, a limit on the bytes sent) is repeated in smaller parts.
+    So a call that fails because of its size (a time limit, a limit on the bytes sent) is repeated in smaller parts.
     """
 
     def __init__(self, most: int) -> None:
@@ -18,7 +18,7 @@ class BatchSize:
 
     @contextmanager
     def tried(self) -> Iterator[int]:
-        """Give the size for the call that is made within the ``with`` block."""
+        """Yield the size for the call within the ``with`` block, and adapt it to the result of the call."""
         try:
             yield self.now
         except Exception:

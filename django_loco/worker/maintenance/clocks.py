@@ -1,4 +1,4 @@
-"""Notices that the queue's clock was set."""
+"""Detects that the queue's clock was set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ClockWatch:
     """Compares the clock by which leases run out with the monotonic clock, which cannot be set.
 
     When a clock is put forward, a machine wakes up or another server takes over, the leases of live workers may seem
-    to have run out. Within a renewal period they renew them, so until then nothing is rescued.
+    to have run out. These workers renew them within a renewal period, so nothing is rescued until then.
     """
 
     def __init__(
@@ -30,9 +30,9 @@ class ClockWatch:
         self._until = 0.0
 
     def agree(self) -> bool:
-        """Compare the clocks; return whether they have run at the same pace for long enough.
+        """Compare the clocks; return whether they have run at the same rate for long enough.
 
-        A queue that answers slowly read its clock at an unknown moment of the call.
+        The queue reads its clock at an unknown moment of the call, so a slow answer is less exact.
         """
         asked = self._monotonic()
         answer = self._clock()

@@ -1,4 +1,4 @@
-"""Renews the worker's claims on its jobs, however long they run, and shows other workers that it lives."""
+"""Renews the worker's claims on its jobs, however long they run, and keeps the worker in the registry."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
 
-#: The part of ``LEASE`` for which a claim is valid. The rest is for the next rescue to come, so that the jobs of a dead
-#: worker are back within one ``LEASE``.
+#: The part of ``LEASE`` for which a claim is valid. The rest is the time until the next rescue, so that the jobs of a
+#: dead worker are rescued within one ``LEASE``.
 VALID_PART = 0.9
-#: The number of claims that are renewed in one call, which is never too much for a store.
+#: The number of claims that are renewed in one call. Every store can do that many.
 RENEW_BATCH = 1_000
 
 
 class Heartbeat(QueueThread):
     """Renews the claims on all jobs that the worker holds, three times per lease.
 
-    If another worker has the claim on a job by now, the job sees ``context.stopping``; it cannot be ended. So do all
-    jobs if no renewal has worked for a whole lease, by the monotonic clock: then other workers may have them.
+    If another worker has the claim on a job by now, ``context.stopping`` of the job is set; the job cannot be
+    cancelled. The same happens to all jobs if no renewal has succeeded for a whole lease by the monotonic clock,
+    because other workers may have them.
     """
 
     name: ClassVar[str] = "heartbeat"
@@ -73,7 +74,7 @@ class Heartbeat(QueueThread):
         return self._lease / 3
 
     def close(self) -> None:
-        """Remove the worker from the registry, unless the queue is away, which would hold up the end."""
+        """Remove the worker from the registry, unless the queue cannot be reached, which would delay the shutdown."""
         if self._worker is not None and not self.backoff.reason:
             worker_id = self._worker.worker_id
             self._in_registry(lambda: self.queue.unregister(worker_id))
@@ -102,21 +103,21 @@ class Heartbeat(QueueThread):
                 self._lose(claimed)
             elif self._held.get(claimed.job.id) is claimed:
                 claimed.valid_until = asked_at + VALID_PART * self._lease
-                claimed.expired = False  # it was in doubt, and no other worker has taken it
+                claimed.expired = False  # it was in doubt, but no other worker has claimed it
         return None
 
     @property
     def is_steady(self) -> bool:
-        """Whether renewals have worked for so long that those of other live workers must have worked, too.
+        """Whether renewals have succeeded for so long that other live workers must have renewed their claims as well.
 
-        After an outage, or after this process was suspended, every lease may have run out although no worker died. A
-        rescue at once would take the jobs of live workers.
+        After an outage, or after this process was suspended, every lease may have run out although no worker died. An
+        immediate rescue would take the jobs of live workers.
         """
         now = self._clock()
         return now - self.last_beat <= self._lease / 2 and now - self._steady_since >= self._lease / 3
 
     def failed(self, error: BaseException) -> float:
-        """Regard the claims that must have run out as lost; return the seconds until the next turn."""
+        """Mark the claims whose leases must have run out; return the seconds until the next turn."""
         self._lose_expired()
         return super().failed(error)
 
@@ -135,7 +136,7 @@ class Heartbeat(QueueThread):
             )
 
     def _is_alive(self, claimed: ClaimedJob) -> bool:
-        """Whether to renew a claim: not for a job whose thread has died, which other workers will rescue."""
+        """Return whether to renew a claim. If the thread of the job has died, other workers will rescue the job."""
         if claimed.is_alive:
             return True
         if self._held.pop(claimed.job.id, None) is claimed:
@@ -146,7 +147,7 @@ class Heartbeat(QueueThread):
         return False
 
     def _lose(self, claimed: ClaimedJob) -> None:
-        """Stop renewing a claim that another worker has; the fetcher learns that of a job that has ended."""
+        """Stop renewing a claim that another worker has. For a job that has ended, its outcome will be refused."""
         if claimed.is_decided or self._held.get(claimed.job.id) is not claimed:
             return
         del self._held[claimed.job.id]

@@ -1,4 +1,4 @@
-"""The thread that does what any live worker does for the queue: gives back lost jobs, deletes old results."""
+"""The thread for the housekeeping of the queue: rescues the jobs of dead workers, deletes old results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .reaper import Reaper
 class Housekeeping(QueueThread):
     """Ten times per lease: announces ends that had to wait, and lets the reaper and the pruner do their work.
 
-    It is a thread apart from the heartbeat, so that a long deletion does not cost the worker its claims.
+    It is a separate thread, so that a long deletion does not delay the heartbeat.
     """
 
     name: ClassVar[str] = "housekeeping"

@@ -1,11 +1,11 @@
-"""Runs suspects alone, in processes of their own: jobs with which so many workers died that the next time they fail.
+"""Runs suspects alone, each in a process of its own. Suspects are jobs that fail when the next worker dies with them.
 
-A job that kills its process takes the other jobs there with it, and the death is counted for each of them. So harmless
-jobs could fail as lost. Therefore a job that would fail at the next death (``Job.is_suspect``) is not fetched together
-with others. It runs alone in a process that a worker starts for it, where no other job can kill it.
+A job that kills its process interrupts the other jobs of the process, and the death counts for each of them. So
+harmless jobs could fail as lost. Therefore a job that would fail at the next death (``Job.is_suspect``) is not fetched
+together with others. It runs alone in a process that a worker starts for it, where no other job can kill it.
 
-After a first death, jobs run as before. As a rule no job was at fault, and many workers that lost their power must not
-go on with one job at a time.
+After a first death, jobs run as before. Usually no job was the cause, and after a power failure of many workers, their
+jobs must not run one at a time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Isolated(Protocol):
     """A process whose worker runs suspects one by one; it ends when none is due."""
 
     kill_at: float
-    """The time (``time.monotonic()``) to kill it if it has not ended; infinite until it was told to end."""
+    """The time (``time.monotonic()``) to kill it if it has not ended; infinite until it was asked to end."""
 
     key: str
     """The end of its worker's id."""
@@ -70,8 +70,9 @@ class Isolated(Protocol):
 class Isolation(QueueThread):
     """The isolated workers that one worker has started.
 
-    1. ``turn`` looks for suspects. If some wait, and no worker has taken any since the last look, it starts an
-       isolated worker, up to ``most`` of them. When one has ended, the jobs that it held are given back at once.
+    1. ``turn`` looks for suspects. If some wait, and no worker has claimed any since the last time, it starts an
+    isolated
+       worker, up to ``most`` of them. When one has ended, the jobs that it held are freed at once.
     2. ``quiet`` and ``stop`` are passed on to the isolated workers.
     3. ``wind_down`` waits for their end. A job that is handed back in time does not count as a death.
     """
@@ -94,7 +95,7 @@ class Isolation(QueueThread):
         self.waiting = 0
         """The number of suspects that were due at the last look."""
         self.handed_back = 0
-        """The number of isolated workers that were told to end while they had a job, and handed it back."""
+        """The number of isolated workers that handed back a job because they were asked to end."""
         self.trouble = ""
         """Why no isolated worker can be started; empty if one can."""
         self._claim, self._make = claim, start

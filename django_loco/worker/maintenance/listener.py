@@ -9,14 +9,14 @@ from typing import ClassVar
 from ...queues import Queue
 from .queue_thread import QueueThread
 
-#: The longest wait for the queue: no blocking call is without end.
+#: The maximum duration of a wait: no blocking call is unlimited.
 WAIT_SECONDS = 1.0
 
 
 class JobListener(QueueThread):
-    """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have come.
+    """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have arrived.
 
-    While the pools are full the queue is not asked.
+    While the pools are full it does not wait for the queue.
     """
 
     name: ClassVar[str] = "listener"

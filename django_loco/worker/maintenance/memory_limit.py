@@ -17,7 +17,7 @@ logger = get_logger("django_loco.worker")
 
 
 def resident() -> float:
-    """Return the megabytes of memory that this process uses now, or its peak where the system tells only that."""
+    """Return the megabytes of memory that this process uses now, or its peak if the system shows only that."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     except OSError:

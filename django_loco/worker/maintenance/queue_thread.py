@@ -1,4 +1,4 @@
-"""The base class of the worker's helper threads, each of which asks the queue something again and again."""
+"""The base class of the worker's helper threads, which call the queue periodically."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..backoff import QueueBackoff
 
 
 class QueueThread(PeriodicThread):
-    """A periodic thread with one duty, which no trouble with the queue ends.
+    """A periodic thread with one duty. Errors of the queue do not end it.
 
-    A turn that raises is logged once per outage, and tried again with growing delays and a new connection.
+    A turn that raises is logged once per outage, and retried with growing delays and a new connection.
     """
 
     backoff: QueueBackoff

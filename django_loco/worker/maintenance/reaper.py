@@ -1,4 +1,4 @@
-"""Gives back the jobs of dead workers: those whose lease has run out, and at once those of workers known to be dead."""
+"""Rescues the jobs of dead workers: when their leases have run out, or at once if a worker is known to be dead."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Reaper:
         self._next_report = clock()
 
     def reap(self) -> None:
-        """Give back what can be given back now. Raises what the queue raises."""
+        """Rescue the jobs that can be rescued now. Raises what the queue raises."""
         try:
             with self._unanswered.watch():
                 self._reap()
@@ -98,7 +98,7 @@ def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
 
 
 def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
-    """Give back the jobs of workers that are known to be dead, without waiting for their leases to run out."""
+    """Free the jobs of workers that are known to be dead, before their leases run out."""
     report_dead(queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
     outcomes = [Outcome.of_dead_worker(job) for job in jobs_held_by(dead, queue)]
     while outcomes:
@@ -123,7 +123,7 @@ def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda wor
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:
-    """Log that ``jobs`` were given back, and announce the end of those that have failed for good."""
+    """Log that ``jobs`` were rescued, and announce the end of those that have failed."""
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
@@ -132,5 +132,5 @@ def report_rescued(jobs: Sequence[Job]) -> None:
         if job.status == FAILED:
             try:
                 announce_apart(announce_lost, job)
-            except BaseException:  # its task may be anything by now; the other jobs are reported all the same
+            except BaseException:  # its task may raise anything; the other jobs are still reported
                 logger.exception("The end of job %s could not be announced", job.id)

@@ -1,4 +1,4 @@
-"""Finds the jobs that failed in a rescue whose answer never came, so that their ends are announced."""
+"""Finds the jobs that failed in a rescue whose answer never arrived, so that their ends are announced."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from ...core.job import FAILED, Job, path_of, utcnow
 from ...exceptions import LostJob, QueueUnavailable
 from ...queues import Queue
 
-#: The number of failed jobs that are searched, the newest first.
+#: The number of newest failed jobs that are searched.
 FAILED_BATCH = 1_000
 #: A store may round the time at which a job failed.
 ROUNDING = timedelta(milliseconds=1)
 
 
 class Unanswered:
-    """Finds the jobs that have failed as lost in calls whose answers never came. Used by one thread.
+    """Finds the jobs that have failed as lost in calls whose answers never arrived. Used by one thread.
 
-    A rescue fails a job for good and returns it in one call. If the answer is lost, the job may have failed, and the
+    A rescue fails a job and returns it in one call. If the answer does not arrive, the job may have failed, and the
     next rescue does not return it. So when the queue answers again, the jobs that failed as lost during such calls are
-    looked up. Another worker may have announced some of them, too: the end of a lost job is announced at least once.
+    looked up. Another worker may have announced some of them as well: the end of such a job is announced at least once.
     """
 
     def __init__(self, queue: Queue) -> None:
-        """No call was without an answer yet."""
+        """``queue`` is the queue of the rescues."""
         self._queue = queue
         self._since: datetime | None = None
         self._until = utcnow()

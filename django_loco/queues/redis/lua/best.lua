@@ -1,14 +1,14 @@
--- What `fetch` shares out: the best of the jobs that are due.
+-- Finds the best of the due jobs, for `fetch`.
 
--- How many more places of a queue than there is room for are looked at for several tags before each tag is looked up.
+-- With several tags: the number of places of a queue that are read beyond the room before each tag is looked up.
 local MORE = 16
 
--- Returns a list of places that never holds more than `room` after `sort`: the best of those that it was shown.
+-- Returns a list of places. After `sort` it holds the best ones that it has seen, at most `room`.
 local function collection(room)
   local found, rank, worst = {}, {}, nil
   local self = { found = found }
 
-  -- What precedes the line, a tag, is cut off; a job with several is shown several times. Returns nothing if it is none.
+  -- Adds a place. Removes a tag before its line; a job with several tags is added once. Returns nothing for other text.
   function self.see(entry)
     local place, its_rank = entry:match('([^\t\r]*\t?(\r.*))')
     if place and not rank[place] then
@@ -26,15 +26,15 @@ local function collection(room)
     worst = found[room] and rank[found[room]]
   end
 
-  -- Returns whether what comes after `its_rank` was not among the best at the last `sort`.
+  -- Returns whether places after `its_rank` were not among the best at the last `sort`.
   function self.is_beyond(its_rank)
     return worst and its_rank >= worst
   end
   return self
 end
 
--- Shows the jobs of several lines, of each the place in `last` already. We look at more of those lines alone of which
--- the last place that we know is better than the worst of the best.
+-- Adds the jobs of several lines, after the places in `last`, which were already added. Reads more only of lines whose
+-- last known place is better than the worst of the best.
 local function merge(best, key, last)
   local step = 4
   best.sort()
@@ -54,8 +54,8 @@ local function merge(best, key, last)
   end
 end
 
--- Shows the jobs with one of `wanted` tags in a line of jobs that have tags. As a rule there are enough among the first;
--- if not, each tag has a line of its own.
+-- Adds the jobs with one of the `wanted` tags in a line of jobs that have tags. Usually there are enough among the first
+-- ones. If not, each tag has a line of its own.
 local function see_tagged(best, keys, line, first, room, tags, wanted)
   local number, most = 0, room + MORE
   local places = redis.call('ZRANGEBYLEX', keys.ready, '[' .. first, '(' .. line .. '\14', 'LIMIT', 0, most)
@@ -79,9 +79,9 @@ local function see_tagged(best, keys, line, first, room, tags, wanted)
   merge(best, keys.tagged, last)
 end
 
--- Returns the places of the best jobs with one of several tags: queue after queue, beginning with the one whose first job
--- with tags is the best, as long as there may be better ones than we have. Looking up each tag in each queue would be
--- thousands of lookups.
+-- Returns the places of the best jobs with one of several tags. Reads queue after queue, beginning with the one whose
+-- first job with tags is the best, while a queue may have better jobs than those found. Looking up each tag in each
+-- queue would take thousands of lookups.
 local function best_of_tags(keys, kinds, room, claim)
   local best, wanted, heads = collection(room), {}, {}
   for _, tag in ipairs(claim.tags) do
@@ -118,7 +118,7 @@ local function best_of(keys, kinds, room, claim)
     end)
   end
   local line = next(last)
-  if line and not next(last, line) and key == keys.ready then  -- the usual case is worth a shorter way
+  if line and not next(last, line) and key == keys.ready then  -- a shortcut for the usual case
     return redis.call('ZRANGEBYLEX', key, '[' .. line .. '\r', '(' .. line .. '\14', 'LIMIT', 0, room)
   end
   merge(best, key, last)

@@ -1,4 +1,4 @@
 -- Returns the time of the server's clock, in microseconds since 1970. Changes nothing.
 --
--- Keys: see the first line; it is needed only for a cluster to know which server to ask.
+-- Keys: see the first line. A cluster needs one to find the server.
 return text(micros())

@@ -1,17 +1,16 @@
--- What the scripts have in common; put in front of each of them.
+-- Functions that the scripts share. This text is put in front of each script.
 --
--- Lists come and go as one text, a line per value: that takes a tenth of the time that as many arguments do. JSON has
--- no bare line breaks, so that none needs escaping. Times are whole microseconds since 1970, on the server's clock.
+-- A list is passed as one text with a line per value, which takes a tenth of the time of separate arguments. JSON has no
+-- bare line breaks, so none have to be escaped. Times are whole microseconds since 1970, on the server's clock.
 --
--- Where a job waits is a *place*, a text that sorts as jobs are to run:
+-- A job waits at a *place*, a text that sorts like the jobs should run:
 --     <kind><queue>[TAB] CR <priority, 3 digits><due time, 16 digits><id> TAB <tag> TAB <tag> ...
--- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect, so that these stand apart.
--- Names are JSON words. What precedes the CR is its *line*, with a TAB at its end if the job has tags: all places of
--- one line are neighbours in `ready`, and one line after the other can be found by hopping, so that jobs nobody asked
--- for are never looked at. A job with tags is in `tagged` as well, once for each, as
+-- The kind is 0 for a sync job, 1 for an async one, and 2 more for a suspect. Names are JSON strings.
+-- The part before the CR is the *line*; it ends with a TAB if the job has tags. The places of a line are neighbours in
+-- `ready`, and hopping finds one line after the other, so jobs that are not wanted are never read. A job with tags is also
+-- in `tagged`, once per tag, as
 --     <tag> TAB <place>
--- so that there are lines per tag, too, for those who want these alone. However many tags there are, nobody else has to
--- hop over them.
+-- so that there are lines per tag for workers that want only some tags. Other workers do not read them.
 
 local CHUNK = 4000  -- Lua can hand over some 8,000 values in one call.
 
@@ -34,14 +33,14 @@ local function text(time)
   return string.format('%.0f', time)
 end
 
--- Calls a command that takes many values, in several calls if need be.
+-- Calls a command with many values, in several calls if necessary.
 local function send(command, key, values)
   for first = 1, #values, CHUNK do
     redis.call(command, key, unpack(values, first, math.min(first + CHUNK - 1, #values)))
   end
 end
 
--- Returns the values that a hash has for `ids`, each of them `false` if it has none.
+-- Returns the values of a hash for `ids`; `false` for an id that it does not have.
 local function pick(key, ids)
   if #ids > 0 and #ids <= CHUNK then
     return redis.call('HMGET', key, unpack(ids))
@@ -61,7 +60,7 @@ local function add(list, first, second)
   list[length + 2] = second
 end
 
--- Calls `visit` with what stands in `tagged` for `place`: nothing if it has no tags.
+-- Calls `visit` with each entry of `tagged` for `place`. A place without tags has none.
 local function each_tag(place, visit)
   local tags = place:match('\r[^\t]*(\t.*)')
   for tag in (tags or ''):gmatch('\t([^\t]*)') do
@@ -69,7 +68,7 @@ local function each_tag(place, visit)
   end
 end
 
--- Lets jobs that are due wait at `places`, which is a list of scores and places.
+-- Adds due jobs at `places`, which is a list of scores and places.
 local function line_up(ready, tagged, places)
   local more = {}
   for number = 2, #places, 2 do
@@ -79,7 +78,7 @@ local function line_up(ready, tagged, places)
   send('ZADD', tagged, more)
 end
 
--- Changes counts: how many jobs there are per queue and status. Those that there are none of are not kept.
+-- Changes the number of jobs of a queue and status. A count of 0 is deleted.
 local function count(counts, queue, status, number)
   local field = queue .. '\t' .. status
   if redis.call('HINCRBY', counts, field, number) == 0 then
@@ -87,8 +86,8 @@ local function count(counts, queue, status, number)
   end
 end
 
--- Returns what the entries of a series begin with: of the once-key "series@member", a JSON word, what comes before the
--- last "@"; nothing for a key without one. An entry of `series` is that, a TAB and an id: those of one series are
+-- Returns the prefix of the entries of a series: the part of the once-key "series@member", a JSON string, before the last
+-- "@"; nothing for a key without one. An entry of `series` is this prefix, a TAB and an id. So the entries of a series are
 -- neighbours, in the order of their ids.
 local function series_of(key)
   return key:match('^(.*)@')
@@ -98,9 +97,9 @@ local function queue_of(line)
   return line:match('^.([^\t\r]*)')
 end
 
--- Leaves `number` marks in each channel, KEYS[first] and on. Who waits takes one (BZPOPMIN) and looks for jobs. The marks
--- have names, so that they do not pile up while nobody waits, and channels that nobody listens to are gone after a while:
--- there may be one for each customer. Who comes later looks for jobs before it listens.
+-- Leaves `number` marks in each channel from KEYS[first] on. A waiting worker takes one (BZPOPMIN) and fetches jobs. The
+-- marks have names, so that they do not accumulate while no worker waits. Channels expire, because there may be one for
+-- each customer. A worker fetches before it begins to listen.
 local function announce(first, number)
   local marks = {}
   for mark = 1, math.min(number, 16) do

@@ -1,10 +1,10 @@
--- Stores new jobs, all or none. Run once more with the same jobs it changes nothing.
+-- Stores new jobs, all or none. Running it again with the same jobs changes nothing.
 --
 -- Keys: see the first line; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; the jobs, seven lines each: id, the job, its state or nothing,
 -- its place, the time before which it may not run or nothing, its once-key or nothing, its other fields or nothing.
--- Returns the ids of those that were not stored because their once-key is known. A job that is there under its own id is
--- stored: the reply to the same arguments was lost, and we or the client sent them again.
+-- Returns the ids of those that were not stored because their once-key is known. A job whose id exists is
+-- stored: the reply to the same arguments did not arrive, and they were sent again.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
 
 local payload, ids = lines(ARGV[2]), {}

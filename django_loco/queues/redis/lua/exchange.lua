@@ -1,10 +1,10 @@
--- Stores outcomes and hands over due jobs in one call. Either half may be empty. Run once more with the same arguments it changes nothing and
--- returns the same.
+-- Stores outcomes and hands over due jobs in one call. Either half may be empty. Running it again with
+-- the same arguments changes nothing and returns the same.
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 if only those with expired leases are to be taken; how many marks to leave
--- in the channels; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues, tags,
--- and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
+-- in the channels; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues,
+-- tags, and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or -1 if there is none.
 local keys = {
@@ -20,7 +20,7 @@ local now = micros()
 local refused = {}
 local is_rescue = ARGV[2] == '1'
 local remembered = is_rescue and redis.call('GET', keys.answer)
-if remembered then  -- the reply to this very rescue was lost
+if remembered then  -- the reply to this rescue did not arrive
   refused = lines(remembered)
 elseif ARGV[1] ~= '' then
   refused = finish(ARGV[1], keys, now, is_rescue)

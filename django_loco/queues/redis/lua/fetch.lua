@@ -1,6 +1,6 @@
 -- The other half of `exchange`: hands over due jobs.
 
--- Puts the jobs at `places` under leases. Returns their ids, and who holds them.
+-- Claims the jobs at `places`. Returns their ids.
 local function take(places, claim, keys, now)
   local ids, tags, held, leases, moved = {}, {}, {}, {}, {}
   local holder, until_then = '\t' .. claim.worker .. '\t' .. text(now) .. '\t', text(now + claim.lease)
@@ -24,7 +24,7 @@ local function take(places, claim, keys, now)
   return ids
 end
 
--- Returns the ids that were handed over when the nonce was first seen, under new leases, but for those that others have
+-- Returns the ids that were handed over when the nonce was first seen, with new leases, except those of jobs that were
 -- freed since.
 local function repeated(answer, claim, keys, now)
   local ids, still, leases = lines(answer), {}, {}
@@ -41,7 +41,8 @@ local function repeated(answer, claim, keys, now)
 end
 
 -- Returns the ids of jobs that are now held. `claim` has a nonce, with which their tokens begin. The answer to a nonce
--- is remembered a minute longer than its leases: asked again with it, for a reply was lost, we hand over the same jobs.
+-- is remembered a minute longer than its leases. A second fetch with the nonce, whose reply did not arrive, gets the same
+-- jobs.
 local function fetch(claim, keys, now)
   local answer = redis.call('GET', keys.answer)
   if answer and answer:find(claim.nonce .. '\n', 1, true) == 1 then

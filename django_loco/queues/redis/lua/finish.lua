@@ -1,11 +1,11 @@
 -- One half of `exchange`: stores the outcomes of runs.
 
--- `payload` has six lines per outcome: id, token, the job's new state, its queue and status with a tab between; then, if it
--- is READY, its place and the time before which it may not run or nothing, else its once-key or nothing and the time
--- when it ended.
--- Returns the ids of those refused: held by nobody, or under another token. With `only_expired` also those whose lease
--- is still valid. An outcome that is already stored, word for word, is taken once more: its first reply was lost. What
--- follows the state behind a tab is the job's checkpoint; it stays until the job has succeeded.
+-- `payload` has six lines per outcome: id, token, the job's new state, its queue and status separated by a tab. If the job
+-- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
+-- the time when it ended.
+-- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
+-- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
+-- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
 local function finish(payload, keys, now, only_expired)
   local rows, ids = lines(payload), {}
   for row = 1, #rows, 6 do
@@ -44,7 +44,7 @@ local function finish(payload, keys, now, only_expired)
     end
   end
 
-  -- What frees memory comes first: a server that is full then lets the script go on.
+  -- Begin with the commands that free memory: a full server then lets the script continue.
   send('HDEL', keys.held, gone)
   send('ZREM', keys.leases, gone)
   send('HSET', keys.states, states)

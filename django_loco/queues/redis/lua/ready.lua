@@ -1,7 +1,7 @@
--- What the scripts share that look for jobs to run.
+-- Functions of the scripts that search due jobs.
 
--- Moves jobs that have become due from `deferred` to `ready`, the earliest first, as many as do not hold others up.
--- What frees memory comes first: a server that is full then lets the script go on.
+-- Moves jobs that have become due from `deferred` to `ready`, the earliest first. Their number is limited, so that other
+-- clients do not wait. It begins with the commands that free memory: a full server then lets the script continue.
 local function promote(deferred, ready, tagged, now)
   local places = redis.call('ZRANGEBYSCORE', deferred, '-inf', text(now), 'LIMIT', 0, 1000)
   local due = {}
@@ -26,8 +26,8 @@ local function hop(key, from, to, visit)
 end
 
 -- Calls `visit` with every line of one kind (a digit, see `place`) that has jobs and is wanted, and its first place.
--- `queues` is a list of JSON words, or nil: whatever they are; so is `tags`, of which an empty list means: only jobs
--- without. With tags they are lines of `tagged`, else of `ready`.
+-- `queues` and `tags` are lists of JSON strings, or nil for all; an empty list of tags means jobs without tags. With tags
+-- the lines are those of `tagged`, otherwise those of `ready`.
 local function each_line(ready, tagged, kind, queues, tags, visit)
   local only_untagged = tags and #tags == 0
   local function wanted(line, place)

@@ -1,8 +1,8 @@
--- Makes the leases of held jobs valid for so long from now.
+-- Renews the leases of held jobs.
 --
 -- Keys: see the first line.
 -- Arguments: microseconds; the jobs, two lines each: id and token.
--- Returns the ids of those that are not held under these tokens.
+-- Returns the ids of those that are not held with these tokens.
 local held, leases = unpack(KEYS)
 
 local payload, ids = lines(ARGV[2]), {}
@@ -19,6 +19,6 @@ for number, id in ipairs(ids) do
     refused[#refused + 1] = id
   end
 end
-redis.call('ZREM', leases, '')  -- A server that is full lets a script go on that has begun with what frees memory.
+redis.call('ZREM', leases, '')  -- A full server lets a script continue that begins with a command that frees memory.
 send('ZADD', leases, renewed)
 return table.concat(refused, '\n')

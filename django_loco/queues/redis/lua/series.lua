@@ -1,6 +1,6 @@
 -- Shows the newest jobs of a series. Changes nothing.
 --
--- Of jobs that have succeeded only that they did, and when: what they returned may be large. `finished` tells this, by
+-- Jobs that have succeeded are shown without their return values, which may be large. They are found in `finished`, by
 -- members that end in "<id> TAB <queue> TAB SUCCESSFUL TAB <series>".
 --
 -- Keys: see the first line.
@@ -18,7 +18,7 @@ local function decoded(json)
   return is_json and type(value) == 'table' and value or {}
 end
 
--- JSON words of the names of queues: what jobs were decoded to does not tell how they were written.
+-- The JSON strings of the names of queues, because decoding a job loses how the name was written.
 local words_of = {}
 for _, field in ipairs(redis.call('HKEYS', counts)) do
   local word = field:match('^[^\t]*')

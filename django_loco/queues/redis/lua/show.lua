@@ -1,4 +1,4 @@
--- Line breaks in what somebody else has written must not shift all that follows.
+-- Replaces line breaks, which somebody may have written, because they would shift the following lines.
 local function flat(text)
   return text and (text:find('\n', 1, true) and text:gsub('\n', ' ') or text) or ''
 end
@@ -11,7 +11,7 @@ local function add_row(rows, id, job, state, holder, others)
 end
 
 -- Returns five lines for each job that exists: id, the job, its state or nothing, who holds it or nothing, its other
--- fields or nothing. A job without a text is shown as well, as it has to be let go of.
+-- fields or nothing. A job without its text is shown as well, so that it can be failed.
 local function show(ids, jobs, states, held, extra)
   local rows = {}
   local state, holder, others = pick(states, ids), pick(held, ids), pick(extra, ids)
