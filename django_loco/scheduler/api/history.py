@@ -13,7 +13,6 @@ from ...core.job import JobSummary
 from ...exceptions import QueueError
 from ..entry import ScheduleEntry
 from ..jobs import jobs_of, key_suffix, tick_of
-from ..registry import Registry
 from .control import registry_with
 
 #: The number of newest jobs among which the latest is searched; nearly always they were made in order.
@@ -61,12 +60,12 @@ class Tick(NamedTuple):
     """The job's id."""
 
 
-def history(name: str, limit: int = 20, *, registry: Registry | None = None) -> list[Tick]:
+def history(name: str, limit: int = 20) -> list[Tick]:
     """Return the ticks of the schedule ``name``, the newest first, at most ``limit``.
 
     Raises ``LocoConfigurationError`` if the schedule does not exist or is off, and ``QueueUnavailable``.
     """
-    entry = (registry or registry_with(name)).entry(name)
+    entry = registry_with(name).entry(name)
     return [_tick(job, entry) for job in jobs_of(entry, limit)]
 
 

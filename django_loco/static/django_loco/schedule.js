@@ -1,12 +1,12 @@
 "use strict";
-/* The form of a schedule: shows the next runs of what is being written, and the arguments of commands only. */
+/* The form of a schedule: previews the next runs while it is edited, and shows the arguments only for commands. */
 {
   const FIELDS = ["schedule", "at_0", "at_1", "after", "timezone", "start_0", "start_1", "end_0", "end_1", "jitter"];
-  const PATIENCE = 250; // milliseconds after the last key
+  const DELAY_MILLISECONDS = 250; // after the last change
 
   function followFields(preview) {
     const form = preview.closest("form");
-    let waiting = 0;
+    let timer = 0;
     let latest = 0;
 
     const show = (answer) => {
@@ -21,28 +21,28 @@
     };
 
     const ask = async () => {
-      const mine = ++latest;
-      const said = new URLSearchParams();
-      for (const name of FIELDS) said.set(name, form.elements[name]?.value ?? "");
-      if (!["schedule", "at_0", "after"].some((name) => said.get(name))) return;
+      const request = ++latest;
+      const query = new URLSearchParams();
+      for (const name of FIELDS) query.set(name, form.elements[name]?.value ?? "");
+      if (!["schedule", "at_0", "after"].some((name) => query.get(name))) return;
       try {
-        const response = await fetch(`${preview.dataset.url}?${said}`, { headers: { Accept: "application/json" } });
+        const response = await fetch(`${preview.dataset.url}?${query}`, { headers: { Accept: "application/json" } });
         const answer = await response.json();
-        if (mine === latest) show(answer);
+        if (request === latest) show(answer);
       } catch {
-        // Not reachable, or logged out: saving will tell.
+        // The server cannot be reached, or the user is logged out: saving shows the error.
       }
     };
 
-    const soon = (event) => {
+    const askLater = (event) => {
       if (!FIELDS.includes(event.target.name)) return;
-      clearTimeout(waiting);
-      waiting = setTimeout(ask, PATIENCE);
+      clearTimeout(timer);
+      timer = setTimeout(ask, DELAY_MILLISECONDS);
     };
-    form.addEventListener("input", soon);
-    form.addEventListener("change", soon);
-    // The calendar and the clock of the admin set a field, and put the focus into it.
-    form.addEventListener("focusin", soon);
+    form.addEventListener("input", askLater);
+    form.addEventListener("change", askLater);
+    // The calendar and the clock of the admin set a field without an event, and then focus it.
+    form.addEventListener("focusin", askLater);
     ask();
   }
 

@@ -154,7 +154,7 @@ def test_all_schedules_are_shown_with_their_source(client, row, code):
     assert "4 schedules" not in shown
     assert "3 schedules" in shown
     assert "nightly" not in text(client.get(ALL, {"q": "ROW"}))
-    assert "No schedule has this in its name." in text(client.get(ALL, {"q": "nothing"}))
+    assert "No schedule has this text in its name." in text(client.get(ALL, {"q": "nothing"}))
     assert 'href="/admin/django_loco/schedule/all/"' in client.get(LIST).content.decode()
 
 
