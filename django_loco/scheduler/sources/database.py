@@ -87,9 +87,8 @@ class ScheduleReader:
     def filter(self, *conditions: Q, **lookup: Any) -> list[ScheduleEntry | Problem]:
         """Return the schedules that ``filter(*conditions, **lookup)`` finds. Raises the same errors as ``read``."""
         with require_tables():
-            return [
-                self._entry_or_problem(row) for row in _rows(model("Schedule").objects.filter(*conditions, **lookup))
-            ]
+            rows = _rows(model("Schedule").objects.filter(*conditions, **lookup))
+            return [self._entry_or_problem(row) for row in rows]
 
     def _read_rows(self) -> tuple[ScheduleEntry | Problem, ...]:
         previous = self._by_id
@@ -98,7 +97,8 @@ class ScheduleReader:
             before, schedule = previous.get(row["id"], (None, None))
             self._by_id[row["id"]] = row, schedule if schedule and row == before else self._entry_or_problem(row)
         found = tuple(schedule for _, schedule in self._by_id.values())
-        return self._rows if _same(found, self._rows) else found
+        # By identity: 1 and True are equal, but not the same argument.
+        return self._rows if [*map(id, found)] == [*map(id, self._rows)] else found
 
     def _entry_or_problem(self, row: Row) -> ScheduleEntry | Problem:
         try:
@@ -173,10 +173,6 @@ def require_tables() -> Iterator[None]:
         if tables_missing():
             raise MissingTable from error
         raise
-
-
-def _same(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
-    return len(first) == len(second) and all(one is other for one, other in zip(first, second, strict=True))
 
 
 def entry_of_row(row: Row, allow_list: AllowList) -> ScheduleEntry:
