@@ -11,11 +11,10 @@ from ..component import Component
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..process.children.isolated import isolation
-from ..queues import Claim, queue_for
+from ..queues import queue_for
 from ..queues.database.migrated import is_unmigrated, migrate_command
 from ..scheduler import Scheduler
 from ..worker import in_process
-from ..worker.maintenance.isolation import Isolated
 from ..worker.maintenance.memory_limit import MemoryLimit
 from ..worker.pools.request_priority import shorten_turns
 from .project_components import registered
@@ -51,6 +50,9 @@ def make_worker(alias: str, run_options: RunOptions) -> Component:
             raise LocoConfigurationError(problem)
         if alias not in run_options.backends:  # it runs only jobs that this process enqueues
             return in_process.worker_for(alias)
+        isolate = None
+        if queue_for(alias).is_shared and not run_options.is_isolated:
+            isolate = isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=run_options.is_command)
         return in_process.worker_for(
             alias,
             queues=queues_of(alias, run_options),
@@ -61,18 +63,11 @@ def make_worker(alias: str, run_options: RunOptions) -> Component:
             max_jobs=run_options.max_jobs,
             worker_id=run_options.identity.worker_id if run_options.identity else None,
             dead=run_options.identity.dead if run_options.identity else (),
-            isolate=_isolate(alias, run_options),
+            isolate=isolate,
             is_isolated=run_options.is_isolated,
         )
     finally:
         connections.close_all()
-
-
-def _isolate(alias: str, run_options: RunOptions) -> Callable[[Claim], Isolated] | None:
-    """Return a function that starts isolated workers; ``None`` if this worker has none."""
-    if run_options.is_isolated or not queue_for(alias).is_shared:
-        return None
-    return isolation(alias, loco_settings().SHUTDOWN_TIMEOUT, is_command=run_options.is_command)
 
 
 def missing_tables(alias: str) -> str | None:

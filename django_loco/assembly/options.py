@@ -111,7 +111,11 @@ def _refuse_tags_in_memory(run_options: RunOptions) -> None:
 def worker_options(arguments: Arguments, identity: ProcessIdentity | None = None) -> RunOptions:
     """Return the options for ``loco_worker``; ``identity``: that of one of several. Raises ``CommandError``."""
     if identity and identity.is_isolated:
-        return isolated_options(identity, arguments["backend"])
+        queues = None if identity.queues is None else tuple(identity.queues)
+        tags = None if identity.tags is None else tuple(identity.tags)
+        return RunOptions(
+            worker=True, backends=(arguments["backend"],), queues=queues, tags=tags, drain=True, identity=identity
+        )
     if arguments["drain"] and arguments["scheduler"]:
         raise CommandError("--drain stops when no job is left, but a scheduler never stops. Leave one of them out.")
     queues = _queue_names("--queues", arguments["queues"])
@@ -143,12 +147,6 @@ def _queue_names(option: str, text: str | None) -> tuple[str, ...] | None:
     if names == ():
         raise CommandError(f"{option} names no queue. Leave it out for all queues.")
     return names
-
-
-def isolated_options(identity: ProcessIdentity, alias: str) -> RunOptions:
-    """Return the options for an isolated worker of ``alias``."""
-    queues, tags = (None if names is None else tuple(names) for names in (identity.queues, identity.tags))
-    return RunOptions(worker=True, backends=(alias,), queues=queues, tags=tags, drain=True, identity=identity)
 
 
 def _more_than_at_start(megabytes: int | None) -> int | None:

@@ -14,6 +14,7 @@ from django.db import OperationalError
 
 from .. import shutdown
 from ..assembly import banner
+from ..assembly.process import process_of
 from ..assembly.run_options import RunOptions
 from ..checks import WRONG_SCHEDULE
 from ..conf import loco_settings
@@ -23,7 +24,8 @@ from ..log.safe import get_logger
 from ..log.streams import nonblocking
 from ..process.autoreload import Reloader, is_reloaded
 from ..process.process import leave
-from .health import refuse_taken_port
+from ..process.server import Server
+from .health import health_served, refuse_taken_port
 
 logger = get_logger("django_loco.servers")
 
@@ -103,6 +105,20 @@ class LocoCommand(BaseCommand):
         """
         refuse_taken_port(options)
         self.end(Reloader(loco_settings().SHUTDOWN_TIMEOUT, others=others).run())
+
+    def run_process(
+        self,
+        run_options: RunOptions,
+        server: Server,
+        announce: Callable[[str], None],
+        options: Mapping[str, Any],
+        *,
+        reloads: bool,
+    ) -> None:
+        """Run ``server`` and the selected components to their end, with health checks if they are asked for."""
+        with health_served(options):
+            code = process_of(run_options, server, announce, reloads=reloads, is_last=self.owns_process).run()
+        self.end(code)
 
     def greeter(self, run_options: RunOptions, options: Mapping[str, Any], remark: str = "") -> Callable[[str], None]:
         """Return a function that shows the banner, given the URL: on stdout, or as one log line in JSON."""

@@ -60,7 +60,8 @@ def address_of(options: Options) -> tuple[str, int] | None:
 
 def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[str]:
     """Return the arguments for gunicorn's own parser. Raises ``CommandError`` if the application cannot be loaded."""
-    application("asgi" if _has_asgi(server_options) else "wsgi")
+    has_asgi_worker = re.search(r"(-k|--worker-class)[ =]?asgi\b", " ".join(server_options))
+    application("asgi" if has_asgi_worker else "wsgi")
     arguments = []
     if address := address_of(options):
         host, port = address
@@ -69,10 +70,6 @@ def gunicorn_arguments(options: Options, server_options: Sequence[str]) -> list[
     if options["http_workers"]:
         arguments += ["--workers", str(options["http_workers"])]
     return [*arguments, *server_options]
-
-
-def _has_asgi(server_options: Sequence[str]) -> bool:
-    return bool(re.search(r"(-k|--worker-class)[ =]?asgi\b", " ".join(server_options)))
 
 
 def flags_of(run_options: RunOptions) -> list[str]:

@@ -8,7 +8,6 @@ from django.core.management.base import CommandError, CommandParser
 
 from ... import scheduler
 from ...assembly.arguments import add_health_port
-from ...assembly.process import process_of
 from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
@@ -16,7 +15,6 @@ from ...process.exit_codes import shell_code
 from ...process.server import NoServer
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
-from ..health import health_served
 
 
 class Command(LocoCommand):
@@ -80,10 +78,8 @@ class Command(LocoCommand):
         if reloads and not is_child():
             self.be_parent(options)
             return
-        with health_served(options):
-            greet = self.greeter(run_options, options, RELOADS if reloads else "")
-            code = process_of(run_options, NoServer(), greet, reloads=reloads, is_last=self.owns_process).run()
-        self.end(code)
+        greet = self.greeter(run_options, options, RELOADS if reloads else "")
+        self.run_process(run_options, NoServer(), greet, options, reloads=reloads)
 
     def show(self, lines: Iterable[str]) -> None:
         """Write ``lines`` to stdout. If the reader of the pipe has gone, end quietly, as Unix filters do."""

@@ -10,7 +10,6 @@ from django.db import connections
 
 from ...assembly.arguments import add_start_arguments
 from ...assembly.options import start_options
-from ...assembly.process import process_of
 from ...assembly.run_options import RunOptions
 from ...log.console import wants_colour
 from ...process.autoreload import is_child
@@ -18,7 +17,6 @@ from ...process.server import NoServer, Server
 from ...servers.gunicorn.application import become
 from ...servers.runserver import DevServer, without_noise
 from ..base import RELOADS, LocoCommand, colour_wish
-from ..health import health_served
 from ..http import flags_of, gunicorn_arguments, refuse_contradictions, split, uvicorn_server
 
 
@@ -82,12 +80,4 @@ class Command(LocoCommand):
         remark = f"   {name}" + (", reloads when code changes" if reloads else "")
         if not run_options.server:
             remark = RELOADS if reloads else ""
-        with health_served(options):
-            code = process_of(
-                run_options,
-                server,
-                self.greeter(run_options, options, remark),
-                reloads=reloads,
-                is_last=self.owns_process,
-            ).run()
-        self.end(code)
+        self.run_process(run_options, server, self.greeter(run_options, options, remark), options, reloads=reloads)

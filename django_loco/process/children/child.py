@@ -113,25 +113,20 @@ def start(
     """
     inherited = {name: value for name, value in os.environ.items() if name not in (*VARIABLES, *without)}
     variables = {**inherited, **environment, **identity.variable}
-    return _start(command or autoreload.get_child_arguments(), variables, BLOCKED_SIGNALS, key=identity.key)
+    return _start(command or autoreload.get_child_arguments(), variables, key=identity.key)
 
 
 def start_in_terminal(environment: Mapping[str, str]) -> Child:
     """Start the command of this process once more, with its terminal and its open files."""
-    variables = {**os.environ, **environment}
-    return _start(autoreload.get_child_arguments(), variables, BLOCKED_SIGNALS_IN_TERMINAL, has_terminal=True)
+    return _start(autoreload.get_child_arguments(), {**os.environ, **environment}, has_terminal=True)
 
 
 def _start(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    held_back: Sequence[signal.Signals],
-    *,
-    key: str = "",
-    has_terminal: bool = False,
+    command: Sequence[str], environment: Mapping[str, str], *, key: str = "", has_terminal: bool = False
 ) -> Child:
     ours, theirs = socket.socketpair()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
+    blocked = BLOCKED_SIGNALS_IN_TERMINAL if has_terminal else BLOCKED_SIGNALS
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         with theirs:
             theirs.set_inheritable(has_terminal)

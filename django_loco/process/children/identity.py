@@ -61,14 +61,10 @@ class ProcessIdentity:
         # A reload starts children of a newer release, or of an older one, under the same parent.
         identity = cls(**{name: values[name] for name in cls.__slots__ if name in values})
         if identity.is_isolated:
-            identity.restore_python_path()
+            os.environ.pop("PYTHONPATH", None)
+            if identity.python_path is not None:
+                os.environ["PYTHONPATH"] = identity.python_path
         return identity
-
-    def restore_python_path(self) -> None:
-        """Set ``PYTHONPATH`` to ``python_path``."""
-        os.environ.pop("PYTHONPATH", None)
-        if self.python_path is not None:
-            os.environ["PYTHONPATH"] = self.python_path
 
     @property
     def variable(self) -> dict[str, str]:

@@ -91,7 +91,8 @@ class Slot:
         """Handle the end of a process: log it if it died, and set when to start the next one."""
         pause = 0.0
         if code not in (CLEAN, RELOAD) and not child.is_expendable:
-            logger.error("Process %d (pid %d) %s", self.number, child.pid, how_it_ended(code))
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            logger.error("Process %d (pid %d) %s", self.number, child.pid, how)
             self._dead = (*self._dead, child.key)[-MAX_DEAD_KEYS:]
             if child is not self.leaving:  # its successor runs already
                 if self._clock() - child.began > SETTLED_SECONDS:
@@ -115,8 +116,3 @@ class Slot:
         except (OSError, RuntimeError) as error:  # too many processes, or the program is gone
             logger.error("Process %d cannot be started: %s", self.number, error)  # noqa: TRY400
             return None
-
-
-def how_it_ended(code: int) -> str:
-    """Describe an exit code (``-n``: signal ``n``)."""
-    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

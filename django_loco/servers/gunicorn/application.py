@@ -69,14 +69,11 @@ class Log(Logger):  # type: ignore[misc]
         """Set up the log, also after a reload."""
         super().setup(cfg)
         started = _started()
+        formatter = LabelFormatter(PlainFormatter(), "web", colour=started["colour"])
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             if isinstance(handler, logging.StreamHandler) and is_standard(handler.stream):
                 handler.setStream(nonblocking(handler.stream))
-                handler.setFormatter(_formatter(started["form"], colour=started["colour"]))
-
-
-def _formatter(form: str, *, colour: bool) -> logging.Formatter:
-    return JSONFormatter("web") if form == "json" else LabelFormatter(PlainFormatter(), "web", colour=colour)
+                handler.setFormatter(JSONFormatter("web") if started["form"] == "json" else formatter)
 
 
 class Gunicorn(WSGIApplication):  # type: ignore[misc]
