@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..exceptions import QueueUnavailable
 from ..log.safe import SafeLogger
@@ -77,19 +78,12 @@ class LoggedBackoff(Backoff):
     the others log at ``INFO``.
     """
 
-    def __init__(
-        self,
-        logger: SafeLogger,
-        subject: str,
-        duty: str,
-        first: float,
-        longest: float,
-        *,
-        spread: float = 0.5,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        """``subject`` and ``duty`` are for the log: ``"The worker"`` cannot ``"renew its claims"``."""
-        super().__init__(first, longest, spread=spread, jitter=jitter)
+    def __init__(self, logger: SafeLogger, subject: str, duty: str, *delays: float, **options: Any) -> None:
+        """``subject`` and ``duty`` are for the log: ``"The worker"`` cannot ``"renew its claims"``.
+
+        ``delays`` and ``options`` are the arguments of ``Backoff``, with a ``spread`` of 0.5 by default.
+        """
+        super().__init__(*delays, **{"spread": 0.5} | options)
         self.reason = ""
         """The error of the last try, as text; empty after a success."""
         self._logger, self._subject, self._duty = logger, subject, duty

@@ -8,6 +8,7 @@ others are waited for. Django's own ``on_commit`` waits for one database; Sideki
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections
@@ -48,17 +49,18 @@ def after_commit(action: Callable[[], object], except_for: str | None = None) ->
     return False
 
 
+@dataclass(eq=False)
 class _Hook:
     """The function that ``on_commit`` calls. It acts once, although in a ``TestCase`` it may be called twice."""
 
-    def __init__(self, action: Callable[[], object], except_for: str | None) -> None:
-        self._action, self._except_for = action, except_for
-        self._called = False
+    action: Callable[[], object]
+    except_for: str | None
+    was_called: bool = False
 
     def __call__(self) -> None:
-        if not self._called:
-            self._called = True
-            after_commit(self._action, self._except_for)
+        if not self.was_called:
+            self.was_called = True
+            after_commit(self.action, self.except_for)
 
 
 @receiver(test_environment.test_began)

@@ -52,8 +52,8 @@ class StoredJob(models.Model):
     return_value = models.TextField(null=True)  # noqa: DJ001 - no value yet is not an empty one
     checkpoint = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     metadata = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
-    token = models.TextField(null=True)  # noqa: DJ001 - held by nobody
-    worker_id = models.TextField(null=True)  # noqa: DJ001 - held by nobody
+    token = models.TextField(null=True)  # noqa: DJ001 - not held
+    worker_id = models.TextField(null=True)  # noqa: DJ001 - not held
     due_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
 

@@ -29,10 +29,10 @@ def _changed() -> dict[str, Any]:
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
-    """Marks rows as changed, so that schedulers see bulk changes, too."""
+    """Marks rows as changed, so that schedulers also see bulk changes."""
 
     def update(self, **values: Any) -> int:
-        """Change all rows; ``bulk_update`` calls this, too."""
+        """Change all rows; ``bulk_update`` calls this as well."""
         return super().update(**{**_changed(), **values})
 
     def bulk_create(  # noqa: PLR0917 - Django's own signature

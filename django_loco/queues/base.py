@@ -169,7 +169,7 @@ class Queue(ABC):
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended (done, failed, to be retried, handed back) in one round trip.
 
-        Returns the ids refused because the job is no longer held under the outcome's token; those are unchanged.
+        Returns the ids refused because the job is no longer held with the outcome's token; these jobs are unchanged.
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
@@ -257,7 +257,7 @@ class Queue(ABC):
 
     @abstractmethod
     def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, also those that have died and that nobody has unregistered."""
+        """Return the registered workers, also those that have died and were not unregistered yet."""
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:
@@ -280,7 +280,7 @@ class Queue(ABC):
         try:
             with store_timeout(PROBE_SECONDS):
                 self.renew([Job(task_path="", backend=self.alias, token="")], 1.0)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+        except Exception as error:  # noqa: BLE001 - any error means that it does not work
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False
         return True

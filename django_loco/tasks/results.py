@@ -245,7 +245,7 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
     """Return ``task`` with the options with which ``job`` was enqueued.
 
     Does not call ``using()``, which is slow and validates against the present settings. A stored job must be readable
-    whatever they are.
+    with any settings.
     """
     stored = (job.priority, job.queue_name, job.backend, _local(job.run_after))
     overrides = job.overrides if job.options else {}

@@ -35,7 +35,7 @@ def problem_of(alias: str, path: str) -> str | None:
     remedy = did_you_mean(str(alias), [str(name) for name in given])
     if alias == DEFAULT_TASK_BACKEND_ALIAS:
         remedy = " Add it to TASKS: tasks that name no backend use it."
-    return f"{path}: The connection {alias!r} doesn't exist. There is no such alias in TASKS.{remedy}"  # as Django says
+    return f"{path}: The connection {alias!r} doesn't exist. TASKS has no such alias.{remedy}"  # as Django says
 
 
 def require_backends() -> None:

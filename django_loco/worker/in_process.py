@@ -83,7 +83,7 @@ def worker_for(
     for name in queues or ():
         if queue_names and name not in queue_names:
             raise LocoConfigurationError(
-                f"There is no queue {name!r} in TASKS[{alias!r}]['QUEUES']; it has: {', '.join(sorted(queue_names))}."
+                f"TASKS[{alias!r}]['QUEUES'] has no queue {name!r}; it has: {', '.join(sorted(queue_names))}."
             )
     loco = loco_settings()
     with _lock:

@@ -92,7 +92,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def claim_in_order(self, claim: Claim) -> list[Row]:
-        """Claim jobs by looking at all of them in the order in which they are to run."""
+        """Claim jobs by searching all of them in the order in which they should run."""
 
     @abstractmethod
     def claim_in_ranges(

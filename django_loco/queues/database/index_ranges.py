@@ -1,8 +1,8 @@
-"""The SQL that finds the jobs of some queues or tags, or those that have ended, without looking at other jobs.
+"""The SQL that finds the jobs of some queues or tags, or those that have ended, without reading other jobs.
 
-It looks at *ranges* of an index. In a range every job is wanted, and the jobs are in the order that is asked for. A
-statement finds the ranges and merges the first jobs of each. Its cost depends on the number of ranges, not on how many
-jobs are in them or outside of them.
+It reads *ranges* of an index. In a range every job is wanted, and the jobs are in the wanted order. A statement finds
+the ranges and merges the first jobs of each. Its cost depends on the number of ranges, not on the number of jobs in
+them or outside of them.
 
 1. ``asked``: the first columns of the ranges: sync or async, and the *mark*, a tag or a status (see ``RangeIndex``).
 2. ``ranges``: each of these with each of the given queues. If none are given, the queues are those in the index, which
@@ -130,8 +130,8 @@ COUNT_RANGES = """
     FROM ranges WHERE ranges.queue_name IS NOT NULL
 """
 
-#: A worker that asks for more ranges than this (queues times tags) looks at all jobs in their order instead. It accepts
-#: so many of them that it finds enough soon, and thousands of ranges would take longer.
+#: A worker that would need more ranges than this (queues times tags) searches all jobs in their order instead. It
+#: accepts so many of them that it soon finds enough, and thousands of ranges would take longer.
 MAX_RANGES = 200
 
 

@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...exceptions import QueueUnavailable
@@ -35,18 +36,18 @@ CLAIM = "INSERT OR IGNORE INTO once VALUES (?, ?)"
 PRUNE = "DELETE FROM once WHERE claimed_at < ?"
 
 
+@dataclass(eq=False)
 class OnceKeys:
     """The keys that were claimed in the file ``path``. Each is remembered for ``remember`` seconds.
 
     May be used by many threads and processes at once. ``clock`` returns seconds since 1970.
     """
 
-    def __init__(self, path: Path, remember: float, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
-        self._remember = remember
-        self._clock = clock
-        self._next_prune = 0.0
-        self._warned = False
+    path: Path
+    remember: float
+    clock: Callable[[], float] = time.time
+    _next_prune: float = 0.0
+    _warned: bool = False
 
     def claim(self, keys: Sequence[str]) -> set[str]:
         """Claim ``keys``; return those that no process had claimed before.
@@ -95,10 +96,10 @@ class OnceKeys:
             file.execute(TABLE)
             if is_new:
                 self.path.chmod(FILE)
-            now = int(self._clock())
+            now = int(self.clock())
             claimed = {key for key in keys if file.execute(CLAIM, (key, now)).rowcount}
             if time.monotonic() >= self._next_prune:
-                file.execute(PRUNE, (now - self._remember,))
+                file.execute(PRUNE, (now - self.remember,))
                 self._next_prune = time.monotonic() + PRUNE_SECONDS
             file.execute("COMMIT")
         return claimed

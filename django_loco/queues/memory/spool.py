@@ -160,7 +160,7 @@ def _job(path: Path, number: int, line: bytes) -> Job | None:
     try:
         return job_of([{**OPTIONAL, **json.loads(line)}[column] for column in COLUMNS])
     except NOT_OURS:
-        logger.exception("Line %d of %s is no job; the file is kept as *.damaged.", number, path)
+        logger.exception("Line %d of %s is not a job; the file is kept as *.damaged.", number, path)
         return None
 
 

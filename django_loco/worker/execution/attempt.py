@@ -61,7 +61,7 @@ def prepare(claimed: ClaimedJob) -> Attempt | Outcome:
         return _missing(claimed, error)
     try:
         return Attempt(claimed, task, result_of(job, task), policy_of(task, job), task.func)
-    except Exception as error:  # noqa: BLE001 - its text and options may be anything, too
+    except Exception as error:  # noqa: BLE001 - its text and options may be anything as well
         return _unreadable(claimed, task, error)
 
 

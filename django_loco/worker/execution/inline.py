@@ -16,7 +16,7 @@ from .executor import execute
 from .interrupter import ThreadInterrupter
 
 WORKER_ID = "foreground"
-#: Nobody renews the claims on these jobs, and no other worker sees them.
+#: The claims on these jobs are not renewed, and no other worker sees the jobs.
 LEASE_SECONDS = 86_400.0
 
 
@@ -53,7 +53,7 @@ def run_held(
 def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     """Run one attempt; return its outcome, and the exception of the task."""
     errors: list[BaseException] = []
-    # A stuck job holds up its caller: no other thread could go on instead.
+    # A stuck job blocks its caller: no other thread could continue instead.
     interrupter = ThreadInterrupter(on_stuck=lambda _time_limit: None)
 
     def call(attempt: Attempt) -> Any:

@@ -117,7 +117,7 @@ class ThreadInterrupter(PeriodicThread):
         """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
 
         An interrupted job often ends with another error, such as a database error for a broken transaction. It has
-        failed by its timeout all the same, unless it says ``raise Another from error``.
+        still failed by its timeout, unless it says ``raise Another from error``.
         """
         timeout = attempt.policy.timeout
         if timeout is None:

@@ -65,7 +65,7 @@ def test_good_settings_are_silent():
         (
             {"default": {"BACKEND": LOCO}},
             "defualt",
-            "send: The connection 'defualt' doesn't exist. There is no such alias in TASKS. Did you mean 'default'?",
+            "send: The connection 'defualt' doesn't exist. TASKS has no such alias. Did you mean 'default'?",
         ),
         ({"jobs": {"BACKEND": LOCO}}, "default", "Add it to TASKS: tasks that name no backend use it."),
         ({"default": {"BACKEND": "django_loco.backends.LocoBackend"}}, "default", WRITE),

@@ -2,7 +2,7 @@
 -- the same arguments changes nothing and returns the same.
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
--- Arguments: the outcomes (see `finish`); 1 if only those with expired leases are to be taken; how many marks to leave
+-- Arguments: the outcomes (see `finish`); 1 to accept only those with expired leases; how many marks to leave
 -- in the channels; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues,
 -- tags, and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes

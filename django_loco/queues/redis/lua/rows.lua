@@ -1,7 +1,7 @@
 -- Shows jobs. Changes nothing.
 --
 -- Keys: see the first line.
--- Arguments: the ids, a line each; or nothing, and a number: then those of so many jobs whose leases have run out.
+-- Arguments: the ids, a line each; or nothing, and the maximum number of jobs whose leases have run out.
 -- Returns the jobs (see `show`).
 local jobs, states, held, extra, leases = unpack(KEYS)
 
