@@ -29,7 +29,7 @@ POLL_SECONDS = 1.0
 
 @task
 def command(*words: str, silent: bool = False) -> str:
-    """Run the management command ``words``: its name and arguments. Raises what the command raises.
+    """Run the management command ``words``: its name and arguments. Raises the errors of the command.
 
     Raises ``LocoConfigurationError`` unless code or settings allow it.
     """

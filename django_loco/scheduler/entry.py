@@ -170,7 +170,7 @@ def entry_of(task: object, trigger: MakeTrigger, location: SourceLocation, optio
 
 
 def _with_own_ticks(trigger: Trigger, options: Mapping[str, Any]) -> Trigger:
-    """Return ``trigger``. Options that are about ticks are refused if it has none of its own."""
+    """Return ``trigger``. Raise ``LocoConfigurationError`` if it has no ticks but ``options`` are about ticks."""
     if isinstance(trigger, After):
         for field, option in OF_TICKS.items():
             if options.get(field, option.default) != option.default:

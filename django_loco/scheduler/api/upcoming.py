@@ -70,8 +70,7 @@ def upcoming_in(
 
 def _next_runs(entry: ScheduleEntry, runs: int, after: datetime, zone: tzinfo) -> Iterator[datetime]:
     for _ in range(runs):
-        tick = entry.trigger.next_after(after)
-        if tick is None:
+        if (tick := entry.trigger.next_after(after)) is None:
             return
         yield entry.run_at(tick).astimezone(zone)
         after = tick

@@ -23,7 +23,7 @@ class Timetable:
     """The schedules of ``registry`` and the database; with ``tags`` only those that have one of them.
 
     1. ``begin`` takes the schedules of the code.
-    2. ``apply`` takes what the database has now. Schedules that have not changed keep their next tick.
+    2. ``apply`` takes the schedules and pauses of the database. Schedules that have not changed keep their next tick.
     3. ``due`` returns the ticks that are due, except those of paused schedules.
 
     For one thread; others may read ``due_heap`` and the counts.

@@ -65,7 +65,7 @@ class AfterOptions(TypedDict, total=False):
             default="once",
             check=checks.misfire,
             label="Missed runs",
-            form_help="What happens to runs that were due while no scheduler ran.",
+            form_help="How to handle runs that were due while no scheduler ran.",
         ),
     ]
     grace: Annotated[
@@ -92,7 +92,7 @@ class AfterOptions(TypedDict, total=False):
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
             check=checks.overlap,
-            form_help="What happens to a run while the previous one has not ended.",
+            form_help="How to handle a run while the previous one has not ended.",
         ),
     ]
     queue: Annotated[
@@ -232,7 +232,7 @@ def _own(declaration: type[Any], parent: type[Any]) -> dict[str, ScheduleOption]
     return {name: option for name, option in options_of(declaration).items() if name not in inherited}
 
 
-#: The options that are about ticks, so that a schedule without ticks of its own cannot have them.
+#: The options of ticks. A schedule without ticks of its own cannot have them.
 OF_TICKS = _own(TickOptions, AfterOptions)
 #: The options that only schedules written as data have.
 OF_DATA = _own(DataOptions, ZonedOptions)
@@ -259,7 +259,7 @@ COLUMNS = tuple(name for section in SECTIONS for name in options_in(section))
 
 
 def checked(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return the values of the options ``names``: what ``options`` says, checked, or else the default.
+    """Return the values of the options ``names``: the checked value in ``options``, or else the default.
 
     Raises ``LocoConfigurationError`` with the ``field`` that is wrong.
     """

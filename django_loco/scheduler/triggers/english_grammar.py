@@ -57,10 +57,6 @@ def _every(parsed: ParsedText, match: Match) -> None:
     _often(parsed, number, match["unit"])
 
 
-def _period(parsed: ParsedText, match: Match) -> None:
-    _often(parsed, 1, PERIODS[match[0]])
-
-
 def _often(parsed: ParsedText, count: int, unit: str) -> None:
     if parsed.every is not None:
         raise EnglishError("it says twice how often to run")
@@ -75,20 +71,12 @@ def _time(parsed: ParsedText, match: Match) -> None:
     parsed.times.append((hour % 12 + 12 * (half == "pm") if half else hour, minute, second))
 
 
-def _named_time(parsed: ParsedText, match: Match) -> None:
-    parsed.times.append((0 if match[0] == "midnight" else 12, 0, 0))
-
-
 def _minutes(parsed: ParsedText, match: Match) -> None:
     parsed.minutes += [_within(number, 0, 59, "minute of an hour") for number in re.findall(r"\d+", match[0])]
 
 
 def _day(parsed: ParsedText, match: Match) -> None:
     parsed.days.append(_within(match["number"], 1, 31, "day of a month") if match["number"] else "1")
-
-
-def _last_day(parsed: ParsedText, _match: Match) -> None:
-    parsed.days.append("L")
 
 
 def _nth_weekday(parsed: ParsedText, match: Match) -> None:
@@ -107,10 +95,6 @@ def _days_of_week(parsed: ParsedText, match: Match) -> None:
 
 def _month(parsed: ParsedText, match: Match) -> None:
     parsed.months.append("-".join(str(_index(match[end], MONTHS) + 1) for end in ("month", "until") if match[end]))
-
-
-def _nothing(_said: ParsedText, _match: Match) -> None:
-    """A filler."""
 
 
 def _within(number: str, low: int, high: int, what: str) -> str:
@@ -133,20 +117,20 @@ PHRASES: list[tuple[re.Pattern[str], Callable[[ParsedText, Match], None]]] = [
         (rf"(?:every |each )?(?P<nth>{'|'.join(ORDINALS)}|last) (?P<day>{_DAY}){_OF_MONTH}", _nth_weekday),
         (rf"(?:every|each) (?:{_COUNT} )?{_UNIT}", _every),
         (rf"(?:once )?(?:a|an|per) (?P<count>(?!)x)?{_UNIT}", _every),
-        ("|".join(PERIODS), _period),
-        ("noon|midday|midnight", _named_time),
+        ("|".join(PERIODS), lambda parsed, match: _often(parsed, 1, PERIODS[match[0]])),
+        ("midnight", lambda parsed, _: parsed.times.append((0, 0, 0))),
+        ("noon|midday", lambda parsed, _: parsed.times.append((12, 0, 0))),
         (
             r"(?P<hour>\d{1,2})(?=:| ?[ap]m\b)(?::(?P<minute>\d\d)(?::(?P<second>\d\d))?)?(?: ?(?P<half>[ap]m))?",
             _time,
         ),
         (r"minutes? \d+(?:(?: and)? \d+(?![:\w]| [ap]m))*", _minutes),
         (rf"(?:(?P<number>\d{{1,2}})(?:st|nd|rd|th)(?: day)?|first day){_OF_MONTH}", _day),
-        (rf"last day{_OF_MONTH}", _last_day),
+        (rf"last day{_OF_MONTH}", lambda parsed, _: parsed.days.append("L")),
         (r"week(?P<group>day|end)s?", _days_of_week),
         (rf"(?P<day>{_DAY})(?:{_TO}(?P<until>{_DAY}))?", _weekday),
         (rf"(?P<month>{_MONTH})(?:{_TO}(?P<until>{_MONTH}))?", _month),
-        ("of (?:the|every|each|a) month", _nothing),
-        ("|".join(FILLERS), _nothing),
+        ("|".join(["of (?:the|every|each|a) month", *FILLERS]), lambda *_: None),
     ]
 ]
 
