@@ -115,11 +115,6 @@ class Dependents:
             self._upstreams.setdefault(dependency.first.name, _Upstream(dependency)).dependency = dependency
         self.retry_now(now)
 
-    def forget(self) -> None:
-        """Forget all jobs, and watch nothing."""
-        self._upstreams.clear()
-        self._heap.clear()
-
     def retry_now(self, now: datetime) -> None:
         """Poll all schedules at ``now``, because the clock was put back."""
         self._paused_until = None

@@ -82,7 +82,7 @@ class Dispatcher:
     def begin(self, now: datetime) -> None:
         """Start over: ticks that waited count as missed."""
         self.overlap.begin(now)
-        self.dependents.forget()
+        self.dependents.watch([], now)
 
     def retry_now(self, now: datetime) -> None:
         """Try everything that waits at ``now``, because the clock was put back."""
