@@ -20,8 +20,22 @@ from ...core.job import READY, SUMMARY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..base import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
-from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
+from .statements import (
+    AHEAD,
+    CLAIM_SUSPECT,
+    CLAIMED,
+    COUNT_SUSPECTS,
+    DUE_IN_LEVEL,
+    DUE_SUSPECTS,
+    EXPIRED,
+    EXTEND,
+    FIND_SUSPECT,
+    FINISH,
+    LEVELS,
+    MAKE_DUE,
+    SERIES_OF_KEY,
+)
 
 #: The fields that prove a claim, and the fields that an outcome stores.
 HELD = ("id", "token")
@@ -142,16 +156,14 @@ class Dialect(ABC):
     def claim_suspect(self, claim: Claim) -> list[Row]:
         """Hand one due suspect to a worker, if there is one; return its row as ``claim`` does."""
         due, parameters = self._due_suspects(claim)
-        if not self.execute(self.sql(statements.FIND_SUSPECT, due_suspects=due), now=0, **parameters):
+        if not self.execute(self.sql(FIND_SUSPECT, due_suspects=due), now=0, **parameters):
             return []  # this reads only an index; a write would cost more
-        return self.write(
-            self.sql(statements.CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters
-        )
+        return self.write(self.sql(CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters)
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         due, parameters = self._due_suspects(claim)
-        [(count,)] = self.execute(self.sql(statements.COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
+        [(count,)] = self.execute(self.sql(COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
         return int(count)
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
@@ -167,9 +179,9 @@ class Dialect(ABC):
         condition, parameters = self.wanted(claim)
         if not (claim.threads and claim.coroutines):
             condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
-        return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
+        return self.sql(DUE_SUSPECTS) + condition, dict(parameters)
 
-    def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
+    def finish(self, outcomes: Sequence[Outcome], statement: str = FINISH) -> set[str]:
         """Store how jobs ended; return the ids of those that were held with their tokens."""
         payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
@@ -178,11 +190,11 @@ class Dialect(ABC):
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        return ids(self.write(self.sql(statements.EXTEND, held=self.held(HELD)), payload=payload, until=lease))
+        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), payload=payload, until=lease))
 
     def expired(self, limit: int) -> list[Row]:
         """Return jobs whose lease has run out, locked if the engine can lock rows."""
-        return self.execute(self.sql(statements.EXPIRED), now=0, limit=limit)
+        return self.execute(self.sql(EXPIRED), now=0, limit=limit)
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the clock that judges leases."""
@@ -202,9 +214,9 @@ class Dialect(ABC):
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
         id_now = first_id(utcnow())
-        if not self.execute(self.sql(statements.AHEAD), now=0, id_now=id_now, limit=1):
+        if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
             return 0
-        return len(self.write(self.sql(statements.MAKE_DUE), now=0, id_now=id_now, limit=limit))
+        return len(self.write(self.sql(MAKE_DUE), now=0, id_now=id_now, limit=limit))
 
     def _has_made_due(self) -> bool:
         if time.monotonic() < self._next_look:
@@ -291,12 +303,12 @@ class Dialect(ABC):
             "suspect": f"{names['lost']} >= {SUSPECT}",
         }
         shared = {
-            "levels": statements.LEVELS,
-            "due_in_level": statements.DUE_IN_LEVEL,
-            "claimed": statements.CLAIMED,
+            "levels": LEVELS,
+            "due_in_level": DUE_IN_LEVEL,
+            "claimed": CLAIMED,
             "fence": self.fence,
         }
-        shared["series_of_key"] = statements.SERIES_OF_KEY
+        shared["series_of_key"] = SERIES_OF_KEY
         return names | {name: text.format(**names) for name, text in shared.items()}
 
 

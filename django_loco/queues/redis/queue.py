@@ -50,10 +50,23 @@ from ..base import KEY_MEMORY_SECONDS, Claim, status_of
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
-from . import codec, scripts
 from .check import check
+from .codec import (
+    choice_payload,
+    claim_payload,
+    ids_of,
+    job_payload,
+    jobs_of,
+    lines,
+    micros_in,
+    outcome_payload,
+    start_of_series,
+    update_payload,
+    words_of,
+)
 from .job_lists import moment_of
 from .listener import Demand, RedisListener, channels_for, subscriptions_for
+from .scripts import KEYS
 from .server import RedisServer
 
 #: The maximum number of finished jobs, however young.
@@ -88,15 +101,15 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
-        return int(self.server.run(scripts.CLOCK, ())) / 1e6
+        return int(self.server.run("clock", ())) / 1e6
 
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs."""
         if not jobs:
             return []
         soon = [job for job in jobs if _is_soon(job.run_after)]
-        payload = codec.lines(chain.from_iterable(map(codec.job_payload, jobs)))
-        refused = codec.ids_of(self.server.run(scripts.ENQUEUE, (len(soon), payload), sorted(channels_for(soon))))
+        payload = lines(chain.from_iterable(map(job_payload, jobs)))
+        refused = ids_of(self.server.run("enqueue", (len(soon), payload), sorted(channels_for(soon))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -117,12 +130,12 @@ class RedisQueue(ListeningQueue[RedisListener]):
         """Renew leases; return the ids no longer held."""
         if not jobs:
             return set()
-        payload = codec.lines(chain.from_iterable((job.id, job.token) for job in jobs))
-        return codec.ids_of(self.server.run(scripts.RENEW, (codec.micros_in(lease), payload)))
+        payload = lines(chain.from_iterable((job.id, job.token) for job in jobs))
+        return ids_of(self.server.run("renew", (micros_in(lease), payload)))
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
-        return bool(self.server.run(scripts.UPDATE, (job.id, job.token or "", *codec.update_payload(job, field, text))))
+        return bool(self.server.run("update", (job.id, job.token or "", *update_payload(job, field, text))))
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
@@ -135,26 +148,26 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
-        *asked, _ = codec.choice_payload(replace(claim, suspects=True))
-        return int(self.server.run(scripts.SUSPECTS, asked))
+        *asked, _ = choice_payload(replace(claim, suspects=True))
+        return int(self.server.run("suspects", asked))
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
         if not (job_id.isascii() and job_id.isprintable()):
             return None
-        return next(iter(self._shown(codec.lines([job_id]))), None)
+        return next(iter(self._shown(lines([job_id]))), None)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        rows = self.server.run(scripts.SERIES, (codec.start_of_series(name), limit))
-        return [JobSummary.of(job) for job in codec.jobs_of(self.alias, _decoded(rows))]
+        rows = self.server.run("series", (start_of_series(name), limit))
+        return [JobSummary.of(job) for job in jobs_of(self.alias, _decoded(rows))]
 
     def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
         if status == RUNNING:
             held = sorted((job_id.decode() for job_id in self._ask("ZRANGE", "leases", 0, -1)), reverse=True)
-            return [job for job in self._shown(codec.lines(held[:limit])) if job.status == RUNNING] if held else []
+            return [job for job in self._shown(lines(held[:limit])) if job.status == RUNNING] if held else []
         if status is not None:  # so that the search can stop when it has found all
             limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
         return list(islice(self._newest(status, limit), limit))
@@ -172,21 +185,21 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
-        oldest = self.server.run(scripts.OLDEST, (codec.words_of(queues),)).decode()
+        oldest = self.server.run("oldest", (words_of(queues),)).decode()
         return moment_of(int(oldest)) if oldest else None
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs that are too old or too many. Once-keys are remembered for at least an hour."""
-        ages = codec.micros_in(older_than), codec.micros_in(max(older_than, KEY_MEMORY_SECONDS))
-        return int(self.server.run(scripts.PRUNE, (*ages, self._max_results, limit)))
+        ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY_SECONDS))
+        return int(self.server.run("prune", (*ages, self._max_results, limit)))
 
     def clear(self) -> None:
         """Delete every job of this alias."""
-        self.server.ask("UNLINK", *map(self.server.key, scripts.KEYS))
+        self.server.ask("UNLINK", *map(self.server.key, KEYS))
 
     def register(self, worker: WorkerInfo) -> None:
         """Record that ``worker`` lives."""
-        self.server.run(scripts.REGISTER, (worker.worker_id, text_of_worker(worker)))
+        self.server.run("register", (worker.worker_id, text_of_worker(worker)))
 
     def unregister(self, worker_id: str) -> bool:
         """Delete a worker; return whether it was registered."""
@@ -194,7 +207,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""
-        found = [_decoded(value) for value in self.server.run(scripts.WORKERS, ())]
+        found = [_decoded(value) for value in self.server.run("workers", ())]
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [worker_of_text(worker_id, info, int(age) / 1e6) for worker_id, age, info in rows]
 
@@ -216,14 +229,14 @@ class RedisQueue(ListeningQueue[RedisListener]):
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
     ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
-        payload = codec.lines(chain.from_iterable(map(codec.outcome_payload, outcomes)))
+        payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
         claimed = self._claim_payload(claim) if claim else ()
         # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
-        answer = self.server.run(scripts.EXCHANGE, (payload, int(only_expired), len(ready), *claimed), more_keys)
+        answer = self.server.run("exchange", (payload, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
-        jobs = codec.jobs_of(self.alias, _decoded(rows))
+        jobs = jobs_of(self.alias, _decoded(rows))
         jobs, unreadable = split(jobs)
         if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
@@ -232,12 +245,12 @@ class RedisQueue(ListeningQueue[RedisListener]):
         if claim:
             self._local.nonce = None
             self._note(claim, jobs, next_due / 1e6 if next_due >= 0 else float("inf"))
-        return codec.ids_of(refused), jobs
+        return ids_of(refused), jobs
 
     def _claim_payload(self, claim: Claim) -> tuple[Any, ...]:
         # All tries of a fetch have the same nonce until one is answered.
         self._local.nonce = getattr(self._local, "nonce", None) or secrets.token_hex(8)
-        return codec.claim_payload(claim, self._local.nonce)
+        return claim_payload(claim, self._local.nonce)
 
     def _note(self, claim: Claim, jobs: Sequence[Job], seconds: float) -> None:
         coroutines = sum(job.is_async for job in jobs)
@@ -248,15 +261,13 @@ class RedisQueue(ListeningQueue[RedisListener]):
                 listener.change()
 
     def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
-        return codec.jobs_of(self.alias, _decoded(self.server.run(scripts.ROWS, (ids, limit))))
+        return jobs_of(self.alias, _decoded(self.server.run("rows", (ids, limit))))
 
     def _newest(self, status: TaskResultStatus | None, limit: int) -> Iterator[Job]:
         index, last, name = "failed" if status == FAILED else "index", "", status.value if status else ""
         while limit > 0:
-            rows, last = (
-                _decoded(answer) for answer in self.server.run(scripts.FIND, (last, name, limit, STEP), (index,))
-            )
-            yield from codec.jobs_of(self.alias, rows)
+            rows, last = (_decoded(answer) for answer in self.server.run("find", (last, name, limit, STEP), (index,)))
+            yield from jobs_of(self.alias, rows)
             if not last:
                 break
 

@@ -12,7 +12,7 @@ from redis.cluster import RedisCluster
 
 from ...exceptions import QueueUnavailable
 from .client import address_of
-from .scripts import COMMANDS, PROBE, Script
+from .scripts import COMMANDS, SCRIPTS, Script
 
 OLDEST_VERSION = (6, 2)
 #: Errors of Redis when its ACL refuses a key, or a command of a script, which the error does not name.
@@ -68,12 +68,13 @@ class RedisServer:
         """Return the full key. The part in braces is the same for all keys, so a Cluster keeps them on one server."""
         return self._prefix + name
 
-    def run(self, script: Script, arguments: Sequence[Any], more_keys: Sequence[str] = ()) -> Any:
-        """Run ``script`` with its own keys and ``more_keys``; return its answer, texts as bytes.
+    def run(self, name: str, arguments: Sequence[Any], more_keys: Sequence[str] = ()) -> Any:
+        """Run the script ``name`` with its own keys and ``more_keys``; return its answer, texts as bytes.
 
         Raises ``QueueUnavailable``. Running a script twice has the same effect as running it once. So it is sent again
         if the connection breaks: the server was restarted, or has closed an idle connection.
         """
+        script = SCRIPTS[name]
         keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
         with self.explained(sent=sum(len(text) for text in arguments if isinstance(text, str))):
             self._check_version()
@@ -104,7 +105,7 @@ class RedisServer:
     def refused_commands(self) -> list[str]:
         """Return the commands that scripts use and that the server's ACL refuses. Raises ``QueueUnavailable``."""
         commands = "".join("\t".join(command.split()) + "\n" for command in COMMANDS)
-        return cast("bytes", self.run(PROBE, (commands,))).decode().split()
+        return cast("bytes", self.run("probe", (commands,))).decode().split()
 
     @property
     def node(self) -> Any:

@@ -219,8 +219,8 @@ def test_a_server_that_is_busy_with_a_script(queue, client, server):
 def test_a_script_that_is_killed(queue, monkeypatch, server, client):
     client.config_set("lua-time-limit", "10")
     queue.enqueue([job()])
-    monkeypatch.setattr("django_loco.queues.redis.scripts.EXCHANGE.text", "while true do end")
-    monkeypatch.setattr("django_loco.queues.redis.scripts.EXCHANGE.sha", "0" * 40)
+    monkeypatch.setattr(redis_scripts.SCRIPTS["exchange"], "text", "while true do end")
+    monkeypatch.setattr(redis_scripts.SCRIPTS["exchange"], "sha", "0" * 40)
     ended = threading.Event()
 
     def kill():
