@@ -7,7 +7,7 @@ log lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -60,21 +60,18 @@ def request_id(get_response: GetResponse) -> GetResponse:
     The id comes from the request's header of that name, cleaned for the log; without one, a new id is made.
     """
     if iscoroutinefunction(get_response):
-        return _async(get_response)
+
+        async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+            own = _begin(request)
+            response: HttpResponseBase = await get_response(request)
+            response.headers[HEADER] = own
+            return response
+
+        return amiddleware
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         own = _begin(request)
         response: HttpResponseBase = get_response(request)
-        response.headers[HEADER] = own
-        return response
-
-    return middleware
-
-
-def _async(get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> GetResponse:
-    async def middleware(request: HttpRequest) -> HttpResponseBase:
-        own = _begin(request)
-        response = await get_response(request)
         response.headers[HEADER] = own
         return response
 

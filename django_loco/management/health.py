@@ -10,7 +10,7 @@ from typing import Any
 from ..process.health.http_server import HealthServer
 from ..process.health.report import HasHealth, report_on
 
-#: Seconds that a process may take until its components start.
+#: Seconds until the components have to be started; a process that takes longer is stuck.
 STUCK_AFTER_SECONDS = 60.0
 
 

@@ -42,7 +42,7 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 def is_child() -> bool:
-    """Whether this process runs the command, rather than being the parent of the one that does."""
+    """Whether this process runs the command; else it is the parent of that process."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
 
 

@@ -34,7 +34,7 @@ POLL_SECONDS = 0.25
 #: Seconds between two heartbeats while a process waits for its jobs.
 BEAT_SECONDS = 0.25
 #: Seconds that a shutdown may take beyond its end.
-LATE_SECONDS = 1.0
+LATE_SHUTDOWN_SECONDS = 1.0
 #: The environment variable with flags of ``loco_start``, for servers with their own start command.
 FLAGS_VARIABLE = "LOCO_START"
 #: An environment variable that ``loco_start`` sets for a server that it starts.
@@ -67,7 +67,7 @@ class HostServer:
     """Called every ``BEAT_SECONDS`` while the process waits for its jobs."""
 
     is_last: bool = False
-    """Whether nothing follows in the process, so that it may be killed if it does not end in time."""
+    """Whether nothing follows in the process; then it may be killed if it does not end in time."""
 
 
 class HostServerComponent(Component):
@@ -82,7 +82,7 @@ class HostServerComponent(Component):
         self.served = threading.Event()
 
     def start(self) -> None:
-        """Do nothing: it is running."""
+        """Do nothing: the server is already running."""
 
     def quiet(self) -> None:
         """Do nothing: a server takes requests until it stops."""
@@ -166,7 +166,7 @@ class EmbeddedRuntime:
         self._shutdown.request(SERVER_ENDS)
         if self._shutdown.reason == SERVER_ENDS:
             self._shutdown.limit(self._host.job_seconds)
-        while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SECONDS:
+        while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SHUTDOWN_SECONDS:
             self._host.beat()
             self._thread.join(BEAT_SECONDS)
         return self._code if self._has_ended else FORCED
@@ -211,7 +211,7 @@ _runtime_factory: RuntimeFactory | None = None
 
 
 def set_runtime_factory(function: RuntimeFactory) -> None:
-    """Set the function that builds runtimes. The app does it, as servers know nothing of the components."""
+    """Set the function that builds runtimes. The app sets it, because servers must not import the components."""
     global _runtime_factory
     _runtime_factory = function
 

@@ -20,7 +20,7 @@ from ..core.threads import DaemonThread
 from ..log import streams
 
 #: Seconds by which an exit may be late before it is enforced.
-LATE_SECONDS = 1.0
+LATE_EXIT_SECONDS = 1.0
 #: Seconds to write the last log lines.
 FLUSH_SECONDS = streams.DRAIN_SECONDS
 
@@ -30,12 +30,12 @@ def enforce(seconds: float) -> None:
 
     A thread of ``faulthandler`` does this, which needs neither the interpreter nor its lock.
     """
-    faulthandler.dump_traceback_later(max(seconds, LATE_SECONDS), exit=True, file=_NOWHERE)
+    faulthandler.dump_traceback_later(max(seconds, LATE_EXIT_SECONDS), exit=True, file=_NOWHERE)
 
 
 def end_within(seconds: float, code: int) -> None:
     """Let the interpreter end normally, but exit with ``code`` if that takes longer than ``seconds``."""
-    enforce(seconds + LATE_SECONDS)
+    enforce(seconds + LATE_EXIT_SECONDS)
     timer = threading.Timer(seconds, exit_now, [code])
     timer.daemon = True
     with suppress(RuntimeError):  # no thread can be started any more
@@ -44,7 +44,7 @@ def end_within(seconds: float, code: int) -> None:
 
 def exit_now(code: int) -> None:
     """Exit with ``code`` at once, after writing the last log lines."""
-    enforce(FLUSH_SECONDS + LATE_SECONDS)
+    enforce(FLUSH_SECONDS + LATE_EXIT_SECONDS)
     thread = DaemonThread(target=_flush, name="loco-flush")
     with suppress(RuntimeError):  # no thread can be started any more
         thread.start()

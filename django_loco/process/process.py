@@ -28,7 +28,7 @@ from .watchdog import Watchdog
 
 CODE_CHANGED = "the code has changed"
 #: Seconds after its end at which a shutdown is abandoned. Waits of ``MIN_STEP_SECONDS`` seconds each may add up there.
-LATE_SECONDS = 2.0
+LATE_SHUTDOWN_SECONDS = 2.0
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -149,7 +149,7 @@ class Process:
 
     def _enforce_deadline(self) -> None:
         if self._is_last:
-            enforce(self._shutdown.end + LATE_SECONDS - time.monotonic())
+            enforce(self._shutdown.end + LATE_SHUTDOWN_SECONDS - time.monotonic())
 
     @property
     def _level(self) -> int:

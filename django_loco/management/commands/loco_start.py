@@ -36,7 +36,7 @@ class Command(LocoCommand):
         super().run_from_argv(own)
 
     def get_check_kwargs(self, options: Any) -> Any:  # noqa: ARG002 (Django's signature)
-        """Check nothing yet: the project is checked where it is served, after each reload."""
+        """Run no checks yet: the process that serves the project runs them, after each reload."""
         return {"tags": set()}
 
     def handle(self, *args: Any, **options: Any) -> None:

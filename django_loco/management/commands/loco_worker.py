@@ -68,7 +68,7 @@ class Command(LocoCommand):
         return bool(options["processes"]) and self.identity is None
 
     def get_check_kwargs(self, options: Any) -> Any:
-        """Skip the checks in a parent, as its children run them; and in an isolated worker, as its starter did."""
+        """Skip the checks in a parent, as its children run them, and in an isolated worker, as its parent ran them."""
         is_checked = self.is_parent(options) or (self.identity and self.identity.is_isolated)
         return {"tags": set()} if is_checked else super().get_check_kwargs(options)
 

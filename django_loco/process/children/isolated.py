@@ -44,7 +44,7 @@ def isolation(alias: str, timeout: float, *, is_command: bool) -> Callable[[Clai
             tags=claim.tags,
             python_path=os.environ.get("PYTHONPATH"),
         )
-        # It finds modules where this process does, and does not run under a reloader, as this process may.
+        # It searches the same folders for modules, and does not run under a reloader, as this process may.
         environment = {"DJANGO_SETTINGS_MODULE": module, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         child = start(identity, command, environment, without=[autoreload.DJANGO_AUTORELOAD_ENV])
         child.stop_seconds = timeout + 2 * AFTER_DEADLINE_SECONDS

@@ -220,7 +220,7 @@ class Parent:
             self._change_all("the code has changed")
 
     def _change_all(self, reason: str) -> None:
-        """Replace all children; start over if that is under way, as the code may have changed since."""
+        """Replace all children. If that is already in progress, start over: the code may have changed again."""
         logger.info("Replacing every process (%s)", reason)
         self._is_quiet, self._is_changing = False, True
         self._change_began = self._clock()

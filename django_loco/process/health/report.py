@@ -171,10 +171,8 @@ def _answer_of(probe: Probe[float]) -> float | None:
 
 
 def _dependencies() -> dict[str, Probe[float]]:
-    found = {"database": _probe("database", _ask_database), "cache": _probe("cache", _ask_cache)}
-    for alias in in_process.loco_aliases():
-        found[f"queue {alias}"] = _queue(alias)
-    return found
+    queues = {f"queue {alias}": _queue(alias) for alias in in_process.loco_aliases()}
+    return {"database": _probe("database", _ask_database), "cache": _probe("cache", _ask_cache), **queues}
 
 
 def _queue(alias: str) -> Probe[float]:

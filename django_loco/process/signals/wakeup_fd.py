@@ -37,7 +37,7 @@ class WakeupFd(Wakeup):
         return (self._read.recv(1) or [END])[0]
 
     def end(self) -> None:
-        """Let ``read`` return ``END``. Closing the socket does not: another process may hold a copy of it."""
+        """Let ``read`` return ``END``. Closing the socket would not: another process may have a copy of it."""
         self.wake(bytes([END]))
 
 

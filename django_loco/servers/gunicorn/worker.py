@@ -23,7 +23,7 @@ BOOT_ERROR = 3
 
 
 def make_gunicorn_runtime(worker: Any, on_cut: Callable[[], object]) -> EmbeddedRuntime:
-    """Return the runtime of this worker process, once gunicorn has loaded the site and installed its signal handlers.
+    """Return the runtime of this process. Gunicorn has loaded the site and installed its signal handlers before.
 
     ``on_cut`` is called when requests are dropped because a signal asked for the end. On a wrong setting, exit so that
     gunicorn gives up.
