@@ -14,6 +14,7 @@ from django.utils.log import AdminEmailHandler
 
 from ..core.compat import TASKS_LOGGER
 from ..exceptions import JobTimeout
+from .bounded import HandlerThread
 from .streams import is_standard
 
 #: Handlers whose lines no console shows.
@@ -98,9 +99,19 @@ def _listeners() -> list[logging.Handler]:
     return [handler for handler in found if not handler.filters or _passes(handler)] if found else found
 
 
+def passes(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Whether the filters of ``handler`` take ``record``. Does not give it to the thread of the handler."""
+    filters = [each for each in handler.filters if not isinstance(each, HandlerThread)]
+    if len(filters) == len(handler.filters):
+        return bool(handler.filter(record))
+    others = logging.Filterer()
+    others.filters = filters
+    return bool(others.filter(record))
+
+
 def _passes(handler: logging.Handler) -> bool:
     try:
-        return bool(handler.filter(_record))
+        return passes(handler, _record)
     except (KeyboardInterrupt, JobTimeout):
         raise
     except BaseException:  # noqa: BLE001 - the filter is the project's, and will be called once more with a record

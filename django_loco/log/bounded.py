@@ -1,26 +1,45 @@
-"""Loggers for threads that must not block: a logging handler that hangs delays them once, and for a moment only.
+"""Keeps a logging handler that hangs from threads that must not block: it delays them once, and for a moment only.
 
 A handler holds its lock while it writes, to a pipe that nobody reads or a log server that does not answer. The next
-thread that logs waits for that lock, and meanwhile handles no signal and misses its deadlines.
+thread that logs waits for that lock, and meanwhile handles no signal, runs no job and misses its deadlines.
+
+- ``BoundedLogger`` is for the main thread and others that decide over the process.
+- ``HandlerThread`` is for all threads of django-loco, among them those of jobs.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import logging.handlers
+import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
-from contextvars import copy_context
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from contextvars import Context, copy_context
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
+from django.db import close_old_connections
+
 from ..core.threads import DaemonThread
-from .safe import get_logger
+from .safe import get_logger, show, show_once
+from .streams import NonBlockingStream
 
 #: How long a thread waits until its line is written.
 TIMEOUT_SECONDS = 0.25
 #: The number of lines that may wait for a handler that blocks.
 MAX_WAITING = 1000
+#: How long a thread waits for room among the records of a handler.
+FULL_SECONDS = 1.0
+#: How long the end of the process waits for handlers.
+DRAIN_SECONDS = 0.5
+
+logger = get_logger("django_loco.log")
 
 Deliver = Callable[[], object]
 
@@ -110,7 +129,132 @@ class Deliveries:
     def _log_dropped(self) -> None:
         dropped, self.dropped = self.dropped, 0
         if dropped:
-            get_logger(__name__).warning("Dropped %d log lines that could not be written", dropped)
+            logger.warning("Dropped %d log lines that could not be written", dropped)
 
 
 _deliveries = Deliveries()
+
+
+class HandlerThread(logging.Filter):
+    """A filter of a handler that calls it in a thread of its own, for records of the threads of django-loco.
+
+    1. A thread that logs leaves its record and goes on. The handler gets the records in their order.
+    2. If the handler is slow, the thread waits for room among ``MAX_WAITING`` records.
+    3. If there is none for ``FULL_SECONDS``, the handler counts as blocked: it is logged once, and records for which
+       there is no room are dropped and counted. The count is logged when the handler takes records again.
+    """
+
+    def __init__(self, handler: logging.Handler, limit: int = MAX_WAITING) -> None:
+        super().__init__()
+        self._handler = handler
+        self._limit = limit
+        self._is_told = False
+        self.forget()
+        _handler_threads.add(self)
+
+    def forget(self) -> None:
+        """Reset in a forked child: the parent process delivers its records."""
+        self.dropped = 0
+        self._records: queue.Queue[tuple[Context, logging.LogRecord]] = queue.Queue(self._limit)
+        self._is_blocked = False
+        self._thread: DaemonThread | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take over the records of the threads of django-loco; pass those of others."""
+        thread = threading.current_thread()
+        if not isinstance(thread, DaemonThread) or thread is self._thread:
+            return True
+        self._take(copy_context(), record)  # with the labels of the line
+        return False
+
+    def drain(self, until: float) -> None:
+        """Wait until all records are delivered, or until the time ``until`` (``time.monotonic()``, seconds)."""
+        with self._records.all_tasks_done:
+            while self._records.unfinished_tasks and (wait := until - time.monotonic()) > 0:
+                self._records.all_tasks_done.wait(wait)
+
+    def _take(self, context: Context, record: logging.LogRecord) -> None:
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                self._start()
+            self._records.put((context, record), timeout=0 if self._is_blocked else FULL_SECONDS)
+        except (queue.Full, RuntimeError):  # RuntimeError: no thread can be started at interpreter shutdown
+            self.dropped += 1
+            self._tell_blocked()
+
+    def _start(self) -> None:
+        thread = DaemonThread(target=self._run, name="loco-log-handler")
+        thread.start()
+        self._thread = thread
+
+    def _tell_blocked(self) -> None:
+        self._is_blocked = True
+        if not self._is_told:
+            self._is_told = True
+            show(
+                f"The log handler {self._handler!r} blocks. Jobs go on; its lines are dropped until it takes them again"
+            )
+
+    def _run(self) -> None:
+        while True:
+            context, record = self._records.get()
+            try:
+                context.run(self._emit, record)
+            except BaseException as error:  # noqa: BLE001 - shown
+                show_once(repr(self._handler), error)
+            self._records.task_done()
+            if self._records.empty():
+                self._end_turn()
+
+    def _emit(self, record: logging.LogRecord) -> None:
+        self._handler.acquire()
+        try:
+            self._handler.emit(record)
+        finally:
+            self._handler.release()
+
+    def _end_turn(self) -> None:
+        close_old_connections()  # of a handler that writes to a database
+        self._is_blocked = False
+        dropped, self.dropped = self.dropped, 0
+        if dropped:
+            show(f"Dropped {dropped} log lines that the handler {self._handler!r} did not take")
+
+
+_handler_threads: weakref.WeakSet[HandlerThread] = weakref.WeakSet()
+
+
+def use_threads(handlers: Iterable[logging.Handler]) -> None:
+    """Call those of ``handlers`` that may block in threads of their own, for records of the threads of django-loco."""
+    for handler in handlers:
+        if _may_block(handler) and not any(isinstance(each, HandlerThread) for each in handler.filters):
+            handler.addFilter(HandlerThread(handler))
+
+
+def drain() -> None:
+    """Wait up to ``DRAIN_SECONDS`` until all handlers have taken their records."""
+    until = time.monotonic() + DRAIN_SECONDS
+    for thread in tuple(_handler_threads):
+        thread.drain(until)
+
+
+def _may_block(handler: logging.Handler) -> bool:
+    if isinstance(handler, logging.FileHandler):
+        return _is_special(handler.baseFilename)
+    if isinstance(handler, logging.StreamHandler):
+        return not isinstance(handler.stream, NonBlockingStream | StringIO)
+    return not isinstance(handler, logging.NullHandler | logging.handlers.QueueHandler)
+
+
+def _is_special(path: str) -> bool:
+    """Whether there is no regular file at ``path`` but, say, a pipe: ``/dev/stdout``."""
+    return Path(path).exists() and not Path(path).is_file()
+
+
+def _after_fork() -> None:
+    for thread in tuple(_handler_threads):
+        thread.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(drain)

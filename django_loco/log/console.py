@@ -13,10 +13,11 @@ from typing import Any
 from django.conf import settings
 
 from ..core.compat import TASKS_LOGGER
-from .audience import OwnHandler, force_level, handlers_of, is_on_console, refuse_tasks
+from .audience import OwnHandler, force_level, handlers_of, is_on_console, passes, refuse_tasks
+from .bounded import use_threads
 from .job_lines import ConsoleJobLines, DirectStream, show_job_lines
 from .labels import JSONFormatter, LabelFormatter, PlainFormatter, bound
-from .safe import get_logger
+from .safe import get_logger, show_with
 from .streams import NonBlockingStream, is_standard, nonblocking
 
 
@@ -39,7 +40,8 @@ def set_up_console(
        shows Django's records about it. ``limit``: see ``ConsoleJobLines``.
     4. Lines of jobs are shown from ``INFO`` on for all loggers, unless the project has handlers on the root logger.
     5. With ``form="json"`` Python's warnings, and exceptions that end a thread, are logged too.
-    6. No line blocks, and lines that follow each other closely are written together; see ``streams``. ``print`` flushes
+    6. Handlers of the project that may block are called in threads of their own, see ``bounded.HandlerThread``.
+    7. No line blocks, and lines that follow each other closely are written together; see ``streams``. ``print`` flushes
        after each line, because handlers no longer flush for it.
 
     ``component`` is the label of lines whose component is not known otherwise. A second call changes nothing.
@@ -58,10 +60,14 @@ def set_up_console(
         if (stream := nonblocking(handler.stream)) is not handler.stream:
             handler.setStream(stream)
         _label(handler, component, form, colour=colour)
+    use_threads(_handlers())
     for name in names:
         _show(logging.getLogger(name), component, form, colour=colour)  # noqa: TID251 - to set it up
     _show_jobs(component, form, colour=colour)
     stream = nonblocking(sys.stderr)
+    trouble = logging.StreamHandler(stream)
+    _label(trouble, component, form, colour=colour)
+    show_with(trouble)
     if isinstance(stream, NonBlockingStream):
         stream.gather()
     lines = stream if isinstance(stream, NonBlockingStream) else DirectStream(stream)
@@ -77,10 +83,13 @@ def _spare_djangos_handlers() -> None:
             handler.addFilter(refuse_tasks)
 
 
-def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
+def _handlers() -> list[logging.Handler]:
     named = (item for item in logging.root.manager.loggerDict.values() if isinstance(item, logging.Logger))
-    handlers = [handler for logger in (logging.root, *named) for handler in logger.handlers]
-    for handler in (*handlers, logging.lastResort):
+    return [handler for logger in (logging.root, *named) for handler in logger.handlers]
+
+
+def _std_handlers() -> Iterator[logging.StreamHandler[Any]]:
+    for handler in (*_handlers(), logging.lastResort):
         if isinstance(handler, logging.StreamHandler) and is_standard(handler.stream):
             yield handler
 
@@ -181,4 +190,4 @@ class _JobHandler(_OwnHandler):
 
 def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
     shown = is_on_console(handler) and record.levelno >= handler.level
-    return shown and bool(handler.filter(record))
+    return shown and passes(handler, record)

@@ -17,8 +17,9 @@ from typing import Any
 
 from ..exceptions import JobTimeout
 
-#: The errors shown on stderr so far: the name of the logger and the type of the error.
+#: The errors shown on stderr so far: the name of the logger or handler, and the type of the error.
 _shown: set[tuple[str, type[BaseException]]] = set()
+_handler: logging.Handler | None = None
 
 
 class SafeLogger(logging.LoggerAdapter[logging.Logger]):
@@ -41,16 +42,33 @@ class SafeLogger(logging.LoggerAdapter[logging.Logger]):
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise
-            self._show(error)
+            show_once(self.logger.name, error)
 
-    def _show(self, error: BaseException) -> None:
-        key = (self.logger.name, type(error))
-        if key in _shown or not logging.raiseExceptions or sys.stderr is None:
-            return
+
+def show_once(name: str, error: BaseException) -> None:
+    """Show on stderr with which ``error`` a line of ``name`` was dropped, once for each name and type of error."""
+    key = (name, type(error))
+    if key not in _shown and logging.raiseExceptions:
         _shown.add(key)
-        with suppress(Exception):  # there is no other place to show the error
-            print(f"A log line of {self.logger.name} was dropped:", file=sys.stderr)  # noqa: T201
-            traceback.print_exception(error, file=sys.stderr)
+        show(f"A log line of {name} was dropped:", error)
+
+
+def show(text: str, error: BaseException | None = None) -> None:
+    """Show trouble with the log on stderr, past the handlers of the project, which it may be about."""
+    with suppress(Exception):  # there is no other place to show it
+        if _handler is not None:
+            error_info = (type(error), error, error.__traceback__) if error is not None else None
+            _handler.handle(logging.LogRecord("django_loco.log", logging.WARNING, __file__, 0, text, (), error_info))
+        elif sys.stderr is not None:
+            print(text, file=sys.stderr)  # noqa: T201
+            if error is not None:
+                traceback.print_exception(error, file=sys.stderr)
+
+
+def show_with(handler: logging.Handler | None) -> None:
+    """Let ``handler`` of the console show trouble with the log: it does not block, and formats it like other lines."""
+    global _handler
+    _handler = handler
 
 
 def get_logger(name: str) -> SafeLogger:

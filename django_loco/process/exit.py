@@ -17,12 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..core.threads import DaemonThread
-from ..log import streams
+from ..log import bounded, streams
 
 #: Seconds by which an exit may be late before it is enforced.
 LATE_EXIT_SECONDS = 1.0
 #: Seconds to write the last log lines.
-FLUSH_SECONDS = streams.DRAIN_SECONDS
+FLUSH_SECONDS = bounded.DRAIN_SECONDS + streams.DRAIN_SECONDS
 
 
 def enforce(seconds: float) -> None:
@@ -59,6 +59,7 @@ def at_interpreters_end(function: Callable[[], object]) -> None:
 
 
 def _flush() -> None:
+    bounded.drain()
     streams.drain()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # full, closed, or without a reader

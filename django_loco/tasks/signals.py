@@ -9,7 +9,7 @@ from django.dispatch import Signal
 
 from ..core.compat import TASKS_LOGGER, TaskResult
 from ..exceptions import JobTimeout
-from ..log.safe import get_logger
+from ..log.safe import get_logger, show_once
 from .backport import with_twin
 
 logger = get_logger("django_loco.worker")
@@ -35,14 +35,27 @@ def only_log(signal: Signal) -> bool:
 
 
 def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs: bool) -> None:
-    receivers = tuple(entry for entry in signal.receivers if logs or not _only_logs(entry[1]))
-    if len(receivers) == len(signal.receivers) == 1:
-        _send(signal, sender, result)
-        return
+    receivers = tuple(signal.receivers)
     for receiver in receivers:
-        single = Signal()
-        single.receivers = [receiver]
-        _send(single, sender, result)
+        if _only_logs(receiver[1]):
+            if logs:
+                _log(receiver[1], signal, sender, result)
+        elif len(receivers) == 1:
+            _send(signal, sender, result)
+        else:
+            single = Signal()
+            single.receivers = [receiver]
+            _send(single, sender, result)
+
+
+def _log(receiver: Any, signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
+    """Call a receiver that only logs. A handler that raises is shown once, not at each job."""
+    try:
+        _function(receiver)(signal=signal, sender=sender, task_result=result)
+    except (KeyboardInterrupt, JobTimeout):
+        raise
+    except BaseException as error:  # noqa: BLE001 - shown
+        show_once(TASKS_LOGGER, error)
 
 
 def _send(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
@@ -55,6 +68,9 @@ def _send(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
 
 
 def _only_logs(receiver: Any) -> bool:
-    if isinstance(receiver, weakref.ReferenceType):
-        receiver = receiver()
-    return getattr(receiver, "__module__", "") == f"{TASKS_LOGGER}.signals"
+    return getattr(_function(receiver), "__module__", "") == f"{TASKS_LOGGER}.signals"
+
+
+def _function(receiver: Any) -> Any:
+    """Return the function of an entry in ``Signal.receivers``."""
+    return receiver() if isinstance(receiver, weakref.ReferenceType) else receiver

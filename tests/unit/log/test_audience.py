@@ -11,7 +11,9 @@ import pytest
 from _pytest.logging import LogCaptureHandler
 
 from django_loco.core.compat import TASKS_LOGGER
+from django_loco.core.threads import DaemonThread
 from django_loco.log import audience
+from django_loco.log.bounded import HandlerThread
 
 
 @pytest.fixture
@@ -86,6 +88,19 @@ def test_a_filter_that_raises_refuses_nothing(tasks, kind):
 
     add(tasks, logging.StreamHandler(io.StringIO())).addFilter(broken)
     assert audience.hears_tasks()
+
+
+def test_nobody_gets_a_record_only_because_it_was_asked(tasks):
+    """Its thread would deliver it."""
+    handler = add(tasks, logging.StreamHandler(io.StringIO()))
+    thread = HandlerThread(handler)
+    handler.addFilter(thread)
+    heard: list[bool] = []
+    asking = DaemonThread(target=lambda: heard.append(audience.hears_tasks()))
+    asking.start()
+    asking.join()
+    assert heard == [True]
+    assert thread._records.empty()
 
 
 def test_a_level_that_the_project_has_set_decides(tasks):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import logging.handlers
+import os
+import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from django.utils.log import AdminEmailHandler
 
+from django_loco.core.threads import DaemonThread
 from django_loco.log import bounded as bounded_log
-from django_loco.log.bounded import BoundedLogger, Deliveries
+from django_loco.log import safe
+from django_loco.log.bounded import BoundedLogger, Deliveries, HandlerThread
 from django_loco.log.labels import LabelFilter, bind, unbind
+from django_loco.log.safe import get_logger
 
 from ..worker.support import wait_until
 
@@ -105,3 +113,118 @@ def test_a_handler_that_raises_does_not_end_it(gate, deliveries, monkeypatch):
     monkeypatch.setattr(bounded_log, "_deliveries", deliveries)
     logger.warning("two")
     assert [record.getMessage() for record in gate.records] == ["two"]
+
+
+# Handlers in threads of their own
+
+
+@pytest.fixture
+def threaded(gate, monkeypatch) -> Iterator[HandlerThread]:
+    """The thread of the gate, which two records fit into."""
+    monkeypatch.setattr(bounded_log, "FULL_SECONDS", 0.05)
+    thread = HandlerThread(gate, limit=2)
+    gate.addFilter(thread)
+    yield thread
+    gate.removeFilter(thread)
+
+
+def in_job(action: Callable[[], object]) -> None:
+    """Call ``action`` in a thread of django-loco."""
+    thread = DaemonThread(target=action)
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+safe_logger = get_logger("django_loco.worker.example")
+
+
+def test_a_job_does_not_wait_for_a_handler_that_blocks_and_is_told_once(gate, threaded, capsys):
+    def log() -> None:
+        for number in range(8):
+            safe_logger.warning("line %d", number)
+
+    in_job(log)
+    assert gate.records == []
+    [shown] = capsys.readouterr().err.splitlines()
+    assert shown.startswith(f"The log handler {gate!r} blocks. Jobs go on")
+    gate.gate.set()
+    wait_until(lambda: "did not take" in capsys.readouterr().err)
+    in_job(lambda: safe_logger.warning("last"))
+    wait_until(lambda: gate.records[-1].getMessage() == "last")
+    found = [record.getMessage() for record in gate.records]
+    assert found[:3] == ["line 0", "line 1", "line 2"]
+
+
+def test_a_handler_that_is_slow_loses_nothing(gate, threaded, monkeypatch):
+    monkeypatch.setattr(bounded_log, "FULL_SECONDS", SECONDS)
+    gate.emit = lambda record: (time.sleep(0.005), gate.records.append(record))  # type: ignore[method-assign]
+    in_job(lambda: [safe_logger.warning("line %d", number) for number in range(20)])
+    bounded_log.drain()
+    assert [record.getMessage() for record in gate.records] == [f"line {number}" for number in range(20)]
+    assert threaded.dropped == 0
+
+
+def test_the_handler_finds_the_labels_of_the_job(gate, threaded):
+    gate.gate.set()
+
+    def log() -> None:
+        bind(component="feed")
+        safe_logger.warning("hello")
+
+    in_job(log)
+    wait_until(lambda: gate.records)
+    assert gate.records[0].component == "feed"
+
+
+def test_other_threads_call_the_handler_themselves(gate, threaded):
+    gate.gate.set()
+    safe_logger.warning("hello")
+    assert [record.getMessage() for record in gate.records] == ["hello"]
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_what_the_handler_raises_is_shown_once_and_ends_nothing(gate, threaded, capsys, monkeypatch, kind):
+    def fail(record: logging.LogRecord) -> None:
+        raise kind("the project's own")
+
+    monkeypatch.setattr(safe, "_shown", set())
+    monkeypatch.setattr(gate, "emit", fail)
+    in_job(lambda: [safe_logger.warning("hello") for _ in range(5)])
+    bounded_log.drain()
+    assert capsys.readouterr().err.count(f"{kind.__name__}: the project's own") == 1
+    monkeypatch.undo()
+    gate.gate.set()
+    in_job(lambda: safe_logger.warning("again"))
+    wait_until(lambda: gate.records)
+
+
+def test_only_handlers_that_may_block_get_a_thread(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    handlers = {
+        "custom": Gate(),
+        "mail": AdminEmailHandler(),
+        "pipe": logging.FileHandler(tmp_path / "pipe", delay=True),
+        "file": logging.FileHandler(tmp_path / "file", delay=True),
+        "memory": logging.StreamHandler(io.StringIO()),
+        "nowhere": logging.NullHandler(),
+        "queue": logging.handlers.QueueHandler(queue.SimpleQueue()),
+    }
+    for _ in range(2):
+        bounded_log.use_threads(handlers.values())
+    threads = {
+        name: sum(isinstance(each, HandlerThread) for each in handler.filters) for name, handler in handlers.items()
+    }
+    assert {name for name, count in threads.items() if count == 1} == {"custom", "mail", "pipe"}
+    assert sum(threads.values()) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_copy_delivers_no_records_of_its_original(gate, threaded):
+    in_job(lambda: safe_logger.warning("hello"))
+    child = os.fork()
+    if child == 0:
+        os._exit(threaded._records.qsize() + (threaded._thread is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gate.gate.set()
+    wait_until(lambda: gate.records)

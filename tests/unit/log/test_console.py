@@ -20,6 +20,7 @@ from django_loco.log import audience, job_lines
 from django_loco.log.console import set_up_console, wants_colour
 from django_loco.log.job_lines import show_job_lines
 from django_loco.log.labels import bind
+from django_loco.log.safe import show, show_with
 
 
 class Console:
@@ -56,6 +57,7 @@ def console(capsys, monkeypatch):
         loggers[name].propagate = propagate
     logging.captureWarnings(capture=False)
     show_job_lines(None)
+    show_with(None)
     if logging.lastResort:
         logging.lastResort.setFormatter(None)
 
@@ -282,6 +284,18 @@ def test_a_file_of_the_project_gets_djangos_record_and_the_console_our_line(cons
     assert ["done in 12 ms" in line for line in console.lines] == [True]
     [file] = [each for each in logging.getLogger(named).handlers if isinstance(each, logging.FileHandler)]
     file.close()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_trouble_with_the_log_is_a_line_whatever_handlers_there_are(console, form):
+    configure(handlers={"own": {"class": "logging.Handler"}}, root={"handlers": ["own"], "level": "INFO"})
+    set_up_console("worker", form=form)
+    show("The log handler blocks", ValueError("no"))
+    if form == "json":
+        assert json.loads(console.lines[0])["message"] == "The log handler blocks"
+    else:
+        assert console.lines[0].endswith("] WARNING: The log handler blocks")
+    assert "ValueError: no" in console.lines[-1]
 
 
 def test_a_root_logger_for_warnings_as_in_djangos_documentation_leaves_our_line(console):
