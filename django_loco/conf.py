@@ -46,7 +46,13 @@ class LocoSettings:
     """The value of ``settings.LOCO`` with all defaults."""
 
     NUM_WORKERS: Annotated[int, Rule(_is_count, "a whole number of threads, 0 or more")] = 10
-    """The number of sync jobs that one worker process runs at once: its threads."""
+    """The number of sync jobs that one worker process runs at once at most: its threads."""
+
+    ACTIVE_THREADS: Annotated[
+        int | None,
+        Rule(lambda value: value is None or is_whole(value), "a whole number of threads, 1 or more, or None"),
+    ] = None
+    """How many of these threads run jobs at the same time; ``None``: as many as the work needs."""
 
     ASYNC_WORKERS: Annotated[int, Rule(_is_count, "a whole number of coroutines, 0 or more")] = 100
     """The number of async jobs that one worker process runs at once on its event loop."""
@@ -172,6 +178,11 @@ def _loco_problems(given: Any) -> list[str]:
         return [f"LOCO must be a dict, not {given!r}."]
     if given.get("NUM_WORKERS", 1) == given.get("ASYNC_WORKERS", 1) == 0:
         return ["LOCO['NUM_WORKERS'] and LOCO['ASYNC_WORKERS'] are both 0; no job would ever run. Raise one of them."]
+    active, most = given.get("ACTIVE_THREADS"), given.get("NUM_WORKERS", LocoSettings.NUM_WORKERS)
+    if is_whole(active) and _is_count(most) and active > most:
+        return [
+            f"LOCO['ACTIVE_THREADS'] is {active}; NUM_WORKERS allows only {most} threads. Lower it, or leave it out."
+        ]
     names = [field.name for field in fields(LocoSettings)]
     messages = [f"LOCO[{name!r}] is unknown.{did_you_mean(str(name), names)}" for name in given if name not in names]
     for name, value in given.items():

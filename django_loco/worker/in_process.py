@@ -92,6 +92,7 @@ def worker_for(
         worker = Worker(
             queue,
             threads=loco.NUM_WORKERS if threads is None else threads,
+            active_threads=loco.ACTIVE_THREADS,
             coroutines=loco.ASYNC_WORKERS if coroutines is None else coroutines,
             lease=loco.LEASE,
             result_ttl=loco.RESULT_TTL,

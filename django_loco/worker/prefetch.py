@@ -25,8 +25,12 @@ class Pool(Protocol):
 
     size: int
 
-    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
-        """Take jobs; ``held`` is how many the pool has with them."""
+    @property
+    def capacity(self) -> int:
+        """How many jobs it can run now."""
+
+    def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        """Take jobs."""
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
         """Give back up to ``limit`` jobs that have not begun."""
@@ -48,7 +52,7 @@ class Prefetch:
     @property
     def room(self) -> int:
         """The number of jobs to ask for."""
-        return max(0, self._pool.size + self._max_prefetched - self.held) if self._pool.size else 0
+        return max(0, self._pool.capacity + self._max_prefetched - self.held) if self._pool.size else 0
 
     @property
     def waiting(self) -> int:
@@ -66,7 +70,7 @@ class Prefetch:
         """Give jobs to the pool."""
         self.held += len(claimed_jobs)
         self._waiting.extend(claimed_jobs)
-        self._pool.submit(claimed_jobs, self.held)
+        self._pool.submit(claimed_jobs)
 
     def note_ended(self, count: int) -> None:
         """Take note that ``count`` jobs have ended. Call it with 0, too, since the rate falls in quiet times."""

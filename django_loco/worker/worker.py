@@ -64,6 +64,7 @@ class Worker(Component):
         *,
         worker_id: str | None = None,
         threads: int,
+        active_threads: int | None = None,
         coroutines: int,
         lease: float,
         result_ttl: float,
@@ -82,6 +83,7 @@ class Worker(Component):
             queue: where the jobs are.
             worker_id: its name in results, in health and in the queue; by default host, process and some letters.
             threads: how many sync jobs at once.
+            active_threads: how many of the threads run jobs at the same time; ``None``: as many as the work needs.
             coroutines: how many async jobs at once.
             lease: ``LEASE`` in seconds: if it dies, its jobs are back within that time.
             result_ttl: ``RESULT_TTL`` in seconds.
@@ -102,7 +104,9 @@ class Worker(Component):
         if is_isolated:
             threads, coroutines = min(1, threads), min(1, coroutines)
         self._request_priority = RequestPriority()
-        self._threads = ThreadPool(threads, queue.alias, inbox.add, request_priority=self._request_priority)
+        self._threads = ThreadPool(
+            threads, queue.alias, inbox.add, request_priority=self._request_priority, active=active_threads
+        )
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, inbox.add)
         suspects = True if is_isolated else None if isolate is None else False
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
@@ -214,6 +218,8 @@ class Worker(Component):
             seconds since the claims were last renewed, or there were none. Below ``LEASE`` if all is well.
         ``running``, ``buffered``, ``unstored``
             jobs that have begun, jobs that have not begun, and jobs that have ended but are not stored yet.
+        ``active_threads``, ``thread_limit``, ``thread_limit_reason``
+            threads inside a job; how many of them may compute now, and why: see ``pools.thread_limit``.
         ``abandoned``
             jobs that were given up at their timeout and still occupy a thread.
         ``handed_back``
@@ -247,6 +253,9 @@ class Worker(Component):
             "running": sum(prefetch.held for prefetch in prefetches) - buffered,
             "buffered": buffered,
             "unstored": len(fetcher.jobs.acknowledger),
+            "active_threads": self._threads.busy,
+            "thread_limit": self._threads.limit.now,
+            "thread_limit_reason": self._threads.limit_reason,
             "abandoned": self._threads.abandoned + self._event_loop.abandoned,
             "handed_back": fetcher.jobs.handed_back + (self._isolation.handed_back if self._isolation else 0),
             "suspects": self._isolation.waiting if self._isolation else 0,

@@ -41,7 +41,7 @@ class EventLoopPool:
     """
 
     def __init__(self, size: int, lanes: int, alias: str, report: Report, grace: float = GRACE_SECONDS) -> None:
-        """``lanes`` is the number of threads for the sync parts. ``grace``: see ``timeouts``, in seconds."""
+        """``lanes`` is the number of threads for the sync parts. ``grace``: see ``attempt``, in seconds."""
         self.size = size
         self._alias = alias
         self._report = report
@@ -56,7 +56,12 @@ class EventLoopPool:
         self._thread: DaemonThread | None = None
         self._context = Context()
 
-    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:  # noqa: ARG002 - one thread serves any number
+    @property
+    def capacity(self) -> int:
+        """How many jobs it can run."""
+        return self.size
+
+    def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Run ``runs`` as soon as there is room. Called by one thread only."""
         self._waiting.extend(claimed_jobs)
         loop = self._loop or self._start_loop()
@@ -79,7 +84,7 @@ class EventLoopPool:
 
     def warm_up(self) -> None:
         """Start all threads at once."""
-        self.submit((), 0)
+        self.submit(())
         self._lanes.warm_up()
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
@@ -100,7 +105,7 @@ class EventLoopPool:
             outcome = claimed.outcome_or(put_off(claimed.job, RuntimeError("the event loop has died")))
             if outcome is not None:
                 self._report(claimed, outcome)
-        self.submit((), 0)
+        self.submit(())
 
     @property
     def missing(self) -> int:

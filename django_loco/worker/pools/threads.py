@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
-from queue import Empty, SimpleQueue
 
 from ...core.job import Outcome
-from ...core.threads import DaemonThread
 from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
@@ -19,7 +18,11 @@ from ..execution.attempt import GRACE_SECONDS, Attempt, put_off, unstoppable
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
 from ..execution.interrupter import ThreadInterrupter, TimeLimit
+from .interpreter_monitor import InterpreterMonitor
+from .job_thread import JobThread
 from .request_priority import RequestPriority
+from .thread_limit import ThreadLimit
+from .work_queue import WorkQueue
 
 logger = get_logger("django_loco.worker")
 
@@ -31,13 +34,12 @@ Report = Callable[[ClaimedJob, Outcome], None]
 
 
 class ThreadPool:
-    """Runs sync jobs, ``size`` at a time.
+    """Runs sync jobs on up to ``size`` threads.
+
+    How many of them run jobs at the same time follows the work: see ``thread_limit``. The jobs wait in a ``WorkQueue``.
 
     A thread is started when there is a job that no other thread can take, and then stays. So a site with few jobs does
     not hold a stack and a connection per database for threads that it does not need.
-
-    Jobs reach the threads through one queue, which keeps the cost per job low: a busy thread takes its next job without
-    asking the fetcher, and only an idle thread has to be woken.
     """
 
     def __init__(
@@ -45,14 +47,28 @@ class ThreadPool:
         size: int,
         alias: str,
         report: Report,
+        *,
         grace: float = GRACE_SECONDS,
         request_priority: RequestPriority | None = None,
+        active: int | None = None,
     ) -> None:
-        """``alias`` is the key in ``TASKS`` of these jobs. ``grace``: see ``timeouts``, in seconds."""
+        """Starts no thread.
+
+        Args:
+            size: the most threads.
+            alias: the key in ``TASKS`` of the jobs.
+            report: called with each outcome.
+            grace: see ``attempt``, in seconds.
+            request_priority: knows whether web requests are waiting.
+            active: how many threads run jobs at the same time; ``None``: as many as the work needs. Without a global
+                interpreter lock that is all of them.
+        """
         self.size = size
+        if active is None and not _has_interpreter_lock():
+            active = size
+        self.limit = ThreadLimit(size, active)
         self._alias = alias
         self._report = report
-        self._inbox: SimpleQueue[ClaimedJob | None] = SimpleQueue()
         self._interrupter = ThreadInterrupter(self._replace, drop_all, grace)
         self._request_priority = request_priority or RequestPriority()
         self._closed = threading.Event()
@@ -60,17 +76,38 @@ class ThreadPool:
         self._abandoned: list[JobThread] = []
         self._lock = threading.Lock()
         self._started = 0
+        self._work = WorkQueue(self.limit, self._start_one_more)
+        self._monitor = InterpreterMonitor(
+            lambda late: self._work.adapt(tuple(self._threads), late), lambda: bool(self._work)
+        )
 
-    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
-        """Run ``runs`` when there are threads for them; ``held`` is the number of jobs that the pool has with them."""
-        for claimed in claimed_jobs:
-            self._inbox.put(claimed)
-        try:
-            with self._lock:
-                while len(self._threads) < min(self.size, held):
-                    self._start_thread()
-        except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
-            logger.exception("Of %d threads for jobs only %d could be started", self.size, len(self._threads))
+    def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        """Run jobs as soon as there are threads for them."""
+        self._work.put(claimed_jobs)
+        if self._work and not self.limit.is_fixed and not self._monitor.wake.is_set():
+            self._monitor.start()
+            self._monitor.wake.set()
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs to hold: one per thread, or fewer if the interpreter has no time for more."""
+        if not self.limit.is_busy:
+            return self.size
+        return min(self.size, self.busy + self.limit.now)
+
+    @property
+    def limit_reason(self) -> str:
+        """Why the limit is as it is, in words."""
+        if self.limit.is_fixed:
+            return "fixed"
+        if not self._work:
+            return "no job waits for a thread"
+        return "the jobs keep Python busy" if self.limit.is_busy else "Python has time to spare"
+
+    @property
+    def busy(self) -> int:
+        """The number of threads that are inside a job."""
+        return sum(thread.busy for thread in tuple(self._threads))
 
     def warm_up(self) -> None:
         """Start all threads at once."""
@@ -79,18 +116,8 @@ class ThreadPool:
                 self._start_thread()
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
-        """Take back up to ``limit`` runs that no thread has begun, the oldest first."""
-        taken: list[ClaimedJob] = []
-        while len(taken) < limit:
-            try:
-                claimed = self._inbox.get_nowait()
-            except Empty:
-                break
-            if claimed is None:  # closed: the threads need it
-                self._inbox.put(None)
-                break
-            taken.append(claimed)
-        return taken
+        """Take back up to ``limit`` jobs that no thread has begun, the oldest first."""
+        return self._work.withdraw(limit)
 
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled from outside. Its job sees ``context.stopping``."""
@@ -98,7 +125,8 @@ class ThreadPool:
     def close(self) -> None:
         """End each thread after its present job."""
         self._closed.set()
-        self._inbox.put(None)
+        self._work.close()
+        self._monitor.end()
         self._interrupter.end()
 
     def join(self, timeout: float) -> bool:
@@ -108,7 +136,8 @@ class ThreadPool:
         free = [thread for thread in self._threads if not thread.busy]
         for thread in free:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return interrupter_ended and not any(thread.is_alive() for thread in free)
+        monitor_ended = self._monitor.join(max(0.0, deadline - time.monotonic()))
+        return interrupter_ended and monitor_ended and not any(thread.is_alive() for thread in free)
 
     @property
     def abandoned(self) -> int:
@@ -145,6 +174,7 @@ class ThreadPool:
             with self._lock:
                 self._start_thread()
                 self._threads.remove(thread)
+            self._work.leave(thread)
 
     @property
     def missing(self) -> int:
@@ -154,49 +184,60 @@ class ThreadPool:
     def _dead(self) -> list[JobThread]:
         return [thread for thread in tuple(self._threads) if not thread.is_alive()]
 
-    def pause(self) -> None:
-        """Wait for ``PAUSE_SECONDS``, or until the pool is closed."""
-        self._closed.wait(PAUSE_SECONDS)
+    # For the threads
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the threads are to end."""
+        return self._closed.is_set()
 
     def job_context(self) -> Context:
         """Return the context of which each job of the calling thread gets a copy."""
         return context_for_jobs(self._alias)
 
-    def next_job(self) -> ClaimedJob | None:
-        """Wait for a job; ``None``: the pool is closed.
-
-        Connections are tidied after each job, and again when the thread has been idle, since they may be too old.
-        """
+    def take(self, thread: JobThread) -> ClaimedJob | None:
+        """Return the next job for ``thread``; ``None``: there is none for it now, and it is woken when there may be."""
         self._request_priority.wait_for_requests()
-        try:
-            claimed = self._inbox.get_nowait()
-        except Empty:
-            claimed = self._inbox.get()
-            tidy()
-        if claimed is None:
-            self._inbox.put(None)
-        return claimed
+        return self._work.take(thread)
 
-    def rest(self, computed: float) -> None:
+    def rest(self, thread: JobThread, computed: float) -> None:
         """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
         if seconds := self._request_priority.rest_after(computed):
+            self._work.leave(thread)
             self._closed.wait(seconds)
 
-    def _start_thread(self, first: Callable[[], None] | None = None) -> None:
+    def pause(self) -> None:
+        """Wait for ``PAUSE_SECONDS``, or until the pool is closed."""
+        self._closed.wait(PAUSE_SECONDS)
+
+    def _start_one_more(self, *, is_patient: bool) -> JobThread | None:
+        """Start a thread, for the ``WorkQueue``. Raises ``RuntimeError`` if the system has no more threads.
+
+        ``None``: there are enough; or, with ``is_patient``, one of them has just ended its job.
+        """
+        with self._lock:
+            if len(self._threads) >= self.size or (
+                is_patient and any(thread.takes_a_job_soon for thread in self._threads)
+            ):
+                return None
+            return self._start_thread()
+
+    def _start_thread(self, first: Callable[[], None] | None = None) -> JobThread:
         self._started += 1
         thread = JobThread(self, f"loco-worker-{self._started}", first, rests=bool(self._threads))
         thread.start()
         self._threads.append(thread)
+        return thread
 
     def _replace(self, time_limit: TimeLimit) -> None:
         """Give up a thread whose job cannot be interrupted, and start another; called by the interrupter."""
         attempt, thread = time_limit.attempt, time_limit.thread
         if not isinstance(thread, JobThread) or not attempt.claimed.decide():
             return
-        attempt.claimed.thread = (
-            threading.current_thread()
-        )  # its own thread may return, and then the job would have none
+        # Its own thread may return, and then the job would have none.
+        attempt.claimed.thread = threading.current_thread()
         thread.given_up = True
+        self._work.leave(thread)
         report = partial(self._report_stuck, attempt, stack_of_thread(thread.ident))
         try:
             with self._lock:
@@ -215,52 +256,6 @@ class ThreadPool:
         self._report(attempt.claimed, Context().run(give_up, attempt, error))
 
 
-class JobThread(DaemonThread):
-    """One thread of the pool: takes jobs until the pool is closed, or until it is given up."""
-
-    def __init__(self, pool: ThreadPool, name: str, first: Callable[[], None] | None, *, rests: bool = False) -> None:
-        """``first`` is called before the first job; ``rests``: see ``request_priority``."""
-        super().__init__(name=name)
-        self.given_up = False
-        self.current: ClaimedJob | None = None
-        """The job that it runs."""
-        self._pool = pool
-        self._first = first
-        self._rests = rests
-
-    def run(self) -> None:
-        """Take jobs until the end, whatever is raised in this thread outside of a job."""
-        while not self._has_worked():
-            self._pool.pause()
-        drop_all()
-
-    @property
-    def busy(self) -> bool:
-        """Whether it is inside a job."""
-        return self.current is not None
-
-    def _has_worked(self) -> bool:
-        try:
-            self._work()
-        except BaseException as error:
-            logger.critical("The thread %s was interrupted and goes on", self.name, exc_info=True)
-            claimed, self.current = self.current, None
-            if claimed is not None:
-                self._pool.report_unfinished(claimed, error)
-            return False
-        return True
-
-    def _work(self) -> None:
-        context = self._pool.job_context()
-        first, self._first = self._first, None
-        if first is not None:
-            first()
-        while not self.given_up and (claimed := self._pool.next_job()) is not None:
-            self.current, claimed.thread = claimed, self
-            begun = time.thread_time()
-            self._pool.run_job(claimed, context)
-            self.current = None
-            if claimed.thread is self:
-                claimed.thread = None
-            if self._rests:
-                self._pool.rest(time.thread_time() - begun)
+def _has_interpreter_lock() -> bool:
+    """Whether only one thread runs Python code at a time, unlike on a free-threaded build."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()

@@ -119,13 +119,11 @@ class FakePool:
     """Begins with what the test says."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = self.capacity = size
         self.inbox: list[ClaimedJob] = []
-        self.held = 0
 
-    def submit(self, claimed_jobs: Sequence[ClaimedJob], held: int) -> None:
+    def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         self.inbox += claimed_jobs
-        self.held = held
 
     def withdraw(self, limit: int) -> list[ClaimedJob]:
         taken, self.inbox = self.inbox[:limit], self.inbox[limit:]

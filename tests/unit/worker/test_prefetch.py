@@ -142,12 +142,3 @@ def test_all_that_has_not_begun_can_be_taken_back(prefetch, pool, clock):
     assert prefetch.withdraw() == handed[4:]
     assert prefetch.held == 4
     assert prefetch.waiting == 0
-
-
-def test_the_pool_is_told_how_many_jobs_it_has(prefetch, pool, clock):
-    prefetch.submit(runs(2, clock))
-    prefetch.submit(runs(3, clock))
-    assert pool.held == 5
-    prefetch.note_ended(4)
-    prefetch.submit(runs(1, clock))
-    assert pool.held == 2

@@ -129,6 +129,9 @@ def test_health(queue, start):
     assert health["last_poll_age"] < 3
     assert health["last_heartbeat_age"] < 3
     assert health["trouble"] == ""
+    assert health["active_threads"] == 1
+    assert 1 <= health["thread_limit"] <= 2
+    assert health["thread_limit_reason"] == "no job waits for a thread"
     assert json.loads(json.dumps(health)) == health
 
 

@@ -123,9 +123,12 @@ def test_receivers_share_the_context_of_their_job_alone(queue, start, heard, nam
 @pytest.mark.parametrize("name", ["deaf", "astubborn"])
 def test_so_do_those_of_a_job_that_is_given_up(heard, name):
     finished = OutcomeInbox()
-    sync, on_loop = ThreadPool(2, "default", finished.add, 0.05), EventLoopPool(2, 2, "default", finished.add, 0.05)
+    sync, on_loop = (
+        ThreadPool(2, "default", finished.add, grace=0.05),
+        EventLoopPool(2, 2, "default", finished.add, 0.05),
+    )
     pool: Any = on_loop if name.startswith("a") else sync
-    pool.submit([claimed_of(name, f"{name} 1"), claimed_of(name, f"{name} 2")], 2)
+    pool.submit([claimed_of(name, f"{name} 1"), claimed_of(name, f"{name} 2")])
     outcomes: list[str] = []
     wait_until(lambda: outcomes.extend(outcome.status for _, outcome in finished.take()) or len(outcomes) == 2)
     for number in (1, 2):

@@ -37,7 +37,7 @@ def pool(finished: OutcomeInbox) -> Iterator[EventLoopPool]:
 
 
 def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
-    pool.submit(claimed_jobs, len(claimed_jobs))
+    pool.submit(claimed_jobs)
 
 
 def test_jobs_run_side_by_side_up_to_the_size(pool, finished):
@@ -239,7 +239,7 @@ def test_an_event_loop_that_has_died_is_started_anew(finished, monkeypatch):
     monkeypatch.undo()
     pool.replace_dead()
     assert outcomes(finished, 1) == {claimed: READY}
-    pool.submit([claimed_of("anothing")], 1)
+    pool.submit([claimed_of("anothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
     pool.close()
     assert pool.join(5)

@@ -210,13 +210,13 @@ class Strict(RequestPriority):
 def test_all_threads_but_the_first_rest_and_end_at_once_if_asked_to():
     request_priority, finished = Strict(), OutcomeInbox()
     pool = ThreadPool(2, "default", finished.add, request_priority=request_priority)
-    pool.submit([claimed_of("wait_for", name) for name in "ab"], 2)
+    pool.submit([claimed_of("wait_for", name) for name in "ab"])
     for name in "ab":
         tasks.patiently(tasks.events[f"{name} began"])
     for name in "ab":
         tasks.events[name].set()
     wait_until(lambda: request_priority.resting)
-    pool.submit([claimed_of("tell", number) for number in range(3)], 3)
+    pool.submit([claimed_of("tell", number) for number in range(3)])
     wait_until(lambda: tasks.told == [0, 1, 2])
     assert request_priority.resting == ["loco-worker-2"]
     pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,8 +15,9 @@ from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools import threads as module
+from django_loco.worker.pools.job_thread import JobThread
 from django_loco.worker.pools.outcome_inbox import OutcomeInbox
-from django_loco.worker.pools.threads import JobThread, ThreadPool
+from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until
@@ -37,7 +39,7 @@ def pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
 
 
 def submit(pool: ThreadPool, claimed_jobs: Sequence[ClaimedJob], already: int = 0) -> None:
-    pool.submit(claimed_jobs, already + len(claimed_jobs))
+    pool.submit(claimed_jobs)
 
 
 def test_jobs_run_side_by_side(pool, finished):
@@ -64,7 +66,17 @@ def test_as_many_as_the_pool_has_threads(pool, finished):
     assert len(outcomes(finished, 4)) == 4
 
 
-def test_threads_start_when_there_is_work_for_them(pool, finished):
+@pytest.fixture
+def fixed_pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
+    """A pool whose threads may all run jobs, which needs no monitor."""
+    pool = ThreadPool(3, "default", finished.add, active=3)
+    yield pool
+    pool.close()
+    assert pool.join(5)
+
+
+def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
+    pool = fixed_pool
     assert pool._threads == []
     for _ in range(5):
         submit(pool, [claimed_of("nothing")])
@@ -72,9 +84,13 @@ def test_threads_start_when_there_is_work_for_them(pool, finished):
     assert len(pool._threads) == 1
     assert pool._threads[0].name == "loco-worker-1"
     assert pool._threads[0].daemon
-    submit(pool, [claimed_of("nothing") for _ in range(2)])
-    outcomes(finished, 2)
+    submit(pool, [claimed_of("wait_for", name) for name in "ab"])
+    for name in "ab":
+        tasks.patiently(tasks.events[f"{name} began"])
     assert len(pool._threads) == 2
+    for name in "ab":
+        tasks.events[name].set()
+    assert len(outcomes(finished, 2)) == 2
 
 
 def test_what_has_not_begun_can_be_withdrawn(pool, finished):
@@ -102,7 +118,7 @@ def test_a_join_does_not_wait_for_what_cannot_be_ended(pool, finished):
     submit(pool, [claimed_of("wait_for", "a")])
     tasks.patiently(tasks.events["a began"])
     pool.close()
-    assert pool.join(0.01)
+    assert pool.join(5)
 
 
 def test_nor_for_a_thread_that_leaves_its_job_just_then(finished):
@@ -231,8 +247,64 @@ def test_many_short_jobs_in_many_threads(finished):
     pool = ThreadPool(8, "default", finished.add)
     claimed_jobs = [claimed_of("add", 1) for _ in range(2000)]
     for start in range(0, 2000, 100):
-        pool.submit(claimed_jobs[start : start + 100], 100)
+        pool.submit(claimed_jobs[start : start + 100])
     assert outcomes(finished, 2000) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
     pool.close()
     assert pool.join(5)
     assert not any(thread.is_alive() for thread in pool._threads)
+
+
+@pytest.mark.parametrize("active", [1, 2])
+def test_a_fixed_number_of_threads_run_jobs(finished, active):
+    pool = ThreadPool(3, "default", finished.add, active=active)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "abc"]
+    pool.submit(claimed_jobs)
+    for name in "abc"[:active]:
+        tasks.patiently(tasks.events[f"{name} began"])
+    assert (pool.busy, pool.limit.now, pool.limit_reason) == (active, active, "fixed")
+    assert [claimed.started for claimed in claimed_jobs] == [True] * active + [False] * (3 - active)
+    for name in "abc":
+        tasks.events[name].set()
+    assert len(outcomes(finished, 3)) == 3
+    pool.close()
+    assert pool.join(5)
+
+
+def test_without_an_interpreter_lock_all_threads_run_jobs(finished, monkeypatch):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert ThreadPool(3, "default", finished.add).limit.now == 3
+    assert ThreadPool(3, "default", finished.add, active=2).limit.now == 2
+
+
+def test_jobs_that_compute_share_one_thread_and_jobs_that_wait_have_one_each(finished):
+    pool = ThreadPool(8, "default", finished.add)
+    pool.submit([claimed_of("add", 1) for _ in range(2_000)])
+    outcomes(finished, 2_000)
+    computing = len(pool._threads)
+    pool.submit([claimed_of("wait_for", str(number)) for number in range(8)])
+    for number in range(8):
+        tasks.patiently(tasks.events[f"{number} began"])
+    assert computing < 8
+    assert pool.busy == 8
+    for number in range(8):
+        tasks.events[str(number)].set()
+    outcomes(finished, 8)
+    pool.close()
+    assert pool.join(5)
+
+
+def test_no_thread_can_be_started(finished, monkeypatch, caplog):
+    def refuse(thread: JobThread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(JobThread, "start", refuse)
+    pool = ThreadPool(2, "default", finished.add, active=2)
+    claimed = claimed_of("nothing")
+    pool.submit([claimed])
+    assert "A thread for jobs could not be started" in caplog.text
+    assert pool.withdraw(10) == [claimed]
+    monkeypatch.undo()
+    pool.submit([claimed])
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+    pool.close()
+    assert pool.join(5)

@@ -12,8 +12,9 @@ from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.pools.job_thread import JobThread
 from django_loco.worker.pools.outcome_inbox import OutcomeInbox
-from django_loco.worker.pools.threads import JobThread, ThreadPool
+from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
 from ..support import claimed_of, job, outcomes, wait_until
@@ -40,14 +41,14 @@ def _quiet_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_thread_that_is_interrupted_between_jobs_goes_on(pool, finished, monkeypatch, caplog):
-    def next_job() -> ClaimedJob | None:
+    def take(thread: JobThread) -> ClaimedJob | None:
         monkeypatch.undo()
         raise SystemExit
 
-    monkeypatch.setattr(pool, "next_job", next_job)
-    pool.submit([claimed_of("nothing")], 1)
+    monkeypatch.setattr(pool, "take", take)
+    pool.submit([claimed_of("nothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
-    assert [thread.name for thread in pool._threads] == ["loco-worker-1"]
+    assert pool._threads[0].is_alive()
     assert "was interrupted and goes on" in caplog.text
 
 
@@ -58,10 +59,10 @@ def test_what_is_raised_around_a_job_loses_neither_job_nor_thread(pool, finished
 
     monkeypatch.setattr(where, broken)
     claimed = claimed_of("nothing")
-    pool.submit([claimed], 1)
+    pool.submit([claimed])
     assert outcomes(finished, 1) == {claimed: SUCCESSFUL if where.endswith("tidy") else READY}
     monkeypatch.undo()
-    pool.submit([claimed_of("nothing")], 1)
+    pool.submit([claimed_of("nothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
@@ -69,13 +70,13 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     died = threading.Event()
 
     def die(thread: JobThread) -> None:
-        claimed = pool.next_job()
+        claimed = pool.take(thread)
         thread.current, claimed.thread, claimed.started = claimed, thread, True
         died.set()
 
     monkeypatch.setattr(JobThread, "run", die)
     claimed = claimed_of("nothing")
-    pool.submit([claimed], 1)
+    pool.submit([claimed])
     tasks.patiently(died)
     wait_until(lambda: pool.missing == 1)
     assert not claimed.is_alive
@@ -84,7 +85,7 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     assert (pool.missing, len(pool._threads)) == (0, 1)
     assert outcomes(finished, 1) == {claimed: READY}
     assert claimed.is_alive
-    pool.submit([claimed_of("nothing")], 1)
+    pool.submit([claimed_of("nothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 

@@ -1,0 +1,127 @@
+"""One thread of the pool for sync jobs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import Protocol
+
+from ...core.threads import DaemonThread
+from ...log.safe import get_logger
+from ..claimed_job import ClaimedJob
+from ..execution.connections import drop_all, tidy
+
+logger = get_logger("django_loco.worker")
+
+
+class JobSource(Protocol):
+    """What a thread needs of its pool."""
+
+    def job_context(self) -> Context:
+        """Return the context of which each job of the calling thread gets a copy."""
+
+    def take(self, thread: JobThread) -> ClaimedJob | None:
+        """Return the next job; ``None``: there is none now, and ``thread`` is woken when there is."""
+
+    def run_job(self, claimed: ClaimedJob, context: Context) -> None:
+        """Run a job in the calling thread and report its outcome."""
+
+    def rest(self, thread: JobThread, computed: float) -> None:
+        """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
+
+    def pause(self) -> None:
+        """Wait before going on after an exception outside of a job."""
+
+    def report_unfinished(self, claimed: ClaimedJob, error: BaseException) -> None:
+        """Report a job without an outcome, whose thread ``error`` has interrupted."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the thread is to end."""
+
+
+class JobThread(DaemonThread):
+    """Takes jobs until the pool is closed, or until it is given up."""
+
+    def __init__(
+        self, pool: JobSource, name: str, first: Callable[[], None] | None = None, *, rests: bool = False
+    ) -> None:
+        """``first`` is called before the first job; ``rests``: see ``request_priority``."""
+        super().__init__(name=name)
+        self.given_up = False
+        self.current: ClaimedJob | None = None
+        """The job that it runs."""
+        self.seen: ClaimedJob | None = None
+        """The job that it ran at the last tick of the monitor."""
+        self.seen_since = 0.0
+        """When it was first seen to run that job (``time.monotonic()``, seconds)."""
+        self._pool = pool
+        self._first = first
+        self._rests = rests
+        # A lock is the cheapest way to sleep until another thread wakes this one: it sleeps by taking the lock again.
+        self._woken = threading.Lock()
+        self._woken.acquire()
+
+    def wake(self) -> None:
+        """End its sleep, or the next one."""
+        if self._woken.locked():
+            self._woken.release()
+
+    def run(self) -> None:
+        """Take jobs until the end, whatever is raised in this thread outside of a job."""
+        while not self._has_worked():
+            self._pool.pause()
+        drop_all()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is inside a job."""
+        return self.current is not None
+
+    @property
+    def takes_a_job_soon(self) -> bool:
+        """Whether it has no job, or its job has ended and it has not left it yet."""
+        claimed = self.current
+        return claimed is None or (claimed.ended and not claimed.cancelled)
+
+    def _has_worked(self) -> bool:
+        try:
+            self._work()
+        except BaseException as error:
+            logger.critical("The thread %s was interrupted and goes on", self.name, exc_info=True)
+            claimed, self.current = self.current, None
+            if claimed is not None:
+                self._pool.report_unfinished(claimed, error)
+            return False
+        return True
+
+    def _work(self) -> None:
+        context = self._pool.job_context()
+        first, self._first = self._first, None
+        if first is not None:
+            first()
+        while not self.given_up:
+            claimed = self._pool.take(self)
+            if claimed is not None:
+                self._run(claimed, context)
+            elif self._pool.is_closed:
+                return
+            else:
+                self._sleep()
+
+    def _run(self, claimed: ClaimedJob, context: Context) -> None:
+        self.current, claimed.thread = claimed, self
+        begun = time.thread_time()
+        self._pool.run_job(claimed, context)
+        self.current = self.seen = None
+        if claimed.thread is self:
+            claimed.thread = None
+        if self._rests:
+            self._pool.rest(self, time.thread_time() - begun)
+
+    def _sleep(self) -> None:
+        """Wait for a job. Connections are tidied after each job, and now again, since they may be too old."""
+        self._woken.acquire()
+        tidy()

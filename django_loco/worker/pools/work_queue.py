@@ -1,0 +1,187 @@
+"""The jobs that wait for a thread of the pool, and which thread may take the next one."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+from ...log.safe import get_logger
+from ..claimed_job import ClaimedJob
+from .job_thread import JobThread
+from .thread_limit import LONG_SECONDS, ThreadLimit
+
+logger = get_logger("django_loco.worker")
+
+#: The part of a core that is left when all cores are in use: measurements are never exact.
+IDLE_CORE = 0.3
+
+
+class WorkQueue:
+    """Hands jobs to threads in the order in which they came, to as many threads as ``limit`` allows.
+
+    1. ``put`` adds jobs, and wakes a thread if one may run the oldest of them.
+    2. A thread takes the oldest job (``take``). If the next job may begin as well, it wakes the next thread first.
+    3. After its job a thread takes the next one without asking anybody. It sleeps if there is none, or if the limit is
+       reached. The thread that fell asleep last is woken first.
+    4. While jobs wait, ``adapt`` finds the threads that do not use the interpreter, and gives their places to others.
+
+    All threads of the pool use it; its lock is never held while something is waited for, except the start of a thread.
+    """
+
+    def __init__(
+        self,
+        limit: ThreadLimit,
+        start_thread: Callable[..., JobThread | None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        has_idle_core: Callable[[float], bool] | None = None,
+    ) -> None:
+        """Starts nothing.
+
+        Args:
+            limit: how many threads may run jobs.
+            start_thread: called as ``start_thread(is_patient=...)``, for which see ``wake_next``; starts a thread that
+                will call ``take``, or returns ``None``.
+            clock: ``time.monotonic``.
+            has_idle_core: see ``CpuShare``.
+        """
+        self.limit = limit
+        self._start_thread = start_thread
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._jobs: deque[ClaimedJob] = deque()
+        self._asleep: dict[JobThread, None] = {}
+        self._counted: set[JobThread] = set()
+        """The threads that count towards the limit."""
+        self._waking: set[JobThread] = set()
+        """The threads that were woken or started, and have not asked for a job yet: one at a time, as a rule."""
+        self._clock = clock
+        self._has_idle_core = has_idle_core or CpuShare().has_idle_core
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def counted(self) -> int:
+        """The number of threads that count towards the limit."""
+        return len(self._counted)
+
+    def put(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
+        """Add jobs."""
+        with self._lock:
+            self._jobs.extend(claimed_jobs)
+        self.wake_next(is_patient=True)
+
+    def take(self, thread: JobThread) -> ClaimedJob | None:
+        """Return the next job for ``thread``; ``None``: there is none for it now, and it is woken when there may be."""
+        with self._lock:
+            self._leave(thread)
+            if self._is_closed:
+                return None
+            if not self._may_begin():
+                self._asleep[thread] = None
+                return None
+            claimed = self._jobs.popleft()
+            if not self.limit.waits(claimed.job.task_path):
+                self._counted.add(thread)
+        if self._jobs:
+            self.wake_next()
+        return claimed
+
+    def leave(self, thread: JobThread) -> None:
+        """Stop counting a thread that has no job, or is gone."""
+        with self._lock:
+            self._leave(thread)
+        self.wake_next()
+
+    def withdraw(self, limit: int) -> list[ClaimedJob]:
+        """Take back up to ``limit`` jobs that no thread has begun, the oldest first."""
+        with self._lock:
+            return [self._jobs.popleft() for _ in range(min(limit, len(self._jobs)))]
+
+    def wake_next(self, *, is_patient: bool = False) -> bool:
+        """Wake or start a thread if the oldest job may begin; return whether one is on its way, which wakes the next.
+
+        ``is_patient``: start none if a thread has just ended its job, since that will take this one.
+        """
+        try:
+            with self._lock:
+                if not self._waking and not self._is_closed and self._may_begin():
+                    self._wake_one(is_patient)
+                return bool(self._waking)
+        except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
+            logger.exception("A thread for jobs could not be started")
+            return False
+
+    def adapt(self, threads: Collection[JobThread], late: float) -> bool:
+        """Adapt the limit, and hand off places; return whether a thread was woken for more jobs.
+
+        ``threads`` are the threads of the pool. ``late``: see ``ThreadLimit.note_tick``.
+        """
+        now = self._clock()
+        with self._lock:
+            self.limit.note_tick(late)
+            is_free = not self.limit.is_busy and self._has_idle_core(now)
+            self._counted.difference_update(
+                [thread for thread in threads if self._hands_off(thread, now, is_free=is_free)]
+            )
+            if is_free:  # one that has not come yet is held up, for example by a connection that it closes
+                self._waking.clear()
+            if not self._jobs:
+                self.limit.note_no_backlog()
+        return self.wake_next()
+
+    def close(self) -> None:
+        """Give out no more jobs, and wake all threads that sleep."""
+        with self._lock:
+            self._is_closed = True
+            for thread in self._asleep:
+                thread.wake()
+            self._asleep.clear()
+
+    def _may_begin(self) -> bool:
+        """Whether there is a job and a thread may run it."""
+        if not self._jobs:
+            return False
+        return len(self._counted) < self.limit.now or self.limit.waits(self._jobs[0].job.task_path)
+
+    def _wake_one(self, is_patient: bool) -> None:
+        if self._asleep:
+            thread, _ = self._asleep.popitem()
+            thread.wake()
+            self._waking.add(thread)
+        elif (started := self._start_thread(is_patient=is_patient)) is not None:
+            self._waking.add(started)
+
+    def _leave(self, thread: JobThread) -> None:
+        self._counted.discard(thread)
+        self._waking.discard(thread)
+        self._asleep.pop(thread, None)
+
+    def _hands_off(self, thread: JobThread, now: float, *, is_free: bool) -> bool:
+        """Whether the job of a thread does not count (any more): see "Hand-off" in ``thread_limit``."""
+        claimed = thread.current
+        if claimed is None or claimed is not thread.seen:
+            thread.seen, thread.seen_since = claimed, now
+            return False
+        if is_free:
+            self.limit.note_waiting(claimed.job.task_path)
+        return is_free or now - thread.seen_since >= LONG_SECONDS
+
+
+class CpuShare:
+    """Measures how many cores this process has used since the last look."""
+
+    def __init__(self) -> None:
+        self._cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._looked_at, self._used = time.monotonic(), time.process_time()
+
+    def has_idle_core(self, now: float) -> bool:
+        """Return whether another thread could compute outside of the interpreter. ``now``: ``time.monotonic()``."""
+        used = time.process_time()
+        cores = (used - self._used) / max(now - self._looked_at, 1e-9)
+        self._looked_at, self._used = now, used
+        return cores < self._cores - IDLE_CORE

@@ -1,0 +1,87 @@
+"""How the pool follows the work, on a simulated interpreter: no real threads, no real time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from .simulation import Interpreter, Work
+
+SIZE = 40
+EMPTY = Work(computes=0.0002)
+SLEEP = Work(computes=0.0002, waits=0.05)
+COMPUTE = Work(computes=0.001)
+
+
+def test_jobs_that_compute_share_one_thread():
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [COMPUTE] * 500)
+    interpreter.run()
+    assert len(interpreter.threads) <= 2
+    assert {limit for _, limit in interpreter.history} <= {1, 2}
+
+
+def test_jobs_that_wait_have_all_threads_within_milliseconds():
+    interpreter = Interpreter(SIZE)
+    began = interpreter.clock()
+    interpreter.add("fail", [SLEEP] * 400)
+    seconds = interpreter.run()
+    assert interpreter.starts["fail"][SIZE - 1] - began < 0.02
+    assert seconds < 1.06 * 400 / SIZE * 0.0502 + 0.02
+
+
+@pytest.mark.parametrize("short", [EMPTY, COMPUTE])
+def test_a_mix_loses_little_against_the_best_fixed_limit(short):
+    def seconds(fixed: int | None) -> float:
+        interpreter = Interpreter(SIZE, fixed)
+        for _ in range(300):
+            interpreter.add("add", [short])
+            interpreter.add("fail", [SLEEP])
+        return interpreter.run()
+
+    assert seconds(None) < 1.06 * min(seconds(fixed) for fixed in (1, 10, SIZE)) + 0.02
+
+
+def test_the_first_of_a_burst_of_waiting_jobs_begins_soon():
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [EMPTY] * 200)
+    interpreter.run(until=0.02)
+    began = interpreter.clock()
+    interpreter.add("fail", [SLEEP] * 100)
+    interpreter.run()
+    assert interpreter.starts["fail"][0] - began < 200 * EMPTY.computes
+    assert interpreter.starts["fail"][SIZE - 1] - interpreter.starts["fail"][0] < 0.06
+
+
+def test_a_long_computation_does_not_hold_up_short_jobs():
+    interpreter = Interpreter(SIZE)
+    began = interpreter.clock()
+    interpreter.add("add", [Work(computes=10.0)])
+    interpreter.add("fail", [EMPTY] * 10)
+    interpreter.run(until=1.0)
+    assert len(interpreter.starts["fail"]) == 10
+    assert interpreter.starts["fail"][-1] - began < 0.2
+
+
+def test_computing_without_the_interpreter_is_done_side_by_side():
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [Work(computes=0.01, needs_lock=False)] * 200)
+    assert interpreter.run() < 200 * 0.01 / 10
+
+
+def test_when_waiting_jobs_become_computing_ones_the_threads_are_few_again():
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [SLEEP] * 200)
+    interpreter.add("add", [COMPUTE] * 2_000)
+    interpreter.run()
+    late = [limit for at, limit in interpreter.history if at > interpreter.starts["add"][1_000]]
+    assert max(late) <= 2
+
+
+def test_the_limit_does_not_flap_under_steady_work():
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [EMPTY] * 5_000)
+    interpreter.run()
+    limits = [limit for _, limit in interpreter.history[20:]]
+    assert sum(a != b for a, b in pairwise(limits)) <= len(limits) / 10
