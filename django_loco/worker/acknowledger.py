@@ -1,4 +1,4 @@
-"""Stores the outcomes of jobs, and keeps them until the queue has taken them.
+"""Where the pools leave the outcomes of jobs, and who stores them or keeps them until the queue has taken them.
 
 One bad outcome is not an outage
 --------------------------------
@@ -19,7 +19,9 @@ takes too long. So right after a failure the queue is asked for the smallest pos
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -45,6 +47,28 @@ BATCH_SIZE, MIN_BATCH_SIZE = 8 * 2**20, 64 * 2**10
 MAX_ASIDE = 100
 #: After a failure that took longer than this, no further batch is offered in the same turn.
 SLOW_SECONDS = 1.0
+
+
+class OutcomeInbox:
+    """Outcomes in the order in which they came, and the event that wakes the fetcher."""
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+        """Set when there is something for the fetcher to do."""
+        self._items: deque[tuple[ClaimedJob, Outcome]] = deque()
+
+    def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        """Leave the first outcome of a job. Called for every job: it takes no lock unless the fetcher is asleep."""
+        if claimed.ended:
+            return
+        self._items.append((claimed, outcome))
+        claimed.ended = True
+        if not self.wake.is_set():
+            self.wake.set()
+
+    def take(self) -> list[tuple[ClaimedJob, Outcome]]:
+        """Remove and return all outcomes."""
+        return [self._items.popleft() for _ in range(len(self._items))]
 
 
 class Acknowledger:

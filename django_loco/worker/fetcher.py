@@ -1,4 +1,4 @@
-"""The worker's main loop: it fetches jobs, hands them to the pools, and stores their outcomes."""
+"""The worker's main loop: fetches jobs, hands them to the pools, and stores their outcomes; and who wakes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from ..core.job import Job, Outcome
 from ..log.labels import bind
@@ -15,12 +16,13 @@ from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.timeouts import set_store_timeout
+from .acknowledger import OutcomeInbox
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
 from .deadline import ShutdownDeadline
 from .held_jobs import HeldJobs
+from .maintenance.queue_thread import QueueThread
 from .pools.event_loop import EventLoopPool
-from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
 
@@ -28,6 +30,8 @@ logger = get_logger("django_loco.worker")
 
 #: The longest time between two fetches, give or take a fifth.
 POLL_SECONDS = 1.0
+#: The maximum duration of a wait for the announcement of jobs: no blocking call is unlimited.
+LISTEN_SECONDS = 1.0
 #: The time between two checks for threads of the pools that have died.
 CHECK_SECONDS = 1.0
 #: The time in which outcomes may still come in when the deadline has passed.
@@ -267,3 +271,33 @@ class Fetcher:
         claimed = ClaimedJob(job, self.stopping, self._queue.update)
         claimed.valid_until = asked_at + self._claim.lease
         return claimed
+
+
+class JobListener(QueueThread):
+    """Waits for the queue while the fetcher wants more jobs, and wakes the fetcher when some have arrived.
+
+    While the pools are full it does not wait for the queue.
+    """
+
+    name: ClassVar[str] = "listener"
+    duty: ClassVar[str] = "wait for jobs"
+
+    def __init__(self, queue: Queue, wants_jobs: threading.Event, wake: threading.Event) -> None:
+        """``wants_jobs`` is set while the fetcher wants jobs; ``wake`` wakes the fetcher."""
+        super().__init__(queue)
+        self._wants_jobs = wants_jobs
+        self._wake_fetcher = wake
+
+    def turn(self) -> float:
+        """Wait once."""
+        self._wants_jobs.wait()
+        if self.queue.wait(LISTEN_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+            self._wants_jobs.clear()  # before the fetcher wakes up, which may set it again
+            self._wake_fetcher.set()
+        return 0.0
+
+    def end(self) -> None:
+        """Take no further turn, and end a wait."""
+        super().end()
+        self._wants_jobs.set()
+        self.queue.interrupt()

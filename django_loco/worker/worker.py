@@ -17,15 +17,14 @@ from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
 from ..core.threads import DaemonThread
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
+from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
-from .fetcher import Fetcher
+from .fetcher import Fetcher, JobListener
 from .maintenance.heartbeat import VALID_PART, Heartbeat
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
-from .maintenance.listener import JobListener
 from .maintenance.queue_thread import QueueThread
 from .pools.event_loop import EventLoopPool
-from .pools.outcome_inbox import OutcomeInbox
 from .pools.request_priority import RequestPriority
 from .pools.threads import ThreadPool
 
@@ -114,13 +113,9 @@ class Worker(Component):
         self._isolation = isolate and Isolation(queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers)
         self._heartbeat = Heartbeat(queue, self._held, lease, worker=_info(suspects_claim, lease))
         # An isolated worker leaves the jobs of other workers to the worker that started it.
+        may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
         self._housekeeping = Housekeeping(
-            queue,
-            lease,
-            result_ttl,
-            may_rescue=lambda: not is_isolated and self._heartbeat.is_steady,
-            dead=dead,
-            on_first_turn=inbox.wake.set,
+            queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, on_first_turn=inbox.wake.set
         )
         self._fetcher = Fetcher(
             queue,
@@ -134,11 +129,9 @@ class Worker(Component):
             request_priority=self._request_priority,
             others_are_done=self._others_are_done,
         )
-        self._helpers: tuple[QueueThread, ...] = (self._heartbeat, self._housekeeping)
-        if not is_isolated:
-            self._helpers += (JobListener(queue, self._fetcher.wants_jobs, inbox.wake),)
-        if self._isolation:
-            self._helpers += (self._isolation,)
+        listener = None if is_isolated else JobListener(queue, self._fetcher.wants_jobs, inbox.wake)
+        helpers: tuple[QueueThread | None, ...] = (self._heartbeat, self._housekeeping, listener, self._isolation)
+        self._helpers = [helper for helper in helpers if helper is not None]
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
         self._fetcher_thread = DaemonThread(target=self._run, name="loco-worker-fetcher")
 

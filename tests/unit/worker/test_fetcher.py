@@ -13,9 +13,9 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, ut
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
+from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.fetcher import LAST_OUTCOMES_SECONDS, Fetcher
-from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.request_priority import RequestPriority
 
 from .support import Clock, FakePool, TroubledQueue, job

@@ -12,9 +12,9 @@ from asgiref.sync import sync_to_async
 
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools.event_loop import EventLoopPool
-from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until

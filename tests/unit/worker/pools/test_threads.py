@@ -13,10 +13,10 @@ import pytest
 
 from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
+from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools import threads as module
 from django_loco.worker.pools.job_thread import JobThread
-from django_loco.worker.pools.outcome_inbox import OutcomeInbox
 from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL, Outcome
-from django_loco.worker.pools.outcome_inbox import OutcomeInbox
-from tests.unit.worker.support import claimed_of
+from django_loco.worker.acknowledger import OutcomeInbox
+
+from .support import claimed_of
 
 
 @pytest.fixture
