@@ -23,7 +23,7 @@ from django.core.management.base import CommandError
 
 from ..component import Component
 from ..core.threads import DaemonThread
-from ..log import streams
+from ..log import bounded, streams
 from ..log.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, Shutdown
 from .exit import at_interpreters_end, end_within
@@ -170,7 +170,9 @@ class EmbeddedRuntime:
         while self._thread.is_alive() and time.monotonic() < self._shutdown.end + LATE_SHUTDOWN_SECONDS:
             self._host.beat()
             self._thread.join(BEAT_SECONDS)
-        streams.drain()  # uvicorn ends its process by the signal that it got, which runs no exit functions
+        # uvicorn ends its process by the signal that it got, which runs no exit functions.
+        bounded.drain()
+        streams.drain()
         return self._code if self._has_ended else FORCED
 
     def _run(self) -> None:
