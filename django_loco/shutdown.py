@@ -51,6 +51,7 @@ from .core.lifecycle import leaks
 from .core.lifecycle.hooks import Context, Phase
 from .core.lifecycle.resources import closers, track, tracked, untrack
 from .core.threads.bounded_calls import BoundedCall, BoundedCalls
+from .log import streams
 from .log.bounded import get_bounded_logger
 
 __all__ = [
@@ -173,6 +174,7 @@ class Shutdown:
         ``components`` is given to the hooks; ``finish`` is called when all parts have ended.
         """
         self.request("end")
+        streams.write_at_once()
         seconds = max(0.0, self.deadline - self._clock())
         logger.info(
             "Stopping (%s): waiting up to %.3g s for requests and jobs, a second signal ends the wait",

@@ -3,8 +3,8 @@
 With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block for ever, and so do all
 threads that log after it. The descriptor cannot be made non-blocking, because other processes share it.
 
-A write also lets go of the interpreter, which other threads then hold for a while. With ten threads that each write a
-line per job, this costs more than the jobs do. So lines that follow each other closely are written together.
+A write also lets go of the interpreter. With ten threads that each write a line per job, this costs more than the jobs
+do. So lines that follow each other closely are written together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DRAIN_SECONDS = 0.5
 #: The time in which lines are gathered, once ``gather`` was called.
 BLOCK_SECONDS = 0.05
 
-#: A line with its line break, or a function that returns one, or an empty text.
+#: A line with its line break, or a function that returns one (or an empty text).
 Entry = str | Callable[[], str]
 
 logger = get_logger("django_loco.log")
@@ -50,15 +50,13 @@ class NonBlockingStream:
     4. A line beyond ``MAX_KEPT_BYTES`` is dropped and counted, and so is one that raises an error (a full disk, a
        reader that is gone). The count is logged when lines can be written again.
 
-    One thread writes at a time. Others only leave their lines to it, so they neither wait nor change the order.
+    One thread writes at a time. Others leave their lines to it, so they neither wait nor change the order.
     """
 
     def __init__(self, stream: TextIO) -> None:
         """Raises ``OSError`` if ``stream`` has no descriptor."""
         self.stream = stream
-        self.dropped = 0
-        """The number of lines dropped so far."""
-        self._reported = 0
+        self.dropped = self._reported = 0  # the number of lines
         self._encoding = stream.encoding or "utf-8"
         self._descriptor, self._waits = open_descriptor(stream.fileno())
         weakref.finalize(self, os.close, self._descriptor).atexit = False  # more lines may follow
@@ -79,8 +77,7 @@ class NonBlockingStream:
         # Reentrant like those of logging: the garbage collector and signal handlers may log during a write.
         self._lock = threading.RLock()
         self._is_writing = self._is_due = False
-        self._urgent: set[int] = set()
-        self._wake = threading.Event()
+        self._urgent, self._wake = set[int](), threading.Event()
         self._thread: DaemonThread | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -89,6 +86,11 @@ class NonBlockingStream:
     def gather(self) -> None:
         """From now on write lines together that follow each other closely."""
         self._interval = BLOCK_SECONDS
+
+    def write_at_once(self) -> None:
+        """Write what was gathered, and from now on each line at once."""
+        self._interval = self._next_block_at = 0.0
+        self._write_gathered()
 
     def write(self, text: str) -> int:
         """Write ``text``, or keep or drop it; return its length."""
@@ -127,20 +129,19 @@ class NonBlockingStream:
     @property
     def is_blocked(self) -> bool:
         """Whether it has had no room for ``BLOCKED_AFTER_SECONDS``."""
-        if not self._kept:  # there may have been no line for a while
-            self._full_since = None if self._takes(0) else self._full_since or time.monotonic()
+        if not self._kept:  # no line may have come for a while
+            self._full_since = None if has_room(self._descriptor, 0) else self._full_since or time.monotonic()
         since = self._full_since
         return since is not None and time.monotonic() - since > BLOCKED_AFTER_SECONDS
 
     def drain(self, seconds: float) -> None:
         """Write all lines, for up to ``seconds``, and from now on each line at once."""
         until = time.monotonic() + seconds
-        self._interval = self._next_block_at = 0.0
         self._add_reminder(until=math.inf)
         if self._lock.acquire(timeout=seconds):  # another thread may be writing
             self._lock.release()
-        self._write_gathered()
-        while self._kept and self._takes(max(0.0, until - time.monotonic())):
+        self.write_at_once()
+        while self._kept and has_room(self._descriptor, max(0.0, until - time.monotonic())):
             self._write_kept()
 
     def _write_gathered(self) -> None:
@@ -200,7 +201,7 @@ class NonBlockingStream:
         if self._is_torn:
             data = b"\n" + data
         try:
-            while data and (not self._waits or self._takes(0)):
+            while data and (not self._waits or has_room(self._descriptor, 0)):
                 written = os.write(self._descriptor, data[:PIPE_BYTES] if self._waits else data)
                 self._is_torn, self._is_within_line = False, data[written - 1 : written] != b"\n"
                 data = b"" if written == len(data) else data[written:]
@@ -208,7 +209,7 @@ class NonBlockingStream:
             pass
         except OSError:
             self._is_torn = self._is_within_line
-            self._drop(data)
+            self.dropped += max(1, data.count(b"\n"))
             return b""
         if data:
             self._full_since = self._full_since or time.monotonic()
@@ -218,20 +219,14 @@ class NonBlockingStream:
                 self._wake_thread()
         return data
 
-    def _drop(self, data: bytes) -> None:
-        self.dropped += max(1, data.count(b"\n"))
-
     def _keep(self, data: bytes, *, is_rest: bool = False) -> None:
         """Keep ``data`` to be written last. The rest of a block that was begun is to be written first."""
         if self._size + len(data) > MAX_KEPT_BYTES and not is_rest:
-            self._drop(data)
+            self.dropped += max(1, data.count(b"\n"))
         else:
             (self._kept.appendleft if is_rest else self._kept.append)(data)
             self._size += len(data)
         self._wake_thread()
-
-    def _takes(self, seconds: float) -> bool:
-        return has_room(self._descriptor, seconds)
 
     def _write_kept(self) -> None:
         if not self._begin():
@@ -266,7 +261,7 @@ class NonBlockingStream:
             while self._gathered or self._kept:
                 time.sleep(max(0.0, self._next_block_at - time.monotonic()))
                 self._write_gathered()
-                if self._kept and self._takes(BLOCKED_AFTER_SECONDS):
+                if self._kept and has_room(self._descriptor, BLOCKED_AFTER_SECONDS):
                     self._write_kept()
             self._log_dropped()
 
@@ -317,6 +312,12 @@ def health() -> dict[str, Any]:
         "blocked": any(stream.is_blocked for stream in streams),
         "dropped": sum(stream.dropped for stream in streams),
     }
+
+
+def write_at_once() -> None:
+    """From now on write each line at once: the process is about to end, perhaps by a signal."""
+    for stream in tuple(_streams):
+        stream.write_at_once()
 
 
 def drain() -> None:

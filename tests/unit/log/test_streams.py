@@ -293,6 +293,18 @@ def test_the_end_of_the_process_writes_what_was_gathered_and_then_each_line(ends
     assert writes == [b"one\n", b"two\n", b"three\n"]
 
 
+@pytest.mark.usefixtures("slowly")
+def test_once_the_process_stops_each_line_is_written_at_once(ends, writes):
+    """Some servers end it by a signal, after which nothing more is written."""
+    ends.stream.gather()
+    ends.stream.write("one\n")
+    ends.stream.write("two\n")
+    streams.write_at_once()
+    ends.stream.write("three\n")
+    own = [b"one\n", b"two\n", b"three\n"]
+    assert [data for data in writes if data in own] == own  # and what other tests have left
+
+
 def test_without_a_thread_each_line_is_written_at_once(ends, writes, monkeypatch):
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
