@@ -56,13 +56,12 @@ class NonBlockingStream:
     def __init__(self, stream: TextIO) -> None:
         """Raises ``OSError`` if ``stream`` has no descriptor."""
         self.stream = stream
-        self.dropped = self._reported = 0  # the number of lines
+        self.dropped = self._reported = 0  # lines
         self._encoding = stream.encoding or "utf-8"
         self._descriptor, self._waits = open_descriptor(stream.fileno())
         weakref.finalize(self, os.close, self._descriptor).atexit = False  # more lines may follow
         self._block_bytes = block_bytes(self._descriptor)
-        self._interval = 0.0
-        self._is_within_line = self._is_torn = False
+        self._interval, self._is_within_line, self._is_torn = 0.0, False, False
         self._reset()
         _streams.add(self)
 

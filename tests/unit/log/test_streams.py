@@ -297,11 +297,11 @@ def test_the_end_of_the_process_writes_what_was_gathered_and_then_each_line(ends
 def test_once_the_process_stops_each_line_is_written_at_once(ends, writes):
     """Some servers end it by a signal, after which nothing more is written."""
     ends.stream.gather()
-    ends.stream.write("one\n")
-    ends.stream.write("two\n")
+    ends.stream.write("stop 1\n")
+    ends.stream.write("stop 2\n")
     streams.write_at_once()
-    ends.stream.write("three\n")
-    own = [b"one\n", b"two\n", b"three\n"]
+    ends.stream.write("stop 3\n")
+    own = [b"stop 1\n", b"stop 2\n", b"stop 3\n"]
     assert [data for data in writes if data in own] == own  # and what other tests have left
 
 
