@@ -23,6 +23,8 @@ from typing import Any, Self
 
 import psycopg
 
+from .warm_python import warm_python
+
 ROOT = Path(__file__).parents[1]
 SECONDS = 20.0
 BLOCKS = range(15_000, 22_700, 100)
@@ -185,8 +187,11 @@ class Site:
             return process.output
 
     def shell(self, code: str, timeout: float = SECONDS) -> str:
-        """Run Python ``code`` in the site; return what it prints."""
-        return self.manage("shell", "--verbosity", "0", "--command", code, timeout=timeout)
+        """Run Python ``code`` in the site; return what it prints. ``manage`` starts a process as users do."""
+        command = ("-m", "django", "shell", "--verbosity", "0", "--command", code)
+        ended, output = warm_python.run(command, self.environment, timeout)
+        assert ended == 0, f"{code} ended with {ended}:\n{output}"
+        return output
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the site's database, from outside."""

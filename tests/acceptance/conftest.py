@@ -15,7 +15,7 @@ from .servers import ServedProject
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A migrated SQLite database, to be copied by each project."""
     with Project(tmp_path_factory.mktemp("migrated")) as project:
-        project.manage("migrate", "--verbosity", "0")
+        project.migrate()
         return (project.folder / "db.sqlite3").read_bytes()
 
 

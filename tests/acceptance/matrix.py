@@ -71,7 +71,7 @@ def migrated(folder: Path) -> bytes:
     """Return a migrated database."""
     folder.mkdir()
     with Project(folder) as project:
-        project.manage("migrate", "--verbosity", "0")
+        project.migrate()
         return (folder / "db.sqlite3").read_bytes()
 
 

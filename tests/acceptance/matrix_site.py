@@ -130,7 +130,7 @@ class MatrixProject(ServedProject):
 
     def enqueue_all(self) -> None:
         """Enqueue the jobs, sync and async ones."""
-        self.manage("shell", "--verbosity", "0", "--command", ENQUEUE)
+        self.shell(ENQUEUE)
 
     def notes(self, *words: str) -> list[Note]:
         """Return what was noted under one of ``words``, in order; without words, everything."""

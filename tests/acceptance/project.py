@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.processes import ROOT, SECONDS, Process, close_all, free_port
+from tests.warm_python import warm_python
 
 FILES = {
     "manage.py": """
@@ -225,6 +226,18 @@ class Project:
         process = self.start(*arguments)
         assert process.wait() == code, process.output
         return process.output
+
+    def shell(self, code: str) -> str:
+        """Run Python ``code`` in the project; return what it prints. ``manage`` starts a process as users do."""
+        return self._prepare("shell", "--verbosity", "0", "--command", code)
+
+    def migrate(self) -> None:
+        self._prepare("migrate", "--verbosity", "0")
+
+    def _prepare(self, *arguments: str) -> str:
+        ended, output = warm_python.run((str(self.folder / "manage.py"), *arguments), self.environment, SECONDS)
+        assert ended == 0, f"{arguments} ended with {ended}:\n{output}"
+        return output
 
     def serve(self, *arguments: str, **environment: str) -> Process:
         """Start ``loco_start`` on the project's port and wait until it serves."""

@@ -15,6 +15,11 @@ def site(site):
     return site
 
 
+def shell(site, code):
+    """What is tested is how the process ends."""
+    return site.manage("shell", "--verbosity", "0", "--command", code)
+
+
 def ended(site):
     path = site.folder / "notes"
     lines = path.read_text().splitlines() if path.exists() else []
@@ -27,7 +32,7 @@ def kept(site):
 
 @pytest.mark.parametrize("task", ["step", "astep"])
 def test_a_command_that_has_come_to_its_end_runs_its_jobs_first(site, task):
-    site.shell(ENQUEUE.format(task, "range(50)"))
+    shell(site, ENQUEUE.format(task, "range(50)"))
     assert ended(site) == Counter(range(50))
     assert kept(site) == 0
 
@@ -39,13 +44,13 @@ def test_a_command_that_fails_does_so_too(site):
 
 def test_what_there_is_no_time_for_is_kept_and_runs_in_the_next_process_once(site):
     site.settings["LOCO"] = {"NUM_WORKERS": 2, "SHUTDOWN_TIMEOUT": 1}
-    site.shell(ENQUEUE.format("step", "[(number, 0.1) for number in range(60)]"))
+    shell(site, ENQUEUE.format("step", "[(number, 0.1) for number in range(60)]"))
     done, waiting = sum(ended(site).values()), kept(site)
     assert 0 < done < 60
     assert done + waiting == 60
 
     site.settings["LOCO"] = {"NUM_WORKERS": 10}
-    site.shell(ENQUEUE.format("step", "[1000]"))
+    shell(site, ENQUEUE.format("step", "[1000]"))
     assert ended(site) == Counter([*range(60), 1000])
     assert kept(site) == 0
 
@@ -61,9 +66,9 @@ while not notes.exists() or notes.read_text().count("end ") < 2:
 
 def test_a_deferred_job_is_kept_with_its_time(site):
     later = "from datetime import timedelta; from tests.app.tasks import step\n"
-    site.shell(later + "step.using(run_after=timedelta(seconds=4)).enqueue(7)")
+    shell(site, later + "step.using(run_after=timedelta(seconds=4)).enqueue(7)")
     assert (ended(site), kept(site)) == (Counter(), 1)
-    site.shell(f"from tests.app.tasks import step; step.enqueue(8)\n{UNTIL_BOTH_HAVE_ENDED.format(str(site.folder))}")
+    shell(site, f"from tests.app.tasks import step; step.enqueue(8)\n{UNTIL_BOTH_HAVE_ENDED.format(str(site.folder))}")
     assert ended(site) == Counter([7, 8])
 
 
@@ -79,10 +84,10 @@ if child:
 
 
 def test_a_forked_process_runs_its_own_jobs_and_not_its_parents(site):
-    site.shell("import warnings; warnings.simplefilter('ignore')\n" + FORK)
+    shell(site, "import warnings; warnings.simplefilter('ignore')\n" + FORK)
     assert ended(site) == Counter([1, 2, 3])
 
 
 def test_a_job_may_enqueue_another(site):
-    site.shell("from tests.app.tasks import chain; chain.enqueue(5)")
+    shell(site, "from tests.app.tasks import chain; chain.enqueue(5)")
     assert ended(site) == Counter([5, 4, 3, 2, 1, 0])

@@ -128,7 +128,7 @@ def start(project):
 
 def enqueue(project, *names: str) -> None:
     code = f"from pages.tasks import work\nfor name in {names!r}: work.enqueue(name)"
-    project.manage("shell", "--verbosity", "0", "--command", code)
+    project.shell(code)
 
 
 def wait_for_job(project, name: str) -> None:

@@ -32,7 +32,7 @@ def long(context):
 def test_a_long_job_makes_progress_through_stops_and_kills(project):
     project.settings["LOCO"] = {"LEASE": 2, "SHUTDOWN_TIMEOUT": 20}
     project.write("pages/long.py", LONG_TASKS)
-    project.manage("shell", "--verbosity", "0", "--command", "from pages.long import long\nlong.enqueue()")
+    project.shell("from pages.long import long\nlong.enqueue()")
     output = []
 
     first = project.start("loco_worker")
@@ -63,4 +63,4 @@ def test_a_long_job_makes_progress_through_stops_and_kills(project):
     asked += (
         "[job] = queue_for('default').list()\nprint('attempts', len(job.worker_ids), 'lost', job.lost, job.checkpoint)"
     )
-    assert "attempts 1 lost 1 None" in project.manage("shell", "--verbosity", "0", "--command", asked)
+    assert "attempts 1 lost 1 None" in project.shell(asked)

@@ -167,7 +167,7 @@ def on_postgres(served) -> Iterator[tuple[ServedProject, Server]]:
                 "PORT": str(server.port),
             }
         }
-        served.manage("migrate", "--verbosity", "0")
+        served.migrate()
         yield served, server
     finally:
         server.close()

@@ -84,7 +84,7 @@ def served(served):
 
 
 def enqueue(project, name: str, argument: str) -> None:
-    project.manage("shell", "--verbosity", "0", "--command", f"from pages.tasks import *\n{name}.enqueue({argument})")
+    project.shell(f"from pages.tasks import *\n{name}.enqueue({argument})")
 
 
 def child_left_by(process: Process) -> int:

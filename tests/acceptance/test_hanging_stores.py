@@ -24,7 +24,7 @@ def postgres_project(project):
         server.create_database("site")
         own = {"NAME": "site", "USER": "loco", "HOST": "127.0.0.1", "PORT": str(server.port)}
         project.settings["DATABASES"] = {"default": {"ENGINE": "django.db.backends.postgresql", **own}}
-        project.manage("migrate", "--verbosity", "0")
+        project.migrate()
         yield project, server
     finally:
         server.close()
@@ -55,7 +55,7 @@ def test_a_worker_ends_in_its_time_while_the_store_hangs_and_loses_nothing(reque
     project.open_gate("two")
     other = start(project)
     other.wait_for("job two ends")
-    project.manage("shell", "--verbosity", "0", "--command", UNTIL_ALL_ARE_DONE)
+    project.shell(UNTIL_ALL_ARE_DONE)
     assert other.terminate() == CLEAN
 
 
@@ -115,4 +115,4 @@ def start(project):
 
 def enqueue(project, name: str) -> None:
     code = f"from pages.tasks import work\nwork.enqueue({name!r})"
-    project.manage("shell", "--verbosity", "0", "--command", code)
+    project.shell(code)

@@ -46,7 +46,7 @@ def test_an_async_job_that_was_cancelled_and_handed_back_makes_the_end_a_forced_
         "import asyncio\nfrom django_loco.tasks import task\nfrom pages.steps import say\n"
         "@task\nasync def sleep():\n    say('job begins')\n    await asyncio.sleep(60)\n",
     )
-    project.manage("shell", "--verbosity", "0", "--command", "from pages.slow import sleep; sleep.enqueue()")
+    project.shell("from pages.slow import sleep; sleep.enqueue()")
     process = project.start("loco_worker")
     process.wait_for("job begins")
     assert process.terminate() == FORCED

@@ -97,7 +97,7 @@ def test_missing_tables_keep_the_worker_waiting_and_the_site_serving(project):
     process = project.serve("--worker", "--noreload")
     process.wait_for("run manage.py migrate django_loco")
     assert get(project.url()) == "version 1"
-    project.manage("migrate", "--verbosity", "0")
+    project.migrate()
     project.open_gate("job")
     project.enqueue("job")
     process.wait_for("job job ends")

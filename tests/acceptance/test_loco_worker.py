@@ -13,7 +13,7 @@ BACKEND = {"BACKEND": "django_loco.backend.LocoBackend"}
 
 def enqueue(project, *names: str, queue: str = "default") -> None:
     code = f"from pages.tasks import work\nfor name in {names!r}: work.using(queue_name={queue!r}).enqueue(name)"
-    project.manage("shell", "--verbosity", "0", "--command", code)
+    project.shell(code)
 
 
 def start(project, *arguments: str):
@@ -163,7 +163,7 @@ def test_the_log_says_which_worker_died_and_who_has_its_jobs(project):
     other.wait_for("job job ends")
     assert other.terminate() == CLEAN
     code = "from django_loco.queues import queue_for; print('workers:', len(queue_for('default').workers()))"
-    assert "workers: 0" in project.manage("shell", "--verbosity", "0", "--command", code)
+    assert "workers: 0" in project.shell(code)
 
 
 def test_a_database_file_that_is_made_anew_is_noticed_at_once(project):
@@ -175,7 +175,7 @@ def test_a_database_file_that_is_made_anew_is_noticed_at_once(project):
     for file in project.folder.glob("*.sqlite3*"):
         file.unlink()
     process.wait_for("was deleted or replaced")
-    project.manage("migrate", "--verbosity", "0")
+    project.migrate()
     enqueue(project, "next")
     process.wait_for("job next begins")
     project.open_gate("next")

@@ -35,10 +35,7 @@ queue_for("default").enqueue([Job(**call, lost=SUSPECT) for _ in range({count})]
 def enqueue_suspects(site, *arguments, task="tests.app.tasks.step", count=1, is_async=False):
     call = str([list(arguments), {}]).replace("'", '"')
     code = SUSPECTS.format(task=task, arguments=call, count=count, is_async=is_async)
-    if hasattr(site, "shell"):
-        site.shell(code)
-    else:
-        site.manage("shell", "--verbosity", "0", "--command", code)
+    site.shell(code)
 
 
 def deaths(site):

@@ -54,9 +54,7 @@ def project(project):
 
 def enqueue(project, *names: str, task: str = "work") -> None:
     calls = "\n".join(f"{task}.enqueue({name!r})" for name in names)
-    project.manage(
-        "shell", "--verbosity", "0", "--command", f"from pages.tasks import *\nfrom pages.more import *\n{calls}"
-    )
+    project.shell(f"from pages.tasks import *\nfrom pages.more import *\n{calls}")
 
 
 def start(project, *arguments: str, count: int = 2, **environment: str):

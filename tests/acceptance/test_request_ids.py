@@ -47,7 +47,7 @@ def test_the_lines_of_jobs_tell_the_request_in_another_process(project, log_form
     for name in ("first", "second", "third"):
         worker.wait_for(f"{name} of x")
     worker.wait_for("third#.*done in|done in.*third")
-    project.manage("shell", "--verbosity", "0", "--command", "from pages.tasks import third; third.enqueue('y')")
+    project.shell("from pages.tasks import third; third.enqueue('y')")
     worker.wait_for("third of y")
     assert [process.terminate() for process in (worker, server)] == [CLEAN, CLEAN]
     lines = [line for line in worker.lines if re.search(r"(first|second|third)(#| of |\")", line)]

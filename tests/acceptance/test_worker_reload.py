@@ -15,7 +15,7 @@ CHANGED = r"\(the code has changed\)"
 
 def enqueue(project, *names: str) -> None:
     code = f"from pages.tasks import work\nfor name in {names!r}: work.enqueue(name)"
-    project.manage("shell", "--verbosity", "0", "--command", code)
+    project.shell(code)
 
 
 def change(project, process) -> None:

@@ -63,7 +63,7 @@ def with_admin(project: Project) -> Project:
             }
         ],
     }
-    project.manage("migrate", "--verbosity", "0")
+    project.migrate()
     create = ("createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com")
     process = project.start(*create, DJANGO_SUPERUSER_PASSWORD=PASSWORD)
     assert process.wait() == 0, process.output

@@ -43,7 +43,7 @@ def away(project: Project, postgres: Server, redis_server: RedisServer) -> Itera
     project.write("pages/schedules.py", SCHEDULES)
     for gate in ("code", "first", "second"):
         project.open_gate(gate)
-    project.manage("migrate", "--verbosity", "0")
+    project.migrate()
     yield project
     postgres.resume()
     close_all(project.processes)
@@ -51,7 +51,7 @@ def away(project: Project, postgres: Server, redis_server: RedisServer) -> Itera
 
 
 def store(project: Project, argument: str) -> None:
-    project.manage("shell", "--verbosity", "0", "--command", STORE.format(argument))
+    project.shell(STORE.format(argument))
 
 
 def test_ticks_go_on_while_the_database_that_has_schedules_hangs(away: Project, postgres: Server) -> None:
