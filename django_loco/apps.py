@@ -21,6 +21,7 @@ from .checks import (
     check_settings,
     check_stored_schedules,
     check_task_options,
+    check_threads,
     check_waiting_jobs,
     if_settings_are_valid,
 )
@@ -58,7 +59,7 @@ class LocoConfig(AppConfig):
         connection_created.connect(test_environment.refresh, dispatch_uid="django_loco.environment")
         for check in (check_settings, check_queues, check_aliases):
             checks.register(check, "loco")
-        for check in (check_task_options, check_schedules, check_components, check_commands):
+        for check in (check_threads, check_task_options, check_schedules, check_components, check_commands):
             checks.register(if_settings_are_valid(check), "loco")
         for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(if_settings_are_valid(check), "loco", checks.Tags.database)

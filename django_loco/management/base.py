@@ -16,7 +16,7 @@ from .. import shutdown
 from ..assembly import banner
 from ..assembly.process import process_of
 from ..assembly.run_options import RunOptions
-from ..checks import WRONG_SCHEDULE
+from ..checks.settings import WRONG_SCHEDULE
 from ..conf import loco_settings
 from ..exceptions import LocoConfigurationError
 from ..log.console import open_standard_streams, set_up_console, wants_colour

@@ -44,6 +44,13 @@ def test_a_key_that_does_not_exist():
     assert "LOCO['NUM_WORKRES'] is unknown. Did you mean 'NUM_WORKERS'?" in found(LOCO={"NUM_WORKRES": 1})["loco.E001"]
 
 
+@pytest.mark.parametrize("threads", [500, 501, 5_000])
+def test_very_many_threads(threads):
+    warnings = found(LOCO={"NUM_WORKERS": threads}).get("loco.W015", "")
+    assert (f"LOCO['NUM_WORKERS'] is {threads}" in warnings) == (threads > 500)
+    assert ("connections that the database has to spare" in warnings) == (threads > 500)
+
+
 def test_a_mode_that_does_not_exist():
     assert "Did you mean 'BackgroundQueue'?" in found(WORKER_MODE="BackgroundQeue")["loco.E001"]
 
@@ -207,7 +214,7 @@ def test_jobs_that_waited_in_memory(tmp_path):
     folder = tmp_path / "tests.settings" / "default"
     folder.mkdir(parents=True)
     tasks = {"default": {"BACKEND": LOCO, "OPTIONS": options}}
-    with mock.patch("django_loco.checks.folder_for", return_value=folder):
+    with mock.patch("django_loco.checks.queues.folder_for", return_value=folder):
         assert "loco.W011" not in found(TASKS=tasks)
         (folder / "1-default.jobs").touch()
         assert f"{folder} has jobs of TASKS['default']" in found(TASKS=tasks)["loco.W011"]

@@ -1,0 +1,108 @@
+"""Checks of ``LOCO``, and of the tasks, schedules and components that a project declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from functools import wraps
+from typing import Any
+
+from django.core import checks
+from django.core.checks import CheckMessage, Error
+from django.core.management import get_commands
+
+from ..assembly import project_components
+from ..conf import did_you_mean, loco_settings, problems
+from ..exceptions import LocoConfigurationError
+from ..scheduler.api.control import current
+from ..scheduler.registry import default
+from ..scheduler.sources.database import database_alias
+from ..tasks.results import load_task
+
+WRONG_SCHEDULE = "loco.E003"
+#: Management commands that can run any code.
+ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
+#: More threads than this in one process are probably a mistake.
+MANY_THREADS = 500
+
+
+def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
+    """Return the check without messages while ``LOCO`` is wrong: ``check_settings`` reports that."""
+
+    @wraps(check)
+    def checked(**kwargs: Any) -> list[CheckMessage]:
+        return [] if problems() else list(check(**kwargs))
+
+    return checked
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Find unknown keys and wrong values in ``LOCO`` and ``WORKER_MODE``."""
+    return [Error(problem, id="loco.E001") for problem in problems()]
+
+
+def check_threads(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find a number of threads that is more than a process, or the database behind it, may bear."""
+    threads = loco_settings().NUM_WORKERS
+    if threads > MANY_THREADS:
+        yield checks.Warning(
+            f"LOCO['NUM_WORKERS'] is {threads}: a worker may start as many threads. Each takes memory (25 to 100 KiB, "
+            "and what its job needs), and a database connection if its job uses the database.",
+            hint="Set NUM_WORKERS to at most the connections that the database has to spare, write jobs that mostly "
+            "wait as async functions (ASYNC_WORKERS), or start more processes (loco_worker --processes).",
+            id="loco.W015",
+        )
+
+
+def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find options in ``LOCO["TASKS"]`` for tasks that do not exist."""
+    for path in loco_settings().TASKS:
+        try:
+            load_task(path)
+        except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+            yield checks.Warning(
+                f"LOCO['TASKS'] has options for {path!r}, which is not a task: {error}",
+                hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
+                id="loco.W010",
+            )
+
+
+def check_schedules(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find wrong schedules in code and settings. Each is disabled, the others run."""
+    for problem in default.problems():
+        if problem.is_certain:
+            yield Error(problem.message, hint=problem.hint, id=WRONG_SCHEDULE)
+        else:
+            yield checks.Warning(problem.message, hint=problem.hint, id="loco.W007")
+
+
+def check_stored_schedules(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Find wrong schedules in the database; only with ``--database``, like all of Django's checks that query one.
+
+    They are warnings, as ``migrate`` runs these checks, too, and a wrong row must not stop it.
+    """
+    known = default.problems()
+    for problem in current().registry.problems() if database_alias() in (databases or ()) else ():
+        if problem not in known:
+            yield checks.Warning(problem.message, hint=problem.hint, id="loco.W009")
+
+
+def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find components that cannot be imported, are not components, or share a name."""
+    try:
+        project_components.registered()
+    except LocoConfigurationError as error:
+        yield Error(str(error), id="loco.E004")
+
+
+def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find unknown or dangerous commands among those that stored jobs and schedules may run."""
+    known = sorted(get_commands())
+    for name in loco_settings().COMMANDS:
+        if name not in known:
+            yield Error(f"LOCO['COMMANDS'] has {name!r}.{did_you_mean(name, known)}", id="loco.E007")
+    for name in sorted(default.allow_list.commands & ANY_CODE):
+        yield checks.Warning(
+            f"Anyone who can write to the queue, or add schedules in the admin, can run {name!r}, and so any code.",
+            hint="Take it out of LOCO['COMMANDS'] and scheduler.expose(); write a task for this instead.",
+            id="loco.W013",
+        )

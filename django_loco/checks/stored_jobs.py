@@ -1,0 +1,114 @@
+"""Checks of what is stored: tables, jobs that no worker takes, jobs without any worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.db import DatabaseError, router
+from django.db.models import Count, QuerySet
+
+from ..conf import loco_settings, worker_mode
+from ..core.compat import task_backends
+from ..core.job import READY, RUNNING, utcnow
+from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..queues import mistakes, queue_for
+from ..queues.database.migrated import is_unmigrated, migrate_command
+from ..scheduler.sources.database import database_alias
+from ..worker.in_process import loco_aliases
+
+
+def check_migrations(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Find databases that lack migrations of the app: with ``--database``, but not if the command is ``migrate``."""
+    is_migrating = next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "migrate"
+    used = [] if is_migrating else [database_alias(), *_databases_of_queues()]
+    for name in databases or ():
+        if name in used and is_unmigrated(name):
+            yield checks.Warning(
+                f"Migrations of django_loco are missing in DATABASES[{name!r}].",
+                hint=f"Run {migrate_command(name)}.",
+                id="loco.W014",
+            )
+
+
+def check_waiting_jobs(databases: Collection[str] | None = None, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Find jobs that no worker of this project takes, in databases that store or stored jobs; with ``--database``."""
+    keeping = ["default", *_databases_of_queues()]
+    for name in databases or ():
+        if name in keeping:
+            yield from _check_table(name)
+
+
+def _databases_of_queues() -> list[Any]:
+    return [task_backends[alias].options.get("database", "default") for alias in loco_aliases()]
+
+
+def _check_table(database: str) -> Iterator[CheckMessage]:
+    model = apps.get_model("django_loco", "StoredJob")
+    if not router.allow_migrate_model(database, model):
+        return
+    jobs: QuerySet[Any] = QuerySet(model, using=database).filter(status__in=(READY.value, RUNNING.value))
+    try:
+        found = list(jobs.values_list("backend", "queue_name").annotate(count=Count("id")))
+    except DatabaseError:
+        return  # This database does not have the table (yet).
+    for alias, queue_name, count in found:
+        if reason := _why_unserved(database, alias, queue_name):
+            yield checks.Warning(
+                f"{count} job(s) of TASKS[{alias!r}] wait in queue {queue_name!r} in DATABASES[{database!r}], and no "
+                f"worker takes them: {reason[0]}",
+                hint=reason[1],
+                id="loco.W011",
+            )
+
+
+def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str] | None:
+    """Return a reason and a remedy; ``None`` if a worker of this project takes such jobs."""
+    if alias not in loco_aliases():
+        return f"TASKS no longer has the alias {alias!r}.", f"Restore TASKS[{alias!r}] until they have run."
+    try:
+        is_elsewhere = queue_for(alias).database != database
+    except LocoConfigurationError:
+        return None  # Other checks report that.
+    if is_elsewhere:
+        return (
+            f"TASKS[{alias!r}] keeps its jobs elsewhere now.",
+            "Start a worker with the settings that stored them, until they have run.",
+        )
+    if task_backends[alias].queues and queue_name not in task_backends[alias].queues:
+        return f"it is not in TASKS[{alias!r}]['QUEUES'].", f"Add {queue_name!r} to QUEUES until they have run."
+    return None
+
+
+def check_deployment(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find settings that suit development but not production."""
+    for alias in loco_aliases():
+        if not mistakes(alias, task_backends[alias].options):
+            yield from _check_workers(alias)
+
+
+def _check_workers(alias: str) -> Iterator[CheckMessage]:
+    if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync":
+        yield checks.Warning(
+            f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
+            hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
+            id="loco.W004",
+        )
+        return
+    try:
+        queue = queue_for(alias)
+        oldest = queue.oldest_due()
+        alive = [worker for worker in queue.workers() if worker.is_alive]
+    except (LocoConfigurationError, QueueUnavailable):
+        return  # Other checks report that.
+    waiting = 0.0 if oldest is None else (utcnow() - oldest).total_seconds()
+    if not alive and waiting > loco_settings().LEASE:
+        yield checks.Warning(
+            f"A job of TASKS[{alias!r}] has been waiting for {waiting:.0f} s, and no worker is running.",
+            hint="Start manage.py loco_worker.",
+            id="loco.W012",
+        )
