@@ -18,11 +18,7 @@ from django_loco.worker.pools.event_loop import EventLoopPool
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until
-
-
-@pytest.fixture
-def finished() -> OutcomeInbox:
-    return OutcomeInbox()
+from .contract import PoolContract
 
 
 @pytest.fixture
@@ -40,17 +36,8 @@ def submit(pool: EventLoopPool, claimed_jobs: Sequence[ClaimedJob]) -> None:
     pool.submit(claimed_jobs)
 
 
-def test_jobs_run_side_by_side_up_to_the_size(pool, finished):
-    claimed_jobs = [claimed_of("await_for", name) for name in "abcd"]
-    submit(pool, claimed_jobs)
-    for name in "abc":
-        tasks.patiently(tasks.events[f"{name} began"])
-    assert not claimed_jobs[3].started
-    tasks.events["b"].set()
-    tasks.patiently(tasks.events["d began"])
-    for name in "acd":
-        tasks.events[name].set()
-    assert outcomes(finished, 4) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
+class TestEventLoopPool(PoolContract):
+    waits = "await_for"
 
 
 def test_nothing_starts_without_a_job(pool):
@@ -59,15 +46,6 @@ def test_nothing_starts_without_a_job(pool):
     pool.cancel()
     pool.close()
     assert pool.join(0)
-
-
-def test_what_has_not_begun_can_be_withdrawn(pool):
-    claimed_jobs = [claimed_of("await_for", name) for name in "abcde"]
-    submit(pool, claimed_jobs)
-    for name in "abc":
-        tasks.patiently(tasks.events[f"{name} began"])
-    assert pool.withdraw(1) == claimed_jobs[3:4]
-    assert pool.withdraw(5) == claimed_jobs[4:]
 
 
 def test_jobs_have_no_part_in_each_others_context(pool, finished):

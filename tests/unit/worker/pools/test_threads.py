@@ -21,11 +21,7 @@ from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
 from ..support import claimed_of, outcomes, wait_until
-
-
-@pytest.fixture
-def finished() -> OutcomeInbox:
-    return OutcomeInbox()
+from .contract import PoolContract
 
 
 @pytest.fixture
@@ -42,30 +38,6 @@ def submit(pool: ThreadPool, claimed_jobs: Sequence[ClaimedJob], already: int = 
     pool.submit(claimed_jobs)
 
 
-def test_jobs_run_side_by_side(pool, finished):
-    claimed_jobs = [claimed_of("wait_for", name) for name in "abc"]
-    submit(pool, claimed_jobs)
-    for name in "abc":
-        tasks.patiently(tasks.events[f"{name} began"])
-    assert all(claimed.started for claimed in claimed_jobs)
-    for name in "abc":
-        tasks.events[name].set()
-    assert outcomes(finished, 3) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
-
-
-def test_as_many_as_the_pool_has_threads(pool, finished):
-    claimed_jobs = [claimed_of("wait_for", name) for name in "abcd"]
-    submit(pool, claimed_jobs)
-    for name in "abc":
-        tasks.patiently(tasks.events[f"{name} began"])
-    assert not claimed_jobs[3].started
-    tasks.events["b"].set()
-    tasks.patiently(tasks.events["d began"])
-    for name in "acd":
-        tasks.events[name].set()
-    assert len(outcomes(finished, 4)) == 4
-
-
 @pytest.fixture
 def fixed_pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
     """A pool whose threads may all run jobs, which needs no monitor."""
@@ -73,6 +45,10 @@ def fixed_pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
     yield pool
     pool.close()
     assert pool.join(5)
+
+
+class TestThreadPool(PoolContract):
+    waits = "wait_for"
 
 
 def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
@@ -91,16 +67,6 @@ def test_threads_start_when_there_is_work_for_them(fixed_pool, finished):
     for name in "ab":
         tasks.events[name].set()
     assert len(outcomes(finished, 2)) == 2
-
-
-def test_what_has_not_begun_can_be_withdrawn(pool, finished):
-    claimed_jobs = [claimed_of("wait_for", name) for name in "abcdef"]
-    submit(pool, claimed_jobs)
-    for name in "abc":
-        tasks.patiently(tasks.events[f"{name} began"])
-    assert pool.withdraw(2) == claimed_jobs[3:5]
-    assert pool.withdraw(10) == claimed_jobs[5:]
-    assert pool.withdraw(10) == []
 
 
 def test_a_closed_pool_ends_its_threads_after_their_jobs(pool, finished):
@@ -145,7 +111,8 @@ def test_the_backend_is_made_once_per_thread(pool, finished, monkeypatch):
     for _ in range(20):
         submit(pool, [claimed_of("nothing")])
         outcomes(finished, 1)
-    assert made == ["default"]
+    # A second thread starts if the first is not yet back from its last job.
+    assert 1 <= len(made) <= len(pool._threads)
 
 
 @pytest.mark.interrupts

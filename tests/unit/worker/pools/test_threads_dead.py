@@ -11,18 +11,12 @@ import pytest
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
-from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools.job_thread import JobThread
 from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
 from ..support import claimed_of, job, outcomes, wait_until
-
-
-@pytest.fixture
-def finished() -> OutcomeInbox:
-    return OutcomeInbox()
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""What each pool does, whatever it runs its jobs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_loco.core.job import SUCCESSFUL
+from django_loco.worker.acknowledger import OutcomeInbox
+
+from .. import tasks
+from ..support import claimed_of, outcomes
+
+
+class PoolContract:
+    """Its subclass names a task that begins and waits for its event; its module has a ``pool`` with three places."""
+
+    waits: str
+
+    def test_as_many_jobs_run_side_by_side_as_there_are_places(self, pool: Any, finished: OutcomeInbox) -> None:
+        claimed_jobs = [claimed_of(self.waits, name) for name in "abcd"]
+        pool.submit(claimed_jobs)
+        for name in "abc":
+            tasks.patiently(tasks.events[f"{name} began"])
+        assert [claimed.started for claimed in claimed_jobs] == [True, True, True, False]
+        tasks.events["b"].set()
+        tasks.patiently(tasks.events["d began"])
+        for name in "acd":
+            tasks.events[name].set()
+        assert outcomes(finished, 4) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
+
+    def test_what_has_not_begun_can_be_withdrawn(self, pool: Any) -> None:
+        claimed_jobs = [claimed_of(self.waits, name) for name in "abcdef"]
+        pool.submit(claimed_jobs)
+        for name in "abc":
+            tasks.patiently(tasks.events[f"{name} began"])
+        assert pool.withdraw(2) == claimed_jobs[3:5]
+        assert pool.withdraw(10) == claimed_jobs[5:]
+        assert pool.withdraw(10) == []
