@@ -101,6 +101,7 @@ def test_no_more_jobs_than_there_are_places(queue, start):
     assert queue.counts()["default", RUNNING] == 2
 
 
+@pytest.mark.slow
 def test_a_prefetched_job_that_has_to_wait_goes_back(queue, start):
     """The rate was high, so there is a stock; then comes a job that takes its time."""
     worker = start(threads=1)
@@ -191,6 +192,7 @@ def test_the_age_of_the_last_poll_tells_of_an_outage(queue, start):
     wait_until(lambda: worker.health()["last_poll_age"] > 0.3)
 
 
+@pytest.mark.slow
 def test_a_full_worker_is_no_ill_worker(queue, start, monkeypatch):
     worker = start(threads=1, coroutines=0)
     blocked(queue, "a")
