@@ -1,12 +1,13 @@
-"""What jobs cost the web: a page's response times while a worker in the same process is at work, and while none is.
+"""How jobs slow down web pages: ``python -m benchmarks.web [--help]``.
 
-``python -m benchmarks.web [ROUNDS]``. gunicorn has one process with threads. Requests come at ``RATE`` per second,
-whatever becomes of those before: a response time is counted from the moment when the request was due. A round takes
-each ``Case`` once, in an order of its own, so that what disturbs the machine disturbs all alike.
+gunicorn has one process with threads, and a worker in it or none. Requests come at ``RATE`` per second, whether or not
+those before were answered: a response time counts from the moment when the request was due. A round takes each ``Case``
+once, in an order of its own, so that noise of the machine meets all alike.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import itertools
 import random
@@ -177,13 +178,15 @@ def _median(figures: Sequence[float], digits: int) -> str:
     return f"{statistics.median(figures):,.{digits}f}" if figures else ""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.web", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often each case is measured")
+    options = parser.parse_args(arguments)
     Environment(SYSTEMS[0]).ensure()
     samples: dict[str, list[Sample]] = defaultdict(list)
     with Stores() as stores:
-        for number in range(rounds):
+        for number in range(options.rounds):
             for case in random.sample(CASES, len(CASES)):
                 sample = measure(case, stores)
                 samples[case.name].append(sample)
