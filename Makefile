@@ -28,7 +28,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-pool bench-schedules bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-pool bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -46,6 +46,7 @@ help:
 	@echo "make format    fix and format the code with ruff"
 	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
 	@echo "make bench     compare the speed with other job systems for Python (BENCH_ARGS=--quick)"
+	@echo "make bench-guard compare the speed of the last commit with the one before it; fails below 0.9"
 	@echo "make bench-pool compare the number of threads that a worker finds with fixed ones"
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
@@ -126,6 +127,9 @@ coverage: .venv/installed-dev
 
 bench: .venv/installed-dev
 	.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-guard: .venv/installed-dev
+	.venv/bin/python -m benchmarks.guard $(BENCH_ARGS)
 
 bench-pool: .venv/installed-dev
 	.venv/bin/python -m benchmarks.pool $(BENCH_ARGS)
