@@ -59,7 +59,7 @@ class Run:
         self.measures: list[Measure] = options.measures
         self._rounds: int = options.rounds
         self._jobs: int = options.jobs
-        self._choices = Choices(log_level=options.log_level, synchronous=options.synchronous)
+        self._choices = Choices(synchronous=options.synchronous)
         self._deadline = time.monotonic() + options.minutes * 60
         self._counts: dict[tuple[str, str], int] = {}
         self._begun = datetime.now(UTC)
@@ -150,13 +150,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, help=f"So many rounds ({ROUNDS}).")
     add("--minutes", type=float, help=f"Begin no trial after so many minutes ({MINUTES:.0f}).")
     add("--quick", action="store_true", help="One small round, in less than three minutes: does everything work?")
-    add("--log-level", default="WARNING", help="INFO: log lines for every job, where a system has them (WARNING).")
+    add(
+        "--log",
+        default="lines",
+        choices=["lines", "off", "both"],
+        help="Systems on Django with the log lines that a new project gets, without those about jobs that end well, "
+        "or one after the other (lines).",
+    )
     add("--synchronous", default="NORMAL", choices=["NORMAL", "FULL"], help="SQLite: FULL waits for the disk (NORMAL).")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     options.jobs = options.jobs or (QUICK_JOBS if options.quick else JOBS)
     options.minutes = options.minutes or (QUICK_MINUTES if options.quick else MINUTES)
-    options.systems = _chosen_systems(parser, options.systems, options.stores)
+    options.systems = _with_log(_chosen_systems(parser, options.systems, options.stores), options.log)
     options.measures = _chosen_measures(parser, options.measures, options.long)
     return options
 
@@ -169,6 +175,13 @@ def _chosen_systems(parser: argparse.ArgumentParser, names: str | None, stores: 
             parser.error(f"there is no system {name!r}; known are {', '.join(sorted(known))}")
     kinds = stores.split(",") if stores else [system.store for system in systems.ALL]
     return [s for s in systems.ALL if (s.name in wanted or s.key in wanted) and s.store in kinds]
+
+
+def _with_log(chosen: list[System], log: str) -> list[System]:
+    silent = [system.silent() for system in chosen]
+    if log == "both":
+        return list({system.key: system for pair in zip(chosen, silent, strict=True) for system in pair}.values())
+    return silent if log == "off" else chosen
 
 
 def _chosen_measures(parser: argparse.ArgumentParser, names: str | None, long: bool) -> list[Measure]:

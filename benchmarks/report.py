@@ -67,7 +67,7 @@ class Report:
 
     def _row(self, measure: Measure, system: System) -> list[str]:
         result = self.results[measure.name][system.key]
-        name = f"{system.name} {self.versions.get(system.name, '')}".strip()
+        name = f"{system.name} {self.versions.get(system.name, '')}".strip() + system.note
         if result.failure and not result.samples:
             return [system.store, name, f"failed: {result.failure}", *[""] * (len(measure.columns) + 4)]
         figures = [
@@ -87,8 +87,9 @@ class Report:
     def _ratio(self, measure: Measure, system: System) -> str:
         """Return how many times better ours is on the same store."""
         column = measure.columns[0]
-        ours = self.results[measure.name].get(f"{OURS}/{system.store}")
-        theirs = self.results[measure.name][system.key]
+        results = self.results[measure.name]
+        ours = results.get(f"{OURS}/{system.store}") or results.get(f"{OURS}/{system.store}, log off")
+        theirs = results[system.key]
         if ours is None or ours is theirs or not ours.samples.get(column.of) or not theirs.samples.get(column.of):
             return ""
         mine, other = column.make(ours.samples[column.of]), column.make(theirs.samples[column.of])

@@ -62,9 +62,6 @@ class Marks:
 class Choices:
     """What is the same for all systems."""
 
-    log_level: str = "WARNING"
-    """``INFO``: those on Django that can do so log lines for every job."""
-
     synchronous: str = "NORMAL"
     """SQLite's pragma. ``FULL``: the disk is waited for at each commit."""
 
@@ -170,7 +167,7 @@ class Trial:
             "BENCH_STORE": self.system.store,
             "BENCH_WIDTH": str(width),
             "BENCH_SETTINGS": json.dumps(self.system.settings),
-            "BENCH_LOG_LEVEL": self._choices.log_level,
+            "BENCH_LOG": "off" if self.system.is_silent else "lines",
             "BENCH_SYNCHRONOUS": self._choices.synchronous,
             **self.system.environ,
             **(self._place if place is None else place),

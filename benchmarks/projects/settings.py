@@ -1,8 +1,8 @@
 """The Django site of every system that needs one. ``BENCH_SETTINGS`` (JSON) adds what the system asks for.
 
 All get the same database connections: kept open, and SQLite set up as Django's documentation has it for several
-writers. That is what systems on the ORM recommend, or what is fastest for them. None writes log lines for jobs that end
-well, unless ``BENCH_LOG_LEVEL`` is ``INFO``.
+writers. That is what systems on the ORM recommend, or what is fastest for them. All log what they do in a new project,
+or with ``BENCH_LOG=off`` nothing about jobs that end well.
 """
 
 import json
@@ -15,13 +15,15 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS: list[str] = []
-#: Those that would tell of every job.
-LOGGERS = ("django.tasks", "django_loco", "django_ox", "django_vtasks", "procrastinate")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {name: {"level": os.environ["BENCH_LOG_LEVEL"]} for name in LOGGERS},
-}
+#: Those that tell of every job.
+LOGGERS = ("django.tasks", "django_tasks", "django_loco", "django_ox", "django_vtasks", "procrastinate")
+LOGGING: dict[str, Any] = {}
+if os.environ["BENCH_LOG"] == "off":
+    LOGGING = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "loggers": {name: {"level": "WARNING"} for name in LOGGERS},
+    }
 
 SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",

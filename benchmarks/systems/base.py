@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,22 @@ class System:
     remark: str = ""
     """How it was set up, for the reader of its figures."""
 
+    is_silent: bool = False
+    """Whether its log lines about jobs that end well are switched off."""
+
     @property
     def key(self) -> str:
         """What tells it from the others."""
-        return f"{self.name}/{self.store}"
+        return f"{self.name}/{self.store}{self.note}"
+
+    @property
+    def note(self) -> str:
+        """What follows its name."""
+        return ", log off" if self.is_silent else ""
+
+    def silent(self) -> System:
+        """Return it with its log off: itself, if the settings of Django do not decide on its log."""
+        return replace(self, is_silent="DJANGO_SETTINGS_MODULE" in self.environ)
 
 
 MANAGE = ("python", "-m", "django")
