@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
@@ -85,6 +86,21 @@ def job_payload(job: Job) -> tuple[object, ...]:
         state += f"\t{job.checkpoint}"
     place = place_of(job, job.due_at, job.lost)
     return job.id, fixed_text(job), state, place, _score(job.run_after), _once(job), _extra(job)
+
+
+#: The fields that a simple job has at their defaults.
+_DEFAULTS_OF_SIMPLE = attrgetter("key", "tags", "run_after", "lost", "checkpoint", *EXTRA)
+_SIMPLE = _DEFAULTS_OF_SIMPLE(Job(task_path="", backend=""))
+
+
+def is_simple(job: Job) -> bool:
+    """Return whether ``lua/enqueue_one.lua`` can store ``job``: it is new, due at once, without tags and once-key."""
+    return bool(_DEFAULTS_OF_SIMPLE(job) == _SIMPLE) and not has_run(job)
+
+
+def simple_payload(job: Job) -> tuple[str, str, str, str]:
+    """Return the arguments for ``lua/enqueue_one.lua``."""
+    return job.id, fixed_text(job), place_of(job, job.enqueued_at, 0), _queue_and_status(job.queue_name, READY)
 
 
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:

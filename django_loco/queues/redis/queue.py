@@ -55,11 +55,13 @@ from .codec import (
     choice_payload,
     claim_payload,
     ids_of,
+    is_simple,
     job_payload,
     jobs_of,
     lines,
     micros_in,
     outcome_payload,
+    simple_payload,
     start_of_series,
     update_payload,
     words_of,
@@ -107,6 +109,9 @@ class RedisQueue(ListeningQueue[RedisListener]):
         """Store new jobs."""
         if not jobs:
             return []
+        if len(jobs) == 1 and is_simple(jobs[0]):
+            self.server.run("enqueue_one", simple_payload(jobs[0]), sorted(channels_for(jobs)))
+            return [*jobs]
         soon = [job for job in jobs if _is_soon(job.run_after)]
         payload = lines(chain.from_iterable(map(job_payload, jobs)))
         refused = ids_of(self.server.run("enqueue", (len(soon), payload), sorted(channels_for(soon))))

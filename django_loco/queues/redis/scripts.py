@@ -11,16 +11,21 @@ FOLDER = Path(__file__).parent / "lua"
 class Script:
     """The concatenated text of some files, its hash in Redis, and the keys that it declares."""
 
-    def __init__(self, keys: str, *files: str) -> None:
-        """``keys``: names separated by spaces; ``files``: names without folder and suffix."""
+    def __init__(self, keys: str, *files: str, common: bool = True) -> None:
+        """``keys``: names separated by spaces; ``files``: names without folder and suffix.
+
+        ``common``: whether the functions of ``common.lua`` stand before the files. Each call defines them anew.
+        """
         self.keys = tuple(keys.split())
-        self.text = "\n".join((FOLDER / f"{name}.lua").read_text("utf-8") for name in ("common", *files))
+        names = ("common", *files) if common else files
+        self.text = "\n".join((FOLDER / f"{name}.lua").read_text("utf-8") for name in names)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 #: The scripts by name.
 SCRIPTS = {
     "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "enqueue"),
+    "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra",
         *("ready", "best", "finish", "fetch", "show", "exchange"),

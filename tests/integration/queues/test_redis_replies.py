@@ -73,6 +73,25 @@ def everything(queue):
     return {status: count for (_, status), count in queue.counts().items()}
 
 
+def test_a_simple_job_is_stored_as_the_script_for_all_jobs_would_store_it(queue, monkeypatch):
+    one = job(queue_name="mail", priority=7, options={"timeout": 5})
+    queue.enqueue([one])
+    stored = contents(queue)
+    queue.server.client.delete(*stored)
+    monkeypatch.setattr("django_loco.queues.redis.queue.is_simple", lambda job: False)
+    queue.enqueue([one])
+    assert stored == contents(queue)
+    assert len(stored) == 4 + 3
+
+
+def contents(queue):
+    """Return what the queue has in Redis, by key, except answers."""
+    client = queue.server.client
+    read = {b"hash": client.hgetall, b"zset": lambda name: client.zrange(name, 0, -1, withscores=True)}
+    names = client.scan_iter(queue.server.key("*"))
+    return {name: read[client.type(name)](name) for name in names if b":answer:" not in name}
+
+
 @pytest.mark.parametrize("key", [None, "tick"])
 def test_a_job_is_stored_once_when_the_connection_breaks(queue, line, key):
     line.breaks = 1

@@ -344,14 +344,14 @@ def raising(error):
 def test_whatever_the_client_raises_is_unavailable(queue, monkeypatch, kind):
     error = kind.__new__(kind)
     Exception.__init__(error, "something")
-    monkeypatch.setattr(queue.server.client, "execute_command", raising(error))
+    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(error))
     with unavailable(""):
         queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)])
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.split()[0])
 def test_whatever_the_server_replies_is_unavailable(queue, monkeypatch, reply):
-    monkeypatch.setattr(queue.server.client, "execute_command", raising(exceptions.ResponseError(reply)))
+    monkeypatch.setattr("django_loco.queues.redis.server._round_trip", raising(exceptions.ResponseError(reply)))
     for call in (lambda: queue.finish([Outcome(job=job(token="t"), status=SUCCESSFUL)]), lambda: queue.fetch(CLAIM)):
         with unavailable(reply.split()[0]):
             call()
