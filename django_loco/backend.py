@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, cast
@@ -28,7 +27,7 @@ from .queues.timeouts import no_store_timeout
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
-from .tasks.new_job import new_job, validate_task
+from .tasks.new_job import JobTemplate, new_job, validate_task
 from .tasks.results import load_task, result_of, shown_result_of
 from .tasks.signals import announce
 from .tasks.signing import sign
@@ -40,6 +39,32 @@ _warned_of_async = False
 
 #: Paths of tasks that a worker can import. In one process that does not change.
 _importable: set[str] = set()
+
+
+#: The tasks that were checked, by ``id()``. It holds those with options of one call (``using()``) as well, so it is
+#: emptied now and then.
+_templates: dict[int, KnownTask] = {}
+MAX_TEMPLATES = 500
+
+
+class KnownTask(NamedTuple):
+    """The template of a task, and for which backend and settings the task was checked."""
+
+    template: JobTemplate
+    backend: type[LocoBackend]
+    alias: str
+    queues: set[str]
+
+    def is_valid(self, task: Task[..., Any], backend: LocoBackend) -> bool:
+        """Whether ``task`` need not be checked again for ``backend``."""
+        template = self.template
+        return (
+            template.task is task
+            and template.settings is loco_settings()
+            and self.backend is type(backend)
+            and self.alias == backend.alias
+            and self.queues == backend.queues
+        )
 
 
 class ScheduledCall(NamedTuple):
@@ -105,9 +130,8 @@ class LocoBackend(BaseTaskBackend):
 
         Raises the same errors as ``enqueue``.
         """
-        self._require_importable(task)
-        self.validate_task(task)
-        jobs = [new_job(task, self.alias, args, kwargs) for args, kwargs in calls]
+        template = self._template(task)
+        jobs = [template.job(args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
         if not jobs:
@@ -115,15 +139,15 @@ class LocoBackend(BaseTaskBackend):
         if worker_mode(self.alias, self.options) == "ForegroundBlocking":
             return self._run(task, jobs)
         results = [result_of(job, task) for job in jobs]
-        with _hint("enqueue"):
+        try:
             self._after_commit(lambda: self._store(jobs, results))
+        except SynchronousOnlyOperation as error:
+            raise _hint("enqueue") from error
         return results
 
     def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
         """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
-        self._require_importable(task)
-        self.validate_task(task)
-        return sign([new_job(task, self.alias, args, kwargs)])[0]
+        return sign([self._template(task).job(args, kwargs)])[0]
 
     def enqueue_tick(
         self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, key: str, tick: datetime
@@ -157,8 +181,10 @@ class LocoBackend(BaseTaskBackend):
             digits = UUID(str(result_id)).hex
         except ValueError:
             raise not_found(result_id) from None
-        with _hint("get_result"):
+        try:
             job = self.queue.get(digits)
+        except SynchronousOnlyOperation as error:
+            raise _hint("get_result") from error
         if job is None:
             raise not_found(result_id)
         return shown_result_of(job)
@@ -185,6 +211,20 @@ class LocoBackend(BaseTaskBackend):
     def queue(self) -> Queue:
         """The queue of this alias, one for all instances in the process."""
         return queue_for(self.alias)
+
+    def _template(self, task: Task[..., Any]) -> JobTemplate:
+        """Check ``task``, unless it was checked with the same settings before; return the template of its jobs."""
+        known = _templates.get(id(task))
+        if known is not None and known.is_valid(task, self):
+            return known.template
+        self._require_importable(task)
+        self.validate_task(task)
+        template = JobTemplate(task, self.alias)
+        if template.is_constant:
+            if len(_templates) >= MAX_TEMPLATES:
+                _templates.clear()
+            _templates[id(task)] = KnownTask(template, type(self), self.alias, self.queues)
+        return template
 
     def _require_importable(self, task: Task[..., Any]) -> None:
         """Raise ``InvalidTask`` for a task that no worker could import: now rather than when the job runs."""
@@ -244,15 +284,11 @@ class LocoBackend(BaseTaskBackend):
             announce(task_enqueued, type(self), result)
 
 
-@contextmanager
-def _hint(method: str) -> Iterator[None]:
-    """Add the remedy to the error with which Django refuses to use the database in async code."""
-    try:
-        yield
-    except SynchronousOnlyOperation as error:
-        raise SynchronousOnlyOperation(
-            f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
-        ) from error
+def _hint(method: str) -> SynchronousOnlyOperation:
+    """Return the error with which Django refuses to use the database in async code, with the remedy."""
+    return SynchronousOnlyOperation(
+        f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
+    )
 
 
 def _warn_of_async_caller() -> None:

@@ -1,4 +1,4 @@
-"""Makes the job of one call: validates the task and its arguments, encodes them, and resolves the options of the task.
+"""Makes the jobs of calls: validates the task and its arguments, encodes them, and resolves the options of the task.
 
 Values that some store could not keep are refused here, with the same error for every queue.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -65,27 +66,53 @@ def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) ->
     return ""
 
 
+class JobTemplate:
+    """The fields that are the same in the jobs of all calls of a task, checked and encoded once."""
+
+    __slots__ = ("_delay", "_fields", "_options", "settings", "task")
+
+    def __init__(self, task: Task[..., Any], alias: str) -> None:
+        """``alias`` is that of the backend. Raises ``InvalidTask``."""
+        self.task = task
+        self.settings = loco_settings()
+        self._delay = getattr(task, "run_after_delay", None)
+        self._options = _stored_options(task)
+        self._fields: dict[str, Any] = {
+            "task_path": task.module_path,
+            "backend": alias,
+            "queue_name": task.queue_name,
+            "priority": int(task.priority),
+            "is_async": inspect.iscoroutinefunction(task.func),
+            "run_after": _aware(task.run_after),
+            "tags": _tags(task),
+            "metadata": _metadata(task),
+        }
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it stays as it is: no metadata, which the caller can change, and no time, which depends on zones."""
+        return self._fields["metadata"] is None and self._fields["run_after"] is None
+
+    def job(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job of a call. It is not signed, and not stored.
+
+        Raises ``InvalidArguments`` or ``InvalidTask``.
+        """
+        validate_call(self.task, args, kwargs)
+        arguments = encode_call(self._fields["task_path"], args, kwargs)
+        request_id = bound("request_id")
+        options = {**self._options, REQUEST: request_id} if request_id else self._options.copy()
+        now = utcnow()
+        job = Job(**self._fields, arguments=arguments, enqueued_at=now, options=options)
+        return replace(job, run_after=_later(now, self._delay)) if self._delay else job
+
+
 def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
     """Return the job of a call of ``task`` for the backend ``alias``. It is not signed, and not stored.
 
     Raises ``InvalidArguments`` or ``InvalidTask``.
     """
-    validate_call(task, args, kwargs)
-    now = utcnow()
-    delay = getattr(task, "run_after_delay", None)
-    return Job(
-        task_path=task.module_path,
-        backend=alias,
-        arguments=encode_call(task.module_path, args, kwargs),
-        queue_name=task.queue_name,
-        priority=int(task.priority),
-        is_async=inspect.iscoroutinefunction(task.func),
-        run_after=_later(now, delay) if delay else _aware(task.run_after),
-        enqueued_at=now,
-        tags=_tags(task),
-        options=_stored_options(task),
-        metadata=_metadata(task),
-    )
+    return JobTemplate(task, alias).job(args, kwargs)
 
 
 def _tags(task: Task[..., Any]) -> tuple[str, ...]:
@@ -96,12 +123,9 @@ def _tags(task: Task[..., Any]) -> tuple[str, ...]:
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
-    """Return the options of ``using()`` and the id of the request. Tags have a field of their own in the job."""
-    names = [name for name in getattr(task, "overrides", ()) if name != "tags"]
-    request_id = bound("request_id")
+    """Return the options of ``using()``. Tags have a field of their own in the job."""
     try:
-        options = {name: stored(name, getattr(task, name)) for name in names}
-        return options | {REQUEST: request_id} if request_id else options
+        return {name: stored(name, getattr(task, name)) for name in getattr(task, "overrides", ()) if name != "tags"}
     except (ImportError, ValueError) as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.test import override_settings
 from django.utils import timezone
 
+from django_loco import backend
 from django_loco.core.compat import (
     InvalidTask,
     Task,
@@ -140,6 +142,35 @@ def test_a_naive_run_after_is_refused():
 def test_an_unknown_queue_is_refused():
     with pytest.raises(InvalidTask, match="Queue 'slow' is not valid for backend"):
         tasks.add.using(queue_name="slow")
+
+
+def test_a_task_that_was_enqueued_before_is_checked_again_when_the_settings_change():
+    tasks.add.enqueue(1, 2)
+    only_emails = override_settings(TASKS={"default": {**settings.TASKS["default"], "QUEUES": ["emails"]}})
+    with only_emails, pytest.raises(InvalidTask, match="Queue 'default' is not valid for backend"):
+        tasks.add.enqueue(1, 2)
+    with override_settings(LOCO={"TASKS": {tasks.add.module_path: {"tags": ["slow"]}}}):
+        assert tags_of(tasks.add.enqueue(1, 2)) == ("slow",)
+    assert tags_of(tasks.add.enqueue(1, 2)) == ()
+
+
+def test_metadata_that_changes_between_two_calls_is_stored_as_it_is_then():
+    metadata = {"step": 1}
+    send = tasks.add.using(metadata=metadata)
+    first = send.enqueue(1, 2)
+    metadata["step"] = 2
+    assert [first.metadata, send.enqueue(1, 2).metadata] == [{"step": 1}, {"step": 2}]
+
+
+def test_options_of_one_call_do_not_accumulate(monkeypatch):
+    monkeypatch.setattr("django_loco.backend.MAX_TEMPLATES", 3)
+    kept = [tasks.add.using(priority=number) for number in range(5)]
+    assert [send.enqueue(1, 2).task.priority for send in kept] == [0, 1, 2, 3, 4]
+    assert len(backend._templates) <= 3
+
+
+def tags_of(result):
+    return queue_for("default").get(result.id).tags
 
 
 def test_a_task_that_no_worker_could_import_is_refused():
