@@ -188,6 +188,12 @@ OPTIONAL: Mapping[str, None] = {name: None for name, form in FIELDS.items() if N
 #: The fields that each outcome sets to a new value: see ``Outcome.changes``.
 SET_BY_OUTCOME = ("status", "run_after", "finished_at", "worker_ids", "errors", "lost", "return_value")
 
+#: The fields that a row must have.
+REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
+_REQUIRED_FORMS = tuple((name, FIELDS[name]) for name in REQUIRED)
+_optional_values_of: Callable[[Job], Row] = attrgetter(*OPTIONAL)
+_NO_OPTIONAL_VALUES = (None,) * len(OPTIONAL)
+
 _TYPES = tuple(form.types for form in FIELDS.values())
 _WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
 _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
@@ -197,6 +203,16 @@ _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 def outcome_values(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored form of those of ``Outcome.changes`` that are in ``SET_BY_OUTCOME``."""
     return {name: FIELDS[name].stored(changes[name]) for name in SET_BY_OUTCOME}
+
+
+def has_only_required(job: Job) -> bool:
+    """Return whether the fields of ``job`` that may be missing are ``None``: it is new, due at once, without a key."""
+    return _optional_values_of(job) == _NO_OPTIONAL_VALUES
+
+
+def required_row_of(job: Job) -> dict[str, Any]:
+    """Return the stored forms of the fields that every job has."""
+    return {name: form.stored(getattr(job, name)) for name, form in _REQUIRED_FORMS}
 
 
 def row_of(job: Job) -> Row:

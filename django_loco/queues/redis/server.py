@@ -195,6 +195,6 @@ class _closing_named:  # noqa: N801 - a context manager, which as a class takes 
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, _CLOSED_TYPES) and any(sign in str(error) for sign in CLOSED):
             raise exceptions.ConnectionError(f"The connection was closed meanwhile: {error}") from error

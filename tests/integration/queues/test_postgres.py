@@ -63,6 +63,24 @@ def kill_connections():
         )
 
 
+def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch):
+    one = job(queue_name="mail", priority=7, tags=("a", "b"), options={"timeout": 5}, is_async=True)
+    queue.enqueue([one])
+    stored = rows()
+    queue.clear()
+    monkeypatch.setattr("django_loco.queues.database.postgres.dialect.has_only_required", lambda job: False)
+    queue.enqueue([one])
+    assert stored == rows()
+
+
+def rows():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM django_loco_job")
+        jobs = cursor.fetchall()
+        cursor.execute("SELECT tag FROM django_loco_waiting_tag")
+        return jobs, sorted(cursor.fetchall())
+
+
 def test_jobs_stored_in_quick_succession_are_announced_once(queue, listener):
     for _ in range(20):
         queue.enqueue([job()])

@@ -24,7 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core.job import Job
 from ...base import Claim
-from ...rows import COLUMNS, Row, row_of
+from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
 from ..dialect import HELD as KEPT
 from ..dialect import Dialect, ids, is_due
@@ -53,6 +53,12 @@ INSERT = """
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
 """
+#: Stores a job that has only required fields. PostgreSQL needs half of the time for it.
+INSERT_ONE = """
+    INSERT INTO {job} ({inserted}, {due_at})
+    VALUES ({values}, least(CAST(%(enqueued_at)s AS timestamp) AT TIME ZONE 'UTC', statement_timestamp()))
+"""
+INSERT_ONE_NOTIFYING = f"{INSERT_ONE} RETURNING pg_notify(%(channel)s, %(window)s)"
 #: ``MATERIALIZED`` keeps the planner from running ``chosen`` twice. The array keeps it from reading the whole table to
 #: find the chosen rows. The inner limit, which the outer ones make redundant, keeps it from expecting millions of rows.
 #: The levels come first in the join, in their order, because the lateral query depends on them.
@@ -126,6 +132,10 @@ class PostgresDialect(Dialect):
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one statement, in the order of their keys: two calls that share keys must not deadlock."""
+        if len(jobs) == 1 and has_only_required(jobs[0]):
+            plain, notifying = self._insert_one
+            self.write(plain, wakes=True, notifying=notifying, **required_row_of(jobs[0]))
+            return {jobs[0].id}
         rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
         return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), payload=json.dumps(rows)))
 
@@ -154,22 +164,26 @@ class PostgresDialect(Dialect):
         [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(seconds)
 
-    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
-        """Run a statement that returns ids, with a notification if it ``wakes`` workers and no window is open."""
+    def write(self, sql: str, *, wakes: bool = False, notifying: str = "", **parameters: Any) -> list[Row]:
+        """Run a statement that returns ids, with a notification if it ``wakes`` workers and no window is open.
+
+        ``notifying`` is the statement with a notification, if it does not return ids.
+        """
         if not wakes:
             return self.execute(sql, **parameters)
+        notifying = notifying or self.sql(NOTIFYING, sql=sql)
         # In a transaction PostgreSQL sends equal notifications once, at the commit, and that time is unknown.
         if not self.connection.get_autocommit():
-            return self._notifying(sql, 0, **parameters)
+            return self._notify(notifying, 0, **parameters)
         if window := self._debounce.begin():
             try:
-                return self._notifying(sql, window, **parameters)
+                return self._notify(notifying, window, **parameters)
             except BaseException:
                 self._debounce.forget()
                 raise
         rows = self.execute(sql, **parameters)
         if window := self._debounce.begin():  # the window ended while the statement ran
-            self.execute(NOTIFY, channel=self._channel, window=text_of(window))
+            self._notify(NOTIFY, window)
         return rows
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
@@ -220,6 +234,20 @@ class PostgresDialect(Dialect):
             INSERT, inserted=inserted, values=", ".join(map(self._value, COLUMNS)), typed=self._typed(COLUMNS)
         )
 
+    @cached_property
+    def _insert_one(self) -> tuple[str, str]:
+        inserted = ", ".join(self.names[column] for column in REQUIRED)
+        values = ", ".join(self._parameter(column) for column in REQUIRED)
+        plain, notifying = (
+            self.sql(text, inserted=inserted, values=values) for text in (INSERT_ONE, INSERT_ONE_NOTIFYING)
+        )
+        return plain, notifying
+
+    def _parameter(self, field: str) -> str:
+        if self.column_types[field] == "DateTimeField":
+            return f"CAST(%({field})s AS timestamp) AT TIME ZONE 'UTC'"
+        return f"%({field})s"
+
     def _typed(self, fields: Sequence[str]) -> str:
         return ", ".join(f"{field} {SQL_TYPES.get(self.column_types[field], 'text')}" for field in fields)
 
@@ -231,9 +259,8 @@ class PostgresDialect(Dialect):
         """Add the room for jobs of each kind to the parameters of all engines."""
         return super().claim_parameters(claim) | {"threads": claim.threads, "coroutines": claim.coroutines}
 
-    def _notifying(self, sql: str, window: float, **parameters: Any) -> list[Row]:
-        notification = {"channel": self._channel, "window": text_of(window)}
-        return self.execute(self.sql(NOTIFYING, sql=sql), **notification, **parameters)
+    def _notify(self, sql: str, window: float, **parameters: Any) -> list[Row]:
+        return self.execute(sql, channel=self._channel, window=text_of(window), **parameters)
 
 
 def _best(claim: Claim, levels: Sequence[Row], copies: int) -> Sequence[Row]:
