@@ -7,6 +7,7 @@ the project are Django's, see ``audience``.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -27,6 +28,9 @@ LOGGER = "django_loco.jobs"
 
 #: From so many seconds on a time is given in seconds, and in whole milliseconds.
 _SECOND, _MILLISECOND = 0.9995, 0.001
+
+#: After a second, the time for threads to count their jobs.
+_LATE_SECONDS = 0.05
 
 _logger = logging.getLogger(LOGGER)  # noqa: TID251 - only its level is read
 
@@ -90,6 +94,9 @@ class ConsoleJobLines:
         self._shows_starts = shows_starts
         self._second = self._count = self._left_out = 0
         self._component = ""
+        self._full_second = -1
+        # A count that many threads raise without a lock; to look at it raises it, too.
+        self._skipped, self._looks, self._skipped_told = itertools.count(), 0, 0
 
     def started(self, job: Job) -> None:
         """Show that an attempt begins, if asked to."""
@@ -99,7 +106,11 @@ class ConsoleJobLines:
     def done(self, job: Job, seconds: float) -> None:
         """Show that a job has ended well."""
         if _is_shown():
-            self._stream.add(partial(self._done, job, bound("component"), time.time(), seconds))
+            now = time.time()
+            if int(now) == self._full_second:
+                next(self._skipped)
+            else:
+                self._stream.add(partial(self._done, job, bound("component"), now, seconds))
 
     # The rest is called by the thread that writes the stream, one line after the other.
 
@@ -108,7 +119,8 @@ class ConsoleJobLines:
         return self._form(at, component, f"started, waited {span(waited)}", job, waited=waited)
 
     def _done(self, job: Job, component: str, at: float, seconds: float) -> str:
-        more = self._next_second(int(at)) if at >= self._second + 1 else ""
+        is_next = at >= self._second + 1 or at < self._second - 1  # the clock may be set back
+        more = self._next_second(int(at)) if is_next else ""
         self._count += 1
         if self._count > self._limit:
             self._leave_out(component)
@@ -120,9 +132,8 @@ class ConsoleJobLines:
     def _leave_out(self, component: str) -> None:
         self._left_out += 1
         if self._left_out == 1:
-            self._component = component
-            wait = max(0.0, self._second + 1 - time.time())
-            self._stream.remind(time.monotonic() + wait, self._more)
+            self._component, self._full_second = component, self._second
+            self._remind(self._second + 1 - time.time())
 
     def _next_second(self, second: int) -> str:
         more = self._more()
@@ -131,8 +142,17 @@ class ConsoleJobLines:
 
     def _more(self) -> str:
         """Return the line about jobs that were left out; empty if there were none."""
-        count, self._left_out = self._left_out, 0
-        return self._form(self._second + 1.0, self._component, f"{count:,} more in the last second") if count else ""
+        skipped = next(self._skipped) - self._looks
+        self._looks += 1
+        count, self._left_out = self._left_out + skipped - self._skipped_told, 0
+        self._skipped_told = skipped
+        if not count:
+            return ""
+        self._remind(1.0)  # a thread may be late to count its job
+        return self._form(self._second + 1.0, self._component, f"{count:,} more in the last second")
+
+    def _remind(self, seconds: float) -> None:
+        self._stream.remind(time.monotonic() + max(0.0, seconds) + _LATE_SECONDS, self._more)
 
 
 def _is_shown() -> bool:
