@@ -49,7 +49,9 @@ def compare(commits: Sequence[str], store: str, name: str, options: argparse.Nam
     with Stores() as stores:
         for _ in range(options.rounds):
             for commit in commits:
-                trial = Trial(system_at(commit, store), stores[store], name, Choices(log_level=options.log_level))
+                system = system_at(commit, store)
+                chosen = system.silent() if options.log == "off" else system
+                trial = Trial(chosen, stores[store], name, Choices())
                 found[commit] += MEASURES[name](trial, options.jobs)[FIGURES[name]]
     old, new = (median(found[commit]) for commit in commits)
     ratio = old / new if FIGURES[name] == "ms" else new / old
@@ -77,7 +79,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--least", type=float, default=0.9, metavar="RATIO", help="what is good enough (0.9)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each is measured (5)")
     parser.add_argument("--jobs", type=int, default=5_000, metavar="N", help="jobs per trial (5,000)")
-    parser.add_argument("--log-level", default="INFO", help="as in benchmarks/run.py (INFO)")
+    parser.add_argument("--log", default="lines", choices=["lines", "off"], help="as in benchmarks/run.py (lines)")
     parser.add_argument("--stores", default=["sqlite", "redis"], help="sqlite,redis", **words)
     parser.add_argument("--measures", default=list(MEASURES), help=",".join(MEASURES), **words)
     return parser.parse_args(arguments)

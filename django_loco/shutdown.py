@@ -148,7 +148,7 @@ class Shutdown:
             self._deadline = min(self.deadline, self._clock())
         if not hurried:
             self._calls.wake()
-            logger.warning("Waiting no longer")
+            logger.warning("Second signal: forcing the shutdown")
 
     def limit(self, seconds: float) -> None:
         """Move the deadline to ``seconds`` from now, if that is earlier."""
@@ -216,7 +216,10 @@ class Shutdown:
             self._limited(f"The {phase.name} hook {hook!r}", until, hook, context)
 
     def _within(self, seconds: float, limit: Callable[[], float]) -> Callable[[], float]:
-        """Return a function for the time ``seconds`` from now or ``limit()``, whichever is first, but not too soon."""
+        """Return a function for the time ``seconds`` from now or ``limit()``, whichever is earlier.
+
+        It is at least ``MIN_STEP_SECONDS`` from now, and at most ``end``.
+        """
         now = self._clock()
         return lambda: min(now + seconds, max(limit(), now + MIN_STEP_SECONDS), self.end)
 

@@ -73,6 +73,14 @@ def value(cls: type[Value]) -> type[Value]:
     return dataclass(slots=True, kw_only=True)(cls)
 
 
+def by_run() -> Any:
+    """Declare a field of ``Job`` that a run writes while it holds the job; ``None``: it has written nothing.
+
+    An outcome does not change the stored value, except that a ``SUCCESSFUL`` one deletes the checkpoint.
+    """
+    return field(default=None, metadata={"by_run": True})
+
+
 @value
 class Job:
     """One call of a task that waits, runs or has run.
@@ -127,10 +135,10 @@ class Job:
     return_value: str | None = None
     """JSON text, once ``SUCCESSFUL``."""
 
-    checkpoint: str | None = None
+    checkpoint: str | None = by_run()
     """JSON text that a run has saved for the next run; deleted when the job succeeds."""
 
-    metadata: str | None = None
+    metadata: str | None = by_run()
     """JSON text of an object that ``using(metadata=...)`` and the job itself write; ``None``: it is empty."""
 
     token: str | None = None
@@ -189,12 +197,13 @@ class Job:
         )
 
 
-def written_by_run(job: Job) -> dict[str, Any]:
-    """Return the fields of ``job`` that a run writes while it holds the job; ``None``: it has written nothing.
+#: The fields that are declared with ``by_run``.
+WRITTEN_BY_RUN = tuple(each.name for each in fields(Job) if "by_run" in each.metadata)
 
-    An outcome does not change the stored values, except that a ``SUCCESSFUL`` one deletes the checkpoint.
-    """
-    return {"checkpoint": job.checkpoint, "metadata": job.metadata}
+
+def written_by_run(job: Job) -> dict[str, Any]:
+    """Return the fields of ``job`` that a run writes: see ``by_run``."""
+    return {name: getattr(job, name) for name in WRITTEN_BY_RUN}
 
 
 @value

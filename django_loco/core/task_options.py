@@ -2,6 +2,7 @@
 
 ``@task``, ``using()``, ``LOCO["TASKS"]``, the stored form of a job, the error messages and the table in
 ``docs/reference/tasks.md`` follow from the entries below. The class of an entry says where the option can be given.
+An option also needs a field of the same name in ``tasks.decorator.LocoTask``, where its value is.
 """
 
 from collections.abc import Mapping, Sequence

@@ -45,7 +45,7 @@ _was_watched = any(getattr(one, "__globals__", None) is not vars(logging) for on
 
 
 def force_level(logger: logging.Logger) -> None:
-    """Let ``INFO`` pass ``logger`` if the project has not set a level for it. The project's handlers are not meant."""
+    """Let ``INFO`` pass ``logger`` if the project has not set a level for it. The project's handlers keep theirs."""
     global _is_forced
     if logger.level == logging.NOTSET and not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)

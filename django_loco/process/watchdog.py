@@ -35,12 +35,12 @@ class Watchdog(PeriodicThread):
         if is_well:
             self._give_sign()
         elif self._was_well:
-            logger.error("No progress; the supervisor may kill this process")
+            logger.error("No progress; systemd or the parent process may kill this process")
         self._was_well = is_well
         return self._every
 
     def failed(self, error: BaseException) -> float:
         """Log the first of several errors."""
         if not self.backoff.failures:
-            logger.error("This process cannot report its progress to its supervisor: %r", error)
+            logger.error("This process cannot report its progress to systemd or the parent process: %r", error)
         return super().failed(error)

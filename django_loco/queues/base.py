@@ -187,7 +187,7 @@ class Queue(ABC):
 
     @abstractmethod
     def update(self, job: Job, field: str, text: str) -> bool:
-        """Store ``text`` (JSON) as a field of a held ``job`` that is in ``written_by_run``; return whether it is held.
+        """Store ``text`` (JSON) as a field of a held ``job`` that is in ``WRITTEN_BY_RUN``; return whether it is held.
 
         It stays with the job however the run ends, except that a ``SUCCESSFUL`` outcome deletes a ``checkpoint``. Other
         outcomes do not change it: the value in their ``job`` may be older than the one that is stored.

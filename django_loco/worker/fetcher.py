@@ -236,7 +236,7 @@ class Fetcher:
             self._found_nothing = False
             return ()
         self._request_priority.wait_for_requests()
-        # Before the call, so that it finds what the others have enqueued or given back until they were done.
+        # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
         may_end = self.draining and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = may_end and not jobs and self._others_are_done()
@@ -245,17 +245,18 @@ class Fetcher:
         return jobs
 
     def _next_claim(self) -> Claim | None:
-        if self._quiet or (self._claim.suspects and not self._is_alone()):
+        if self._claim.suspects:
+            self._retire_if_not_alone()
+        if self._quiet or (self._claim.suspects and self.jobs):
             return None
-        # With few jobs left to run, it asks for that many of each kind, and hands back what is too much.
+        # Near ``max_jobs``, it asks for that many of each kind, and releases the surplus.
         threads, coroutines = (min(room, self._jobs_left()) for room in self.jobs.room)
         return replace(self._claim, threads=threads, coroutines=coroutines) if threads or coroutines else None
 
-    def _is_alone(self) -> bool:
-        """Whether a suspect would run alone: no job is held, and none of an earlier one's threads is left."""
+    def _retire_if_not_alone(self) -> None:
+        """A suspect must run alone, and only the end of the process ends a thread that an earlier one has left."""
         if any(pool.abandoned for pool in self._pools):
             self.retire()
-        return not self._quiet and not self.jobs
 
     def _jobs_left(self) -> int:
         if self._max_jobs is None:

@@ -125,7 +125,7 @@ class HeldJobs:
             prefetch.submit(claimed_jobs)
 
     def _remove(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        """Hold a job no longer, since its ``outcome`` was stored, refused as too late, or dropped."""
+        """Stop tracking a job whose ``outcome`` was stored, refused as too late, or dropped."""
         if self.by_id.get(claimed.job.id) is claimed:
             del self.by_id[claimed.job.id]
         if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):

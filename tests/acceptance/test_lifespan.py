@@ -56,7 +56,7 @@ def test_one_signal_lets_jobs_and_requests_end(served, serve, options, send, num
     assert sorted(hooks) == sorted(HOOKS * processes)
     assert processes > 1 or hooks == HOOKS
     assert said(process, "job") == ["job job begins", "job job ends"]
-    assert "Waiting no longer" not in process.output
+    assert "Second signal" not in process.output
     assert "Still open at exit" not in process.output
 
 

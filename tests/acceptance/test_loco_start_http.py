@@ -66,7 +66,7 @@ def test_a_second_signal_hands_jobs_back_and_leaves_requests(served, http):
     time.sleep(2 * ONE_SIGNAL_SECONDS)  # sooner it would be the same wish
     process.signal(INT)
     assert process.wait() == FORCED
-    assert "Waiting no longer" in process.output
+    assert "Second signal" in process.output
     served.open_gate("job")
     served.serve("--worker", "--noreload").wait_for("job job ends")
 

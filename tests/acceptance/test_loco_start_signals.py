@@ -51,7 +51,7 @@ def test_one_signal_lets_jobs_and_requests_end(project, send, number, arguments)
     project.open_gate("job")
     process.wait_for("job job ends")
     assert process.wait() == CLEAN
-    assert "Waiting no longer" not in process.output
+    assert "Second signal" not in process.output
 
 
 def test_the_port_is_closed_while_jobs_end(project):
@@ -107,7 +107,7 @@ def test_a_third_signal_ends_it_at_once(project, arguments):
     process.signal(INT)
     process.wait_for("hook stuck")
     process.signal(TERM)
-    process.wait_for("Waiting no longer")
+    process.wait_for("Second signal")
     process.signal(INT)
     assert process.wait() == FORCED
     assert "abandoned" not in process.output

@@ -205,7 +205,7 @@ class Dialect(ABC):
         if claim.suspects:
             return self.claim_suspect(claim)
         rows = self.claim(claim)
-        if len(rows) < claim.threads + claim.coroutines and self._has_made_due():
+        if len(rows) < claim.threads + claim.coroutines and self._make_due_now_and_then():
             coroutines = sum(bool(row[IS_ASYNC]) for row in rows)
             threads = claim.threads - len(rows) + coroutines
             rows += self.claim(replace(claim, threads=threads, coroutines=claim.coroutines - coroutines))
@@ -218,7 +218,8 @@ class Dialect(ABC):
             return 0
         return len(self.write(self.sql(MAKE_DUE), now=0, id_now=id_now, limit=limit))
 
-    def _has_made_due(self) -> bool:
+    def _make_due_now_and_then(self) -> bool:
+        """Call ``make_due`` every ``LOOK_AHEAD_SECONDS``; return whether it has found jobs."""
         if time.monotonic() < self._next_look:
             return False
         count = self.make_due(AHEAD_BATCH)

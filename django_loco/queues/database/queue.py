@@ -232,7 +232,12 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
         try:
             self.finish(outcomes_of(self.alias, unreadable))
         except QueueUnavailable:
-            logger.warning("TASKS[%r]: their failure could not be stored yet", self.alias, exc_info=True)
+            logger.warning(
+                "TASKS[%r]: the failure of %d unreadable jobs could not be stored yet",
+                self.alias,
+                len(unreadable),
+                exc_info=True,
+            )
 
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
         with self._reached():

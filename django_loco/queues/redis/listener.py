@@ -110,8 +110,8 @@ class Demand:
 class RedisListener(QueueListener):
     """Waits for jobs on behalf of one thread, on a connection of its own. Other threads interrupt it through a socket.
 
-    While ``wait`` runs, a blocking pop is pending. None is left pending afterwards, because it would take marks in
-    vain.
+    While ``wait`` runs, a blocking pop is pending. None is left pending afterwards, because it would consume a
+    notification that nobody reads.
     """
 
     def __init__(self, server: RedisServer, demand: Demand) -> None:

@@ -58,7 +58,7 @@ class OverlapPolicy:
         self._yielded_after: dict[str, datetime | None] = {}
 
     def begin(self, now: datetime) -> None:
-        """Start over: ticks before ``now`` are unknown here."""
+        """Start over, and forget the ticks before ``now``."""
         self.pending.clear()
         self._began = now
         self._yielded_after.clear()

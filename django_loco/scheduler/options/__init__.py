@@ -2,7 +2,8 @@
 
 The Python API, ``LOCO["SCHEDULE"]`` and the schedule file, the check of a database row, the admin form and the tables
 in ``docs/reference/schedules.md`` follow from the entries below. The class of an entry says where it can be given.
-An option in ``SECTIONS`` is also a column of ``models.Schedule``, which needs a migration.
+An option in ``SECTIONS`` is also a column of ``models.Schedule``, which needs a migration. An option of the Python API
+that is not the task's also needs a field of the same name in ``scheduler.entry.ScheduleEntry``, where its value is.
 """
 
 from __future__ import annotations

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 from ...core.job import FAILED, READY, Job, new_id
 from .case import ContractCase, done, failed, in_seconds
 
 #: Texts that stores have mangled before: quotes, escapes, NUL, line ends, beyond the basic plane, a lone surrogate.
 NASTY = ["", "'\"`", "\\", "%s %(x)s {y}", "\x00", "a\x00b", "\r\n\t", "ä€𝄞", "\ud800", "NULL", "[1]", "x" * 300]
+
+
+#: The fields of a job that have their defaults until a worker claims it, runs it or stores an outcome.
+SET_LATER = {
+    "status",
+    "started_at",
+    "last_attempted_at",
+    "finished_at",
+    "return_value",
+    "checkpoint",
+    "token",
+    "worker_id",
+}
 
 
 class EnqueueContract(ContractCase):
@@ -34,7 +48,11 @@ class EnqueueContract(ContractCase):
             lost=1,
             worker_ids=("w1", "w2"),
             errors=(failed(self.job()).error,),
+            metadata='{"a":1}',
         )
+        defaults = Job(task_path="", backend="")
+        unset = {each.name for each in fields(Job) if getattr(job, each.name) == getattr(defaults, each.name)}
+        assert unset == SET_LATER, "give each other field a value here"
         self.queue.enqueue([job])
         assert self.stored(job) == job
 

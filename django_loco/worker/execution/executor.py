@@ -87,17 +87,21 @@ def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
         save_metadata(attempt.claimed, attempt.result)
     if not attempt.decide(outcome):
         return None
-    if not _must_be_accepted_first(attempt, outcome):
+    if _is_doubtful(attempt, outcome):
+        _defer_announcement(attempt, outcome)
+    else:
         announce_end(attempt, outcome)
     return outcome
 
 
-def _must_be_accepted_first(attempt: Attempt, outcome: Outcome) -> bool:
-    """If another worker may have the job by now, postpone the announcement and return ``True``."""
-    if outcome.status == READY or not attempt.claimed.is_doubtful:
-        return False
+def _is_doubtful(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether another worker may have the job by now, so that the queue may refuse this end of it."""
+    return outcome.status != READY and attempt.claimed.is_doubtful
+
+
+def _defer_announcement(attempt: Attempt, outcome: Outcome) -> None:
+    """Let the end be announced when the queue has accepted it."""
     attempt.claimed.announcement = partial(_announce_end_elsewhere, attempt, outcome, sys.exception())
-    return True
 
 
 def _announce_end_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseException | None) -> None:
@@ -115,23 +119,23 @@ def _announce_end_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseExcep
 def announce_end(attempt: Attempt, outcome: Outcome) -> None:
     """Log a retry, or send ``task_finished``. Nothing that is raised here changes the outcome."""
     try:
-        if _log_end(attempt, outcome):
+        _record_end(attempt, outcome)
+        if outcome.status != READY:
             announce(task_finished, attempt.result)
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
 
-def _log_end(attempt: Attempt, outcome: Outcome) -> bool:
-    """Log the end of an attempt, and return whether it is the end of the job, which is announced."""
+def _record_end(attempt: Attempt, outcome: Outcome) -> None:
+    """Log the end of an attempt. If it is the end of the job, note it in the result, and tell Sentry of an error."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
         log_retry(attempt, outcome)
-        return False
+        return
     attempt.conclude(outcome)
     if outcome.status == SUCCESSFUL:
         job_lines.done(attempt.job, attempt.duration)
     sentry.report(sys.exception())
-    return True
 
 
 def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
@@ -143,7 +147,9 @@ def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
         raise error
     except JobTimeout:
         outcome = attempt.failed(error)
-        if not _must_be_accepted_first(attempt, outcome):
+        if _is_doubtful(attempt, outcome):
+            _defer_announcement(attempt, outcome)
+        else:
             announce_end(attempt, outcome)
         return outcome
 
@@ -172,7 +178,9 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
             logger.debug("The metadata of job %s was not stored in time", attempt.job.id)
     if not attempt.decide(outcome):
         return None
-    if not _must_be_accepted_first(attempt, outcome):
+    if _is_doubtful(attempt, outcome):
+        _defer_announcement(attempt, outcome)
+    else:
         await aannounce_end(attempt, outcome)
     return outcome
 
@@ -180,7 +188,8 @@ async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
 async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
     """``announce_end`` on an event loop."""
     try:
-        if _log_end(attempt, outcome):
+        _record_end(attempt, outcome)
+        if outcome.status != READY:
             await aannounce(task_finished, attempt.result)
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)

@@ -99,7 +99,9 @@ def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
 
 def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
     """Free the jobs of workers that are known to be dead, before their leases run out."""
-    report_dead(queue, lambda worker: worker.worker_id.rpartition(":")[2] in dead)
+    for worker in queue.workers():
+        if worker.worker_id.rpartition(":")[2] in dead:
+            _report_death(worker, queue, "its process has exited")
     outcomes = [Outcome.of_dead_worker(job) for job in jobs_held_by(dead, queue)]
     while outcomes:
         with batch_size.tried() as size:
@@ -109,17 +111,22 @@ def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> 
         del outcomes[:size]
 
 
-def report_dead(queue: Queue, is_dead: Callable[[WorkerInfo], bool] = lambda worker: not worker.is_alive) -> None:
-    """Log each worker that has died; only one of all workers logs it. Raises ``QueueUnavailable``."""
+def report_dead(queue: Queue) -> None:
+    """Log each worker without a heartbeat; only one of all workers logs it. Raises ``QueueUnavailable``."""
     for worker in queue.workers():
-        if is_dead(worker) and queue.unregister(worker.worker_id):
-            logger.warning(
-                "Worker %s (process %d on %s) has died: no heartbeat for %.0f s. Other workers run its jobs again",
-                worker.worker_id,
-                worker.pid,
-                worker.host,
-                worker.heartbeat_age,
-            )
+        if not worker.is_alive:
+            _report_death(worker, queue, f"no heartbeat for {worker.heartbeat_age:.0f} s")
+
+
+def _report_death(worker: WorkerInfo, queue: Queue, reason: str) -> None:
+    if queue.unregister(worker.worker_id):
+        logger.warning(
+            "Worker %s (process %d on %s) has died: %s. Other workers run its jobs again",
+            worker.worker_id,
+            worker.pid,
+            worker.host,
+            reason,
+        )
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:

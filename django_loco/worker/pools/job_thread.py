@@ -23,7 +23,7 @@ class JobSource(Protocol):
         """Return the context of which each job of the calling thread gets a copy."""
 
     def take(self, thread: JobThread) -> ClaimedJob | None:
-        """Return the next job; ``None``: there is none now, and ``thread`` is woken when there is."""
+        """Return the next job for ``thread``, or ``None`` if no job may begin now. The thread is woken later."""
 
     def run_job(self, claimed: ClaimedJob, context: Context) -> None:
         """Run a job in the calling thread and report its outcome."""
@@ -71,7 +71,7 @@ class JobThread(DaemonThread):
 
     def run(self) -> None:
         """Take jobs until the end, whatever is raised in this thread outside of a job."""
-        while not self._has_worked():
+        while not self._work_until_error():
             self._pool.pause()
         drop_all()
 
@@ -86,7 +86,8 @@ class JobThread(DaemonThread):
         claimed = self.current
         return claimed is None or (claimed.ended and not claimed.cancelled)
 
-    def _has_worked(self) -> bool:
+    def _work_until_error(self) -> bool:
+        """Work until the end, or until an error; return whether it is the end."""
         try:
             self._work()
         except BaseException as error:

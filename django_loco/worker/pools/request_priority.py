@@ -12,9 +12,9 @@ Measures
 
 Limits, so that jobs go on
 --------------------------
-A request counts for no more than ``YOUNG_SECONDS``: one that takes longer is waiting for something itself, such as a
-long poll. No thread waits for longer than ``MAX_WAIT_SECONDS`` before a job, even if there is always a young request,
-nor rests for longer than ``MAX_REST_SECONDS`` after one.
+After ``YOUNG_SECONDS`` a request loses its priority: it probably waits for something itself, such as a long poll. No
+thread waits for longer than ``MAX_WAIT_SECONDS`` before a job, even if there is always a young request, nor rests for
+longer than ``MAX_REST_SECONDS`` after one.
 
 A process that has had no request for ``QUIET_SECONDS``, such as ``loco_worker``, does none of this.
 """

@@ -2,7 +2,7 @@
 
 Python lets one thread run at a time. Jobs that compute are fastest on one thread: with ten, each call of the system and
 each lock makes a thread queue up again behind the others. Jobs that wait (for a database, an API, a disk) need a thread
-each. ``NUM_WORKERS`` is the most threads; how many of them run jobs is found out while they work.
+each. ``NUM_WORKERS`` is the maximum. How many of them run jobs at once is adjusted while they work.
 
 The signal
 ----------
@@ -20,9 +20,9 @@ The rules
    else. It no longer counts towards the limit, and another thread takes its place. Go's scheduler does the same with a
    thread that is blocked in a call of the system. Once its job has taken ``LONG_SECONDS`` a thread does not count in
    any case, so that a long computation does not hold up short jobs.
-3. *Tasks that wait*. A task whose jobs were seen to wait is remembered for ``REMEMBERED_SECONDS``. Its jobs do not
-   count from their start on. If such jobs compute after all, the interpreter is busy, none of them is seen to wait, and
-   the task is forgotten.
+3. *Tasks that wait*. A task whose jobs were seen to wait is remembered for ``REMEMBERED_SECONDS``. Its jobs are
+   excluded from the limit as soon as they start. If such jobs compute after all, the interpreter is busy, none of them
+   is seen to wait, and the task is forgotten.
 
 So a pool grows from 1 to 40 threads within some six ticks, and shrinks as fast. A pool without a backlog has no ticks.
 """

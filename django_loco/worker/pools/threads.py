@@ -196,7 +196,7 @@ class ThreadPool:
         return context_for_jobs(self._alias)
 
     def take(self, thread: JobThread) -> ClaimedJob | None:
-        """Return the next job for ``thread``; ``None``: there is none for it now, and it is woken when there may be."""
+        """Return the next job for ``thread``, or ``None`` if no job may begin now. The thread is woken later."""
         self._request_priority.wait_for_requests()
         return self._work.take(thread)
 

@@ -76,7 +76,7 @@ class WorkQueue:
         self.wake_next(is_patient=True)
 
     def take(self, thread: JobThread) -> ClaimedJob | None:
-        """Return the next job for ``thread``; ``None``: there is none for it now, and it is woken when there may be."""
+        """Return the next job for ``thread``, or ``None`` if no job may begin now. The thread is woken later."""
         with self._lock:
             self._leave(thread)
             if self._is_closed:
@@ -103,7 +103,9 @@ class WorkQueue:
             return [self._jobs.popleft() for _ in range(min(limit, len(self._jobs)))]
 
     def wake_next(self, *, is_patient: bool = False) -> bool:
-        """Wake or start a thread if the oldest job may begin; return whether one is on its way, which wakes the next.
+        """Wake or start a thread if the oldest job may begin; return whether one is on its way.
+
+        That is a thread that was woken and has not taken its job yet. It wakes the next one.
 
         ``is_patient``: start none if a thread has just ended its job, since that will take this one.
         """

@@ -28,7 +28,7 @@ def test_signs_of_life_stop_with_progress(caplog):
     for _ in range(20):
         assert looks.acquire(timeout=SECONDS)
     assert not signs.acquire(blocking=False)
-    assert caplog.text.count("No progress; the supervisor may kill") == 1
+    assert caplog.text.count("No progress; systemd or the parent process may kill") == 1
     well.set()
     assert signs.acquire(timeout=SECONDS)
     watchdog.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -11,9 +12,9 @@ from django.contrib.admin.utils import flatten_fieldsets
 from django_loco.admin import ScheduleAdmin
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.models import Schedule
-from django_loco.scheduler.entry import SourceLocation, entry_of
+from django_loco.scheduler.entry import ScheduleEntry, SourceLocation, entry_of
 from django_loco.scheduler.misfire import MisfireMode
-from django_loco.scheduler.options import COLUMNS, KEYS, OPTIONS, checked
+from django_loco.scheduler.options import COLUMNS, KEYS, OPTIONS, ZonedOptions, checked, options_of
 from django_loco.scheduler.options.checks import Overlap
 from django_loco.scheduler.triggers.trigger import After, Interval
 
@@ -45,6 +46,13 @@ def test_the_choices_of_columns_are_those_of_the_options() -> None:
 
 def test_all_options_but_the_name_are_keys() -> None:
     assert {*KEYS, "name"} == set(OPTIONS)
+
+
+def test_an_entry_has_a_field_for_each_option_of_the_python_api() -> None:
+    """An option that sets one of the task's has no field; the values of some are parts of another field."""
+    parts = {"start": "trigger", "end": "trigger", "timezone": "trigger", "grace": "misfire", "cap": "misfire"}
+    needed = {parts.get(name, name) for name, option in options_of(ZonedOptions).items() if not option.task_option}
+    assert needed - {field.name for field in fields(ScheduleEntry)} == set(), "see scheduler/entry.py"
 
 
 def test_values_are_checked_and_others_have_their_default() -> None:

@@ -10,9 +10,10 @@ from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import WorkerInfo
+from django_loco.worker.maintenance.batch_size import BatchSize
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
-from django_loco.worker.maintenance.reaper import report_dead
+from django_loco.worker.maintenance.reaper import free_jobs_of, report_dead
 
 from ..support import Clock, fetched
 
@@ -111,6 +112,15 @@ def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
     assert known(queue) == ["host:1:living"]
     [record] = caplog.records
     assert "Worker host:1:dead (process 1 on host) has died" in record.getMessage()
+
+
+def test_the_death_of_a_process_that_has_exited_is_reported_without_an_age(queue, caplog):
+    queue.register(worker("living"))
+    queue.register(worker("dead"))
+    free_jobs_of(["dead"], queue, BatchSize(100))
+    assert known(queue) == ["host:1:living"]
+    [record] = caplog.records
+    assert "Worker host:1:dead (process 1 on host) has died: its process has exited." in record.getMessage()
 
 
 def test_of_several_that_notice_a_death_one_reports_it(queue, caplog, monkeypatch):
