@@ -104,7 +104,12 @@ class Worker(Component):
             threads, coroutines = min(1, threads), min(1, coroutines)
         self._request_priority = RequestPriority()
         self._threads = ThreadPool(
-            threads, queue.alias, inbox.add, request_priority=self._request_priority, active=active_threads
+            threads,
+            queue.alias,
+            inbox.add,
+            request_priority=self._request_priority,
+            active=active_threads,
+            on_room=inbox.wake.set,
         )
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, inbox.add)
         suspects = True if is_isolated else None if isolate is None else False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -57,6 +58,9 @@ class JobThread(DaemonThread):
         """The job that it ran at the last tick of the monitor."""
         self.seen_since = 0.0
         """When it was first seen to run that job (``time.monotonic()``, seconds)."""
+        self.seen_cpu = 0.0
+        """``cpu_seconds`` at that time."""
+        self._cpu_clock: int | None = None
         self._pool = pool
         self._first = first
         self._rests = rests
@@ -71,9 +75,19 @@ class JobThread(DaemonThread):
 
     def run(self) -> None:
         """Take jobs until the end, whatever is raised in this thread outside of a job."""
+        if hasattr(time, "pthread_getcpuclockid"):  # not on Windows and macOS
+            self._cpu_clock = time.pthread_getcpuclockid(threading.get_ident())
         while not self._work_until_error():
             self._pool.pause()
         drop_all()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The processor time that it has used; not a number if the system does not tell."""
+        try:
+            return math.nan if self._cpu_clock is None else time.clock_gettime(self._cpu_clock)
+        except OSError:  # it has ended
+            return math.nan
 
     @property
     def busy(self) -> bool:

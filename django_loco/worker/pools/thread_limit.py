@@ -18,8 +18,9 @@ The rules
    a connection (RFC 5681: slow start and congestion avoidance).
 2. *Hand-off*. A thread that is in the same job as at the last tick, while the interpreter is free, waits for something
    else. It no longer counts towards the limit, and another thread takes its place. Go's scheduler does the same with a
-   thread that is blocked in a call of the system. Once its job has taken ``LONG_SECONDS`` a thread does not count in
-   any case, so that a long computation does not hold up short jobs.
+   thread that is blocked in a call of the system. If the interpreter is busy with something else, a thread waits if
+   it has not computed for several times as long as the monitor had to wait for the interpreter. Once its job has taken
+   ``LONG_SECONDS`` a thread does not count in any case, so that a long computation does not hold up short jobs.
 3. *Tasks that wait*. A task whose jobs were seen to wait is remembered for ``REMEMBERED_SECONDS``. Its jobs are
    excluded from the limit as soon as they start. If such jobs compute after all, the interpreter is busy, none of them
    is seen to wait, and the task is forgotten.
@@ -77,9 +78,9 @@ class ThreadLimit:
 
     def note_tick(self, late: float) -> None:
         """Adapt the limit: the monitor got the interpreter ``late`` seconds after it wanted it."""
-        self.is_busy = late > LATE_SECONDS
         if self.is_fixed:
             return
+        self.is_busy = late > LATE_SECONDS
         if self.is_busy:
             self._free_ticks, self._is_doubling = 0, False
             self.now = max(1, self.now // 2)

@@ -51,6 +51,7 @@ class ThreadPool:
         grace: float = GRACE_SECONDS,
         request_priority: RequestPriority | None = None,
         active: int | None = None,
+        on_room: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts no thread.
 
@@ -62,6 +63,7 @@ class ThreadPool:
             request_priority: knows whether web requests are waiting.
             active: how many threads run jobs at the same time; ``None``: as many as the work needs. Without a global
                 interpreter lock that is all of them.
+            on_room: called when ``capacity`` was less than ``size``, and there is room for more jobs again.
         """
         self.size = size
         if active is None and not _has_interpreter_lock():
@@ -69,6 +71,8 @@ class ThreadPool:
         self.limit = ThreadLimit(size, active)
         self._alias = alias
         self._report = report
+        self._on_room = on_room
+        self._is_reduced = False
         self._interrupter = ThreadInterrupter(self._replace, drop_all, grace)
         self._request_priority = request_priority or RequestPriority()
         self._closed = threading.Event()
@@ -78,20 +82,25 @@ class ThreadPool:
         self._started = 0
         self._work = WorkQueue(self.limit, self._start_one_more)
         self._monitor = InterpreterMonitor(
-            lambda late: self._work.adapt(tuple(self._threads), late), lambda: bool(self._work)
+            lambda late: self._work.adapt(tuple(self._threads), late), self._work.has_backlog
         )
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         """Run jobs as soon as there are threads for them."""
         self._work.put(claimed_jobs)
-        if self._work and not self.limit.is_fixed and not self._monitor.wake.is_set():
-            self._monitor.start()
-            self._monitor.wake.set()
+        if self._work and self.size > 1 and not self._monitor.wake.is_set():
+            try:
+                self._monitor.start()
+            except RuntimeError:  # the system has no more threads; it is tried again with the next jobs
+                logger.exception("The monitor of the threads for jobs could not be started")
+            else:
+                self._monitor.wake.set()
 
     @property
     def capacity(self) -> int:
         """How many jobs to hold: one per thread, or fewer if the interpreter has no time for more."""
-        if not self.limit.is_busy:
+        self._is_reduced = self.limit.is_busy
+        if not self._is_reduced:
             return self.size
         return min(self.size, self.busy + self.limit.now)
 
@@ -147,6 +156,9 @@ class ThreadPool:
     def run_job(self, claimed: ClaimedJob, context: Context) -> None:
         """Run a job in the calling thread, in a copy of ``context``, and report its outcome."""
         claimed.started = True
+        if self._is_reduced and not self._work:
+            self._is_reduced = False
+            self._on_room()
         try:
             outcome = context.copy().run(execute, claimed, self._interrupter.call)
         except BaseException as error:
@@ -171,10 +183,10 @@ class ThreadPool:
             claimed, thread.current = thread.current, None
             if claimed is not None:
                 self.report_unfinished(claimed, RuntimeError(f"the thread {thread.name} has died"))
+            self._work.leave(thread)
             with self._lock:
                 self._start_thread()
                 self._threads.remove(thread)
-            self._work.leave(thread)
 
     @property
     def missing(self) -> int:

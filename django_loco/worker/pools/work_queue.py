@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -17,6 +18,11 @@ logger = get_logger("django_loco.worker")
 
 #: The part of a core that is left when all cores are in use: measurements are never exact.
 IDLE_CORE = 0.3
+#: A job waits, though the interpreter is busy, if it has computed for less than this share of the last so many seconds,
+#: and if the monitor got the interpreter this many times in them.
+COMPUTING_SHARE, WAIT_SECONDS, LATE_FACTOR = 0.05, 0.01, 3
+#: The shortest time between two log lines that no thread could be started.
+REFUSED_SECONDS = 1.0
 
 
 class WorkQueue:
@@ -58,11 +64,19 @@ class WorkQueue:
         """The threads that count towards the limit."""
         self._waking: set[JobThread] = set()
         """The threads that were woken or started, and have not asked for a job yet: one at a time, as a rule."""
+        self._woken_at = self._refused_at = -math.inf
+        """When a thread was last woken or started, and when it was last logged that none could be started."""
         self._clock = clock
         self._has_idle_core = has_idle_core or CpuShare().has_idle_core
 
     def __len__(self) -> int:
         return len(self._jobs)
+
+    def has_backlog(self) -> bool:
+        """Return whether jobs wait for a thread. If none does, the interpreter does not count as busy any more."""
+        if not self._jobs:
+            self.limit.note_no_backlog()
+        return bool(self._jobs)
 
     @property
     def counted(self) -> int:
@@ -115,7 +129,9 @@ class WorkQueue:
                     self._wake_one(is_patient)
                 return bool(self._waking)
         except BaseException:  # the system has no more threads; jobs that do not begin are handed back in a second
-            logger.exception("A thread for jobs could not be started")
+            if self._clock() - self._refused_at >= REFUSED_SECONDS:
+                logger.exception("A thread for jobs could not be started")
+                self._refused_at = self._clock()
             return False
 
     def adapt(self, threads: Collection[JobThread], late: float) -> bool:
@@ -127,13 +143,13 @@ class WorkQueue:
         with self._lock:
             self.limit.note_tick(late)
             is_free = not self.limit.is_busy and self._has_idle_core(now)
-            self._counted.difference_update(
-                [thread for thread in threads if self._hands_off(thread, now, is_free=is_free)]
-            )
-            if is_free:  # one that has not come yet is held up, for example by a connection that it closes
+            if not self.limit.is_fixed:
+                self._counted.difference_update(
+                    [thread for thread in threads if self._hands_off(thread, now, late, is_free=is_free)]
+                )
+            # One that has not come yet is held up, for example by a connection that it closes.
+            if is_free or now - self._woken_at >= LONG_SECONDS:
                 self._waking.clear()
-            if not self._jobs:
-                self.limit.note_no_backlog()
         return self.wake_next()
 
     def close(self) -> None:
@@ -154,24 +170,32 @@ class WorkQueue:
         if self._asleep:
             thread, _ = self._asleep.popitem()
             thread.wake()
-            self._waking.add(thread)
         elif (started := self._start_thread(is_patient=is_patient)) is not None:
-            self._waking.add(started)
+            thread = started
+        else:
+            return
+        self._waking.add(thread)
+        self._woken_at = self._clock()
 
     def _leave(self, thread: JobThread) -> None:
         self._counted.discard(thread)
         self._waking.discard(thread)
         self._asleep.pop(thread, None)
 
-    def _hands_off(self, thread: JobThread, now: float, *, is_free: bool) -> bool:
+    def _hands_off(self, thread: JobThread, now: float, late: float, *, is_free: bool) -> bool:
         """Whether the job of a thread does not count (any more): see "Hand-off" in ``thread_limit``."""
         claimed = thread.current
         if claimed is None or claimed is not thread.seen:
-            thread.seen, thread.seen_since = claimed, now
+            thread.seen, thread.seen_since, thread.seen_cpu = claimed, now, thread.cpu_seconds
             return False
-        if is_free:
+        age = now - thread.seen_since
+        waits = is_free or (
+            age >= max(WAIT_SECONDS, LATE_FACTOR * late)
+            and thread.cpu_seconds - thread.seen_cpu < COMPUTING_SHARE * age
+        )
+        if waits:
             self.limit.note_waiting(claimed.job.task_path)
-        return is_free or now - thread.seen_since >= LONG_SECONDS
+        return waits or age >= LONG_SECONDS
 
 
 class CpuShare:

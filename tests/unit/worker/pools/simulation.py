@@ -37,6 +37,8 @@ class SimulatedThread:
     current: ClaimedJob | None = None
     seen: ClaimedJob | None = None
     seen_since: float = 0.0
+    seen_cpu: float = 0.0
+    cpu_seconds: float = 0.0
     is_asleep: bool = False
     left: Work = field(default_factory=Work)
 
@@ -131,6 +133,7 @@ class Interpreter:
         if left.computes > 0:
             if has_lock or not left.needs_lock:
                 left.computes -= STEP
+                thread.cpu_seconds += STEP
         elif left.waits > 0:
             left.waits -= STEP
         if left.computes <= STEP / 2 and left.waits <= STEP / 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,9 @@ from django_loco.core.compat import task_backends
 from django_loco.core.job import FAILED, READY, SUCCESSFUL
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.pools import job_thread
 from django_loco.worker.pools import threads as module
+from django_loco.worker.pools.interpreter_monitor import InterpreterMonitor
 from django_loco.worker.pools.job_thread import JobThread
 from django_loco.worker.pools.threads import ThreadPool
 
@@ -40,8 +43,9 @@ def submit(pool: ThreadPool, claimed_jobs: Sequence[ClaimedJob], already: int = 
 
 @pytest.fixture
 def fixed_pool(finished: OutcomeInbox) -> Iterator[ThreadPool]:
-    """A pool whose threads may all run jobs, which needs no monitor."""
+    """A pool whose threads may all run jobs, without a monitor."""
     pool = ThreadPool(3, "default", finished.add, active=3)
+    pool._monitor.wake.set()  # so it is not started
     yield pool
     pool.close()
     assert pool.join(5)
@@ -275,3 +279,57 @@ def test_no_thread_can_be_started(finished, monkeypatch, caplog):
     assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
     pool.close()
     assert pool.join(5)
+
+
+def test_a_thread_that_closes_a_broken_connection_does_not_hold_up_the_others(finished, monkeypatch):
+    pool = ThreadPool(2, "default", finished.add, active=2)
+    pool.warm_up()
+    wait_until(lambda: len(pool._work._asleep) == 2)
+    hangs, goes_on = iter([True]), threading.Event()
+    monkeypatch.setattr(job_thread, "tidy", lambda: next(hangs, False) and tasks.patiently(goes_on))
+    claimed = claimed_of("nothing")
+    pool.submit([claimed])
+    assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+    goes_on.set()
+    pool.close()
+    assert pool.join(5)
+
+
+def test_a_pool_that_has_asked_for_fewer_jobs_says_when_it_has_room_again(finished):
+    has_room = threading.Event()
+    pool = ThreadPool(3, "default", finished.add, on_room=has_room.set)
+    assert pool.capacity == 3
+    pool.limit.note_tick(1.0)
+    assert pool.capacity == 1
+    pool.submit([claimed_of("wait_for", "a")])
+    tasks.patiently(has_room)
+    assert pool.capacity >= 2
+    tasks.events["a"].set()
+    outcomes(finished, 1)
+    pool.close()
+    assert pool.join(5)
+
+
+def test_jobs_run_without_a_monitor(finished, monkeypatch, caplog):
+    def refuse(monitor: InterpreterMonitor) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(InterpreterMonitor, "start", refuse)
+    pool = ThreadPool(2, "default", finished.add)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "ab"]
+    pool.submit(claimed_jobs)
+    assert "The monitor of the threads for jobs could not be started" in caplog.text
+    for name in "ab":
+        tasks.events[name].set()
+    assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
+    pool.close()
+    assert pool.join(5)
+
+
+def test_the_processor_time_of_a_thread(pool, finished):
+    submit(pool, [claimed_of("busy", 0.02)])
+    outcomes(finished, 1)
+    [thread] = pool._threads
+    assert math.isnan(thread.cpu_seconds) or thread.cpu_seconds > 0.001
+    pool.close()
+    wait_until(lambda: math.isnan(thread.cpu_seconds))

@@ -83,6 +83,27 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
 
 
+def test_a_dead_thread_takes_no_place_even_if_no_other_can_be_started(pool, finished, monkeypatch):
+    def die(thread: JobThread) -> None:
+        thread.current = pool.take(thread)
+
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JobThread, "run", die)
+        pool.submit([claimed_of("nothing")])
+        wait_until(lambda: pool.missing == 1)
+    assert pool._work.counted == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "_start_thread", refuse)
+        with pytest.raises(RuntimeError):
+            pool.replace_dead()
+    assert pool._work.counted == 0
+    pool.replace_dead()
+    assert list(outcomes(finished, 1).values()) == [READY]
+
+
 @pytest.mark.slow
 def test_a_worker_mends_its_pools_and_says_so_until_then(monkeypatch):
     queue = MemoryQueue("default", {})

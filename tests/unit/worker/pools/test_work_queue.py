@@ -85,3 +85,14 @@ def test_the_limit_does_not_flap_under_steady_work():
     interpreter.run()
     limits = [limit for _, limit in interpreter.history[20:]]
     assert sum(a != b for a, b in pairwise(limits)) <= len(limits) / 10
+
+
+@pytest.mark.parametrize("waits", [0.05, 5.0])
+def test_jobs_that_wait_have_all_threads_while_another_computes(waits):
+    interpreter = Interpreter(SIZE)
+    interpreter.add("add", [Work(computes=10.0)])
+    interpreter.run(until=0.1)
+    began = interpreter.clock()
+    interpreter.add("fail", [Work(computes=0.0002, waits=waits)] * 400)
+    interpreter.run(until=2.0)
+    assert interpreter.starts["fail"][SIZE - 2] - began < 0.5
