@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 from .assembly import plain_server
-from .assembly.embedded import build_runtime
+from .assembly.build_embedded import build_runtime
 from .checks import (
     check_commands,
     check_components,

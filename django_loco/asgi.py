@@ -23,7 +23,7 @@ from django.core.management.base import CommandError
 
 from .core.threads import DaemonThread
 from .log.safe import get_logger
-from .process.embedded import EmbeddedRuntime, HostServer, claim, is_claimed, make_runtime
+from .process.embedded import EmbeddedRuntime, HostServer, is_owned, make_runtime, take_ownership
 
 __all__ = ["lifespan"]
 
@@ -67,9 +67,9 @@ class Lifespan:
         await receive()
         self._has_lived = True
         try:
-            if not is_claimed():
+            if not is_owned():
                 self._runtime = make_runtime(HostServer())
-                claim()
+                take_ownership()
                 self._runtime.start()
         except CommandError as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -82,7 +82,7 @@ class Lifespan:
 
     def _warn_of_missing_lifespan(self) -> None:
         self._has_lived = True
-        if not is_claimed():
+        if not is_owned():
             logger.warning(
                 "This server does not use the ASGI lifespan protocol, so neither components nor shutdown hooks run in "
                 "its process. uvicorn, hypercorn and gunicorn's asgi workers support it; or run "

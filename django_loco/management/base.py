@@ -14,7 +14,7 @@ from django.db import OperationalError
 
 from .. import shutdown
 from ..assembly import banner
-from ..assembly.process import process_of
+from ..assembly.build_process import process_of
 from ..assembly.run_options import RunOptions
 from ..checks.settings import WRONG_SCHEDULE
 from ..conf import loco_settings
@@ -23,7 +23,7 @@ from ..log.console import open_standard_streams, set_up_console, wants_colour
 from ..log.safe import get_logger
 from ..log.streams import nonblocking
 from ..process.autoreload import Reloader, is_reloaded
-from ..process.process import leave
+from ..process.exit import leave
 from ..process.server import Server
 from .health import health_served, refuse_taken_port
 

@@ -4,8 +4,8 @@ Reloads
 -------
 The parent starts the same command again as its child, marked by Django's ``RUN_MAIN``. The child watches files with
 Django's own reloader. When a file changes, the child shuts down within ``RELOAD_TIMEOUT_SECONDS``, exits with
-``RELOAD``, and the parent starts the next child. A child whose code cannot be imported exits before it can watch files;
-then the parent watches them.
+``REPLACE``, and the parent starts the next child. A child whose code cannot be imported exits before it can watch
+files; then the parent watches them.
 
 Signals
 -------
@@ -30,7 +30,7 @@ from ..core.threads import DaemonThread
 from ..log.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 from .children.child import Child, start_in_terminal
-from .exit_codes import RELOAD, shell_code
+from .exit_codes import REPLACE, shell_code
 from .signals.escalation import Level
 from .signals.handlers import SignalHandlers
 from .stack_dump import log_stacks
@@ -90,7 +90,7 @@ class Reloader:
     """Starts the command as a child process, and starts it again whenever its code has changed.
 
     1. ``run`` starts a child and waits for its end.
-    2. After exit code ``RELOAD`` the next child is started. After a child that could not load its code, the next one
+    2. After exit code ``REPLACE`` the next child is started. After a child that could not load its code, the next one
        is started when a file changes. After any other exit code the parent ends, too, with the same code.
     3. Signals are passed on to the child. A child that does not stop in time, or by the third signal, is killed.
     """
@@ -111,7 +111,7 @@ class Reloader:
         with SignalHandlers(self._on_signal, others | {signal.SIGTTIN: self._show_stacks}, is_last=True):
             while not self._is_stopping():
                 code, loaded = self._run_child()
-                if code == RELOAD:
+                if code == REPLACE:
                     continue
                 if loaded:
                     return FORCED if code and self._is_stopping() else code

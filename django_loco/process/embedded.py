@@ -230,13 +230,13 @@ def make_runtime(host: HostServer, **options: Any) -> EmbeddedRuntime:
 _owner: int | None = None
 
 
-def claim() -> bool:
+def take_ownership() -> bool:
     """Note that the components of this process have an owner; return whether they had none before."""
     global _owner
     before, _owner = _owner, os.getpid()
     return before != _owner
 
 
-def is_claimed() -> bool:
+def is_owned() -> bool:
     """Whether the components of this process have an owner."""
     return _owner == os.getpid()

@@ -11,6 +11,7 @@ import atexit
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -18,11 +19,25 @@ from contextlib import suppress
 
 from ..core.threads import DaemonThread
 from ..log import bounded, streams
+from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
+from .signals.handlers import STOP_SIGNALS
 
 #: Seconds by which an exit may be late before it is enforced.
 LATE_EXIT_SECONDS = 1.0
 #: Seconds to write the last log lines.
 FLUSH_SECONDS = bounded.DRAIN_SECONDS + streams.DRAIN_SECONDS
+
+
+def leave(code: int) -> None:
+    """Exit with ``code`` after a shutdown, even if threads and processes are left."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if code == FORCED:
+        # Abandoned jobs may still run in their threads. A normal exit would remove modules while they run.
+        exit_now(code)
+    end_within(AFTER_DEADLINE_SECONDS, code)
+    if code != CLEAN:
+        sys.exit(code)
 
 
 def enforce(seconds: float) -> None:

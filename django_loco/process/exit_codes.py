@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-#: A child asks to be replaced by a new one, with new code. Django's reloader uses the same number.
-RELOAD = 3
+#: A child asks to be replaced by a new one: its code has changed, or its limit of jobs or memory is reached. Django's
+#: reloader uses the same number.
+REPLACE = 3
 #: Shells add this to the number of the signal that killed a process.
 KILLED = 128
 

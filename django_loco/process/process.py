@@ -14,15 +14,15 @@ from django.core.management.base import CommandError
 from ..component import Component
 from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
-from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, RELOAD_TIMEOUT_SECONDS, Shutdown
+from ..shutdown import RELOAD_TIMEOUT_SECONDS, Shutdown
 from .autoreload import FileWatch
 from .children.control_channel import ALIVE, READY, ControlChannel
-from .embedded import claim
-from .exit import end_within, enforce, exit_now
-from .exit_codes import RELOAD
+from .embedded import take_ownership
+from .exit import enforce
+from .exit_codes import REPLACE
 from .server import Server
 from .signals.escalation import Level, obey
-from .signals.handlers import STOP_SIGNALS, SignalHandlers
+from .signals.handlers import SignalHandlers
 from .systemd import SystemdNotifier
 from .watchdog import Watchdog
 
@@ -78,7 +78,7 @@ class Process:
 
     def run(self) -> int:
         """Run until the end and return the exit code. Raises the error with which the server failed."""
-        claim()
+        take_ownership()
         with SignalHandlers(self._on_signal, self._others, is_last=self._is_last):
             if self._channel:
                 self._channel.listen(
@@ -95,7 +95,7 @@ class Process:
             self._watchdog.end()
         if self._error:
             raise self._error
-        return RELOAD if self._shutdown.reason == CODE_CHANGED and self._level == 0 else code
+        return REPLACE if self._shutdown.reason == CODE_CHANGED and self._level == 0 else code
 
     @property
     def reason(self) -> str:
@@ -163,15 +163,3 @@ def _show(error: BaseException | None) -> None:
         nonblocking(sys.stderr).write(f"{error}\n")
     elif error:
         traceback.print_exception(error, file=nonblocking(sys.stderr))
-
-
-def leave(code: int) -> None:
-    """Exit with a code, even if threads and processes are left."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    if code == FORCED:
-        # Abandoned jobs may still run in their threads. A normal exit would remove modules while they run.
-        exit_now(code)
-    end_within(AFTER_DEADLINE_SECONDS, code)
-    if code != CLEAN:
-        sys.exit(code)

@@ -20,8 +20,8 @@ from ..log.safe import get_logger
 
 logger = get_logger(__name__)
 
-#: The paths of the tasks that claim each alias. More than one is a mistake in the project.
-_claims: dict[str, list[str]] = {}
+#: The paths of the tasks that have each alias. More than one is a mistake in the project.
+_paths_by_alias: dict[str, list[str]] = {}
 _lock = threading.RLock()
 _discovered = threading.Event()
 
@@ -29,23 +29,23 @@ _discovered = threading.Event()
 def register(path: str, aliases: Iterable[str]) -> None:
     """Register the former paths (``aliases``) of the task at ``path``."""
     for alias in aliases:
-        claims = _claims.setdefault(alias, [])
-        if path not in claims:
-            claims.append(path)
+        paths = _paths_by_alias.setdefault(alias, [])
+        if path not in paths:
+            paths.append(path)
 
 
 def target_of(alias: str) -> str | None:
-    """Return the present path of the task with this ``alias``; ``None`` if no task has it, or several claim it."""
-    if alias not in _claims:
+    """Return the present path of the task with this ``alias``; ``None`` if no task has it, or several have it."""
+    if alias not in _paths_by_alias:
         discover()
-    claims = _claims.get(alias, ())
-    return claims[0] if len(claims) == 1 else None
+    paths = _paths_by_alias.get(alias, ())
+    return paths[0] if len(paths) == 1 else None
 
 
-def claims() -> dict[str, tuple[str, ...]]:
-    """Return the paths of the tasks that claim each alias. Imports the ``tasks`` modules first."""
+def paths_by_alias() -> dict[str, tuple[str, ...]]:
+    """Return the paths of the tasks that have each alias. Imports the ``tasks`` modules first."""
     discover()
-    return {alias: tuple(paths) for alias, paths in _claims.items()}
+    return {alias: tuple(paths) for alias, paths in _paths_by_alias.items()}
 
 
 def discover() -> None:
@@ -69,7 +69,7 @@ def _modules() -> Iterator[str]:
 
 def check_aliases(**kwargs: Any) -> Iterator[CheckMessage]:
     """Yield an error for each alias that leads to several tasks."""
-    for alias, paths in claims().items():
+    for alias, paths in paths_by_alias().items():
         targets = {*paths, *_path_of_task_at(alias)}
         if len(targets) > 1:
             yield Error(

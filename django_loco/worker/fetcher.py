@@ -129,7 +129,7 @@ class Fetcher:
         self.quiet()
 
     @property
-    def is_spent(self) -> bool:
+    def has_reached_limit(self) -> bool:
         """Whether it ends, or has ended, though there may be jobs left in the queue."""
         return self._is_retired or self._jobs_left() == 0
 

@@ -173,9 +173,9 @@ class Worker(Component):
             self._isolation.quiet()
 
     @property
-    def is_spent(self) -> bool:
+    def has_reached_limit(self) -> bool:
         """Whether it has run ``max_jobs``, or was retired."""
-        return self._fetcher.is_spent
+        return self._fetcher.has_reached_limit
 
     def stop(self, deadline: float) -> None:
         """End when the running jobs have ended; hand back those that have not by ``deadline`` (``time.monotonic()``).

@@ -25,7 +25,7 @@ HERE = __name__
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
     """What is registered in a test is forgotten after it."""
-    monkeypatch.setattr(aliases, "_claims", {})
+    monkeypatch.setattr(aliases, "_paths_by_alias", {})
     monkeypatch.setattr(aliases, "_discovered", threading.Event())
 
 
@@ -60,7 +60,7 @@ def test_the_decorator_makes_them_known():
     assert aliases.target_of("shop.old.send") == f"{HERE}.function"
     assert aliases.target_of("shop.older.send") == f"{HERE}.function"
     assert renamed.using(priority=5).aliases == renamed.aliases
-    assert aliases.claims()["shop.old.send"] == (f"{HERE}.function",)
+    assert aliases.paths_by_alias()["shop.old.send"] == (f"{HERE}.function",)
 
 
 @pytest.mark.parametrize("value", ["shop.old.send", ["send"], [""], ["shop..send"], [7], {"shop.old.send"}, 7])

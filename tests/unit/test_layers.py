@@ -50,7 +50,7 @@ def test_strings_name_nothing_above():
 
 
 def test_one_that_does_is_found():
-    source = 'MAKE = "django_loco.assembly.embedded.build_runtime"\nlogger = getLogger("django_loco.worker")\n'
-    assert upwards("servers", source, layers()) == ["assembly.embedded"]
+    source = 'MAKE = "django_loco.assembly.build_embedded.build_runtime"\nlogger = getLogger("django_loco.worker")\n'
+    assert upwards("servers", source, layers()) == ["assembly.build_embedded"]
     assert upwards("assembly", 'load_command_class("django_loco", "loco_start")', layers()) != []
     assert upwards("apps", source, layers()) == []

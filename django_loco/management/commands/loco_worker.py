@@ -6,16 +6,16 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from ...assembly.arguments import add_health_port, positive_integer
+from ...assembly.build_process import LIMIT_REACHED, process_of
 from ...assembly.components import missing_tables
 from ...assembly.options import worker_options
-from ...assembly.process import LIMIT_REACHED, process_of
 from ...assembly.run_options import RunOptions
 from ...conf import loco_settings
 from ...log.labels import number_process
 from ...process.autoreload import is_child
 from ...process.children.identity import ProcessIdentity
 from ...process.children.parent import Parent
-from ...process.exit_codes import RELOAD
+from ...process.exit_codes import REPLACE
 from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload
@@ -97,8 +97,8 @@ class Command(LocoCommand):
                 is_last=self.owns_process,
             )
             code = process.run()
-        is_spent = self.identity is not None and code == CLEAN and process.reason == LIMIT_REACHED
-        self.end(RELOAD if is_spent else code)
+        has_reached_limit = self.identity is not None and code == CLEAN and process.reason == LIMIT_REACHED
+        self.end(REPLACE if has_reached_limit else code)
 
     def refuse_missing_tables(self, run_options: RunOptions) -> None:
         for alias in run_options.backends:

@@ -37,7 +37,7 @@ from typing import Any
 from ...log.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
 from ..autoreload import FileWatch
-from ..exit_codes import RELOAD, shell_code
+from ..exit_codes import REPLACE, shell_code
 from ..signals.escalation import Level
 from ..signals.handlers import SignalHandlers
 from ..stack_dump import log_stacks
@@ -201,7 +201,7 @@ class Parent:
         slot.note_end(child, code)
         child.note_end(code)
         if self._signals:
-            self._worst = self._worst if code in (CLEAN, RELOAD) or child.is_expendable else FORCED
+            self._worst = self._worst if code in (CLEAN, REPLACE) or child.is_expendable else FORCED
         elif not self._is_open:
             self.code = shell_code(code)
         elif self._drain and code == CLEAN:

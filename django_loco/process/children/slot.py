@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ...core.backoff import Backoff
 from ...log.bounded import get_bounded_logger
 from ...shutdown import CLEAN
-from ..exit_codes import RELOAD
+from ..exit_codes import REPLACE
 from .child import Child
 from .identity import ProcessIdentity
 
@@ -90,7 +90,7 @@ class Slot:
     def note_end(self, child: Child, code: int) -> None:
         """Handle the end of a process: log it if it died, and set when to start the next one."""
         pause = 0.0
-        if code not in (CLEAN, RELOAD) and not child.is_expendable:
+        if code not in (CLEAN, REPLACE) and not child.is_expendable:
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             logger.error("Process %d (pid %d) %s", self.number, child.pid, how)
             self._dead = (*self._dead, child.key)[-MAX_DEAD_KEYS:]

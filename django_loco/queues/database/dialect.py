@@ -38,8 +38,8 @@ from .statements import (
 )
 
 #: The fields that prove a claim, and the fields that an outcome stores.
-HELD = ("id", "token")
-ENDED = (*HELD, "due_at", *SET_BY_OUTCOME)
+CLAIM_COLUMNS = ("id", "token")
+ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
@@ -190,7 +190,7 @@ class Dialect(ABC):
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        return ids(self.write(self.sql(EXTEND, held=self.held(HELD)), payload=payload, until=lease))
+        return ids(self.write(self.sql(EXTEND, held=self.held(CLAIM_COLUMNS)), payload=payload, until=lease))
 
     def expired(self, limit: int) -> list[Row]:
         """Return jobs whose lease has run out, locked if the engine can lock rows."""

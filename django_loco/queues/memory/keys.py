@@ -15,13 +15,13 @@ MAX_KEYS = 10_000
 class Keys:
     """The once-keys that this process has seen, and with ``shared`` those of other processes as well.
 
-    The queue's lock guards all methods except ``claimed``, which may wait for other processes.
+    The queue's lock guards all methods except ``reserve``, which may wait for other processes.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, None] = OrderedDict()
         self.shared: OnceKeys | None = None
-        """The file in which keys are claimed from all processes that share it; ``None``: keys are not shared."""
+        """The file in which keys are reserved among all processes that share it; ``None``: keys are not shared."""
 
     def unknown(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Yield those of ``jobs`` that have no key, or one that this process has not seen."""
@@ -31,15 +31,15 @@ class Keys:
                 seen.add(job.key or "")
                 yield job
 
-    def have_to_be_claimed(self, jobs: Sequence[Job]) -> bool:
+    def have_to_be_reserved(self, jobs: Sequence[Job]) -> bool:
         """Return whether the keys of ``jobs`` are shared with other processes."""
         return self.shared is not None and any(job.key is not None for job in jobs)
 
-    def claimed(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Claim the keys of ``jobs``; return the jobs without those whose key another process has."""
-        if self.shared is None or not self.have_to_be_claimed(jobs):
+    def reserve(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Reserve the keys of ``jobs``; return the jobs without those whose key another process has."""
+        if self.shared is None or not self.have_to_be_reserved(jobs):
             return jobs
-        won = self.shared.claim([job.key for job in jobs if job.key is not None])
+        won = self.shared.reserve([job.key for job in jobs if job.key is not None])
         return [job for job in jobs if job.key is None or job.key in won]
 
     def note(self, job: Job) -> None:

@@ -88,10 +88,10 @@ class MemoryQueue(Queue):
         with self._changed:
             added = list(self.keys.unknown(jobs))
             self._require_room(len(added))
-            if not self.keys.have_to_be_claimed(added):
+            if not self.keys.have_to_be_reserved(added):
                 self._add(added)
                 return added
-        won = self.keys.claimed(added)
+        won = self.keys.reserve(added)
         with self._changed:
             added = list(self.keys.unknown(won))
             self._add(added)
@@ -114,7 +114,7 @@ class MemoryQueue(Queue):
 
         For a job that is already held, this begins the next attempt.
         """
-        if job.id not in self._held and not self.keys.claimed([job]):
+        if job.id not in self._held and not self.keys.reserve([job]):
             return None
         with self._changed:
             if job.id not in self._held and not list(self.keys.unknown([job])):

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.management.base import CommandError
 
 from ...core.lifecycle.fork import closed_in_copies
-from ...process.embedded import EmbeddedRuntime, HostServer, claim, make_runtime
+from ...process.embedded import EmbeddedRuntime, HostServer, make_runtime, take_ownership
 
 #: How long jobs may run after the last request when gunicorn recycles a process (``max_requests``): until the process
 #: has ended, gunicorn starts no other, and there is one less to answer requests.
@@ -57,7 +57,7 @@ def make_gunicorn_runtime(worker: Any, on_cut: Callable[[], object]) -> Embedded
     except CommandError as error:
         sys.stderr.write(f"CommandError: {error}\n")
         sys.exit(BOOT_ERROR)
-    claim()
+    take_ownership()
     for listener in worker.sockets:
         closed_in_copies(listener.sock)
     return runtime

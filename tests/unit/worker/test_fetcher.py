@@ -439,9 +439,9 @@ def test_one_that_is_retired_goes_on_with_what_runs_and_takes_no_more(at):
     ids = at.enqueue(*["nothing"] * 3)
     at.turn()
     at.begin(ids[0])
-    assert not at.fetcher.is_spent
+    assert not at.fetcher.has_reached_limit
     at.fetcher.retire()
-    assert at.fetcher.is_spent
+    assert at.fetcher.has_reached_limit
     at.turn()
     assert not at.fetcher._is_over()
     at.end(ids[0])
@@ -462,7 +462,7 @@ def test_no_more_are_taken_than_are_left_of_max_jobs():
         at.end(one)
     assert not at.fetcher._is_over()
     at.turn()
-    assert at.fetcher.is_spent
+    assert at.fetcher.has_reached_limit
     assert at.fetcher._is_over()
     assert sorted(at.statuses(ids)) == [READY] * 2 + [SUCCESSFUL] * 3
 
@@ -477,7 +477,7 @@ def test_attempts_that_fail_count_and_what_is_handed_back_does_not():
     at.finished.add(claimed, Outcome.released(claimed.job))
     at.turn()
     assert at.fetcher.jobs.counts == {FAILED: 1}
-    assert not at.fetcher.is_spent
+    assert not at.fetcher.has_reached_limit
 
 
 def test_a_death_of_the_loop_closes_the_pools(at, monkeypatch, caplog):

@@ -26,8 +26,7 @@ from ....core.job import Job
 from ...base import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
-from ..dialect import HELD as KEPT
-from ..dialect import Dialect, ids, is_due
+from ..dialect import CLAIM_COLUMNS, Dialect, ids, is_due
 from ..index_ranges import best_of
 from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .listener import Debounce, channel_of, text_of
@@ -89,11 +88,11 @@ READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:5
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
 #: By the server's clock, because it judges due times. (Ids are made by the clocks of the enqueuing machines.)
 ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
-HELD = """
+SELECT_HELD = """
     SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
     JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
 """
-LOCKED = f"{HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
+LOCKED = f"{SELECT_HELD} ORDER BY mine.{{id}} FOR UPDATE OF mine"
 #: Skips a locked row, so that the worker does not lose all its other leases by waiting for it. The job cannot be
 #: rescued meanwhile, and the next renewal comes soon.
 EXTEND = """
@@ -212,7 +211,7 @@ class PostgresDialect(Dialect):
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for no locks."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        held = self.sql(HELD, fields="payload.id", typed=self._typed(KEPT))
+        held = self.sql(SELECT_HELD, fields="payload.id", typed=self._typed(CLAIM_COLUMNS))
         return ids(self.write(self.sql(EXTEND, held=held), payload=payload, until=lease))
 
     def at(self, moment: str) -> str:

@@ -66,7 +66,7 @@ CLAIM = """
     RETURNING {columns}
 """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
-HELD = "SELECT {fields} FROM json_each(%(payload)s)"
+SELECT_HELD = "SELECT {fields} FROM json_each(%(payload)s)"
 
 logger = get_logger(__name__)
 
@@ -166,7 +166,7 @@ class SQLiteDialect(Dialect):
 
     def held(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
-        return HELD.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
+        return SELECT_HELD.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
 
     def at(self, moment: str) -> str:
         """Return the parameter itself."""

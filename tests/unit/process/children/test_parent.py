@@ -11,7 +11,7 @@ import pytest
 from django_loco.process.children.identity import ProcessIdentity
 from django_loco.process.children.parent import Parent
 from django_loco.process.children.slot import SETTLED_SECONDS
-from django_loco.process.exit_codes import RELOAD
+from django_loco.process.exit_codes import REPLACE
 from django_loco.shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED
 
 TIMEOUT = 20.0
@@ -157,13 +157,13 @@ def test_a_successor_is_told_of_the_dead_before_it(world):
     world.later(2)
     assert list(world.children[-1].identity.dead) == [world.children[0].identity.key]
     world.serve()
-    world.end(world.children[1], RELOAD)
+    world.end(world.children[1], REPLACE)
     assert list(world.children[-1].identity.dead) == []
     assert len({child.identity.key for child in world.children}) == len(world.children)
 
 
 def test_who_has_done_its_share_is_replaced_at_once(world):
-    for code in (RELOAD, CLEAN):
+    for code in (REPLACE, CLEAN):
         count = len(world.children)
         world.end(world.children[0], code)
         world.children[0] = world.children[-1]
@@ -178,7 +178,7 @@ def test_the_end_is_passed_on_and_waited_for(world):
     assert world.parent.code is None
     world.signal("SIGINT")
     assert world.children[2].told == ["SIGTERM", "SIGINT"]
-    world.end(world.children[2], RELOAD)
+    world.end(world.children[2], REPLACE)
     assert (world.parent.code, len(world.children)) == (CLEAN, 3)
     assert world.systemd.said.count("stopping") == 1
 
@@ -295,7 +295,7 @@ def test_a_change_comes_to_who_is_waiting_to_be_started(world):
 def test_the_quiet_are_not_replaced_until_all_are(world):
     world.signal("SIGTSTP")
     assert [child.told for child in world.children] == [["SIGTSTP"]] * 3
-    world.end(world.children[0], RELOAD)
+    world.end(world.children[0], REPLACE)
     world.later(100)
     assert len(world.children) == 3
     assert world.parent.seconds_to_wait > 0
@@ -315,7 +315,7 @@ def test_all_have_drained():
     world.serve()
     world.serve()
     world.end(world.children[0], CLEAN)
-    world.end(world.children[1], RELOAD)
+    world.end(world.children[1], REPLACE)
     assert world.parent.code is None
     world.serve()
     world.end(world.children[2], CLEAN)
@@ -340,7 +340,7 @@ def test_systemd_is_told_of_progress_while_all_make_some(world):
 
 def test_what_cannot_be_started_is_tried_again(world, caplog):
     world.is_full = True
-    world.end(world.children[0], RELOAD)
+    world.end(world.children[0], REPLACE)
     assert "Process 1 cannot be started: no room" in caplog.text
     assert world.parent.seconds_to_wait == 1
     world.later(1)

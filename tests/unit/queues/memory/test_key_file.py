@@ -1,4 +1,4 @@
-"""Once-keys of memory queues, claimed by many processes."""
+"""Once-keys of memory queues, reserved by many processes."""
 
 import os
 import signal
@@ -18,12 +18,12 @@ from django_loco.queues.memory.key_file import OnceKeys
 from django_loco.worker import run_inline
 
 KEYS = [f"tick-{number}" for number in range(50)]
-CLAIM = """
+RESERVE = """
 import sys
 from pathlib import Path
 from django_loco.queues.memory.key_file import OnceKeys
 keys = OnceKeys(Path(sys.argv[1]), 3600)
-print(*(key for number in range(50) for key in keys.claim([f"tick-{number}"])))
+print(*(key for number in range(50) for key in keys.reserve([f"tick-{number}"])))
 """
 HOLD = """
 import sqlite3, sys
@@ -53,50 +53,50 @@ def queues(path):
     return made
 
 
-def test_a_key_is_claimed_once(path):
+def test_a_key_is_reserved_once(path):
     one, other = OnceKeys(path, 3600), OnceKeys(path, 3600)
-    assert one.claim(["a", "b"]) == {"a", "b"}
-    assert other.claim(["b", "c"]) == {"c"}
-    assert one.claim(["a", "b", "c"]) == set()
-    assert one.claim([]) == set()
+    assert one.reserve(["a", "b"]) == {"a", "b"}
+    assert other.reserve(["b", "c"]) == {"c"}
+    assert one.reserve(["a", "b", "c"]) == set()
+    assert one.reserve([]) == set()
 
 
 @pytest.mark.slow
-def test_processes_and_threads_at_once_claim_each_key_once(path):
-    command = [sys.executable, "-c", CLAIM, str(path)]
+def test_processes_and_threads_at_once_reserve_each_key_once(path):
+    command = [sys.executable, "-c", RESERVE, str(path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     here = OnceKeys(path, 3600)
     with ThreadPoolExecutor(4) as pool:
-        mine = [key for keys in pool.map(lambda key: here.claim([key]), [*KEYS, *KEYS]) for key in keys]
+        mine = [key for keys in pool.map(lambda key: here.reserve([key]), [*KEYS, *KEYS]) for key in keys]
     theirs = [key for process in processes for key in process.communicate()[0].split()]
     assert sorted([*mine, *theirs]) == sorted(KEYS)
 
 
 def test_what_a_killed_process_held_is_free(path):
     keys = OnceKeys(path, 3600)
-    keys.claim(["before"])
+    keys.reserve(["before"])
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"
-    claimed = []
-    waiting = threading.Thread(target=lambda: claimed.append(keys.claim(["before", "half"])))
+    reserved = []
+    waiting = threading.Thread(target=lambda: reserved.append(keys.reserve(["before", "half"])))
     waiting.start()
     os.kill(holder.pid, signal.SIGKILL)
     waiting.join()
     holder.communicate()
-    assert claimed == [{"half"}]
+    assert reserved == [{"half"}]
 
 
-def test_a_file_that_is_held_for_too_long_is_an_error_and_claims_nothing(path, monkeypatch):
-    monkeypatch.setattr(key_file, "CLAIM_SECONDS", 0.05)
+def test_a_file_that_is_held_for_too_long_is_an_error_and_reserves_nothing(path, monkeypatch):
+    monkeypatch.setattr(key_file, "RESERVE_SECONDS", 0.05)
     keys = OnceKeys(path, 3600)
-    keys.claim(["a"])
+    keys.reserve(["a"])
     with sqlite3.connect(path) as file:
         file.execute("BEGIN IMMEDIATE")
         with pytest.raises(QueueUnavailable, match=r"once-keys\.sqlite3 is held by another process"):
-            keys.claim(["b"])
+            keys.reserve(["b"])
         assert keys.works
     file.close()
-    assert keys.claim(["b"]) == {"b"}
+    assert keys.reserve(["b"]) == {"b"}
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_sharing(tmp_path, caplog):
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_sharing(tmp_path, caplog
     keys = OnceKeys(tmp_path / "taken" / "once-keys.sqlite3", 3600)
     assert not keys.works
     for _ in range(3):
-        assert keys.claim(["a"]) == {"a"}
+        assert keys.reserve(["a"]) == {"a"}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "so that schedules run once in each process that has a scheduler" in caplog.text
     queue = MemoryQueue("default", {})
@@ -115,31 +115,31 @@ def test_a_folder_that_cannot_be_written_costs_only_the_sharing(tmp_path, caplog
 
 def test_a_spoilt_file_is_begun_anew(path, caplog):
     keys = OnceKeys(path, 3600)
-    keys.claim(["a"])
+    keys.reserve(["a"])
     path.write_bytes(b"no database" * 1000)
-    assert keys.claim(["a"]) == {"a"}
-    assert keys.claim(["a"]) == set()
+    assert keys.reserve(["a"]) == {"a"}
+    assert keys.reserve(["a"]) == set()
     assert "was damaged and has been created again" in caplog.text
     assert path.with_suffix(".damaged").exists()
 
 
 def test_a_deleted_file_is_made_anew(path):
     keys = OnceKeys(path, 3600)
-    keys.claim(["a"])
+    keys.reserve(["a"])
     path.unlink()
     path.parent.rmdir()
-    assert keys.claim(["a"]) == {"a"}
-    assert keys.claim(["a"]) == set()
+    assert keys.reserve(["a"]) == {"a"}
+    assert keys.reserve(["a"]) == set()
 
 
 def test_old_keys_are_deleted(path):
     now = 1_000_000.0
     keys = OnceKeys(path, 3600, clock=lambda: now)
-    keys.claim(["old"])
+    keys.reserve(["old"])
     now += 3601
-    keys.claim(["young"])
-    assert OnceKeys(path, 3600, clock=lambda: now).claim(["more", "young"]) == {"more"}
-    assert keys.claim(["old", "young"]) == {"old"}
+    keys.reserve(["young"])
+    assert OnceKeys(path, 3600, clock=lambda: now).reserve(["more", "young"]) == {"more"}
+    assert keys.reserve(["old", "young"]) == {"old"}
 
 
 def test_a_key_lets_one_job_in_for_all_processes(queues):
@@ -149,7 +149,7 @@ def test_a_key_lets_one_job_in_for_all_processes(queues):
     assert one.enqueue([job(key="b")]) == []
 
 
-def test_a_full_queue_claims_nothing(path):
+def test_a_full_queue_reserves_nothing(path):
     full, other = MemoryQueue("default", {"max_waiting": 1}), MemoryQueue("default", {})
     for queue in (full, other):
         queue.keys.shared = OnceKeys(path, 3600)
@@ -159,7 +159,7 @@ def test_a_full_queue_claims_nothing(path):
 
 
 def test_a_queue_whose_keys_are_held_by_others_takes_nothing(queues, path, monkeypatch):
-    monkeypatch.setattr(key_file, "CLAIM_SECONDS", 0.05)
+    monkeypatch.setattr(key_file, "RESERVE_SECONDS", 0.05)
     one, other = queues
     one.enqueue([job(key="before")])
     with sqlite3.connect(path) as file:

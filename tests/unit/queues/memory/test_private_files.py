@@ -75,10 +75,10 @@ def test_what_is_made_is_for_its_owner_alone(tmp_path):
     folder = tmp_path / "a" / "b"
     path = kept(folder)
     keys = OnceKeys(folder / "keys", 3600)
-    keys.claim(["a"])
+    keys.reserve(["a"])
     assert [mode(each) for each in (tmp_path / "a", folder, path, keys.path)] == [0o700, 0o700, 0o600, 0o600]
-    keys.claim(["b"])
-    assert keys.claim(["a", "b", "c"]) == {"c"}
+    keys.reserve(["b"])
+    assert keys.reserve(["a", "b", "c"]) == {"c"}
 
 
 def test_a_folder_that_is_open_to_others_is_closed(tmp_path):
@@ -128,7 +128,7 @@ def test_a_pipe_holds_nobody_up(tmp_path, caplog):
 def test_keys_are_kept_in_a_plain_file_or_not_at_all(tmp_path, caplog, name, make):
     make(tmp_path / name)
     keys = OnceKeys(tmp_path / "keys", 3600)
-    assert keys.claim(["a"]) == keys.claim(["a"]) == {"a"}
+    assert keys.reserve(["a"]) == keys.reserve(["a"]) == {"a"}
     assert not keys.works
     assert caplog.text.count("cannot be used") == 1
     assert not (tmp_path / "elsewhere").exists()

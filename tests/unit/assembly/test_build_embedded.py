@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.management.base import CommandError
 
-from django_loco.assembly.embedded import parse_flags
+from django_loco.assembly.build_embedded import parse_flags
 from django_loco.assembly.run_options import RunOptions
 
 

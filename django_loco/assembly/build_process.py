@@ -46,7 +46,9 @@ def process_of(
             worker.retire()
 
     def on_drained() -> None:
-        shutdown.request(LIMIT_REACHED if any(worker.is_spent for worker in workers()) else "all jobs are done")
+        shutdown.request(
+            LIMIT_REACHED if any(worker.has_reached_limit for worker in workers()) else "all jobs are done"
+        )
 
     supervisor = Supervisor(component_specs(run_options, retire), on_drained)
     systemd = SystemdNotifier.of_process()
