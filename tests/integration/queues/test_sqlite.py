@@ -1,6 +1,8 @@
 """How SQLite is set up, and that its lock is held no longer than it must be."""
 
 import sqlite3
+import sys
+import threading
 import time
 from contextlib import closing
 
@@ -12,7 +14,12 @@ from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.queues.base import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sqlite import dialect as sqlite
-from django_loco.queues.database.sqlite.listener import SQLiteListener
+from django_loco.queues.database.sqlite.file_watch import FileWatch
+from django_loco.queues.database.sqlite.listener import (
+    LONGEST_POLL_SECONDS,
+    LONGEST_WATCHED_POLL_SECONDS,
+    SQLiteListener,
+)
 
 from ...conftest import ON_POSTGRES
 
@@ -338,4 +345,59 @@ def test_looks_become_rarer_when_there_is_no_news(queue):
     queue.enqueue([job()])
     assert listener.wait(5) is True
     assert listener._interval == first
+    listener.close()
+
+
+@pytest.fixture
+def listener():
+    """A listener that has seen all changes so far, and would poll the next time in half a minute."""
+    listener = SQLiteListener("default", "default")
+    while listener.wait(0.02):
+        pass
+    listener._interval = 30
+    yield listener
+    listener.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify")
+def test_a_commit_is_noticed_between_two_polls(queue, listener):
+
+    def store():
+        queue.enqueue([job()])
+        connections.close_all()
+
+    thread = threading.Timer(0.05, store)
+    thread.start()
+    began = time.monotonic()
+    assert listener.wait(20) is True
+    assert time.monotonic() - began < 10
+    thread.join()
+    assert listener._longest == LONGEST_WATCHED_POLL_SECONDS
+
+
+def test_an_interrupt_ends_a_pause(listener):
+    threading.Timer(0.05, listener.interrupt).start()
+    began = time.monotonic()
+    assert listener.wait(20) is False
+    assert time.monotonic() - began < 10
+
+
+def test_a_watch_that_says_nothing_is_not_trusted(queue, listener, tmp_path):
+    (tmp_path / "other").touch()
+    listener._watch, listener._longest, listener._interval = FileWatch(str(tmp_path / "other")), 0.1, 0.005
+    listener.wait(0.02)
+    queue.enqueue([job()])
+    listener._ignores_watch = False
+    assert listener.wait(5) is True
+    assert listener._longest == LONGEST_POLL_SECONDS
+
+
+def test_a_file_that_cannot_be_watched_is_polled(queue, monkeypatch):
+    monkeypatch.setattr("django_loco.queues.database.sqlite.file_watch._libc", None)
+    listener = SQLiteListener("default", "default")
+    listener.wait(0)
+    listener.wait(0.02)
+    queue.enqueue([job()])
+    assert listener.wait(5) is True
+    assert listener._longest == LONGEST_POLL_SECONDS
     listener.close()
