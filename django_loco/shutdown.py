@@ -113,7 +113,7 @@ class Shutdown:
 
     1. ``request`` (a signal, a code reload, the end of the server) sets the deadline; only the first request counts.
     2. ``run`` goes through the order above in the calling thread, and returns the exit code.
-    3. ``hurry`` moves the deadline to now; at any time, from any thread.
+    3. ``force`` moves the deadline to now; at any time, from any thread.
     """
 
     def __init__(self, timeout: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -125,7 +125,7 @@ class Shutdown:
         self.requested = threading.Event()
         self._clock = clock
         self._deadline: float | None = None
-        self._hurried = False
+        self._is_forced = False
         self._lock = threading.Lock()
         self._calls = BoundedCalls(clock)
 
@@ -140,13 +140,13 @@ class Shutdown:
             self.requested.set()
             return True
 
-    def hurry(self) -> None:
-        """Stop waiting."""
-        self.request("hurry")
+    def force(self) -> None:
+        """Stop waiting for requests and jobs."""
+        self.request("forced")
         with self._lock:
-            hurried, self._hurried = self._hurried, True
+            was_forced, self._is_forced = self._is_forced, True
             self._deadline = min(self.deadline, self._clock())
-        if not hurried:
+        if not was_forced:
             self._calls.wake()
             logger.warning("Second signal: forcing the shutdown")
 

@@ -61,7 +61,7 @@ def process_of(
         reloads=reloads,
         others=_other_signals(run_options, supervisor),
         systemd=systemd,
-        sign_seconds=run_options.identity.sign_seconds if run_options.identity else systemd.watchdog / 3,
+        keepalive_seconds=run_options.identity.sign_seconds if run_options.identity else systemd.watchdog / 3,
         is_well=lambda: not any(part.get("stuck") for part in supervisor.health()["components"].values()),
         is_last=is_last,
     )

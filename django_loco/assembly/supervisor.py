@@ -42,11 +42,11 @@ class Supervisor(Component):
 
     def quiet(self) -> None:
         """Make all components take no more work."""
-        self._tell("quiet")
+        self._call_each("quiet")
 
     def stop(self, deadline: float) -> None:
         """Make all components end side by side, by ``deadline`` (``time.monotonic()``, seconds) at the latest."""
-        self._tell("stop", deadline)
+        self._call_each("stop", deadline)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds in total; return whether all have ended."""
@@ -81,7 +81,7 @@ class Supervisor(Component):
         if ending and all(each.state is State.STOPPED for each in ending):
             self._on_drained()
 
-    def _tell(self, verb: str, *arguments: Any) -> None:
+    def _call_each(self, verb: str, *arguments: Any) -> None:
         """Call a method of each in turn; one that takes too long does not delay the next for more than a moment."""
         for each in self.supervised:
             what, until = f"The {verb}() of the {each.spec.name}", time.monotonic() + CALL_SECONDS

@@ -192,7 +192,7 @@ TASK_OPTIONS: Mapping[str, Option] = {
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
 
 
-def revived(name: str, value: Any) -> Any:
+def resolve_paths(name: str, value: Any) -> Any:
     """Return the value of the option ``name`` in code or settings, with dotted paths replaced by their objects.
 
     Not for values from the store, because it imports any path: see ``tasks.stored_options``. Raises ``ImportError`` for

@@ -11,7 +11,7 @@ from ..process.children.parent import Parent
 from ..process.children.slot import Slot
 
 #: How often each process reports progress, in seconds.
-SIGN_SECONDS = 1.0
+KEEPALIVE_SECONDS = 1.0
 #: Seconds without a report after which a process is stuck. It does not report while one of its components is stuck.
 SILENT_SECONDS = 10.0
 #: Seconds that a process may take to start.
@@ -37,12 +37,12 @@ class PoolHealth:
             state = State.FAILED if slot.deaths >= FAILED_AFTER_DEATHS else State.STARTING
             return {"state": str(state), "alive": False, "pid": None, "deaths": slot.deaths, "stuck": False}
         now = self._clock()
-        silent, limit = (now - child.heard, SILENT_SECONDS) if child.is_ready else (now - child.began, START_SECONDS)
+        since, limit = (child.received_at, SILENT_SECONDS) if child.is_ready else (child.began, START_SECONDS)
         return {
             "state": str(State.RUNNING if child.is_ready else State.STARTING),
             "alive": True,
             "pid": child.pid,
             "deaths": slot.deaths,
-            "last_sign_age": round(now - child.heard, 3),
-            "stuck": silent > limit,
+            "last_sign_age": round(now - child.received_at, 3),
+            "stuck": now - since > limit,
         }

@@ -146,16 +146,16 @@ class Reloader:
 
     def _pass_on(self, name: str) -> None:
         with self._lock:
-            if self._child and self._child.hear().is_loaded:
-                self._child.tell(name)
+            if self._child and self._child.receive().is_loaded:
+                self._child.send(name)
 
     def _tell_child(self, name: str) -> None:
         if self._child is None:
             return
-        if self._signals >= Level.KILL or not self._child.hear().is_loaded:
+        if self._signals >= Level.KILL or not self._child.receive().is_loaded:
             self._child.kill()  # It has not loaded its code, so it has no work to lose.
             return
-        self._child.tell(name)
+        self._child.send(name)
         killer = threading.Timer(self._kill_after_seconds, self._child.kill)
         killer.daemon = True
         killer.start()

@@ -27,7 +27,7 @@ from ..log import bounded, streams
 from ..log.bounded import get_bounded_logger
 from ..shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, Shutdown
 from .exit import at_interpreters_end, end_within
-from .signals.escalation import EmbeddedEscalation, Level, obey
+from .signals.escalation import EmbeddedEscalation, Level, handle_signal
 from .signals.relay import SignalRelay
 
 #: Seconds between two checks whether the server is ending its process without a signal.
@@ -181,7 +181,7 @@ class EmbeddedRuntime:
                 self._shutdown.request(SERVER_ENDS)
         self._code = self._shut_down(self._server)
         self._has_ended = True
-        if self._host.cut_signal is None and self._escalation.level >= Level.HURRY:
+        if self._host.cut_signal is None and self._escalation.level >= Level.FORCE:
             self._relay.hand_on(SIGINT)  # a second signal drops requests, too
 
     def _on_interpreters_end(self) -> None:
@@ -196,8 +196,8 @@ class EmbeddedRuntime:
     def _on_signal(self, name: str) -> None:
         if self._has_ended:  # only the server's requests are left
             self._relay.hand_on(Signals[name])
-        elif self._escalation.hear(name):
-            obey(self._shutdown, self._escalation.level, name)
+        elif self._escalation.note(name):
+            handle_signal(self._shutdown, self._escalation.level, name)
 
     def _stop_server(self) -> None:
         if self._shutdown.signal and not self._host.is_ending():

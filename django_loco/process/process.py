@@ -21,7 +21,7 @@ from .embedded import take_ownership
 from .exit import enforce
 from .exit_codes import REPLACE
 from .server import Server
-from .signals.escalation import Level, obey
+from .signals.escalation import Level, handle_signal
 from .signals.handlers import SignalHandlers
 from .systemd import SystemdNotifier
 from .watchdog import Watchdog
@@ -54,15 +54,15 @@ class Process:
         reloads: bool = False,
         others: Mapping[signal.Signals, Callable[[], object]] = MappingProxyType({}),
         systemd: SystemdNotifier = SystemdNotifier(),  # noqa: B008 - it does nothing
-        sign_seconds: float = 0.0,
+        keepalive_seconds: float = 0.0,
         is_well: Callable[[], bool] = lambda: True,
         is_last: bool = False,
     ) -> None:
         """``components`` starts them all; ``shut_down`` runs ``shutdown`` for them and the server it is given.
 
-        ``others`` maps further signals to functions. Every ``sign_seconds`` seconds (0: never) the process reports its
-        progress to its parent or systemd, if ``is_well()``. ``is_last``: nothing follows in this process, so it may be
-        killed if it does not end in time.
+        ``others`` maps further signals to functions. Every ``keepalive_seconds`` seconds (0: never) the process reports
+        its progress to its parent or systemd, if ``is_well()``. ``is_last``: nothing follows in this process, so it may
+        be killed if it does not end in time.
         """
         self._server, self._components, self._announce = server, components, announce
         self._shutdown, self._shut_down = shutdown, shut_down
@@ -71,7 +71,7 @@ class Process:
         self._others = others
         self._systemd = systemd
         self._is_last = is_last
-        self._watchdog = Watchdog(sign_seconds, is_well, self._give_sign)
+        self._watchdog = Watchdog(keepalive_seconds, is_well, self._send_keepalive)
         self._error: BaseException | None = None
         self._channel = ControlChannel.of_parent()
         server.on_ready, server.on_end = self._on_ready, self._on_server_end
@@ -111,13 +111,13 @@ class Process:
             logger.exception("Could not show the start banner for %s", url)
         self._components.start()
         if self._channel:
-            self._channel.say(READY)
+            self._channel.send(READY)
         self._systemd.ready()
 
-    def _give_sign(self) -> None:
+    def _send_keepalive(self) -> None:
         self._systemd.alive()
         if self._channel and not self._file_watch:  # a ``Reloader`` does not read them
-            self._channel.say(ALIVE)
+            self._channel.send(ALIVE)
 
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():
@@ -133,18 +133,18 @@ class Process:
 
     def _on_signal(self, name: str) -> None:
         self._own_signals += 1
-        self._obey(name)
+        self._handle_signal(name)
 
     def _on_parents_signal(self, name: str) -> None:
         if other := self._others.get(signal.Signals[name]):
             other()
             return
         self._parents_signals += 1
-        self._obey(name)
+        self._handle_signal(name)
 
-    def _obey(self, name: str) -> None:
-        obey(self._shutdown, self._level, name)
-        if self._level >= Level.HURRY:
+    def _handle_signal(self, name: str) -> None:
+        handle_signal(self._shutdown, self._level, name)
+        if self._level >= Level.FORCE:
             self._enforce_deadline()
 
     def _enforce_deadline(self) -> None:

@@ -11,12 +11,12 @@ logger = get_bounded_logger("django_loco.servers")
 
 
 class Watchdog(PeriodicThread):
-    """Calls ``give_sign`` regularly while ``is_well()``."""
+    """Calls ``send_keepalive`` regularly while ``is_well()``."""
 
-    def __init__(self, every: float, is_well: Callable[[], bool], give_sign: Callable[[], None]) -> None:
+    def __init__(self, every: float, is_well: Callable[[], bool], send_keepalive: Callable[[], None]) -> None:
         """``every`` is in seconds; 0: never."""
         super().__init__("loco-watchdog")
-        self._every, self._is_well, self._give_sign = every, is_well, give_sign
+        self._every, self._is_well, self._send_keepalive = every, is_well, send_keepalive
         self._was_well = True
 
     def start(self) -> None:
@@ -33,7 +33,7 @@ class Watchdog(PeriodicThread):
         """Report progress, or log once that the process makes none."""
         is_well = self._is_well()
         if is_well:
-            self._give_sign()
+            self._send_keepalive()
         elif self._was_well:
             logger.error("No progress; systemd or the parent process may kill this process")
         self._was_well = is_well

@@ -120,11 +120,11 @@ class ScheduleEntry:
         """Return when the job of ``tick`` may run. The delay by ``jitter`` is the same in every scheduler."""
         return tick + delay_of(self.key(tick), self.jitter) if self.jitter else tick
 
-    def at_start(self, moment: datetime, release: str) -> ScheduleEntry:
-        """Return the run on start: one tick at ``moment``, with a key that is unique in ``release``."""
+    def at_start(self, moment: datetime, deploy: str) -> ScheduleEntry:
+        """Return the run on start: one tick at ``moment``, with a key that is unique in ``deploy``."""
         # A deploy has no other tick, so a run that may not overlap an earlier job waits for its end.
         overlap: Overlap = "queue" if self.overlap == "skip" else self.overlap
-        return replace(self, trigger=Once(moment, UTC), release=release, misfire=Misfire(), overlap=overlap)
+        return replace(self, trigger=Once(moment, UTC), release=deploy, misfire=Misfire(), overlap=overlap)
 
 
 class Problem(NamedTuple):

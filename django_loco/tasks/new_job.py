@@ -21,7 +21,7 @@ from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import InvalidArguments
 from ..log.labels import bound
-from .stored_options import stored
+from .stored_options import option_to_json
 
 
 def validate_task(task: Task[..., Any]) -> None:
@@ -125,7 +125,9 @@ def _tags(task: Task[..., Any]) -> tuple[str, ...]:
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
     """Return the options of ``using()``. Tags have a field of their own in the job."""
     try:
-        return {name: stored(name, getattr(task, name)) for name in getattr(task, "overrides", ()) if name != "tags"}
+        return {
+            name: option_to_json(name, getattr(task, name)) for name in getattr(task, "overrides", ()) if name != "tags"
+        }
     except (ImportError, ValueError) as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
 

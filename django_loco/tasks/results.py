@@ -18,7 +18,7 @@ from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_bac
 from ..core.job import RUNNING, SUCCESSFUL, Job
 from ..core.retry import Policy, is_exception_type
 from ..core.serialization import decode, decode_call
-from ..core.task_options import STORED_OPTIONS, revived
+from ..core.task_options import STORED_OPTIONS, resolve_paths
 from ..exceptions import UnknownTask
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
@@ -26,7 +26,7 @@ from ..queues.unreadable import NOT_OURS, record_of
 from .aliases import target_of
 from .decorator import LocoTask
 from .loading import load_module
-from .stored_options import restored
+from .stored_options import option_from_json
 
 logger = get_logger("django_loco.worker")
 
@@ -119,24 +119,28 @@ _policies: dict[str, tuple[Task[..., Any], LocoSettings, Policy]] = {}
 
 
 def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mapping[str, Any]) -> Policy:
-    restored = _restored(path, options)
+    restored = _policy_options(path, options)
     declared = {name: getattr(task, name, None) for name in STORED_OPTIONS}
     configured = loco.TASKS.get(path) or loco.TASKS.get(task.module_path, {})  # a renamed task's under either path
     layers = [
-        {name: revived(name, value) for name, value in layer.items() if value is not None and name not in restored}
+        {
+            name: resolve_paths(name, value)
+            for name, value in layer.items()
+            if value is not None and name not in restored
+        }
         for layer in (declared, configured)
     ]
     return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, *layers, restored)
 
 
-def _restored(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _policy_options(path: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return stored ``options`` as a policy takes them.
 
     A back-off function that cannot be imported is logged and left out: the job keeps the back-off of its task.
     """
-    values = {name: restored(name, value) for name, value in options.items() if name != "backoff"}
+    values = {name: option_from_json(name, value) for name, value in options.items() if name != "backoff"}
     try:
-        return values | {"backoff": restored("backoff", options["backoff"])} if "backoff" in options else values
+        return values | {"backoff": option_from_json("backoff", options["backoff"])} if "backoff" in options else values
     except ImportError as error:
         logger.warning("Ignored the back-off of a job of %s: %s", path, one_line(error))
         return values
@@ -253,17 +257,17 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
         return task
     changes: dict[str, Any] = dict(zip(("priority", "queue_name", "backend", "run_after"), stored, strict=True))
     if overrides:
-        changes |= {name: _restored_or_raw(name, value) for name, value in overrides.items()}
+        changes |= {name: _option_or_raw(name, value) for name, value in overrides.items()}
         changes["overrides"] = tuple(overrides)
     copy: Task[..., Any] = object.__new__(type(task))
     _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
     return copy
 
 
-def _restored_or_raw(name: str, value: Any) -> Any:
-    """Return a stored option restored, or as it is stored if it names something that no longer exists."""
+def _option_or_raw(name: str, value: Any) -> Any:
+    """Return the value of a stored option, or its JSON if it names something that no longer exists."""
     try:
-        value = restored(name, value)
+        value = option_from_json(name, value)
     except (ImportError, ValueError, LookupError):
         return value
     return tuple(value) if isinstance(value, list) else value

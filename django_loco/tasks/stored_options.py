@@ -12,11 +12,11 @@ from typing import Any
 
 from ..core.job import path_of
 from ..core.retry import is_exception_type, marked_backoff
-from ..core.task_options import STORED_OPTIONS, revived
+from ..core.task_options import STORED_OPTIONS, resolve_paths
 from .loading import load_module, may_be_imported
 
 
-def stored(name: str, value: Any) -> Any:
+def option_to_json(name: str, value: Any) -> Any:
     """Return the option ``name`` as JSON values; exception types and functions become dotted paths.
 
     Raises ``ValueError`` for a function or type that a worker could not find again by its path.
@@ -30,7 +30,7 @@ def stored(name: str, value: Any) -> Any:
 
 
 def _stored_type(name: str, item: Any) -> str:
-    kind = revived(name, [item])[0]
+    kind = resolve_paths(name, [item])[0]
     path = path_of(kind)
     if _imported(path) is not kind:
         raise ValueError(f"{name}: a worker cannot import {item!r}. Define it by name at the top level of a module.")
@@ -38,7 +38,7 @@ def _stored_type(name: str, item: Any) -> str:
 
 
 def _stored_function(name: str, value: Any) -> str:
-    function = revived(name, value)
+    function = resolve_paths(name, value)
     path = path_of(function)
     if marked_backoff(path) is not function or not may_be_imported(path.rpartition(".")[0]):
         raise ValueError(
@@ -48,7 +48,7 @@ def _stored_function(name: str, value: Any) -> str:
     return path
 
 
-def restored(name: str, value: Any) -> Any:
+def option_from_json(name: str, value: Any) -> Any:
     """Return the option ``name`` from its stored form; exception types that are not imported stay dotted paths.
 
     Raises ``LookupError`` for an unknown option, ``ValueError`` for an invalid value, and ``ImportError`` for a

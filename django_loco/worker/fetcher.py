@@ -103,7 +103,7 @@ class Fetcher:
         self._quiet = self._is_retired = False
         self._found_nothing = False
         self._next_check = clock()
-        self._hurry = threading.Event()
+        self._end_pause = threading.Event()
 
     def quiet(self) -> None:
         """Fetch no more, and hand back the jobs that have not begun."""
@@ -125,7 +125,7 @@ class Fetcher:
         """End by ``deadline`` (``time.monotonic()``, seconds)."""
         self._shutdown.set(deadline)
         self.stopping.set()
-        self._hurry.set()
+        self._end_pause.set()
         self.quiet()
 
     @property
@@ -161,8 +161,8 @@ class Fetcher:
         try:
             found = self._turn()
         except BaseException as error:  # noqa: BLE001 - logged by the back-off
-            self._hurry.wait(min(self.backoff.failed(error), self._shutdown.max_wait))
-            self._hurry.clear()
+            self._end_pause.wait(min(self.backoff.failed(error), self._shutdown.max_wait))
+            self._end_pause.clear()
             return
         self.backoff.succeeded()
         self.last_turn = self._clock()

@@ -88,7 +88,7 @@ def worker_for(
     loco = loco_settings()
     with _lock:
         queue = queue_for(alias)
-        take_up(alias, queue)
+        load_jobs(alias, queue)
         worker = Worker(
             queue,
             threads=loco.NUM_WORKERS if threads is None else threads,
@@ -164,18 +164,18 @@ def stop(deadline: float) -> None:
         for worker in _workers.values():
             worker.join(max(0.0, deadline - time.monotonic()))
         _workers.clear()
-        _keep_all()
+        _save_all()
         if not _closing:  # the next job in this process starts a worker again
             _loaded.clear()
             _supervised.clear()
 
 
-def _keep_all() -> None:
+def _save_all() -> None:
     for alias in tuple(_loaded):
-        keep(alias, queue_for(alias))
+        save_jobs(alias, queue_for(alias))
 
 
-def take_up(alias: str, queue: Queue) -> None:
+def load_jobs(alias: str, queue: Queue) -> None:
     """Load the jobs that earlier processes kept for ``queue``, once per process."""
     if alias in _loaded:
         return
@@ -187,7 +187,7 @@ def take_up(alias: str, queue: Queue) -> None:
         logger.info("%d jobs that an earlier process kept in %s are back in the queue", count, folder)
 
 
-def keep(alias: str, queue: Queue) -> None:
+def save_jobs(alias: str, queue: Queue) -> None:
     """Write the jobs that wait in ``queue`` to files for the next process, if the queue is in memory."""
     folder = spool_folder(alias)
     if folder is None:
@@ -249,7 +249,7 @@ def _keep_waiting_jobs() -> None:
     """Keep the waiting jobs at once, since not every server waits for running jobs when it stops."""
     for worker in tuple(_workers.values()):
         worker.quiet()
-    _keep_all()
+    _save_all()
 
 
 def _keep_at_exit() -> None:

@@ -90,7 +90,7 @@ def test_a_server_that_finds_its_port_taken_takes_up_nothing(project):
     assert kept(project) == 1
 
 
-def test_other_commands_take_up_nothing(project):
+def test_other_commands_load_nothing(project):
     keep(project, "first")
     project.manage("migrate")
     project.manage("shell", "-c", "from django.test import Client; Client().get('/')")

@@ -41,7 +41,7 @@ def test_a_file_that_cannot_be_read_keeps_no_job_from_running(folder):
 
 def test_after_a_failed_start_the_next_job_starts_the_worker(folder, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(in_process, "take_up", fail)
+        patched.setattr(in_process, "load_jobs", fail)
         with pytest.raises(OSError, match="no such luck"):
             tasks.add.enqueue(1, 2)
     assert ends(tasks.add.enqueue(1, 2))

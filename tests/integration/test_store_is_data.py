@@ -23,7 +23,7 @@ from django_loco.scheduler.api import allowed_commands
 from django_loco.tasks import backoff_function, loading, task
 from django_loco.tasks.loading import _is_foreign, load_module, may_be_imported
 from django_loco.tasks.results import load_task, policy_of, result_of
-from django_loco.tasks.stored_options import restored, stored
+from django_loco.tasks.stored_options import option_from_json, option_to_json
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import execute
 from django_loco.worker.in_process import worker_for
@@ -194,10 +194,10 @@ def test_a_list_of_modules_is_all_that_may_be_imported(project, settings):
 def test_options_travel_as_json_and_come_back():
     given = {"retry_on": (OSError, Outer.Busy), "backoff": linear, "no_retry_on": (KeyError,)}
     for name, value in given.items():
-        assert restored(name, stored(name, value)) == value
-    assert stored("backoff", (1, 2)) == [1, 2]
-    assert stored("retry_on", ("builtins.OSError",)) == ["builtins.OSError"]
-    assert stored("retry_on", ("os.error",)) == ["builtins.OSError"]
+        assert option_from_json(name, option_to_json(name, value)) == value
+    assert option_to_json("backoff", (1, 2)) == [1, 2]
+    assert option_to_json("retry_on", ("builtins.OSError",)) == ["builtins.OSError"]
+    assert option_to_json("retry_on", ("os.error",)) == ["builtins.OSError"]
 
 
 def test_a_function_without_the_mark_is_refused_when_it_is_enqueued():
@@ -206,7 +206,7 @@ def test_a_function_without_the_mark_is_refused_when_it_is_enqueued():
 
 
 def test_what_a_task_declares_can_be_named():
-    job = made(stumble.module_path, options={"backoff": stored("backoff", declared)})
+    job = made(stumble.module_path, options={"backoff": option_to_json("backoff", declared)})
     assert policy_of(stumble, job).delay(ValueError(), 1, None) == 9.0
 
 
@@ -250,7 +250,7 @@ def test_a_retry_on_a_type_within_a_class():
 
 
 def stored_options(name, value):
-    return {name: stored(name, value)}
+    return {name: option_to_json(name, value)}
 
 
 @pytest.mark.parametrize("path", ["antigravity.Boom", "os.system", "no.such.Error", "", "x"])

@@ -261,17 +261,17 @@ def test_what_never_ends_is_left_behind(events, caplog, monkeypatch):
     stuck.ended.set()
 
 
-def test_hurry_moves_the_deadline_to_now(events):
+def test_force_moves_the_deadline_to_now(events):
     stop = Shutdown(3600)
     slow = Noted("slow", events, slow=True)
-    shutdown.during_server_shutdown(lambda context: stop.hurry())
+    shutdown.during_server_shutdown(lambda context: stop.force())
     began = time.monotonic()
     assert stop.run(slow) == FORCED
     assert time.monotonic() - began < SECONDS
     assert slow.deadlines[0] > slow.deadlines[1]
 
 
-def test_hurry_ends_the_wait_for_a_hook(events):
+def test_force_ends_the_wait_for_a_hook(events):
     stop = Shutdown(3600)
     never, began = threading.Event(), threading.Event()
 
@@ -284,7 +284,7 @@ def test_hurry_ends_the_wait_for_a_hook(events):
     thread = threading.Thread(target=lambda: codes.append(stop.run()))
     thread.start()
     assert began.wait(SECONDS)
-    stop.hurry()
+    stop.force()
     thread.join(SECONDS / 2)
     assert codes == [FORCED]
     never.set()

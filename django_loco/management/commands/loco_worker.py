@@ -20,7 +20,7 @@ from ...process.server import NoServer
 from ...shutdown import CLEAN
 from ..base import RELOADS, LocoCommand, add_noreload
 from ..health import health_served
-from ..pool_health import SIGN_SECONDS, PoolHealth
+from ..pool_health import KEEPALIVE_SECONDS, PoolHealth
 
 
 class Command(LocoCommand):
@@ -111,11 +111,11 @@ class Command(LocoCommand):
         if not self.owns_process:
             raise CommandError("--processes works only on a command line: manage.py loco_worker --processes.")
         self.set_up(RunOptions(), options)
-        sign_seconds = SIGN_SECONDS if options["health_port"] else 0.0
+        keepalive_seconds = KEEPALIVE_SECONDS if options["health_port"] else 0.0
         timeout = loco_settings().SHUTDOWN_TIMEOUT
         reloads = self.reloads(options) and not options["drain"]
         parent = Parent(
-            options["processes"], timeout, drain=options["drain"], sign_seconds=sign_seconds, reloads=reloads
+            options["processes"], timeout, drain=options["drain"], keepalive_seconds=keepalive_seconds, reloads=reloads
         )
         with health_served(options, of=PoolHealth(parent)):
             code = parent.run()

@@ -34,7 +34,7 @@ class Child:
         """``key``: see ``ProcessIdentity``."""
         self.key = key
         self.channel = closed_in_copies(channel)  # a child notices its parent's death when all copies are closed
-        self.began = self.heard = time.monotonic()
+        self.began = self.received_at = time.monotonic()
         """When it was started, and when it last reported progress (``time.monotonic()``, seconds)."""
         self.is_loaded = self.is_ready = self.is_silent = False
         """Whether its code is loaded, whether it is ready, and whether its end of the channel is closed."""
@@ -53,7 +53,7 @@ class Child:
         """Its process id."""
         return self._popen.pid
 
-    def hear(self) -> Self:
+    def receive(self) -> Self:
         """Read what it has reported; return the child."""
         try:
             words = self.channel.recv(256, socket.MSG_DONTWAIT)
@@ -62,14 +62,14 @@ class Child:
         except OSError:
             words = b""
         self.is_silent = not words
-        self.heard = time.monotonic()
+        self.received_at = time.monotonic()
         if LOADED in words:
             self.is_loaded = True
         if READY in words:
             self.is_ready = True
         return self
 
-    def tell(self, name: str) -> None:
+    def send(self, name: str) -> None:
         """Pass a signal on."""
         if name == "SIGTERM":
             self.kill_at = min(self.kill_at, time.monotonic() + self.stop_seconds)
@@ -85,7 +85,7 @@ class Child:
         """Return its exit code, or ``None`` while it runs. Only for callers that do not use ``waitpid``."""
         code = self._popen.poll()
         if code is not None:
-            self.hear()
+            self.receive()
             self.channel.close()
         return code
 

@@ -39,14 +39,14 @@ class ControlChannel:
         end.set_inheritable(False)
         return cls(end)
 
-    def say(self, word: bytes) -> None:
+    def send(self, word: bytes) -> None:
         """Report something to the parent."""
         with suppress(OSError):  # a parent that has died is noticed in ``_run``
             self._end.send(word, socket.MSG_DONTWAIT)
 
     def listen(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:
         """Report that the code is loaded. From then on, call back from a thread."""
-        self.say(LOADED)
+        self.send(LOADED)
         DaemonThread(target=self._run, args=(on_signal, on_loss), name="loco-channel").start()
 
     def _run(self, on_signal: Callable[[str], None], on_loss: Callable[[], object]) -> None:

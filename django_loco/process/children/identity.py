@@ -43,7 +43,7 @@ class ProcessIdentity:
     """For an isolated worker: the ``PYTHONPATH`` of its jobs. The worker is started with a longer one."""
 
     sign_seconds: float = 0.0
-    """How often it reports progress to its parent, in seconds; 0: never."""
+    """How often it reports progress to its parent, in seconds; 0: never. Other releases read it by this name."""
 
     @classmethod
     def of_process(cls) -> ProcessIdentity | None:

@@ -68,7 +68,7 @@ class Parent:
         timeout: float,
         *,
         drain: bool = False,
-        sign_seconds: float = 0.0,
+        keepalive_seconds: float = 0.0,
         reloads: bool = False,
         start: Callable[[ProcessIdentity], Child] = start,
         ended: Callable[[], Iterable[tuple[int, int]]] = ended,
@@ -78,13 +78,14 @@ class Parent:
     ) -> None:
         """``timeout``: ``LOCO["SHUTDOWN_TIMEOUT"]``, in seconds. ``drain``: do not replace children that end cleanly.
 
-        ``reloads``: replace all children when the code changes. ``sign_seconds``: how often each child reports its
+        ``reloads``: replace all children when the code changes. ``keepalive_seconds``: how often each child reports its
         progress, unless systemd wants to know more often; 0: never. ``options`` are those of ``Slot``.
         """
         self._systemd = systemd or SystemdNotifier.of_process()
-        sign_seconds = self._systemd.watchdog / 3 or sign_seconds
+        keepalive_seconds = self._systemd.watchdog / 3 or keepalive_seconds
         self.slots = [
-            Slot(number, start, clock=clock, sign_seconds=sign_seconds, **options) for number in range(1, count + 1)
+            Slot(number, start, clock=clock, keepalive_seconds=keepalive_seconds, **options)
+            for number in range(1, count + 1)
         ]
         self.code: int | None = None
         """The exit code, once it is known."""
@@ -102,17 +103,17 @@ class Parent:
         """Run to the end; return the exit code."""
         with Mailbox() as mailbox:
 
-            def tell(name: str) -> None:
+            def put(name: str) -> None:
                 mailbox.put(partial(self.on_signal, name))
 
-            with SignalHandlers(tell, {number: partial(tell, number.name) for number in OTHER_SIGNALS}, is_last=True):
+            with SignalHandlers(put, {number: partial(put, number.name) for number in OTHER_SIGNALS}, is_last=True):
                 self.open()
                 self._watch_files(mailbox)
                 while self.code is None:
                     mailbox.wait(
                         self.seconds_to_wait, [child.channel for child in self.children if not child.is_silent]
                     )
-                    self.look()
+                    self.poll_children()
         return self.code
 
     @property
@@ -141,24 +142,24 @@ class Parent:
                 pass  # It has already woken the parent up.
             case "SIGTTIN":
                 log_stacks()
-                self._tell_all(name)
+                self._send_all(name)
             case "SIGTSTP":
                 logger.info("Quiet: no process takes another job. SIGHUP replaces the processes, SIGTERM ends them")
                 self._is_quiet = True
-                self._tell_all(name)
+                self._send_all(name)
             case "SIGHUP" if not self._signals and _has_terminal() == self._had_terminal:
                 self._change_all("SIGHUP")
             case _:  # Also SIGHUP from a terminal that closes.
                 self._end(name)
 
-    def look(self) -> None:
+    def poll_children(self) -> None:
         """Handle everything that has happened since the last call."""
         for pid, code in self._ended():
             for slot, child in self._pairs(pid):
-                self._hear(slot, child)
+                self._receive(slot, child)
                 self._on_end(slot, child, code)
         for slot, child in self._pairs():
-            self._hear(slot, child)
+            self._receive(slot, child)
             self._kill_late(slot, child)
         for slot in self.slots if self._may_start else ():
             if slot.fill_at <= self._clock():
@@ -171,9 +172,9 @@ class Parent:
     def _pairs(self, pid: int | None = None) -> list[tuple[Slot, Child]]:
         return [(slot, child) for slot in self.slots for child in slot.children if pid in (None, child.pid)]
 
-    def _hear(self, slot: Slot, child: Child) -> None:
+    def _receive(self, slot: Slot, child: Child) -> None:
         was_ready = child.is_ready
-        child.hear()
+        child.receive()
         if child.is_ready and not was_ready:
             self._on_ready(slot, child)
 
@@ -191,7 +192,7 @@ class Parent:
         if child is slot.heir and (leaving := slot.promote()):
             self._tell_to_end(leaving, STOP_SIGNAL)
         if self._is_quiet:
-            child.tell("SIGTSTP")
+            child.send("SIGTSTP")
         if not self._is_complete and all(slot.present and slot.present.is_ready for slot in self.slots):
             self._is_complete = True
             self._systemd.ready()
@@ -250,7 +251,7 @@ class Parent:
         self._signals += 1
         self._is_changing = False
         for slot, child in self._pairs():
-            self._hear(slot, child)  # its reports may not have been read yet
+            self._receive(slot, child)  # its reports may not have been read yet
         for child in self.children:
             if child.ends < self._signals:  # a child that is being replaced was told once already
                 self._tell_to_end(child, name)
@@ -263,16 +264,16 @@ class Parent:
             child.is_expendable = True
             self._kill(child)
         else:
-            child.tell(name)
+            child.send(name)
             child.kill_at = min(child.kill_at, self._clock() + self._kill_after_seconds)
 
     def _kill(self, child: Child) -> None:
         child.kill_at = math.inf
         child.kill()
 
-    def _tell_all(self, name: str) -> None:
+    def _send_all(self, name: str) -> None:
         for child in self.children:
-            child.tell(name)
+            child.send(name)
 
     def _consider_end(self) -> None:
         if self.code is not None or self.children:
@@ -290,7 +291,7 @@ class Parent:
     def _is_well(self) -> bool:
         """Whether all children have been ready once, and all that are ready have reported progress recently."""
         since = self._clock() - self._systemd.watchdog
-        return self._is_complete and all(child.heard >= since for child in self.children if child.is_ready)
+        return self._is_complete and all(child.received_at >= since for child in self.children if child.is_ready)
 
 
 def _has_terminal() -> bool:

@@ -42,9 +42,9 @@ class Slot:
         *,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
-        sign_seconds: float = 0.0,
+        keepalive_seconds: float = 0.0,
     ) -> None:
-        """``jitter``: see ``Backoff``; ``sign_seconds``: see ``ProcessIdentity``."""
+        """``jitter``: see ``Backoff``; ``keepalive_seconds``: see ``ProcessIdentity``."""
         self.number = number
         self.present: Child | None = None
         self.heir: Child | None = None
@@ -52,7 +52,7 @@ class Slot:
         self.fill_at = math.inf
         """When to start the next process, by ``clock``."""
         self._dead: tuple[str, ...] = ()
-        self._sign_seconds = sign_seconds
+        self._keepalive_seconds = keepalive_seconds
         self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, clock=clock, jitter=jitter)
         self._start, self._clock = start, clock
 
@@ -109,7 +109,7 @@ class Slot:
     def _make(self, *, is_first: bool = False) -> Child | None:
         key = secrets.token_hex(4)
         identity = ProcessIdentity(
-            number=self.number, key=key, dead=self._dead, is_first=is_first, sign_seconds=self._sign_seconds
+            number=self.number, key=key, dead=self._dead, is_first=is_first, sign_seconds=self._keepalive_seconds
         )
         try:
             return self._start(identity)

@@ -20,16 +20,16 @@ class Level(IntEnum):
 
     RUNNING = 0
     END = 1
-    HURRY = 2
+    FORCE = 2
     KILL = 3
 
 
-def obey(shutdown: Shutdown, level: int, name: str) -> None:
+def handle_signal(shutdown: Shutdown, level: int, name: str) -> None:
     """Do what the signal ``name`` asks for at this level."""
     if level >= Level.KILL:
         os._exit(FORCED)
-    elif level == Level.HURRY:
-        shutdown.hurry()
+    elif level == Level.FORCE:
+        shutdown.force()
     else:
         shutdown.request(name, signal=name)
 
@@ -42,7 +42,7 @@ class Escalation:
         self._clock = clock
         self._last, self._at = "", 0.0
 
-    def hear(self, name: str) -> bool:
+    def note(self, name: str) -> bool:
         """Take note of a signal; return whether it counts."""
         now = self._clock()
         counts = name != self._last or now - self._at > ONE_SIGNAL_SECONDS
@@ -66,7 +66,7 @@ class EmbeddedEscalation:
         self._at = 0.0
         self._signals: Counter[str] = Counter()
 
-    def hear(self, name: str) -> bool:
+    def note(self, name: str) -> bool:
         """Take note of a signal; return whether it counts."""
         before = self._by_people
         self._signals[name] += 1

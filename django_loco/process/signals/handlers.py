@@ -13,7 +13,7 @@ from typing import Any, Self
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
 from .escalation import Escalation
-from .wakeup_fd import END, WakeupFd, catch, release
+from .wakeup_fd import END, WakeupFd, forget_caught, note_caught
 
 #: Signals that stop a process: Ctrl-C, an operator or process manager, a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -69,7 +69,7 @@ class SignalHandlers:
             # A process started with nohup keeps ignoring SIGHUP.
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.getsignal(number) or signal.SIG_DFL
-                catch({number: self._before[number]})
+                note_caught({number: self._before[number]})
                 signal.signal(number, _nothing)
         # The parent may have blocked signals until now; see ``children.child``.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._before)
@@ -81,13 +81,13 @@ class SignalHandlers:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._is_last else handler)
         signal.set_wakeup_fd(self._before_socket)
-        release(*self._before)
+        forget_caught(*self._before)
 
     def _run(self) -> None:
         while (number := self._wakeup_fd.read()) != END:
             if number in STOP_SIGNALS:
                 name = signal.Signals(number).name
-                if self._escalation.hear(name):
+                if self._escalation.note(name):
                     self._call(number, partial(self._on_signal, name))
             elif number in self._others:
                 self._call(number, self._others[signal.Signals(number)])

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...core.threads import DaemonThread
 from ...log.bounded import get_bounded_logger
-from .wakeup_fd import WakeupFd, catch
+from .wakeup_fd import WakeupFd, note_caught
 
 logger = get_bounded_logger("django_loco.servers")
 
@@ -53,7 +53,7 @@ class SignalRelay:
             signal.siginterrupt(number, False)  # system calls of requests must not fail with EINTR
         # Forks get the handlers with which Python starts: with the server's, they would survive a signal that should
         # end them.
-        catch({n: signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL for n in self._numbers})
+        note_caught({n: signal.default_int_handler if n == signal.SIGINT else signal.SIG_DFL for n in self._numbers})
         if self._thread.ident is None:
             self._thread.start()
 
@@ -76,7 +76,7 @@ class SignalRelay:
         while True:
             number = self._wakeup_fd.read()
             if number in self._numbers and not self._expected[number]:
-                self._tell(signal.Signals(number).name)
+                self._call_handler(signal.Signals(number).name)
             else:
                 self._expected[number] -= number in self._numbers
                 self.wake(bytes([number]))
@@ -87,7 +87,7 @@ class SignalRelay:
             with suppress(OSError):  # full, so the server wakes up anyway; or closed, because it has ended
                 os.write(self._their_wakeup, byte)
 
-    def _tell(self, name: str) -> None:
+    def _call_handler(self, name: str) -> None:
         try:
             self._on_signal(name)
         except Exception:  # the next signal must still arrive

@@ -46,12 +46,12 @@ _caught: dict[int, Any] = {}
 _mask = threading.local()
 
 
-def catch(handlers_of_copies: Mapping[int, Any]) -> None:
+def note_caught(handlers_of_copies: Mapping[int, Any]) -> None:
     """Record which signals have our handlers, and which handlers a fork gets."""
     _caught.update(handlers_of_copies)
 
 
-def release(*numbers: int) -> None:
+def forget_caught(*numbers: int) -> None:
     """Record that these signals no longer have our handlers."""
     for number in numbers:
         _caught.pop(number, None)

@@ -10,8 +10,8 @@ from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
 from ..sources.database import Pause, StoredSchedules
+from .deploy import deploy_id
 from .due_heap import DueHeap, DueTick, FindTick, next_tick
-from .release import release
 
 logger = get_logger("django_loco.scheduler")
 
@@ -105,7 +105,7 @@ class Timetable:
 def _starts(entries: Sequence[ScheduleEntry], now: datetime) -> list[ScheduleEntry]:
     """Return the runs on start. The deploy is identified only if there are some."""
     found = [entry for entry in entries if entry.run_on_start]
-    deploy = release() if found else ""
+    deploy = deploy_id() if found else ""
     return [entry.at_start(now + timedelta.resolution, deploy) for entry in found]
 
 

@@ -30,8 +30,7 @@ from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ...tasks.signing import is_genuine
 from ..claimed_job import ClaimedJob
 from .context import JobContext
-from .unknown_task import is_over
-from .unknown_task import put_off as put_off_missing
+from .unknown_task import is_over, put_off_missing
 
 logger = get_logger("django_loco.worker")
 
@@ -89,7 +88,7 @@ def unstoppable(timeout: float) -> str:
     return f"{too_long(timeout)} and could not be interrupted"
 
 
-def put_off(job: Job, error: BaseException) -> Outcome:
+def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
     """Return the outcome of a job that could not be started for a reason outside of the job."""
     released = Outcome.released(job, run_after=utcnow() + NOT_BEGUN_DELAY, error=record_of(error))
     return replace(released, errors_kept=loco_settings().ERRORS_KEPT)

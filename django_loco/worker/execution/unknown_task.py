@@ -1,7 +1,7 @@
 """Postpones jobs whose task this worker does not have: the task was removed, or this code is older or newer.
 
-1. A pool cannot import the task. It puts the job off with ``put_off``: for a quarter of the time since the task was
-   first missing, 15 seconds at least and an hour at most, give or take a quarter of that.
+1. A pool cannot import the task. It puts the job off with ``put_off_missing``: for a quarter of the time since
+   the task was first missing, 15 seconds at least and an hour at most, give or take a quarter of that.
 2. The fetcher remembers the path in ``MissingTasks`` and puts off further jobs of the task itself, many at once. Once a
    minute it logs their number.
 3. A job that no worker could run for ``LOCO["UNKNOWN_TASK_TTL"]`` seconds fails with ``UnknownTask``.
@@ -61,7 +61,7 @@ def is_over(job: Job) -> bool:
     return since is not None and (utcnow() - since).total_seconds() > loco_settings().UNKNOWN_TASK_TTL
 
 
-def put_off(job: Job, record: TaskError) -> Outcome:
+def put_off_missing(job: Job, record: TaskError) -> Outcome:
     """Return the outcome of a job that waits for a worker with its task. ``record``: why it cannot be imported."""
     now = utcnow()
     since = since_of(job)
@@ -139,7 +139,7 @@ class MissingTasks:
     def _put_off(self, job: Job) -> Outcome:
         missing = self._paths[job.task_path]
         self._count(job.task_path, missing)
-        return put_off(job, missing.record)
+        return put_off_missing(job, missing.record)
 
     def _count(self, path: str, missing: _MissingTask) -> None:
         missing.count += 1

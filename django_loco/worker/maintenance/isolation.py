@@ -48,19 +48,19 @@ class Isolated(Protocol):
     """The end of its worker's id."""
 
     is_ready: bool
-    """Whether its worker had started at the last ``hear``."""
+    """Whether its worker had started at the last ``receive``."""
 
     @property
     def pid(self) -> int:
         """The id of the process."""
 
-    def hear(self) -> Self:
+    def receive(self) -> Self:
         """Update ``is_ready``; return the process."""
 
     def poll(self) -> int | None:
         """Return its exit code; ``None`` while it runs."""
 
-    def tell(self, name: str) -> None:
+    def send(self, name: str) -> None:
         """Send it the signal ``name``."""
 
     def kill(self) -> None:
@@ -131,7 +131,7 @@ class Isolation(QueueThread):
         """Start no more isolated workers; those that run fetch no more jobs."""
         was_quiet, self._is_quiet = self._is_quiet, True
         for worker in () if was_quiet else tuple(self._workers):
-            worker.tell("SIGTSTP")
+            worker.send("SIGTSTP")
 
     def stop(self, deadline: float) -> None:
         """Make them end by ``deadline`` (``time.monotonic()``, seconds), or by an earlier one if called again."""
@@ -158,7 +158,7 @@ class Isolation(QueueThread):
         if self._stop_requests < MAX_STOP_REQUESTS:
             self._stop_requests += 1
             for worker in tuple(self._workers):
-                worker.tell("SIGTERM")
+                worker.send("SIGTERM")
 
     def _give_up(self) -> None:
         for worker in tuple(self._workers):
@@ -178,9 +178,9 @@ class Isolation(QueueThread):
             self.handed_back += code == FORCED and self._stop_requests > 0
             if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
-            if code and not worker.hear().is_ready:
+            if code and not worker.receive().is_ready:
                 self._note_failed_start(f"it ended with exit code {code} before it had begun")
-        if any(worker.hear().is_ready for worker in (*self._workers, *(worker for worker, _ in ended))):
+        if any(worker.receive().is_ready for worker in (*self._workers, *(worker for worker, _ in ended))):
             self._starts.succeeded()
             self.trouble = ""
         return any(code != CLEAN for _, code in ended)
@@ -208,7 +208,7 @@ class Isolation(QueueThread):
             worker.pid,
         )
         if self._is_quiet:  # since the check above
-            worker.tell("SIGTERM")
+            worker.send("SIGTERM")
 
     def _note_failed_start(self, reason: str) -> None:
         delay = self._starts.failed()

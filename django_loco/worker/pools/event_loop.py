@@ -21,7 +21,7 @@ from ...exceptions import JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, put_off, unstoppable, within
+from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable, within
 from ..execution.executor import aexecute, context_for_jobs, give_up
 from .sync_lanes import JobLane, SyncLanes
 from .threads import Report
@@ -102,7 +102,7 @@ class EventLoopPool:
         self._loop = self._thread = None
         tasks, self._tasks = self._tasks, {}
         for claimed in tasks:
-            outcome = claimed.outcome_or(put_off(claimed.job, RuntimeError("the event loop has died")))
+            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, RuntimeError("the event loop has died")))
             if outcome is not None:
                 self._report(claimed, outcome)
         self.submit(())
@@ -189,7 +189,7 @@ class EventLoopPool:
                 outcome = await aexecute(claimed, self._call)
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
-            outcome = claimed.outcome_or(put_off(claimed.job, error))
+            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
         lane.release()
         self._tasks.pop(claimed, None)
         if outcome is not None:

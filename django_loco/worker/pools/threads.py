@@ -14,7 +14,7 @@ from ...core.threads.stacks import stack_of_thread
 from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from ..execution.attempt import GRACE_SECONDS, Attempt, put_off, unstoppable
+from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
 from ..execution.interrupter import ThreadInterrupter, TimeLimit
@@ -163,14 +163,14 @@ class ThreadPool:
             outcome = context.copy().run(execute, claimed, self._interrupter.call)
         except BaseException as error:
             logger.exception("Job %s could not be run", claimed.job.id)
-            outcome = claimed.outcome_or(put_off(claimed.job, error))
+            outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
         tidy()
         if outcome is not None:
             self._report(claimed, outcome)
 
     def report_unfinished(self, claimed: ClaimedJob, error: BaseException) -> None:
         """Report a job without an outcome, whose thread ``error`` has interrupted."""
-        outcome = claimed.outcome_or(put_off(claimed.job, error))
+        outcome = claimed.outcome_or(put_off_unstarted(claimed.job, error))
         if outcome is not None:
             self._report(claimed, outcome)
 

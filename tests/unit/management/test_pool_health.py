@@ -15,15 +15,15 @@ class Child:
 
     pid = 4712
 
-    def __init__(self, *, is_ready: bool, began: float = 0.0, heard: float = 0.0) -> None:
-        self.is_ready, self.began, self.heard = is_ready, began, heard
+    def __init__(self, *, is_ready: bool, began: float = 0.0, received_at: float = 0.0) -> None:
+        self.is_ready, self.began, self.received_at = is_ready, began, received_at
 
 
 @pytest.mark.parametrize(
     ("child", "deaths", "state", "verdict"),
     [
-        (Child(is_ready=True, heard=99.0), 0, "running", "ok"),
-        (Child(is_ready=True, heard=80.0), 0, "running", "failing"),
+        (Child(is_ready=True, received_at=99.0), 0, "running", "ok"),
+        (Child(is_ready=True, received_at=80.0), 0, "running", "failing"),
         (Child(is_ready=False, began=90.0), 0, "starting", "ok"),
         (Child(is_ready=False, began=0.0), 0, "starting", "failing"),
         (None, 1, "starting", "ok"),

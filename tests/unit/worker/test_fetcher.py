@@ -255,7 +255,7 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
         pauses.append(seconds)
         at.clock.now += seconds
 
-    monkeypatch.setattr(at.fetcher._hurry, "wait", wait)
+    monkeypatch.setattr(at.fetcher._end_pause, "wait", wait)
     monkeypatch.setattr(at.fetcher.backoff, "_jitter", lambda: 0.5)
     at.queue.troubles["fetch"] = QueueUnavailable("gone")
     began = at.clock.now
@@ -275,7 +275,7 @@ def test_while_the_queue_is_away_it_tries_again_after_growing_pauses(at, monkeyp
 
 def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(at.fetcher._hurry, "wait", pauses.append)
+    monkeypatch.setattr(at.fetcher._end_pause, "wait", pauses.append)
     monkeypatch.setattr(at.fetcher.backoff, "failed", lambda error: 60.0)
     at.enqueue("nothing")
     at.turn()
@@ -284,7 +284,7 @@ def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
     at.fetcher.stop(at.clock.now + 20)
     at.turn()
     assert pauses == [pytest.approx(19)], "a second before the deadline there is something to do"
-    assert not at.fetcher._hurry.is_set(), "or it would never wait again"
+    assert not at.fetcher._end_pause.is_set(), "or it would never wait again"
 
 
 # The end
@@ -296,7 +296,7 @@ def test_the_end_is_not_slept_through_in_an_outage(at, monkeypatch):
 def test_it_is_woken_to_end(at, end):
     end(at.fetcher)
     assert at.wake.rings
-    assert at.fetcher._hurry.is_set() == at.fetcher.stopping.is_set()
+    assert at.fetcher._end_pause.is_set() == at.fetcher.stopping.is_set()
 
 
 def test_one_that_drains_from_the_start_looks_at_least_once():

@@ -23,18 +23,18 @@ class Child:
 
     def __init__(self, identity: ProcessIdentity, pid: int, now: float) -> None:
         self.identity, self.key, self.pid = identity, identity.key, pid
-        self.began = self.heard = now
+        self.began = self.received_at = now
         self.is_loaded = self.is_up = self.is_ready = self.is_silent = self.is_expendable = False
         self.kill_at = math.inf
         self.ends = 0
         self.told: list[str] = []
         self.code: int | None = None
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         self.is_loaded |= self.is_up
         self.is_ready |= self.is_up
 
-    def tell(self, name: str) -> None:
+    def send(self, name: str) -> None:
         self.told.append(name)
 
     def kill(self) -> None:
@@ -88,20 +88,20 @@ class World:
         """Let children come up; all that have not ended by default."""
         for child in children or [child for child in self.children if child.code is None]:
             child.is_loaded = child.is_up = True
-        self.parent.look()
+        self.parent.poll_children()
 
     def end(self, child: Child, code: int) -> None:
         self.ends.append((child.pid, code))
-        self.parent.look()
+        self.parent.poll_children()
 
     def later(self, seconds: float) -> None:
         self.now += seconds
-        self.parent.look()
+        self.parent.poll_children()
 
     def signal(self, name: str) -> None:
         self.now += 0.01
         self.parent.on_signal(name)
-        self.parent.look()
+        self.parent.poll_children()
 
     @property
     def numbers(self) -> list[int]:

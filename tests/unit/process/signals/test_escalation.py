@@ -12,7 +12,7 @@ def level(kind, signals):
     escalation = kind(lambda: now)
     for name, moment in signals:
         now = 100.0 + moment
-        escalation.hear(name)
+        escalation.note(name)
     return escalation.level
 
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from django_loco.process.signals.relay import SignalRelay
-from django_loco.process.signals.wakeup_fd import release
+from django_loco.process.signals.wakeup_fd import forget_caught
 from tests.processes import SECONDS
 
 
@@ -30,7 +30,7 @@ def relay():
     yield relay, seen, news
     signal.set_wakeup_fd(wakeup)
     signal.signal(signal.SIGUSR1, before)
-    release(signal.SIGUSR1)
+    forget_caught(signal.SIGUSR1)
 
 
 def test_a_signal_is_held_back_until_it_is_handed_on(relay):

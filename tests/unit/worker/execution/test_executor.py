@@ -20,7 +20,7 @@ from django_loco.core.compat import TASKS_LOGGER, TaskResult, task_finished, tas
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Outcome, utcnow
 from django_loco.log import labels as log
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, put_off
+from django_loco.worker.execution.attempt import NOT_BEGUN_DELAY, put_off_unstarted
 from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.execution.unknown_task import SHORTEST_SECONDS
 
@@ -256,7 +256,7 @@ def test_stored_options_that_are_damaged_fail_the_job(options):
 
 def test_what_could_not_be_begun_waits_for_a_minute_and_costs_no_attempt():
     before = utcnow()
-    outcome = put_off(held("nothing"), MemoryError("no thread"))
+    outcome = put_off_unstarted(held("nothing"), MemoryError("no thread"))
     assert (outcome.status, outcome.spent) == (READY, False)
     assert before + NOT_BEGUN_DELAY <= outcome.run_after <= utcnow() + NOT_BEGUN_DELAY
     assert outcome.error.exception_class is MemoryError

@@ -22,7 +22,7 @@ from django_loco.worker.execution.unknown_task import (
     SHORTEST_SECONDS,
     SPREAD,
     MissingTasks,
-    put_off,
+    put_off_missing,
     since_of,
 )
 
@@ -52,10 +52,10 @@ def ended(claimed: ClaimedJob) -> Outcome:
 
 
 def test_when_it_was_first_missed_is_kept_with_the_job():
-    first = put_off(gone(), RECORD)
+    first = put_off_missing(gone(), RECORD)
     since = since_of(first.applied())
     assert abs((utcnow() - since).total_seconds()) < 5
-    again = put_off(first.applied(), record_of(ValueError("another reason")))
+    again = put_off_missing(first.applied(), record_of(ValueError("another reason")))
     assert again.applied().errors == first.applied().errors
     assert since_of(again.applied()) == since
 
@@ -79,7 +79,7 @@ def test_a_time_that_somebody_has_made_up_is_none(text):
     [(0, SHORTEST_SECONDS), (60, SHORTEST_SECONDS), (400, 100), (8_000, 2_000), (10**6, LONGEST_SECONDS)],
 )
 def test_the_pause_grows_with_the_time_for_which_it_has_been_missed(age, pause):
-    seconds = [(put_off(missed(age), RECORD).run_after - utcnow()).total_seconds() for _ in range(200)]
+    seconds = [(put_off_missing(missed(age), RECORD).run_after - utcnow()).total_seconds() for _ in range(200)]
     assert all(pause * (1 - SPREAD) - 1 < one < pause * (1 + SPREAD) + 1 for one in seconds)
     assert max(seconds) - min(seconds) > pause * SPREAD
 
@@ -236,6 +236,6 @@ def test_what_a_worker_has_asked_for_in_vain_goes_back_in_its_old_place():
 
 
 def test_outcomes_of_this_kind_spend_no_attempt():
-    outcome = put_off(gone(), RECORD)
+    outcome = put_off_missing(gone(), RECORD)
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.spent) == (READY, False)

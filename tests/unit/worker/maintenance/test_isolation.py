@@ -55,13 +55,13 @@ class FakeWorker:
         self.told: list[str] = []
         self.was_killed = False
 
-    def hear(self) -> FakeWorker:
+    def receive(self) -> FakeWorker:
         return self
 
     def poll(self) -> int | None:
         return self.code
 
-    def tell(self, name: str) -> None:
+    def send(self, name: str) -> None:
         self.told.append(name)
 
     def kill(self) -> None:

@@ -21,7 +21,7 @@ from ...conf import loco_settings
 _FOREIGN = {"site-packages", "dist-packages", "node_modules", "__pycache__"}
 
 
-def release() -> str:
+def deploy_id() -> str:
     """Return the name of this deploy."""
     return loco_settings().RELEASE or fingerprint()
 

@@ -7,7 +7,7 @@ import pytest
 from django.apps import AppConfig, apps
 from django.test import override_settings
 
-from django_loco.scheduler.dispatch.release import fingerprint, release
+from django_loco.scheduler.dispatch.deploy import deploy_id, fingerprint
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def deploy(tmp_path, monkeypatch):
 
 def test_a_deploy_has_the_name_that_it_is_given():
     with override_settings(LOCO={"RELEASE": "2026.11"}):
-        assert release() == "2026.11"
-    assert release() == fingerprint()
+        assert deploy_id() == "2026.11"
+    assert deploy_id() == fingerprint()
 
 
 def test_the_same_code_in_another_place_is_the_same_deploy(deploy, tmp_path):
