@@ -53,7 +53,7 @@ class JobThread(DaemonThread):
         super().__init__(name=name)
         self.given_up = False
         self.current: ClaimedJob | None = None
-        """The job that it runs."""
+        """The job that it has taken, until it has reported the outcome; set by ``WorkQueue.take``."""
         self.seen: ClaimedJob | None = None
         """The job that it ran at the last tick of the monitor."""
         self.seen_since = 0.0
@@ -127,7 +127,7 @@ class JobThread(DaemonThread):
                 self._sleep()
 
     def _run(self, claimed: ClaimedJob, context: Context) -> None:
-        self.current, claimed.thread = claimed, self
+        claimed.thread = self
         begun = time.thread_time()
         self._pool.run_job(claimed, context)
         self.current = self.seen = None

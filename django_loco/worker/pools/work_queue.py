@@ -98,7 +98,9 @@ class WorkQueue:
             if not self._may_begin():
                 self._asleep[thread] = None
                 return None
-            claimed = self._jobs.popleft()
+            # From here on the thread has the job, even if something is raised in it before it begins to run it.
+            thread.current = claimed = self._jobs[0]
+            del self._jobs[0]
             if not self.limit.waits(claimed.job.task_path):
                 self._counted.add(thread)
         if self._jobs:
@@ -168,8 +170,9 @@ class WorkQueue:
 
     def _wake_one(self, is_patient: bool) -> None:
         if self._asleep:
-            thread, _ = self._asleep.popitem()
+            thread = next(reversed(self._asleep))
             thread.wake()
+            del self._asleep[thread]
         elif (started := self._start_thread(is_patient=is_patient)) is not None:
             thread = started
         else:

@@ -257,6 +257,11 @@ def busy(seconds: float) -> None:
         pass
 
 
+@task
+def wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
 @task(timeout=0.05)
 def spin() -> None:
     """Computes for ever: can be interrupted between any two instructions."""

@@ -13,6 +13,7 @@ from django_loco.queues.memory import MemoryQueue
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.pools.job_thread import JobThread
+from django_loco.worker.pools.thread_limit import ThreadLimit
 from django_loco.worker.pools.threads import ThreadPool
 
 from .. import tasks
@@ -58,6 +59,36 @@ def test_what_is_raised_around_a_job_loses_neither_job_nor_thread(pool, finished
     monkeypatch.undo()
     pool.submit([claimed_of("nothing")])
     assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
+def test_a_thread_that_is_interrupted_while_it_takes_a_job_hands_it_back(pool, finished, monkeypatch):
+    def waits(limit: ThreadLimit, task_path: str) -> bool:
+        monkeypatch.undo()
+        raise SystemExit
+
+    monkeypatch.setattr(ThreadLimit, "waits", waits)
+    claimed = claimed_of("nothing")
+    pool.submit([claimed])
+    assert outcomes(finished, 1) == {claimed: READY}
+    pool.submit([claimed_of("nothing")])
+    assert list(outcomes(finished, 1).values()) == [SUCCESSFUL]
+
+
+def test_a_thread_that_could_not_be_woken_is_woken_later(pool, finished, monkeypatch):
+    pool.warm_up()
+    wait_until(lambda: len(pool._work._asleep) == 2)
+
+    def wake(thread: JobThread) -> None:
+        monkeypatch.undo()
+        raise SystemExit
+
+    monkeypatch.setattr(JobThread, "wake", wake)
+    claimed_jobs = [claimed_of("wait_for", name) for name in "ab"]
+    pool.submit(claimed_jobs)
+    for name in "ab":
+        tasks.patiently(tasks.events[f"{name} began"])
+        tasks.events[name].set()
+    assert outcomes(finished, 2) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
 
 
 def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finished, monkeypatch):
