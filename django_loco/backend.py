@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,11 +13,19 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import SynchronousOnlyOperation
 
-from .conf import did_you_mean, loco_settings, worker_mode
+from .conf import Mode, did_you_mean, loco_settings, worker_mode
 from .core import test_environment
-from .core.compat import DEFAULT_TASK_QUEUE_NAME, BaseTaskBackend, InvalidTask, Task, TaskResult, task_enqueued
+from .core.compat import (
+    DEFAULT_TASK_QUEUE_NAME,
+    TASKS_LOGGER,
+    BaseTaskBackend,
+    InvalidTask,
+    Task,
+    TaskResult,
+    task_enqueued,
+)
 from .core.job import Job
-from .core.on_commit import after_commit
+from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
 from .core.threads import is_on_event_loop
 from .exceptions import UnknownTask
@@ -28,12 +37,14 @@ from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
 from .tasks.new_job import JobTemplate, new_job, validate_task
-from .tasks.results import load_task, result_of, shown_result_of
+from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .tasks.signing import sign
 from .worker import in_process
 
 logger = get_logger(__name__)
+#: To it Django's own receiver logs each enqueue.
+_tasks_logger = get_logger(TASKS_LOGGER)
 
 _warned_of_async = False
 
@@ -130,17 +141,18 @@ class LocoBackend(BaseTaskBackend):
 
         Raises the same errors as ``enqueue``.
         """
-        template = self._template(task)
+        template, calls = self._template(task), list(calls)
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
         if not jobs:
             return []
-        if worker_mode(self.alias, self.options) == "ForegroundBlocking":
+        mode = worker_mode(self.alias, self.options)
+        if mode == "ForegroundBlocking":
             return self._run(task, jobs)
-        results = [result_of(job, task) for job in jobs]
+        results = [result_of_new(job, task, *call) for job, call in zip(jobs, calls, strict=True)]
         try:
-            self._after_commit(lambda: self._store(jobs, results))
+            self._after_commit(lambda: self._store(jobs, results, mode))
         except SynchronousOnlyOperation as error:
             raise _hint("enqueue") from error
         return results
@@ -162,11 +174,12 @@ class LocoBackend(BaseTaskBackend):
             replace(new_job(tick.task, self.alias, tick.args, tick.kwargs), key=tick.key, run_after=tick.at)
             for tick in ticks
         ]
-        if worker_mode(self.alias, self.options) == "ForegroundBlocking":
+        mode = worker_mode(self.alias, self.options)
+        if mode == "ForegroundBlocking":
             with no_store_timeout():  # the project's code has no limit
                 finished = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
             return [result_of(run[0], tick.task) if run else None for tick, run in zip(ticks, finished, strict=True)]
-        stored = self._add(jobs)
+        stored = self._add(jobs, mode)
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
         ]
@@ -247,18 +260,18 @@ class LocoBackend(BaseTaskBackend):
 
     def _after_commit(self, action: Callable[[], object]) -> None:
         """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
-        if loco_settings().ENQUEUE_ON_COMMIT:
+        if loco_settings().ENQUEUE_ON_COMMIT and open_transactions():
             after_commit(action, except_for=self.queue.database)
         else:
             action()
 
-    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]]) -> None:
-        stored = self._add(jobs)
+    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]], mode: Mode) -> None:
+        stored = self._add(jobs, mode)
         self._announce(result for result in results if result.id in stored)
 
-    def _add(self, jobs: list[Job]) -> set[str]:
+    def _add(self, jobs: list[Job], mode: Mode) -> set[str]:
         """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
-        if worker_mode(self.alias, self.options) == "BackgroundAsync":
+        if mode == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
         stored = [job.id for job in self.queue.enqueue(sign(jobs))]
@@ -280,8 +293,9 @@ class LocoBackend(BaseTaskBackend):
         return finished
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
+        logs = _tasks_logger.isEnabledFor(logging.DEBUG)
         for result in results:
-            announce(task_enqueued, type(self), result)
+            announce(task_enqueued, type(self), result, logs=logs)
 
 
 def _hint(method: str) -> SynchronousOnlyOperation:

@@ -126,13 +126,20 @@ def _require_text_keys(value: Any) -> None:
 decode: Callable[[str], Any] = json.JSONDecoder().decode
 
 
+def are_scalars(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Return whether the arguments of a call contain no other values, so that JSON and back makes equal ones."""
+    return _SCALARS.issuperset(map(type, args)) and (
+        not kwargs or (_SCALARS.issuperset(map(type, kwargs.values())) and set(map(type, kwargs)) == {str})
+    )
+
+
 def encode_call(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return the arguments of a call as JSON text ``[args, kwargs]``. ``function`` is its path, for errors.
 
     Raises ``InvalidArguments``, which names the first invalid argument and the remedy, or the size if it is too large.
     """
     try:
-        text = encode_exact([args, kwargs])
+        text = _exact_encoder.encode([args, kwargs]) if are_scalars(args, kwargs) else encode_exact([args, kwargs])
     except (TypeError, ValueError) as error:
         raise InvalidArguments(f"{function}: {_first_error(args, kwargs) or error}") from None
     if problem := _size_problem(text, "MAX_ARGUMENTS_SIZE", loco_settings().MAX_ARGUMENTS_SIZE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from ..conf import LocoSettings, loco_settings
 from ..core.compat import BaseTaskBackend, Task, TaskError, TaskResult, task_backends
-from ..core.job import RUNNING, SUCCESSFUL, Job
+from ..core.job import READY, RUNNING, SUCCESSFUL, Job
 from ..core.retry import Policy, is_exception_type
-from ..core.serialization import decode, decode_call
+from ..core.serialization import are_scalars, decode, decode_call
 from ..core.task_options import STORED_OPTIONS, resolve_paths
 from ..exceptions import UnknownTask
 from ..log.plain_text import one_line
@@ -209,6 +209,31 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
     return result
 
 
+def result_of_new(
+    job: Job, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> TaskResult[..., Any]:
+    """Return ``result_of(job, task)`` for a job that was just made of a call of ``task`` with these arguments."""
+    if not are_scalars(args, kwargs):
+        args, kwargs = decode_call(job.arguments)
+    result: TaskResult[..., Any] = object.__new__(JobResult)
+    _fill(
+        result,
+        {
+            **_NEW,
+            "task": task if job.run_after is None and job.backend == task.backend else _as_enqueued(task, job),
+            "id": job.id,
+            "enqueued_at": _local(job.enqueued_at),
+            "args": list(args),
+            "kwargs": dict(kwargs),
+            "backend": job.backend,
+            "errors": [],
+            "worker_ids": [],
+            "metadata": _metadata_of(job) if job.metadata else {},
+        },
+    )
+    return result
+
+
 def _metadata_of(job: Job) -> dict[str, Any]:
     """Return the metadata of ``job``; an empty dict if it is not a JSON object because somebody has edited it."""
     try:
@@ -229,6 +254,13 @@ def shown_result_of(job: Job) -> TaskResult[..., Any]:
 
 #: For fields that a later version of ``TaskResult`` may have.
 _DEFAULTS = {field.name: field.default for field in fields(TaskResult) if field.default is not MISSING}
+
+
+#: The fields of a job that has not begun.
+_NEW = _DEFAULTS | {
+    "status": READY,
+    **dict.fromkeys(("started_at", "finished_at", "last_attempted_at", "_return_value")),
+}
 
 
 def _task_of(job: Job) -> Task[..., Any]:

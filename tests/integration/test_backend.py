@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from datetime import timedelta
 from typing import Any
@@ -152,6 +153,23 @@ def test_a_task_that_was_enqueued_before_is_checked_again_when_the_settings_chan
     with override_settings(LOCO={"TASKS": {tasks.add.module_path: {"tags": ["slow"]}}}):
         assert tags_of(tasks.add.enqueue(1, 2)) == ("slow",)
     assert tags_of(tasks.add.enqueue(1, 2)) == ()
+
+
+@pytest.mark.parametrize("args", [(1, 2), ("a", "b"), ((1, (2,)), None), ({"a": (1,)}, True)])
+@pytest.mark.parametrize(
+    "options", [{}, {"priority": 5, "metadata": {"a": 1}}, {"run_after": timedelta(days=1)}, {"max_attempts": 3}]
+)
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_enqueue_returns_what_get_result_would(args, options, use_tz):
+    with override_settings(USE_TZ=use_tz):
+        result = tasks.add.using(**options).enqueue(*args)
+        stored = tasks.add.get_result(result.id)
+        assert type(result) is type(stored)
+        names = {field.name for field in dataclasses.fields(stored)} - {"task"}
+        assert {name: getattr(result, name) for name in names} == {name: getattr(stored, name) for name in names}
+        for name in ("func", "priority", "queue_name", "backend", "run_after", "max_attempts", "overrides"):
+            assert getattr(result.task, name) == getattr(stored.task, name), name
+        assert type(result.args) is type(stored.args) is list
 
 
 def test_metadata_that_changes_between_two_calls_is_stored_as_it_is_then():

@@ -57,6 +57,11 @@ def channels_for(jobs: Iterable[Job]) -> set[str]:
     return set(chain.from_iterable(_channels_of(*kind) for kind in kinds))
 
 
+def channels_of(job: Job) -> tuple[str, ...]:
+    """Return the channels to announce one job in."""
+    return _channels_of(job.is_async, job.queue_name, job.tags)
+
+
 @lru_cache(4096)
 def _channels_of(is_async: bool, queue_name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
     kind = f"bell:{is_async:d}"

@@ -67,7 +67,7 @@ from .codec import (
     words_of,
 )
 from .job_lists import moment_of
-from .listener import Demand, RedisListener, channels_for, subscriptions_for
+from .listener import Demand, RedisListener, channels_for, channels_of, subscriptions_for
 from .scripts import KEYS
 from .server import RedisServer
 
@@ -110,7 +110,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         if not jobs:
             return []
         if len(jobs) == 1 and is_simple(jobs[0]):
-            self.server.run("enqueue_one", simple_payload(jobs[0]), sorted(channels_for(jobs)))
+            self.server.run("enqueue_one", simple_payload(jobs[0]), channels_of(jobs[0]))
             return [*jobs]
         soon = [job for job in jobs if _is_soon(job.run_after)]
         payload = lines(chain.from_iterable(map(job_payload, jobs)))
