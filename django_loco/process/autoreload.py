@@ -51,7 +51,7 @@ def is_reloaded() -> bool:
     return os.environ.get(RELOADED_VARIABLE) == "true"
 
 
-class FileWatch:
+class CodeWatch:
     """Watches files in a thread and calls ``on_change`` once, when one changes."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -163,7 +163,7 @@ class Reloader:
     def _await_change(self) -> None:
         """Wait until a file changes or a signal arrives."""
         logger.error("The code could not be loaded. Waiting for a change.")
-        watch = FileWatch(self._news.set)
+        watch = CodeWatch(self._news.set)
         watch.start_with_folders()
         self._news.wait()
         watch.stop()

@@ -15,7 +15,7 @@ from ..component import Component
 from ..log.bounded import get_bounded_logger
 from ..log.streams import nonblocking
 from ..shutdown import RELOAD_TIMEOUT_SECONDS, Shutdown
-from .autoreload import FileWatch
+from .autoreload import CodeWatch
 from .children.control_channel import ALIVE, READY, ControlChannel
 from .embedded import take_ownership
 from .exit import enforce
@@ -66,7 +66,7 @@ class Process:
         """
         self._server, self._components, self._announce = server, components, announce
         self._shutdown, self._shut_down = shutdown, shut_down
-        self._file_watch = FileWatch(self._on_change) if reloads else None
+        self._code_watch = CodeWatch(self._on_change) if reloads else None
         self._own_signals = self._parents_signals = 0
         self._others = others
         self._systemd = systemd
@@ -86,8 +86,8 @@ class Process:
                 )
             self._watchdog.start()
             self._server.start()
-            if self._file_watch:
-                self._file_watch.start(self._server.thread)
+            if self._code_watch:
+                self._code_watch.start(self._server.thread)
             self._shutdown.requested.wait()
             self._enforce_deadline()
             self._systemd.stopping()
@@ -116,13 +116,13 @@ class Process:
 
     def _send_keepalive(self) -> None:
         self._systemd.alive()
-        if self._channel and not self._file_watch:  # a ``Reloader`` does not read them
+        if self._channel and not self._code_watch:  # a ``Reloader`` does not read them
             self._channel.send(ALIVE)
 
     def _on_server_end(self, error: BaseException | None) -> None:
         if self._shutdown.requested.is_set():
             return
-        if self._file_watch and not self._server.is_ready:
+        if self._code_watch and not self._server.is_ready:
             _show(error)
             return
         self._error = error or CommandError("The server ended unexpectedly.")

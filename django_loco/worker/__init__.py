@@ -8,7 +8,7 @@ The road of a job through this package:
 4. ``fetcher`` collects the outcome, and ``acknowledger`` stores it in the queue.
 
 ``maintenance`` has the threads that work beside it: the heartbeat renews the worker's claims on its jobs, the reaper
-gives back the jobs of dead workers. ``worker`` puts the parts together, ``in_process`` makes workers from the settings.
+rescues the jobs of dead workers. ``worker`` puts the parts together, ``in_process`` makes workers from the settings.
 """
 
 from .execution.context import JobContext

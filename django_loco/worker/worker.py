@@ -44,7 +44,7 @@ class Worker(Component):
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
-    4. ``Housekeeping`` gives back the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
+    4. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
     5. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
     6. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
        ``ThreadInterrupter`` interrupts sync jobs at their timeouts. These threads start when they are needed.
@@ -90,7 +90,7 @@ class Worker(Component):
             tags: ``None``: jobs with any tags or none; ``()``: only without; else only with one of these.
             drain: whether to end when no job is due and none runs.
             max_jobs: the number of attempts after which to end; ``None``: never.
-            dead: the ends of the ids of workers that are known to have died: their jobs are given back at once.
+            dead: the ends of the ids of workers that are known to have died: their jobs are rescued at once.
             isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
             isolated_workers: the number of isolated workers at most.
             is_isolated: whether this is an isolated worker.

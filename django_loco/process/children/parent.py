@@ -36,7 +36,7 @@ from typing import Any
 
 from ...log.bounded import get_bounded_logger
 from ...shutdown import AFTER_DEADLINE_SECONDS, CLEAN, FORCED, remember
-from ..autoreload import FileWatch
+from ..autoreload import CodeWatch
 from ..exit_codes import REPLACE, shell_code
 from ..signals.escalation import Level
 from ..signals.handlers import SignalHandlers
@@ -213,7 +213,7 @@ class Parent:
 
     def _watch_files(self, mailbox: Mailbox) -> None:
         if self._reloads:
-            FileWatch(lambda: mailbox.put(partial(self._on_change, mailbox))).start_with_folders()
+            CodeWatch(lambda: mailbox.put(partial(self._on_change, mailbox))).start_with_folders()
 
     def _on_change(self, mailbox: Mailbox) -> None:
         self._watch_files(mailbox)

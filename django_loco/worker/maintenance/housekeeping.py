@@ -52,7 +52,7 @@ class Housekeeping(QueueThread):
         """
         super().__init__(queue)
         self.has_looked = threading.Event()
-        """Set once the jobs of dead workers that could be given back at the start have been given back."""
+        """Set once the jobs of dead workers that could be rescued at the start have been rescued."""
         self._on_first_turn = on_first_turn
         self._lease = lease
         self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead)

@@ -24,7 +24,7 @@ from ...shutdown import CLEAN, FORCED
 from ..deadline import ShutdownDeadline
 from .batch_size import BatchSize
 from .queue_thread import QueueThread
-from .reaper import free_jobs_of, jobs_held_by
+from .reaper import jobs_held_by, rescue_jobs_of
 
 logger = get_logger("django_loco.worker")
 
@@ -72,7 +72,7 @@ class Isolation(QueueThread):
 
     1. ``turn`` looks for suspects. If some wait, and no worker has claimed any since the last time, it starts an
     isolated
-       worker, up to ``most`` of them. When one has ended, the jobs that it held are freed at once.
+       worker, up to ``most`` of them. When one has ended, the jobs that it held are rescued at once.
     2. ``quiet`` and ``stop`` are passed on to the isolated workers.
     3. ``wind_down`` waits for their end. A job that is handed back in time does not count as a death.
     """
@@ -101,7 +101,7 @@ class Isolation(QueueThread):
         self._claim, self._make = claim, start
         self._every, self._most, self._clock = every, most, clock
         self._workers: list[Isolated] = []
-        self._freed_at_once = BatchSize(1)  # an isolated worker holds one job at most
+        self._rescued_at_once = BatchSize(1)  # an isolated worker holds one job at most
         self._shutdown = ShutdownDeadline(clock)
         self._is_quiet = False
         self._stop_requests = 0
@@ -173,7 +173,7 @@ class Isolation(QueueThread):
         """Give back the jobs of isolated workers that have ended; return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
-            free_jobs_of({worker.key}, self.queue, self._freed_at_once)
+            rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once)
             self._workers.remove(worker)
             self.handed_back += code == FORCED and self._stop_requests > 0
             if code and self._stop_requests == 0:

@@ -70,7 +70,7 @@ class Reaper:
 
     def _reap(self) -> None:
         if self._dead:
-            free_jobs_of(self._dead, self._queue, self._batch_size)
+            rescue_jobs_of(self._dead, self._queue, self._batch_size)
             self._dead = frozenset()
         if self._clocks.agree() and self._may_rescue():
             self._rescue()
@@ -97,8 +97,8 @@ def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
     return [job for job in running if (job.worker_id or "").rpartition(":")[2] in keys]
 
 
-def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
-    """Free the jobs of workers that are known to be dead, before their leases run out."""
+def rescue_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
+    """Rescue the jobs of workers that are known to be dead, before their leases run out."""
     for worker in queue.workers():
         if worker.worker_id.rpartition(":")[2] in dead:
             _report_death(worker, queue, "its process has exited")
@@ -106,8 +106,8 @@ def free_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> 
     while outcomes:
         with batch_size.tried() as size:
             refused = queue.finish(outcomes[:size])
-        freed = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
-        report_rescued(readable(queue.alias, freed))
+        rescued = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
+        report_rescued(readable(queue.alias, rescued))
         del outcomes[:size]
 
 

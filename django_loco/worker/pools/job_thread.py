@@ -55,7 +55,7 @@ class JobThread(DaemonThread):
         self.current: ClaimedJob | None = None
         """The job that it has taken, until it has reported the outcome; set by ``WorkQueue.take``."""
         self.seen: ClaimedJob | None = None
-        """The job that it ran at the last tick of the monitor."""
+        """The job that it ran at the last sample of the monitor."""
         self.seen_since = 0.0
         """When it was first seen to run that job (``time.monotonic()``, seconds)."""
         self.seen_cpu = 0.0

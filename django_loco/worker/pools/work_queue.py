@@ -139,11 +139,11 @@ class WorkQueue:
     def adapt(self, threads: Collection[JobThread], late: float) -> bool:
         """Adapt the limit, and hand off places; return whether a thread was woken for more jobs.
 
-        ``threads`` are the threads of the pool. ``late``: see ``ThreadLimit.note_tick``.
+        ``threads`` are the threads of the pool. ``late``: see ``ThreadLimit.note_sample``.
         """
         now = self._clock()
         with self._lock:
-            self.limit.note_tick(late)
+            self.limit.note_sample(late)
             is_free = not self.limit.is_busy and self._has_idle_core(now)
             if not self.limit.is_fixed:
                 self._counted.difference_update(

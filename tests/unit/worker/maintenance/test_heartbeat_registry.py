@@ -13,7 +13,7 @@ from django_loco.queues.workers import WorkerInfo
 from django_loco.worker.maintenance.batch_size import BatchSize
 from django_loco.worker.maintenance.heartbeat import Heartbeat
 from django_loco.worker.maintenance.housekeeping import Housekeeping
-from django_loco.worker.maintenance.reaper import free_jobs_of, report_dead
+from django_loco.worker.maintenance.reaper import report_dead, rescue_jobs_of
 
 from ..support import Clock, fetched
 
@@ -117,7 +117,7 @@ def test_a_death_is_reported_once_and_the_living_are_not(queue, caplog):
 def test_the_death_of_a_process_that_has_exited_is_reported_without_an_age(queue, caplog):
     queue.register(worker("living"))
     queue.register(worker("dead"))
-    free_jobs_of(["dead"], queue, BatchSize(100))
+    rescue_jobs_of(["dead"], queue, BatchSize(100))
     assert known(queue) == ["host:1:living"]
     [record] = caplog.records
     assert "Worker host:1:dead (process 1 on host) has died: its process has exited." in record.getMessage()

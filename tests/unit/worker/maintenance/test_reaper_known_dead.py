@@ -1,4 +1,4 @@
-"""Jobs of workers whose deaths are known are freed before their leases have run out."""
+"""Jobs of workers whose deaths are known are rescued before their leases have run out."""
 
 from __future__ import annotations
 

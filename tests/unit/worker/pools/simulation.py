@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.pools.thread_limit import MAX_TICK_SECONDS, TICK_SECONDS, ThreadLimit
+from django_loco.worker.pools.thread_limit import MAX_SAMPLE_SECONDS, SAMPLE_SECONDS, ThreadLimit
 from django_loco.worker.pools.work_queue import WorkQueue
 
 from ..support import Clock, claimed_of
@@ -56,12 +56,12 @@ class Interpreter:
         self.work = WorkQueue(self.limit, self._start, clock=self.clock, has_idle_core=lambda now: True)
         self.starts: dict[str, list[float]] = {}
         self.history: list[tuple[float, int]] = []
-        """The limit after each tick, with its time."""
+        """The limit after each sample, with its time."""
         self._size = size
         self._kinds: dict[ClaimedJob, Work] = {}
         self._lock: deque[Any] = deque()
         self._wanted_since = 0.0
-        self._tick, self._due = TICK_SECONDS, self.clock() + TICK_SECONDS
+        self._pause, self._due = SAMPLE_SECONDS, self.clock() + SAMPLE_SECONDS
 
     def add(self, name: str, works: Iterable[Work]) -> None:
         """Add jobs of the task ``name``."""
@@ -115,8 +115,8 @@ class Interpreter:
 
     def _note_tick(self) -> None:
         has_woken = self.work.adapt(self.threads, max(0.0, self.clock() - STEP - self._due))  # type: ignore[arg-type]
-        self._tick = TICK_SECONDS if has_woken else min(MAX_TICK_SECONDS, 2 * self._tick)
-        self._due = self.clock() + self._tick
+        self._pause = SAMPLE_SECONDS if has_woken else min(MAX_SAMPLE_SECONDS, 2 * self._pause)
+        self._due = self.clock() + self._pause
         self.history.append((self.clock(), self.limit.now))
 
     def _take(self, thread: SimulatedThread) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.worker.pools.thread_limit import CALM_TICKS, FREE_TICKS, LATE_SECONDS, MAX_TASKS, ThreadLimit
+from django_loco.worker.pools.thread_limit import CALM_SAMPLES, FREE_SAMPLES, LATE_SECONDS, MAX_TASKS, ThreadLimit
 
 from ..support import Clock
 
 FREE, BUSY = 0.0, 2 * LATE_SECONDS
 
 
-def ticks(limit: ThreadLimit, *lateness: float) -> list[int]:
+def samples(limit: ThreadLimit, *lateness: float) -> list[int]:
     limits = []
     for late in lateness:
-        limit.note_tick(late)
+        limit.note_sample(late)
         limits.append(limit.now)
     return limits
 
@@ -22,34 +22,34 @@ def ticks(limit: ThreadLimit, *lateness: float) -> list[int]:
 def test_it_begins_with_one_thread_and_doubles_while_the_interpreter_is_free():
     limit = ThreadLimit(40)
     assert limit.now == 1
-    assert ticks(limit, *[FREE] * 7) == [2, 4, 8, 16, 32, 40, 40]
+    assert samples(limit, *[FREE] * 7) == [2, 4, 8, 16, 32, 40, 40]
 
 
 def test_a_busy_interpreter_halves_it_down_to_one():
     limit = ThreadLimit(40)
-    ticks(limit, *[FREE] * 6)
-    assert ticks(limit, *[BUSY] * 7) == [20, 10, 5, 2, 1, 1, 1]
+    samples(limit, *[FREE] * 6)
+    assert samples(limit, *[BUSY] * 7) == [20, 10, 5, 2, 1, 1, 1]
 
 
 def test_after_it_was_busy_once_the_limit_grows_slowly():
     limit = ThreadLimit(40)
-    assert ticks(limit, BUSY, *[FREE] * FREE_TICKS) == [1] * FREE_TICKS + [2]
-    assert ticks(limit, *[FREE] * FREE_TICKS) == [2] * (FREE_TICKS - 1) + [3]
+    assert samples(limit, BUSY, *[FREE] * FREE_SAMPLES) == [1] * FREE_SAMPLES + [2]
+    assert samples(limit, *[FREE] * FREE_SAMPLES) == [2] * (FREE_SAMPLES - 1) + [3]
 
 
-def test_free_ticks_have_to_come_in_a_row():
+def test_free_samples_have_to_come_in_a_row():
     limit = ThreadLimit(40)
-    ticks(limit, BUSY)
+    samples(limit, BUSY)
     for _ in range(10):
-        assert ticks(limit, *[FREE] * (FREE_TICKS - 1), BUSY) == [1] * FREE_TICKS
+        assert samples(limit, *[FREE] * (FREE_SAMPLES - 1), BUSY) == [1] * FREE_SAMPLES
 
 
 def test_after_a_calm_time_it_doubles_again():
     limit = ThreadLimit(1_000)
-    ticks(limit, BUSY)
-    before = ticks(limit, *[FREE] * CALM_TICKS)[-1]
-    assert before == 1 + CALM_TICKS // FREE_TICKS
-    assert ticks(limit, FREE, FREE) == [2 * before, 4 * before]
+    samples(limit, BUSY)
+    before = samples(limit, *[FREE] * CALM_SAMPLES)[-1]
+    assert before == 1 + CALM_SAMPLES // FREE_SAMPLES
+    assert samples(limit, FREE, FREE) == [2 * before, 4 * before]
 
 
 @pytest.mark.parametrize(("most", "fixed", "expected"), [(40, 3, 3), (40, 40, 40), (2, 5, 2), (0, None, 0)])
@@ -57,7 +57,7 @@ def test_a_fixed_limit_stays(most, fixed, expected):
     limit = ThreadLimit(most, fixed)
     assert limit.is_fixed == (fixed is not None)
     if fixed is not None:
-        assert ticks(limit, FREE, FREE, BUSY, BUSY) == [expected] * 4
+        assert samples(limit, FREE, FREE, BUSY, BUSY) == [expected] * 4
     assert limit.now == expected
 
 
@@ -81,7 +81,7 @@ def test_any_number_of_tasks_takes_little_memory():
 
 def test_without_a_backlog_the_interpreter_is_not_called_busy():
     limit = ThreadLimit(40)
-    ticks(limit, BUSY)
+    samples(limit, BUSY)
     assert limit.is_busy
     limit.note_no_backlog()
     assert not limit.is_busy
