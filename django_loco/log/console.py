@@ -98,13 +98,13 @@ def _label(handler: logging.StreamHandler[Any], component: str, form: str, *, co
     if isinstance(handler.formatter, LabelFormatter | JSONFormatter):
         return
     stream = handler.stream
-    hasten = stream.hasten if isinstance(stream, NonBlockingStream) else lambda: None
+    flush_next = stream.flush_next if isinstance(stream, NonBlockingStream) else lambda: None
     if form == "json":
-        handler.setFormatter(JSONFormatter(component, hasten=hasten))
+        handler.setFormatter(JSONFormatter(component, flush_next=flush_next))
     else:
         inner = handler.formatter or PlainFormatter()
         colour = wants_colour(handler.stream, colour)
-        handler.setFormatter(LabelFormatter(inner, component, colour=colour, hasten=hasten))
+        handler.setFormatter(LabelFormatter(inner, component, colour=colour, flush_next=flush_next))
 
 
 def open_standard_streams() -> None:

@@ -51,7 +51,7 @@ class LineStream(Protocol):
     def add(self, entry: Entry) -> None:
         """Write a line when its turn has come."""
 
-    def remind(self, at: float, entry: Entry) -> None:
+    def schedule_line(self, at: float, entry: Entry) -> None:
         """Write a line at a time."""
 
 
@@ -67,7 +67,7 @@ class DirectStream:
         with self._lock, suppress(Exception):  # such as a closed stream: there is no other place to show the error
             self._stream.write(entry if isinstance(entry, str) else entry())
 
-    def remind(self, at: float, entry: Entry) -> None:
+    def schedule_line(self, at: float, entry: Entry) -> None:
         """Do nothing: the line comes before that of the next job."""
 
 
@@ -133,7 +133,7 @@ class ConsoleJobLines:
         self._left_out += 1
         if self._left_out == 1:
             self._component, self._full_second = component, self._second
-            self._remind(self._second + 1 - time.time())
+            self._schedule_line(self._second + 1 - time.time())
 
     def _next_second(self, second: int) -> str:
         more = self._more()
@@ -148,11 +148,11 @@ class ConsoleJobLines:
         self._skipped_told = skipped
         if not count:
             return ""
-        self._remind(1.0)  # a thread may be late to count its job
+        self._schedule_line(1.0)  # a thread may be late to count its job
         return self._form(self._second + 1.0, self._component, f"{count:,} more in the last second")
 
-    def _remind(self, seconds: float) -> None:
-        self._stream.remind(time.monotonic() + max(0.0, seconds) + _LATE_SECONDS, self._more)
+    def _schedule_line(self, seconds: float) -> None:
+        self._stream.schedule_line(time.monotonic() + max(0.0, seconds) + _LATE_SECONDS, self._more)
 
 
 def _is_shown() -> bool:

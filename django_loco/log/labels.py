@@ -192,20 +192,20 @@ class LabelFormatter(logging.Formatter):
         component: str = "",
         *,
         colour: bool = False,
-        hasten: Callable[[], None] = lambda: None,
+        flush_next: Callable[[], None] = lambda: None,
     ) -> None:
-        """``component`` is the label of lines whose component is not known; ``hasten``: see ``JSONFormatter``."""
+        """``component`` is the label of lines whose component is not known; ``flush_next``: see ``JSONFormatter``."""
         super().__init__()
         self.inner = inner
         self.filter = LabelFilter(component).filter
         self.colour = colour
-        self.hasten = hasten
+        self.flush_next = flush_next
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with all further lines of a message or traceback indented."""
         self.filter(record)
         if record.levelno >= logging.ERROR:
-            self.hasten()
+            self.flush_next()
         place = "" if isinstance(self.inner, PlainFormatter) else place_label(record)
         text = indented(scrubbed(self.inner.format(self._plain(record)), _secrets.get()))
         component = component_label(record.__dict__["component"], colour=self.colour)
@@ -274,20 +274,20 @@ class JSONFormatter(logging.Formatter):
     ``exception`` (the traceback) and ``stack``.
     """
 
-    def __init__(self, component: str = "", *, hasten: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, component: str = "", *, flush_next: Callable[[], None] = lambda: None) -> None:
         """``component`` is the label of lines whose component is not known.
 
-        ``hasten`` is called for errors: the stream writes the line at once.
+        ``flush_next`` is called for errors: the stream writes the line at once.
         """
         super().__init__()
         self.filter = LabelFilter(component).filter
-        self.hasten = hasten
+        self.flush_next = flush_next
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         self.filter(record)
         if record.levelno >= logging.ERROR:
-            self.hasten()
+            self.flush_next()
         optional = {name: getattr(record, name, "") for name in (*FIELDS, "status_code")}
         optional |= {
             "exception": self.formatException(record.exc_info) if record.exc_info else "",

@@ -69,7 +69,7 @@ class NonBlockingStream:
         self._gathered: deque[Entry] = deque()
         self._ahead = b""
         self._next_block_at = 0.0
-        self._reminder: tuple[float, Entry] | None = None
+        self._scheduled: tuple[float, Entry] | None = None
         self._kept: deque[bytes] = deque()
         self._size = 0
         self._full_since: float | None = None
@@ -107,7 +107,7 @@ class NonBlockingStream:
                 return
         self._write_gathered()
 
-    def hasten(self) -> None:
+    def flush_next(self) -> None:
         """Write the next line of this thread at once, after those that were gathered."""
         self._urgent.add(threading.get_ident())
 
@@ -117,9 +117,9 @@ class NonBlockingStream:
         self._urgent.discard(thread)
         return is_urgent
 
-    def remind(self, at: float, entry: Entry) -> None:
+    def schedule_line(self, at: float, entry: Entry) -> None:
         """Add ``entry`` at the time ``at`` (``time.monotonic()``, seconds), or at the end. The last call counts."""
-        self._reminder = at, entry
+        self._scheduled = at, entry
         self._wake_thread()
 
     def flush(self) -> None:
@@ -136,7 +136,7 @@ class NonBlockingStream:
     def drain(self, seconds: float) -> None:
         """Write all lines, for up to ``seconds``, and from now on each line at once."""
         until = time.monotonic() + seconds
-        self._add_reminder(until=math.inf)
+        self._add_scheduled(until=math.inf)
         if self._lock.acquire(timeout=seconds):  # another thread may be writing
             self._lock.release()
         self.write_at_once()
@@ -252,11 +252,11 @@ class NonBlockingStream:
 
     def _run(self) -> None:
         while True:
-            reminder = self._reminder
-            self._wake.wait(None if reminder is None else max(0.0, reminder[0] - time.monotonic()))
+            scheduled = self._scheduled
+            self._wake.wait(None if scheduled is None else max(0.0, scheduled[0] - time.monotonic()))
             self._wake.clear()
             self._is_due = False  # before the look at the lines: who adds one after it wakes the thread again
-            self._add_reminder(time.monotonic())
+            self._add_scheduled(time.monotonic())
             while self._gathered or self._kept:
                 time.sleep(max(0.0, self._next_block_at - time.monotonic()))
                 self._write_gathered()
@@ -264,11 +264,11 @@ class NonBlockingStream:
                     self._write_kept()
             self._log_dropped()
 
-    def _add_reminder(self, until: float) -> None:
-        reminder = self._reminder
-        if reminder is not None and reminder[0] <= until:
-            self._reminder = None
-            self._gathered.append(reminder[1])
+    def _add_scheduled(self, until: float) -> None:
+        scheduled = self._scheduled
+        if scheduled is not None and scheduled[0] <= until:
+            self._scheduled = None
+            self._gathered.append(scheduled[1])
 
     def _log_dropped(self) -> None:
         """Log the number of dropped lines, in the stream's thread: one that logs holds the lock of a handler."""

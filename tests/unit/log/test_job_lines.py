@@ -37,18 +37,18 @@ class Clock:
 
 
 class Lines:
-    """A stream that asks for the text of each line at once, and keeps the last reminder."""
+    """A stream that asks for the text of each line at once, and keeps the last scheduled one."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
-        self.reminder: tuple[float, Entry] | None = None
+        self.scheduled: tuple[float, Entry] | None = None
 
     def add(self, entry: Entry) -> None:
         text = entry if isinstance(entry, str) else entry()
         self.found += text.splitlines()
 
-    def remind(self, at: float, entry: Entry) -> None:
-        self.reminder = at, entry
+    def schedule_line(self, at: float, entry: Entry) -> None:
+        self.scheduled = at, entry
 
 
 @pytest.fixture
@@ -141,22 +141,22 @@ def test_of_too_many_in_a_second_one_line_tells_the_number(lines, clock, form):
     for _ in range(5):
         shown.done(job(), 0.0)
     assert len(lines.found) == 3
-    assert lines.reminder is not None
-    assert int(NOW) + 1 <= lines.reminder[0] < int(NOW) + 1.1
+    assert lines.scheduled is not None
+    assert int(NOW) + 1 <= lines.scheduled[0] < int(NOW) + 1.1
     clock.now = NOW + 1
     shown.done(job(), 0.0)
     assert len(lines.found) == 5
     assert "2 more in the last second" in lines.found[3]
     assert "done in" in lines.found[4]
-    assert lines.reminder[1]() == ""  # type: ignore[operator]
+    assert lines.scheduled[1]() == ""  # type: ignore[operator]
 
 
 def test_the_number_is_told_without_a_further_job_too(lines):
     shown = ConsoleJobLines(lines, limit=1, form="text")
     for _ in range(3413):
         shown.done(job(), 0.0)
-    assert lines.reminder is not None
-    lines.add(lines.reminder[1])
+    assert lines.scheduled is not None
+    lines.add(lines.scheduled[1])
     assert lines.found[1:] == [f"[worker]    [{stamp(int(NOW) + 1)}] 3,412 more in the last second"]
 
 

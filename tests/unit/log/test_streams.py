@@ -226,7 +226,7 @@ def test_an_urgent_line_is_written_at_once_after_those_before_it(ends, writes):
     ends.stream.gather()
     for line in ("one\n", "two\n"):
         ends.stream.write(line)
-    ends.stream.hasten()
+    ends.stream.flush_next()
     ends.stream.write("error\n")
     ends.stream.write("three\n")
     assert writes == [b"one\n", b"two\nerror\n"]
@@ -236,7 +236,7 @@ def test_an_urgent_line_is_written_at_once_after_those_before_it(ends, writes):
 def test_only_the_next_line_of_the_same_thread_is_urgent(ends, writes):
     ends.stream.gather()
     ends.stream.write("one\n")
-    other = threading.Thread(target=ends.stream.hasten)
+    other = threading.Thread(target=ends.stream.flush_next)
     other.start()
     other.join()
     ends.stream.write("two\n")
@@ -317,8 +317,8 @@ def test_without_a_thread_each_line_is_written_at_once(ends, writes, monkeypatch
 
 
 @pytest.mark.parametrize("when", ["in time", "at the end"])
-def test_a_reminder_comes_when_it_is_due_or_at_the_end(ends, when):
-    ends.stream.remind(time.monotonic() + (0.01 if when == "in time" else 1000), lambda: "now\n")
+def test_a_scheduled_line_comes_when_it_is_due_or_at_the_end(ends, when):
+    ends.stream.schedule_line(time.monotonic() + (0.01 if when == "in time" else 1000), lambda: "now\n")
     if when == "at the end":
         ends.stream.drain(SECONDS)
     assert ends.read(1) == ["now"]
@@ -356,7 +356,7 @@ def test_while_one_thread_writes_the_others_go_on_and_it_writes_their_lines(ends
     writer = threading.Thread(target=ends.stream.write, args=("one\n",))
     writer.start()
     assert begun.wait(SECONDS)
-    ends.stream.hasten()
+    ends.stream.flush_next()
     ends.stream.write("two\n")
     go_on.set()
     writer.join(SECONDS)

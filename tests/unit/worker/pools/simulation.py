@@ -98,7 +98,7 @@ class Interpreter:
                 self._advance(thread, has_lock=thread is holder)
         if holder is self:
             self._lock.popleft()
-            self._note_tick()
+            self._note_sample()
 
     def _queue_up(self, wanting: list[Any]) -> None:
         before = self._lock[0] if self._lock else None
@@ -113,7 +113,7 @@ class Interpreter:
     def _monitor_if_due(self) -> list[Any]:
         return [self] if self.clock() >= self._due else []
 
-    def _note_tick(self) -> None:
+    def _note_sample(self) -> None:
         has_woken = self.work.adapt(self.threads, max(0.0, self.clock() - STEP - self._due))  # type: ignore[arg-type]
         self._pause = SAMPLE_SECONDS if has_woken else min(MAX_SAMPLE_SECONDS, 2 * self._pause)
         self._due = self.clock() + self._pause
