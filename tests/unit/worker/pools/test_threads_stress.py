@@ -65,18 +65,23 @@ class Round:
         self.pool._work.adapt = lambda threads, late: adapt(threads, dice.choice(lateness))  # type: ignore[method-assign]
 
     def play(self) -> None:
-        """Submit jobs, take some back and submit them again, until each has an outcome; then close the pool."""
-        for _ in range(20):
+        """Submit jobs until each has an outcome and all threads sleep, three times; then close the pool."""
+        for _ in range(3):
+            self._submit()
+            wait_until(lambda: len(self.reported) >= len(self.expected), 30)
+            wait_until(lambda: set(self.pool._work._asleep) == set(self.pool._threads))
+        self._check()
+
+    def _submit(self) -> None:
+        for _ in range(7):
             jobs = [self._job() for _ in range(self.dice.randrange(30))]
             self.pool.submit(jobs)
             self.pool.submit(self.pool.withdraw(self.dice.randrange(5)))
             self.pool.replace_dead()
             assert 0 <= self.pool.busy <= self.size
             assert len(self.pool._threads) <= self.size
-            assert self.size == 0 or 1 <= self.pool.capacity <= self.size
+            assert 1 <= self.pool.capacity <= self.size
             time.sleep(self.dice.choice((0, 0, 0.002)))
-        wait_until(lambda: len(self.reported) >= len(self.expected), 30)
-        self._check()
 
     def _job(self) -> ClaimedJob:
         name, args, status = self.dice.choice(
@@ -99,7 +104,8 @@ class Round:
         assert Counter(claimed for claimed, _ in self.reported) == Counter(list(self.expected))
         assert {claimed: outcome.status for claimed, outcome in self.reported} == self.expected
         wait_until(lambda: self.pool.busy == 0)
-        assert len(self.pool._work) == 0
+        work = self.pool._work
+        assert (len(work), work.counted, work._waking) == (0, 0, set())
         tasks.events["stress"].set()
         self.pool.close()
         assert self.pool.join(10)
