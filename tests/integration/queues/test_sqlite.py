@@ -401,3 +401,19 @@ def test_a_file_that_cannot_be_watched_is_polled(queue, monkeypatch):
     assert listener.wait(5) is True
     assert listener._longest == LONGEST_POLL_SECONDS
     listener.close()
+
+
+def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch):
+    one = Job(task_path="a.b", backend="default", queue_name="mail", priority=7, tags=("a", "b"), options={"x": 5})
+    queue.enqueue([one])
+    stored = rows()
+    queue.clear()
+    monkeypatch.setattr(sqlite, "has_only_required", lambda job: False)
+    queue.enqueue([one])
+    assert stored == rows()
+
+
+def rows():
+    with connection.cursor() as cursor:
+        job = cursor.execute("SELECT * FROM django_loco_job").fetchone()
+        return job, cursor.execute("SELECT tag FROM django_loco_waiting_tag ORDER BY tag").fetchall()

@@ -37,7 +37,7 @@ from ....exceptions import LocoConfigurationError
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
 from ...base import PROBE_SECONDS, Claim
-from ...rows import COLUMNS, Row, row_of, stored_time
+from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of, stored_time
 from ..dialect import Dialect
 from ..index_ranges import best_of
 from .index_ranges import CLAIM_BEST, NEWEST
@@ -49,6 +49,8 @@ NORMAL = 1
 #: The time between two checks that the file is still the one that was opened.
 FILE_CHECK_SECONDS = 1.0
 
+#: Stores a job that has only required fields.
+INSERT_ONE = "INSERT INTO {job} ({inserted}) VALUES ({marks})"
 INSERT = """
     INSERT INTO {job} ({inserted}) VALUES ({marks})
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
@@ -104,6 +106,10 @@ class SQLiteDialect(Dialect):
 
     def insert(self, jobs: Sequence[Job]) -> set[str]:
         """Store new jobs in one transaction."""
+        if len(jobs) == 1 and has_only_required(jobs[0]):
+            with self.connection.cursor() as cursor:
+                cursor.execute(self._insert_one, (*required_row_of(jobs[0]).values(), _due_at(jobs[0])))
+            return {jobs[0].id}
         together = transaction.atomic(using=self.database, savepoint=False) if len(jobs) > 1 else nullcontext()
         with together, self.connection.cursor() as cursor:
             keyless = [job for job in jobs if job.key is None]
@@ -200,9 +206,16 @@ class SQLiteDialect(Dialect):
 
     @cached_property
     def _insert(self) -> str:
-        columns = (*COLUMNS, "due_at")
+        return self._insert_of(INSERT, COLUMNS)
+
+    @cached_property
+    def _insert_one(self) -> str:
+        return self._insert_of(INSERT_ONE, REQUIRED)
+
+    def _insert_of(self, template: str, fields: Sequence[str]) -> str:
+        columns = (*fields, "due_at")
         inserted = ", ".join(self.names[column] for column in columns)
-        return self.sql(INSERT, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
+        return self.sql(template, inserted=inserted, marks=", ".join(["%s"] * len(columns)))
 
     @contextmanager
     def _relaxed(self) -> Iterator[None]:
@@ -246,8 +259,12 @@ def _text(stored: bytes) -> str | bytes:
 
 
 def _new_row(job: Job) -> Row:
+    return (*row_of(job), _due_at(job))
+
+
+def _due_at(job: Job) -> str:
     # A clock that was set back meanwhile does not delay a job that is to run at once.
-    return (*row_of(job), stored_time(job.run_after or min(job.enqueued_at, utcnow())))
+    return stored_time(job.run_after or min(job.enqueued_at, utcnow()))
 
 
 def tune(*, connection: Any, **kwargs: Any) -> None:
