@@ -21,8 +21,8 @@ FOREIGN_KEY, FOREIGN_COMMAND = "permissions to access", "can't run this command"
 _COMMAND_NAME = () if VERSION >= (5, 3) else ("EVALSHA",)
 #: Bytes. The limit of a server for a single value cannot be smaller than a megabyte.
 LARGE = 2**20
-#: The exceptions of redis-py; these three have only ``Exception`` in common.
-ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError)
+#: The exceptions of redis-py, which have only ``Exception`` in common.
+ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, exceptions.ChildDeadlockedError, OSError)
 #: The errors of redis-py and hiredis when another thread closes the connection, and parts of them.
 _CLOSED_TYPES = (AttributeError, TypeError, ValueError)
 CLOSED = ("'NoneType' object", "closed file", "file descriptor cannot be", "fileno() method")
@@ -55,6 +55,7 @@ class RedisServer:
         self.name = self._address.name
         """The setting with its address."""
         self._prefix = f"django-loco:{{{':'.join(filter(None, (self._address.prefix, alias)))}}}:"
+        self._keys = {name: tuple(map(self.key, script.keys)) for name, script in SCRIPTS.items()}
         self._is_known = False
 
     @cached_property
@@ -78,8 +79,8 @@ class RedisServer:
         if the connection breaks: the server was restarted, or has closed an idle connection.
         """
         script = SCRIPTS[name]
-        keys = [*map(self.key, script.keys), *map(self.key, more_keys)]
-        with self.explained(sent=sum(len(text) for text in arguments if isinstance(text, str))):
+        keys = (*self._keys[name], *map(self.key, more_keys))
+        try:
             self._check_version()
             try:
                 return self._evaluate(script, keys, arguments)
@@ -87,6 +88,9 @@ class RedisServer:
                 if type(error) is not exceptions.ConnectionError:  # subclasses are refusals
                     raise
                 return self._evaluate(script, keys, arguments)
+        except ERRORS as error:
+            sent = sum(len(text) for text in arguments if isinstance(text, str))
+            raise self._unavailable(error, sent) from error
 
     def ask(self, *command: Any) -> Any:
         """Run a single command; return its answer, texts as bytes. Raises ``QueueUnavailable``."""
@@ -118,14 +122,18 @@ class RedisServer:
         return self.client
 
     @contextmanager
-    def explained(self, *, sent: int = 0) -> Iterator[None]:
-        """Convert errors to ``QueueUnavailable`` with alias, cause and remedy. ``sent`` is in bytes."""
+    def explained(self) -> Iterator[None]:
+        """Convert errors to ``QueueUnavailable`` with alias, cause and remedy."""
         try:
             yield
-        except (*ERRORS, OSError) as error:
-            if REPLICA in str(error):
-                self.node.connection_pool.disconnect(inuse_connections=False)  # it is not the primary any more
-            raise QueueUnavailable(f"{self._explanation(error)}{_size_hint(error, sent)}") from error
+        except ERRORS as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception, sent: int = 0) -> QueueUnavailable:
+        """Return the error to raise in place of ``error``, after ``sent`` bytes."""
+        if REPLICA in str(error):
+            self.node.connection_pool.disconnect(inuse_connections=False)  # it is not the primary any more
+        return QueueUnavailable(f"{self._explanation(error)}{_size_hint(error, sent)}")
 
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         rest = (len(keys), *keys, *arguments)
