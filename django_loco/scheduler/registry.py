@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -24,6 +24,7 @@ from ..core.compat import TaskResult
 from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
+from . import options as option_types
 from .dependencies import dependency_errors
 from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
 from .sources.allow_list import AllowList
@@ -214,9 +215,10 @@ def _refuse_unknown(call: str, options: Iterable[str]) -> None:
 @cache
 def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
     """Return the names of the parameters of a call, and of its options, from the type of its ``**options``."""
-    parameters = inspect.signature(getattr(PythonApi, call), eval_str=True).parameters
-    (options,) = get_args(parameters["options"].annotation)
-    return set(parameters) - {"self", "task", "options"}, options.__optional_keys__
+    parameters = inspect.signature(getattr(PythonApi, call)).parameters
+    # Only this annotation is evaluated: Django 6.0 cannot evaluate ``Task[..., Any]``.
+    name = parameters["options"].annotation.removeprefix("Unpack[").removesuffix("]")
+    return set(parameters) - {"self", "task", "options"}, getattr(option_types, name).__optional_keys__
 
 
 def _name_conflict(row: ScheduleEntry) -> Problem:
