@@ -75,6 +75,7 @@ def everything(queue):
 
 def test_a_simple_job_is_stored_as_the_script_for_all_jobs_would_store_it(queue, monkeypatch):
     one = job(queue_name="mail", priority=7, options={"timeout": 5})
+    queue.server.client.delete("-", *contents(queue))  # channels of other tests, which expire
     queue.enqueue([one])
     stored = contents(queue)
     queue.server.client.delete(*stored)
