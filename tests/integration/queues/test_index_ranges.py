@@ -238,6 +238,7 @@ def test_jobs_that_waited_before_the_migration_are_found(queue):
     assert len(queue.fetch(claim(queues=("mine",)))) == 1
 
 
+@pytest.mark.timeout(300)
 def test_a_migration_that_was_interrupted_can_be_run_again(queue, monkeypatch):
     """Whatever it was that failed: the first statement, one in the middle, or the last one."""
     run, rest = BaseDatabaseSchemaEditor.execute, 0
