@@ -14,6 +14,7 @@ from django.conf import settings
 
 from django_loco import shutdown
 from django_loco.component import Component
+from django_loco.log import bounded
 from django_loco.shutdown import CLEAN, FORCED, Shutdown
 
 SECONDS = 10.0
@@ -28,6 +29,12 @@ def no_hooks_left(monkeypatch):
         shutdown.after_server_shutdown,
     ):
         monkeypatch.setattr(phase, "_hooks", [])
+
+
+@pytest.fixture(autouse=True)
+def patient_log(monkeypatch):
+    """On a busy machine, the thread of the log may take longer than a shutdown waits for it."""
+    monkeypatch.setattr(bounded, "_deliveries", bounded.Deliveries(timeout=SECONDS))
 
 
 @pytest.fixture

@@ -150,13 +150,21 @@ def test_jobs_that_compute_have_a_rest_after_them(request_priority, clock):
 def test_no_job_is_begun_while_a_request_is_answered(start, queue, monkeypatch):
     monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 60)
     monkeypatch.setattr(module, "YOUNG_SECONDS", 60)
+    is_waiting = threading.Event()
+    wait_for_requests = RequestPriority.wait_for_requests
+
+    def wait(request_priority: RequestPriority) -> None:
+        if request_priority._begun:
+            is_waiting.set()
+        wait_for_requests(request_priority)
+
+    monkeypatch.setattr(RequestPriority, "wait_for_requests", wait)
     fetcher = start()._fetcher
     wait_until(fetcher.wants_jobs.is_set)
     begin()
     try:
-        before = time.monotonic()
         queue.enqueue([job("tell", "late")])
-        wait_until(lambda: fetcher.last_try > before)
+        tasks.patiently(is_waiting)
         assert not wait_briefly(lambda: tasks.told)
     finally:
         end()

@@ -93,6 +93,7 @@ def test_a_thread_that_could_not_be_woken_is_woken_later(pool, finished, monkeyp
 
 def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finished, monkeypatch):
     died = threading.Event()
+    pool.size = 1  # so no second thread can be started before the first one takes the job
 
     def die(thread: JobThread) -> None:
         claimed = pool.take(thread)
