@@ -24,9 +24,9 @@ from ..core.compat import TaskResult
 from ..core.job import new_id, utcnow
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
-from . import options as option_types
 from .dependencies import dependency_errors
 from .entry import MakeTrigger, Problem, ScheduleEntry, SourceLocation, entry_of, name_of
+from .options import AfterOptions, TickOptions, ZonedOptions
 from .sources.allow_list import AllowList
 from .sources.mapping import MappingSource, entry_from, sources
 from .sources.python_api import NO_TASK, Decorator, PythonApi, T
@@ -34,6 +34,10 @@ from .sources.python_api import NO_TASK, Decorator, PythonApi, T
 logger = get_logger("django_loco.scheduler")
 
 Exposable = TypeVar("Exposable")
+
+
+#: The types of ``**options`` in ``PythonApi``.
+_OPTION_TYPES = {each.__name__: each for each in (AfterOptions, TickOptions, ZonedOptions)}
 
 
 class Registry(PythonApi):
@@ -218,7 +222,7 @@ def _parameters_and_options(call: str) -> tuple[set[str], frozenset[str]]:
     parameters = inspect.signature(getattr(PythonApi, call)).parameters
     # Only this annotation is evaluated: Django 6.0 cannot evaluate ``Task[..., Any]``.
     name = parameters["options"].annotation.removeprefix("Unpack[").removesuffix("]")
-    return set(parameters) - {"self", "task", "options"}, getattr(option_types, name).__optional_keys__
+    return set(parameters) - {"self", "task", "options"}, _OPTION_TYPES[name].__optional_keys__
 
 
 def _name_conflict(row: ScheduleEntry) -> Problem:

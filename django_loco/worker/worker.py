@@ -103,14 +103,7 @@ class Worker(Component):
         if is_isolated:
             threads, coroutines = min(1, threads), min(1, coroutines)
         self._request_priority = RequestPriority()
-        self._threads = ThreadPool(
-            threads,
-            queue.alias,
-            inbox.add,
-            request_priority=self._request_priority,
-            active=active_threads,
-            on_room=inbox.wake.set,
-        )
+        self._threads = self._thread_pool(threads, active_threads, inbox)
         self._event_loop = EventLoopPool(coroutines, lanes, queue.alias, inbox.add)
         suspects = True if is_isolated else None if isolate is None else False
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
@@ -139,6 +132,16 @@ class Worker(Component):
         self._helpers = [helper for helper in helpers if helper is not None]
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
         self._fetcher_thread = DaemonThread(target=self._run, name="loco-worker-fetcher")
+
+    def _thread_pool(self, threads: int, active: int | None, inbox: OutcomeInbox) -> ThreadPool:
+        return ThreadPool(
+            threads,
+            self._queue.alias,
+            inbox.add,
+            request_priority=self._request_priority,
+            active=active,
+            on_room=inbox.wake.set,
+        )
 
     def start(self) -> None:
         """Start the threads, once."""
