@@ -55,7 +55,7 @@ class WarmPython:
     def run(self, command: Sequence[str], environment: Mapping[str, str], timeout: float) -> tuple[int, str]:
         """Run ``python COMMAND``, a script or ``-m`` and a module; return its exit code and its output.
 
-        After ``timeout`` seconds it is killed.
+        After ``timeout`` seconds it is killed. As in ``Process.output``, the last line has no end of line.
         """
         with self._lock, tempfile.NamedTemporaryFile() as output:
             if FOR_A_START.isdisjoint(environment):
@@ -66,7 +66,7 @@ class WarmPython:
                 options: Any = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
                 options |= {"cwd": ROOT, "env": environment, "timeout": timeout}
                 code = subprocess.run([sys.executable, *command], check=False, **options).returncode
-            return code, Path(output.name).read_text()
+            return code, Path(output.name).read_text().removesuffix("\n")
 
     def close(self) -> None:
         if self._process is not None:
