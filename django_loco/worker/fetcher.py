@@ -106,8 +106,10 @@ class Fetcher:
         self._end_pause = threading.Event()
 
     def quiet(self) -> None:
-        """Fetch no more, and hand back the jobs that have not begun."""
+        """Fetch no more, and hand back the jobs that have not begun. None of them begins meanwhile."""
         self._quiet = True
+        for pool in self._pools:
+            pool.quiet()
         self._inbox.wake.set()
 
     def drain(self) -> None:

@@ -51,7 +51,7 @@ class EventLoopPool:
         self._abandoned: set[asyncio.Task[None]] = set()
         self._lanes = SyncLanes(lanes)
         self._beat = 0.0
-        self._closed = False
+        self._closed = self._is_quiet = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: DaemonThread | None = None
         self._context = Context()
@@ -112,6 +112,10 @@ class EventLoopPool:
         """The number of threads that have died and are not replaced yet."""
         return int(not self._closed and self._thread is not None and not self._thread.is_alive())
 
+    def quiet(self) -> None:
+        """Let no more jobs begin: they wait until they are withdrawn."""
+        self._is_quiet = True
+
     def cancel(self) -> None:
         """Cancel every job; all are handed back."""
         if self._loop is not None and not self._loop.is_closed():
@@ -167,7 +171,7 @@ class EventLoopPool:
             return None
 
     def _fill(self) -> None:
-        while len(self._tasks) < self.size and (claimed := self._next()) is not None:
+        while not self._is_quiet and len(self._tasks) < self.size and (claimed := self._next()) is not None:
             claimed.thread = current_thread()
             claimed.started = True
             loop = asyncio.get_running_loop()

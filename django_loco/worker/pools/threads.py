@@ -128,6 +128,10 @@ class ThreadPool:
         """Take back up to ``limit`` jobs that no thread has begun, the oldest first."""
         return self._work.withdraw(limit)
 
+    def quiet(self) -> None:
+        """Let no more jobs begin: they wait until they are withdrawn."""
+        self._work.quiet()
+
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled from outside. Its job sees ``context.stopping``."""
 

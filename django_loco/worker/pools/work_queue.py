@@ -57,7 +57,7 @@ class WorkQueue:
         self.limit = limit
         self._start_thread = start_thread
         self._lock = threading.Lock()
-        self._is_closed = False
+        self._is_closed = self._is_quiet = False
         self._jobs: deque[ClaimedJob] = deque()
         self._asleep: dict[JobThread, None] = {}
         self._counted: set[JobThread] = set()
@@ -154,6 +154,10 @@ class WorkQueue:
                 self._waking.clear()
         return self.wake_next()
 
+    def quiet(self) -> None:
+        """Let no more jobs begin: they wait until they are withdrawn. May be called by a signal handler."""
+        self._is_quiet = True  # without the lock, which the interrupted thread may hold
+
     def close(self) -> None:
         """Give out no more jobs, and wake all threads that sleep."""
         with self._lock:
@@ -164,7 +168,7 @@ class WorkQueue:
 
     def _may_begin(self) -> bool:
         """Whether there is a job and a thread may run it."""
-        if not self._jobs:
+        if not self._jobs or self._is_quiet:
             return False
         return len(self._counted) < self.limit.now or self.limit.waits(self._jobs[0].job.task_path)
 

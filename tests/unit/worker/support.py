@@ -121,6 +121,10 @@ class FakePool:
     def __init__(self, size: int) -> None:
         self.size = self.capacity = size
         self.inbox: list[ClaimedJob] = []
+        self.is_quiet = False
+
+    def quiet(self) -> None:
+        self.is_quiet = True
 
     def submit(self, claimed_jobs: Sequence[ClaimedJob]) -> None:
         self.inbox += claimed_jobs

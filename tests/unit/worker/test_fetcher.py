@@ -312,6 +312,8 @@ def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
     at.turn()
     claimed = at.begin(ids[0])
     at.fetcher.quiet()
+    assert at.threads.is_quiet
+    assert at.coroutines.is_quiet, "a job could begin before the next turn"
     at.turn()
     assert at.statuses(ids) == [RUNNING, READY, READY]
     assert at.queue.calls["fetch"] == 1

@@ -366,6 +366,24 @@ def test_quiet_goes_on_with_what_runs_and_hands_back_what_waits(queue, start):
     assert queue.get(ids[1]).status == READY
 
 
+@pytest.mark.parametrize("task", ["wait_for", "await_for"])
+def test_a_job_that_is_being_fetched_when_quiet_comes_does_not_begin(queue, start, monkeypatch, task):
+    worker = start()
+    fetch, fetched = queue.fetch, threading.Event()
+
+    def fetch_for_long(claim: Claim) -> list[Job]:
+        if jobs := fetch(claim):
+            worker.quiet()
+            fetched.set()
+        return jobs
+
+    monkeypatch.setattr(queue, "fetch", fetch_for_long)
+    [one_id] = [one.id for one in queue.enqueue([job(task, "a")])]
+    tasks.patiently(fetched)
+    wait_for(queue, [one_id], READY)
+    assert not tasks.events["a began"].is_set()
+
+
 def test_at_the_deadline_claims_go_back(queue, start, caplog):
     worker = start()
     ids = blocked(queue, "a") + blocked(queue, "b", task="await_for") + blocked(queue, "c", task="stubborn")

@@ -36,3 +36,16 @@ class PoolContract:
         assert pool.withdraw(2) == claimed_jobs[3:5]
         assert pool.withdraw(10) == claimed_jobs[5:]
         assert pool.withdraw(10) == []
+
+    def test_after_quiet_no_job_begins_and_what_waits_can_be_withdrawn(self, pool: Any, finished: OutcomeInbox) -> None:
+        claimed_jobs = [claimed_of(self.waits, name) for name in "abcd"]
+        pool.submit(claimed_jobs)
+        for name in "abc":
+            tasks.patiently(tasks.events[f"{name} began"])
+        pool.quiet()
+        late = claimed_of(self.waits, "e")
+        pool.submit([late])
+        for claimed, name in zip(claimed_jobs, "abc", strict=False):
+            tasks.events[name].set()
+            assert outcomes(finished, 1) == {claimed: SUCCESSFUL}
+        assert pool.withdraw(10) == [claimed_jobs[3], late]
