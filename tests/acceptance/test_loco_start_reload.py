@@ -32,9 +32,12 @@ def test_a_change_reloads_the_site_while_jobs_and_requests_run(project):
 
 def test_stacks_of_the_parent_and_its_child(project):
     process = project.serve("--worker")
+    project.enqueue("job")
+    process.wait_for("job job begins")  # a worker that has not started yet has no threads to show
     process.signal(signal.SIGTTIN)
     process.wait_for("Stacks of all threads and asyncio tasks", count=2)
     process.wait_for("Thread loco-worker-heartbeat")
+    project.open_gate("job")
     assert get(project.url()) == "version 1"
     assert process.terminate() == CLEAN
 

@@ -155,9 +155,14 @@ def test_hangup_replaces_one_after_the_other_and_loads_new_code(project):
 
 
 def test_quiet_processes_take_no_jobs_until_they_are_replaced(project):
-    process = start(project)
+    enqueue(project, "first", "second")
+    process = start(project, "--concurrency", "1")
+    process.wait_for("job (first|second) begins", count=2)  # the workers of both run
     process.signal(signal.SIGTSTP)
     process.wait_for("Quiet: ", count=2)
+    project.open_gate("first")
+    project.open_gate("second")
+    process.wait_for("job (first|second) ends", count=2)
     enqueue(project, "one")
     project.open_gate("one")
     process.signal(signal.SIGTTIN)

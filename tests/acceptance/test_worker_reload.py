@@ -68,11 +68,15 @@ def test_several_processes_are_replaced_one_after_the_other(project):
 
 
 def test_signals_for_the_worker_reach_it(project):
+    enqueue(project, "job")
     process = start(project, "loco_worker")
+    process.wait_for("job job begins")  # a worker that has not started yet has no threads to show
     process.signal(signal.SIGTSTP)
     process.wait_for("Quiet: this process takes no more jobs")
     process.signal(signal.SIGTTIN)
     process.wait_for("Thread loco-worker-heartbeat")
+    project.open_gate("job")
+    process.wait_for("job job ends")
     assert process.terminate() == CLEAN
 
 
