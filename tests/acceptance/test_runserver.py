@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.acceptance.project import get
+from tests.acceptance.project import get, wait_until
 
 LATER = """
 from pages.tasks import work
@@ -45,6 +45,7 @@ def test_a_reload_does_not_wait_for_what_waits_and_the_next_process_goes_on_with
         project.enqueue(name)
     process.wait_for("job first begins")
     project.touch_until(process, "changed, reloading", "pages/urls.py")
+    wait_until(lambda: kept(project) == 2, "jobs kept for the next process")
     for name in ("first", "second", "third"):
         project.open_gate(name)
     process.wait_for("job third ends")  # without a request
