@@ -116,6 +116,8 @@ def test_a_thread_that_has_died_is_replaced_and_its_job_handed_back(pool, finish
 
 
 def test_a_dead_thread_takes_no_place_even_if_no_other_can_be_started(pool, finished, monkeypatch):
+    pool.size = 1
+
     def die(thread: JobThread) -> None:
         thread.current = pool.take(thread)
 
