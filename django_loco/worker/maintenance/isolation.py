@@ -174,8 +174,8 @@ class Isolation(QueueThread):
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
             rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once)
-            self._workers.remove(worker)
             self.handed_back += code == FORCED and self._stop_requests > 0
+            self._workers.remove(worker)  # at last: ``wind_down`` ends when none is left, and then the count is read
             if code and self._stop_requests == 0:
                 logger.error("The isolated worker (pid %d) ended with exit code %d", worker.pid, code)
             if code and not worker.receive().is_ready:
