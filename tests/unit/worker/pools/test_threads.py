@@ -161,6 +161,7 @@ def test_its_place_is_filled_and_its_result_ignored(pool, finished):
 
 def test_a_join_waits_for_a_thread_that_is_just_being_replaced(pool, finished, monkeypatch):
     go_on, joined = threading.Event(), []
+    pool.size = 1  # the second thread is the successor
     start = JobThread.start
 
     def start_slowly(thread: JobThread) -> None:
@@ -211,7 +212,7 @@ def test_log_lines_of_the_threads_are_the_workers(pool, finished, caplog):
     with caplog.at_level(logging.INFO):
         submit(pool, [claimed_of("fail")])
         outcomes(finished, 1)
-    assert {record.threadName for record in caplog.records} == {"loco-worker-1"}
+    assert {record.threadName.rpartition("-")[0] for record in caplog.records} == {"loco-worker"}
 
 
 def test_many_short_jobs_in_many_threads(finished):
@@ -326,7 +327,7 @@ def test_jobs_run_without_a_monitor(finished, monkeypatch, caplog):
 def test_the_processor_time_of_a_thread(pool, finished):
     submit(pool, [claimed_of("busy", 0.02)])
     outcomes(finished, 1)
-    [thread] = pool._threads
+    thread = next(thread for thread in pool._threads if thread.cpu_seconds > 0 or math.isnan(thread.cpu_seconds))
     assert math.isnan(thread.cpu_seconds) or thread.cpu_seconds > 0
     pool.close()
     wait_until(lambda: math.isnan(thread.cpu_seconds))
