@@ -239,7 +239,9 @@ class Fetcher:
             return ()
         self._request_priority.wait_for_requests()
         # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
-        may_end = self.draining and self._others_are_done()
+        # Not while jobs run: it may take a query.
+        has_ended_all = len(self.jobs) <= len(self._acknowledger)
+        may_end = self.draining and has_ended_all and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = may_end and not jobs and self._others_are_done()
         if len(jobs) < claim.threads + claim.coroutines:

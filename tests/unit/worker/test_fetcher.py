@@ -428,6 +428,23 @@ def test_a_fetcher_that_drains_ends_when_the_queue_had_nothing(at):
     assert at.status(one) == SUCCESSFUL
 
 
+def test_while_jobs_run_it_does_not_ask_whether_it_may_end():
+    """To ask may take a query, and a busy worker that drains fetches some hundred times a second."""
+    asked: list[int] = []
+    at = Fixture(drain=True, others_are_done=lambda: bool(asked.append(len(at.held)) or True))
+    ids = at.enqueue("nothing", "nothing", "nothing", "nothing")
+    at.turn()
+    asked.clear()
+    for job_id in ids:
+        at.turn()
+        assert asked == []
+        at.end(job_id)
+    at.turn()
+    assert at.fetcher._is_over()
+    assert at.statuses(ids) == [SUCCESSFUL] * 4
+    assert len(asked) == 2
+
+
 def test_what_is_found_before_it_drains_does_not_count(at):
     """The queue was empty then; something may have been enqueued since."""
     at.turn()
