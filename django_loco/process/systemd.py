@@ -18,6 +18,7 @@ class SystemdNotifier:
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
         """``address``: of systemd's socket. ``watchdog``: seconds within which it wants ``alive``; 0: never."""
         self.watchdog = watchdog
+        self._is_ready = False
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
 
     @classmethod
@@ -29,6 +30,7 @@ class SystemdNotifier:
 
     def ready(self) -> None:
         """The service has started, or has reloaded."""
+        self._is_ready = True
         self._notify("READY=1")
 
     def reloading(self) -> None:
@@ -40,8 +42,8 @@ class SystemdNotifier:
         self._notify("STOPPING=1")
 
     def alive(self) -> None:
-        """The service makes progress."""
-        if self.watchdog:
+        """The service makes progress. Until it is ready, systemd does not ask."""
+        if self.watchdog and self._is_ready:
             self._notify("WATCHDOG=1")
 
     def _notify(self, state: str) -> None:

@@ -119,7 +119,10 @@ class ThreadPool:
         return sum(thread.busy for thread in tuple(self._threads))
 
     def warm_up(self) -> None:
-        """Start all threads at once."""
+        """Start all threads at once, those that help the jobs too."""
+        self._interrupter.start()
+        if self.size > 1:
+            self._monitor.start()
         with self._lock:
             while len(self._threads) < self.size:
                 self._start_thread()

@@ -82,6 +82,7 @@ def test_what_is_too_much_is_dropped_and_counted(ends, caplog):
 @pytest.mark.slow
 def test_it_is_blocked_when_nobody_has_read_for_a_moment(ends, monkeypatch):
     assert not ends.stream.is_blocked
+    monkeypatch.setattr(streams, "BLOCKED_AFTER_SECONDS", 60)
     ends.fill()
     assert not ends.stream.is_blocked
     monkeypatch.setattr(streams, "BLOCKED_AFTER_SECONDS", 0)

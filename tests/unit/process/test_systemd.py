@@ -28,6 +28,7 @@ def service(request, tmp_path):
 def test_each_word_is_one_message(service):
     systemd, environment = service
     notifier = SystemdNotifier.of_process(environment)
+    notifier.alive()  # too early
     for tell in (notifier.ready, notifier.alive, notifier.stopping):
         tell()
     assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]

@@ -324,6 +324,25 @@ def test_jobs_run_without_a_monitor(finished, monkeypatch, caplog):
     assert pool.join(5)
 
 
+def test_a_warm_pool_starts_no_thread_later(finished, monkeypatch, caplog):
+    """As Python 3.12.0 requires of jobs that run while the process ends."""
+    pool = ThreadPool(2, "default", finished.add)
+    pool.warm_up()
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    claimed_jobs = [claimed_of("wait_for", name, options={"timeout": 60}) for name in "abc"]
+    pool.submit(claimed_jobs)
+    for name in "abc":
+        tasks.events[name].set()
+    assert outcomes(finished, 3) == dict.fromkeys(claimed_jobs, SUCCESSFUL)
+    assert caplog.text == ""
+    pool.close()
+    assert pool.join(5)
+
+
 def test_the_processor_time_of_a_thread(pool, finished):
     submit(pool, [claimed_of("busy", 0.02)])
     outcomes(finished, 1)
