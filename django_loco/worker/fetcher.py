@@ -32,6 +32,8 @@ logger = get_logger("django_loco.worker")
 POLL_SECONDS = 1.0
 #: The maximum duration of a wait for the announcement of jobs: no blocking call is unlimited.
 LISTEN_SECONDS = 1.0
+#: The wait between a fetch that has found jobs, but fewer than there was room for, and the next one.
+LINGER_SECONDS = 0.005
 #: The time between two checks for threads of the pools that have died.
 CHECK_SECONDS = 1.0
 #: The time in which outcomes may still come in when the deadline has passed.
@@ -46,7 +48,10 @@ class Fetcher:
     1. collects the outcomes that came in during the last turn;
     2. stores them and asks for as many jobs as there is room for, in one call if the queue can do that;
     3. hands the jobs to the pools;
-    4. and if there were none, waits for an outcome, a new job, a stop, or the next poll.
+    4. and if there is room for more, waits for an outcome, a new job, a stop, or the next poll.
+
+    After a fetch that has found jobs the wait is short, because the queue may have more. It lets the threads of the
+    jobs have the interpreter at once, and the outcome of a short job is stored by the next fetch.
 
     It ends after ``stop``, or by itself after ``drain`` or ``max_jobs``, when it holds no more jobs.
     """
@@ -101,7 +106,7 @@ class Fetcher:
         self._others_are_done = others_are_done
         self._clock = clock
         self._quiet = self._is_retired = False
-        self._found_nothing = False
+        self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
 
@@ -161,15 +166,15 @@ class Fetcher:
     def _guarded_turn(self) -> None:
         self.last_try = self._clock()
         try:
-            found = self._turn()
+            wait = self._turn()
         except BaseException as error:  # noqa: BLE001 - logged by the back-off
             self._end_pause.wait(min(self.backoff.failed(error), self._shutdown.max_wait))
             self._end_pause.clear()
             return
         self.backoff.succeeded()
         self.last_turn = self._clock()
-        if not found and not self._is_over():
-            self._inbox.wake.wait(self._max_wait)
+        if wait > 0 and not self._is_over():
+            self._inbox.wake.wait(wait)
         self._inbox.wake.clear()
 
     @property
@@ -177,14 +182,17 @@ class Fetcher:
         poll = POLL_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         return min(poll, self._shutdown.max_wait, self.jobs.max_wait)
 
-    def _turn(self) -> bool:
+    def _turn(self) -> float:
+        """Return the seconds to wait for more work before the next turn."""
         self._replace_dead_threads()
         self._collect()
         self._wind_down()
         asked_at = time.monotonic()
         jobs = self._exchange()
         self._hand_over(jobs, asked_at)
-        return bool(jobs)
+        if not jobs:
+            return self._max_wait
+        return LINGER_SECONDS if self._has_room else 0.0
 
     def _replace_dead_threads(self) -> None:
         if self._clock() >= self._next_check:
@@ -244,7 +252,8 @@ class Fetcher:
         may_end = self.draining and has_ended_all and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = may_end and not jobs and self._others_are_done()
-        if len(jobs) < claim.threads + claim.coroutines:
+        self._has_room = len(jobs) < claim.threads + claim.coroutines
+        if self._has_room:
             self.wants_jobs.set()
         return jobs
 
@@ -299,6 +308,8 @@ class JobListener(QueueThread):
         if self.queue.wait(LISTEN_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
             self._wants_jobs.clear()  # before the fetcher wakes up, which may set it again
             self._wake_fetcher.set()
+            if not self.ended.is_set():
+                self._wants_jobs.wait()  # at once, so that the fetcher need not wait until this thread leaves Python
         return 0.0
 
     def end(self) -> None:

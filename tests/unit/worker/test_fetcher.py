@@ -15,7 +15,7 @@ from django_loco.queues import Claim
 from django_loco.worker import fetcher as fetcher_module
 from django_loco.worker.acknowledger import OutcomeInbox
 from django_loco.worker.claimed_job import ClaimedJob
-from django_loco.worker.fetcher import LAST_OUTCOMES_SECONDS, Fetcher
+from django_loco.worker.fetcher import LAST_OUTCOMES_SECONDS, LINGER_SECONDS, Fetcher
 from django_loco.worker.pools.request_priority import RequestPriority
 
 from .support import Clock, FakePool, TroubledQueue, job
@@ -183,13 +183,19 @@ def test_what_is_known_to_be_missing_goes_back_and_not_to_a_pool(at, monkeypatch
     assert at.queue.get(ids[0]).run_after == later
 
 
-def test_after_jobs_it_looks_for_more_and_after_none_it_waits(at):
+def test_after_some_jobs_it_waits_a_moment_and_after_none_until_the_next_poll(at):
     at.enqueue("nothing")
     at.turn()
-    assert at.wake.waits == []
+    assert at.wake.waits == [LINGER_SECONDS]
     at.turn()
-    assert len(at.wake.waits) == 1
-    assert 0.8 <= at.wake.waits[0] <= 1.2
+    assert len(at.wake.waits) == 2
+    assert 0.8 <= at.wake.waits[1] <= 1.2
+
+
+def test_after_as_many_jobs_as_there_was_room_for_it_takes_the_next_turn_at_once(at):
+    at.enqueue(*["nothing", "anothing"] * 2)
+    at.turn()
+    assert at.wake.waits == []
 
 
 def test_a_ring_is_heard_once(at):
@@ -378,6 +384,7 @@ def test_an_outcome_that_is_on_its_way_at_the_deadline_is_still_stored(at):
     claimed = at.begin(one)
     claimed.decide()
     at.fetcher.stop(at.clock.now)
+    at.wake.waits.clear()
     at.wake.then = lambda: at.finished.add(claimed, Outcome(job=claimed.job, status=SUCCESSFUL))
     at.fetcher.run()
     assert at.status(one) == SUCCESSFUL
@@ -390,6 +397,7 @@ def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
     at.turn()
     claimed = at.begin(ids[0])
     at.fetcher.stop(at.clock.now)
+    at.wake.waits.clear()
     at.fetcher.run()
     assert at.statuses(ids) == [READY, READY]
     assert at.wake.waits == [], "nothing is on its way"

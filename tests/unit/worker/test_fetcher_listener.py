@@ -54,3 +54,14 @@ def test_a_waker_ends_in_the_midst_of_waiting(queue, listener):
     wait_until(lambda: queue.calls["wait"])
     listener.end()
     assert listener.join(0.7)
+
+
+def test_a_listener_that_is_to_end_when_jobs_arrive_ends(queue, listener, monkeypatch):
+    def wait(timeout: float) -> bool:
+        listener.end()
+        return True
+
+    monkeypatch.setattr(queue, "wait", wait)
+    listener._wants_jobs.set()
+    listener.start()
+    assert listener.join(5)
