@@ -337,3 +337,40 @@ def test_a_renewal_passes_over_what_somebody_has_locked(queue):
         assert queue.renew(held, 600) == set()
     finally:
         other.close()
+
+
+def prepared_names():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        return [name for (name,) in cursor.fetchall()]
+
+
+@pytest.mark.parametrize("names", [None, ("default",)])
+def test_a_worker_without_a_backlog_fetches_with_prepared_statements(queue, names):
+    for _ in range(3):
+        queue.enqueue([job(), job(is_async=True)])
+        assert len(fetch(queue, coroutines=5, queues=names)) == 2
+        assert fetch(queue, coroutines=5, queues=names) == []
+    assert prepared_names()
+    assert not queue._dialect._prepared.is_off
+
+
+def test_a_worker_with_a_backlog_does_not(queue):
+    queue.enqueue([job() for _ in range(5)])
+    for _ in range(2):
+        assert len(fetch(queue, threads=2, coroutines=5)) == 2
+    assert prepared_names() == []
+
+
+def test_it_fetches_all_the_same_if_a_pooler_has_lost_the_prepared_statements(queue):
+    for _ in range(2):
+        fetch(queue)
+    assert prepared_names()
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    queue.enqueue([job()])
+    assert len(fetch(queue)) == 1
+    assert queue._dialect._prepared.is_off
+    queue.enqueue([job()])
+    assert len(fetch(queue)) == 1
+    assert prepared_names() == []

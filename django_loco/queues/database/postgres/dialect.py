@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,10 +27,11 @@ from ....core.job import Job
 from ...base import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
-from ..dialect import CLAIM_COLUMNS, Dialect, ids, is_due
+from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, ids, is_due
 from ..index_ranges import best_of
 from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .listener import Debounce, channel_of, text_of
+from .prepared import PreparedStatements
 
 #: PostgreSQL's codes for ``serialization_failure`` and ``deadlock_detected``.
 CONFLICT = ("40001", "40P01")
@@ -123,6 +125,8 @@ class PostgresDialect(Dialect):
         super().__init__(alias, database)
         self._debounce = Debounce()
         self._channel = channel_of(alias)
+        self._prepared = PreparedStatements()
+        self._idle = threading.local()
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -137,6 +141,18 @@ class PostgresDialect(Dialect):
             return {jobs[0].id}
         rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
         return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), payload=json.dumps(rows)))
+
+    def claim(self, claim: Claim) -> list[Row]:
+        """Hand due jobs to a worker, with prepared statements if the last claim of this thread had room for more."""
+        self._idle.prepares = getattr(self._idle, "had_room", False)
+        try:
+            rows = super().claim(claim)
+        finally:
+            self._idle.prepares = False
+        coroutines = sum(row[IS_ASYNC] for row in rows)
+        found = (len(rows) - coroutines, claim.threads), (coroutines, claim.coroutines)
+        self._idle.had_room = all(number < room or room <= 0 for number, room in found)
+        return rows
 
     def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take due jobs in one statement."""
@@ -192,11 +208,18 @@ class PostgresDialect(Dialect):
         """
         for number in range(CONFLICTS):
             try:
-                return super().execute(sql, **parameters)
+                return self._execute_once(sql, **parameters)
             except OperationalError as error:
                 if not self.is_conflict(error) or not self.connection.get_autocommit():
                     raise
             time.sleep(random.random() * CONFLICT_PAUSE_SECONDS * 2**number)  # noqa: S311 - jitter
+        return self._execute_once(sql, **parameters)
+
+    def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
+        if getattr(self._idle, "prepares", False) and self.connection.get_autocommit():
+            with self.connection.cursor() as cursor:
+                if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
+                    return cast("list[Row]", cursor.fetchall())
         return super().execute(sql, **parameters)
 
     def is_conflict(self, error: OperationalError) -> bool:

@@ -1,0 +1,100 @@
+"""Prepares the statements with which an idle worker fetches jobs.
+
+PostgreSQL parses and plans them in ten times the time in which it runs them, and most of the time from the notification
+to the job's first line would be that.
+
+1. Only a worker without a backlog uses them. A plan that was made for a small table may be slow on a large one, so
+   with a backlog each statement is planned anew. So it is for ``MAX_AGE_SECONDS`` after a run that took longer than
+   ``SLOW_SECONDS``: the table may have grown. A prepared statement lives for ``MAX_AGE_SECONDS``, too.
+2. The name contains a hash of the text. Behind a pooler that gives each transaction another connection, a name stands
+   for the same statement or for none. After an error of this kind no statement is prepared any more in this process.
+3. PostgreSQL itself compares the costs of a general plan with those of plans for the given values, and plans anew if
+   that is better (``plan_cache_mode``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.db import DatabaseError
+
+MAX_AGE_SECONDS, SLOW_SECONDS = 60.0, 0.01
+#: The types of parameters in PostgreSQL. A statement with others is not prepared.
+SQL_TYPES = {str: "text", bool: "boolean", int: "bigint", float: "double precision", datetime: "timestamptz"}
+#: PostgreSQL's codes for a name that is unknown or already used, and for a plan whose columns have changed.
+NOT_AS_PREPARED = ("26000", "42P05", "0A000")
+
+
+class Statement(NamedTuple):
+    """A prepared statement of one connection."""
+
+    name: str
+    call: str
+    """The text that runs it, with the parameters of the original."""
+
+    types: tuple[type, ...]
+    prepared_at: float
+
+
+class PreparedStatements:
+    """The prepared statements of the connections of this process to one database."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` is ``time.monotonic``."""
+        self.is_off = False
+        """Whether a prepared statement was not what or where it should be."""
+        self._clock = clock
+        self._by_connection: WeakKeyDictionary[Any, dict[str, Statement]] = WeakKeyDictionary()
+        self._slow_until: dict[str, float] = {}
+
+    def run(self, cursor: Any, sql: str, parameters: Mapping[str, Any]) -> bool:
+        """Run ``sql`` by a Django ``cursor`` in autocommit mode; return whether it was run.
+
+        Nothing was changed if it was not run.
+        """
+        if self.is_off or not isinstance(cursor.cursor, psycopg.ClientCursor):  # another cursor binds EXECUTE's values
+            return False
+        if sql in self._slow_until and self._clock() < self._slow_until[sql]:
+            return False
+        used = {name: value for name, value in parameters.items() if f"%({name})s" in sql}
+        types = tuple(map(type, used.values()))
+        if not SQL_TYPES.keys() >= {*types}:
+            return False
+        try:
+            statement = self._prepared(cursor, sql, tuple(used), types)
+            began = self._clock()
+            cursor.execute(statement.call, used)
+        except DatabaseError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in NOT_AS_PREPARED:
+                raise
+            self.is_off = True
+            return False
+        if self._clock() - began > SLOW_SECONDS:
+            self._slow_until[sql] = self._clock() + MAX_AGE_SECONDS
+        return True
+
+    def _prepared(self, cursor: Any, sql: str, names: tuple[str, ...], types: tuple[type, ...]) -> Statement:
+        known = self._by_connection.setdefault(cursor.connection, {})
+        statement = known.get(sql)
+        if statement is not None and self._is_valid(statement, types):
+            return statement
+        if statement is not None:
+            del known[sql]
+            cursor.execute(f"DEALLOCATE {statement.name}")
+        sql_types = ", ".join(SQL_TYPES[kind] for kind in types)
+        numbered = sql % {name: f"${number}" for number, name in enumerate(names, 1)}
+        text = f"({sql_types}) AS {numbered}"
+        name = f"loco_{hashlib.blake2s(text.encode(), digest_size=8).hexdigest()}"
+        cursor.execute(f"PREPARE {name} {text}")
+        call = f"EXECUTE {name} ({', '.join(f'%({each})s' for each in names)})"
+        known[sql] = Statement(name, call, types, self._clock())
+        return known[sql]
+
+    def _is_valid(self, statement: Statement, types: tuple[type, ...]) -> bool:
+        return statement.types == types and self._clock() < statement.prepared_at + MAX_AGE_SECONDS
