@@ -10,6 +10,7 @@
     ├── UnknownTask              this process does not have the task of a stored job
     ├── InvalidSignature         a stored job lacks the signature that ``LOCO["SIGN"]`` requires
     ├── LostJob                  several workers died while they ran the job
+    ├── JobCancelled             somebody cancelled the job
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            the store refused the return value of a job
     └── Interrupted              a job ends early and will be continued; the job raises it
@@ -75,6 +76,13 @@ class InvalidSignature(LocoError):
 
 class LostJob(LocoError):
     """Workers died while they ran this job, as many times as is tolerated."""
+
+
+class JobCancelled(LocoError):
+    """Somebody cancelled the job, which has failed with this error. It is not retried.
+
+    It is raised in a job that runs, so that its ``finally`` blocks run.
+    """
 
 
 class JobTimeout(LocoError, TimeoutError):

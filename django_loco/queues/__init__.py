@@ -18,7 +18,8 @@ from ..conf import Testing, did_you_mean, testing, worker_mode
 from ..core import test_environment
 from ..core.compat import task_backends
 from ..exceptions import LocoConfigurationError
-from .base import Claim, Queue
+from .base import Queue
+from .claim import Claim
 
 __all__ = ["Claim", "Queue", "queue_for"]
 

@@ -41,6 +41,7 @@ from ..core.job import Job, JobSummary, Outcome
 from ..core.validation import is_whole
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
+from .claim import Claim
 from .timeouts import store_timeout
 from .workers import WorkerInfo
 
@@ -53,32 +54,14 @@ PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a worker asks for in one ``fetch``."""
+class Change:
+    """A change that somebody asks for, to a job that no worker holds."""
 
-    worker_id: str
-    lease: float
-    """Seconds that the claim is valid unless renewed."""
+    before: Job
+    """The job as it was read from the queue; not ``RUNNING``."""
 
-    threads: int = 0
-    """The maximum number of sync jobs."""
-
-    coroutines: int = 0
-    """The maximum number of async jobs."""
-
-    queues: tuple[str, ...] | None = None
-    """The queues to take jobs from; ``None``: all."""
-
-    tags: tuple[str, ...] | None = None
-    """``None``: jobs with any tags; ``()``: only jobs without tags; otherwise only jobs with one of these."""
-
-    ahead: float = 0
-    """Jobs that become due within this many seconds count as due. Only tests use it, with queues in memory and in a
-    database."""
-
-    suspects: bool | None = None
-    """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,
-    sync or async, and no other job."""
+    after: Job | None
+    """The job as it should be: waiting or finished, with the same id and once-key. ``None`` deletes it."""
 
 
 def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
@@ -221,11 +204,45 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
-        """Return up to ``limit`` jobs, the newest first; with ``status`` (``FAILED`` or ``"FAILED"``), only those.
+    def list(
+        self,
+        *,
+        status: TaskResultStatus | str | None = None,
+        queue_name: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
+        """Return up to ``limit`` jobs, the newest first: by ``id``, descending.
 
-        Raises ``ValueError`` for a text that is not a status.
+        Only those with ``status`` (``FAILED`` or ``"FAILED"``), in the queue ``queue_name``, and with an id below
+        ``before``, if these are given. Fewer than ``limit`` jobs are the last ones. Raises ``ValueError`` for a text
+        that is not a status.
         """
+
+    @abstractmethod
+    def change(self, changes: Sequence[Change]) -> set[str]:
+        """Make changes to jobs that no worker holds, each only if the job is still as it was read.
+
+        It is not if it was fetched, has ended, was changed or was deleted since. Returns the ids refused, which are
+        unchanged. A job that is ready again is due at its ``run_after``. The once-key of a deleted job stays known as
+        after ``prune``; a queue that keeps it in the job refuses to delete the job until then.
+        """
+
+    def lost(self, jobs: Sequence[Job]) -> set[str]:
+        """Return the ids of those of ``jobs``, which a worker has fetched, that it no longer holds. Changes nothing."""
+        return {job.id for job in jobs if (stored := self.get(job.id)) is None or stored.token != job.token}
+
+    @abstractmethod
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of the queue ``queue_name`` until ``resume``. Running jobs go on."""
+
+    @abstractmethod
+    def resume(self, queue_name: str) -> bool:
+        """End a pause; return whether the queue was paused. Workers fetch its jobs within a second."""
+
+    @abstractmethod
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
 
     @abstractmethod
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...core.job import READY, SUMMARY, SUSPECT, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
-from ..base import Claim
+from ..claim import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .statements import (

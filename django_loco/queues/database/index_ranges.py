@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ...core.job import SUSPECT
-from ..base import Claim
+from ..claim import Claim
 from ..rows import needle_of_tag, word_of_tag
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING
-from ..base import Claim
+from ..claim import Claim
 from ..rows import Row
 from .dialect import Dialect
 from .index_ranges import COUNT_RANGES, ENDED_BY_QUEUE, OLDEST_DUE_OF_RANGES, READY_BY_QUEUE, fragments

@@ -28,7 +28,8 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Claim, status_of
+from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, status_of
+from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout

@@ -6,34 +6,25 @@ import itertools
 import os
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import nlargest
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, Job, JobSummary, Outcome, utcnow, written_by_run
+from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...exceptions import QueueFull
-from ..base import Claim, Queue, status_of
+from ..base import Change, Queue, status_of
+from ..claim import Claim
 from ..workers import WorkerInfo
+from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
-from .series import Series
 from .spool import read_spool, write_spool
-from .waiting import WaitingJobs
 
 MAX_RESULTS = 1_000
 KEYS_FILE = "once-keys.sqlite3"
-
-
-class Hold(NamedTuple):
-    """A job and the end of its lease on the monotonic clock, in seconds."""
-
-    job: Job
-    until: float
 
 
 class MemoryQueue(Queue):
@@ -56,15 +47,12 @@ class MemoryQueue(Queue):
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if a limit is not a number."""
         super().__init__(alias, options)
-        self._max_results = self.limit("max_results", MAX_RESULTS)
         self._max_waiting = self.limit("max_waiting", None)
         self._changed = threading.Condition(threading.Lock())
-        self._waiting = WaitingJobs()
-        self._held: dict[str, Hold] = {}
-        self._finished: OrderedDict[str, Job] = OrderedDict()
-        self._series = Series()
+        self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
         self.keys = Keys()
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
+        self._paused: set[str] = set()
         self._arrivals = 0
         self._interrupts = 0
         self._seen = threading.local()
@@ -101,12 +89,12 @@ class MemoryQueue(Queue):
         """Hand over jobs that are due, best first."""
         with self._changed:
             now = self._promote(claim.ahead)
-            until = time.monotonic() + claim.lease
             jobs = [
                 job.claimed(worker_id=claim.worker_id, token=os.urandom(16).hex(), at=now)
-                for job in self._waiting.take(claim)
+                for job in self._jobs.waiting.take(claim, self._paused)
             ]
-            self._held.update((job.id, Hold(job, until)) for job in jobs)
+            for job in jobs:
+                self._jobs.hold(job, claim.lease)
             return jobs
 
     def hold(self, job: Job, worker_id: str, lease: float) -> Job | None:
@@ -114,96 +102,131 @@ class MemoryQueue(Queue):
 
         For a job that is already held, this begins the next attempt.
         """
-        if job.id not in self._held and not self.keys.reserve([job]):
+        if job.id not in self._jobs.held and not self.keys.reserve([job]):
             return None
         with self._changed:
-            if job.id not in self._held and not list(self.keys.unknown([job])):
+            if job.id not in self._jobs.held and not list(self.keys.unknown([job])):
                 return None
             self.keys.note(job)
-            held = self._with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
-            self._held[job.id] = Hold(held, time.monotonic() + lease)
-            self._series.add(held)
+            held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
+            self._jobs.hold(held, lease)
             return held
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._changed:
-            accepted = {outcome.job.id: outcome for outcome in outcomes if self._is_held(outcome.job)}
+            accepted = {outcome.job.id: outcome for outcome in outcomes if self._jobs.is_held(outcome.job)}
             self._finish(accepted.values())
             return {outcome.job.id for outcome in outcomes} - accepted.keys()
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""
         with self._changed:
-            until = time.monotonic() + lease
-            held = [job for job in jobs if self._is_held(job)]
-            self._held.update((job.id, self._held[job.id]._replace(until=until)) for job in held)
+            held = [job for job in jobs if self._jobs.is_held(job)]
+            for job in held:
+                self._jobs.hold(self._jobs.held[job.id].job, lease)
             return {job.id for job in jobs} - {job.id for job in held}
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
         with self._changed:
             now = time.monotonic()
-            expired = (hold.job for hold in self._held.values() if hold.until <= now)
+            expired = (hold.job for hold in self._jobs.held.values() if hold.until <= now)
             freed = self._finish([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
             return list(freed)
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
         with self._changed:
-            if not self._is_held(job):
+            if not self._jobs.is_held(job):
                 return False
-            hold, changes = self._held[job.id], cast("dict[str, Any]", {field: text})
-            self._held[job.id] = hold._replace(job=replace(hold.job, **changes))
+            hold, changes = self._jobs.held[job.id], cast("dict[str, Any]", {field: text})
+            self._jobs.held[job.id] = hold._replace(job=replace(hold.job, **changes))
             return True
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is still known."""
         with self._changed:
-            return self._known(job_id)
+            return self._jobs.get(job_id)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         with self._changed:
-            jobs = map(self._known, self._series.newest(name, limit))
+            jobs = map(self._jobs.get, self._jobs.series.newest(name, limit))
             return [JobSummary.of(job) for job in jobs if job]
 
-    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+    def list(
+        self,
+        *,
+        status: TaskResultStatus | str | None = None,
+        queue_name: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
         """Return jobs, the newest first."""
         status = status_of(status)
         with self._changed:
-            newest = nlargest(limit, self._ids(status))
-            return [job for job_id in newest if (job := self._known(job_id))]
+            return self._jobs.newest(status, queue_name, before, limit)
+
+    def change(self, changes: Sequence[Change]) -> set[str]:
+        """Make changes to jobs that no worker holds; return the ids refused."""
+        with self._changed:
+            last = {change.before.id: change for change in changes}
+            made = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
+            self._jobs.remove([change.before for change in made])
+            after = [change.after for change in made if change.after is not None]
+            self._jobs.finish(job for job in after if job.status != READY)
+            self._add([job for job in after if job.status == READY])
+            return last.keys() - {change.before.id for change in made}
+
+    def lost(self, jobs: Sequence[Job]) -> set[str]:
+        """Return the ids of the jobs that are no longer held."""
+        with self._changed:
+            return {job.id for job in jobs if not self._jobs.is_held(job)}
+
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of a queue."""
+        self._paused.add(queue_name)
+
+    def resume(self, queue_name: str) -> bool:
+        """Let workers fetch jobs of a queue again; return whether it was paused."""
+        with self._changed:
+            was_paused = queue_name in self._paused
+            self._paused.discard(queue_name)
+            self._arrivals += was_paused
+            self._changed.notify_all()
+            return was_paused
+
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
+        return self._paused.copy()
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
         with self._changed:
-            others = itertools.chain((hold.job for hold in self._held.values()), self._finished.values())
-            counts = Counter((job.queue_name, job.status) for job in others)
-            counts.update({(name, READY): number for name, number in self._waiting.counts().items()})
+            counts = self._jobs.counts()
         return dict(counts) if limit is None else {of: min(number, limit) for of, number in counts.items()}
 
     def oldest_due(self, queues: tuple[str, ...] | None = None) -> datetime | None:
         """Return when the job that has been due longest became due."""
         with self._changed:
             self._promote()
-            return self._waiting.oldest_due(queues)
+            return self._jobs.waiting.oldest_due(queues)
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""
         with self._changed:
             before = utcnow() - timedelta(seconds=older_than)
-            old = (job.id for job in self._finished.values() if job.finished_at and job.finished_at < before)
+            old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
             pruned = list(itertools.islice(old, limit))
             for job_id in pruned:
-                self._series.drop(self._finished.pop(job_id))
+                self._jobs.series.drop(self._jobs.finished.pop(job_id))
             return len(pruned)
 
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._changed:
-            self._waiting.take_all()
-            for known in (self._held, self._finished, self._series, self.keys, self._workers):
+            for known in (self._jobs, self.keys, self._workers, self._paused):
                 known.clear()
 
     def register(self, worker: WorkerInfo) -> None:
@@ -229,7 +252,7 @@ class MemoryQueue(Queue):
                 rest = deadline - time.monotonic()
                 if seen != self._seen.value or rest <= 0:
                     return bool(seen[0] != self._arrivals)
-                next_due = self._waiting.next_due()
+                next_due = self._jobs.waiting.next_due()
                 self._changed.wait(min(rest, (next_due - now).total_seconds()) if next_due else rest)
 
     def interrupt(self) -> None:
@@ -244,9 +267,9 @@ class MemoryQueue(Queue):
         Jobs that are held stay. If the file cannot be written (``OSError``), all stay.
         """
         with self._changed:
-            jobs = self._waiting.take_all()
+            jobs = self._jobs.waiting.take_all()
             for job in jobs:
-                self._series.drop(job)
+                self._jobs.series.drop(job)
         try:
             write_spool(folder, self.alias, jobs)
         except BaseException:
@@ -266,23 +289,10 @@ class MemoryQueue(Queue):
         with self._changed:
             self._add(jobs)
 
-    def _known(self, job_id: str) -> Job | None:
-        hold = self._held.get(job_id)
-        return hold.job if hold else self._finished.get(job_id) or self._waiting.get(job_id)
-
-    def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
-        if status is None:
-            return itertools.chain(self._waiting.ids(), self._held, self._finished)
-        if status == READY:
-            return self._waiting.ids()
-        if status == RUNNING:
-            return self._held
-        return (job.id for job in self._finished.values() if job.status == status)
-
     def _require_room(self, more: int) -> None:
-        if self._max_waiting is not None and len(self._waiting) + more > self._max_waiting:
+        if self._max_waiting is not None and len(self._jobs.waiting) + more > self._max_waiting:
             raise QueueFull(
-                f"{len(self._waiting)} jobs wait and {more} more would exceed "
+                f"{len(self._jobs.waiting)} jobs wait and {more} more would exceed "
                 f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
                 "Try again later, raise the limit or add workers."
             )
@@ -291,34 +301,18 @@ class MemoryQueue(Queue):
         """Let ``jobs`` wait. Those whose ids are in ``due`` were due before, so they are due by any clock."""
         now = utcnow()
         for job in jobs:
-            self._arrivals += self._waiting.add(job, now, is_due=job.id in due)
-            self._series.add(job)
+            self._arrivals += self._jobs.wait(job, now, is_due=job.id in due)
             self.keys.note(job)
         self._changed.notify_all()
 
     def _promote(self, ahead: float = 0) -> datetime:
         now = utcnow()
-        self._arrivals += self._waiting.promote(now + timedelta(seconds=ahead))
+        self._arrivals += self._jobs.waiting.promote(now + timedelta(seconds=ahead))
         return now
 
-    def _is_held(self, job: Job) -> bool:
-        hold = self._held.get(job.id)
-        return hold is not None and hold.job.token == job.token
-
-    def _with_written(self, job: Job) -> Job:
-        """Return ``job`` with the fields that its run has written so far."""
-        hold = self._held.get(job.id)
-        written = {} if hold is None else written_by_run(hold.job)
-        return replace(job, **written) if any(written.values()) else job
-
     def _finish(self, outcomes: Collection[Outcome]) -> Sequence[Job]:
-        jobs = [replace(outcome, job=self._with_written(outcome.job)).applied() for outcome in outcomes]
-        for job in jobs:
-            del self._held[job.id]
-            if job.status != READY:
-                self._finished[job.id] = job
-        while self._max_results is not None and len(self._finished) > self._max_results:
-            self._series.drop(self._finished.popitem(last=False)[1])
+        jobs = self._jobs.ended(outcomes)
+        self._jobs.finish(job for job in jobs if job.status != READY)
         self._add(
             [job for job in jobs if job.status == READY],
             due={outcome.job.id for outcome in outcomes if outcome.run_after is None},

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 
 from ...core.job import Job
-from ..base import Claim
+from ..claim import Claim
 
 #: Sorts like the jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
@@ -72,10 +72,26 @@ class WaitingJobs:
         """Return when the first of the deferred jobs becomes due."""
         return self._deferred[0][0] if self._deferred else None
 
-    def take(self, claim: Claim) -> list[Job]:
-        """Remove and return the best jobs that ``claim`` accepts, best first."""
-        places = [*self._take(claim, False, claim.threads), *self._take(claim, True, claim.coroutines)]
+    def take(self, claim: Claim, paused: Collection[str] = ()) -> list[Job]:
+        """Remove and return the best jobs that ``claim`` accepts, best first, except those of ``paused`` queues."""
+        places = [
+            *self._take(claim, False, claim.threads, paused),
+            *self._take(claim, True, claim.coroutines, paused),
+        ]
         return [self._jobs.pop(job_id) for _, _, job_id in sorted(places)]
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        """Remove jobs that wait, as they were added."""
+        gone = {self._jobs.pop(job.id).id for job in jobs}
+        self._deferred = [place for place in self._deferred if place[-1] not in gone]
+        heapify(self._deferred)
+        for kind in {_kind_of(job) for job in jobs} & self._lines.keys():
+            line = [place for place in self._lines[kind] if place[-1] not in gone]
+            heapify(line)
+            if line:
+                self._lines[kind] = line
+            else:
+                del self._lines[kind]
 
     def take_all(self) -> list[Job]:
         """Remove and return every job, deferred or not."""
@@ -90,11 +106,13 @@ class WaitingJobs:
         return min((due_at for line in lines for _, due_at, _ in line), default=None)
 
     def _line_up(self, job: Job) -> None:
-        line = self._lines.setdefault((job.is_async, job.queue_name, job.tags), [])
+        line = self._lines.setdefault(_kind_of(job), [])
         heappush(line, (-job.priority, job.due_at, job.id))
 
-    def _take(self, claim: Claim, is_async: bool, room: int) -> Sequence[_Place]:
-        kinds = [kind for kind in self._lines if kind[0] is is_async and _accepts(claim, kind)]
+    def _take(self, claim: Claim, is_async: bool, room: int, paused: Collection[str]) -> Sequence[_Place]:
+        kinds = [
+            kind for kind in self._lines if kind[0] is is_async and kind[1] not in paused and _accepts(claim, kind)
+        ]
         heads = [(self._lines[kind][0], kind) for kind in kinds]
         heapify(heads)
         taken: list[_Place] = []
@@ -108,6 +126,10 @@ class WaitingJobs:
                 heappop(heads)
                 del self._lines[kind]
         return taken
+
+
+def _kind_of(job: Job) -> _Kind:
+    return job.is_async, job.queue_name, job.tags
 
 
 def _accepts(claim: Claim, kind: _Kind) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
-from ..base import Claim
+from ..claim import Claim
 from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
 from .job_lists import (

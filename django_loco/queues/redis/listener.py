@@ -28,7 +28,7 @@ from redis import exceptions
 from ...core.job import Job
 from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
-from ..base import Claim
+from ..claim import Claim
 from ..listener import QueueListener
 from .client import REPLY_SECONDS
 from .job_lists import word

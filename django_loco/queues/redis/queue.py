@@ -46,7 +46,8 @@ from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
 from ...core.job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
-from ..base import KEY_MEMORY_SECONDS, Claim, status_of
+from ..base import KEY_MEMORY_SECONDS, status_of
+from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text

@@ -1,5 +1,6 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
+from .changing import ChangeContract
 from .enqueueing import EnqueueContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
@@ -22,6 +23,7 @@ class QueueContract(
     RescueContract,
     SuspectContract,
     ViewContract,
+    ChangeContract,
     SeriesContract,
     WaitContract,
     WorkerContract,

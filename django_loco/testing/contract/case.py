@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.compat import TaskError
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
-from ...queues.base import Claim, Queue
+from ...queues import Claim, Queue
 
 THREADS = 8
 #: Seconds after which a call that should return at once counts as hung.

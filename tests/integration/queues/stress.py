@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from django_loco.core.job import READY, SUCCESSFUL, Job, Outcome, utcnow
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 
 PATIENCE = 40.0

@@ -10,7 +10,7 @@ from django.db.utils import OperationalError
 from django_loco.core.job import SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueRefused, QueueUnavailable
 from django_loco.models import StoredJob
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 
 pytestmark = pytest.mark.django_db(transaction=True)

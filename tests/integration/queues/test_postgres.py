@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.statements import SERIES

@@ -15,7 +15,7 @@ from django.db import connection, connections, transaction
 from django_loco.assembly.components import missing_tables
 from django_loco.core.job import SUCCESSFUL, Job
 from django_loco.exceptions import QueueUnavailable
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.timeouts import current_store_timeout, no_store_timeout, set_store_timeout
 from django_loco.worker import Worker

@@ -11,7 +11,7 @@ from django.db import connection, connections, transaction
 
 from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.sqlite import dialect as sqlite
 from django_loco.queues.database.sqlite.file_watch import FileWatch

@@ -24,7 +24,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core.job import Job
-from ...base import Claim
+from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, ids, is_due

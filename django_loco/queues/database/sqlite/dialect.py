@@ -36,7 +36,8 @@ from ....core.job import Job, utcnow
 from ....exceptions import LocoConfigurationError
 from ....log.safe import get_logger
 from ... import BUILT_IN, DEFAULT
-from ...base import PROBE_SECONDS, Claim
+from ...base import PROBE_SECONDS
+from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of, stored_time
 from ..dialect import Dialect
 from ..index_ranges import best_of

@@ -12,7 +12,7 @@ import pytest
 
 from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import QueueFull, QueueUnavailable
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue, key_file
 from django_loco.queues.memory.key_file import OnceKeys
 from django_loco.worker import run_inline

@@ -7,7 +7,7 @@ import pytest
 
 from django_loco.core.job import READY, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import LocoConfigurationError, QueueFull
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue, keys
 
 PATIENCE = 20.0

@@ -43,20 +43,20 @@ def test_what_is_dropped_leaves_nothing_behind():
 def test_results_that_are_too_many_leave_their_series(queue):
     queue.enqueue([job(f"a@{number}") for number in range(10)])
     end(queue)
-    assert len(queue.series("a")) == len(queue._series) == 3
+    assert len(queue.series("a")) == len(queue._jobs.series) == 3
 
 
 def test_what_is_pruned_leaves_its_series(queue):
     queue.enqueue([job("a@1"), job("b@1")])
     end(queue)
     queue.prune(-1)
-    assert len(queue._series) == 0
+    assert len(queue._jobs.series) == 0
 
 
 def test_what_is_saved_leaves_its_series_and_comes_back(queue, tmp_path):
     queue.enqueue([job("a@1"), job("a@2")])
     queue.save(tmp_path)
-    assert len(queue._series) == 0
+    assert len(queue._jobs.series) == 0
     queue.load(tmp_path)
     assert sorted(each.key for each in queue.series("a")) == ["a@1", "a@2"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from django_loco.core.job import READY, RUNNING, Job, Outcome, utcnow
 from django_loco.exceptions import QueueFull
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue, spool
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.core.job import Job, utcnow
-from django_loco.queues.base import Claim
+from django_loco.queues import Claim
 from django_loco.queues.memory.waiting import WaitingJobs
 
 NOW = utcnow()

@@ -170,7 +170,7 @@ class AnswersLost(TroubledQueue):
     def __init__(self) -> None:
         super().__init__()
         self.losing: set[str] = set()
-        self.lost = threading.Event()
+        self.has_lost = threading.Event()
 
     def rescue(self, limit: int = 100) -> list[Job]:
         return self._lose("rescue", super().rescue(limit))
@@ -180,12 +180,12 @@ class AnswersLost(TroubledQueue):
 
     def _lose(self, name: str, answer: Any) -> Any:
         if name in self.losing:
-            self.lost.set()
+            self.has_lost.set()
             raise QueueUnavailable("no answer")
         return answer
 
     def answer_again(self) -> None:
-        assert self.lost.wait(10)
+        assert self.has_lost.wait(10)
         self.losing.clear()
 
 

@@ -1,0 +1,34 @@
+"""What a worker asks of a queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a worker asks for in one ``fetch``."""
+
+    worker_id: str
+    lease: float
+    """Seconds that the claim is valid unless renewed."""
+
+    threads: int = 0
+    """The maximum number of sync jobs."""
+
+    coroutines: int = 0
+    """The maximum number of async jobs."""
+
+    queues: tuple[str, ...] | None = None
+    """The queues to take jobs from; ``None``: all."""
+
+    tags: tuple[str, ...] | None = None
+    """``None``: jobs with any tags; ``()``: only jobs without tags; otherwise only jobs with one of these."""
+
+    ahead: float = 0
+    """Jobs that become due within this many seconds count as due. Only tests use it, with queues in memory and in a
+    database."""
+
+    suspects: bool | None = None
+    """``None``: suspects (``Job.is_suspect``) like any other job; ``False``: no suspects; ``True``: one suspect,
+    sync or async, and no other job."""

@@ -1,0 +1,123 @@
+"""The jobs of the queue in memory: those that wait, are held, or have finished."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from heapq import nlargest
+from operator import attrgetter
+from typing import NamedTuple
+
+from ...core.compat import TaskResultStatus
+from ...core.job import READY, RUNNING, Job, Outcome, written_by_run
+from .series import Series
+from .waiting import WaitingJobs
+
+
+class Hold(NamedTuple):
+    """A job and the end of its lease on the monotonic clock, in seconds."""
+
+    job: Job
+    until: float
+
+
+class JobTable:
+    """A plain data structure, for one thread at a time. Each job is in one of its three parts.
+
+    1. ``waiting`` has the jobs that are ``READY``, ``held`` those that are ``RUNNING``, ``finished`` all others.
+    2. The queue moves them. ``remove`` and the methods that are named after a part keep the series up to date.
+    """
+
+    def __init__(self, max_finished: int | None) -> None:
+        """``max_finished``: the number of finished jobs that are kept; ``None``: no limit."""
+        self.waiting = WaitingJobs()
+        self.held: dict[str, Hold] = {}
+        self.finished: OrderedDict[str, Job] = OrderedDict()
+        self.series = Series()
+        self._max_finished = max_finished
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job."""
+        hold = self.held.get(job_id)
+        return hold.job if hold else self.finished.get(job_id) or self.waiting.get(job_id)
+
+    def is_held(self, job: Job) -> bool:
+        """Return whether ``job`` is held with its token."""
+        hold = self.held.get(job.id)
+        return hold is not None and hold.job.token == job.token
+
+    def is_unchanged(self, job: Job) -> bool:
+        """Return whether ``job`` is not held, and is as it was read."""
+        return job.id not in self.held and self.get(job.id) == job
+
+    def newest(
+        self, status: TaskResultStatus | None, queue_name: str | None, before: str | None, limit: int
+    ) -> list[Job]:
+        """Return jobs, the newest first; see ``Queue.list``."""
+        jobs = (job for job_id in self._ids(status) if (job := self.get(job_id)))
+        found = (job for job in jobs if queue_name in (None, job.queue_name) and (before is None or job.id < before))
+        return nlargest(limit, found, key=attrgetter("id"))
+
+    def counts(self) -> Counter[tuple[str, TaskResultStatus]]:
+        """Return the number of jobs per queue name and status."""
+        others = itertools.chain((hold.job for hold in self.held.values()), self.finished.values())
+        counts = Counter((job.queue_name, job.status) for job in others)
+        counts.update({(name, READY): number for name, number in self.waiting.counts().items()})
+        return counts
+
+    def hold(self, job: Job, lease: float) -> None:
+        """Add a job that is held for ``lease`` seconds."""
+        self.held[job.id] = Hold(job, time.monotonic() + lease)
+        self.series.add(job)
+
+    def wait(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
+        """Add a job that waits; return whether it is due. With ``is_due`` it is due regardless of the clock."""
+        self.series.add(job)
+        return self.waiting.add(job, now, is_due=is_due)
+
+    def finish(self, jobs: Iterable[Job]) -> None:
+        """Add jobs that have finished, and forget the oldest if there are too many."""
+        for job in jobs:
+            self.finished[job.id] = job
+            self.series.add(job)
+        while self._max_finished is not None and len(self.finished) > self._max_finished:
+            self.series.drop(self.finished.popitem(last=False)[1])
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        """Remove jobs that no worker holds."""
+        self.waiting.remove([job for job in jobs if job.status == READY])
+        for job in jobs:
+            self.finished.pop(job.id, None)
+            self.series.drop(job)
+
+    def clear(self) -> None:
+        """Remove all."""
+        self.waiting.take_all()
+        for part in (self.held, self.finished, self.series):
+            part.clear()
+
+    def with_written(self, job: Job) -> Job:
+        """Return ``job`` with the fields that its run has written so far."""
+        hold = self.held.get(job.id)
+        written = {} if hold is None else written_by_run(hold.job)
+        return replace(job, **written) if any(written.values()) else job
+
+    def ended(self, outcomes: Collection[Outcome]) -> list[Job]:
+        """Stop holding the jobs of ``outcomes``; return them as they are after these."""
+        jobs = [replace(outcome, job=self.with_written(outcome.job)).applied() for outcome in outcomes]
+        for job in jobs:
+            del self.held[job.id]
+        return jobs
+
+    def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
+        if status is None:
+            return itertools.chain(self.waiting.ids(), self.held, self.finished)
+        if status == READY:
+            return self.waiting.ids()
+        if status == RUNNING:
+            return self.held
+        return (job.id for job in self.finished.values() if job.status == status)

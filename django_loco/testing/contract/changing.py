@@ -1,0 +1,237 @@
+"""The contract of the operations of people: ``change``, ``lost``, ``pause``, and pages of ``list``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, utcnow
+from ...queues.base import Change
+from .case import THREADS, ContractCase, done, error_of, failed, in_seconds, retry
+
+
+class ChangeContract(ContractCase):
+    """What people do with jobs that no worker holds."""
+
+    def changed(self, job: Job, **fields: Any) -> Job:
+        """Change ``job`` as it is stored now; return it as it is stored then."""
+        before = self.stored(job)
+        after = replace(before, **fields)
+        assert self.queue.change([Change(before=before, after=after)]) == set()
+        assert self.stored(job) == after
+        return after
+
+    def retried(self, job: Job) -> Job:
+        """Make a finished job ready again."""
+        return self.changed(job, status=READY, run_after=utcnow(), finished_at=None)
+
+    def cancelled(self, job: Job) -> Job:
+        """Let a waiting job fail."""
+        return self.changed(job, status=FAILED, finished_at=utcnow(), errors=(*job.errors, error_of("cancelled")))
+
+    def test_no_change_changes_nothing(self) -> None:
+        assert self.queue.change([]) == set()
+
+    def test_a_failed_job_can_run_again_with_its_history(self) -> None:
+        self.queue.finish([failed(job := self.held())])
+        ready = self.retried(job)
+        assert (len(ready.errors), len(ready.worker_ids), ready.attempt) == (1, 1, 2)
+        assert self.queue.counts() == {("default", READY): 1}
+        [again] = self.fetch()
+        assert (again.id, again.errors, again.started_at) == (job.id, ready.errors, job.started_at)
+        assert self.queue.finish([done(again)]) == set()
+        assert self.queue.counts() == {("default", SUCCESSFUL): 1}
+
+    def test_a_retried_job_comes_after_those_that_waited_already(self) -> None:
+        self.queue.finish([failed(job := self.held(age=60))])
+        waiting = self.enqueue(age=30)
+        self.retried(job)
+        assert [fetched.id for fetched in self.fetch()] == [waiting.id, job.id]
+
+    def test_a_waiting_job_that_is_cancelled_never_runs(self) -> None:
+        jobs = [self.enqueue(), self.enqueue(run_after=in_seconds(60)), self.enqueue(tags=("a", "b"), is_async=True)]
+        for job in jobs:
+            self.cancelled(job)
+        assert self.fetch(ahead=120) == []
+        assert self.fetch(tags=("a",)) == []
+        assert self.queue.counts() == {("default", FAILED): 3}
+        assert {job.id for job in self.queue.list(status=FAILED)} == {job.id for job in jobs}
+        assert self.queue.oldest_due() is None
+        assert self.queue.prune(-60) == 3
+
+    def test_a_waiting_job_can_be_changed(self) -> None:
+        first, second = self.enqueue(age=60), self.enqueue(age=30)
+        self.changed(second, priority=7, arguments='[[1],{"a":2}]', queue_name="other", tags=("t",))
+        assert self.queue.counts() == {("default", READY): 1, ("other", READY): 1}
+        assert [job.id for job in self.fetch(queues=("other",), tags=("t",))] == [second.id]
+        assert [job.id for job in self.fetch()] == [first.id]
+
+    def test_a_waiting_job_can_be_put_off_and_made_due(self) -> None:
+        job = self.enqueue()
+        self.changed(job, run_after=in_seconds(3600))
+        assert self.fetch() == []
+        self.changed(job, run_after=in_seconds(-1))
+        assert [fetched.id for fetched in self.fetch()] == [job.id]
+
+    def test_a_job_that_waits_for_its_retry_can_be_made_due(self) -> None:
+        self.queue.finish([retry(job := self.held(), run_after=in_seconds(3600))])
+        self.changed(job, run_after=utcnow())
+        [again] = self.fetch()
+        assert (again.id, again.attempt) == (job.id, 2)
+
+    def test_what_is_deleted_is_gone(self) -> None:
+        self.queue.finish([done(ended := self.held()), failed(broken := self.held())])
+        waiting, later = self.enqueue(tags=("t",)), self.enqueue(run_after=in_seconds(60))
+        jobs = [self.stored(job) for job in (ended, broken, waiting, later)]
+        assert self.queue.change([Change(before=job, after=None) for job in jobs]) == set()
+        assert self.queue.list() == []
+        assert self.queue.counts() == {}
+        assert self.fetch(ahead=120) == []
+        assert self.queue.prune(-60) == 0
+
+    def test_the_key_of_a_deleted_job_stays_known(self) -> None:
+        waiting, ended = self.enqueue(key="s@1"), self.held_with_key("s@2")
+        self.queue.finish([done(ended)])
+        changes = [Change(before=self.stored(job), after=None) for job in (waiting, ended)]
+        refused = self.queue.change(changes)
+        gone = {waiting.id, ended.id} - refused
+        assert {summary.id for summary in self.queue.series("s")} == refused
+        assert all((self.queue.get(job_id) is None) == (job_id in gone) for job_id in (waiting.id, ended.id))
+        assert self.queue.enqueue([self.job(key="s@1"), self.job(key="s@2")]) == []
+
+    def held_with_key(self, key: str) -> Job:
+        """Store and fetch a job in a queue of its own."""
+        job = self.enqueue(key=key, queue_name="keyed")
+        [held] = self.fetch(queues=("keyed",))
+        assert held.id == job.id
+        return held
+
+    def test_a_series_shows_what_was_changed(self) -> None:
+        job = self.enqueue(key="s@1")
+        after = self.cancelled(job)
+        assert self.queue.series("s") == [JobSummary.of(after)]
+        after = self.retried(job)
+        assert self.queue.series("s") == [JobSummary.of(after)]
+
+    def test_all_fields_survive_a_change(self) -> None:
+        self.queue.finish([retry(job := self.held(metadata='{"a":1}', options={"timeout": 5}, tags=("t",)))])
+        before = self.stored(job)
+        after = replace(before, priority=3)
+        assert self.queue.change([Change(before=before, after=after)]) == set()
+        assert self.stored(job) == after
+
+    def test_a_held_job_is_not_changed(self) -> None:
+        before = self.enqueue()
+        [held] = self.fetch()
+        assert self.refuses(before)
+        assert self.stored(held) == held
+        assert self.queue.finish([done(held)]) == set()
+
+    def test_a_job_that_was_changed_since_is_not_changed(self) -> None:
+        before = self.enqueue()
+        self.changed(before, priority=1)
+        assert self.refuses(before)
+
+        self.queue.finish([failed(self.fetch()[0])])
+        ended = self.stored(before)
+        assert self.refuses(before)
+        self.retried(before)
+        assert self.refuses(ended)
+
+        self.queue.finish([Outcome.released(self.fetch()[0])])
+        self.queue.finish([failed(self.fetch()[0], "again")])
+        assert self.refuses(ended)
+
+    def test_a_deleted_job_is_not_changed(self) -> None:
+        before = self.enqueue()
+        assert self.queue.change([Change(before=before, after=None)]) == set()
+        assert self.queue.change([Change(before=before, after=None)]) == {before.id}
+        assert self.queue.change([Change(before=before, after=replace(before, priority=1))]) == {before.id}
+        assert self.queue.get(before.id) is None
+
+    def refuses(self, before: Job) -> bool:
+        """Whether the queue refuses to delete and to change a job, and leaves it alone."""
+        stored, counts = self.stored(before), self.queue.counts()
+        for after in (None, replace(before, priority=9)):
+            assert self.queue.change([Change(before=before, after=after)]) == {before.id}
+        return self.stored(before) == stored and self.queue.counts() == counts
+
+    def test_of_many_who_change_a_job_one_wins(self) -> None:
+        before = self.enqueue()
+        refused = self.side_by_side(
+            lambda number: self.queue.change([Change(before=before, after=replace(before, priority=number + 1))])
+        )
+        assert sorted(map(len, refused)) == [0] + [1] * (THREADS - 1)
+        assert self.queue.counts() == {("default", READY): 1}
+
+    def test_a_job_is_fetched_or_cancelled_but_not_both(self) -> None:
+        jobs = [self.job() for _ in range(40 * THREADS)]
+        self.queue.enqueue(jobs)
+
+        def work(number: int) -> set[str]:
+            if number % 2:
+                return {job.id for job in self.fetch(threads=len(jobs) // THREADS)}
+            part = jobs[number // 2 :: THREADS // 2]
+            after = [replace(job, status=FAILED, finished_at=utcnow()) for job in part]
+            changes = [Change(before=job, after=end) for job, end in zip(part, after, strict=True)]
+            return {job.id for job in part} - self.queue.change(changes)
+
+        won = [job_id for ids in self.side_by_side(work) for job_id in ids]
+        assert len(won) == len(set(won))
+        assert self.queue.counts(limit=len(jobs)).get(("default", READY), 0) == len(jobs) - len(won)
+
+    def test_what_is_held_no_longer_is_lost(self) -> None:
+        held, ended, again = self.held(), self.held(), self.held()
+        self.queue.finish([done(ended), Outcome.released(again)])
+        self.fetch()
+        assert self.queue.lost([held, ended, again]) == {ended.id, again.id}
+        assert self.queue.lost([self.job(token="t")]) != set()
+        assert self.queue.lost([]) == set()
+        assert self.stored(held).status == RUNNING
+
+    def test_the_jobs_of_a_paused_queue_wait(self) -> None:
+        assert self.queue.paused() == set()
+        self.queue.pause("a")
+        self.queue.pause("a")
+        assert self.queue.paused() == {"a"}
+        paused = [self.enqueue(queue_name="a"), self.enqueue(queue_name="a", tags=("t",), is_async=True)]
+        deferred = self.enqueue(queue_name="a", run_after=in_seconds(0.01))
+        other = self.enqueue(queue_name="b")
+        assert [job.id for job in self.fetch(ahead=60)] == [other.id]
+        assert self.fetch(queues=("a",), ahead=60) == self.fetch(tags=("t",), ahead=60) == []
+        assert self.queue.resume("a")
+        assert not self.queue.resume("a")
+        assert self.queue.paused() == set()
+        assert {job.id for job in self.fetch(ahead=60)} == {job.id for job in (*paused, deferred)}
+
+    def test_a_paused_queue_takes_outcomes_and_has_any_name(self) -> None:
+        name = 'odd\t"name"\n€ %s'
+        held = self.held(queue_name=name)
+        self.queue.pause(name)
+        assert self.queue.finish([retry(held)]) == set()
+        assert self.fetch() == []
+        assert self.queue.resume(name)
+        assert [job.id for job in self.fetch()] == [held.id]
+
+    def test_pages_of_jobs(self) -> None:
+        jobs = [self.job(queue_name=name) for name in "abababab"]
+        self.queue.enqueue(jobs)
+        self.queue.finish([failed(job) for job in self.fetch(threads=6)])
+        self.fetch(threads=1)
+        for status in (None, READY, FAILED, RUNNING, SUCCESSFUL):
+            for queue_name in (None, "a", "b", "c"):
+                matching = self.queue.list(status=status, queue_name=queue_name)
+                assert matching == [
+                    job for job in self.queue.list(status=status) if queue_name in (None, job.queue_name)
+                ]
+                assert self.paged(status, queue_name) == matching
+
+    def paged(self, status: Any, queue_name: str | None) -> list[Job]:
+        """Return what ``list`` returns, two jobs at a time."""
+        found: list[Job] = []
+        while True:
+            before = found[-1].id if found else None
+            page = self.queue.list(status=status, queue_name=queue_name, before=before, limit=2)
+            found += page
+            if len(page) < 2:
+                return found
