@@ -27,7 +27,7 @@ from .checks import (
 )
 from .core import test_environment
 from .process.embedded import set_runtime_factory
-from .queues.database.sqlite.dialect import tune
+from .queues.database.sqlite.connections import tune
 from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
 from .tasks.loading import remember_loaded_packages

@@ -1,6 +1,7 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .paused_queue import PausedQueue
 from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers
 from .waiting_tag import WaitingTag
@@ -8,6 +9,7 @@ from .worker import StoredWorker
 
 __all__ = [
     "JobIdField",
+    "PausedQueue",
     "Schedule",
     "ScheduleState",
     "StoredJob",

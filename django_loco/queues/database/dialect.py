@@ -16,26 +16,13 @@ from django.apps import apps
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...core.job import READY, SUMMARY, SUSPECT, Job, Outcome, first_id, utcnow
+from ...core.job import READY, SUMMARY, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..claim import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
+from . import statements
 from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
-from .statements import (
-    AHEAD,
-    CLAIM_SUSPECT,
-    CLAIMED,
-    COUNT_SUSPECTS,
-    DUE_IN_LEVEL,
-    DUE_SUSPECTS,
-    EXPIRED,
-    EXTEND,
-    FIND_SUSPECT,
-    FINISH,
-    LEVELS,
-    MAKE_DUE,
-    SERIES_OF_KEY,
-)
+from .shown_rows import ids
 
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
@@ -44,8 +31,8 @@ ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
-#: The parameters that are times. They are given in seconds from now, and compared by the queue's clock.
-MOMENTS = frozenset({"now", "until", "before", "keys_before"})
+#: Seconds after which a process notices that something is paused, and searches each queue by itself.
+PAUSED_LOOK_SECONDS = 1.0
 
 
 class Dialect(ABC):
@@ -85,6 +72,12 @@ class Dialect(ABC):
     id_now: ClassVar[str] = "%(id_now)s"
     """The SQL of the lowest id that a job made now can have."""
 
+    same: ClassVar[str]
+    """The operator that tests whether two values are the same; ``NULL`` is the same as ``NULL``."""
+
+    lock_mine: ClassVar[str] = ""
+    """The SQL that locks the rows of the table ``mine``, in the order of their ids."""
+
     fence: ClassVar[str] = ""
     """The condition that lets only the holder of a job write it, unless ``held`` contains it."""
 
@@ -93,6 +86,7 @@ class Dialect(ABC):
         self.alias = alias
         self.database = database
         self._next_look = 0.0
+        self._has_pauses, self._next_paused_look = False, 0.0
         self._texts: dict[tuple[str, ...], str] = {}
 
     @property
@@ -118,16 +112,26 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:
-        """``execute`` a statement that changes jobs. ``wakes``: waiting workers should fetch at once."""
+    def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:
+        """``execute`` a statement that changes jobs. ``wakes``: waiting workers should fetch at once.
+
+        ``is_durable``: it is as durable as the project's own writes; else a power cut may undo it, see ``sqlite``.
+        """
+
+    @abstractmethod
+    def listed(self, fields: Sequence[str]) -> str:
+        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``.
+
+        A field may have ``was_`` before its name.
+        """
 
     @abstractmethod
     def held(self, fields: Sequence[str]) -> str:
-        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``."""
+        """Return ``listed`` for jobs that are held with their tokens, or for all if the engine needs a ``fence``."""
 
     @abstractmethod
     def at(self, moment: str) -> str:
-        """Return the SQL of one of ``MOMENTS``."""
+        """Return the SQL of one of ``statements.MOMENTS``."""
 
     @abstractmethod
     def value(self, seconds: float) -> Any:
@@ -143,8 +147,10 @@ class Dialect(ABC):
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
+        has_pauses = self._has_pauses_now_and_then()
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
-        if (claim.queues is None and claim.tags is None) or number > MAX_RANGES:
+        is_any = claim.queues is None and claim.tags is None
+        if (is_any and not has_pauses) or number > MAX_RANGES:
             return self.claim_in_order(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
@@ -156,14 +162,16 @@ class Dialect(ABC):
     def claim_suspect(self, claim: Claim) -> list[Row]:
         """Hand one due suspect to a worker, if there is one; return its row as ``claim`` does."""
         due, parameters = self._due_suspects(claim)
-        if not self.execute(self.sql(FIND_SUSPECT, due_suspects=due), now=0, **parameters):
+        if not self.execute(self.sql(statements.FIND_SUSPECT, due_suspects=due), now=0, **parameters):
             return []  # this reads only an index; a write would cost more
-        return self.write(self.sql(CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters)
+        return self.write(
+            self.sql(statements.CLAIM_SUSPECT, due_suspects=due), **self.claim_parameters(claim), **parameters
+        )
 
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         due, parameters = self._due_suspects(claim)
-        [(count,)] = self.execute(self.sql(COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
+        [(count,)] = self.execute(self.sql(statements.COUNT_SUSPECTS, due_suspects=due), now=0, **parameters)
         return int(count)
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:
@@ -179,9 +187,9 @@ class Dialect(ABC):
         condition, parameters = self.wanted(claim)
         if not (claim.threads and claim.coroutines):
             condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
-        return self.sql(DUE_SUSPECTS) + condition, dict(parameters)
+        return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
 
-    def finish(self, outcomes: Sequence[Outcome], statement: str = FINISH) -> set[str]:
+    def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
         """Store how jobs ended; return the ids of those that were held with their tokens."""
         payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
@@ -190,11 +198,11 @@ class Dialect(ABC):
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""
         payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
-        return ids(self.write(self.sql(EXTEND, held=self.held(CLAIM_COLUMNS)), payload=payload, until=lease))
+        return ids(self.write(self.sql(statements.EXTEND, held=self.held(CLAIM_COLUMNS)), payload=payload, until=lease))
 
     def expired(self, limit: int) -> list[Row]:
         """Return jobs whose lease has run out, locked if the engine can lock rows."""
-        return self.execute(self.sql(EXPIRED), now=0, limit=limit)
+        return self.execute(self.sql(statements.EXPIRED), now=0, limit=limit)
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the clock that judges leases."""
@@ -214,9 +222,9 @@ class Dialect(ABC):
     def make_due(self, limit: int) -> int:
         """Make up to ``limit`` jobs due that should run at once but seem to be of the future; return how many."""
         id_now = first_id(utcnow())
-        if not self.execute(self.sql(AHEAD), now=0, id_now=id_now, limit=1):
+        if not self.execute(self.sql(statements.AHEAD), now=0, id_now=id_now, limit=1):
             return 0
-        return len(self.write(self.sql(MAKE_DUE), now=0, id_now=id_now, limit=limit))
+        return len(self.write(self.sql(statements.MAKE_DUE), now=0, id_now=id_now, limit=limit))
 
     def _make_due_now_and_then(self) -> bool:
         """Call ``make_due`` every ``LOOK_AHEAD_SECONDS``; return whether it has found jobs."""
@@ -227,11 +235,18 @@ class Dialect(ABC):
             self._next_look = time.monotonic() + LOOK_AHEAD_SECONDS
         return count > 0
 
+    def _has_pauses_now_and_then(self) -> bool:
+        """Return whether a queue was paused at the last look. Jobs of paused queues are skipped in any case."""
+        if (now := time.monotonic()) >= self._next_paused_look:
+            self._has_pauses = bool(self.execute(self.sql(statements.PAUSED)))
+            self._next_paused_look = now + PAUSED_LOOK_SECONDS
+        return self._has_pauses
+
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
         """Run a statement; return its rows, if it has any."""
-        values = {name: self.value(given) if name in MOMENTS else given for name, given in parameters.items()}
+        moments = {name: self.value(given) for name, given in parameters.items() if name in statements.MOMENTS}
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, {"alias": self.alias, **values})
+            cursor.execute(sql, {"alias": self.alias, **parameters, **moments})
             return cursor.fetchall() if cursor.description else []
 
     def is_conflict(self, error: OperationalError) -> bool:  # noqa: ARG002 - SQLite's writers wait for each other
@@ -250,13 +265,15 @@ class Dialect(ABC):
 
     def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
-        return condition_of(claim, self.names, self.contains)
+        condition, parameters = condition_of(claim, self.names, self.contains)
+        return condition + statements.UNPAUSED, parameters
 
     def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
         condition, parameters = self.wanted(claim)
-        shape, words = range_fragments_of(claim, self.tag_of_word)
-        return shape | {"wanted": condition}, parameters | words
+        shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self._has_pauses)
+        unpaused = statements.UNPAUSED_RANGES if shape["in_queue"] else ""
+        return shape | {"wanted": condition, "unpaused": unpaused}, parameters | words
 
     @cached_property
     def column_types(self) -> dict[str, str]:
@@ -277,51 +294,38 @@ class Dialect(ABC):
     def names(self) -> dict[str, str]:
         """The SQL for the names in braces. Made at first use, because models are not loaded earlier."""
         quote = self.connection.ops.quote_name
-        names = {field.name: quote(str(field.column)) for field in self._model.concrete_fields}
-        read = {name: self.read(column, self.column_types[name]) for name, column in names.items()}
-        names |= {moment: self.at(moment) for moment in MOMENTS}
+        columns = {field.name: quote(str(field.column)) for field in self._model.concrete_fields}
+        read = {name: self.read(column, self.column_types[name]) for name, column in columns.items()}
+        names = columns | {moment: self.at(moment) for moment in statements.MOMENTS}
+        names |= {name: quote(given) for name, given in statements.QUOTED.items()}
         names |= {
-            "tag": quote("tag"),
-            "job_id": quote("job_id"),
-            "waiting_tag": quote("django_loco_waiting_tag"),
-            "job": quote(self._model.db_table),
             "columns": ", ".join(read[name] for name in (*COLUMNS, "due_at")),
             "summary": ", ".join([*(read[name] for name in SUMMARY), self.last_error.format(**names)]),
             "set_by_outcome": ", ".join(f"{names[name]} = held.{name}" for name in SET_BY_OUTCOME),
             "due_at_read": read["due_at"],
-            "worker": quote(apps.get_model("django_loco", "StoredWorker")._meta.db_table),  # noqa: SLF001 - as above
             "heartbeat_read": self.read("heartbeat_at", "DateTimeField"),
             "now_read": self.read(self.at("now"), "DateTimeField"),
-            "random_text": self.random_text,
             "id_apart": self.id_apart.format(names["id"]),
-            "by_index": self.by_index,
             "few_marks": self.few.format("CAST(marks.mark AS text)"),
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
+        }
+        names |= {
+            "random_text": self.random_text,
+            "by_index": self.by_index,
             "skip_locked": self.skip_locked,
             "plain": self.plain,
             "id_now": self.id_now,
-            "suspect": f"{names['lost']} >= {SUSPECT}",
-        }
-        shared = {
-            "levels": LEVELS,
-            "due_in_level": DUE_IN_LEVEL,
-            "claimed": CLAIMED,
             "fence": self.fence,
+            "lock_mine": self.lock_mine,
         }
-        shared["series_of_key"] = SERIES_OF_KEY
-        return names | {name: text.format(**names) for name, text in shared.items()}
+        return names | {name: text.format(**names) for name, text in statements.SHARED.items()}
 
 
 def is_due(run_after: Iterable[datetime | None]) -> bool:
     """Return whether one of these times has passed; ``None`` always has."""
     now = utcnow()
     return any(moment is None or moment <= now for moment in run_after)
-
-
-def ids(rows: Iterable[Row]) -> set[str]:
-    """Return the job ids in the first column."""
-    return {row[0] if isinstance(row[0], str) else row[0].hex for row in rows}
 
 
 def _outcome_payload(outcome: Outcome) -> dict[str, Any]:

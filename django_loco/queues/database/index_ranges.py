@@ -59,6 +59,8 @@ READY_BY_QUEUE = RangeIndex(
     holds="{wanted}",
     mark_type="integer",
 )
+#: A condition that all jobs of that index meet, so that they can be found by their queue alone.
+ANY_READY_BY_QUEUE = " AND {is_async} IN (FALSE, TRUE) AND CASE WHEN {tags} = '[]' THEN 0 ELSE 1 END IN (0, 1)"
 #: Tags of jobs that wait. The mark is the tag.
 READY_BY_QUEUE_AND_TAG = RangeIndex(
     table="{waiting_tag}",
@@ -102,7 +104,7 @@ WITH_LEVELS = """
         SELECT ranges.is_async, ranges.mark, ranges.queue_name, (
             SELECT {priority} FROM {table} {by_index} WHERE {in_ranges}
             ORDER BY {priority} DESC LIMIT 1)
-        FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges}
+        FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges} {unpaused}
         UNION ALL
         SELECT levels.is_async, levels.mark, levels.queue_name, (
             SELECT {priority} FROM {table} {by_index} WHERE {in_levels} AND {priority} < levels.priority
@@ -191,15 +193,17 @@ def condition_of(claim: Claim, names: Mapping[str, str], contains: str) -> tuple
     return "".join(f" AND {condition}" for condition in conditions), queues | tags
 
 
-def range_fragments_of(claim: Claim, tag_of_word: str) -> tuple[dict[str, str], dict[str, str]]:
+def range_fragments_of(
+    claim: Claim, tag_of_word: str, *, in_queues: bool = False
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the fragments for the statements above, and their parameters beside those of ``condition_of``.
 
-    ``tag_of_word`` is that of ``Dialect``.
+    ``tag_of_word`` is that of ``Dialect``. With ``in_queues`` there is a range for each queue in any case.
     """
     words = {name: word_of_tag(tag) for name, tag in _numbered("mark", claim.tags or ()).items()}
     queues = None if claim.queues is None else [f"%({name})s" for name in _numbered("queue", claim.queues)]
     if claim.tags:
-        index = READY_BY_TAG if queues is None else READY_BY_QUEUE_AND_TAG
+        index = READY_BY_TAG if queues is None and not in_queues else READY_BY_QUEUE_AND_TAG
         marks = [tag_of_word.format(name) for name in words]
     else:
         index, marks = READY_BY_QUEUE, ["0", "1"] if claim.tags is None else ["0"]

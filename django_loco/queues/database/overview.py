@@ -6,34 +6,84 @@ no counters: every transaction that enqueues would have to wait for the others t
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any, NamedTuple
+
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING
 from ..claim import Claim
-from ..rows import Row
+from ..rows import COLUMNS, Row
 from .dialect import Dialect
-from .index_ranges import COUNT_RANGES, ENDED_BY_QUEUE, OLDEST_DUE_OF_RANGES, READY_BY_QUEUE, fragments
+from .index_ranges import (
+    ANY_READY_BY_QUEUE,
+    COUNT_RANGES,
+    ENDED_BY_QUEUE,
+    OLDEST_DUE_OF_RANGES,
+    READY_BY_QUEUE,
+    condition_of,
+    fragments,
+    range_fragments_of,
+)
 from .statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
 #: The number of newest jobs that ``newest`` searches for those that are ready.
 WINDOW = 2_000
+#: The place of the id in a row.
+ID = COLUMNS.index("id")
 
 
-def newest(dialect: Dialect, status: TaskResultStatus | None, limit: int) -> list[Row]:
+class Page(NamedTuple):
+    """The arguments of ``Queue.list``."""
+
+    status: TaskResultStatus | None
+    queue_name: str | None
+    before: str | None
+    limit: int
+
+    @property
+    def where(self) -> dict[str, str]:
+        """The conditions for the id and for the queue, as fragments."""
+        return {
+            "below": "" if self.before is None else " AND {id} < %(before_id)s",
+            "in_one_queue": "" if self.queue_name is None else " AND {queue_name} = %(queue_name)s",
+        }
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The parameters of all statements."""
+        given = {"before_id": self.before, "queue_name": self.queue_name, "limit": self.limit}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def newest(dialect: Dialect, page: Page) -> list[Row]:
     """Return the newest jobs."""
-    if status is None:
-        return dialect.execute(dialect.sql(LIST), limit=limit)
+    if page.status is None and page.queue_name is None:
+        return dialect.execute(dialect.sql(LIST, **page.where), **page.values)
+    if page.status in (None, READY) and len(rows := _among_newest(dialect, page)) == page.limit:
+        return rows
+    if page.status is not None:
+        return _of_status(dialect, page, page.status)
+    rows = [row for status in TaskResultStatus for row in _of_status(dialect, page, status)]
+    return sorted(rows, key=itemgetter(ID), reverse=True)[: page.limit]
+
+
+def _among_newest(dialect: Dialect, page: Page) -> list[Row]:
+    having = "" if page.status is None else f" AND {{status}} = '{page.status.value}'"
+    sql = dialect.sql(LIST_AMONG_NEWEST, having=having, **page.where)
+    return dialect.execute(sql, window=WINDOW + page.limit, **page.values)
+
+
+def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[Row]:
     if status not in LIVE:
-        shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"])
-        return dialect.execute(dialect.sql(dialect.newest_of_ranges, **shape), limit=limit)
-    if status == READY:
-        sql = dialect.sql(LIST_AMONG_NEWEST)
-        rows = dialect.execute(sql, status=status.value, limit=limit, window=WINDOW + limit)
-        if len(rows) == limit:
-            return rows
-    having = f"{{status}} = '{status.value}'"
-    return dialect.execute(dialect.sql(LIST_SORTED, having=having, in_sorted=dialect.is_in.format(SORTED)), limit=limit)
+        queues = None if page.queue_name is None else ["%(queue_name)s"]
+        shape = fragments(ENDED_BY_QUEUE, [f"'{status.value}'"], kinds=["FALSE"], queues=queues)
+        return dialect.execute(dialect.sql(dialect.newest_of_ranges, **shape, **page.where), **page.values)
+    # The first conditions are those of the index with the queue.
+    having = f"{{status}} = '{status.value}'" + (ANY_READY_BY_QUEUE if status == READY and page.queue_name else "")
+    sql = dialect.sql(LIST_SORTED, in_sorted=dialect.is_in.format(SORTED), having=having, **page.where)
+    return dialect.execute(sql, **page.values)
 
 
 def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
@@ -55,8 +105,9 @@ def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
 def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
     """Return the due times of some jobs, among them that of the job that has been due longest; some are ``None``."""
     claim = Claim(worker_id="", lease=0, threads=1, coroutines=1, queues=queues)
+    wanted, parameters = condition_of(claim, dialect.names, dialect.contains)  # paused jobs wait as others do
     if queues is None:
-        wanted, parameters = dialect.wanted(claim)
         return dialect.execute(dialect.sql(OLDEST_DUE, wanted=wanted), now=0, **parameters)
-    shape, parameters = dialect.wanted_ranges(claim)
-    return dialect.execute(dialect.sql(OLDEST_DUE_OF_RANGES, **shape), now=0, **parameters)
+    shape, words = range_fragments_of(claim, dialect.tag_of_word)
+    sql = dialect.sql(OLDEST_DUE_OF_RANGES, **shape, wanted=wanted, unpaused="")
+    return dialect.execute(sql, now=0, **parameters, **words)

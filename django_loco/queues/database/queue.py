@@ -28,19 +28,20 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, status_of
+from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
+from . import statements
+from .changes import change, lost
 from .dialect import Dialect
 from .engines import engine_of
 from .migrated import migrate_command
-from .overview import counts_by_queue, newest, oldest_due_times
+from .overview import Page, counts_by_queue, newest, oldest_due_times
 from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
-from .statements import CLEAR, CLEAR_WORKERS, FINISH_EXPIRED, GET, PRUNE, REGISTER, SERIES, UNREGISTER, UPDATE, WORKERS
 
 logger = get_logger("django_loco.queues")
 
@@ -110,7 +111,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
         with self._reached():
-            sql = self._dialect.sql(UPDATE, field=self._dialect.names[field])
+            sql = self._dialect.sql(statements.UPDATE, field=self._dialect.names[field])
             return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
 
     def answers(self) -> bool:
@@ -127,8 +128,8 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
                 self._dialect.hurried(),
                 transaction.atomic(using=self.database),
             ):
-                self._run(REGISTER, worker_id=probe, info="", now=0)
-                self._run(UNREGISTER, worker_id=probe)
+                self._run(statements.REGISTER, worker_id=probe, info="", now=0)
+                self._run(statements.UNREGISTER, worker_id=probe)
         except QueueUnavailable as error:
             logger.debug("TASKS[%r] does not answer: %s", self.alias, error)
             return False
@@ -158,16 +159,49 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             digits = UUID(job_id).hex
         except ValueError:
             return None
-        return next(map(shown_job_of, self._run(GET, id=digits)), None)
+        return next(map(shown_job_of, self._run(statements.GET, id=digits)), None)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
-        return [summary_of(row) for row in self._run(SERIES, series=f"{name}@", limit=limit)]
+        return [summary_of(row) for row in self._run(statements.SERIES, series=f"{name}@", limit=limit)]
 
-    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+    def list(
+        self,
+        *,
+        status: TaskResultStatus | str | None = None,
+        queue_name: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
         """Return jobs, the newest first."""
+        page = Page(status_of(status), queue_name, before and UUID(before).hex, limit)
         with self._reached():
-            return [shown_job_of(row) for row in newest(self._dialect, status_of(status), limit)]
+            return [shown_job_of(row) for row in newest(self._dialect, page)]
+
+    def change(self, changes: Sequence[Change]) -> set[str]:
+        """Make changes to jobs that no worker holds, as part of the caller's transaction, if one is open."""
+        last = {each.before.id: each for each in changes}
+        with self._reached():
+            return last.keys() - change(self._dialect, list(last.values()))
+
+    def lost(self, jobs: Sequence[Job]) -> set[str]:
+        """Return the ids of the jobs that are no longer held."""
+        with self._reached():
+            return lost(self._dialect, jobs)
+
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of a queue."""
+        self._run(statements.PAUSE, queue_name=queue_name, now=0)
+
+    def resume(self, queue_name: str) -> bool:
+        """Let workers fetch jobs of a queue again; return whether it was paused."""
+        with self._reached():
+            sql = self._dialect.sql(statements.RESUME)
+            return bool(self._dialect.write(sql, wakes=True, is_durable=True, queue_name=queue_name))
+
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
+        return {str(name) for (name,) in self._run(statements.PAUSED)}
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status, at most ``limit`` each."""
@@ -184,26 +218,31 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; those with a once-key only after an hour."""
-        return len(self._run(PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit))
+        return len(
+            self._run(
+                statements.PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit
+            )
+        )
 
     def clear(self) -> None:
         """Delete every job of this alias."""
-        self._run(CLEAR)
-        self._run(CLEAR_WORKERS)
+        self._run(statements.CLEAR)
+        self._run(statements.CLEAR_PAUSED)
+        self._run(statements.CLEAR_WORKERS)
 
     def register(self, worker: WorkerInfo) -> None:
         """Record that ``worker`` lives."""
-        self._run(REGISTER, worker_id=worker.worker_id, info=text_of_worker(worker), now=0)
+        self._run(statements.REGISTER, worker_id=worker.worker_id, info=text_of_worker(worker), now=0)
 
     def unregister(self, worker_id: str) -> bool:
         """Delete a worker; return whether it was registered."""
-        return bool(self._run(UNREGISTER, worker_id=worker_id))
+        return bool(self._run(statements.UNREGISTER, worker_id=worker_id))
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""
         return [
             worker_of_text(worker_id, info, seconds_between(heartbeat_at, now))
-            for worker_id, info, heartbeat_at, now in self._run(WORKERS, now=0)
+            for worker_id, info, heartbeat_at, now in self._run(statements.WORKERS, now=0)
         ]
 
     def close(self) -> None:
@@ -225,7 +264,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             outcomes = [Outcome.of_dead_worker(shown_job_of(row)) for row in self._dialect.expired(limit)]
             if abs(time.time() - clock - (time.monotonic() - began)) > MAX_DELAY_SECONDS:
                 return []
-            freed = self._dialect.finish(outcomes, FINISH_EXPIRED)
+            freed = self._dialect.finish(outcomes, statements.FINISH_EXPIRED)
         return [outcome.applied() for outcome in outcomes if outcome.job.id in freed]
 
     def _fail(self, unreadable: Sequence[Job]) -> None:

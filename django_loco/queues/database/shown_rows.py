@@ -74,6 +74,11 @@ def stored_status(stored: Any) -> TaskResultStatus:
     return STATUSES.get(stored, FAILED)
 
 
+def ids(rows: Iterable[Row]) -> set[str]:
+    """Return the job ids in the first column."""
+    return {id_of(row[0]) for row in rows}
+
+
 def in_order(rows: Iterable[Row]) -> list[Job]:
     """Return the jobs in ``rows`` in the order in which they should run. The last column of a row is ``due_at``."""
     jobs = [(shown_job_of(row), readable_time(row[-1])) for row in rows]

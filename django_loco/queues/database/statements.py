@@ -16,12 +16,37 @@ A job without ``run_after`` is due when it is stored, and has that time as its `
 afterwards, that time is in the future. ``AHEAD`` finds such jobs by their ids, which begin with the time at which they
 were made; nearly always there are none. A job that is handed back has been due, and stays due.
 
+Paused queues
+-------------
+Each statement that chooses jobs to fetch contains ``UNPAUSED``, so a pause holds for all processes as soon as it is
+committed. Reading an empty table costs next to nothing. While something is paused, workers of all queues search each
+queue by itself, since reading over a million jobs of a paused queue would take too long.
+
 Who may write
 -------------
 ``UPDATE``, ``EXTEND`` and ``FINISH`` change a job only while it is held with the token that they show. For the
 last two, an engine ensures that in ``held`` or in ``fence``.
 """
 
+from __future__ import annotations
+
+from ...core.job import SUSPECT
+
+#: The parameters that are times. They are given in seconds from now, and compared by the queue's clock.
+MOMENTS = frozenset({"now", "until", "before", "keys_before"})
+#: The names of tables, and of columns that jobs do not have.
+QUOTED = {
+    "job": "django_loco_job",
+    "waiting_tag": "django_loco_waiting_tag",
+    "worker": "django_loco_worker",
+    "paused": "django_loco_paused_queue",
+    "tag": "tag",
+    "job_id": "job_id",
+}
+PAUSED = "SELECT paused.queue_name FROM {paused} AS paused WHERE paused.backend = %(alias)s"
+UNPAUSED = f" AND {{queue_name}} NOT IN ({PAUSED})"
+#: The same for a range of jobs, see ``index_ranges``.
+UNPAUSED_RANGES = f" AND ranges.queue_name NOT IN ({PAUSED})"
 LEVELS = """
     SELECT kinds.is_async, (
         SELECT {priority} FROM {job}
@@ -100,14 +125,42 @@ AHEAD = """
 MAKE_DUE = "UPDATE {job} SET {due_at} = {now} WHERE {id} IN ({ahead}) RETURNING {id}".replace("{ahead}", AHEAD)
 
 GET = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} = %(id)s"
+#: Jobs of a list that no worker holds and that are as they were read, locked in the order of their ids.
+UNCHANGED = """
+    SELECT listed.* FROM ({listed}) AS listed CROSS JOIN {job} AS mine
+    WHERE mine.{id} = listed.id AND mine.{backend} = %(alias)s AND mine.{status} <> 'RUNNING' AND {same} {lock_mine}
+"""
+#: A job that runs at once is due as a new one is.
+CHANGE = """
+    UPDATE {job} SET {set}, {due_at} = CASE
+        WHEN held.due_at IS NULL THEN {job}.{due_at}
+        WHEN held.run_after IS NULL AND held.due_at > {now} THEN {now}
+        ELSE held.due_at END
+    FROM ({unchanged}) AS held
+    WHERE {job}.{id} = held.id
+    RETURNING {job}.{id} AS id
+"""
+CHOSEN = "SELECT held.id FROM ({unchanged}) AS held"
+#: A job with a once-key stays as long as ``PRUNE`` lets it stay.
+DELETE = """
+    DELETE FROM {job} WHERE {id} {in_chosen}
+    AND ({key} IS NULL OR {finished_at} < {keys_before} AND {status} <> 'READY')
+    RETURNING {id}
+"""
+LOST = """
+    SELECT {job}.{id} FROM ({listed}) AS listed CROSS JOIN {job}
+    WHERE {job}.{id} = listed.id AND {job}.{token} = listed.token AND {job}.{status} = 'RUNNING'
+"""
+
 LIST = """
-    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s
+    SELECT {columns} FROM {job} WHERE {backend} = %(alias)s {below}
     ORDER BY {id} DESC LIMIT %(limit)s
 """
-#: No index has the waiting jobs in the order of their ids. Usually there are enough of them among the newest jobs.
+#: No index has the waiting jobs, or all of a queue, in the order of their ids. Usually there are enough of them among
+#: the newest jobs.
 LIST_AMONG_NEWEST = """
-    SELECT {columns} FROM (SELECT * FROM {job} ORDER BY {id} DESC LIMIT %(window)s) AS newest
-    WHERE {backend} = %(alias)s AND {status} = %(status)s
+    SELECT {columns} FROM (SELECT * FROM {job} WHERE TRUE {below} ORDER BY {id} DESC LIMIT %(window)s) AS newest
+    WHERE {backend} = %(alias)s {having} {in_one_queue}
     ORDER BY {id} DESC LIMIT %(limit)s
 """
 #: If not, they are read from an index in another order, and sorted.
@@ -115,7 +168,8 @@ LIST_SORTED = """
     SELECT {columns} FROM {job} WHERE {id} {in_sorted} ORDER BY {id} DESC
 """
 SORTED = """
-    SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} ORDER BY {id_apart} DESC LIMIT %(limit)s
+    SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} {in_one_queue} {below}
+    ORDER BY {id_apart} DESC LIMIT %(limit)s
 """
 #: A once-key without the part from its last "@" on. Both engines have an index of this expression.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
@@ -144,5 +198,19 @@ REGISTER = """
 """
 UNREGISTER = "DELETE FROM {worker} WHERE backend = %(alias)s AND id = %(worker_id)s RETURNING id"
 WORKERS = "SELECT id, info, {heartbeat_read}, {now_read} FROM {worker} WHERE backend = %(alias)s ORDER BY id"
+PAUSE = """
+    INSERT INTO {paused} (backend, queue_name, paused_at) VALUES (%(alias)s, %(queue_name)s, {now})
+    ON CONFLICT (backend, queue_name) DO NOTHING
+"""
+RESUME = "DELETE FROM {paused} WHERE backend = %(alias)s AND queue_name = %(queue_name)s RETURNING queue_name"
+CLEAR_PAUSED = "DELETE FROM {paused} WHERE backend = %(alias)s"
 CLEAR_WORKERS = "DELETE FROM {worker} WHERE backend = %(alias)s"
 CLEAR = "DELETE FROM {job} WHERE {backend} = %(alias)s"
+#: The texts that others contain by their names.
+SHARED = {
+    "levels": LEVELS,
+    "due_in_level": DUE_IN_LEVEL,
+    "claimed": CLAIMED,
+    "suspect": f"{{lost}} >= {SUSPECT}",
+    "series_of_key": SERIES_OF_KEY,
+}

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from django.db import connection, connections, transaction
@@ -12,7 +13,9 @@ from django.db import connection, connections, transaction
 from django_loco.core.job import SUCCESSFUL, Job, Outcome
 from django_loco.exceptions import LocoConfigurationError, QueueUnavailable
 from django_loco.queues import Claim
+from django_loco.queues.base import Change
 from django_loco.queues.database import DatabaseQueue
+from django_loco.queues.database.sqlite import connections as sqlite_connections
 from django_loco.queues.database.sqlite import dialect as sqlite
 from django_loco.queues.database.sqlite.file_watch import FileWatch
 from django_loco.queues.database.sqlite.listener import (
@@ -129,7 +132,7 @@ def test_an_old_sqlite_is_named_with_the_remedy(monkeypatch):
 )
 def test_whose_connections_are_set_up(settings, backend, options, databases):
     settings.TASKS = {"default": {"BACKEND": backend, "OPTIONS": options}}
-    assert sqlite.served() == databases
+    assert sqlite_connections.served() == databases
 
 
 def test_a_file_that_cannot_be_switched_is_tried_again_later(caplog, tmp_path):
@@ -181,6 +184,10 @@ CALLS = {
     "prune": lambda queue, held: queue.prune(0),
     "get": lambda queue, held: queue.get(held.id),
     "list": lambda queue, held: queue.list(),
+    "change": lambda queue, held: queue.change([Change(before=held, after=None)]),
+    "lost": lambda queue, held: queue.lost([held]),
+    "pause": lambda queue, held: queue.pause("default"),
+    "resume": lambda queue, held: queue.resume("default"),
     "wait": lambda queue, held: queue.wait(0.01),
 }
 
@@ -206,7 +213,7 @@ def held(queue):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_write_ahead_log_that_another_process_holds_is_unavailable(queue, held, name, monkeypatch, caplog):
-    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_connections, "BUSY_MILLISECONDS", 1)
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
@@ -261,7 +268,7 @@ def test_a_connection_whose_durability_cannot_be_set_back_is_given_up(queue, hel
     assert queue.get(held.id).status == SUCCESSFUL
 
 
-def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
+def test_what_people_do_waits_for_the_disk_and_what_workers_do_does_not(queue, monkeypatch):
     levels = []
     execute = queue._dialect.execute
 
@@ -275,7 +282,15 @@ def test_only_an_enqueue_waits_for_the_disk(queue, monkeypatch):
     held = fetch(queue)
     queue.renew(held, 30)
     queue.finish([Outcome(job=held[0], status=SUCCESSFUL)])
-    assert levels == [full, normal, full, normal, normal]  # looks at what is due, or seems not to be, only read
+    # Looks at what is paused, due, or seems not to be due only read.
+    assert levels == [full, full, normal, full, normal, normal]
+    [ended] = queue.list(status=SUCCESSFUL)
+    levels.clear()
+    queue.change([Change(before=replace(ended, priority=1), after=None)])
+    queue.change([Change(before=ended, after=replace(ended, priority=1))])
+    queue.pause("other")
+    queue.resume("other")
+    assert set(levels) == {full}
     assert pragma("synchronous") == full
     connection.connection.execute("PRAGMA synchronous = OFF")
     queue.rescue()

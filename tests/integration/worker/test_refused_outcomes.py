@@ -14,7 +14,7 @@ from django_loco.core.job import FAILED, SUCCESSFUL, Job
 from django_loco.core.serialization import encode
 from django_loco.queues import Queue
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.database.sqlite import dialect
+from django_loco.queues.database.sqlite import connections as sqlite
 from django_loco.queues.redis import RedisQueue
 from django_loco.tasks import task
 from django_loco.worker import Worker, backoff
@@ -187,7 +187,7 @@ def until(condition):
 
 @pytest.mark.skipif(ON_POSTGRES, reason="about SQLite; runs when LOCO_TEST_DATABASE is sqlite")
 def test_on_sqlite_an_outcome_waits_while_somebody_else_writes(database, monkeypatch):
-    monkeypatch.setattr(dialect, "BUSY_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
     monkeypatch.setattr(backoff, "MAX_DELAY_SECONDS", 0.05)
     [waiting] = database.enqueue([job("wait")])
     worker = Worker(database, threads=1, coroutines=0, lease=30, result_ttl=60)

@@ -27,8 +27,9 @@ from ....core.job import Job
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
-from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, ids, is_due
+from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, is_due
 from ..index_ranges import best_of
+from ..shown_rows import ids
 from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .listener import Debounce, channel_of, text_of
 from .prepared import PreparedStatements
@@ -90,6 +91,7 @@ READ_TIME = """CASE WHEN {column} NOT BETWEEN '0001-01-02Z' AND '9999-12-31 23:5
     THEN TIMESTAMP '0001-01-01' ELSE {column} AT TIME ZONE 'UTC' END"""
 #: By the server's clock, because it judges due times. (Ids are made by the clocks of the enqueuing machines.)
 ID_NOW = "rpad(lpad(to_hex(floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
+LISTED = "SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})"
 SELECT_HELD = """
     SELECT {fields} FROM json_to_recordset(%(payload)s::json) AS payload ({typed})
     JOIN {job} AS mine ON mine.{id} = payload.id AND mine.{token} = payload.token AND mine.{status} = 'RUNNING'
@@ -119,6 +121,8 @@ class PostgresDialect(Dialect):
     id_apart: ClassVar[str] = "CAST({} AS text)"
     newest_of_ranges: ClassVar[str] = NEWEST
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+    same: ClassVar[str] = "IS NOT DISTINCT FROM"
+    lock_mine: ClassVar[str] = "ORDER BY mine.{id} FOR UPDATE OF mine"
 
     def __init__(self, alias: str, database: str) -> None:
         """``alias`` is the one in ``TASKS``, ``database`` the one in ``DATABASES``."""
@@ -179,7 +183,15 @@ class PostgresDialect(Dialect):
         [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(seconds)
 
-    def write(self, sql: str, *, wakes: bool = False, notifying: str = "", **parameters: Any) -> list[Row]:
+    def write(
+        self,
+        sql: str,
+        *,
+        wakes: bool = False,
+        is_durable: bool = False,  # noqa: ARG002 - the server decides
+        notifying: str = "",
+        **parameters: Any,
+    ) -> list[Row]:
         """Run a statement that returns ids, with a notification if it ``wakes`` workers and no window is open.
 
         ``notifying`` is the statement with a notification, if it does not return ids.
@@ -226,10 +238,13 @@ class PostgresDialect(Dialect):
         """Return whether PostgreSQL has rolled a transaction back because of others, so that it can be tried again."""
         return getattr(error.__cause__, "sqlstate", None) in CONFLICT
 
+    def listed(self, fields: Sequence[str]) -> str:
+        """Return a row for each object in the list."""
+        return self.sql(LISTED, fields=self._shown(fields), typed=self._typed(fields))
+
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held with their tokens, locked."""
-        shown = ", ".join(f"{self._value(field, 'payload.')} AS {field}" for field in fields)
-        return self.sql(LOCKED, fields=shown, typed=self._typed(fields))
+        return self.sql(LOCKED, fields=self._shown(fields), typed=self._typed(fields))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases in one statement that waits for no locks."""
@@ -270,11 +285,17 @@ class PostgresDialect(Dialect):
             return f"CAST(%({field})s AS timestamp) AT TIME ZONE 'UTC'"
         return f"%({field})s"
 
+    def _shown(self, fields: Sequence[str]) -> str:
+        return ", ".join(f"{self._value(field, 'payload.')} AS {field}" for field in fields)
+
     def _typed(self, fields: Sequence[str]) -> str:
-        return ", ".join(f"{field} {SQL_TYPES.get(self.column_types[field], 'text')}" for field in fields)
+        return ", ".join(f"{field} {SQL_TYPES.get(self._kind(field), 'text')}" for field in fields)
+
+    def _kind(self, field: str) -> str:
+        return self.column_types[field.removeprefix("was_")]
 
     def _value(self, field: str, source: str = "") -> str:
-        zone = " AT TIME ZONE 'UTC'" if self.column_types[field] == "DateTimeField" else ""
+        zone = " AT TIME ZONE 'UTC'" if self._kind(field) == "DateTimeField" else ""
         return f"{source}{field}{zone}"
 
     def claim_parameters(self, claim: Claim) -> dict[str, Any]:

@@ -39,7 +39,7 @@ NEWEST = """
     {with_ranges}
     SELECT {columns} FROM {job} WHERE {id} = ANY (ARRAY(
         SELECT head.id FROM ranges CROSS JOIN LATERAL (
-            SELECT {id} AS id FROM {table} {by_index} WHERE {in_ranges} ORDER BY {id} DESC LIMIT %(limit)s
+            SELECT {id} AS id FROM {table} {by_index} WHERE {in_ranges} {below} ORDER BY {id} DESC LIMIT %(limit)s
         ) AS head
         WHERE ranges.queue_name IS NOT NULL AND {few_ranges}
         ORDER BY head.id DESC LIMIT %(limit)s))

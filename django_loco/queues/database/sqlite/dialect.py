@@ -1,6 +1,6 @@
-"""The database queue on SQLite, and how SQLite is set up for it.
+"""The database queue on SQLite.
 
-SQLite has one writer at a time. ``tune`` keeps many processes from failing with "database is locked":
+SQLite has one writer at a time. ``connections.tune`` keeps many processes from failing with "database is locked":
 
 1. WAL: readers never wait for the writer, and the writer never waits for readers.
 2. Transactions begin with ``BEGIN IMMEDIATE``. A transaction that first reads and then writes cannot
@@ -19,36 +19,28 @@ killing a process undoes nothing.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from ....conf import DEFAULT_MODE
-from ....core.compat import task_backends
 from ....core.job import Job, utcnow
 from ....exceptions import LocoConfigurationError
 from ....log.safe import get_logger
-from ... import BUILT_IN, DEFAULT
 from ...base import PROBE_SECONDS
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of, stored_time
 from ..dialect import Dialect
 from ..index_ranges import best_of
+from .connections import close_if_replaced
 from .index_ranges import CLAIM_BEST, NEWEST
 
 #: The first version with ``RETURNING``.
 OLDEST = (3, 35)
-BUSY_MILLISECONDS = 20_000
 NORMAL = 1
-#: The time between two checks that the file is still the one that was opened.
-FILE_CHECK_SECONDS = 1.0
 
 #: Stores a job that has only required fields.
 INSERT_ONE = "INSERT INTO {job} ({inserted}) VALUES ({marks})"
@@ -69,7 +61,7 @@ CLAIM = """
     RETURNING {columns}
 """
 LAST_ERROR = "CASE WHEN json_valid({errors}) THEN json_extract({errors}, '$[#-1].exception_class_path') END"
-SELECT_HELD = "SELECT {fields} FROM json_each(%(payload)s)"
+LISTED = "SELECT {fields} FROM json_each(%(payload)s)"
 
 logger = get_logger(__name__)
 
@@ -80,6 +72,7 @@ class SQLiteDialect(Dialect):
     random_text: ClassVar[str] = "lower(hex(randomblob(16)))"
     contains: ClassVar[str] = "instr"
     plain: ClassVar[str] = "+"
+    same: ClassVar[str] = "IS"
     last_error: ClassVar[str] = LAST_ERROR
     by_index: ClassVar[str] = "INDEXED BY {index}"
     id_apart: ClassVar[str] = "+{}"
@@ -166,14 +159,16 @@ class SQLiteDialect(Dialect):
         finally:
             raw.text_factory = factory
 
-    def write(self, sql: str, *, wakes: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
-        """Write without waiting for the disk. Waiting workers notice any change of the file by themselves."""
-        with self._relaxed():
+    def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:  # noqa: ARG002
+        """Run a statement. Waiting workers notice any change of the file by themselves."""
+        with nullcontext() if is_durable else self._relaxed():
             return self.execute(sql, **parameters)
 
-    def held(self, fields: Sequence[str]) -> str:
+    def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
-        return SELECT_HELD.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
+        return LISTED.format(fields=", ".join(f"json_extract(value, '$.{field}') AS {field}" for field in fields))
+
+    held = listed
 
     def at(self, moment: str) -> str:
         """Return the parameter itself."""
@@ -266,69 +261,3 @@ def _new_row(job: Job) -> Row:
 def _due_at(job: Job) -> str:
     # A clock that was set back meanwhile does not delay a job that is to run at once.
     return stored_time(job.run_after or min(job.enqueued_at, utcnow()))
-
-
-def tune(*, connection: Any, **kwargs: Any) -> None:
-    """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
-
-    Options that the project has set in ``DATABASES`` are not changed: ``timeout``, ``transaction_mode``, and pragmas in
-    ``init_command``.
-    """
-    if connection.vendor != "sqlite" or connection.alias not in served():
-        return
-    connection.loco_file = _identity(connection)
-    chosen = connection.settings_dict["OPTIONS"]
-    if "transaction_mode" not in chosen:
-        connection.transaction_mode = "IMMEDIATE"
-    commands = str(chosen.get("init_command", "")).lower()
-    if "timeout" not in chosen and "busy_timeout" not in commands:
-        connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    if "journal_mode" not in commands and not connection.is_in_memory_db():
-        _switch_to_wal(connection)
-
-
-def close_if_replaced(connection: Any) -> None:
-    """Close a connection whose file was deleted or replaced, unless it is in a transaction. Checks once a second."""
-    opened = getattr(connection, "loco_file", None)
-    if opened is None or connection.connection is None or connection.in_atomic_block:
-        return
-    looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
-    if now - looked_at < FILE_CHECK_SECONDS:
-        return
-    connection.loco_looked_at = now
-    if _identity(connection) != opened:
-        logger.warning("%s was deleted or replaced; the new file is used", connection.settings_dict["NAME"])
-        connection.close()
-
-
-def _identity(connection: Any) -> tuple[int, int] | None:
-    """Return the identity of the file at the path of ``connection``; ``None`` if there is no file."""
-    if connection.is_in_memory_db():
-        return None
-    try:
-        found = Path(connection.settings_dict["NAME"]).stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def served() -> set[str]:
-    """Return the aliases in ``DATABASES`` in which queues of this project store jobs."""
-    every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
-    return {
-        options.get("database", "default")
-        for backend, options in every
-        if not backend.startswith(("django.", "django_tasks."))
-        and options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE)) == "BackgroundQueue"
-        and options.get("queue", DEFAULT) in ("database", BUILT_IN["database"])
-    }
-
-
-def _switch_to_wal(connection: Any) -> None:
-    """Switch the file to WAL, permanently. This needs a moment in which no other process uses the file."""
-    try:
-        connection.connection.execute("PRAGMA journal_mode = WAL")
-    except connection.Database.OperationalError:
-        logger.warning(
-            "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
-        )

@@ -28,7 +28,7 @@ NEWEST = """
     {with_ranges},
     newest (is_async, mark, queue_name, id) AS (
         SELECT ranges.is_async, ranges.mark, ranges.queue_name, (
-            SELECT {id} FROM {table} {by_index} WHERE {in_ranges} ORDER BY {id} DESC LIMIT 1)
+            SELECT {id} FROM {table} {by_index} WHERE {in_ranges} {below} ORDER BY {id} DESC LIMIT 1)
         FROM ranges WHERE ranges.queue_name IS NOT NULL
         UNION ALL
         SELECT newest.is_async, newest.mark, newest.queue_name, (

@@ -16,7 +16,7 @@ from django.db import connections
 
 from ....core.wakeup import Wakeup
 from ...listener import QueueListener
-from .dialect import close_if_replaced
+from .connections import close_if_replaced
 from .file_watch import FileWatch
 
 #: Seconds between two polls: just after a change, and when there was none for a while.

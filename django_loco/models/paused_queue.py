@@ -1,0 +1,31 @@
+"""The queues whose jobs no worker may fetch. Only ``queues.database`` writes to this table."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class PausedQueue(models.Model):
+    """A queue that is paused. Every statement that fetches jobs reads this table, which is nearly always empty."""
+
+    backend = models.TextField()
+    """The alias in ``TASKS``."""
+
+    queue_name = models.TextField()
+    paused_at = models.DateTimeField()
+    """By the database's clock."""
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_paused_queue"
+        verbose_name = "paused queue"
+        # As the table of jobs, without which it has no use.
+        required_db_features = ["supports_partial_indexes"]
+        constraints = [
+            models.UniqueConstraint(fields=["backend", "queue_name"], name="django_loco_paused_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.queue_name

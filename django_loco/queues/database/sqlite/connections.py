@@ -1,0 +1,86 @@
+"""How connections to SQLite files with jobs are set up, and closed if their file was replaced."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from ....conf import DEFAULT_MODE
+from ....core.compat import task_backends
+from ....log.safe import get_logger
+from ... import BUILT_IN, DEFAULT
+
+BUSY_MILLISECONDS = 20_000
+#: The time between two checks that the file is still the one that was opened.
+FILE_CHECK_SECONDS = 1.0
+
+logger = get_logger(__name__)
+
+
+def tune(*, connection: Any, **kwargs: Any) -> None:
+    """Set up a new connection (a receiver of ``connection_created``) if a database queue uses its file.
+
+    Options that the project has set in ``DATABASES`` are not changed: ``timeout``, ``transaction_mode``, and pragmas in
+    ``init_command``.
+    """
+    if connection.vendor != "sqlite" or connection.alias not in served():
+        return
+    connection.loco_file = _identity(connection)
+    chosen = connection.settings_dict["OPTIONS"]
+    if "transaction_mode" not in chosen:
+        connection.transaction_mode = "IMMEDIATE"
+    commands = str(chosen.get("init_command", "")).lower()
+    if "timeout" not in chosen and "busy_timeout" not in commands:
+        connection.connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    if "journal_mode" not in commands and not connection.is_in_memory_db():
+        _switch_to_wal(connection)
+
+
+def close_if_replaced(connection: Any) -> None:
+    """Close a connection whose file was deleted or replaced, unless it is in a transaction. Checks once a second."""
+    opened = getattr(connection, "loco_file", None)
+    if opened is None or connection.connection is None or connection.in_atomic_block:
+        return
+    looked_at, now = getattr(connection, "loco_looked_at", 0.0), time.monotonic()
+    if now - looked_at < FILE_CHECK_SECONDS:
+        return
+    connection.loco_looked_at = now
+    if _identity(connection) != opened:
+        logger.warning("%s was deleted or replaced; the new file is used", connection.settings_dict["NAME"])
+        connection.close()
+
+
+def _identity(connection: Any) -> tuple[int, int] | None:
+    """Return the identity of the file at the path of ``connection``; ``None`` if there is no file."""
+    if connection.is_in_memory_db():
+        return None
+    try:
+        found = Path(connection.settings_dict["NAME"]).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def served() -> set[str]:
+    """Return the aliases in ``DATABASES`` in which queues of this project store jobs."""
+    every = [(params.get("BACKEND", ""), params.get("OPTIONS", {})) for params in task_backends.settings.values()]
+    return {
+        options.get("database", "default")
+        for backend, options in every
+        if not backend.startswith(("django.", "django_tasks."))
+        and options.get("mode", getattr(settings, "WORKER_MODE", DEFAULT_MODE)) == "BackgroundQueue"
+        and options.get("queue", DEFAULT) in ("database", BUILT_IN["database"])
+    }
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Switch the file to WAL, permanently. This needs a moment in which no other process uses the file."""
+    try:
+        connection.connection.execute("PRAGMA journal_mode = WAL")
+    except connection.Database.OperationalError:
+        logger.warning(
+            "%s could not be switched to WAL; it will be tried again", connection.settings_dict["NAME"], exc_info=True
+        )
