@@ -70,7 +70,9 @@ def errors_of(text: str) -> tuple[TaskError, ...]:
 
 def stored_time(moment: datetime) -> str:
     """Return ``2026-11-21 05:42:00.000000``, in UTC: as Django writes it to SQLite, but always with decimals."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:26]  # without the zone
 
 
 def time_of(stored: str | datetime | None) -> datetime | None:

@@ -7,39 +7,44 @@ so that no transition is missed:
   differs even if it was finished, retried, handed back or rescued since.
 * Another change sets some field to another value. If it has set it back since, the job is again as it was read.
 
-The texts of all jobs of a batch travel as one JSON text. Fields that no job of the batch changes are sent once, as they
-were; the others twice.
+The jobs of a batch travel as one JSON text. What all of them have in common is sent once, as a parameter.
+
+The columns are compared with what this version stores. Somebody else, or another version, may have written the same
+JSON or the same time in other words. So jobs that were refused are read once more, and compared with their own words if
+these mean what was read. An unreadable job can only be deleted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from ...core.job import READY, Job
 from ..base import KEY_MEMORY_SECONDS, Change
-from ..rows import COLUMNS, row_of, stored_time
+from ..rows import COLUMNS, FIELDS, row_of, stored_time
 from .dialect import CLAIM_COLUMNS, Dialect, is_due
-from .shown_rows import ids
-from .statements import CHANGE, CHOSEN, DELETE, LOST, UNCHANGED
+from .shown_rows import ids, shown_job_of
+from .sql.statements import AMONG, CHANGE, CHOSEN, DELETE, LOST, UNCHANGED
 
 #: The fields that prove that a job is as it was read, and those of them that may change.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
 CHANGEABLE = tuple(name for name in FENCE if name != "key")
-#: The fields that decide when a job is due. They are always sent.
+#: The fields that decide when a job is due. They are always written.
 DECIDING = ("status", "run_after")
 
-Stored = Mapping[str, Any]
+#: The stored form of some jobs by their ids: that of each field.
+Words = Mapping[str, Mapping[str, Any]]
 
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     """Make those ``changes`` whose job is as it was read; return the ids of these jobs."""
-    stored = [(stored_of(each.before), each.after) for each in changes]
-    after = [(before, stored_of(job), job) for before, job in stored if job is not None]
-    changed = _change(dialect, after) if after else set()
-    deleted = [before for before, job in stored if job is None]
-    return changed | _delete(dialect, deleted) if deleted else changed
+    made = _make(dialect, changes)
+    if refused := {each.before.id: each for each in changes if each.before.id not in made}:
+        words = _other_words(dialect, refused)
+        made |= _make(dialect, [refused[job_id] for job_id in words], words)
+    return made
 
 
 def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
@@ -49,54 +54,103 @@ def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
     return {job.id for job in jobs} - ids(dialect.execute(sql, payload=payload))
 
 
-def stored_of(job: Job) -> dict[str, Any]:
-    """Return the stored form of each field of ``job``."""
-    return dict(zip(COLUMNS, row_of(job), strict=True))
+class _Batch:
+    """The jobs of a batch as columns of values, of which the varying ones are in the list ``%(payload)s``."""
+
+    def __init__(self, dialect: Dialect, columns: Mapping[str, Sequence[Any]]) -> None:
+        """``columns``: the values of each field; ``was_`` before the name of a field: as it was."""
+        self._dialect = dialect
+        common = {name for name in columns if name not in ("id", "due_at") and self._is_common(name, columns[name])}
+        self._varying = [name for name in columns if name not in common]
+        rows = zip(*(columns[name] for name in self._varying), strict=True)
+        payload = json.dumps([dict(zip(self._varying, row, strict=True)) for row in rows])
+        self.parameters = {"payload": payload, **{name: columns[name][0] for name in common}}
+
+    def _is_common(self, name: str, values: Sequence[Any]) -> bool:
+        first = values[0]
+        is_time = self._dialect.column_types[name.removeprefix("was_")] == "DateTimeField"
+        return (first is None or not is_time) and values.count(first) == len(values)
+
+    def value(self, name: str, table: str) -> str:
+        """Return the SQL of a value; ``table`` is what the list is called there."""
+        return f"{table}.{name}" if name in self._varying else f"%({name})s"
+
+    @property
+    def unchanged(self) -> str:
+        """The SQL of those jobs of the list that are as they were."""
+        names, same = self._dialect.names, self._dialect.same
+        fence = (f"mine.{names[name]} {same} {self.value(f'was_{name}', 'listed')}" for name in FENCE)
+        return self._dialect.text(UNCHANGED, listed=self._dialect.listed(self._varying), same=" AND ".join(fence))
 
 
-def _change(dialect: Dialect, changes: Sequence[tuple[Stored, Stored, Job]]) -> set[str]:
-    differing = {name for before, after, _ in changes for name in CHANGEABLE if before[name] != after[name]}
-    fields = [name for name in CHANGEABLE if name in differing.union(DECIDING)]
-    payload = [
-        {
-            "id": before["id"],
-            "due_at": _due_at(before, after, job),
-            **_was(before),
-            **{name: after[name] for name in fields},
-        }
-        for before, after, job in changes
-    ]
-    sql = dialect.sql(
+def _make(dialect: Dialect, changes: Sequence[Change], words: Words | None = None) -> set[str]:
+    pairs = [(each.before, each.after) for each in changes if each.after is not None]
+    deleted = [each.before for each in changes if each.after is None]
+    changed = _change(dialect, pairs, words) if pairs else set()
+    return changed | _delete(dialect, deleted, words) if deleted else changed
+
+
+def _other_words(dialect: Dialect, changes: Mapping[str, Change]) -> Words:
+    """Return the words of those jobs that are as they were read, but are stored in other words than usual."""
+    payload = json.dumps([{"id": job_id} for job_id in changes])
+    rows = dialect.execute(dialect.sql(AMONG, in_listed=dialect.is_in.format(dialect.listed(["id"]))), payload=payload)
+    found = {}
+    for job, row in ((shown_job_of(row), row) for row in rows):
+        usual = dict(zip(COLUMNS, row_of(job), strict=True))
+        words = usual | {name: word for name, word in zip(COLUMNS, row, strict=False) if isinstance(word, str)}
+        each = changes[job.id]
+        if job == each.before and words != usual and (job.is_readable or each.after is None):
+            found[job.id] = words
+    return found
+
+
+def _change(dialect: Dialect, changes: Sequence[tuple[Job, Job]], words: Words | None) -> set[str]:
+    jobs, after = zip(*changes, strict=True)
+    old, new = _columns(jobs, CHANGEABLE), _columns(after, CHANGEABLE)
+    new = {name: _stored(name, new[name]) for name in CHANGEABLE if name in DECIDING or old[name] != new[name]}
+    columns = _fence(jobs, words) | {"due_at": [_due_at(*pair) for pair in changes]} | new
+    batch = _Batch(dialect, columns)
+    sql = dialect.text(
         CHANGE,
-        unchanged=_unchanged(dialect, ("due_at", *fields)),
-        set=", ".join(f"{dialect.names[name]} = held.{name}" for name in fields),
+        unchanged=batch.unchanged,
+        new_run_after=batch.value("run_after", "held"),
+        set=", ".join(f"{dialect.names[name]} = {batch.value(name, 'held')}" for name in new),
     )
-    wakes = is_due(job.run_after for _, _, job in changes if job.status == READY)
-    return ids(dialect.write(sql, wakes=wakes, is_durable=True, payload=json.dumps(payload), now=0))
+    wakes = is_due(job.run_after for job in after if job.status == READY)
+    return ids(dialect.write(sql, wakes=wakes, is_durable=True, now=0, **batch.parameters))
 
 
-def _delete(dialect: Dialect, jobs: Sequence[Stored]) -> set[str]:
-    payload = json.dumps([{"id": before["id"], **_was(before)} for before in jobs])
-    chosen = dialect.sql(CHOSEN, unchanged=_unchanged(dialect, ()))
-    sql = dialect.sql(DELETE, in_chosen=dialect.is_in.format(chosen))
-    return ids(dialect.write(sql, is_durable=True, payload=payload, keys_before=-KEY_MEMORY_SECONDS))
+def _delete(dialect: Dialect, jobs: Sequence[Job], words: Words | None) -> set[str]:
+    batch = _Batch(dialect, _fence(jobs, words))
+    chosen = dialect.is_in.format(dialect.text(CHOSEN, unchanged=batch.unchanged))
+    sql = dialect.text(DELETE, in_chosen=chosen)
+    return ids(dialect.write(sql, is_durable=True, keys_before=-KEY_MEMORY_SECONDS, **batch.parameters))
 
 
-def _due_at(before: Stored, after: Stored, job: Job) -> str | None:
-    """Return when ``job`` is due; ``None`` if this does not change.
+def _fence(jobs: Sequence[Job], words: Words | None) -> dict[str, Sequence[Any]]:
+    columns = {f"was_{name}": _stored(name, values) for name, values in _columns(jobs, FENCE).items()}
+    if words is not None:
+        columns = {f"was_{name}": [words[job.id][name] for job in jobs] for name in FENCE}
+    return {"id": [job.id for job in jobs], **columns}
+
+
+def _columns(jobs: Sequence[Job], names: Sequence[str]) -> dict[str, Sequence[Any]]:
+    return dict(zip(names, zip(*map(attrgetter(*names), jobs), strict=True), strict=True))
+
+
+def _stored(name: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Return the stored forms of some values of a field. Often they are all the same."""
+    stored, first = FIELDS[name].stored, values[0]
+    if values.count(first) == len(values):
+        return [stored(first)] * len(values)
+    return [stored(value) for value in values]
+
+
+def _due_at(before: Job, after: Job) -> str | None:
+    """Return when a job is due; ``None`` if this does not change.
 
     A job that waits keeps its time, because a clock that was put back may have made it due earlier than its fields say.
     """
-    if job.status != READY or all(before[name] == after[name] for name in DECIDING):
+    if after.status != READY or (before.status, before.run_after) == (after.status, after.run_after):
         return None
-    return stored_time(job.due_at)
-
-
-def _was(before: Stored) -> dict[str, Any]:
-    return {f"was_{name}": before[name] for name in FENCE}
-
-
-def _unchanged(dialect: Dialect, fields: Iterable[str]) -> str:
-    listed = dialect.listed(["id", *fields, *(f"was_{name}" for name in FENCE)])
-    same = " AND ".join(f"mine.{dialect.names[name]} {dialect.same} listed.was_{name}" for name in FENCE)
-    return dialect.sql(UNCHANGED, listed=listed, same=same)
+    return stored_time(after.due_at)

@@ -20,9 +20,9 @@ from ...core.job import READY, SUMMARY, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..claim import Claim
 from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
-from . import statements
-from .index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 from .shown_rows import ids
+from .sql import statements
+from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
 
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
@@ -115,15 +115,12 @@ class Dialect(ABC):
     def write(self, sql: str, *, wakes: bool = False, is_durable: bool = False, **parameters: Any) -> list[Row]:
         """``execute`` a statement that changes jobs. ``wakes``: waiting workers should fetch at once.
 
-        ``is_durable``: it is as durable as the project's own writes; else a power cut may undo it, see ``sqlite``.
+        ``is_durable``: a power cut must not undo it.
         """
 
     @abstractmethod
     def listed(self, fields: Sequence[str]) -> str:
-        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``.
-
-        A field may have ``was_`` before its name.
-        """
+        """Return SQL that converts the JSON list ``%(payload)s`` to rows of ``fields``; some begin with ``was_``."""
 
     @abstractmethod
     def held(self, fields: Sequence[str]) -> str:
@@ -254,14 +251,18 @@ class Dialect(ABC):
         return False
 
     def sql(self, template: str, **fragments: str) -> str:
-        """Return the text of a statement."""
+        """Return ``text``, and remember it."""
         key = (template, *fragments.values())
-        if key not in self._texts:
-            text, names = template, self.names | fragments
-            while "{" in text:  # a fragment may contain names
-                text = text.format(**names)
-            self._texts[key] = text
-        return self._texts[key]
+        if (text := self._texts.get(key)) is None:
+            text = self._texts[key] = self.text(template, **fragments)
+        return text
+
+    def text(self, template: str, **fragments: str) -> str:
+        """Return the text of a statement that has too many forms to remember each."""
+        text, names = template, self.names | fragments
+        while "{" in text:  # a fragment may contain names
+            text = text.format(**names)
+        return text
 
     def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
@@ -270,10 +271,9 @@ class Dialect(ABC):
 
     def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
-        condition, parameters = self.wanted(claim)
+        condition, parameters = condition_of(claim, self.names, self.contains)
         shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self._has_pauses)
-        unpaused = statements.UNPAUSED_RANGES if shape["in_queue"] else ""
-        return shape | {"wanted": condition, "unpaused": unpaused}, parameters | words
+        return shape | statements.unpaused(condition, by_queue=bool(shape["in_queue"])), parameters | words
 
     @cached_property
     def column_types(self) -> dict[str, str]:

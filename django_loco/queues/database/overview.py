@@ -14,7 +14,7 @@ from ...core.job import READY, RUNNING
 from ..claim import Claim
 from ..rows import COLUMNS, Row
 from .dialect import Dialect
-from .index_ranges import (
+from .sql.index_ranges import (
     ANY_READY_BY_QUEUE,
     COUNT_RANGES,
     ENDED_BY_QUEUE,
@@ -24,12 +24,13 @@ from .index_ranges import (
     fragments,
     range_fragments_of,
 )
-from .statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
+from .sql.statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
-#: The number of newest jobs that ``newest`` searches for those that are ready.
-WINDOW = 2_000
+#: The number of newest jobs that ``newest`` searches for those that are ready or of one queue, and in addition for each
+#: job of the page.
+WINDOW, WINDOW_PER_JOB = 2_000, 4
 #: The place of the id in a row.
 ID = COLUMNS.index("id")
 
@@ -72,7 +73,7 @@ def newest(dialect: Dialect, page: Page) -> list[Row]:
 def _among_newest(dialect: Dialect, page: Page) -> list[Row]:
     having = "" if page.status is None else f" AND {{status}} = '{page.status.value}'"
     sql = dialect.sql(LIST_AMONG_NEWEST, having=having, **page.where)
-    return dialect.execute(sql, window=WINDOW + page.limit, **page.values)
+    return dialect.execute(sql, window=WINDOW + WINDOW_PER_JOB * page.limit, **page.values)
 
 
 def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[Row]:
@@ -109,5 +110,5 @@ def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[R
     if queues is None:
         return dialect.execute(dialect.sql(OLDEST_DUE, wanted=wanted), now=0, **parameters)
     shape, words = range_fragments_of(claim, dialect.tag_of_word)
-    sql = dialect.sql(OLDEST_DUE_OF_RANGES, **shape, wanted=wanted, unpaused="")
+    sql = dialect.sql(OLDEST_DUE_OF_RANGES, **shape, wanted=wanted, unpaused_range="")
     return dialect.execute(sql, now=0, **parameters, **words)

@@ -35,13 +35,13 @@ from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
-from . import statements
 from .changes import change, lost
 from .dialect import Dialect
 from .engines import engine_of
 from .migrated import migrate_command
 from .overview import Page, counts_by_queue, newest, oldest_due_times
 from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
+from .sql import statements
 
 logger = get_logger("django_loco.queues")
 

@@ -18,7 +18,7 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcom
 from django_loco.models import StoredJob, WaitingTag, keep_triggers
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.database.index_ranges import MAX_RANGES
+from django_loco.queues.database.sql.index_ranges import MAX_RANGES
 
 from ...conftest import ON_POSTGRES
 
@@ -152,6 +152,29 @@ def test_others_cost_nothing(queue, meter, others):
         analyze()
 
 
+def test_the_jobs_of_a_paused_queue_cost_nothing(queue, meter):
+    def fetch_and_release(given):
+        queue.finish([Outcome.released(each) for each in queue.fetch(claim(**given))])
+
+    queue.pause("other")
+    acts = [lambda given=given: fetch_and_release(given) for given in ({}, *CLAIMS)]
+    queue.enqueue([job(queue_name="mine", tags=("mine",)) for _ in range(3)])
+    queue.enqueue([job(queue_name="mine") for _ in range(3)])
+    analyze()
+    alone = [meter.measure(act) for act in acts]
+    meter.scans.clear()
+    queue.enqueue([job(queue_name="other", tags=("mine",), priority=1) for _ in range(MANY // 2)])
+    queue.enqueue([job(queue_name="other", priority=1) for _ in range(MANY // 2)])
+    for _ in range(2):
+        work = [meter.measure(act) for act in acts]
+        assert all(now < 2 * before + 300 for before, now in zip(alone, work, strict=True)), [
+            *zip(alone, work, strict=True)
+        ]
+        assert not meter.scans
+        analyze()
+    queue.resume("other")
+
+
 def test_a_worker_of_very_many_queues_looks_at_all_jobs(queue, meter):
     """This also shows that the meter can tell."""
     names = tuple(f"q{number}" for number in range(MAX_RANGES + 1))
@@ -164,15 +187,20 @@ def test_lists_and_counts_cost_what_they_show(queue, meter):
     queue.enqueue([job(queue_name=f"q{number % 3}") for number in range(90)])
     queue.finish([Outcome(job=each, status=FAILED) for each in queue.fetch(claim(threads=30))])
     queue.fetch(claim(threads=30))
+    last = queue.enqueue([job(queue_name="q1")])[0].id
     acts = [lambda status=status: queue.list(status=status, limit=5) for status in (FAILED, READY, RUNNING, SUCCESSFUL)]
     acts.append(lambda: queue.counts(10))
+    for given in ({"status": FAILED}, {"status": READY}, {"status": RUNNING}, {}):
+        acts.append(lambda given=given: queue.list(**given, queue_name="q1", limit=5))
+        acts.append(lambda given=given: queue.list(**given, queue_name="q1", before=last, limit=5))
     alone = [meter.measure(act) for act in acts]
     queue.enqueue([job(queue_name=f"q{number % 3}", priority=5) for number in range(MANY)])
     queue.finish([Outcome(job=each, status=SUCCESSFUL) for each in queue.fetch(claim(threads=MANY))])
     analyze()
     work = [meter.measure(act) for act in acts]
-    # A look at the newest jobs is allowed to those that are ready.
-    allowed = [3 * before + (9_000 if act is acts[1] else 300) for act, before in zip(acts, alone, strict=True)]
+    # A look at the newest jobs is allowed to those that are ready or of one queue.
+    looks = {1, 7, 8, 11, 12}
+    allowed = [3 * before + (9_000 if number in looks else 300) for number, before in enumerate(alone)]
     assert all(now < most for now, most in zip(work, allowed, strict=True)), [*zip(alone, work, strict=True)]
 
 

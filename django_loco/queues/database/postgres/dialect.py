@@ -28,8 +28,8 @@ from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
 from ..dialect import CLAIM_COLUMNS, IS_ASYNC, Dialect, is_due
-from ..index_ranges import best_of
 from ..shown_rows import ids
+from ..sql.index_ranges import best_of
 from .index_ranges import CLAIM_BEST, FEW, LEVEL, MORE, MORE_OF_RANGE, NEWEST
 from .listener import Debounce, channel_of, text_of
 from .prepared import PreparedStatements
@@ -65,7 +65,7 @@ INSERT_ONE_NOTIFYING = f"{INSERT_ONE} RETURNING pg_notify(%(channel)s, %(window)
 #: find the chosen rows. The inner limit, which the outer ones make redundant, keeps it from expecting millions of rows.
 #: The levels come first in the join, in their order, because the lateral query depends on them.
 CLAIM = """
-    WITH RECURSIVE levels (is_async, priority) AS ({levels}),
+    WITH RECURSIVE {levels},
     chosen AS MATERIALIZED (
         SELECT best.chosen_id
         FROM (VALUES (FALSE, %(threads)s), (TRUE, %(coroutines)s)) AS kinds (is_async, room)
@@ -118,7 +118,7 @@ class PostgresDialect(Dialect):
     tag_of_word: ClassVar[str] = "%({})s"
     few: ClassVar[str] = FEW
     is_in: ClassVar[str] = "= ANY (ARRAY({}))"
-    id_apart: ClassVar[str] = "CAST({} AS text)"
+    id_apart: ClassVar[str] = "coalesce({0}, {0})"
     newest_of_ranges: ClassVar[str] = NEWEST
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     same: ClassVar[str] = "IS NOT DISTINCT FROM"
@@ -204,10 +204,13 @@ class PostgresDialect(Dialect):
             return self._notify(notifying, 0, **parameters)
         if window := self._debounce.begin():
             try:
-                return self._notify(notifying, window, **parameters)
+                rows = self._notify(notifying, window, **parameters)
             except BaseException:
                 self._debounce.forget()
                 raise
+            if not rows:  # nothing was changed, so nothing was announced
+                self._debounce.forget()
+            return rows
         rows = self.execute(sql, **parameters)
         if window := self._debounce.begin():  # the window ended while the statement ran
             self._notify(NOTIFY, window)
@@ -240,7 +243,7 @@ class PostgresDialect(Dialect):
 
     def listed(self, fields: Sequence[str]) -> str:
         """Return a row for each object in the list."""
-        return self.sql(LISTED, fields=self._shown(fields), typed=self._typed(fields))
+        return self.text(LISTED, fields=self._shown(fields), typed=self._typed(fields))
 
     def held(self, fields: Sequence[str]) -> str:
         """Return the jobs in the list that are held with their tokens, locked."""

@@ -1,4 +1,4 @@
-"""The SQL that takes jobs from ranges in PostgreSQL, see ``database.index_ranges``."""
+"""The SQL that takes jobs from ranges in PostgreSQL, see ``database.sql.index_ranges``."""
 
 #: A condition that the planner expects few rows to meet. It expects a recursion to return a hundred times the rows that
 #: it begins with, and compiles a statement with so many rows first (``jit``), which can take seconds.
@@ -28,7 +28,7 @@ CLAIM_BEST = """
             WHERE {id} = ANY (ARRAY(
                 SELECT candidates.id FROM candidates WHERE candidates.is_async = kinds.is_async
                 ORDER BY candidates.priority DESC, candidates.due_at, candidates.id LIMIT %(candidates)s))
-            AND {status} || '' = 'READY' AND {due_at} <= {now} {wanted}
+            AND {status} || '' = 'READY' AND {due_at} <= {now} {wanted} {unpaused_job}
             ORDER BY {priority} DESC, {due_at}, {id} LIMIT kinds.room
             FOR UPDATE SKIP LOCKED
         ) AS best

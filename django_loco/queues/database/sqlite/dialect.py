@@ -34,7 +34,7 @@ from ...base import PROBE_SECONDS
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of, stored_time
 from ..dialect import Dialect
-from ..index_ranges import best_of
+from ..sql.index_ranges import best_of
 from .connections import close_if_replaced
 from .index_ranges import CLAIM_BEST, NEWEST
 
@@ -49,7 +49,7 @@ INSERT = """
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
 """
 DUE_LEVELS = """
-    WITH RECURSIVE levels (is_async, priority) AS ({levels})
+    WITH RECURSIVE {levels}
     SELECT is_async, priority FROM levels WHERE EXISTS (SELECT 1 FROM {job} WHERE {due_in_level} {wanted})
 """
 CLAIM = """

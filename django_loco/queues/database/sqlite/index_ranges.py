@@ -1,4 +1,4 @@
-"""The SQL that takes jobs from ranges in SQLite, see ``database.index_ranges``."""
+"""The SQL that takes jobs from ranges in SQLite, see ``database.sql.index_ranges``."""
 
 #: Claims the best jobs of some ranges. ``best`` begins with the first job of each range, and adds the next job of a
 #: range after each job taken from it. Its rows wait in the order of its ORDER BY, which merges the ranges.
@@ -22,6 +22,7 @@ CLAIM_BEST = """
         LIMIT %(entries)s)
     UPDATE {job} SET {claimed} WHERE {id} IN (
         SELECT id FROM best GROUP BY priority, due_at, id ORDER BY priority DESC, due_at, id LIMIT %(room)s)
+    {unpaused_job}
     RETURNING {columns}
 """
 NEWEST = """

@@ -30,7 +30,7 @@ last two, an engine ensures that in ``held`` or in ``fence``.
 
 from __future__ import annotations
 
-from ...core.job import SUSPECT
+from ....core.job import SUSPECT
 
 #: The parameters that are times. They are given in seconds from now, and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
@@ -46,20 +46,22 @@ QUOTED = {
 PAUSED = "SELECT paused.queue_name FROM {paused} AS paused WHERE paused.backend = %(alias)s"
 UNPAUSED = f" AND {{queue_name}} NOT IN ({PAUSED})"
 #: The same for a range of jobs, see ``index_ranges``.
-UNPAUSED_RANGES = f" AND ranges.queue_name NOT IN ({PAUSED})"
+UNPAUSED_RANGE = f" AND ranges.queue_name NOT IN ({PAUSED})"
 LEVELS = """
+    kinds (is_async) AS (VALUES (FALSE), (TRUE)),
+    levels (is_async, priority) AS (
     SELECT kinds.is_async, (
         SELECT {priority} FROM {job}
         WHERE {backend} = %(alias)s AND {is_async} = kinds.is_async AND {status} = 'READY'
         ORDER BY {priority} DESC LIMIT 1)
-    FROM (SELECT FALSE AS is_async UNION ALL SELECT TRUE) AS kinds
+    FROM kinds
     UNION ALL
     SELECT levels.is_async, (
         SELECT {priority} FROM {job}
         WHERE {backend} = %(alias)s AND {is_async} = levels.is_async AND {status} = 'READY'
         AND {priority} < levels.priority
         ORDER BY {priority} DESC LIMIT 1)
-    FROM levels WHERE levels.priority IS NOT NULL
+    FROM levels WHERE levels.priority IS NOT NULL)
 """
 DUE_IN_LEVEL = """
     {backend} = %(alias)s AND {is_async} = levels.is_async AND {status} = 'READY'
@@ -84,7 +86,7 @@ CLAIM_SUSPECT = """
 """
 
 OLDEST_DUE = """
-    WITH RECURSIVE levels (is_async, priority) AS ({levels})
+    WITH RECURSIVE {levels}
     SELECT (SELECT {due_at_read} FROM {job} WHERE {due_in_level} {wanted} ORDER BY {due_at} LIMIT 1) FROM levels
 """
 EXTEND = """
@@ -134,7 +136,7 @@ UNCHANGED = """
 CHANGE = """
     UPDATE {job} SET {set}, {due_at} = CASE
         WHEN held.due_at IS NULL THEN {job}.{due_at}
-        WHEN held.run_after IS NULL AND held.due_at > {now} THEN {now}
+        WHEN {new_run_after} IS NULL AND held.due_at > {now} THEN {now}
         ELSE held.due_at END
     FROM ({unchanged}) AS held
     WHERE {job}.{id} = held.id
@@ -147,6 +149,7 @@ DELETE = """
     AND ({key} IS NULL OR {finished_at} < {keys_before} AND {status} <> 'READY')
     RETURNING {id}
 """
+AMONG = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
 LOST = """
     SELECT {job}.{id} FROM ({listed}) AS listed CROSS JOIN {job}
     WHERE {job}.{id} = listed.id AND {job}.{token} = listed.token AND {job}.{status} = 'RUNNING'
@@ -214,3 +217,13 @@ SHARED = {
     "suspect": f"{{lost}} >= {SUSPECT}",
     "series_of_key": SERIES_OF_KEY,
 }
+
+
+def unpaused(condition: str, *, by_queue: bool) -> dict[str, str]:
+    """Return the fragments with which a statement that reads ranges skips paused queues, with few checks.
+
+    ``condition`` is that of the claim. With ``by_queue`` each range has one queue, and paused ranges are not read.
+    """
+    if by_queue:
+        return {"wanted": condition, "unpaused_range": UNPAUSED_RANGE, "unpaused_job": UNPAUSED}
+    return {"wanted": condition + UNPAUSED, "unpaused_range": "", "unpaused_job": ""}

@@ -21,9 +21,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ...core.job import SUSPECT
-from ..claim import Claim
-from ..rows import needle_of_tag, word_of_tag
+from ....core.job import SUSPECT
+from ...claim import Claim
+from ...rows import needle_of_tag, word_of_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ WITH_LEVELS = """
         SELECT ranges.is_async, ranges.mark, ranges.queue_name, (
             SELECT {priority} FROM {table} {by_index} WHERE {in_ranges}
             ORDER BY {priority} DESC LIMIT 1)
-        FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges} {unpaused}
+        FROM ranges WHERE ranges.queue_name IS NOT NULL AND {few_ranges} {unpaused_range}
         UNION ALL
         SELECT levels.is_async, levels.mark, levels.queue_name, (
             SELECT {priority} FROM {table} {by_index} WHERE {in_levels} AND {priority} < levels.priority

@@ -1,0 +1,1 @@
+"""The SQL that the engines have in common."""
