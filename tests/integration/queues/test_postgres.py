@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
-from django_loco.queues.database.sql.statements import SERIES
 
 from django_loco.core.job import Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
+from django_loco.queues.database.sql.statements import SERIES
 
 from ...conftest import ON_POSTGRES
 
