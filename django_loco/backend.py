@@ -18,7 +18,6 @@ from .core import test_environment
 from .core.compat import (
     DEFAULT_TASK_QUEUE_NAME,
     TASKS_LOGGER,
-    BaseTaskBackend,
     InvalidTask,
     Task,
     TaskResult,
@@ -29,17 +28,19 @@ from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
 from .core.threads import is_on_event_loop
 from .exceptions import UnknownTask
+from .jobs.signing import sign
+from .jobs.stores import JobBackend
 from .log.labels import labelled_context
 from .log.safe import get_logger
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
+from .tasks import stored_jobs
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
 from .tasks.new_job import JobTemplate, new_job, validate_task
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
-from .tasks.signing import sign
 from .worker import in_process
 
 logger = get_logger(__name__)
@@ -91,7 +92,7 @@ class ScheduledCall(NamedTuple):
     """The earliest time at which the job may run."""
 
 
-class LocoBackend(BaseTaskBackend):
+class LocoBackend(JobBackend):
     """Django's Tasks on django-loco: ``TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}``.
 
     ``OPTIONS`` are ``queue`` ("database", "memory", "redis" or a dotted path), ``mode`` (by default the setting
@@ -145,8 +146,11 @@ class LocoBackend(BaseTaskBackend):
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
-        if not jobs:
-            return []
+        return self._enqueued(task, jobs, calls) if jobs else []
+
+    def _enqueued(
+        self, task: Task[..., Any], jobs: list[Job], calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]
+    ) -> list[TaskResult[..., Any]]:
         mode = worker_mode(self.alias, self.options)
         if mode == "ForegroundBlocking":
             return self._run(task, jobs)
@@ -214,6 +218,19 @@ class LocoBackend(BaseTaskBackend):
                 id="loco.E005",
             )
         ]
+
+    def run_again(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
+        """Enqueue a new job like ``job`` with these arguments; return its result. Raises as ``job_like``."""
+        task, new = stored_jobs.job_like(job, args, kwargs)
+        return self._enqueued(task, [new], [(args, kwargs)])[0]
+
+    def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
+        stored_jobs.require_arguments(job, args, kwargs)
+
+    def announce_end(self, jobs: Sequence[Job]) -> None:
+        """Send ``task_finished`` for jobs that have ended without running."""
+        stored_jobs.announce_end(type(self), jobs)
 
     @property
     def remembers(self) -> bool:

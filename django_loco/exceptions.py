@@ -5,8 +5,11 @@
     ├── InvalidArguments         the arguments of a call do not fit, or are no JSON   (a TypeError and a ValueError too)
     ├── QueueError               an error of the queue
     │   ├── QueueUnavailable     it cannot be reached, or its tables are missing
+    │   │   └── Unfinished       it could not be reached any more after a part of an operation on many jobs
     │   ├── QueueRefused         it answers, and refuses the values
     │   └── QueueFull            it has no room at the moment
+    ├── FilterError              the text of a filter of jobs has a mistake   (a ValueError too)
+    ├── InvalidState             an operation is not possible with a job as it is now
     ├── UnknownTask              this process does not have the task of a stored job
     ├── InvalidSignature         a stored job lacks the signature that ``LOCO["SIGN"]`` requires
     ├── LostJob                  several workers died while they ran the job
@@ -55,12 +58,40 @@ class QueueUnavailable(QueueError):
     """
 
 
+class Unfinished(QueueUnavailable):
+    """The queue's store could not be reached any more when an operation on many jobs was done with some of them.
+
+    Run the operation again for the others: those that were done do not match any more, or are left as they are.
+    """
+
+    def __init__(self, message: str = "", *, done: int = 0) -> None:
+        super().__init__(message)
+        self.done = done
+        """The number of jobs that are certainly done. Up to one batch more may be."""
+
+
 class QueueRefused(QueueError):
     """The queue's store answers, and refuses the values as invalid. Nothing was stored."""
 
 
 class QueueFull(QueueError):
     """The queue holds as many waiting jobs as its ``max_waiting`` option allows. Nothing was stored."""
+
+
+class FilterError(LocoError, ValueError):
+    """The text of a filter of jobs has a mistake; the message shows where and says what to write."""
+
+    def __init__(self, message: str = "", *, text: str = "", position: int | None = None) -> None:
+        shown = f" (at character {position + 1} of {text!r})" if text and position is not None else ""
+        super().__init__(f"{message}{shown}")
+        self.text = text
+        """The whole filter; empty if it was given as keyword arguments."""
+        self.position = position
+        """The index in ``text`` of the first character of the mistake."""
+
+
+class InvalidState(LocoError):
+    """An operation is not possible with a job as it is now: one that runs cannot be deleted. Nothing was changed."""
 
 
 class UnknownTask(LocoError):

@@ -24,7 +24,7 @@ SUSPECT = MAX_LOST - 1
 UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
-#: Among the options of a job, its signature: see ``tasks.signing``.
+#: Among the options of a job, its signature: see ``jobs.signing``.
 SIGNATURE = "signature"
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING

@@ -1,1 +1,49 @@
-"""The one way to stored jobs: find them, retry, cancel, change, move and delete them; pause queues."""
+"""The one way to stored jobs: find them, retry, cancel, change, move and delete them; pause queues.
+
+::
+
+    from django_loco import jobs
+
+    jobs.filter("status:failed task:shop.* older:2h").retry()
+    jobs.cancel(job_id, by="anna")
+    jobs.pause(queue="emails")
+
+Commands, the admin and pages go through it, and it uses nothing but the interface of queues.
+"""
+
+from ..core.compat import TaskResultDoesNotExist
+from ..exceptions import FilterError, InvalidState, Unfinished
+from .api import cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
+from .control import AliasWorker, QueueStats, pause, paused, resume, stats, workers
+from .search import Count, JobPage, Search
+from .states import STATES, State, state_of
+from .stores import get
+
+__all__ = [
+    "STATES",
+    "AliasWorker",
+    "Count",
+    "FilterError",
+    "InvalidState",
+    "JobPage",
+    "QueueStats",
+    "Search",
+    "State",
+    "TaskResultDoesNotExist",
+    "Unfinished",
+    "cancel",
+    "delete",
+    "discard",
+    "filter",
+    "get",
+    "move",
+    "pause",
+    "paused",
+    "resume",
+    "retry",
+    "run_again",
+    "state_of",
+    "stats",
+    "update",
+    "workers",
+]

@@ -24,7 +24,7 @@ from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
 #: A logger, and former paths of modules.
-NO_MODULES = {"django_loco.jobs", "django_loco.supervisor", *_MOVED}
+NO_MODULES = {"django_loco.supervisor", *_MOVED}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]

@@ -22,12 +22,12 @@ from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
 from ...exceptions import Interrupted, InvalidSignature, JobTimeout, UnknownTask
+from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
 from ...log.redaction import scrubbed, secrets_of
 from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
-from ...tasks.signing import is_genuine
 from ..claimed_job import ClaimedJob
 from .context import JobContext
 from .unknown_task import is_over, put_off_missing

@@ -1,0 +1,174 @@
+"""The functions of ``django_loco.jobs`` that find jobs and operate on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, Unpack
+from uuid import UUID
+
+from ..core.compat import TaskResult
+from ..core.job import SUCCESSFUL, Job
+from ..core.serialization import decode_call
+from ..exceptions import FilterError, InvalidState
+from .bulk import BulkRun
+from .edits import move_of, update_of
+from .language import Keywords, filter_of
+from .operations import Cancel, Delete, Discard, Operation, Retry, require
+from .search import Search
+from .stores import JobReference, backend_of, get, id_of
+
+#: What the operations take: one job, several, a search, or the text of a filter.
+Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
+
+
+def filter(text: str = "", /, *, window: int | None = None, **keywords: Unpack[Keywords]) -> Search:  # noqa: A001 - its public name
+    """Return the jobs that match a filter, the newest first: ``filter("status:failed task:shop.* older:2h")``.
+
+    The same words are keyword arguments: ``filter(status="failed", task="shop.*", older=timedelta(hours=2))``. With
+    ``window`` the search looks at no more than that many jobs. Without a filter it finds all jobs.
+
+    Raises ``FilterError`` for a mistake, which it names.
+    """
+    return Search(filter_of(text, keywords), window=window)
+
+
+def retry(which: Jobs, /, *, backend: str | None = None) -> int:
+    """Make jobs that have failed or were cancelled ready again; return how many.
+
+    They are due now, after the jobs that wait already, and each runs once more: its history stays, and it has spent its
+    attempts. ``which`` is a job (its id, the job, or a result), several of them, a search, or the text of a filter.
+
+    Of one job that has neither failed nor was cancelled: raises ``InvalidState``. Of several, those are left alone.
+    Raises ``TaskResultDoesNotExist`` if there is no such job, and what the methods of ``Search`` raise.
+    """
+    return _operate(Retry(), which, backend)
+
+
+def cancel(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
+    """Cancel jobs that wait or run; return how many. They fail with ``JobCancelled``, and are not retried.
+
+    What waits never runs. Of what runs the queue knows at once that it was cancelled; its worker notices soon after,
+    and its outcome does not count. ``by`` names who does it, for the text of the error. ``task_finished`` is sent.
+
+    For ``which`` and errors see ``retry``.
+    """
+    return _operate(Cancel(by), which, backend)
+
+
+def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
+    """Give up jobs that wait or have failed; return how many.
+
+    What waits is cancelled. What has failed counts as cancelled as well, so that it is not among the failed jobs any
+    more; its history stays, and ``retry`` takes it. Unlike ``cancel`` this does not touch running jobs.
+
+    For ``which`` and errors see ``retry``.
+    """
+    return _operate(Discard(by), which, backend)
+
+
+def delete(which: Jobs, /, *, backend: str | None = None) -> int:
+    """Delete jobs that wait or have finished; return how many. A running job has to be cancelled first.
+
+    A queue on Redis does not delete a job whose once-key it still has to know. For ``which`` and errors see ``retry``.
+    """
+    return _operate(Delete(), which, backend)
+
+
+def move(which: Jobs, /, *, queue: str, backend: str | None = None) -> int:
+    """Move jobs that wait, have failed or were cancelled to another queue of their alias; return how many.
+
+    Raises ``ValueError`` if the ``QUEUES`` of an alias lack it. For ``which`` and other errors see ``retry``.
+    """
+    return _operate(move_of(queue), which, backend)
+
+
+def update(
+    which: Jobs,
+    /,
+    *,
+    backend: str | None = None,
+    priority: int | None = None,
+    run_after: datetime | timedelta | None = None,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    tags: Sequence[str] | None = None,
+) -> int:
+    """Change jobs that wait, have failed or were cancelled; return how many. What is ``None`` stays as it is.
+
+    ``run_after`` is a time, or a duration from now on; ``args``, ``kwargs`` and ``tags`` replace the present ones.
+    Arguments are checked as by ``enqueue``, which raises ``InvalidArguments``; other values raise ``ValueError``.
+
+    For ``which`` and other errors see ``retry``.
+    """
+    change = update_of(priority=priority, run_after=run_after, args=args, kwargs=kwargs, tags=tags)
+    return _operate(change, which, backend)
+
+
+def run_again(
+    which: JobReference,
+    /,
+    *,
+    backend: str | None = None,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+) -> TaskResult[..., Any]:
+    """Enqueue a new job like a stored one, in whatever state that is; return the result of the new job.
+
+    It has the task, queue, priority, tags, options and metadata of the stored job, and its arguments unless ``args`` or
+    ``kwargs`` are given. It has an id of its own, no once-key, and is due at once.
+
+    Raises ``TaskResultDoesNotExist``, ``UnknownTask`` if this process does not have the task, ``InvalidSignature`` if
+    jobs are signed and the stored one is not, and what ``enqueue`` raises.
+    """
+    job = get(which, backend=backend)
+    stored_args, stored_kwargs = decode_call(job.arguments)
+    return backend_of(job.backend).run_again(
+        job, stored_args if args is None else args, stored_kwargs if kwargs is None else kwargs
+    )
+
+
+def _operate(operation: Operation, which: Jobs, backend: str | None) -> int:
+    if isinstance(which, Search):
+        return _within(which, backend).do(operation)
+    if isinstance(which, str) and not _is_id(which):
+        return _within(_not_all(which), backend).do(operation)
+    if isinstance(which, str | UUID | Job | TaskResult):
+        return _operate_on_one(operation, get(which, backend=backend))
+    ids = [id_of(each) for each in which]
+    return filter(id=ids, backend=backend).do(operation) if ids else 0
+
+
+def _operate_on_one(operation: Operation, job: Job) -> int:
+    """Do ``operation`` with ``job``. Raises ``InvalidState`` if it is not possible."""
+    require(operation, job)
+    if BulkRun(operation).over([job]):
+        return 1
+    require(operation, get(job))
+    raise InvalidState(f"Job {job.id} could not be {operation.past}: {_reason(operation, job)}")
+
+
+def _reason(operation: Operation, job: Job) -> str:
+    if isinstance(operation, Delete) and job.key is not None and job.status == SUCCESSFUL:
+        return "its queue keeps it for its once-key, so that no second job with that key is stored."
+    return "it has changed each time between reading and writing it. Try again."
+
+
+def _within(search: Search, backend: str | None) -> Search:
+    return search if backend is None else search.filter(backend=backend)
+
+
+def _not_all(text: str) -> Search:
+    """Return the search of a filter that must not be empty: a mistake should not delete all jobs."""
+    search = filter(text)
+    if not search.condition.conditions:
+        raise FilterError("the filter is empty. To operate on all jobs, write jobs.filter().delete() and the like")
+    return search
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

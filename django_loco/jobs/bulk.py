@@ -1,0 +1,106 @@
+"""Does an operation with many jobs: in batches, each job fenced, going on where some have changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from ..core.job import Job, Outcome
+from ..exceptions import QueueUnavailable, Unfinished
+from ..log.safe import get_logger
+from ..queues import Queue
+from ..queues.base import Change
+from .operations import Operation, is_possible
+from .scan import size_of
+from .stores import backend_of
+
+logger = get_logger("django_loco.operations")
+
+#: The number of jobs in one call to a queue, and the approximate number of bytes that they may have.
+BATCH, BATCH_BYTES = 1_000, 4 << 20
+#: How often an operation is tried with a job that changes each time between reading and writing it.
+ATTEMPTS = 5
+
+_by_backend = attrgetter("backend")
+
+
+class BulkRun:
+    """One run of an operation over jobs.
+
+    1. ``over`` takes the jobs in batches, and leaves out those with which the operation is not possible.
+    2. Each batch is stored in one call per queue, each job only if it is still as it was read.
+    3. A job that is not is read again. If it still matches and the operation is possible, it is in the next call.
+    """
+
+    def __init__(self, operation: Operation, matches: Callable[[Job], bool] = lambda _: True) -> None:
+        """``matches`` says whether a job that was read again is still meant."""
+        self._operation = operation
+        self._matches = matches
+        self.done = 0
+        """The number of jobs with which the operation was done."""
+
+    def over(self, jobs: Iterable[Job]) -> int:
+        """Do the operation with ``jobs``; return with how many it was done.
+
+        Raises ``Unfinished`` if a store could not be reached any more after some were done, ``QueueUnavailable`` if
+        none were.
+        """
+        try:
+            for batch in _batches(job for job in jobs if is_possible(self._operation, job)):
+                for alias, part in groupby(sorted(batch, key=_by_backend), key=_by_backend):
+                    self._operate(alias, [*part])
+        except QueueUnavailable as error:
+            if not self.done:
+                raise
+            raise Unfinished(
+                f"{self.done:,} jobs were {self._operation.past}, then the store could not be reached any more. "
+                f"Run the operation again for the others. {error}",
+                done=self.done,
+            ) from error
+        if self.done:
+            logger.info("Jobs %s: %d", self._operation.past, self.done)
+        return self.done
+
+    def _operate(self, alias: str, jobs: Sequence[Job]) -> None:
+        queue = backend_of(alias).queue
+        for _ in range(ATTEMPTS):
+            refused = self._stored(queue, alias, [self._operation.of(job) for job in jobs])
+            again = (queue.get(job_id) for job_id in refused)
+            jobs = [job for job in again if job and is_possible(self._operation, job) and self._matches(job)]
+            if not jobs:
+                return
+
+    def _stored(self, queue: Queue, alias: str, asked: Sequence[Change | Outcome]) -> set[str]:
+        """Store what the operation asks for; return the ids of the jobs that have changed since they were read."""
+        changes = [each for each in asked if isinstance(each, Change)]
+        outcomes = [each for each in asked if isinstance(each, Outcome)]
+        refused: set[str] = set()
+        if changes:
+            refused |= self._counted(alias, [(each.before, each.after) for each in changes], queue.change(changes))
+        if outcomes:
+            ends = [(each.job, each.applied()) for each in outcomes]
+            refused |= self._counted(alias, ends, queue.finish(outcomes))
+        return refused
+
+    def _counted(self, alias: str, made: Sequence[tuple[Job, Job | None]], refused: set[str]) -> set[str]:
+        """Count the jobs that were not ``refused``, and announce those that have ended by it."""
+        accepted = [(before, after) for before, after in made if before.id not in refused]
+        self.done += len(accepted)
+        ended = [after for before, after in accepted if after and after.finished_at and before.finished_at is None]
+        if ended:
+            backend_of(alias).announce_end(ended)
+        return refused
+
+
+def _batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    batch: list[Job] = []
+    size = 0
+    for job in jobs:
+        if batch and (len(batch) == BATCH or size + size_of(job) > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(job)
+        size += size_of(job)
+    if batch:
+        yield batch

@@ -1,0 +1,124 @@
+"""Pauses of queues, the workers, and the numbers of jobs, over all aliases of ``TASKS`` that use django-loco."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from ..conf import did_you_mean
+from ..core.compat import TaskResultStatus
+from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
+from ..core.validation import NAME_REQUIREMENT, is_name, short
+from ..queues.workers import WorkerInfo
+from .search import COUNTED, Count
+from .stores import backend_of, queue_of, searched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasWorker(WorkerInfo):
+    """A worker, and the alias in ``TASKS`` whose jobs it runs."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """The jobs of one queue, by their stored status; numbers are counted up to a cap."""
+
+    backend: str
+    """The alias in ``TASKS``."""
+
+    queue: str
+    ready: Count
+    """Waiting, scheduled, and retrying jobs."""
+
+    running: Count
+    failed: Count
+    """Failed and cancelled jobs."""
+
+    done: Count
+    oldest_due_age: float | None
+    """Seconds for which the job that has been due longest waits; ``None``: no job is due."""
+
+    is_paused: bool
+
+
+def pause(*, queue: str, backend: str | None = None) -> None:
+    """Let no worker take jobs of the queue ``queue`` until ``resume``. Running jobs go on.
+
+    It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias that has it. Raises ``ValueError`` if
+    none has: the alias's ``QUEUES`` lack it, and there are no jobs in it.
+    """
+    for alias in _having(queue, backend):
+        queue_of(alias).pause(queue)
+
+
+def resume(*, queue: str, backend: str | None = None) -> bool:
+    """End a pause; return whether the queue was paused. Workers take its jobs within a second.
+
+    Without ``backend`` in every alias of ``TASKS``.
+    """
+    resumed = [queue_of(alias).resume(queue) for alias in searched(backend)]
+    return any(resumed)
+
+
+def paused(*, backend: str | None = None) -> dict[str, list[str]]:
+    """Return the names of the queues that are paused, by alias; an alias without any is left out."""
+    names = {alias: sorted(queue_of(alias).paused()) for alias in searched(backend)}
+    return {alias: queues for alias, queues in names.items() if queues}
+
+
+def workers(*, backend: str | None = None) -> list[AliasWorker]:
+    """Return the workers that are registered, also dead ones that were not unregistered yet; see ``is_alive``."""
+    return [
+        AliasWorker(backend=alias, **asdict(worker))
+        for alias in searched(backend)
+        for worker in queue_of(alias).workers()
+    ]
+
+
+def stats(*, backend: str | None = None, limit: int = COUNTED) -> list[QueueStats]:
+    """Return the numbers of jobs of each queue that has any or is paused, by alias and name, each up to ``limit``."""
+    return [each for alias in searched(backend) for each in _stats(alias, limit)]
+
+
+def _stats(alias: str, limit: int) -> list[QueueStats]:
+    queue = queue_of(alias)
+    counts = queue.counts(limit + 1)
+    is_paused = queue.paused()
+    now = utcnow()
+
+    def count(name: str, status: TaskResultStatus) -> Count:
+        number = counts.get((name, status), 0)
+        return Count(min(number, limit), is_capped=number > limit)
+
+    return [
+        QueueStats(
+            backend=alias,
+            queue=name,
+            ready=count(name, READY),
+            running=count(name, RUNNING),
+            failed=count(name, FAILED),
+            done=count(name, SUCCESSFUL),
+            oldest_due_age=_age(queue.oldest_due((name,)), now),
+            is_paused=name in is_paused,
+        )
+        for name in sorted({name for name, _ in counts} | is_paused)
+    ]
+
+
+def _age(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else max(0.0, (now - since).total_seconds())
+
+
+def _having(queue_name: str, backend: str | None) -> list[str]:
+    """Return the aliases that have a queue. Raises ``ValueError`` if none has."""
+    if not is_name(queue_name):
+        raise ValueError(f"queue is {short(queue_name)}; it must be {NAME_REQUIREMENT}.")
+    names = {alias: backend_of(alias).queues for alias in searched(backend)}
+    if found := [alias for alias, queues in names.items() if not queues or queue_name in queues]:
+        return found
+    if found := [alias for alias in names if any(name == queue_name for name, _ in queue_of(alias).counts(1))]:
+        return found
+    known = sorted({name for queues in names.values() for name in queues})
+    raise ValueError(f"no alias of TASKS has a queue {queue_name!r}.{did_you_mean(queue_name, known)}")

@@ -1,0 +1,128 @@
+"""The operations that change a job that waits, or has failed and may be retried: ``move`` and ``update``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from ..conf import did_you_mean, loco_settings
+from ..core.job import Job, utcnow
+from ..core.serialization import decode_call, encode_call
+from ..core.task_options import STORED_OPTIONS
+from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_whole, short
+from ..queues.base import Change
+from .operations import EDITABLE
+from .signing import is_genuine, signed
+from .states import State
+from .stores import backend_of
+
+#: The priorities that Django's Tasks framework allows.
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Sets fields of jobs; those that are ``None`` stay as they are. Make it with ``update_of`` or ``move_of``."""
+
+    queue_name: str | None = None
+    priority: int | None = None
+    run_after: datetime | None = None
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] | None = None
+    tags: tuple[str, ...] | None = None
+    name: str = "update"
+    past: str = "updated"
+    states: Collection[State] = EDITABLE
+
+    def of(self, job: Job) -> Change:
+        """Return the change. Raises ``ValueError`` for a queue that the alias does not have, ``InvalidArguments``."""
+        fields: dict[str, Any] = {
+            name: value
+            for name in ("queue_name", "priority", "run_after", "tags")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.queue_name is not None:
+            _require_queue(job.backend, self.queue_name)
+        if self.args is not None or self.kwargs is not None:
+            fields["arguments"] = self._arguments(job)
+        return Change(before=job, after=_signed_again(job, replace(job, **fields)))
+
+    def _arguments(self, job: Job) -> str:
+        args, kwargs = decode_call(job.arguments)
+        new_args = args if self.args is None else self.args
+        new_kwargs = kwargs if self.kwargs is None else self.kwargs
+        backend_of(job.backend).require_arguments(job, new_args, new_kwargs)
+        return encode_call(job.task_path, new_args, new_kwargs)
+
+
+def move_of(queue: str) -> Update:
+    """Return the operation that moves jobs to the queue with this name. Raises ``ValueError``."""
+    if not is_name(queue):
+        raise ValueError(f"queue is {short(queue)}; it must be {NAME_REQUIREMENT}.")
+    return Update(queue_name=queue, name="move", past="moved")
+
+
+def update_of(
+    *,
+    priority: int | None = None,
+    run_after: datetime | timedelta | None = None,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    tags: Sequence[str] | None = None,
+) -> Update:
+    """Return the operation that changes jobs so. Raises ``ValueError``, also if nothing is to be changed."""
+    if all(given is None for given in (priority, run_after, args, kwargs, tags)):
+        raise ValueError("update() needs something to change: priority, run_after, args, kwargs or tags.")
+    if priority is not None and not (is_whole(priority, LOWEST_PRIORITY) and priority <= HIGHEST_PRIORITY):
+        raise ValueError(
+            f"priority is {short(priority)}; it must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}."
+        )
+    if tags is not None and (problem := STORED_OPTIONS["tags"].problem("tags", tags)):
+        raise ValueError(problem)
+    if args is not None and (isinstance(args, str) or not isinstance(args, Sequence)):
+        raise ValueError(f"args is {short(args)}; it must be a list.")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise ValueError(f"kwargs is {short(kwargs)}; it must be a dict.")
+    return Update(
+        priority=priority,
+        run_after=None if run_after is None else _moment(run_after),
+        args=args,
+        kwargs=kwargs,
+        tags=None if tags is None else tuple(tags),
+    )
+
+
+def _moment(run_after: datetime | timedelta) -> datetime:
+    try:
+        moment = utcnow() + run_after if isinstance(run_after, timedelta) else run_after
+        moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+        if FIRST_YEAR <= moment.year <= LAST_YEAR:
+            return moment
+    except (OverflowError, AttributeError, TypeError):
+        pass
+    raise ValueError(
+        f"run_after is {short(run_after)}; it must be a datetime or a timedelta, "
+        f"in the years {FIRST_YEAR} to {LAST_YEAR}."
+    )
+
+
+def _require_queue(alias: str, queue_name: str) -> None:
+    names = backend_of(alias).queues
+    if names and queue_name not in names:
+        raise ValueError(
+            f"TASKS[{alias!r}] has no queue {queue_name!r}.{did_you_mean(queue_name, sorted(names))} Add it to "
+            f"TASKS[{alias!r}]['QUEUES'], or use a queue of that list."
+        )
+
+
+def _signed_again(before: Job, after: Job) -> Job:
+    """Return ``after`` with a signature if jobs are signed.
+
+    A job that was not signed with this project's key stays so, and is never run: a change by somebody who may change
+    jobs must not make a forged one genuine.
+    """
+    return signed(after) if loco_settings().SIGN and is_genuine(before) else after

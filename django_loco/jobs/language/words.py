@@ -1,0 +1,232 @@
+"""The words of the filter language, and which jobs each selects.
+
+To add a word, write a function that returns its ``Meaning``, and add it to ``WORDS``, to ``keywords.Keywords``, and to
+``docs/reference/filters.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ...conf import did_you_mean
+from ...core.compat import task_backends
+from ...core.job import Job, first_id
+from ...core.serialization import decode, decode_call
+from ...queues.unreadable import NOT_OURS
+from ..states import STATES, STATUS_OF, State, state_of
+from .bounds import ANYWHERE, Bounds
+from .patterns import MISSING, any_glob, at_path, glob, has_wildcards, json_test, moment_of, number_test
+
+Test = Callable[[Job, datetime], bool]
+
+
+class Meaning(NamedTuple):
+    """What a word with its values selects."""
+
+    test: Test
+    """Takes a job and the time now, which is aware."""
+
+    bounds: Bounds = ANYWHERE
+    """Where the jobs are that pass the test."""
+
+    outside: Bounds = ANYWHERE
+    """Where the jobs are that do not."""
+
+    is_exact: bool = False
+    """Whether all jobs of the statuses, queues and aliases in ``bounds`` pass the test."""
+
+
+class Given(NamedTuple):
+    """What a function of a word is given."""
+
+    values: Sequence[str]
+    now: datetime
+    """When the filter was made."""
+
+    path: Sequence[str] = ()
+    """The parts of the name after the word, if the word has them: ``("user", "id")`` of ``args.user.id``."""
+
+
+#: What a word after ``status:`` stands for: a state, or one of Django's statuses that has another name.
+_STATES: Mapping[str, Sequence[State]] = {
+    "ready": ("waiting", "scheduled", "retrying"),
+    "successful": ("done",),
+    **{state: (state,) for state in STATES},
+}
+
+
+def _status(given: Given) -> Meaning:
+    states = {state for value in given.values for state in _states_of(value)}
+    statuses = frozenset(STATUS_OF[state] for state in states)
+    return Meaning(
+        lambda job, now: state_of(job, now) in states,
+        Bounds(statuses=statuses),
+        Bounds(statuses=frozenset(STATUS_OF[state] for state in STATES if state not in states)),
+        is_exact=states == {state for state in STATES if STATUS_OF[state] in statuses},
+    )
+
+
+def _states_of(value: str) -> Sequence[State]:
+    try:
+        return _STATES[value.lower()]
+    except KeyError:
+        raise ValueError(f"{value!r} is not a status.{did_you_mean(value, STATES)}") from None
+
+
+def _task(given: Given) -> Meaning:
+    """Match the dotted path of the task; a pattern without a dot, the name of its function."""
+    of_path = any_glob([value for value in given.values if "." in value])
+    of_name = any_glob([value for value in given.values if "." not in value])
+    return Meaning(lambda job, _: of_path(job.task_path) or of_name(job.task_path.rpartition(".")[2]))
+
+
+def _queue(given: Given) -> Meaning:
+    matches = any_glob(given.values)
+    if any(map(has_wildcards, given.values)):
+        return Meaning(lambda job, _: matches(job.queue_name))
+    return Meaning(lambda job, _: matches(job.queue_name), Bounds(queues=frozenset(given.values)), is_exact=True)
+
+
+def _tag(given: Given) -> Meaning:
+    matches = any_glob(given.values)
+    return Meaning(lambda job, _: any(map(matches, job.tags)))
+
+
+def _id(given: Given) -> Meaning:
+    ids = frozenset(map(id_of, given.values))
+    return Meaning(lambda job, _: job.id in ids, Bounds(ids=ids))
+
+
+def id_of(value: str) -> str:
+    """Return the id that ``value``, a UUID in any form, stands for. Raises ``ValueError``."""
+    try:
+        return UUID(value).hex
+    except ValueError:
+        raise ValueError(f"{value!r} is not the id of a job: 32 hexadecimal digits") from None
+
+
+def _backend(given: Given) -> Meaning:
+    aliases = frozenset(map(_alias_of, given.values))
+    return Meaning(lambda job, _: job.backend in aliases, Bounds(backends=aliases), is_exact=True)
+
+
+def _alias_of(value: str) -> str:
+    aliases = [*task_backends]
+    if value not in aliases:
+        raise ValueError(f"TASKS has no alias {value!r}.{did_you_mean(value, aliases)}")
+    return value
+
+
+def _older(given: Given) -> Meaning:
+    before = max(first_id(moment_of(value, given.now)) for value in given.values)
+    return Meaning(lambda job, _: job.id < before, Bounds(before=before), Bounds(since=before))
+
+
+def _newer(given: Given) -> Meaning:
+    since = min(first_id(moment_of(value, given.now)) for value in given.values)
+    return Meaning(lambda job, _: job.id >= since, Bounds(since=since), Bounds(before=since))
+
+
+def _error(given: Given) -> Meaning:
+    """Match the class of the last error: by a part of its name, its whole path, or a pattern of either."""
+    tests = [*map(_error_test, given.values)]
+
+    def test(job: Job, _: datetime) -> bool:
+        path = job.errors[-1].exception_class_path if job.errors else ""
+        return bool(path) and any(matches(path) for matches in tests)
+
+    return Meaning(test)
+
+
+def _error_test(value: str) -> Callable[[str], bool]:
+    if not has_wildcards(value) and "." not in value:
+        part = value.lower()
+        return lambda path: part in path.rpartition(".")[2].lower()
+    matches = glob(value, ignores_case=True)
+    return lambda path: matches(path) or matches(path.rpartition(".")[2])
+
+
+def _argument(given: Given) -> Meaning:
+    """Match an argument of the call: ``args.user_id:7`` a keyword argument, ``args.0:7`` a positional one."""
+    first = given.path[0]
+    tests = [*map(json_test, given.values)]
+
+    def test(job: Job, _: datetime) -> bool:
+        args, kwargs = _decoded(decode_call, job.arguments) or ([], {})
+        value = at_path(args if first.isdecimal() and first not in kwargs else kwargs, given.path)
+        return value is not MISSING and any(matches(value) for matches in tests)
+
+    return Meaning(test)
+
+
+def _metadata(given: Given) -> Meaning:
+    tests = [*map(json_test, given.values)]
+
+    def test(job: Job, _: datetime) -> bool:
+        value = at_path(_decoded(decode, job.metadata) if job.metadata else {}, given.path)
+        return value is not MISSING and any(matches(value) for matches in tests)
+
+    return Meaning(test)
+
+
+def _decoded(decoder: Callable[[str], Any], text: str) -> Any:
+    """Return the value of a stored text; ``None`` if it cannot be read, because somebody has edited it."""
+    try:
+        return decoder(text)
+    except NOT_OURS:
+        return None
+
+
+def _number(attribute: str, given: Given) -> Meaning:
+    tests = [*map(number_test, given.values)]
+    return Meaning(lambda job, _: any(matches(getattr(job, attribute)) for matches in tests))
+
+
+def _worker(given: Given) -> Meaning:
+    """Match the worker that holds the job, and those of its attempts that have ended."""
+    matches = any_glob(given.values)
+    return Meaning(lambda job, _: any(map(matches, filter(None, (job.worker_id, *job.worker_ids)))))
+
+
+def _text(attribute: str, given: Given) -> Meaning:
+    matches = any_glob(given.values)
+    return Meaning(lambda job, _: matches(getattr(job, attribute) or ""))
+
+
+WORDS: Mapping[str, Callable[[Given], Meaning]] = {
+    "status": _status,
+    "task": _task,
+    "queue": _queue,
+    "tag": _tag,
+    "id": _id,
+    "backend": _backend,
+    "older": _older,
+    "newer": _newer,
+    "error": _error,
+    "args": _argument,
+    "metadata": _metadata,
+    "priority": partial(_number, "priority"),
+    "attempt": partial(_number, "attempt"),
+    "worker": _worker,
+    "schedule": partial(_text, "series"),
+    "request": partial(_text, "request_id"),
+}
+#: The words that are followed by the path of a value: ``args.user_id``.
+WITH_PATHS = ("args", "metadata")
+
+
+def meaning_of(word: str, values: Sequence[str], now: datetime) -> Meaning:
+    """Return the meaning of a word with its values. Raises ``ValueError`` for a mistake."""
+    name, dot, rest = word.partition(".")
+    path = rest.split(".") if dot else ()
+    if name not in WORDS:
+        raise ValueError(f"{name!r} is not a word of filters.{did_you_mean(name, [*WORDS])}")
+    if name in WITH_PATHS and not all(path or ("",)):
+        raise ValueError(f"write {name} with a name, such as {name}.user_id:7")
+    if path and name not in WITH_PATHS:
+        raise ValueError(f"{name} takes no name after a dot; write {name}:value")
+    return WORDS[name](Given(values, now, path))

@@ -1,0 +1,137 @@
+"""What the operations do to a job: each makes a ``Change`` or an ``Outcome`` of it, which only a queue stores.
+
+``cancel``
+    What waits fails with ``JobCancelled`` and never runs. So does what runs: the queue takes the job from its worker,
+    which notices that it does not hold it any more.
+``discard``
+    Gives up what waits, like ``cancel``, and what has failed: its last error becomes ``JobCancelled``, so that it is
+    ``cancelled`` rather than ``failed`` and nobody looks at it again. Its history stays until it is pruned.
+``retry``
+    Makes what has failed or was cancelled ready again, due at the time of the operation, so that it comes after the
+    jobs that wait already. Its history stays, so it has spent its attempts: it runs once more.
+``delete``
+    Deletes what waits and what has finished.
+``move``, ``update``
+    Change what waits, or has failed and may be retried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from ..conf import loco_settings
+from ..core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
+from ..exceptions import InvalidState, JobCancelled
+from ..queues.base import Change
+from .states import State, state_of
+from .stores import backend_of
+
+UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
+#: What is neither running nor done.
+EDITABLE: Collection[State] = (*UNFINISHED, "failed", "cancelled")
+
+
+class Operation(Protocol):
+    """What is done to each of some jobs."""
+
+    @property
+    def name(self) -> str:
+        """The verb."""
+
+    @property
+    def past(self) -> str:
+        """Its past participle."""
+
+    @property
+    def states(self) -> Collection[State]:
+        """The states in which it is possible. Jobs in others are left alone."""
+
+    def of(self, job: Job) -> Change | Outcome:
+        """Return what the queue has to store."""
+
+
+def is_possible(operation: Operation, job: Job) -> bool:
+    """Return whether ``operation`` can be done with ``job`` as it is now."""
+    return state_of(job, utcnow()) in operation.states
+
+
+def require(operation: Operation, job: Job) -> None:
+    """Raise ``InvalidState`` if ``operation`` cannot be done with ``job`` as it is now."""
+    state = state_of(job, utcnow())
+    if state not in operation.states:
+        raise InvalidState(
+            f"Job {job.id} ({job.task_path}) is {state}, so it cannot be {operation.past}. "
+            f"{operation.name}() takes jobs that are {', '.join(operation.states)}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Makes jobs fail as ``JobCancelled``."""
+
+    by: str = ""
+    """Who does it, for the text of the error."""
+
+    name: str = "cancel"
+    past: str = "cancelled"
+    states: Collection[State] = (*UNFINISHED, "running")
+
+    def of(self, job: Job) -> Change | Outcome:
+        """Return the end of ``job``. One that runs has spent an attempt."""
+        error = error_of(JobCancelled, f"{self.past} by {self.by}" if self.by else self.past)
+        outcome = Outcome(
+            job=job,
+            status=FAILED,
+            spent=job.status == RUNNING,
+            error=error,
+            errors_kept=loco_settings().ERRORS_KEPT,
+        )
+        if job.status == RUNNING:
+            return outcome
+        after = outcome.applied()
+        # What has failed before keeps the time at which it did, after which it is pruned.
+        return Change(before=job, after=replace(after, finished_at=job.finished_at or after.finished_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Discard(Cancel):
+    """Gives up jobs that wait or have failed."""
+
+    name: str = "discard"
+    past: str = "discarded"
+    states: Collection[State] = (*UNFINISHED, "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Makes jobs that have failed or were cancelled ready again."""
+
+    at: datetime = field(default_factory=utcnow)
+    name: str = "retry"
+    past: str = "retried"
+    states: Collection[State] = ("failed", "cancelled")
+
+    def of(self, job: Job) -> Change:
+        """Return the change. Raises ``InvalidState`` if no worker would run the job."""
+        if not backend_of(job.backend).runs_stored_jobs:
+            raise InvalidState(
+                f"TASKS[{job.backend!r}] runs jobs inside enqueue(), so nothing would run job {job.id}. "
+                "Use jobs.run_again()."
+            )
+        return Change(before=job, after=replace(job, status=READY, run_after=self.at, finished_at=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Deletes jobs that do not run."""
+
+    name: str = "delete"
+    past: str = "deleted"
+    states: Collection[State] = (*EDITABLE, "done")
+
+    def of(self, job: Job) -> Change:
+        """Return the change."""
+        return Change(before=job, after=None)

@@ -1,0 +1,212 @@
+"""A search for jobs: lazy, the newest first, and what can be done with all that it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Self, Unpack, overload
+
+from ..core.job import Job, utcnow
+from .bulk import BulkRun
+from .edits import move_of, update_of
+from .language import Filter, Keywords, filter_of
+from .operations import Cancel, Delete, Discard, Operation, Retry
+from .scan import Scan
+from .stores import aliases, queue_of
+
+#: The number up to which jobs are counted.
+COUNTED = 10_000
+
+
+class Count(int):
+    """A number of jobs that was counted up to a cap: ``10_000`` may stand for many more."""
+
+    is_capped: bool
+    """Whether there are more, or may be."""
+
+    def __new__(cls, number: int, *, is_capped: bool = False) -> Self:
+        """Make it of a ``number``."""
+        count = super().__new__(cls, number)
+        count.is_capped = is_capped
+        return count
+
+    @property
+    def text(self) -> str:
+        """The number for people: ``10,000+`` if it is capped."""
+        return f"{self:,}{'+' * self.is_capped}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Some jobs of a search, the newest first, and where the next page begins."""
+
+    jobs: Sequence[Job]
+    next: str | None
+    """What ``Search.page`` takes as ``before`` to go on; ``None``: there are no more."""
+
+    looked_at: int
+    """The number of jobs that were read for it."""
+
+    reached_window: bool
+    """Whether it ended because it had looked at as many jobs as the search may: the page may lack jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The jobs that match a filter, in all aliases of ``TASKS`` that use django-loco, the newest first.
+
+    It is lazy: nothing is read until it is iterated, counted or operated on, and it is read anew each time. It is read
+    in pages, by id, so that any number of jobs may match. Durations such as ``older:2h`` count from when it was made.
+
+    Operations return with how many jobs they were done. Jobs in a state in which an operation is not possible are left
+    alone. Each job is changed only if it is as it was read; one that has changed is read again. So they may run beside
+    workers and each other, and again after an error. All methods that read or write raise ``QueueUnavailable`` if a
+    store does not answer; operations raise ``Unfinished``, which is one, if they had done a part.
+    """
+
+    condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
+    first_place: int = 0
+    """The number of jobs to leave out: from a slice."""
+
+    end_place: int | None = None
+    window: int | None = None
+    """The number of jobs to look at, matching or not; ``None``: all."""
+
+    def __str__(self) -> str:
+        """Return the filter as text, which ``filter`` takes."""
+        return str(self.condition)
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield the jobs."""
+        return islice(self._scan(), self.first_place, self.end_place)
+
+    def __bool__(self) -> bool:
+        """Whether a job matches."""
+        return self.exists()
+
+    @overload
+    def __getitem__(self, place: int) -> Job: ...
+    @overload
+    def __getitem__(self, place: slice) -> Search: ...
+    def __getitem__(self, place: int | slice) -> Job | Search:
+        """Return the job at a place, or a search for the jobs in a slice: ``[:50]`` are the 50 newest."""
+        if isinstance(place, slice):
+            return self._part(place)
+        if place < 0:
+            raise ValueError("a search has no last job; use places from 0 on.")
+        for job in self[place : place + 1]:
+            return job
+        raise IndexError(f"fewer than {place + 1} jobs match {str(self)!r}.")
+
+    def _part(self, part: slice) -> Search:
+        start, stop = part.start or 0, part.stop
+        if part.step not in (None, 1) or start < 0 or (stop is not None and stop < 0):
+            raise ValueError("a slice of a search has no step, and places from 0 on.")
+        ends = [self.first_place + max(start, stop)] if stop is not None else []
+        ends += [self.end_place] if self.end_place is not None else []
+        return replace(self, first_place=self.first_place + start, end_place=min(ends, default=None))
+
+    def filter(self, text: str = "", /, **keywords: Unpack[Keywords]) -> Search:
+        """Return the search for those jobs that match this filter as well. Raises ``FilterError``.
+
+        Raises ``ValueError`` for a slice, of which it is not clear whether the filter applies before or after.
+        """
+        if self.first_place or self.end_place is not None:
+            raise ValueError("filter first, and slice then.")
+        return replace(self, condition=self.condition & filter_of(text, keywords))
+
+    def first(self) -> Job | None:
+        """Return the newest job; ``None`` if none matches."""
+        return next(iter(self), None)
+
+    def exists(self) -> bool:
+        """Return whether a job matches."""
+        return self.first() is not None
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of the jobs."""
+        return (job.id for job in self)
+
+    def count(self, limit: int = COUNTED) -> Count:
+        """Return the number of jobs, counted up to ``limit``, or to the ``window``; see ``Count.is_capped``.
+
+        The queues count by themselves if the filter has only ``queue:``, ``backend:``, and statuses that they know:
+        ``running``, ``done``, ``ready``, and ``failed,cancelled``. Otherwise the jobs are read.
+        """
+        if self.condition.is_exact and not self.first_place and self.end_place is self.window is None:
+            number = self._counted_by_queues(limit)
+            return Count(min(number, limit), is_capped=number > limit)
+        scan = self._scan()
+        number = sum(1 for _ in islice(scan, self.first_place, self._end(limit + 1)))
+        return Count(min(number, limit), is_capped=number > limit or scan.reached_window)
+
+    def page(self, size: int = 50, *, before: str | None = None) -> JobPage:
+        """Return up to ``size`` jobs, those older than the job with the id ``before`` if it is given.
+
+        A slice has no effect on it; a ``window`` limits the jobs that are read for one page.
+        """
+        scan = self._scan(before)
+        jobs = [*islice(scan, size)]
+        is_last = len(jobs) < size and not scan.reached_window
+        return JobPage(
+            jobs=jobs,
+            next=None if is_last else scan.last_id,
+            looked_at=scan.looked_at,
+            reached_window=scan.reached_window,
+        )
+
+    def retry(self) -> int:
+        """Make jobs that have failed or were cancelled ready again; see ``jobs.retry``."""
+        return self.do(Retry())
+
+    def cancel(self, *, by: str = "") -> int:
+        """Cancel jobs that wait or run; see ``jobs.cancel``."""
+        return self.do(Cancel(by))
+
+    def discard(self, *, by: str = "") -> int:
+        """Give up jobs that wait or have failed; see ``jobs.discard``."""
+        return self.do(Discard(by))
+
+    def delete(self) -> int:
+        """Delete jobs that do not run; see ``jobs.delete``."""
+        return self.do(Delete())
+
+    def move(self, *, queue: str) -> int:
+        """Move jobs that wait or have failed to another queue; see ``jobs.move``."""
+        return self.do(move_of(queue))
+
+    def update(
+        self,
+        *,
+        priority: int | None = None,
+        run_after: datetime | timedelta | None = None,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> int:
+        """Change jobs that wait or have failed; see ``jobs.update``."""
+        return self.do(update_of(priority=priority, run_after=run_after, args=args, kwargs=kwargs, tags=tags))
+
+    def do(self, operation: Operation) -> int:
+        """Do an operation with the jobs; return with how many it was done."""
+        return BulkRun(operation, lambda job: self.condition.matches(job, utcnow())).over(self)
+
+    def _scan(self, before: str | None = None) -> Scan:
+        return Scan(self.condition, before=before, window=self.window)
+
+    def _end(self, limit: int) -> int:
+        end = self.first_place + limit
+        return end if self.end_place is None else min(end, self.end_place)
+
+    def _counted_by_queues(self, limit: int) -> int:
+        bounds = self.condition.bounds
+        return sum(
+            number
+            for alias in aliases()
+            if bounds.backends is None or alias in bounds.backends
+            for (name, status), number in queue_of(alias).counts(limit + 1).items()
+            if (bounds.queues is None or name in bounds.queues)
+            and (bounds.statuses is None or status in bounds.statuses)
+        )

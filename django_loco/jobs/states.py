@@ -1,0 +1,43 @@
+"""The state of a job in one word, as filters, commands and pages use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, get_args
+
+from ..core.compat import TaskResultStatus
+from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, path_of
+from ..exceptions import JobCancelled
+
+State = Literal["waiting", "scheduled", "retrying", "running", "failed", "cancelled", "done"]
+
+STATES: tuple[State, ...] = get_args(State)
+#: The status with which a job in each state is stored.
+STATUS_OF: Mapping[State, TaskResultStatus] = {
+    "waiting": READY,
+    "scheduled": READY,
+    "retrying": READY,
+    "running": RUNNING,
+    "failed": FAILED,
+    "cancelled": FAILED,
+    "done": SUCCESSFUL,
+}
+CANCELLED = path_of(JobCancelled)
+
+
+def state_of(job: Job, now: datetime) -> State:
+    """Return the state of ``job`` at the time ``now``, which must be aware.
+
+    ``waiting``: it may run. ``scheduled``: it may run later, for the first time. ``retrying``: it may run later, after
+    an attempt that failed. ``cancelled``: its last error is ``JobCancelled``.
+    """
+    if job.status == READY:
+        if job.run_after is None or job.run_after <= now:
+            return "waiting"
+        return "retrying" if job.worker_ids else "scheduled"
+    if job.status == RUNNING:
+        return "running"
+    if job.status == SUCCESSFUL:
+        return "done"
+    return "cancelled" if job.errors and job.errors[-1].exception_class_path == CANCELLED else "failed"

@@ -1,0 +1,122 @@
+"""The aliases of ``TASKS`` whose jobs can be operated on, their queues, and single jobs in them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from ..conf import did_you_mean, worker_mode
+from ..core.compat import BaseTaskBackend, TaskResult, TaskResultDoesNotExist, task_backends
+from ..core.job import Job
+from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..queues import Queue
+
+#: What names a job: its id, also as a UUID, the stored job, or a result.
+JobReference: TypeAlias = "str | UUID | Job | TaskResult[..., Any]"
+
+
+class JobBackend(BaseTaskBackend):
+    """The part of django-loco's backend that the operations on stored jobs use. ``LocoBackend`` is one."""
+
+    @property
+    @abstractmethod
+    def queue(self) -> Queue:
+        """The queue of this alias."""
+
+    @property
+    def runs_stored_jobs(self) -> bool:
+        """Whether workers run jobs that are made ready again: not in ``ForegroundBlocking``."""
+        return worker_mode(self.alias, self.options) != "ForegroundBlocking"
+
+    @abstractmethod
+    def run_again(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
+        """Enqueue a new job like ``job`` with these arguments; return its result. Raises the errors of ``enqueue``."""
+
+    @abstractmethod
+    def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task."""
+
+    @abstractmethod
+    def announce_end(self, jobs: Sequence[Job]) -> None:
+        """Send ``task_finished`` for jobs that have ended without running. Does not raise."""
+
+
+def backend_of(alias: str) -> JobBackend:
+    """Return the backend of an alias in ``TASKS``. Raises ``ValueError`` if it is not one of django-loco's."""
+    if alias not in (known := aliases()):
+        raise ValueError(f"TASKS[{alias!r}] has no jobs of django-loco.{did_you_mean(alias, known)}")
+    backend = task_backends[alias]
+    assert isinstance(backend, JobBackend)  # noqa: S101 - as its alias is known
+    return backend
+
+
+def aliases() -> list[str]:
+    """Return the aliases in ``TASKS`` whose backend is django-loco's."""
+    return [alias for alias in task_backends if isinstance(task_backends[alias], JobBackend)]
+
+
+def searched(backend: str | None) -> list[str]:
+    """Return the aliases to search: ``backend``, or all if it is ``None``. Raises ``ValueError``."""
+    if backend is not None:
+        return [backend_of(backend).alias]
+    if not (found := aliases()):
+        raise LocoConfigurationError(
+            "TASKS has no backend of django-loco. "
+            'Set TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.'
+        )
+    return found
+
+
+def queue_of(alias: str) -> Queue:
+    """Return the queue of an alias of django-loco."""
+    return backend_of(alias).queue
+
+
+def id_of(reference: JobReference) -> str:
+    """Return the id of a job. Raises ``ValueError`` for a text that is none."""
+    if isinstance(reference, Job | TaskResult):
+        return reference.id
+    return UUID(str(reference)).hex
+
+
+def get(reference: JobReference, *, backend: str | None = None) -> Job:
+    """Return a stored job by its id, in any form of a UUID, or as it is now if a job or a result is given.
+
+    Searches the alias ``backend`` of ``TASKS``; without it all aliases that use django-loco.
+
+    Raises ``TaskResultDoesNotExist``, which names these; ``ValueError`` for an alias that is not django-loco's; and
+    ``QueueUnavailable`` if the job was not found, and a store does not answer.
+    """
+    if backend is None and isinstance(reference, Job | TaskResult):
+        backend = reference.backend
+    names = searched(backend)
+    try:
+        job_id = id_of(reference)
+    except ValueError:
+        raise TaskResultDoesNotExist(f"{reference!r} is not the id of a job: 32 hexadecimal digits.") from None
+    unanswered: QueueUnavailable | None = None
+    for alias in names:
+        try:
+            job = queue_of(alias).get(job_id)
+        except QueueUnavailable as error:
+            unanswered = error
+            continue
+        if job is not None:
+            return job
+    if unanswered is not None:
+        raise unanswered
+    raise TaskResultDoesNotExist(f"{_nowhere(job_id, names)}{_hint_of_memory(names)}")
+
+
+def _nowhere(job_id: str, names: Sequence[str]) -> str:
+    places = " or ".join(f"TASKS[{alias!r}]" for alias in names)
+    return f"There is no job {job_id} in {places}. Finished jobs are deleted after LOCO['RESULT_TTL'] seconds."
+
+
+def _hint_of_memory(names: Sequence[str]) -> str:
+    own = [f"TASKS[{alias!r}]" for alias in names if not queue_of(alias).is_shared]
+    if not own:
+        return ""
+    return f" Jobs of {' and '.join(own)} are in the memory of the process that enqueued them: ask in that process."

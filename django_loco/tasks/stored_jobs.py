@@ -1,0 +1,58 @@
+"""What the operations on stored jobs need of their tasks: see ``jobs.stores.JobBackend``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..conf import loco_settings
+from ..core.compat import Task, task_finished
+from ..core.job import REQUEST, Job
+from ..core.serialization import encode_call
+from ..exceptions import InvalidSignature, UnknownTask
+from ..jobs.signing import is_genuine
+from ..log.labels import bound, labelled_context
+from .new_job import validate_call
+from .results import load_task, shown_result_of
+from .signals import announce, only_log
+
+
+def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Task[..., Any], Job]:
+    """Return the task of ``job``, and a new job with these arguments that is like it otherwise, and due at once.
+
+    It is not signed, and not stored. Raises ``UnknownTask``, ``InvalidArguments``, and ``InvalidSignature`` if jobs are
+    signed and ``job`` is not.
+    """
+    if loco_settings().SIGN and not is_genuine(job):
+        raise InvalidSignature(f"Job {job.id} was not signed with SECRET_KEY, or was changed later.")
+    task = load_task(job.task_path)
+    validate_call(task, args, kwargs)
+    request_id = bound("request_id")
+    return task, Job(
+        task_path=job.task_path,
+        backend=job.backend,
+        arguments=encode_call(job.task_path, args, kwargs),
+        queue_name=job.queue_name,
+        priority=job.priority,
+        is_async=inspect.iscoroutinefunction(task.func),
+        tags=job.tags,
+        options={**job.overrides, REQUEST: request_id} if request_id else {**job.overrides},
+        metadata=job.metadata,
+    )
+
+
+def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task here."""
+    try:
+        task = load_task(job.task_path)
+    except UnknownTask:
+        return
+    validate_call(task, args, kwargs)
+
+
+def announce_end(sender: type, jobs: Sequence[Job]) -> None:
+    """Send ``task_finished`` for ``jobs``, which have ended without running. Django's own receivers do not log it."""
+    if not only_log(task_finished):
+        for job in jobs:
+            labelled_context().run(announce, task_finished, sender, shown_result_of(job), logs=False)

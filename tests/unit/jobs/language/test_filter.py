@@ -1,0 +1,74 @@
+"""A filter as a whole."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_loco.core.job import FAILED, READY, first_id, utcnow
+from django_loco.exceptions import FilterError
+from django_loco.jobs.language import filter_of
+from django_loco.jobs.language.bounds import ANYWHERE
+from tests.unit.jobs.conftest import make_job
+
+NOW = utcnow()
+WORDS = ["status:waiting", "status:failed", "queue:default", "queue:x", "tag:a", "args.0:7", "priority:>0", "error:*"]
+
+
+def test_all_conditions_hold():
+    job = make_job(7, tags=("a",))
+    assert filter_of("status:waiting tag:a args.0:7", {}).matches(job, NOW)
+    assert not filter_of("status:waiting tag:b args.0:7", {}).matches(job, NOW)
+    assert filter_of("", {}).matches(job, NOW)
+
+
+def test_a_minus_turns_a_condition_round():
+    assert filter_of("-tag:b -status:failed", {}).matches(make_job(tags=("a",)), NOW)
+    assert not filter_of("-tag:a", {}).matches(make_job(tags=("a",)), NOW)
+
+
+def test_text_and_keywords_hold_together():
+    both = filter_of("tag:a", {"queue": "emails"})
+    assert str(both) == "tag:a queue:emails"
+    assert both.matches(make_job(tags=("a",), queue_name="emails"), NOW)
+    assert not both.matches(make_job(tags=("a",)), NOW)
+
+
+def test_bounds_of_all_conditions():
+    bounds = filter_of("status:failed,waiting -status:waiting queue:a older:1h newer:2h", {}, NOW).bounds
+    assert bounds.statuses == {FAILED, READY}
+    assert bounds.queues == {"a"}
+    assert bounds.before == first_id(NOW - timedelta(hours=1))
+    assert bounds.since == first_id(NOW - timedelta(hours=2))
+    assert filter_of("-queue:a", {}).bounds == ANYWHERE
+
+
+def test_exactness():
+    assert filter_of("status:ready queue:a", {}).is_exact
+    assert filter_of("", {}).is_exact
+    assert not filter_of("status:ready -queue:a", {}).is_exact
+
+
+def test_a_mistake_has_its_place():
+    text = "tag:a statsu:failed"
+    with pytest.raises(FilterError, match=r"statsu: 'statsu' is not a word .* \(at character 7") as caught:
+        filter_of(text, {})
+    assert caught.value.position == text.index("statsu")
+
+
+def test_what_is_no_text():
+    with pytest.raises(FilterError, match="the filter is 7; it must be text"):
+        filter_of(7, {})
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(WORDS)), max_size=5))
+def test_a_filter_is_the_same_after_it_was_written_out(words):
+    text = " ".join("-" * negated + word for negated, word in words)
+    written = filter_of(text, {}, NOW)
+    assert str(filter_of(str(written), {}, NOW)) == str(written) == text
+    jobs = [make_job(7), make_job(tags=("a",)), make_job(queue_name="x", priority=3)]
+    expected = [all(filter_of(word, {}, NOW).matches(job, NOW) != negated for negated, word in words) for job in jobs]
+    assert [written.matches(job, NOW) for job in jobs] == expected

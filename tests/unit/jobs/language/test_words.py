@@ -1,0 +1,169 @@
+"""What each word of a filter selects."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, error_of, first_id, utcnow
+from django_loco.exceptions import JobCancelled, JobTimeout
+from django_loco.jobs.language.bounds import ANYWHERE, Bounds
+from django_loco.jobs.language.words import WORDS, meaning_of
+from tests.unit.jobs.conftest import make_job
+
+NOW = utcnow()
+TOO_SLOW = error_of(JobTimeout, "too slow")
+OLD = make_job(task="shop.tasks.send", age=7200)
+
+
+def selects(text, job):
+    word, _, values = text.partition(":")
+    return meaning_of(word, values.split(","), NOW).test(job, NOW)
+
+
+def bounds(text):
+    word, _, values = text.partition(":")
+    return meaning_of(word, values.split(","), NOW).bounds
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "does"),
+    [
+        ("status:waiting", {}, True),
+        ("status:READY", {}, True),
+        ("status:failed,Waiting", {}, True),
+        ("status:failed", {"status": FAILED}, True),
+        ("status:failed", {"status": FAILED, "errors": (error_of(JobCancelled, ""),)}, False),
+        ("status:cancelled", {"status": FAILED, "errors": (error_of(JobCancelled, ""),)}, True),
+        ("status:done,running", {"status": SUCCESSFUL}, True),
+        ("status:successful", {"status": SUCCESSFUL}, True),
+        ("task:shop.*", {}, True),
+        ("task:shop.tasks.send", {}, True),
+        ("task:send", {}, True),
+        ("task:sen?", {}, True),
+        ("task:shop", {}, False),
+        ("task:other.*,send", {}, True),
+        ("queue:default", {}, True),
+        ("queue:em*", {"queue_name": "emails"}, True),
+        ("queue:em*", {}, False),
+        ("tag:a", {"tags": ("b", "a")}, True),
+        ("tag:a*", {"tags": ("b",)}, False),
+        ("tag:*", {}, False),
+        ("backend:default", {}, True),
+        ("backend:other", {}, False),
+        ("older:1h", {}, True),
+        ("older:3h", {}, False),
+        ("newer:3h", {}, True),
+        ("newer:1h", {}, False),
+        ("error:timeout", {"errors": (TOO_SLOW,)}, True),
+        ("error:JobTimeout", {"errors": (TOO_SLOW,)}, True),
+        ("error:Job", {"errors": (TOO_SLOW,)}, True),
+        ("error:loco", {"errors": (TOO_SLOW,)}, False),
+        ("error:django_loco.exceptions.JobTimeout", {"errors": (TOO_SLOW,)}, True),
+        ("error:exceptions.JobTimeout", {"errors": (TOO_SLOW,)}, False),
+        ("error:django_loco.*", {"errors": (TOO_SLOW,)}, True),
+        ("error:*", {"errors": (TOO_SLOW,)}, True),
+        ("error:*", {}, False),
+        ("error:timeout", {"errors": (TOO_SLOW, error_of(ValueError, ""))}, False),
+        ("args.0:7", {"arguments": '[[7],{"a":"x"}]'}, True),
+        ("args.1:7", {"arguments": '[[7],{"a":"x"}]'}, False),
+        ("args.a:x", {"arguments": '[[7],{"a":"x"}]'}, True),
+        ("args.a:y", {"arguments": '[[7],{"a":"x"}]'}, False),
+        ("args.b:null", {"arguments": '[[7],{"a":"x"}]'}, False),
+        ("args.0.sku:A1", {"arguments": '[[{"sku":"A1"}],{}]'}, True),
+        ("args.0:x", {"arguments": '[[7],{"0":"x"}]'}, True),
+        ("args.0:x", {"arguments": "broken"}, False),
+        ("args.a:x", {"arguments": "7"}, False),
+        ("args.a:x", {"arguments": '[{"a":"x"},[]]'}, False),
+        ("metadata.trace.id:7", {"metadata": '{"trace":{"id":7}}'}, True),
+        ("metadata.trace:7", {}, False),
+        ("metadata.trace:7", {"metadata": "broken"}, False),
+        ("priority:>=5,-1", {"priority": 5}, True),
+        ("priority:>=5,-1", {"priority": -1}, True),
+        ("priority:>=5,-1", {"priority": 4}, False),
+        ("attempt:2", {"worker_ids": ("w",)}, True),
+        ("worker:w*", {"worker_ids": ("", "w1")}, True),
+        ("worker:w*", {"worker_id": "w2"}, True),
+        ("worker:*", {"worker_ids": ("",)}, False),
+        ("schedule:nightly", {"key": "nightly@2026-11-28"}, True),
+        ("schedule:nightly", {"key": "other@2026-11-28"}, False),
+        ("schedule:*", {"key": "a@1"}, True),
+        ("request:abc", {"options": {"request_id": "abc"}}, True),
+        ("request:abc", {}, False),
+    ],
+)
+def test_what_is_selected(text, fields, does):
+    job = make_job(task="shop.tasks.send", age=7200)
+    for name, value in fields.items():
+        setattr(job, name, value)
+    assert selects(text, job) is does
+
+
+@pytest.mark.parametrize("written", [OLD.id, OLD.id.upper(), str(UUID(OLD.id))])
+def test_ids_may_be_written_as_uuids_are(written):
+    assert selects(f"id:{written}", OLD)
+    assert bounds(f"id:{written}") == Bounds(ids=frozenset([OLD.id]))
+
+
+def test_what_the_store_can_do():
+    assert bounds("status:failed,cancelled,running") == Bounds(statuses=frozenset([FAILED, RUNNING]))
+    assert bounds("queue:a,b") == Bounds(queues=frozenset("ab"))
+    assert bounds("queue:a*") == ANYWHERE
+    assert bounds("backend:other") == Bounds(backends=frozenset(["other"]))
+    assert bounds("older:1h") == Bounds(before=first_id(NOW - timedelta(hours=1)))
+    assert bounds("newer:1h") == Bounds(since=first_id(NOW - timedelta(hours=1)))
+
+
+def test_where_the_others_are():
+    assert meaning_of("status", ["done"], NOW).outside == Bounds(statuses=frozenset([READY, RUNNING, FAILED]))
+    assert meaning_of("status", ["failed"], NOW).outside.statuses == {READY, RUNNING, FAILED, SUCCESSFUL}
+    assert meaning_of("older", ["1h"], NOW).outside == bounds("newer:1h")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_exact"),
+    [
+        ("status:ready", True),
+        ("status:failed,cancelled", True),
+        ("status:failed", False),
+        ("status:waiting", False),
+        ("queue:a", True),
+        ("queue:a*", False),
+        ("backend:default", True),
+        ("older:1h", False),
+        ("task:a", False),
+    ],
+)
+def test_what_the_store_can_count(text, is_exact):
+    word, _, value = text.partition(":")
+    assert meaning_of(word, value.split(","), NOW).is_exact is is_exact
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("quue:x", "'quue' is not a word of filters. Did you mean 'queue'?"),
+        ("q:x", "'q' is not a word of filters. Choices are: status, task"),
+        ("status:faild", "'faild' is not a status. Did you mean 'failed'?"),
+        ("status:", "'' is not a status. Choices are: waiting, scheduled"),
+        ("backend:oter", "TASKS has no alias 'oter'. Did you mean 'other'?"),
+        ("id:7", "'7' is not the id of a job"),
+        ("args:7", "write args with a name, such as args.user_id:7"),
+        ("args.:7", "write args with a name"),
+        ("metadata.a..b:7", "write metadata with a name"),
+        ("error.x:7", "error takes no name after a dot"),
+        ("priority:high", "'high' is not a number"),
+        ("older:x", "'x' is neither a duration"),
+    ],
+)
+def test_mistakes_say_what_to_write(text, message):
+    word, _, value = text.partition(":")
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        meaning_of(word, [value], NOW)
+
+
+def test_all_words_are_tested():
+    source = [text for each in test_what_is_selected.pytestmark for text, *_ in each.args[1]]
+    assert {text.partition(":")[0].partition(".")[0] for text in source} | {"id"} == set(WORDS)

@@ -1,0 +1,90 @@
+"""Pauses, workers and numbers, over all aliases."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco import jobs
+from django_loco.core.job import utcnow
+from django_loco.queues import Claim, queue_for
+from django_loco.queues.workers import WorkerInfo
+
+CLAIM = Claim(worker_id="w", lease=60, threads=10)
+
+
+def test_a_paused_queue_gives_no_jobs(stored, queue):
+    job = stored(queue_name="emails")
+    jobs.pause(queue="emails")
+    assert queue.fetch(CLAIM) == []
+    assert jobs.resume(queue="emails")
+    assert [each.id for each in queue.fetch(CLAIM)] == [job.id]
+    assert not jobs.resume(queue="emails")
+
+
+def test_every_alias_that_has_the_queue_is_paused():
+    jobs.pause(queue="emails")
+    assert jobs.paused() == {"default": ["emails"], "other": ["emails"]}
+    assert jobs.resume(queue="emails", backend="other")
+    assert jobs.paused() == {"default": ["emails"]}
+    assert jobs.paused(backend="other") == {}
+
+
+def test_an_alias_that_lacks_the_queue_is_not_paused():
+    jobs.pause(queue="reports")
+    assert jobs.paused() == {"other": ["reports"]}
+    jobs.pause(queue="default", backend="default")
+    assert jobs.paused() == {"default": ["default"], "other": ["reports"]}
+
+
+def test_a_queue_that_nobody_has_is_a_mistake(stored):
+    with pytest.raises(ValueError, match=r"no alias of TASKS has a queue 'email'\. Did you mean 'emails'\?"):
+        jobs.pause(queue="email", backend="default")
+    stored(queue_name="email")
+    jobs.pause(queue="email", backend="default")
+    assert jobs.paused() == {"default": ["email"]}
+
+
+@pytest.mark.parametrize("name", ["", None, "a\n"])
+def test_what_is_no_name(name):
+    with pytest.raises(ValueError, match="it must be text of 1 to 200 printable characters"):
+        jobs.pause(queue=name)
+
+
+def worker(worker_id):
+    return WorkerInfo(
+        worker_id=worker_id, host="h", pid=1, queues=("a",), tags=None, threads=1, coroutines=1, lease=30,
+        started_at=utcnow(),
+    )  # fmt: skip
+
+
+def test_workers_have_the_alias_they_work_for():
+    queue_for("default").register(worker("one"))
+    queue_for("other").register(worker("two"))
+    assert [(each.backend, each.worker_id, each.queues, each.is_alive) for each in jobs.workers()] == [
+        ("default", "one", ("a",), True),
+        ("other", "two", ("a",), True),
+    ]
+    assert [each.worker_id for each in jobs.workers(backend="other")] == ["two"]
+
+
+def test_numbers_per_queue(stored):
+    for state in ("waiting", "scheduled", "retrying", "running", "failed", "done"):
+        stored(state, queue_name="emails", age=100)
+    stored("scheduled", backend="other")
+    jobs.pause(queue="reports", backend="other")
+    emails, default, reports = jobs.stats()
+    assert (emails.backend, emails.queue) == ("default", "emails")
+    assert (emails.ready, emails.running, emails.failed, emails.done) == (3, 1, 1, 1)
+    assert 100 <= emails.oldest_due_age < 160
+    assert not emails.is_paused
+    assert (default.backend, default.queue, default.ready, default.oldest_due_age) == ("other", "default", 1, None)
+    assert (reports.queue, reports.ready, reports.is_paused) == ("reports", 0, True)
+    assert jobs.stats(backend="other") == [default, reports]
+
+
+def test_numbers_are_capped(stored):
+    for _ in range(5):
+        stored()
+    [stats] = jobs.stats(limit=3)
+    assert stats.ready.text == "3+"
+    assert jobs.stats(limit=5)[0].ready.text == "5"
