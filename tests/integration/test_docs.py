@@ -23,8 +23,8 @@ from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
-#: A logger, and former paths of modules.
-NO_MODULES = {"django_loco.supervisor", *_MOVED}
+#: Loggers, and former paths of modules.
+NO_MODULES = {"django_loco.operations", "django_loco.supervisor", *_MOVED}
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
