@@ -28,6 +28,7 @@ from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, Call
 from ..exceptions import LocoConfigurationError
 from .aliases import register
 from .hints import attribute_hint, option_hint
+from .job_result import JobResult
 from .setting import problem_of
 
 P = ParamSpec("P")
@@ -35,7 +36,12 @@ R = TypeVar("R")
 
 if TYPE_CHECKING:
 
-    class _Task(Task[P, R]): ...
+    class _Task(Task[P, R]):
+        # What the backend of django-loco returns.
+        def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...
+        async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...
+        def get_result(self, result_id: str) -> JobResult[P, R]: ...
+        async def aget_result(self, result_id: str) -> JobResult[P, R]: ...
 
 else:
     # At run time Django's Task takes no type parameters; the backport's does.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -25,6 +25,7 @@ from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of
 from .aliases import target_of
 from .decorator import LocoTask
+from .job_result import JobResult, fill
 from .loading import load_module
 from .stored_options import option_from_json
 
@@ -77,7 +78,7 @@ def stand_in(path: str, backend: str) -> Task[..., Any]:
     missing.__module__, _, missing.__name__ = path.rpartition(".")
     missing.__qualname__ = missing.__name__
     task: LocoTask[..., Any] = object.__new__(LocoTask)
-    _fill(task, {field.name: field.default for field in fields(LocoTask)} | {"func": missing, "backend": backend})
+    fill(task, {field.name: field.default for field in fields(LocoTask)} | {"func": missing, "backend": backend})
     return task
 
 
@@ -158,32 +159,12 @@ def _clear_cache(*, setting: str, **kwargs: Any) -> None:
         backend_class.cache_clear()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobResult(TaskResult):  # type: ignore[misc, type-arg]  # the stubs know neither frozen nor plain
-    """A ``TaskResult`` with the metadata of the job."""
-
-    metadata: dict[str, Any] = field(default_factory=dict)
-    """The metadata that ``using(metadata=...)`` and the job itself have stored."""
-
-    def refresh(self) -> None:
-        """Load the present state of the job."""
-        self._copy(self.task.get_backend().get_result(self.id))
-
-    async def arefresh(self) -> None:
-        """``refresh`` for async code."""
-        self._copy(await self.task.get_backend().aget_result(self.id))
-
-    def _copy(self, result: TaskResult[..., Any]) -> None:
-        unchanged = ("task", "id", "args", "kwargs", "backend")
-        _fill(self, {each.name: getattr(result, each.name) for each in fields(self) if each.name not in unchanged})
-
-
 def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., Any]:
     """Return ``job`` as a ``TaskResult``. ``task`` is the job's task; ``None`` loads it."""
     args, kwargs = decode_call(job.arguments)
     result: TaskResult[..., Any] = object.__new__(JobResult)
     # Without the constructor, which checks that all arguments are JSON; these have just been decoded from it.
-    _fill(
+    fill(
         result,
         {
             **_DEFAULTS,
@@ -216,7 +197,7 @@ def result_of_new(
     if not are_scalars(args, kwargs):
         args, kwargs = decode_call(job.arguments)
     result: TaskResult[..., Any] = object.__new__(JobResult)
-    _fill(
+    fill(
         result,
         {
             **_NEW,
@@ -292,7 +273,7 @@ def _as_enqueued(task: Task[..., Any], job: Job) -> Task[..., Any]:
         changes |= {name: _option_or_raw(name, value) for name, value in overrides.items()}
         changes["overrides"] = tuple(overrides)
     copy: Task[..., Any] = object.__new__(type(task))
-    _fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
+    fill(copy, {field.name: changes.get(field.name, getattr(task, field.name)) for field in fields(task)})
     return copy
 
 
@@ -303,9 +284,3 @@ def _option_or_raw(name: str, value: Any) -> Any:
     except (ImportError, ValueError, LookupError):
         return value
     return tuple(value) if isinstance(value, list) else value
-
-
-def _fill(frozen: Task[..., Any] | TaskResult[..., Any], values: dict[str, Any]) -> None:
-    setter: Callable[[object, str, Any], None] = object.__setattr__
-    for name, value in values.items():
-        setter(frozen, name, value)

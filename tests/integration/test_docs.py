@@ -20,6 +20,9 @@ from django.test import override_settings
 from django_loco import _MOVED, checks, exceptions, scheduler
 from django_loco.conf import LocoSettings, problems
 from django_loco.core.task_options import CALL_OPTIONS, TASK_OPTIONS
+from django_loco.jobs import STATES
+from django_loco.jobs.language import filter_of
+from django_loco.jobs.language.words import WORDS
 from django_loco.queues.redis import check as redis_check
 from django_loco.scheduler.options import OF_DATA, ZonedOptions, options_of
 
@@ -169,6 +172,16 @@ def test_the_reference_of_exceptions_is_complete() -> None:
     page = (DOCS / "reference/tasks.md").read_text()
     own = [e for e in vars(exceptions).values() if isinstance(e, type) and e.__module__ == exceptions.__name__]
     assert [error.__name__ for error in own if f" {error.__name__} " not in page.replace("\n", " ")] == []
+
+
+def test_the_reference_of_filters_is_complete() -> None:
+    told = [words(row[0])[0].partition(":")[0].partition(".")[0] for row in rows("reference/filters.md", "Words")]
+    assert told == list(WORDS)
+    assert [words(row[0])[0] for row in rows("reference/filters.md", "States")] == list(STATES)
+    examples = [words(row[-1]) for row in rows("reference/filters.md", "Words")]
+    examples += [words(row[0]) for row in rows("reference/filters.md", "Values in arguments and metadata")]
+    assert len(examples) > len(WORDS)
+    assert all(len(filter_of(example, {}).conditions) == 1 for cell in examples for example in cell)
 
 
 def test_the_reference_of_schedules_is_complete() -> None:

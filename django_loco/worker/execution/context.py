@@ -14,7 +14,7 @@ from ...core.on_commit import after_commit
 from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
-from ...tasks.results import JobResult
+from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
 
 logger = get_logger("django_loco.worker")
@@ -73,7 +73,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
         The job may change it. ``save_metadata`` stores it, and so does the end of the attempt, also of a failed one.
         """
-        return cast("JobResult", self.task_result).metadata
+        return cast("JobResult[..., Any]", self.task_result).metadata
 
     def save_metadata(self) -> bool:
         """Store ``metadata`` as it is now. For the time, the return value and the errors see ``checkpoint``."""
@@ -107,7 +107,7 @@ def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
 
 def has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
     """Return whether the metadata in ``result`` differs from the stored metadata."""
-    stored, metadata = claimed.job.metadata, cast("JobResult", result).metadata
+    stored, metadata = claimed.job.metadata, cast("JobResult[..., Any]", result).metadata
     if not metadata and not stored:
         return False
     try:
@@ -119,7 +119,7 @@ def has_unsaved_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> b
 def save_metadata(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
     """Store the metadata in ``result`` at the end of an attempt. Logs metadata that cannot be stored."""
     try:
-        _save(claimed, "metadata", cast("JobResult", result).metadata)
+        _save(claimed, "metadata", cast("JobResult[..., Any]", result).metadata)
     except (TypeError, ValueError):
         logger.exception("The metadata of job %s is not stored", claimed.job.id)
 

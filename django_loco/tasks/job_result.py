@@ -1,0 +1,114 @@
+"""The result of a job, with what can be done with the job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
+
+from .. import jobs
+from ..core.compat import Task, TaskResult
+from ..core.threads import is_on_event_loop
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Seconds between two looks at a job for which somebody waits: at first, and later.
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
+
+if TYPE_CHECKING:
+
+    class _Result(TaskResult[P, R]): ...
+
+else:
+    # The backport's TaskResult has other type parameters than Django's.
+    class _Result(TaskResult, Generic[P, R]):
+        __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know that it is frozen
+    """A ``TaskResult`` with the metadata of the job, and what can be done with the job: ``wait``, ``cancel``, ..."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """The metadata that ``using(metadata=...)`` and the job itself have stored."""
+
+    def refresh(self) -> None:
+        """Load the present state of the job."""
+        self._copy(self.task.get_backend().get_result(self.id))
+
+    async def arefresh(self) -> None:
+        """``refresh`` for async code."""
+        self._copy(await self.task.get_backend().aget_result(self.id))
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Block until the job has ended, and return this result as it is then: ``result.wait(5).return_value``.
+
+        ``timeout`` is in seconds; ``None``: no limit. The store is asked every 5 ms at first, and later every 250 ms.
+        Inside a transaction it may never see the end.
+
+        Raises ``TimeoutError`` if the job has not ended by then, ``TaskResultDoesNotExist`` if it was deleted, and
+        ``SynchronousOnlyOperation`` in async code.
+        """
+        if is_on_event_loop():
+            raise SynchronousOnlyOperation("wait() would block the event loop. Write await result.await_(...).")
+        self.refresh()
+        for pause in self._pauses(timeout):
+            time.sleep(pause)
+            self.refresh()
+        return self
+
+    async def await_(self, timeout: float | None = None) -> Self:  # noqa: ASYNC109 - the same as that of wait()
+        """``wait`` for async code. Does not block the event loop."""
+        await self.arefresh()
+        for pause in self._pauses(timeout):
+            await asyncio.sleep(pause)
+            await self.arefresh()
+        return self
+
+    def cancel(self, *, by: str = "") -> None:
+        """Cancel the job, which waits or runs, and load its state; see ``jobs.cancel``. Raises ``InvalidState``."""
+        jobs.cancel(self.id, backend=self.backend, by=by)
+        self.refresh()
+
+    async def acancel(self, *, by: str = "") -> None:
+        """``cancel`` for async code."""
+        await sync_to_async(self.cancel, thread_sensitive=True)(by=by)
+
+    def retry(self) -> None:
+        """Make the job, which has failed, ready again, and load its state; see ``jobs.retry``.
+
+        Raises ``InvalidState``.
+        """
+        jobs.retry(self.id, backend=self.backend)
+        self.refresh()
+
+    async def aretry(self) -> None:
+        """``retry`` for async code."""
+        await sync_to_async(self.retry, thread_sensitive=True)()
+
+    def _pauses(self, timeout: float | None) -> Iterator[float]:
+        """Yield the seconds until the next look, as long as the job has not ended. Raises ``TimeoutError``."""
+        start, pause = time.monotonic(), FIRST_PAUSE
+        while not self.is_finished:
+            rest = LONGEST_PAUSE if timeout is None else start + timeout - time.monotonic()
+            if rest <= 0:
+                raise TimeoutError(f"Job {self.id} ({self.task.module_path}) is {self.status} after {timeout:g} s.")
+            yield min(pause, rest)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _copy(self, result: TaskResult[..., Any]) -> None:
+        unchanged = ("task", "id", "args", "kwargs", "backend")
+        fill(self, {each.name: getattr(result, each.name) for each in fields(self) if each.name not in unchanged})
+
+
+def fill(frozen: Task[..., Any] | TaskResult[..., Any], values: dict[str, Any]) -> None:
+    """Set the attributes of a frozen dataclass."""
+    setter: Callable[[object, str, Any], None] = object.__setattr__
+    for name, value in values.items():
+        setter(frozen, name, value)
