@@ -55,17 +55,23 @@ class Operation(Protocol):
 
 def is_possible(operation: Operation, job: Job) -> bool:
     """Return whether ``operation`` can be done with ``job`` as it is now."""
-    return state_of(job, utcnow()) in operation.states
+    return _can_take(operation, job) and state_of(job, utcnow()) in operation.states
 
 
 def require(operation: Operation, job: Job) -> None:
     """Raise ``InvalidState`` if ``operation`` cannot be done with ``job`` as it is now."""
+    if not _can_take(operation, job):
+        raise InvalidState(f"Job {job.id} cannot be read as it is stored, so it can only be deleted.")
     state = state_of(job, utcnow())
     if state not in operation.states:
         raise InvalidState(
             f"Job {job.id} ({job.task_path}) is {state}, so it cannot be {operation.past}. "
             f"{operation.name}() takes jobs that are {', '.join(operation.states)}."
         )
+
+
+def _can_take(operation: Operation, job: Job) -> bool:
+    return job.is_readable or isinstance(operation, Delete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_loco.core.job import FAILED, READY, RUNNING, error_of, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, UNREADABLE, error_of, utcnow
 from django_loco.exceptions import InvalidState, JobCancelled
 from django_loco.jobs.operations import Cancel, Delete, Discard, Retry, is_possible, require
 from django_loco.jobs.states import STATES, state_of
@@ -98,6 +98,15 @@ def test_nothing_is_retried_where_jobs_run_inside_enqueue(settings):
     }
     with pytest.raises(InvalidState, match=r"runs jobs inside enqueue\(\).*run_again"):
         Retry().of(replace(make_job(), status=FAILED))
+
+
+@pytest.mark.parametrize("operation", ALL, ids=lambda each: each.name)
+def test_a_job_that_cannot_be_read_can_only_be_deleted(operation):
+    job = replace(make_job(), task_path=UNREADABLE, status=FAILED if isinstance(operation, Retry) else READY)
+    assert is_possible(operation, job) == isinstance(operation, Delete)
+    if not isinstance(operation, Delete):
+        with pytest.raises(InvalidState, match="cannot be read as it is stored, so it can only be deleted"):
+            require(operation, job)
 
 
 def test_a_deleted_job_is_gone(queue, stored):
