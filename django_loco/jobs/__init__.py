@@ -13,13 +13,14 @@ Commands, the admin and pages go through it, and it uses nothing but the interfa
 
 from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
-from .api import cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
+from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
 from .control import AliasWorker, QueueStats, pause, paused, resume, stats, workers
 from .search import Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import get
 
 __all__ = [
+    "OPERATIONS",
     "STATES",
     "AliasWorker",
     "Count",

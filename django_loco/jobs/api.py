@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, Unpack
 from uuid import UUID
@@ -14,12 +14,20 @@ from ..exceptions import FilterError, InvalidState
 from .bulk import BulkRun
 from .edits import move_of, update_of
 from .language import Keywords, filter_of
-from .operations import Cancel, Delete, Discard, Operation, Retry, require
+from .operations import EDITABLE, Cancel, Delete, Discard, Operation, Retry, require
 from .search import Search
+from .states import State
 from .stores import JobReference, backend_of, get, id_of
 
 #: What the operations take: one job, several, a search, or the text of a filter.
 Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
+
+#: The states of the jobs that each operation takes, such as those of ``OPERATIONS["retry"]``: for buttons and previews.
+OPERATIONS: Mapping[str, Collection[State]] = {
+    **{operation.name: operation.states for operation in (Retry(), Cancel(), Discard(), Delete())},
+    "move": EDITABLE,
+    "update": EDITABLE,
+}
 
 
 def filter(text: str = "", /, *, window: int | None = None, **keywords: Unpack[Keywords]) -> Search:  # noqa: A001 - its public name

@@ -21,7 +21,7 @@ COUNTED = 10_000
 
 
 class Count(int):
-    """A number of jobs that was counted up to a cap: ``10_000`` may stand for many more."""
+    """A number of jobs. It may end at a cap or a window: then ``10_000`` stands for that many or more."""
 
     is_capped: bool
     """Whether there are more, or may be."""
@@ -60,10 +60,11 @@ class Search:
     It is lazy: nothing is read until it is iterated, counted or operated on, and it is read anew each time. It is read
     in pages, by id, so that any number of jobs may match. Durations such as ``older:2h`` count from when it was made.
 
-    Operations return with how many jobs they were done. Jobs in a state in which an operation is not possible are left
-    alone. Each job is changed only if it is as it was read; one that has changed is read again. So they may run beside
-    workers and each other, and again after an error. All methods that read or write raise ``QueueUnavailable`` if a
-    store does not answer; operations raise ``Unfinished``, which is one, if they had done a part.
+    Operations return with how many jobs they were done; ``Count.is_capped`` if they ended at the ``window``. Jobs in a
+    state in which an operation is not possible are left alone. Each job is changed only if it is as it was read; one
+    that has changed is read again. So they may run beside workers and each other, and again after an error. All methods
+    that read or write raise ``QueueUnavailable`` if a store does not answer; operations raise ``Unfinished``, which is
+    one, if they had done a part.
     """
 
     condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
@@ -113,7 +114,7 @@ class Search:
 
         Raises ``ValueError`` for a slice, of which it is not clear whether the filter applies before or after.
         """
-        if self.first_place or self.end_place is not None:
+        if self._is_slice:
             raise ValueError("filter first, and slice then.")
         return replace(self, condition=self.condition & filter_of(text, keywords))
 
@@ -135,7 +136,7 @@ class Search:
         The queues count by themselves if the filter has only ``queue:``, ``backend:``, and statuses that they know:
         ``running``, ``done``, ``ready``, and ``failed,cancelled``. Otherwise the jobs are read.
         """
-        if self.condition.is_exact and not self.first_place and self.end_place is self.window is None:
+        if self.condition.is_exact and not self._is_slice and self.window is None:
             number = self._counted_by_queues(limit)
             return Count(min(number, limit), is_capped=number > limit)
         scan = self._scan()
@@ -157,23 +158,23 @@ class Search:
             reached_window=scan.reached_window,
         )
 
-    def retry(self) -> int:
+    def retry(self) -> Count:
         """Make jobs that have failed or were cancelled ready again; see ``jobs.retry``."""
         return self.do(Retry())
 
-    def cancel(self, *, by: str = "") -> int:
+    def cancel(self, *, by: str = "") -> Count:
         """Cancel jobs that wait or run; see ``jobs.cancel``."""
         return self.do(Cancel(by))
 
-    def discard(self, *, by: str = "") -> int:
+    def discard(self, *, by: str = "") -> Count:
         """Give up jobs that wait or have failed; see ``jobs.discard``."""
         return self.do(Discard(by))
 
-    def delete(self) -> int:
+    def delete(self) -> Count:
         """Delete jobs that do not run; see ``jobs.delete``."""
         return self.do(Delete())
 
-    def move(self, *, queue: str) -> int:
+    def move(self, *, queue: str) -> Count:
         """Move jobs that wait or have failed to another queue; see ``jobs.move``."""
         return self.do(move_of(queue))
 
@@ -185,13 +186,22 @@ class Search:
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
-    ) -> int:
+    ) -> Count:
         """Change jobs that wait or have failed; see ``jobs.update``."""
         return self.do(update_of(priority=priority, run_after=run_after, args=args, kwargs=kwargs, tags=tags))
 
-    def do(self, operation: Operation) -> int:
-        """Do an operation with the jobs; return with how many it was done."""
-        return BulkRun(operation, lambda job: self.condition.matches(job, utcnow())).over(self)
+    def do(self, operation: Operation) -> Count:
+        """Do an operation with the jobs; return with how many it was done; see ``retry``."""
+        run = BulkRun(operation, lambda job: self.condition.matches(job, utcnow()))
+        scan = self._scan()
+        if not self._is_slice:  # the queue leaves out the others; a slice is taken before that
+            scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
+        run.over(islice(scan, self.first_place, self.end_place))
+        return Count(run.done, is_capped=scan.reached_window)
+
+    @property
+    def _is_slice(self) -> bool:
+        return bool(self.first_place) or self.end_place is not None
 
     def _scan(self, before: str | None = None) -> Scan:
         return Scan(self.condition, before=before, window=self.window)

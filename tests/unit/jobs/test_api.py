@@ -12,9 +12,8 @@ from django_loco.core.compat import TaskResultDoesNotExist
 from django_loco.core.job import FAILED, SUCCESSFUL, new_id
 from django_loco.exceptions import FilterError, InvalidArguments, InvalidSignature, InvalidState, UnknownTask
 from django_loco.log.labels import bind, labelled_context
-from django_loco.queues import queue_for
 from tests.app.tasks import add, echo, send
-from tests.unit.jobs.conftest import found, make_job
+from tests.unit.jobs.conftest import found
 
 BY_REFERENCE = {
     "id": lambda job: job.id,
@@ -160,7 +159,14 @@ def test_run_again_runs_at_once_where_jobs_run_inside_enqueue(settings):
     assert (again.status, again.return_value) == (SUCCESSFUL, 7)
 
 
+@pytest.mark.parametrize("name", jobs.OPERATIONS)
+def test_each_operation_has_its_states(stored, name):
+    operation = getattr(jobs, name)
+    arguments = {"move": {"queue": "emails"}, "update": {"priority": 5}}.get(name, {})
+    made = {state: stored(state) for state in ("waiting", "scheduled", "retrying", "running", "failed", "done")}
+    touched = {state for state, job in made.items() if operation(f"id:{job.id}", **arguments)}
+    assert touched == set(jobs.OPERATIONS[name]) - {"cancelled"}
+
+
 def test_the_module_has_what_it_says():
     assert all(hasattr(jobs, name) for name in jobs.__all__)
-    assert queue_for("default").list() == []
-    assert make_job().key is None

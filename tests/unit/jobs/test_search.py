@@ -159,3 +159,29 @@ def test_a_job_that_starts_meanwhile_is_left_alone(many, queue):
     held = run(queue, many[3])
     assert search.cancel() == 0
     assert found(queue, held) == held
+
+
+def test_an_operation_reads_only_what_it_takes(stored, queue, monkeypatch):
+    for state in ("waiting", "failed", "done"):
+        stored(state)
+    asked, original = set(), queue.list
+
+    def listing(**kwargs):
+        asked.add(kwargs["status"])
+        return original(**kwargs)
+
+    monkeypatch.setattr(queue, "list", listing)
+    assert jobs.filter("task:echo").retry() == 1
+    assert asked == {"FAILED"}
+
+
+def test_a_slice_is_taken_before_that(stored):
+    stored("failed", age=2), stored(age=1), stored(age=0)
+    assert jobs.filter()[:2].retry() == 0
+    assert jobs.filter()[2:].retry() == 1
+
+
+def test_an_operation_says_that_it_ended_at_the_window(many):
+    count = jobs.filter(window=10).cancel()
+    assert (count, count.is_capped) == (10, True)
+    assert not jobs.filter(window=30).cancel().is_capped
