@@ -48,11 +48,8 @@ logger = get_logger(__name__)
 _tasks_logger = get_logger(TASKS_LOGGER)
 
 _warned_of_async = False
-
 #: Paths of tasks that a worker can import. In one process that does not change.
 _importable: set[str] = set()
-
-
 #: The tasks that were checked, by ``id()``. It holds those with options of one call (``using()``) as well, so it is
 #: emptied now and then.
 _templates: dict[int, KnownTask] = {}
@@ -148,9 +145,7 @@ class LocoBackend(JobBackend):
             require_batch_size([job.arguments for job in jobs])
         return self._enqueued(task, jobs, calls) if jobs else []
 
-    def _enqueued(
-        self, task: Task[..., Any], jobs: list[Job], calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]]
-    ) -> list[TaskResult[..., Any]]:
+    def _enqueued(self, task: Task[..., Any], jobs: list[Job], calls: Sequence[Any]) -> list[TaskResult[..., Any]]:
         mode = worker_mode(self.alias, self.options)
         if mode == "ForegroundBlocking":
             return self._run(task, jobs)
@@ -227,6 +222,10 @@ class LocoBackend(JobBackend):
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
         stored_jobs.require_arguments(job, args, kwargs)
+
+    def parameters_of(self, job: Job) -> Sequence[str]:
+        """Return the names of the positional arguments that the task of ``job`` takes."""
+        return stored_jobs.parameters_of(job)
 
     def announce_end(self, jobs: Sequence[Job]) -> None:
         """Send ``task_finished`` for jobs that have ended without running."""

@@ -39,6 +39,10 @@ class JobBackend(BaseTaskBackend):
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task."""
 
     @abstractmethod
+    def parameters_of(self, job: Job) -> Sequence[str]:
+        """Return the names of the arguments that the task of ``job`` takes by place; empty if there is no such task."""
+
+    @abstractmethod
     def announce_end(self, jobs: Sequence[Job]) -> None:
         """Send ``task_finished`` for jobs that have ended without running. Does not raise."""
 

@@ -13,9 +13,13 @@ from ..core.serialization import encode_call
 from ..exceptions import InvalidSignature, UnknownTask
 from ..jobs.signing import is_genuine
 from ..log.labels import bound, labelled_context
+from ..log.plain_text import one_line
+from ..log.safe import get_logger
 from .new_job import validate_call
 from .results import load_task, shown_result_of
 from .signals import announce, only_log
+
+logger = get_logger(__name__)
 
 
 def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Task[..., Any], Job]:
@@ -49,6 +53,18 @@ def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     except UnknownTask:
         return
     validate_call(task, args, kwargs)
+
+
+def parameters_of(job: Job) -> Sequence[str]:
+    """Return the names of the arguments that the task of ``job`` takes by place; empty if it cannot be loaded."""
+    try:
+        task = load_task(job.task_path)
+        parameters = inspect.signature(task.func, follow_wrapped=False).parameters.values()
+    except Exception as error:  # noqa: BLE001 - importing its module runs any code
+        logger.debug("The arguments of %s have no names here: %s", one_line(job.task_path), one_line(error))
+        return ()
+    names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    return names[1:] if task.takes_context else names
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:

@@ -18,6 +18,7 @@ from ...core.job import Job, first_id
 from ...core.serialization import decode, decode_call
 from ...queues.unreadable import NOT_OURS
 from ..states import STATES, STATUS_OF, State, state_of
+from ..stores import backend_of
 from .bounds import ANYWHERE, Bounds
 from .patterns import MISSING, any_glob, at_path, glob, has_wildcards, json_test, moment_of, number_test
 
@@ -151,13 +152,23 @@ def _error_test(value: str) -> Callable[[str], bool]:
 
 
 def _argument(given: Given) -> Meaning:
-    """Match an argument of the call: ``args.user_id:7`` a keyword argument, ``args.0:7`` a positional one."""
+    """Match an argument of the call, by its name, or by its place: ``args.user_id:7``, ``args.0:7``."""
     first = given.path[0]
     tests = [*map(json_test, given.values)]
+    places: dict[str, str | None] = {}
+
+    def place(job: Job) -> str | None:
+        """Return the place of the argument in the calls of a task, if it may be passed by place."""
+        if job.task_path not in places:
+            names = backend_of(job.backend).parameters_of(job)
+            places[job.task_path] = str([*names].index(first)) if first in names else None
+        return places[job.task_path]
 
     def test(job: Job, _: datetime) -> bool:
         args, kwargs = _decoded(decode_call, job.arguments) or ([], {})
-        value = at_path(args if first.isdecimal() and first not in kwargs else kwargs, given.path)
+        value = at_path(kwargs, given.path)
+        if value is MISSING and args and (at := first if first.isdecimal() else place(job)):
+            value = at_path(args, (at, *given.path[1:]))
         return value is not MISSING and any(matches(value) for matches in tests)
 
     return Meaning(test)

@@ -10,7 +10,7 @@ from django_loco.backend import LocoBackend
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, Job, error_of, utcnow
 from django_loco.exceptions import InvalidArguments, JobCancelled, UnknownTask
-from django_loco.tasks.stored_jobs import announce_end, job_like, require_arguments
+from django_loco.tasks.stored_jobs import announce_end, job_like, parameters_of, require_arguments
 from tests.app.tasks import aadd, add
 
 JOB = Job(
@@ -42,6 +42,21 @@ def test_arguments_that_do_not_fit():
     for check in (job_like, require_arguments):
         with pytest.raises(InvalidArguments, match="do not fit"):
             check(JOB, [1], {"c": 2})
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("tests.app.tasks.add", ["a", "b"]),
+        ("tests.app.tasks.echo", []),
+        ("tests.app.tasks.attempt", []),
+        ("tests.app.tasks.annotate", ["changes", "save", "error"]),
+        ("shop.tasks.gone", ()),
+        ("", ()),
+    ],
+)
+def test_the_names_of_arguments(path, names):
+    assert parameters_of(replace(JOB, task_path=path)) == names
 
 
 @pytest.fixture

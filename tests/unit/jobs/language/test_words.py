@@ -167,3 +167,20 @@ def test_mistakes_say_what_to_write(text, message):
 def test_all_words_are_tested():
     source = [text for each in test_what_is_selected.pytestmark for text, *_ in each.args[1]]
     assert {text.partition(":")[0].partition(".")[0] for text in source} | {"id"} == set(WORDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "does"),
+    [
+        ("args.b:7", ([1, 7], {}), True),
+        ("args.b:7", ([1], {"b": 7}), True),
+        ("args.b:7", ([7, 1], {}), False),
+        ("args.b:7", ([1], {}), False),
+        ("args.b.id:7", ([1, {"id": 7}], {}), True),
+        ("args.c:7", ([1, 7], {}), False),
+    ],
+)
+def test_an_argument_that_was_passed_by_place_is_found_by_its_name(text, call, does):
+    args, kwargs = call
+    assert selects(text, make_job(*args, kwargs=kwargs, task="tests.app.tasks.add")) is does
+    assert not selects(text, make_job(*args, task="shop.tasks.gone"))
