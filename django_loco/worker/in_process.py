@@ -26,6 +26,7 @@ from ..core import test_environment
 from ..core.compat import task_backends
 from ..core.job import READY, Job
 from ..exceptions import LocoConfigurationError
+from ..jobs.stores import aliases
 from ..log.safe import get_logger
 from ..queues import Claim, Queue, queue_for
 from ..queues.base import KEY_MEMORY_SECONDS
@@ -33,7 +34,6 @@ from ..queues.memory import spool
 from ..queues.memory.queue import MemoryQueue
 from ..queues.memory.spool import folder_for as spool_folder
 from ..shutdown import HAND_BACK_SECONDS
-from ..tasks.decorator import LocoTask
 from . import Worker, run_inline
 from .maintenance.isolation import Isolated
 
@@ -57,7 +57,7 @@ _serving: float | None = None
 
 def loco_aliases() -> list[str]:
     """Return the aliases in ``TASKS`` that are django-loco's."""
-    return [alias for alias in task_backends if issubclass(task_backends[alias].task_class, LocoTask)]
+    return aliases()
 
 
 def worker_for(
