@@ -16,13 +16,15 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
+from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
 from ...core.serialization import encode
+from ..base import Change
 from ..claim import Claim
 from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
 from .job_lists import (
     EXTRA,
+    FIXED,
     fixed_text,
     has_run,
     json_value,
@@ -64,6 +66,14 @@ def place_of(job: Job, due_at: datetime, lost: int) -> str:
     return f"{line}\r{priority:03d}{due:016d}{job.id}{tags}"
 
 
+def entry_of(job: Job) -> str:
+    """Return where ``job``, which no worker holds, is in ``ready``, ``deferred`` or ``finished``."""
+    if job.status == READY:
+        return place_of(job, job.due_at, job.lost)
+    ended = f"{job.id}\t{_queue_and_status(job.queue_name, job.status)}"
+    return ended if job.series is None else f"{ended}\t{start_of_series(job.series)[:-1]}"
+
+
 def start_of_series(name: str) -> str:
     """Return the prefix of the entries of the series ``name``, see ``series_of`` in ``lua/common.lua``."""
     return f"{word(name)[:-1]}\t"
@@ -79,13 +89,25 @@ def ids_of(answer: bytes) -> set[str]:
     return set(answer.decode().split("\n")) if answer else set()
 
 
+def decoded(answer: bytes) -> str:
+    """Return an answer as text. Somebody else may have stored what it contains."""
+    return answer.decode(errors="replace")
+
+
+def is_id(text: str) -> bool:
+    """Return whether ``text`` can be the id of a job in a list of lines."""
+    return text.isascii() and text.isprintable()
+
+
 def job_payload(job: Job) -> tuple[object, ...]:
     """Return the lines of ``job`` for ``lua/enqueue.lua``."""
-    state = state_text(job, {"token": None}) if has_run(job) else ""
-    if job.checkpoint is not None:
-        state += f"\t{job.checkpoint}"
-    place = place_of(job, job.due_at, job.lost)
-    return job.id, fixed_text(job), state, place, _score(job.run_after), _once(job), _extra(job)
+    state = _state(job, is_needed=has_run(job))
+    return job.id, fixed_text(job), state, entry_of(job), _score(job.run_after), _once(job), _extra(job)
+
+
+def _state(job: Job, *, is_needed: bool) -> str:
+    state = state_text(job, {"token": None}) if is_needed else ""
+    return state if job.checkpoint is None else f"{state}\t{job.checkpoint}"
 
 
 #: The fields that a simple job has at their defaults.
@@ -125,6 +147,28 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     if outcome.status == READY:
         return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _score(outcome.run_after)
     return *shared, _once(job), micros(outcome.at)
+
+
+_changeable = attrgetter(*(item.name for item in FIXED if item.name != "run_after"))
+_extra_values = attrgetter(*EXTRA)
+
+
+def change_payload(change: Change, digest: str, entry: str, *, has_state: bool) -> tuple[object, ...]:
+    """Return the lines of ``change`` for ``lua/change.lua``.
+
+    ``entry``: where the job is now; ``has_state``: whether it has a state, whose ``run_after`` is then the one that
+    counts.
+    """
+    before, after = change.before, change.after
+    if after is None:
+        return before.id, digest, entry, "", "", _once(before), "", "", ""
+    time = _score(after.run_after) if after.status == READY else micros(after.finished_at or utcnow())
+    has_state = has_state or has_run(after)
+    is_same = _changeable(before) == _changeable(after) and (has_state or before.run_after == after.run_after)
+    text = "" if is_same else fixed_text(after)
+    others = "" if _extra_values(before) == _extra_values(after) else _extra(after) or "{}"
+    shared = (before.id, digest, entry, entry_of(after), time, _once(after))
+    return *shared, text, _state(after, is_needed=has_state), others
 
 
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:

@@ -19,13 +19,14 @@ import selectors
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from redis import exceptions
 
-from ...core.job import Job
+from ...core.job import Job, utcnow
 from ...core.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..claim import Claim
@@ -37,6 +38,8 @@ from .server import RedisServer
 logger = get_logger("django_loco.queues")
 
 INTERRUPT, CHANGE = b"!", b"~"
+#: Jobs that become due within this time are announced, so that waiting workers know when.
+SOON = timedelta(seconds=1)
 #: The shortest blocking pop: Redis 6 rounds to milliseconds, and 0 means to wait forever.
 SHORTEST_POP_SECONDS = 0.01
 #: The channels in which every job is announced.
@@ -49,6 +52,11 @@ SAME_TIME_SECONDS = 0.005
 UNBLOCK_SECONDS = 0.005
 #: The channel of a worker without room: nothing is announced in it.
 NO_CHANNEL = ("bell:",)
+
+
+def is_soon(run_after: datetime | None) -> bool:
+    """Return whether a job that may run from then on has to be announced now."""
+    return run_after is None or run_after <= utcnow() + SOON
 
 
 def channels_for(jobs: Iterable[Job]) -> set[str]:

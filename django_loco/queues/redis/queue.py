@@ -9,6 +9,8 @@ Keys
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
     due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
     have become due.
+``paused``
+    a set: the names of the queues that are paused. A fetch leaves their jobs where they are.
 ``leases``, ``finished``
     sorted sets: when the leases of jobs end, and when jobs have ended.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
@@ -27,7 +29,8 @@ When a reply does not arrive
 ----------------------------
 The script may or may not have run. Running it again has no further effect: a job is stored under its id, an outcome
 that is already stored is accepted again, and a fetch has a number, the *nonce*, with which it gets the same jobs again.
-So no job disappears between the server and a worker, and none is duplicated.
+The answers to a rescue and to a change of jobs are remembered. So no job disappears between the server and a worker,
+and none is duplicated.
 """
 
 from __future__ import annotations
@@ -35,26 +38,28 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import chain, islice
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
-from ...core.job import FAILED, READY, RUNNING, Job, JobSummary, Outcome, utcnow
-from ..base import KEY_MEMORY_SECONDS, status_of
+from ...core.job import READY, Job, JobSummary, Outcome
+from ..base import KEY_MEMORY_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
+from .changes import change
 from .check import check
 from .codec import (
     choice_payload,
     claim_payload,
+    decoded,
     ids_of,
     is_simple,
     job_payload,
@@ -67,17 +72,14 @@ from .codec import (
     update_payload,
     words_of,
 )
-from .job_lists import moment_of
-from .listener import Demand, RedisListener, channels_for, channels_of, subscriptions_for
+from .job_lists import moment_of, word
+from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
+from .pages import JobPages
 from .scripts import KEYS
 from .server import RedisServer
 
 #: The maximum number of finished jobs, however young.
 MAX_RESULTS = 1_000_000
-#: Jobs that become due within this time are announced, so that waiting workers know when.
-SOON = timedelta(seconds=1)
-#: The number of jobs that ``list`` reads in one script, so that other clients are served in between.
-STEP = 2_000
 
 
 class RedisQueue(ListeningQueue[RedisListener]):
@@ -101,6 +103,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         self._max_results = self.limit("max_results", MAX_RESULTS, is_required=True)
         self.server = RedisServer(alias, options)
         self._demand = Demand()
+        self._pages = JobPages(self.server, alias)
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
@@ -113,9 +116,9 @@ class RedisQueue(ListeningQueue[RedisListener]):
         if len(jobs) == 1 and is_simple(jobs[0]):
             self.server.run("enqueue_one", simple_payload(jobs[0]), channels_of(jobs[0]))
             return [*jobs]
-        soon = [job for job in jobs if _is_soon(job.run_after)]
+        announced = [job for job in jobs if is_soon(job.run_after)]
         payload = lines(chain.from_iterable(map(job_payload, jobs)))
-        refused = ids_of(self.server.run("enqueue", (len(soon), payload), sorted(channels_for(soon))))
+        refused = ids_of(self.server.run("enqueue", (len(announced), payload), sorted(channels_for(announced))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -145,7 +148,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def rescue(self, limit: int = 100) -> list[Job]:
         """Free jobs whose lease has run out."""
-        expired = self._shown("", limit)
+        expired = self._pages.shown("", limit)
         if not expired:
             return []
         outcomes = [Outcome.of_dead_worker(job) for job in expired]
@@ -159,24 +162,45 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
-        if not (job_id.isascii() and job_id.isprintable()):
-            return None
-        return next(iter(self._shown(lines([job_id]))), None)
+        return self._pages.get(job_id)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         rows = self.server.run("series", (start_of_series(name), limit))
-        return [JobSummary.of(job) for job in jobs_of(self.alias, _decoded(rows))]
+        return [JobSummary.of(job) for job in jobs_of(self.alias, decoded(rows))]
 
-    def list(self, *, status: TaskResultStatus | str | None = None, limit: int = 100) -> list[Job]:
+    def list(
+        self,
+        *,
+        status: TaskResultStatus | str | None = None,
+        queue_name: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[Job]:
         """Return jobs, the newest first."""
-        status = status_of(status)
-        if status == RUNNING:
-            held = sorted((job_id.decode() for job_id in self._ask("ZRANGE", "leases", 0, -1)), reverse=True)
-            return [job for job in self._shown(lines(held[:limit])) if job.status == RUNNING] if held else []
-        if status is not None:  # so that the search can stop when it has found all
-            limit = min(limit, sum(count for (_, has), count in self.counts().items() if has == status))
-        return list(islice(self._newest(status, limit), limit))
+        return self._pages.newest(status_of(status), queue_name, before, limit, self.counts())
+
+    def change(self, changes: Sequence[Change]) -> set[str]:
+        """Make changes to jobs that no worker holds; return the ids refused."""
+        return change(self.server, self.alias, changes)
+
+    def lost(self, jobs: Sequence[Job]) -> set[str]:
+        """Return the ids of the jobs that are no longer held."""
+        holders = self._ask("HMGET", "held", *(job.id for job in jobs)) if jobs else ()
+        tokens = (holder and decoded(holder).partition("\t")[0] for holder in holders)
+        return {job.id for job, token in zip(jobs, tokens, strict=True) if token is None or token != job.token}
+
+    def pause(self, queue_name: str) -> None:
+        """Let no worker fetch jobs of a queue."""
+        self._ask("SADD", "paused", word(queue_name))
+
+    def resume(self, queue_name: str) -> bool:
+        """Let workers fetch jobs of a queue again; return whether it was paused."""
+        return bool(self._ask("SREM", "paused", word(queue_name)))
+
+    def paused(self) -> set[str]:
+        """Return the names of the queues that are paused."""
+        return {json.loads(name) for name in self._ask("SMEMBERS", "paused")}
 
     def counts(self, limit: int | None = None) -> dict[tuple[str, TaskResultStatus], int]:
         """Return the number of jobs per queue name and status. Redis keeps the counts, so ``limit`` saves nothing."""
@@ -213,7 +237,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""
-        found = [_decoded(value) for value in self.server.run("workers", ())]
+        found = [decoded(value) for value in self.server.run("workers", ())]
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [worker_of_text(worker_id, info, int(age) / 1e6) for worker_id, age, info in rows]
 
@@ -234,7 +258,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
     def _exchange(
         self, outcomes: Sequence[Outcome], claim: Claim | None, *, only_expired: bool = False
     ) -> tuple[set[str], Sequence[Job]]:
-        ready = [outcome.job for outcome in outcomes if outcome.status == READY and _is_soon(outcome.run_after)]
+        ready = [outcome.job for outcome in outcomes if outcome.status == READY and is_soon(outcome.run_after)]
         payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
         claimed = self._claim_payload(claim) if claim else ()
         # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
@@ -242,7 +266,7 @@ class RedisQueue(ListeningQueue[RedisListener]):
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
         answer = self.server.run("exchange", (payload, int(only_expired), len(ready), *claimed), more_keys)
         refused, rows, next_due = answer
-        jobs = jobs_of(self.alias, _decoded(rows))
+        jobs = jobs_of(self.alias, decoded(rows))
         jobs, unreadable = split(jobs)
         if unreadable:  # before the fetch counts as answered, so that a retry fails them
             self._exchange(outcomes_of(self.alias, unreadable), None)
@@ -266,24 +290,5 @@ class RedisQueue(ListeningQueue[RedisListener]):
             for listener in self.listeners():
                 listener.change()
 
-    def _shown(self, ids: str, limit: int = 0) -> Sequence[Job]:
-        return jobs_of(self.alias, _decoded(self.server.run("rows", (ids, limit))))
-
-    def _newest(self, status: TaskResultStatus | None, limit: int) -> Iterator[Job]:
-        index, last, name = "failed" if status == FAILED else "index", "", status.value if status else ""
-        while limit > 0:
-            rows, last = (_decoded(answer) for answer in self.server.run("find", (last, name, limit, STEP), (index,)))
-            yield from jobs_of(self.alias, rows)
-            if not last:
-                break
-
     def _ask(self, command: str, key: str, *arguments: Any) -> Any:
         return self.server.ask(command, self.server.key(key), *arguments)
-
-
-def _is_soon(run_after: datetime | None) -> bool:
-    return run_after is None or run_after <= utcnow() + SOON
-
-
-def _decoded(answer: bytes) -> str:
-    return answer.decode(errors="replace")  # somebody else may have stored it

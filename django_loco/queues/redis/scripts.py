@@ -27,17 +27,22 @@ SCRIPTS = {
     "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "enqueue"),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "exchange": Script(
-        "jobs states ready tagged deferred held leases finished failed once counts extra",
+        "jobs states ready tagged deferred held leases finished failed once counts extra paused",
         *("ready", "best", "finish", "fetch", "show", "exchange"),
     ),
+    "change": Script(
+        "jobs states extra held index ready tagged deferred finished failed counts series once", "show", "change"
+    ),
+    "entries": Script("", "entries"),
     "renew": Script("held leases", "renew"),
     "clock": Script("leases", "clock"),
     "update": Script("states held extra", "update"),
     "rows": Script("jobs states held extra leases", "show", "rows"),
     "find": Script("jobs states held extra", "show", "find"),
+    "few": Script("jobs states held extra ready deferred finished", "show", "few"),
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred", "ready", "oldest"),
-    "suspects": Script("ready tagged deferred", "ready", "suspects"),
+    "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
     "prune": Script("jobs states index finished failed once counts series extra", "prune"),
     "register": Script("workers", "register"),
     "workers": Script("workers", "workers"),
@@ -48,7 +53,7 @@ COMMANDS = (
     *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HKEYS *1", "HGETALL *1"),
     *("HDEL *1 a", "ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0"),
     *("ZRANGEBYLEX *2 - +", "ZLEXCOUNT *2 - +", "ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf"),
-    *("PEXPIRE *2 1000", "ZREM *2 a", "SET *3 a PX 1000", "GET *3"),
+    *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "ZREM *2 a", "SET *3 a PX 1000", "GET *3"),
 )
 
 #: All keys except channels and answers, which exist for each queue and each worker.

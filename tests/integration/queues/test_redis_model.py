@@ -33,7 +33,7 @@ def check_keys(queue: RedisQueue, memory: MemoryQueue) -> None:
         )
     }
     assert sizes["jobs"] == sizes["index"] == totals.total()
-    assert sizes["series"] == len(memory._series) == sum(len(queue.series(name, 10_000)) for name in "ab")
+    assert sizes["series"] == len(memory._jobs.series) == sum(len(queue.series(name, 10_000)) for name in "ab")
     assert sizes["held"] == sizes["leases"] == totals["RUNNING"]
     assert sizes["ready"] + sizes["deferred"] == totals["READY"]
     ready = client.zrange(queue.server.key("ready"), 0, -1)

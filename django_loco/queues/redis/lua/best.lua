@@ -88,7 +88,7 @@ local function best_of_tags(keys, kinds, room, claim)
     wanted[tag] = true
   end
   for kind in kinds:gmatch('%d') do
-    each_line(keys.ready, keys.tagged, kind, claim.queues, nil, function(line, place)
+    each_line(keys.ready, keys.tagged, kind, claim.queues, nil, claim.paused, function(line, place)
       local its_rank = line:sub(-1) == '\t' and place:match('\r.*')
       if its_rank then
         heads[#heads + 1] = { line = line, place = place, rank = its_rank }
@@ -113,7 +113,7 @@ local function best_of(keys, kinds, room, claim)
   local key = claim.tags and #claim.tags > 0 and keys.tagged or keys.ready
   local best, last = collection(room), {}
   for kind in kinds:gmatch('%d') do
-    each_line(keys.ready, keys.tagged, kind, claim.queues, claim.tags, function(line, entry)
+    each_line(keys.ready, keys.tagged, kind, claim.queues, claim.tags, claim.paused, function(line, entry)
       last[line] = best.see(entry) and entry
     end)
   end

@@ -10,7 +10,7 @@
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
-  answer = KEYS[13],
+  paused = KEYS[13], answer = KEYS[14],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
@@ -28,7 +28,7 @@ elseif ARGV[1] ~= '' then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
   if tonumber(ARGV[3]) > 0 then
-    announce(14, tonumber(ARGV[3]))
+    announce(15, tonumber(ARGV[3]))
   end
 end
 
@@ -37,7 +37,7 @@ if ARGV[4] then
   ids = fetch({
     nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 60000,
     threads = tonumber(ARGV[7]), coroutines = tonumber(ARGV[8]), queues = words(ARGV[9]), tags = words(ARGV[10]),
-    sync = ARGV[11], async = ARGV[12],
+    sync = ARGV[11], async = ARGV[12], paused = paused(keys.paused),
   }, keys, now)
 end
 

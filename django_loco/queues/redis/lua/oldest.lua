@@ -8,7 +8,7 @@ local ready, tagged, deferred = unpack(KEYS)
 promote(deferred, ready, tagged, micros())
 local oldest = nil
 for kind = 0, 3 do
-  each_line(ready, tagged, kind, words(ARGV[1]), nil, function(line)
+  each_line(ready, tagged, kind, words(ARGV[1]), nil, {}, function(line)
     -- The first of each priority is the oldest of it.
     local from, to = '[' .. line .. '\r', '(' .. line .. '\14'
     while true do

@@ -25,18 +25,29 @@ local function hop(key, from, to, visit)
   end
 end
 
+-- Returns the names of the queues that are paused, as keys of a table.
+local function paused(key)
+  local names = {}
+  for _, name in ipairs(redis.call('SMEMBERS', key)) do
+    names[name] = true
+  end
+  return names
+end
+
 -- Calls `visit` with every line of one kind (a digit, see `place`) that has jobs and is wanted, and its first place.
 -- `queues` and `tags` are lists of JSON strings, or nil for all; an empty list of tags means jobs without tags. With tags
--- the lines are those of `tagged`, otherwise those of `ready`.
-local function each_line(ready, tagged, kind, queues, tags, visit)
-  local only_untagged = tags and #tags == 0
+-- the lines are those of `tagged`, otherwise those of `ready`. `paused` has the names of queues that are left out.
+local function each_line(ready, tagged, kind, queues, tags, paused, visit)
+  local by_tag, only_untagged, is_any_paused = tags and #tags > 0, tags and #tags == 0, next(paused)
   local function wanted(line, place)
-    if not (only_untagged and line:sub(-1) == '\t') then
+    if only_untagged and line:sub(-1) == '\t' then
+      return
+    end
+    if not (is_any_paused and paused[queue_of(by_tag and line:match('\t(.*)') or line)]) then
       visit(line, place)
     end
   end
 
-  local by_tag = tags and #tags > 0
   for _, tag in ipairs(by_tag and tags or { '' }) do
     local key, start = by_tag and tagged or ready, (by_tag and tag .. '\t' or '') .. kind
     for _, queue in ipairs(queues or {}) do

@@ -1,15 +1,15 @@
--- Counts the suspects that are due.
+-- Counts the suspects that are due, except those of paused queues.
 --
 -- Keys: see the first line.
 -- Arguments: the queues and the tags, a line each, or '*' for all; the kinds of suspects, a digit each.
 -- Returns how many there are. One with several of the tags counts once for each.
-local ready, tagged, deferred = unpack(KEYS)
+local ready, tagged, deferred, paused_queues = unpack(KEYS)
 
 promote(deferred, ready, tagged, micros())
 local number, tags = 0, words(ARGV[2])
 local key = tags and #tags > 0 and tagged or ready
 for kind in ARGV[3]:gmatch('%d') do
-  each_line(ready, tagged, kind, words(ARGV[1]), tags, function(line)
+  each_line(ready, tagged, kind, words(ARGV[1]), tags, paused(paused_queues), function(line)
     number = number + redis.call('ZLEXCOUNT', key, '[' .. line .. '\r', '(' .. line .. '\14')
   end)
 end

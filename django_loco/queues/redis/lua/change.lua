@@ -1,0 +1,152 @@
+-- Changes or deletes jobs that no worker holds, each only if it is as it was read.
+--
+-- Where a job stands in `ready`, `deferred` or `finished` is its *entry*: the place of a job that waits, or the member of
+-- `finished` of one that has ended (see `finish`).
+--
+-- Keys: see the first lines; the channels to announce jobs in follow.
+-- Arguments: how many marks to leave in the channels; the changes, nine lines each: id, the digest of its texts, its
+-- entry, its new entry or nothing to delete it, the time before which it may not run or at which it has ended (or
+-- nothing), its once-key or nothing, and its new texts (the job, its state, its other fields), each nothing if that stays.
+-- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
+-- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
+local keys = {
+  jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
+  deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
+  answer = KEYS[14],
+}
+local remembered = redis.call('GET', keys.answer)
+if remembered then
+  return remembered
+end
+
+local now = micros()
+local rows, ids = lines(ARGV[2]), {}
+for row = 1, #rows, 9 do
+  ids[#ids + 1] = rows[row]
+end
+
+-- What to do to each key when all jobs were looked at.
+local texts, states, others, due, later, ended, failed, known = {}, {}, {}, {}, {}, {}, {}, {}
+local gone, untagged, out_of_series, not_failed, moved = {}, {}, {}, {}, {}
+
+local function is_place(entry)
+  return entry:find('\r', 1, true) ~= nil
+end
+
+-- Returns the field of `counts` of the jobs at such an entry.
+local function kind_of(entry)
+  return is_place(entry) and queue_of(entry) .. '\tREADY' or entry:match('^[^\t]*\t([^\t]*\t[^\t]*)')
+end
+
+local function due_time(place)
+  return place:match('\r...' .. ('%d'):rep(16)):sub(5)
+end
+
+-- Takes a job from its entry. Returns whether it was there, and whether it was due.
+local function leave(entry)
+  if not is_place(entry) then
+    return redis.call('ZREM', keys.finished, entry) == 1, false
+  elseif redis.call('ZREM', keys.ready, entry) == 0 then
+    return redis.call('ZREM', keys.deferred, entry) == 1, false
+  end
+  each_tag(entry, function(of_tag) untagged[#untagged + 1] = of_tag end)
+  return true, true
+end
+
+-- Notes that a job is deleted. Its once-key is remembered from now on.
+local function delete(id, entry, key)
+  gone[#gone + 1] = id
+  local name = key ~= '' and series_of(key) or entry:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)')
+  if name then
+    out_of_series[#out_of_series + 1] = name .. '\t' .. id
+  end
+  if key ~= '' then
+    add(known, text(now), key)
+  end
+end
+
+-- Notes that a job moves to its new entry. One that was due stays due, even if the clock was put back, unless it is put off.
+local function move(entry, was_due, new, time, key)
+  if not is_place(new) then
+    add(ended, time, new)
+    if key ~= '' then
+      add(known, time, key)
+    end
+    return
+  end
+  if time == '' or tonumber(time) <= now or was_due and due_time(entry) == due_time(new) then
+    add(due, 0, new)
+  else
+    add(later, time, new)
+  end
+  if key ~= '' and not is_place(entry) then
+    redis.call('ZADD', keys.once, '+inf', key)
+  end
+end
+
+local refused = {}
+local holders, job_texts = pick(keys.held, ids), pick(keys.jobs, ids)
+local state_texts, other_texts = pick(keys.states, ids), pick(keys.extra, ids)
+for number, id in ipairs(ids) do
+  local _, digest, entry, new, time, key, job, state, other = unpack(rows, 9 * number - 8, 9 * number)
+  local stored = flat(job_texts[number]) .. '\n' .. flat(state_texts[number]) .. '\n' .. flat(other_texts[number])
+  local is_same, is_there, was_due = not holders[number] and redis.sha1hex(stored) == digest, false, false
+  if is_same then
+    is_there, was_due = leave(entry)
+  end
+  if not is_there then
+    refused[#refused + 1] = id .. (is_same and '\t' or '')
+  else
+    local before, after = kind_of(entry), new ~= '' and kind_of(new)
+    moved[before] = (moved[before] or 0) - 1
+    if before:find('\tFAILED', 1, true) then
+      not_failed[#not_failed + 1] = id
+    end
+    if not after then
+      delete(id, entry, key)
+    else
+      moved[after] = (moved[after] or 0) + 1
+      move(entry, was_due, new, time, key)
+      if after:find('\tFAILED', 1, true) then
+        add(failed, 0, id)
+      end
+      for list, value in pairs({ [texts] = job, [states] = state, [others] = other }) do
+        if value ~= '' then
+          add(list, id, value)
+        end
+      end
+    end
+  end
+end
+local answer = table.concat(refused, '\n')
+if #refused == #ids then
+  return answer
+end
+
+-- Begin with the commands that free memory, as in `finish`.
+send('ZREM', keys.tagged, untagged)
+send('ZREM', keys.failed, not_failed)
+send('ZREM', keys.index, gone)
+send('ZREM', keys.series, out_of_series)
+for _, key in ipairs({ keys.jobs, keys.states, keys.extra }) do
+  send('HDEL', key, gone)
+end
+send('HSET', keys.jobs, texts)
+send('HSET', keys.states, states)
+send('HSET', keys.extra, others)
+line_up(keys.ready, keys.tagged, due)
+send('ZADD', keys.deferred, later)
+send('ZADD', keys.finished, ended)
+send('ZADD', keys.failed, failed)
+for number = 1, #known, 2 do
+  redis.call('ZADD', keys.once, 'XX', known[number], known[number + 1])
+end
+for kind, number in pairs(moved) do
+  local queue, status = kind:match('^(.*)\t(.*)$')
+  count(keys.counts, queue, status, number)
+end
+redis.call('SET', keys.answer, answer, 'PX', 60000)
+if tonumber(ARGV[1]) > 0 and #due > 0 then
+  announce(15, tonumber(ARGV[1]))
+end
+return answer

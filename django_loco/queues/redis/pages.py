@@ -1,0 +1,91 @@
+"""Pages of the jobs in Redis, the newest first.
+
+No script looks at more than ``STEP`` jobs, so that other clients are served in between. Jobs may change their status
+between two scripts. So the number of jobs with a status does not tell whether all of them were seen, except that there
+are none; the search goes on to the end of the index.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from ...core.compat import TaskResultStatus
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job
+from .codec import decoded, is_id, jobs_of, lines
+from .job_lists import word
+from .server import RedisServer
+
+#: The number of jobs that one script looks at.
+STEP = 2_000
+#: Names that every encoder of JSON writes in the same way.
+_PLAIN_NAME = re.compile(r"[\w.:-]*", re.ASCII)
+
+Counts = Mapping[tuple[str, TaskResultStatus], int]
+
+
+class JobPages:
+    """Reads jobs of the alias ``alias``."""
+
+    def __init__(self, server: RedisServer, alias: str) -> None:
+        self._server = server
+        self._alias = alias
+
+    def shown(self, ids: str, limit: int = 0) -> list[Job]:
+        """Return the jobs with the ``ids``, a line each; without ids up to ``limit`` jobs whose leases have run out."""
+        return self._jobs(self._server.run("rows", (ids, limit)))
+
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if it is there."""
+        return next(iter(self.shown(lines([job_id]))), None) if is_id(job_id) else None
+
+    def newest(
+        self, status: TaskResultStatus | None, queue_name: str | None, before: str | None, limit: int, counts: Counts
+    ) -> list[Job]:
+        """Return a page, see ``Queue.list``. ``counts``: the number of jobs per queue name and status now."""
+        if (
+            limit <= 0
+            or before == ""
+            or not any(
+                number and queue_name in (None, name) and status in (None, has)
+                for (name, has), number in counts.items()
+            )
+        ):
+            return []
+        if status == RUNNING:
+            jobs = self._running(before)
+        else:
+            if status in (READY, SUCCESSFUL) and (few := self._few(status, queue_name, before, limit)) is not None:
+                return few
+            jobs = self._found(status, queue_name, before, limit)
+        return [*islice((job for job in jobs if queue_name in (None, job.queue_name)), limit)]
+
+    def _running(self, before: str | None) -> Iterator[Job]:
+        leases = self._server.ask("ZRANGE", self._server.key("leases"), 0, -1)
+        ids = sorted((job_id for job_id in map(decoded, leases) if before is None or job_id < before), reverse=True)
+        for first in range(0, len(ids), STEP):
+            yield from (job for job in self.shown(lines(ids[first : first + STEP])) if job.status == RUNNING)
+
+    def _few(
+        self, status: TaskResultStatus, queue_name: str | None, before: str | None, limit: int
+    ) -> list[Job] | None:
+        queue = "" if queue_name is None else word(queue_name)
+        answer = self._server.run("few", (status.value, queue, before or "", limit, STEP))
+        return None if answer is None else self._jobs(answer)
+
+    def _found(
+        self, status: TaskResultStatus | None, queue_name: str | None, before: str | None, limit: int
+    ) -> Iterator[Job]:
+        index, has = "failed" if status == FAILED else "index", status.value if status else ""
+        # A script only chooses jobs in whose text the name occurs, which is cheaper than reading the text.
+        needle = word(queue_name) if queue_name and _PLAIN_NAME.fullmatch(queue_name) else ""
+        last = before or ""
+        while True:
+            rows, stopped_at = self._server.run("find", (last, has, needle, limit, STEP), (index,))
+            yield from self._jobs(rows)
+            if not (last := decoded(stopped_at)):
+                return
+
+    def _jobs(self, rows: bytes) -> list[Job]:
+        return jobs_of(self._alias, decoded(rows))
