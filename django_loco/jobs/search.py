@@ -53,7 +53,7 @@ class JobPage:
     """Whether it ended because it had looked at as many jobs as the search may: the page may lack jobs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Search:
     """The jobs that match a filter, in all aliases of ``TASKS`` that use django-loco, the newest first.
 
@@ -78,6 +78,12 @@ class Search:
     def __str__(self) -> str:
         """Return the filter as text, which ``filter`` takes."""
         return str(self.condition)
+
+    def __repr__(self) -> str:
+        part = (
+            f"[{self.first_place or ''}:{'' if self.end_place is None else self.end_place}]" if self._is_slice else ""
+        )
+        return f"jobs.filter({str(self)!r}){part}"
 
     def __iter__(self) -> Iterator[Job]:
         """Yield the jobs."""

@@ -26,8 +26,8 @@ def shown_call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mappin
     hidden = frozenset(names)
     parameters = _parameters(function)
     named = zip((*parameters, *[""] * len(args)), args, strict=False)
-    shown = [MARK if name in hidden else _shown(value, hidden) for name, value in named]
-    return shown, {name: MARK if name in hidden else _shown(value, hidden) for name, value in kwargs.items()}
+    shown = [MARK if name in hidden else shown_value(value, hidden) for name, value in named]
+    return shown, {name: MARK if name in hidden else shown_value(value, hidden) for name, value in kwargs.items()}
 
 
 def secrets_of(
@@ -56,12 +56,13 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(name for name, each in inspect.signature(function).parameters.items() if each.kind in kinds)
 
 
-def _shown(value: Any, hidden: frozenset[str]) -> Any:
+def shown_value(value: Any, hidden: Collection[str]) -> Any:
+    """Return a decoded JSON value with ``MARK`` in place of what is under a key in ``hidden``."""
     match value:
         case dict():
-            return {key: MARK if key in hidden else _shown(inner, hidden) for key, inner in value.items()}
+            return {key: MARK if key in hidden else shown_value(inner, hidden) for key, inner in value.items()}
         case list():
-            return [_shown(inner, hidden) for inner in value]
+            return [shown_value(inner, hidden) for inner in value]
         case _:
             return value
 

@@ -32,7 +32,7 @@ LOCO = "django_loco.backend.LocoBackend"
 CLAIM = Claim(worker_id="worker-1", lease=60, threads=1_000, coroutines=1_000)
 
 
-@pytest.fixture(params=["database"] if ON_POSTGRES else ["database", "memory"], autouse=True)
+@pytest.fixture(params=["database"] if ON_POSTGRES else ["database", "memory", "redis"], autouse=True)
 def queue(request: pytest.FixtureRequest, settings: Any) -> Iterator[Queue]:
     """The queue of the alias ``default``; the alias ``bulk`` has its jobs in the same store."""
     if request.param == "redis":

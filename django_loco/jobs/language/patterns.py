@@ -110,6 +110,12 @@ def json_test(value: str) -> Callable[[Any], bool]:
     )
 
 
+def any_json(values: Sequence[str]) -> Callable[[Any], bool]:
+    """Return a test of whether a decoded JSON value matches one of ``values``; ``MISSING`` matches none."""
+    tests = [*map(json_test, values)]
+    return lambda actual: actual is not MISSING and any(test(actual) for test in tests)
+
+
 def _comparable(value: Any) -> str:
     """Return a text that is the same for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
     return json.dumps(_with_whole_numbers(value), sort_keys=True)

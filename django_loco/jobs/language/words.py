@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from ...conf import did_you_mean
 from ...core.compat import task_backends
 from ...core.job import Job, first_id
-from ...core.serialization import decode, decode_call
-from ...queues.unreadable import NOT_OURS
+from ...core.serialization import decode
 from ..states import STATES, STATUS_OF, State, state_of
-from ..stores import backend_of
+from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds
-from .patterns import MISSING, any_glob, at_path, glob, has_wildcards, json_test, moment_of, number_test
+from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_of, number_test
 
 Test = Callable[[Job, datetime], bool]
 
@@ -153,43 +152,13 @@ def _error_test(value: str) -> Callable[[str], bool]:
 
 def _argument(given: Given) -> Meaning:
     """Match an argument of the call, by its name, or by its place: ``args.user_id:7``, ``args.0:7``."""
-    first = given.path[0]
-    tests = [*map(json_test, given.values)]
-    places: dict[str, str | None] = {}
-
-    def place(job: Job) -> str | None:
-        """Return the place of the argument in the calls of a task, if it may be passed by place."""
-        if job.task_path not in places:
-            names = backend_of(job.backend).parameters_of(job)
-            places[job.task_path] = str([*names].index(first)) if first in names else None
-        return places[job.task_path]
-
-    def test(job: Job, _: datetime) -> bool:
-        args, kwargs = _decoded(decode_call, job.arguments) or ([], {})
-        value = at_path(kwargs, given.path)
-        if value is MISSING and args and (at := first if first.isdecimal() else place(job)):
-            value = at_path(args, (at, *given.path[1:]))
-        return value is not MISSING and any(matches(value) for matches in tests)
-
-    return Meaning(test)
+    argument, matches = Argument(given.path), any_json(given.values)
+    return Meaning(lambda job, _: matches(argument.of(job)))
 
 
 def _metadata(given: Given) -> Meaning:
-    tests = [*map(json_test, given.values)]
-
-    def test(job: Job, _: datetime) -> bool:
-        value = at_path(_decoded(decode, job.metadata) if job.metadata else {}, given.path)
-        return value is not MISSING and any(matches(value) for matches in tests)
-
-    return Meaning(test)
-
-
-def _decoded(decoder: Callable[[str], Any], text: str) -> Any:
-    """Return the value of a stored text; ``None`` if it cannot be read, because somebody has edited it."""
-    try:
-        return decoder(text)
-    except NOT_OURS:
-        return None
+    matches = any_json(given.values)
+    return Meaning(lambda job, _: matches(at_path(decoded(decode, job.metadata or "{}"), given.path)))
 
 
 def _number(attribute: str, given: Given) -> Meaning:

@@ -77,7 +77,13 @@ def test_a_slice_is_not_filtered():
         jobs.filter()[:5].filter("tag:a")
 
 
-def test_counts(many, monkeypatch):
+def test_how_a_search_is_shown():
+    assert repr(jobs.filter("status:failed")) == "jobs.filter('status:failed')"
+    assert repr(jobs.filter(tag="a b")[5:]) == "jobs.filter('tag:\"a b\"')[5:]"
+    assert repr(jobs.filter()[:50]) == "jobs.filter('')[:50]"
+
+
+def test_counts(many):
     assert jobs.filter("tag:even").count() == 15
     assert not jobs.filter("tag:even").count(15).is_capped
     capped = jobs.filter("tag:even").count(10)

@@ -1,0 +1,65 @@
+"""Finds an argument in the call of a stored job, for filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...conf import loco_settings
+from ...core.job import Job
+from ...core.serialization import decode_call
+from ...log.redaction import shown_value
+from ...queues.unreadable import NOT_OURS
+from ..stores import backend_of
+from .patterns import MISSING, at_path
+
+
+class Argument:
+    """One argument, or a value within it, in the calls of any jobs.
+
+    A name also finds an argument that was passed by place, if this process has the task. Arguments that
+    ``LOCO["REDACT"]`` names are not found: whoever may search could otherwise guess them.
+    """
+
+    def __init__(self, path: Sequence[str]) -> None:
+        """``path``: the name of the argument or its place, then keys and places within it.
+
+        Raises ``ValueError`` if ``LOCO["REDACT"]`` names a part of it.
+        """
+        self._path = path
+        self._hidden = frozenset(loco_settings().REDACT)
+        self._parameters: dict[str, Sequence[str]] = {}
+        if hidden := self._hidden.intersection(path):
+            raise ValueError(f"LOCO['REDACT'] hides {min(hidden)!r}, so that no job can be found by it")
+
+    def of(self, job: Job) -> Any:
+        """Return it as ``job`` was called with; ``MISSING`` if it was called without."""
+        args, kwargs = decoded(decode_call, job.arguments) or ([], {})
+        value = at_path(kwargs, self._path)
+        if value is MISSING and args:
+            value = self._by_place(job, args)
+        return shown_value(value, self._hidden) if self._hidden else value
+
+    def _by_place(self, job: Job, args: list[Any]) -> Any:
+        first, *rest = self._path
+        if first.isdecimal() and not self._hidden:
+            return at_path(args, self._path)
+        names = self._names(job)
+        place = int(first) if first.isdecimal() else names.index(first) if first in names else len(names)
+        # Of an argument without a name it is not known whether it is to be hidden.
+        if place >= len(names) or names[place] in self._hidden:
+            return MISSING
+        return at_path(args, (str(place), *rest))
+
+    def _names(self, job: Job) -> Sequence[str]:
+        if job.task_path not in self._parameters:
+            self._parameters[job.task_path] = backend_of(job.backend).parameters_of(job)
+        return self._parameters[job.task_path]
+
+
+def decoded(decoder: Callable[[str], Any], text: str) -> Any:
+    """Return the value of a stored text; ``None`` if it cannot be read, because somebody has edited it."""
+    try:
+        return decoder(text)
+    except NOT_OURS:
+        return None
