@@ -80,9 +80,8 @@ class Search:
         return str(self.condition)
 
     def __repr__(self) -> str:
-        part = (
-            f"[{self.first_place or ''}:{'' if self.end_place is None else self.end_place}]" if self._is_slice else ""
-        )
+        end = "" if self.end_place is None else self.end_place
+        part = f"[{self.first_place or ''}:{end}]" if self._is_slice else ""
         return f"jobs.filter({str(self)!r}){part}"
 
     def __iter__(self) -> Iterator[Job]:
