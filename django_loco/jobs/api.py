@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, Unpack
 from uuid import UUID
 
 from ..core.compat import TaskResult
-from ..core.job import SUCCESSFUL, Job
+from ..core.job import Job
 from ..core.serialization import decode_call
 from ..exceptions import FilterError, InvalidState
 from .bulk import BulkRun
@@ -78,7 +78,8 @@ def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
 def delete(which: Jobs, /, *, backend: str | None = None) -> int:
     """Delete jobs that wait or have finished; return how many. A running job has to be cancelled first.
 
-    A queue on Redis does not delete a job whose once-key it still has to know. For ``which`` and errors see ``retry``.
+    A queue in a database keeps a job with a once-key, such as that of a schedule, until an hour after its end. For
+    ``which`` and errors see ``retry``.
     """
     return _operate(Delete(), which, backend)
 
@@ -152,14 +153,13 @@ def _operate_on_one(operation: Operation, job: Job) -> int:
     require(operation, job)
     if BulkRun(operation).over([job]):
         return 1
-    require(operation, get(job))
-    raise InvalidState(f"Job {job.id} could not be {operation.past}: {_reason(operation, job)}")
-
-
-def _reason(operation: Operation, job: Job) -> str:
-    if isinstance(operation, Delete) and job.key is not None and job.status == SUCCESSFUL:
-        return "its queue keeps it for its once-key, so that no second job with that key is stored."
-    return "it has changed each time between reading and writing it. Try again."
+    stored = get(job)
+    require(operation, stored)
+    if stored == job and job.key is not None:
+        reason = "its queue still has to know its once-key, up to an hour after its end. If it waits, cancel it."
+    else:
+        reason = "it has changed each time between reading and writing it. Try again."
+    raise InvalidState(f"Job {job.id} could not be {operation.past}: {reason}")
 
 
 def _within(search: Search, backend: str | None) -> Search:

@@ -16,7 +16,7 @@ from django.db import connections
 
 from django_loco import jobs
 from django_loco.core.compat import TaskResultDoesNotExist
-from django_loco.core.job import FAILED, READY, SUCCESSFUL, Outcome, utcnow
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Outcome, new_id, utcnow
 from django_loco.exceptions import InvalidState
 from django_loco.models import StoredJob
 from django_loco.queues import Claim, Queue, queue_for
@@ -157,6 +157,18 @@ def test_what_is_deleted_is_gone():
     for result in (done, waiting):
         with pytest.raises(TaskResultDoesNotExist):
             result.refresh()
+
+
+def test_the_key_of_a_deleted_job_stays_known_or_the_job_stays(queue):
+    first = replace(jobs.get(tasks.add.enqueue(1, 2)), id=new_id(), key="nightly@1")
+    queue.enqueue([first])
+    assert [job.id for job in jobs.filter("schedule:nightly")] == [first.id]
+    drain()
+    try:
+        assert jobs.delete(first.id) == 1
+    except InvalidState as error:
+        assert "its queue still has to know its once-key" in str(error)  # noqa: PT017 - only some queues raise it
+    assert queue.enqueue([replace(first, id=new_id())]) == []
 
 
 def test_a_running_job_is_not_deleted(queue):

@@ -106,7 +106,7 @@ def test_a_job_that_changes_each_time(stored, queue, monkeypatch):
 def test_a_job_that_is_kept_for_its_key(stored, queue, monkeypatch):
     job = stored("done", key="nightly@1")
     monkeypatch.setattr(queue, "change", lambda changes: {change.before.id for change in changes})
-    with pytest.raises(InvalidState, match="its queue keeps it for its once-key"):
+    with pytest.raises(InvalidState, match="its queue still has to know its once-key"):
         jobs.delete(job)
 
 
