@@ -66,8 +66,10 @@ class BulkRun:
         queue = backend_of(alias).queue
         for _ in range(ATTEMPTS):
             refused = self._stored(queue, alias, [self._operation.of(job) for job in jobs])
-            again = (queue.get(job_id) for job_id in refused)
-            jobs = [job for job in again if job and is_possible(self._operation, job) and self._matches(job)]
+            # One that is still as it was read is refused for another reason: see Queue.change.
+            read = ((job, queue.get(job.id)) for job in jobs if job.id in refused)
+            changed = [after for before, after in read if after is not None and after != before]
+            jobs = [job for job in changed if is_possible(self._operation, job) and self._matches(job)]
             if not jobs:
                 return
 

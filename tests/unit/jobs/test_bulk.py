@@ -112,6 +112,21 @@ def test_a_job_that_was_deleted_meanwhile_does_not_count(queue, monkeypatch):
 def test_a_job_that_changes_all_the_time_is_given_up(queue, monkeypatch):
     job = make_job()
     queue.enqueue([job])
+    original, tried = queue.change, []
+
+    def refuse(changes):
+        [change] = changes
+        tried.append(change.before.priority)
+        original([Change(before=change.before, after=replace(change.before, priority=len(tried)))])
+        return {job.id}
+
+    monkeypatch.setattr(queue, "change", refuse)
+    assert jobs.filter().delete() == 0
+    assert tried == list(range(ATTEMPTS))
+
+
+def test_a_job_that_is_refused_as_it_is_is_not_tried_again(queue, monkeypatch):
+    enqueue(queue, 3)
     tried = []
 
     def refuse(changes):
@@ -120,7 +135,7 @@ def test_a_job_that_changes_all_the_time_is_given_up(queue, monkeypatch):
 
     monkeypatch.setattr(queue, "change", refuse)
     assert jobs.filter().delete() == 0
-    assert len(tried) == ATTEMPTS
+    assert tried == [3]
 
 
 def test_a_store_that_goes_away_in_the_middle(queue, monkeypatch, sizes):
