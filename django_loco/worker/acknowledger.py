@@ -211,6 +211,8 @@ class Acknowledger:
         for pending in batch if refused else ():
             if pending.claimed.job.id in refused and not (pending.is_unsure and self._is_stored(pending)):
                 pending.claimed.refused = True
+                if pending.claimed.cancelled:
+                    continue
                 logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
         self._remove(batch)
 

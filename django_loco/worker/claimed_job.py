@@ -45,8 +45,11 @@ class ClaimedJob:
     ended: bool = False
     """Whether its outcome is on its way to the queue."""
 
-    cancelled: bool = False
+    released: bool = False
     """Whether the worker no longer waits for it, and hands it back to the queue."""
+
+    cancelled: TaskError | None = None
+    """The error with which the job has failed in the queue, because somebody cancelled it while it runs here."""
 
     import_error: TaskError | None = None
     """Why its task cannot be imported here, if that is so."""
@@ -97,9 +100,11 @@ class ClaimedJob:
     @property
     def is_doubtful(self) -> bool:
         """Whether another worker may have the claim, so that only the queue can decide which outcome counts."""
-        return self.expired or self.refused or time.monotonic() > self.valid_until
+        return not self.cancelled and (self.expired or self.refused or time.monotonic() > self.valid_until)
 
     @property
     def stopping(self) -> bool:
         """Whether the job should end soon: the worker is stopping, or the job is no longer this worker's."""
-        return self.expired or self.cancelled or self.refused or (self.stop is not None and self.stop.is_set())
+        return bool(
+            self.expired or self.released or self.cancelled or self.refused or (self.stop and self.stop.is_set())
+        )

@@ -84,7 +84,9 @@ class HeldJobs:
         for claimed, outcome in ended:
             if claimed.import_error is not None:
                 self._missing.note(claimed.job, claimed.import_error)
-            if self.by_id.get(claimed.job.id) is claimed:
+            if claimed.cancelled:
+                self._remove(claimed, outcome)  # the queue has stored its end already
+            elif self.by_id.get(claimed.job.id) is claimed:
                 self.acknowledger.add(claimed, outcome)
             else:
                 logger.warning(
@@ -107,7 +109,7 @@ class HeldJobs:
         """Hand back jobs, unless their outcome is decided."""
         for claimed in claimed_jobs:
             if claimed.decide():
-                claimed.cancelled = claimed.ended = True
+                claimed.released = claimed.ended = True
                 self.acknowledger.add(claimed, Outcome.released(claimed.job))
 
     def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
@@ -130,6 +132,6 @@ class HeldJobs:
             del self.by_id[claimed.job.id]
         if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
             self._on_accepted(claimed, outcome)
-        self.handed_back += claimed.started and claimed.cancelled
+        self.handed_back += claimed.started and claimed.released
         if outcome.spent:
             self.counts[outcome.status] += 1

@@ -20,6 +20,7 @@ from ..queues.workers import WorkerInfo
 from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher, JobListener
+from .maintenance.cancellations import Cancellations
 from .maintenance.heartbeat import VALID_PART, Heartbeat
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
@@ -44,10 +45,12 @@ class Worker(Component):
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
-    4. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
-    5. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
-    6. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
-       ``ThreadInterrupter`` interrupts sync jobs at their timeouts. These threads start when they are needed.
+    4. ``Cancellations`` finds out which of these jobs somebody has cancelled.
+    5. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
+    6. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
+    7. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
+       ``ThreadInterrupter`` interrupts sync jobs that have reached their timeout or were cancelled. These threads
+       start when they are needed.
 
     An *isolated* worker runs suspects, one at a time. It has no ``JobListener``, and its ``Reaper`` rescues nothing.
 
@@ -109,7 +112,9 @@ class Worker(Component):
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
         suspects_claim = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
         self._isolation = isolate and Isolation(queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers)
-        self._heartbeat = Heartbeat(queue, self._held, lease, worker=_info(suspects_claim, lease))
+        cancellations = Cancellations(queue, self._held, self._interrupt)
+        info = _info(suspects_claim, lease)
+        self._heartbeat = Heartbeat(queue, self._held, lease, worker=info, on_lost=cancellations.interrupt_cancelled)
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
         self._housekeeping = Housekeeping(
@@ -128,8 +133,8 @@ class Worker(Component):
             others_are_done=self._others_are_done,
         )
         listener = None if is_isolated else JobListener(queue, self._fetcher.wants_jobs, inbox.wake)
-        helpers: tuple[QueueThread | None, ...] = (self._heartbeat, self._housekeeping, listener, self._isolation)
-        self._helpers = [helper for helper in helpers if helper is not None]
+        helpers = (self._heartbeat, cancellations, self._housekeeping, listener, self._isolation)
+        self._helpers: Sequence[QueueThread] = [helper for helper in helpers if helper is not None]
         log_as_one([self._fetcher.backoff, *(helper.backoff for helper in self._helpers)])
         self._fetcher_thread = DaemonThread(target=self._run, name="loco-worker-fetcher")
 
@@ -142,6 +147,10 @@ class Worker(Component):
             active=active,
             on_room=inbox.wake.set,
         )
+
+    def _interrupt(self, claimed: ClaimedJob) -> None:
+        pool = self._event_loop if claimed.job.is_async else self._threads
+        pool.interrupt(claimed)
 
     def start(self) -> None:
         """Start the threads, once."""

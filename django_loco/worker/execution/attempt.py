@@ -21,7 +21,7 @@ from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
-from ...exceptions import Interrupted, InvalidSignature, JobTimeout, UnknownTask
+from ...exceptions import Interrupted, InvalidSignature, JobCancelled, JobTimeout, UnknownTask
 from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
@@ -83,9 +83,11 @@ def too_long(timeout: float) -> str:
     return f"the job ran longer than its timeout of {timeout:g} s"
 
 
-def unstoppable(timeout: float) -> str:
-    """Return the text for a job that has reached its ``timeout`` and could not be interrupted."""
-    return f"{too_long(timeout)} and could not be interrupted"
+def unstoppable(claimed: ClaimedJob, timeout: float | None) -> JobTimeout | JobCancelled:
+    """Return the error of a job that has reached its ``timeout``, or was cancelled, and could not be interrupted."""
+    if claimed.cancelled:
+        return JobCancelled("the job was cancelled and could not be interrupted")
+    return JobTimeout(f"{too_long(timeout or 0)} and could not be interrupted")
 
 
 def put_off_unstarted(job: Job, error: BaseException) -> Outcome:
@@ -214,6 +216,8 @@ class Attempt:
 
         Raises what ``encode`` does if that is not JSON, and ``ValueError`` for more than ``MAX_RESULT_SIZE`` bytes.
         """
+        if self.claimed.cancelled:
+            return self._cancelled()
         try:
             text = encode(value)
         except (TypeError, ValueError) as error:
@@ -223,7 +227,9 @@ class Attempt:
 
     def failed(self, error: BaseException) -> Outcome:
         """Return the outcome of a call that ended with ``error``: another attempt, or the end."""
-        if self.claimed.cancelled and isinstance(error, asyncio.CancelledError):
+        if self.claimed.cancelled:
+            return self._cancelled()
+        if self.claimed.released and isinstance(error, asyncio.CancelledError):
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
@@ -235,6 +241,10 @@ class Attempt:
             run_after=self._next_attempt_at(error) if again else None,
             errors_kept=loco_settings().ERRORS_KEPT,
         )
+
+    def _cancelled(self) -> Outcome:
+        """Return the outcome of a job that somebody cancelled: the one that the queue has stored already."""
+        return Outcome(job=self.job, status=FAILED, error=self.claimed.cancelled)
 
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early. It is handed back, at once if the worker is stopping."""

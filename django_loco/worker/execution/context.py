@@ -48,8 +48,13 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker is about to end, or the job has been given to another one."""
+        """Whether the worker is about to end, or the job was cancelled or given to another worker."""
         return self.claimed.stopping
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled the job. It has failed in the queue, and what it returns is discarded."""
+        return self.claimed.cancelled is not None
 
     @property
     def checkpoint_value(self) -> Any:

@@ -38,7 +38,7 @@ from asgiref.sync import sync_to_async
 
 from ...core.compat import task_backends, task_finished, task_started
 from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
-from ...exceptions import JobTimeout
+from ...exceptions import JobCancelled, JobTimeout
 from ...log import job_lines, sentry
 from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
@@ -135,17 +135,18 @@ def _record_end(attempt: Attempt, outcome: Outcome) -> None:
     attempt.conclude(outcome)
     if outcome.status == SUCCESSFUL:
         job_lines.done(attempt.job, attempt.duration)
-    sentry.report(sys.exception())
+    if not attempt.claimed.cancelled:
+        sentry.report(sys.exception())
 
 
-def give_up(attempt: Attempt, error: JobTimeout) -> Outcome:
+def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
     """Fail a job that cannot be stopped, after the caller has decided on its outcome."""
     label(attempt.job)
     attempt.duration = time.monotonic() - attempt.began_at
     logger.error("%s is given up: %s", attempt.job.task_path, "\n".join([str(error), *error.__notes__]))
     try:
         raise error
-    except JobTimeout:
+    except (JobTimeout, JobCancelled):
         outcome = attempt.failed(error)
         if _is_doubtful(attempt, outcome):
             _defer_announcement(attempt, outcome)

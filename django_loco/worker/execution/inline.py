@@ -54,7 +54,7 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     """Run one attempt; return its outcome, and the exception of the task."""
     errors: list[BaseException] = []
     # A stuck job blocks its caller: no other thread could continue instead.
-    interrupter = ThreadInterrupter(on_stuck=lambda _time_limit: None)
+    interrupter = ThreadInterrupter(on_stuck=lambda _call: None)
 
     def call(attempt: Attempt) -> Any:
         try:

@@ -1,12 +1,13 @@
-"""Enforces the time limits of sync jobs: a thread that interrupts other threads.
+"""Interrupts sync jobs that have reached their timeout, or that somebody cancelled: a thread that does it to others.
 
 What a time limit can and cannot enforce
 ----------------------------------------
 An async job is cancelled at its timeout, at the ``await`` where it waits. A job that computes without awaiting holds up
 the event loop, and with it every other async job, and cannot be interrupted.
 
-In a sync job ``JobTimeout`` is raised between two bytecode instructions. Code that waits in C (a query, a ``sleep``, a
-read without a timeout, a long regular expression) is not interrupted; the exception is raised when it returns.
+In a sync job ``JobTimeout`` (or ``JobCancelled``) is raised between two bytecode instructions. Code that waits in C (a
+query, a ``sleep``, a read without a timeout, a long regular expression) is not interrupted; the exception is raised
+when it returns.
 
 The exception may be raised anywhere, also in the libraries that the job uses, for example between taking a lock and
 the ``try`` that releases it. So prefer the limits of those libraries (a ``timeout`` of the HTTP client, the database's
@@ -14,7 +15,7 @@ the ``try`` that releases it. So prefer the limits of those libraries (a ``timeo
 interruption breaks most easily, are closed.
 
 A job may catch the exception and clean up for ``GRACE_SECONDS``. A job that has not ended by then is given up: the
-attempt fails with ``JobTimeout``, another thread or task takes its place, and the code that still runs is left alone,
+attempt fails with that error, another thread or task takes its place, and the code that still runs is left alone,
 since Python cannot end it. Its result is discarded. Health counts such jobs as ``abandoned``.
 
 How an interruption stays inside the job
@@ -22,8 +23,8 @@ How an interruption stays inside the job
 ``PyThreadState_SetAsyncExc`` makes an exception *pending* in a thread. It is raised there a little later, between any
 two bytecode instructions. It must never be raised in the code of the pool, which would end the thread.
 
-1. Each time limit has a gate, a reentrant lock. The interrupter interrupts only while it holds the gate, at most once
-   per time limit, and never waits for the gate.
+1. Each call has a gate, a reentrant lock. The interrupter interrupts only while it holds the gate, at most once per
+   call, and never waits for the gate.
 2. The job's thread holds the gate until it is about to enter the job. When the call has ended, it takes the gate for
    good and clears a pending exception. After that nothing can be raised any more.
 3. Between the last instruction of the job and that moment the exception may still be raised. It is raised only once,
@@ -42,8 +43,9 @@ from typing import Any
 
 from ...core.backoff import LoggedBackoff
 from ...core.threads.periodic_thread import PeriodicThread
-from ...exceptions import JobTimeout
+from ...exceptions import JobCancelled, JobTimeout
 from ...log.safe import get_logger
+from ..claimed_job import ClaimedJob
 from .attempt import GRACE_SECONDS, Attempt, too_long
 
 logger = get_logger("django_loco.worker")
@@ -52,36 +54,41 @@ _set_pending = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_pending.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _NOTHING = ctypes.py_object()
 
+#: The text of the error in a job that somebody cancelled.
+CANCELLED = "the job was cancelled"
 #: The time until the next try to interrupt a job whose gate was taken.
 _RETRY_SECONDS = 0.01
 
 
-class TimeLimit:
-    """The time limit of one call."""
+class InterruptibleCall:
+    """One call of a task, and when it is to be interrupted."""
 
-    __slots__ = ("attempt", "due", "gate", "interrupted", "thread")
+    __slots__ = ("attempt", "due", "error", "gate", "interrupted", "thread")
 
     def __init__(self, attempt: Attempt, due: float) -> None:
-        """Call it in the thread of the job, which then holds the gate. ``due`` is by ``time.monotonic()``."""
+        """Make it in the thread of the job, which then holds the gate. ``due`` is by ``time.monotonic()``."""
         self.attempt = attempt
         self.due = due
+        self.error: type[JobTimeout | JobCancelled] = JobTimeout
+        """What the interruption raises."""
         self.interrupted = False
         self.thread = threading.current_thread()
         self.gate = threading.RLock()
         self.gate.acquire()
 
     def interrupt(self) -> None:
-        """Raise ``JobTimeout`` in the job's thread; called under the gate, by the interrupter."""
+        """Raise ``error`` in the job's thread; called under the gate, by the interrupter."""
         self.interrupted = True
-        _set_pending(self.thread.ident, JobTimeout)
+        _set_pending(self.thread.ident, self.error)
 
     def disarm(self) -> None:
         """Prevent an interruption, and clear a pending one; called in the job's thread, twice if necessary."""
         self.gate.acquire()
-        _set_pending(self.thread.ident, _NOTHING)
+        if self.interrupted:  # nobody can interrupt it from here on
+            _set_pending(self.thread.ident, _NOTHING)
 
     def call(self) -> Any:
-        """Call the task. ``JobTimeout`` may be raised before it is disarmed, and cannot be raised after that."""
+        """Call the task. ``error`` may be raised before the call is disarmed, and cannot be raised after that."""
         try:
             self.gate.release()
             return self.attempt.call()
@@ -90,16 +97,16 @@ class TimeLimit:
 
 
 class ThreadInterrupter(PeriodicThread):
-    """The thread that interrupts sync jobs at their timeouts. It starts with the first job that has a timeout.
+    """The thread that interrupts sync jobs. It starts with the first job that has a timeout, or is cancelled.
 
-    1. ``call`` calls a task under its time limit, in the calling thread.
-    2. At the timeout, the interrupter raises ``JobTimeout`` in that thread.
+    1. ``call`` calls a task in the calling thread.
+    2. At its timeout, the interrupter raises ``JobTimeout`` in that thread; after ``cancel``, ``JobCancelled``.
     3. If the call has not ended after ``grace`` more seconds, the interrupter reports the job as stuck, once.
     """
 
     def __init__(
         self,
-        on_stuck: Callable[[TimeLimit], None],
+        on_stuck: Callable[[InterruptibleCall], None],
         on_interrupted: Callable[[], None] = lambda: None,
         grace: float = GRACE_SECONDS,
     ) -> None:
@@ -110,79 +117,87 @@ class ThreadInterrupter(PeriodicThread):
         self._on_stuck = on_stuck
         self._on_interrupted = on_interrupted
         self._grace = grace
-        self._time_limits: set[TimeLimit] = set()
+        self._calls: set[InterruptibleCall] = set()
         self._next = math.inf
 
     def call(self, attempt: Attempt) -> Any:
-        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout``.
+        """Call the task of ``attempt``. Raises what it raises, or ``JobTimeout`` or ``JobCancelled``.
 
         An interrupted job often ends with another error, such as a database error for a broken transaction. It has
-        still failed by its timeout, unless it says ``raise Another from error``.
+        still failed by the interruption, unless it says ``raise Another from error``.
         """
         timeout = attempt.policy.timeout
-        if timeout is None:
-            return attempt.call()
-        time_limit = TimeLimit(attempt, time.monotonic() + timeout)
-        self._add(time_limit)
+        call = InterruptibleCall(attempt, math.inf if timeout is None else time.monotonic() + timeout)
+        self._calls.add(call)
+        if timeout is not None:
+            self._note_due(call)
         try:
-            return time_limit.call()
+            return call.call()
         except Exception as error:
-            time_limit.disarm()
-            if time_limit.interrupted:
-                _explain(error, timeout)
+            call.disarm()
+            if call.interrupted:
+                _explain(error, call)
             raise
         finally:
-            self._time_limits.discard(time_limit)
-            if time_limit.interrupted:
+            self._calls.discard(call)
+            if call.interrupted:
                 self._on_interrupted()
 
-    def _add(self, time_limit: TimeLimit) -> None:
+    def cancel(self, claimed: ClaimedJob) -> None:
+        """Interrupt the call of a job that somebody cancelled, if it runs here and was not interrupted already."""
+        for call in self._calls.copy():
+            if call.attempt.claimed is claimed and not call.interrupted:
+                call.error = JobCancelled
+                call.due = time.monotonic()
+                self._note_due(call)
+
+    def _note_due(self, call: InterruptibleCall) -> None:
         if not self.has_started:
             self.start()
-        self._time_limits.add(time_limit)
-        if time_limit.due < self._next:
+        if call.due < self._next:
             self._changed.set()
 
     def turn(self) -> float:
         """Interrupt or report the jobs whose time is up; return the seconds until the next one."""
         now = time.monotonic()
-        for time_limit in self._time_limits.copy():
-            if time_limit.due <= now:
-                self._enforce(time_limit, now)
+        for call in self._calls.copy():
+            if call.due <= now:
+                self._enforce(call, now)
         # Infinity first, so that a thread that adds a time limit while the minimum is computed sets the event.
         self._next = math.inf
-        self._next = min((time_limit.due for time_limit in self._time_limits.copy()), default=math.inf)
+        self._next = min((call.due for call in self._calls.copy()), default=math.inf)
         return self._next - time.monotonic()
 
-    def _enforce(self, time_limit: TimeLimit, now: float) -> None:
-        if not time_limit.gate.acquire(blocking=False):
-            time_limit.due = now + _RETRY_SECONDS
+    def _enforce(self, call: InterruptibleCall, now: float) -> None:
+        if not call.gate.acquire(blocking=False):
+            call.due = now + _RETRY_SECONDS
             return
         try:
-            if not time_limit.interrupted:
-                time_limit.due = now + self._grace
-                time_limit.interrupt()
+            if not call.interrupted:
+                call.due = now + self._grace
+                call.interrupt()
             else:
-                self._time_limits.discard(time_limit)
-                self._on_stuck(time_limit)
+                self._calls.discard(call)
+                self._on_stuck(call)
         except BaseException:
             logger.exception("A stuck job could not be given up")
         finally:
-            time_limit.gate.release()
+            call.gate.release()
 
 
-def _explain(error: Exception, timeout: float) -> None:
-    """Add the timeout to ``error`` if it is the interruption; raise ``JobTimeout`` if it was caused by it."""
-    if isinstance(error, JobTimeout):
-        error.args = error.args or (too_long(timeout),)
-    elif _was_caused_by_interruption(error):
-        raise JobTimeout(too_long(timeout)) from error
+def _explain(error: Exception, call: InterruptibleCall) -> None:
+    """Add a text to ``error`` if it is the interruption; raise the interruption if ``error`` was caused by it."""
+    text = CANCELLED if call.error is JobCancelled else too_long(call.attempt.policy.timeout or 0)
+    if isinstance(error, call.error):
+        error.args = error.args or (text,)
+    elif _was_caused_by(error, call.error):
+        raise call.error(text) from error
 
 
-def _was_caused_by_interruption(error: BaseException) -> bool:
-    if isinstance(error.__cause__, JobTimeout):
+def _was_caused_by(error: BaseException, interruption: type[Exception]) -> bool:
+    if isinstance(error.__cause__, interruption):
         return False
     link: BaseException | None = error
-    while link is not None and not isinstance(link, JobTimeout):
+    while link is not None and not isinstance(link, interruption):
         link = link.__cause__ if link.__cause__ is not None else link.__context__
     return link is not None

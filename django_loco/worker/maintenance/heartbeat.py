@@ -41,11 +41,14 @@ class Heartbeat(QueueThread):
         held: dict[str, ClaimedJob],
         lease: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
         worker: WorkerInfo | None = None,
+        on_lost: Callable[[Sequence[ClaimedJob]], None] = lambda _: None,
     ) -> None:
         """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds.
 
         ``worker`` is how the worker describes itself in the registry of the queue; ``None``: it is not registered.
+        ``on_lost`` is called with jobs that are not held any more, and marks those that somebody has cancelled.
         """
         super().__init__(queue)
         self._worker = worker
@@ -54,6 +57,7 @@ class Heartbeat(QueueThread):
         """The time of the last turn that succeeded, by ``clock``."""
         self._steady_since = -math.inf
         self._held = held
+        self._on_lost = on_lost
         self._lease = lease
         self._clock = clock
 
@@ -95,6 +99,8 @@ class Heartbeat(QueueThread):
         asked_at = time.monotonic()
         try:
             gone = self.queue.renew([claimed.job for claimed in claimed_jobs], VALID_PART * self._lease)
+            if gone:
+                self._on_lost([claimed for claimed in claimed_jobs if claimed.job.id in gone])
         except Exception as error:  # noqa: BLE001 - raised by the caller
             return error
         for claimed in claimed_jobs:
@@ -148,7 +154,7 @@ class Heartbeat(QueueThread):
 
     def _lose(self, claimed: ClaimedJob) -> None:
         """Stop renewing a claim that another worker has. For a job that has ended, its outcome will be refused."""
-        if claimed.is_decided or self._held.get(claimed.job.id) is not claimed:
+        if claimed.is_decided or claimed.cancelled or self._held.get(claimed.job.id) is not claimed:
             return
         del self._held[claimed.job.id]
         claimed.expired = True

@@ -17,7 +17,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from ...core.job import Outcome
 from ...core.threads import DaemonThread
 from ...core.threads.stacks import stack_of_task
-from ...exceptions import JobTimeout
+from ...exceptions import JobCancelled, JobTimeout
 from ...log.labels import bind
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
@@ -48,6 +48,7 @@ class EventLoopPool:
         self._grace = grace
         self._waiting: deque[ClaimedJob] = deque()
         self._tasks: dict[ClaimedJob, asyncio.Task[None]] = {}
+        self._calls: dict[ClaimedJob, Attempt] = {}
         self._abandoned: set[asyncio.Task[None]] = set()
         self._lanes = SyncLanes(lanes)
         self._beat = 0.0
@@ -115,6 +116,11 @@ class EventLoopPool:
     def quiet(self) -> None:
         """Let no more jobs begin: they wait until they are withdrawn."""
         self._is_quiet = True
+
+    def interrupt(self, claimed: ClaimedJob) -> None:
+        """Cancel the asyncio task of a job that somebody cancelled, if it runs here."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._interrupt, claimed)
 
     def cancel(self) -> None:
         """Cancel every job; all are handed back."""
@@ -201,17 +207,26 @@ class EventLoopPool:
         self._fill()
 
     async def _call(self, attempt: Attempt) -> Any:
-        if attempt.claimed.cancelled:
+        if attempt.claimed.released or attempt.claimed.cancelled:
             raise asyncio.CancelledError
-        timeout = attempt.policy.timeout
-        if timeout is None:
-            return await _begun(attempt)
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(timeout + self._grace, self._give_up, attempt)
+        self._calls[attempt.claimed] = attempt
         try:
-            return await within(timeout, _begun(attempt))
+            timeout = attempt.policy.timeout
+            if timeout is None:
+                return await _begun(attempt)
+            timer = asyncio.get_running_loop().call_later(timeout + self._grace, self._give_up, attempt)
+            try:
+                return await within(timeout, _begun(attempt))
+            finally:
+                timer.cancel()
         finally:
-            timer.cancel()
+            self._calls.pop(attempt.claimed, None)
+
+    def _interrupt(self, claimed: ClaimedJob) -> None:
+        task, attempt = self._tasks.get(claimed), self._calls.get(claimed)
+        if task is not None and attempt is not None:  # once: after that the job cleans up
+            task.cancel()
+            asyncio.get_running_loop().call_later(self._grace, self._give_up, attempt)
 
     def _give_up(self, attempt: Attempt) -> None:
         """Give up a job that was cancelled and does not end."""
@@ -220,21 +235,21 @@ class EventLoopPool:
         task = self._tasks.pop(attempt.claimed)
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
-        error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
+        error = unstoppable(attempt.claimed, attempt.policy.timeout)
         error.add_note(f"When it was given up, it was at:\n{stack_of_task(task)}")
         lane = self._lanes.take()
         lane.submit(partial(self._report_stuck, attempt, error))
         self._lanes.give_back(lane)
         self._fill()
 
-    def _report_stuck(self, attempt: Attempt, error: JobTimeout) -> None:
+    def _report_stuck(self, attempt: Attempt, error: JobTimeout | JobCancelled) -> None:
         attempt.claimed.thread = current_thread()
         self._report(attempt.claimed, Context().run(give_up, attempt, error))
 
     def _cancel_all(self) -> None:
         for claimed, task in tuple(self._tasks.items()):
-            if not (claimed.cancelled or claimed.is_decided):  # once: after that the job cleans up
-                claimed.cancelled = True
+            if not (claimed.released or claimed.is_decided):  # once: after that the job cleans up
+                claimed.released = True
                 task.cancel()
 
 

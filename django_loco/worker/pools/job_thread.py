@@ -98,7 +98,7 @@ class JobThread(DaemonThread):
     def takes_a_job_soon(self) -> bool:
         """Whether it has no job, or its job has ended and it has not left it yet."""
         claimed = self.current
-        return claimed is None or (claimed.ended and not claimed.cancelled)
+        return claimed is None or (claimed.ended and not claimed.released)
 
     def _work_until_error(self) -> bool:
         """Work until the end, or until an error; return whether it is the end."""

@@ -11,13 +11,12 @@ from functools import partial
 
 from ...core.job import Outcome
 from ...core.threads.stacks import stack_of_thread
-from ...exceptions import JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from ..execution.attempt import GRACE_SECONDS, Attempt, put_off_unstarted, unstoppable
 from ..execution.connections import drop_all, tidy
 from ..execution.executor import context_for_jobs, execute, give_up
-from ..execution.interrupter import ThreadInterrupter, TimeLimit
+from ..execution.interrupter import InterruptibleCall, ThreadInterrupter
 from .interpreter_monitor import InterpreterMonitor
 from .job_thread import JobThread
 from .request_priority import RequestPriority
@@ -135,6 +134,10 @@ class ThreadPool:
         """Let no more jobs begin: they wait until they are withdrawn."""
         self._work.quiet()
 
+    def interrupt(self, claimed: ClaimedJob) -> None:
+        """Interrupt a job that somebody cancelled, if it runs here."""
+        self._interrupter.cancel(claimed)
+
     def cancel(self) -> None:
         """Do nothing: a thread cannot be cancelled from outside. Its job sees ``context.stopping``."""
 
@@ -248,9 +251,9 @@ class ThreadPool:
         self._threads.append(thread)
         return thread
 
-    def _replace(self, time_limit: TimeLimit) -> None:
+    def _replace(self, call: InterruptibleCall) -> None:
         """Give up a thread whose job cannot be interrupted, and start another; called by the interrupter."""
-        attempt, thread = time_limit.attempt, time_limit.thread
+        attempt, thread = call.attempt, call.thread
         if not isinstance(thread, JobThread) or not attempt.claimed.decide():
             return
         # Its own thread may return, and then the job would have none.
@@ -270,7 +273,7 @@ class ThreadPool:
     def _report_stuck(self, attempt: Attempt, stack: str) -> None:
         """Report the outcome of a job that was given up: the first duty of the thread that replaces its own."""
         attempt.claimed.thread = threading.current_thread()
-        error = JobTimeout(unstoppable(attempt.policy.timeout or 0))
+        error = unstoppable(attempt.claimed, attempt.policy.timeout)
         error.add_note(f"When it was given up, its thread was at:\n{stack}")
         self._report(attempt.claimed, Context().run(give_up, attempt, error))
 

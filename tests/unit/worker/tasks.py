@@ -310,3 +310,24 @@ async def astubborn(name: str) -> None:
 @task(timeout=5)
 async def own_timeout() -> None:
     raise TimeoutError("of its own")
+
+
+@task(max_attempts=3, takes_context=True)
+def until_cancelled(context: Any, name: str) -> None:
+    """Computes until it is interrupted, and cleans up."""
+    try:
+        events[f"{name} began"].set()
+        busy.func(20)
+    finally:
+        told.append((context.cancelled, context.stopping))
+        events[f"{name} ended"].set()
+
+
+@task(max_attempts=3, takes_context=True)
+async def auntil_cancelled(context: Any, name: str) -> None:
+    try:
+        events[f"{name} began"].set()
+        await asyncio.sleep(20)
+    finally:
+        told.append((context.cancelled, context.stopping))
+        events[f"{name} ended"].set()

@@ -453,7 +453,7 @@ def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     queue.most = 2_000
     [claimed] = fill(acknowledger, queue, 5_000)
     acknowledger.flush()
-    queue._held.clear()
+    queue._jobs.held.clear()
     settle(acknowledger, queue)
     assert queue.get(claimed.job.id) is None
     assert "came too late" in caplog.text

@@ -232,7 +232,7 @@ def test_a_job_that_it_gets_once_more_is_another_run(at):
     [one] = at.enqueue("nothing")
     at.turn()
     first = at.begin(one)
-    at.queue._held[one] = at.queue._held[one]._replace(until=0.0)
+    at.queue._jobs.held[one] = at.queue._jobs.held[one]._replace(until=0.0)
     at.queue.rescue()
     at.turn()
     assert first.expired
@@ -323,7 +323,7 @@ def test_quiet_hands_back_what_has_not_begun_and_fetches_no_more(at):
     at.turn()
     assert at.statuses(ids) == [RUNNING, READY, READY]
     assert at.queue.calls["fetch"] == 1
-    assert not claimed.cancelled
+    assert not claimed.released
     assert at.fetcher.jobs.handed_back == 0
     assert at.fetcher.jobs.counts == {}
 
@@ -346,7 +346,7 @@ def test_the_moments_of_a_stop(at):
     at.clock.now = began + 19.5
     at.turn()
     assert at.statuses(ids) == [READY, READY]
-    assert all(claimed.cancelled and claimed.is_decided for claimed in claimed_jobs)
+    assert all(claimed.released and claimed.is_decided for claimed in claimed_jobs)
     assert at.fetcher.jobs.handed_back == 2
     assert at.fetcher._is_over()
 
@@ -401,7 +401,7 @@ def test_a_deadline_that_comes_too_soon_hands_back_all_the_same(at):
     at.fetcher.run()
     assert at.statuses(ids) == [READY, READY]
     assert at.wake.waits == [], "nothing is on its way"
-    assert claimed.cancelled
+    assert claimed.released
     assert at.fetcher.jobs.handed_back == 1
 
 

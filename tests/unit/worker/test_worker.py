@@ -244,9 +244,9 @@ def test_the_jobs_of_a_dead_worker_are_back_after_a_lease(queue, start):
 def test_a_job_whose_claim_was_lost_is_told_and_its_outcome_refused(queue, start, caplog):
     start(lease=0.3)
     [one_id] = blocked(queue, "a", task="until_stopped")
-    hold = queue._held[one_id]
+    hold = queue._jobs.held[one_id]
     thief = replace(hold.job, token="another", worker_id="another")
-    queue._held[one_id] = hold._replace(job=thief, until=time.monotonic() + 60)
+    queue._jobs.held[one_id] = hold._replace(job=thief, until=time.monotonic() + 60)
     wait_until(lambda: "was lost" in caplog.text)
     wait_until(lambda: "ended after its claim was lost" in caplog.text)
     assert queue.get(one_id) == thief
@@ -255,8 +255,8 @@ def test_a_job_whose_claim_was_lost_is_told_and_its_outcome_refused(queue, start
 def test_a_late_outcome_is_refused_and_named(queue, start, caplog):
     start()
     [one_id] = blocked(queue, "a")
-    hold = queue._held[one_id]
-    queue._held[one_id] = hold._replace(job=replace(hold.job, token="another"))
+    hold = queue._jobs.held[one_id]
+    queue._jobs.held[one_id] = hold._replace(job=replace(hold.job, token="another"))
     tasks.events["a"].set()
     wait_until(lambda: "came too late" in caplog.text)
     assert one_id in caplog.text
@@ -269,8 +269,8 @@ def test_a_job_that_the_same_worker_gets_a_second_time(queue, start, caplog):
     worker = start()
     [one_id] = blocked(queue, "a")
     first = worker._held[one_id]
-    hold = queue._held[one_id]
-    queue._held[one_id] = hold._replace(until=0.0)
+    hold = queue._jobs.held[one_id]
+    queue._jobs.held[one_id] = hold._replace(until=0.0)
     tasks.events["a began"].clear()
     wait_until(lambda: queue.rescue() or queue.get(one_id).lost)
     tasks.patiently(tasks.events["a began"])

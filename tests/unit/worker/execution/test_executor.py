@@ -166,14 +166,14 @@ def test_a_cancellation_of_its_own_is_a_failure():
 
 def test_a_cancellation_by_the_worker_hands_the_job_back():
     claimed = claimed_of("cancelled_by_itself")
-    claimed.cancelled = True
+    claimed.released = True
     outcome = on_a_loop(claimed)
     assert (outcome.status, outcome.spent, outcome.error) == (READY, False, None)
 
 
 def test_another_failure_of_a_job_that_was_cancelled_stays_a_failure(kind):
     claimed = claimed_of("fail" if kind == "sync" else "afail", "oops")
-    claimed.cancelled = True
+    claimed.released = True
     outcome = on_a_thread(claimed) if kind == "sync" else on_a_loop(claimed)
     assert (outcome.status, outcome.error.exception_class) == (FAILED, ValueError)
 

@@ -14,7 +14,7 @@ import pytest
 
 from django_loco.core.retry import Policy
 from django_loco.exceptions import JobTimeout
-from django_loco.worker.execution.interrupter import ThreadInterrupter, TimeLimit
+from django_loco.worker.execution.interrupter import InterruptibleCall, ThreadInterrupter
 
 from ..support import wait_until
 
@@ -41,12 +41,12 @@ def spin(seconds: float = 20) -> str:
 
 
 @pytest.fixture
-def stuck() -> list[TimeLimit]:
+def stuck() -> list[InterruptibleCall]:
     return []
 
 
 @pytest.fixture
-def watch(stuck: list[TimeLimit]) -> Iterator[ThreadInterrupter]:
+def watch(stuck: list[InterruptibleCall]) -> Iterator[ThreadInterrupter]:
     watch = ThreadInterrupter(stuck.append, grace=0.1)
     yield watch
     watch.end()
@@ -60,7 +60,7 @@ def test_no_limit_no_thread(watch):
 
 def test_in_time(watch):
     assert watch.call(call_of(20, lambda: 17)) == 17
-    assert watch._time_limits == set()
+    assert watch._calls == set()
 
 
 def test_too_long(watch):
@@ -69,14 +69,14 @@ def test_too_long(watch):
         watch.call(call_of(0.05, spin))
     assert 0.04 < time.monotonic() - before < 5
     assert any(entry.name == "spin" for entry in caught.traceback)
-    assert watch._time_limits == set()
+    assert watch._calls == set()
 
 
 def test_a_later_alarm_does_not_delay_an_earlier_one(watch):
     long_one = threading.Thread(target=lambda: watch.call(call_of(60, release.wait)))
     release = threading.Event()
     long_one.start()
-    wait_until(lambda: watch._time_limits)
+    wait_until(lambda: watch._calls)
     with pytest.raises(JobTimeout):
         watch.call(call_of(0.05, spin))
     release.set()
@@ -137,7 +137,7 @@ def test_a_job_may_raise_the_same_itself(watch):
     with pytest.raises(JobTimeout) as caught:
         watch.call(call_of(20, job))
     assert caught.value.args == ()
-    assert watch._time_limits == set()
+    assert watch._calls == set()
 
 
 def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
@@ -152,7 +152,7 @@ def test_one_that_swallows_it_is_reported_as_stuck_once(watch, stuck):
 
     call = call_of(0.05, job)
     assert watch.call(call) == "too late"
-    assert [time_limit.attempt for time_limit in stuck] == [call]
+    assert [call.attempt for call in stuck] == [call]
     assert stuck[0].thread is threading.current_thread()
 
 
@@ -179,7 +179,7 @@ def test_one_in_c_code_is_reported_as_stuck_and_interrupted_when_it_returns(watc
 
 
 def test_an_error_in_the_report_does_not_end_the_watch(caplog):
-    def broken(time_limit: TimeLimit) -> None:
+    def broken(call: InterruptibleCall) -> None:
         raise RuntimeError("no thread to be had")
 
     watch = ThreadInterrupter(broken, grace=0.01)
@@ -212,16 +212,16 @@ def test_after_an_interruption_and_only_then_connections_are_dropped(stuck):
 
 
 def test_an_exception_that_strikes_the_disarming_itself(watch, monkeypatch):
-    disarm = TimeLimit.disarm
+    disarm = InterruptibleCall.disarm
     calls: list[Any] = []
 
-    def struck(time_limit: TimeLimit) -> None:
-        calls.append(time_limit)
+    def struck(call: InterruptibleCall) -> None:
+        calls.append(call)
         if len(calls) == 1:
             raise JobTimeout
-        disarm(time_limit)
+        disarm(call)
 
-    monkeypatch.setattr(TimeLimit, "disarm", struck)
+    monkeypatch.setattr(InterruptibleCall, "disarm", struck)
     with pytest.raises(JobTimeout):
         watch.call(call_of(20, lambda: 17))
     assert len(calls) == 2
@@ -261,7 +261,7 @@ def test_thousands_of_jobs_that_end_just_then(stuck, nimble, count):
     assert set(results) == {"done", "interrupted"}
     assert results.total() == 2100 // count * count
     assert stuck == []
-    assert watch._time_limits == set()
+    assert watch._calls == set()
 
 
 def test_the_limit_may_be_up_before_the_job_begins(watch, nimble):
@@ -278,7 +278,7 @@ def test_the_limit_may_be_up_before_the_job_begins(watch, nimble):
 def test_being_given_up_races_with_the_return(nimble):
     """Either the job returns or it is stuck; a thread is never left with its gate closed."""
     settled: Counter[bool] = Counter()
-    watch = ThreadInterrupter(lambda time_limit: settled.update([True]), grace=0.001)
+    watch = ThreadInterrupter(lambda call: settled.update([True]), grace=0.001)
 
     def job() -> None:
         for _ in range(3):

@@ -77,7 +77,7 @@ def test_with_nothing_held_the_queue_is_not_asked(queue, clock):
 def test_a_lost_claim_is_told_to_its_job_and_not_renewed_again(queue, clock, caplog):
     claimed_jobs = fetched(queue, 2)
     lost, kept = claimed_jobs.values()
-    queue._held.pop(lost.job.id)
+    queue._jobs.held.pop(lost.job.id)
     Heartbeat(queue, claimed_jobs, 30, clock).turn()
     assert lost.stopping
     assert not kept.stopping
@@ -88,7 +88,7 @@ def test_a_lost_claim_is_told_to_its_job_and_not_renewed_again(queue, clock, cap
 def test_a_job_that_has_just_ended_was_not_lost(queue, clock, caplog):
     claimed_jobs = fetched(queue, 1)
     [claimed] = claimed_jobs.values()
-    queue._held.clear()
+    queue._jobs.held.clear()
     claimed.decide()
     Heartbeat(queue, claimed_jobs, 30, clock).turn()
     assert not claimed.expired

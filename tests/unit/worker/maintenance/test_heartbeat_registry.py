@@ -61,7 +61,7 @@ def known(queue: MemoryQueue) -> list[str]:
 
 
 def heartbeat(queue: MemoryQueue, clock: Clock) -> Heartbeat:
-    return Heartbeat(queue, fetched(queue, 2), 30, clock, worker("a"))
+    return Heartbeat(queue, fetched(queue, 2), 30, clock, worker=worker("a"))
 
 
 def test_each_heartbeat_shows_that_the_worker_lives_and_how_much_it_holds(queue, clock):

@@ -1,0 +1,77 @@
+"""Finds out which of the running jobs somebody has cancelled, and interrupts them.
+
+Somebody cancels a running job by storing its end: the queue takes the job from its worker, as it does after a lease has
+run out. So a worker asks regularly which of its jobs it still holds. It does not ask for jobs that began less than a
+second ago, so short jobs cost nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from ...core.compat import TaskError
+from ...core.job import utcnow
+from ...jobs.states import state_of
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...queues import Queue
+from ..claimed_job import ClaimedJob
+from .queue_thread import QueueThread
+
+logger = get_logger("django_loco.worker")
+
+#: The time between two questions, and the age from which jobs are asked for.
+CHECK_SECONDS = 1.0
+#: The number of jobs that are asked for in one call. Every store can do that many.
+CHECK_BATCH = 1_000
+
+
+class Cancellations(QueueThread):
+    """Asks the queue once a second for the jobs that run, if there are any."""
+
+    name: ClassVar[str] = "cancellations"
+    duty: ClassVar[str] = "find out which jobs were cancelled"
+
+    def __init__(
+        self,
+        queue: Queue,
+        held: dict[str, ClaimedJob],
+        interrupt: Callable[[ClaimedJob], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``held`` has the worker's jobs by id, shared with the fetcher. ``interrupt`` ends the call of a job."""
+        super().__init__(queue)
+        self._held = held
+        self._interrupt = interrupt
+        self._clock = clock
+
+    def turn(self) -> float:
+        """Interrupt the jobs that were cancelled."""
+        before = self._clock() - CHECK_SECONDS
+        running = [claimed for claimed in self._held.copy().values() if _runs(claimed) and claimed.fetched_at <= before]
+        for first in range(0, len(running), CHECK_BATCH):
+            part = running[first : first + CHECK_BATCH]
+            lost = self.queue.lost([claimed.job for claimed in part])
+            self.interrupt_cancelled([claimed for claimed in part if claimed.job.id in lost])
+        return CHECK_SECONDS
+
+    def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:
+        """Interrupt those of the jobs ``lost``, which are not held any more, that somebody has cancelled.
+
+        Sets ``ClaimedJob.cancelled`` of each. Raises ``QueueUnavailable``.
+        """
+        for claimed in lost:
+            if not claimed.cancelled and (error := self._cancellation_of(claimed)):
+                claimed.cancelled = error
+                logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
+                self._interrupt(claimed)
+
+    def _cancellation_of(self, claimed: ClaimedJob) -> TaskError | None:
+        stored = self.queue.get(claimed.job.id)
+        return stored.errors[-1] if stored is not None and state_of(stored, utcnow()) == "cancelled" else None
+
+
+def _runs(claimed: ClaimedJob) -> bool:
+    return not (claimed.is_decided or claimed.cancelled or claimed.released)

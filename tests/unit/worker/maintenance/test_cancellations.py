@@ -1,0 +1,192 @@
+"""Jobs that somebody cancels while they run here."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from django_loco.core.compat import task_finished
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome
+from django_loco.exceptions import JobCancelled, QueueUnavailable
+from django_loco.jobs.operations import Cancel
+from django_loco.worker import Worker
+from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.maintenance import cancellations as module
+from django_loco.worker.maintenance.cancellations import Cancellations
+
+from .. import tasks
+from ..support import Clock, TroubledQueue, fetched, job, wait_until
+
+
+@pytest.fixture
+def queue() -> TroubledQueue:
+    return TroubledQueue()
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.01)
+
+
+def cancel(queue: TroubledQueue, job_id: str) -> Job:
+    """Cancel a running job as another process does it; return it as it is then."""
+    running = queue.get(job_id)
+    assert running is not None
+    assert running.status == RUNNING
+    outcome = Cancel(by="anna").of(running)
+    assert isinstance(outcome, Outcome)
+    assert queue.finish([outcome]) == set()
+    after = queue.get(job_id)
+    assert after is not None
+    return after
+
+
+def begun(queue: TroubledQueue, task: str, name: str, **fields: Any) -> str:
+    [one] = queue.enqueue([job(task, name, **fields)])
+    tasks.patiently(tasks.events[f"{name} began"])
+    return one.id
+
+
+def is_idle(worker: Worker) -> bool:
+    return not worker._held
+
+
+@pytest.mark.interrupts
+@pytest.mark.parametrize("task", ["until_cancelled", "auntil_cancelled"])
+@pytest.mark.parametrize("options", [{}, {"timeout": 60}], ids=["no timeout", "a timeout"])
+def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, task, options):
+    caplog.set_level(logging.INFO, logger="django_loco")
+    finished: list[Any] = []
+    receiver = lambda task_result, **_: finished.append(task_result)  # noqa: E731 - a weak reference is kept to it
+    task_finished.connect(receiver)
+    tasks.told.clear()
+    worker = start()
+    job_id = begun(queue, task, "a", options=options)
+    after = cancel(queue, job_id)
+    tasks.patiently(tasks.events["a ended"])
+    wait_until(lambda: is_idle(worker))
+    assert tasks.told == [(True, True)]
+    assert queue.get(job_id) == after
+    assert after.errors[-1].exception_class_path == "django_loco.exceptions.JobCancelled"
+    assert "cancelled by anna" in after.errors[-1].traceback
+    [result] = finished
+    assert (result.status, result.errors[-1].exception_class, len(result.errors)) == (FAILED, JobCancelled, 1)
+    assert f"Job {job_id} (tests.unit.worker.tasks.{task}) was cancelled" in caplog.text
+    assert "came too late" not in caplog.text
+    assert "claim" not in caplog.text
+    [next_one] = queue.enqueue([job("nothing")])
+    wait_until(lambda: getattr(queue.get(next_one.id), "status", None) == SUCCESSFUL)
+
+
+@pytest.mark.parametrize("task", ["wait_for", "stubborn"])
+def test_one_that_cannot_be_interrupted_is_given_up(queue, start, monkeypatch, task):
+    """It waits in C code, or swallows the cancellation. Another thread or task takes its place."""
+    worker = start(threads=1, coroutines=1)
+    for pool in (worker._threads._interrupter, worker._event_loop):
+        monkeypatch.setattr(pool, "_grace", 0.05)
+    after = cancel(queue, begun(queue, task, "a"))
+    wait_until(lambda: is_idle(worker))
+    wait_until(lambda: worker._threads.abandoned + worker._event_loop.abandoned == 1)
+    assert queue.get(after.id) == after
+    [next_one] = queue.enqueue([job("anothing" if after.is_async else "nothing")])
+    wait_until(lambda: getattr(queue.get(next_one.id), "status", None) == SUCCESSFUL)
+    tasks.events["a"].set()
+    wait_until(lambda: worker._threads.abandoned + worker._event_loop.abandoned == 0)
+    assert queue.get(after.id) == after
+
+
+def test_a_job_that_returns_all_the_same_stays_cancelled(queue, start):
+    worker = start()
+    job_id = begun(queue, "until_stopped", "a")
+    after = cancel(queue, job_id)
+    wait_until(lambda: is_idle(worker))
+    assert queue.get(job_id) == after
+
+
+def test_the_heartbeat_marks_them_as_well(queue, start, monkeypatch, caplog):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
+    worker = start(lease=0.3)
+    job_id = begun(queue, "auntil_cancelled", "a")
+    cancel(queue, job_id)
+    tasks.patiently(tasks.events["a ended"])
+    wait_until(lambda: is_idle(worker))
+    assert "Lost the claim" not in caplog.text
+
+
+# The thread
+
+
+def interrupted(queue: TroubledQueue, held: dict[str, ClaimedJob], clock: Clock) -> tuple[Cancellations, list[Any]]:
+    found: list[Any] = []
+    return Cancellations(queue, held, found.append, clock), found
+
+
+def test_jobs_are_asked_for_when_they_are_a_second_old(queue, clock, monkeypatch):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 1.0)
+    asked: list[list[Job]] = []
+    monkeypatch.setattr(queue, "lost", lambda jobs: asked.append(jobs) or set())
+    held = fetched(queue, 3)
+    for number, claimed in enumerate(held.values()):
+        claimed.fetched_at = clock.now + number
+    cancellations, _ = interrupted(queue, held, clock)
+    assert cancellations.turn() == 1.0
+    assert asked == []
+    clock.now += 1.5
+    held_jobs = [*held.values()]
+    cancellations.turn()
+    assert asked == [[held_jobs[0].job]]
+    held_jobs[0].decide()
+    clock.now += 1
+    cancellations.turn()
+    assert asked[1:] == [[held_jobs[1].job]]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_only_what_was_cancelled_is_interrupted_and_once(queue, clock):
+    held = fetched(queue, 3)
+    first, second, third = held.values()
+    for claimed in held.values():
+        claimed.fetched_at = clock.now - 5
+    cancel(queue, first.job.id)
+    queue.finish([Outcome.released(second.job)])
+    cancellations, found = interrupted(queue, held, clock)
+    cancellations.turn()
+    cancellations.turn()
+    assert found == [first]
+    assert first.cancelled is not None
+    assert (second.cancelled, third.cancelled) == (None, None)
+    assert [claimed.stopping for claimed in (first, second, third)] == [True, False, False]
+
+
+def test_many_are_asked_for_in_several_calls(queue, clock, monkeypatch):
+    monkeypatch.setattr(module, "CHECK_BATCH", 2)
+    sizes: list[int] = []
+    monkeypatch.setattr(queue, "lost", lambda jobs: sizes.append(len(jobs)) or set())
+    held = fetched(queue, 5)
+    for claimed in held.values():
+        claimed.fetched_at = clock.now - 5
+    interrupted(queue, held, clock)[0].turn()
+    assert sizes == [2, 2, 1]
+
+
+def test_a_queue_that_is_away_is_asked_again_later(queue, clock, monkeypatch):
+    def lost(jobs: Any) -> set[str]:
+        raise QueueUnavailable("gone")
+
+    held = fetched(queue, 1)
+    [claimed] = held.values()
+    claimed.fetched_at = clock.now - 5
+    cancel(queue, claimed.job.id)
+    cancellations, found = interrupted(queue, held, clock)
+    monkeypatch.setattr(queue, "lost", lost)
+    with pytest.raises(QueueUnavailable):
+        cancellations.turn()
+    monkeypatch.undo()
+    cancellations.turn()
+    assert found == [claimed]
