@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from ..core.job import Job, Outcome
+from ..core.job import READY, Job, Outcome
 from ..exceptions import QueueUnavailable, Unfinished
 from ..log.safe import get_logger
 from ..queues import Queue
@@ -86,10 +86,13 @@ class BulkRun:
         return refused
 
     def _counted(self, alias: str, made: Sequence[tuple[Job, Job | None]], refused: set[str]) -> set[str]:
-        """Count the jobs that were not ``refused``, and announce those that have ended by it."""
+        """Count the jobs that were not ``refused``, and announce those that have ended by it.
+
+        The worker of a job that was running announces its end, when it has interrupted the job.
+        """
         accepted = [(before, after) for before, after in made if before.id not in refused]
         self.done += len(accepted)
-        ended = [after for before, after in accepted if after and after.finished_at and before.finished_at is None]
+        ended = [after for before, after in accepted if after and after.finished_at and before.status == READY]
         if ended:
             backend_of(alias).announce_end(ended)
         return refused
