@@ -11,10 +11,10 @@ from ..core.compat import TaskResult
 from ..core.job import Job
 from ..core.serialization import decode_call
 from ..exceptions import FilterError, InvalidState
-from .bulk import BulkRun
-from .edits import move_of, update_of
 from .language import Keywords, filter_of
 from .operations import EDITABLE, Cancel, Delete, Discard, Operation, Retry, require
+from .operations.bulk import BulkRun
+from .operations.edits import move_of, update_of
 from .search import Search
 from .states import State
 from .stores import JobReference, backend_of, get, id_of

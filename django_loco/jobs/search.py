@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any, Self, Unpack, overload
 
 from ..core.job import Job, utcnow
-from .bulk import BulkRun
-from .edits import move_of, update_of
 from .language import Filter, Keywords, filter_of
 from .operations import Cancel, Delete, Discard, Operation, Retry
+from .operations.bulk import BulkRun
+from .operations.edits import move_of, update_of
 from .scan import Scan
 from .stores import aliases, queue_of
 

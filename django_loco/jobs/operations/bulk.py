@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from ..core.job import READY, Job, Outcome
-from ..exceptions import QueueUnavailable, Unfinished
-from ..log.safe import get_logger
-from ..queues import Queue
-from ..queues.base import Change
-from .operations import Operation, is_possible
-from .scan import size_of
-from .stores import backend_of
+from ...core.job import READY, Job, Outcome
+from ...exceptions import QueueUnavailable, Unfinished
+from ...log.safe import get_logger
+from ...queues import Queue
+from ...queues.base import Change
+from ..scan import size_of
+from ..stores import backend_of
+from . import Operation, is_possible
 
 logger = get_logger("django_loco.operations")
 

@@ -9,9 +9,8 @@ import pytest
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, Outcome
 from django_loco.exceptions import QueueUnavailable, Unfinished
-from django_loco.jobs import bulk
-from django_loco.jobs.bulk import ATTEMPTS, BulkRun
-from django_loco.jobs.operations import Cancel, Delete, Retry
+from django_loco.jobs.operations import Cancel, Delete, Retry, bulk
+from django_loco.jobs.operations.bulk import ATTEMPTS, BulkRun
 from django_loco.queues import queue_for
 from django_loco.queues.base import Change
 from tests.unit.jobs.conftest import found, make_job, run

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from ..conf import loco_settings
-from ..core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
-from ..exceptions import InvalidState, JobCancelled
-from ..queues.base import Change
-from .states import State, state_of
-from .stores import backend_of
+from ...conf import loco_settings
+from ...core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
+from ...exceptions import InvalidState, JobCancelled
+from ...queues.base import Change
+from ..states import State, state_of
+from ..stores import backend_of
 
 UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
 #: What is neither running nor done.
