@@ -18,6 +18,8 @@ from .control import AliasWorker, QueueStats, pause, paused, resume, stats, work
 from .search import Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import get
+from .views.shown import shown_job
+from .views.why import Reason, why
 
 __all__ = [
     "OPERATIONS",
@@ -28,6 +30,7 @@ __all__ = [
     "InvalidState",
     "JobPage",
     "QueueStats",
+    "Reason",
     "Search",
     "State",
     "TaskResultDoesNotExist",
@@ -43,8 +46,10 @@ __all__ = [
     "resume",
     "retry",
     "run_again",
+    "shown_job",
     "state_of",
     "stats",
     "update",
+    "why",
     "workers",
 ]

@@ -1,7 +1,4 @@
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from signal import SIGPIPE
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -11,10 +8,10 @@ from ...assembly.arguments import add_health_port
 from ...assembly.run_options import RunOptions
 from ...exceptions import QueueError
 from ...process.autoreload import is_child
-from ...process.exit_codes import shell_code
 from ...process.server import NoServer
 from .. import schedules, ticks
 from ..base import RELOADS, LocoCommand, add_noreload
+from ..output import show
 
 
 class Command(LocoCommand):
@@ -82,17 +79,8 @@ class Command(LocoCommand):
         self.run_process(run_options, NoServer(), greet, options, reloads=reloads)
 
     def show(self, lines: Iterable[str]) -> None:
-        """Write ``lines`` to stdout. If the reader of the pipe has gone, end quietly, as Unix filters do."""
-        text = "\n".join(lines)
-        try:
-            self.stdout.write(text)
-            self.stdout.flush()
-        except BrokenPipeError:
-            if not self.owns_process:
-                raise
-            # The interpreter flushes the rest at its exit, which would fail, too.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(shell_code(-SIGPIPE))
+        """Write ``lines`` to stdout."""
+        show(self.stdout, lines, owns_process=self.owns_process)
 
     def show_problems(self) -> None:
         for problem in scheduler.problems():

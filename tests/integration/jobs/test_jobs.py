@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -19,44 +18,12 @@ from django_loco.core.compat import TaskResultDoesNotExist
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Outcome, new_id, utcnow
 from django_loco.exceptions import InvalidState
 from django_loco.models import StoredJob
-from django_loco.queues import Claim, Queue, queue_for
 from django_loco.tasks import enqueue_many
-from django_loco.worker import in_process
 from tests.app import tasks
-from tests.conftest import ON_POSTGRES
+
+from .conftest import CLAIM, SECONDS, drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-SECONDS = 40.0
-LOCO = "django_loco.backend.LocoBackend"
-CLAIM = Claim(worker_id="worker-1", lease=60, threads=1_000, coroutines=1_000)
-
-
-@pytest.fixture(params=["database"] if ON_POSTGRES else ["database", "memory", "redis"], autouse=True)
-def queue(request: pytest.FixtureRequest, settings: Any) -> Iterator[Queue]:
-    """The queue of the alias ``default``; the alias ``bulk`` has its jobs in the same store."""
-    if request.param == "redis":
-        aliases = {
-            alias: request.getfixturevalue("redis_server").setting(alias)["default"] for alias in ("default", "bulk")
-        }
-    else:
-        aliases = {
-            alias: {"BACKEND": LOCO, "QUEUES": ["default", "emails"], "OPTIONS": {"queue": request.param}}
-            for alias in ("default", "bulk")
-        }
-    settings.TASKS = aliases
-    for alias in aliases:
-        queue_for(alias).clear()
-    yield queue_for("default")
-    for alias in aliases:
-        queue_for(alias).clear()
-
-
-def drain(alias: str = "default") -> None:
-    """Let a worker run all jobs that are due."""
-    worker = in_process.worker_for(alias, threads=2, coroutines=2, drain=True)
-    worker.start()
-    assert worker.join(SECONDS)
 
 
 def side_by_side(*works: Callable[[], object]) -> None:

@@ -1,0 +1,79 @@
+"""The fields of a stored job as JSON values, for commands and pages, without the arguments that have to be hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ...conf import loco_settings
+from ...core.job import SUCCESSFUL, Job
+from ...core.serialization import decode, decode_call
+from ...log.redaction import MARK, shown_value
+from ...queues.unreadable import NOT_OURS
+from ..states import state_of
+from ..stores import backend_of
+
+#: Stands for JSON that cannot be read.
+BROKEN = "(unreadable)"
+
+
+def shown_job(job: Job, now: datetime) -> dict[str, Any]:
+    """Return the fields of ``job`` by name, in the order in which to show them; ``now`` is aware. Times are aware."""
+    args, kwargs = shown_arguments(job)
+    return {
+        "id": job.id,
+        "state": state_of(job, now),
+        "task": job.task_path,
+        "backend": job.backend,
+        "queue": job.queue_name,
+        "priority": job.priority,
+        "tags": list(job.tags),
+        "args": args,
+        "kwargs": kwargs,
+        "options": dict(job.overrides),
+        "key": job.key,
+        "request": job.request_id or None,
+        "enqueued_at": job.enqueued_at,
+        "run_after": job.run_after,
+        "started_at": job.started_at,
+        "last_attempted_at": job.last_attempted_at,
+        "finished_at": job.finished_at,
+        "attempt": job.attempt,
+        "lost": job.lost,
+        "worker": job.worker_id,
+        "workers": list(job.worker_ids),
+        "errors": [{"class": error.exception_class_path, "traceback": error.traceback} for error in job.errors],
+        "return_value": _decoded(job.return_value) if job.status == SUCCESSFUL else None,
+        "checkpoint": _hidden(_decoded(job.checkpoint)),
+        "metadata": _hidden(_decoded(job.metadata)),
+    }
+
+
+def shown_arguments(job: Job) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Return the arguments of ``job`` with a mark in place of those that ``LOCO["REDACT"]`` names."""
+    try:
+        args, kwargs = decode_call(job.arguments)
+    except NOT_OURS:
+        return [BROKEN], {}
+    hidden = frozenset(loco_settings().REDACT)
+    if not hidden:
+        return args, kwargs
+    names = backend_of(job.backend).parameters_of(job)
+    # Of an argument without a name it is not known whether it is to be hidden.
+    shown = [
+        MARK if place >= len(names) or names[place] in hidden else shown_value(value, hidden)
+        for place, value in enumerate(args)
+    ]
+    return shown, shown_value(kwargs, hidden)
+
+
+def _decoded(text: str | None) -> Any:
+    try:
+        return None if text is None else decode(text)
+    except NOT_OURS:
+        return BROKEN
+
+
+def _hidden(value: Any) -> Any:
+    return shown_value(value, frozenset(loco_settings().REDACT))

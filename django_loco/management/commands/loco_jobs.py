@@ -1,0 +1,117 @@
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ... import jobs
+from ...exceptions import QueueError
+from ...jobs.stores import queue_of
+from ...jobs.stores import searched as searched_aliases
+from .. import job_list
+from ..job_arguments import json_list, json_object, moment, positive
+from ..job_operations import MASS, MassOperation, searched
+from ..output import show
+
+FILTER_HELP = (
+    "Ids of jobs, or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter that begins with a minus "
+    "together with another word."
+)
+
+
+class Command(BaseCommand):
+    help = "Shows stored jobs, and retries, cancels, changes, moves or deletes them. Pauses queues."
+    requires_system_checks = ()  # it has to work when something is wrong
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+        listing = self._verb(verbs, "list", "List jobs, the newest first.", forms=("table", "json", "csv"))
+        listing.add_argument("filter", nargs="*", help=FILTER_HELP)
+        listing.add_argument("--limit", type=positive, default=50, help="The number of jobs at most. Default: 50.")
+        for name, text in (
+            ("show", "Show one job with its arguments, attempts and errors."),
+            ("why", "Say why a job does not run, or how it ended."),
+        ):
+            self._verb(verbs, name, text).add_argument("id", help="The id of a job.")
+        self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
+        for name, text in MASS.items():
+            self._add_mass(verbs, name, text)
+        for name, text in (
+            ("pause", "Let workers take no more jobs of a queue."),
+            ("resume", "Let workers take jobs of a paused queue again."),
+        ):
+            self._verb(verbs, name, text, forms=()).add_argument("queue", help="The name of a queue.")
+
+    def _verb(self, verbs: Any, name: str, text: str, forms: Sequence[str] = ("table", "json")) -> CommandParser:
+        parser: CommandParser = verbs.add_parser(name, help=text, description=text)
+        parser.add_argument("--backend", help="Only jobs of this alias in TASKS. Default: all of django-loco.")
+        if forms:
+            parser.add_argument("--format", choices=forms, default="table", help="Output format. Default: table.")
+        return parser
+
+    def _add_mass(self, verbs: Any, name: str, text: str) -> None:
+        parser = self._verb(verbs, name, text, forms=())
+        parser.add_argument("filter", nargs="*", help=FILTER_HELP)
+        parser.add_argument("--all", action="store_true", help="All jobs; instead of a filter.")
+        parser.add_argument("--dry-run", action="store_true", help="Only say how many jobs it would be.")
+        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+        if name == "move":
+            parser.add_argument("--queue", required=True, metavar="NAME", help="The queue to move them to.")
+        if name == "update":
+            parser.add_argument("--priority", type=int, help="From -100 to 100.")
+            parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
+            parser.add_argument("--args", type=json_list, dest="new_args", metavar="JSON", help="A JSON list.")
+            parser.add_argument("--kwargs", type=json_object, dest="new_kwargs", metavar="JSON", help="A JSON object.")
+            parser.add_argument("--tags", metavar="A,B", help="Tags with commas between; empty for none.")
+
+    def handle(self, *args: Any, verb: str, **options: Any) -> None:
+        with explained():
+            self.warn_of_memory(options["backend"])
+            if verb in MASS:
+                MassOperation(verb, options, self.stdout).run()
+            elif verb in ("pause", "resume"):
+                self.set_paused(options["queue"], options["backend"], pauses=verb == "pause")
+            else:
+                owns_process = getattr(self, "_called_from_command_line", False)
+                show(self.stdout, self.lines(verb, options), owns_process=owns_process)
+
+    def warn_of_memory(self, backend: str | None) -> None:
+        """Say which jobs this process cannot know."""
+        own = [f"TASKS[{alias!r}]" for alias in searched_aliases(backend) if not queue_of(alias).is_shared]
+        if own:
+            self.stderr.write(
+                f"The jobs of {' and '.join(own)} are in the memory of the processes that enqueue them, so this "
+                "command sees none of them. Look at /_health of the site, or use WORKER_MODE = 'BackgroundQueue'."
+            )
+
+    def lines(self, verb: str, options: Mapping[str, Any]) -> Iterator[str]:
+        """Return the lines of a command that only shows something."""
+        backend, form = options["backend"], options["format"]
+        match verb:
+            case "list":
+                return job_list.as_list(searched(options)[: options["limit"]], form)
+            case "show":
+                return job_list.as_report(jobs.get(options["id"], backend=backend), form)
+            case "why":
+                return job_list.as_reasons(jobs.why(options["id"], backend=backend), form)
+        return job_list.as_stats(jobs.stats(backend=backend), form)
+
+    def set_paused(self, queue: str, backend: str | None, *, pauses: bool) -> None:
+        if pauses:
+            jobs.pause(queue=queue, backend=backend)
+            self.stdout.write(
+                f"The queue {queue!r} is paused. Jobs that run go on. To end the pause: loco_jobs resume {queue}"
+            )
+        elif jobs.resume(queue=queue, backend=backend):
+            self.stdout.write(f"The queue {queue!r} is not paused any more.")
+        else:
+            self.stdout.write(f"The queue {queue!r} was not paused.")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise ``CommandError`` for the errors that are the caller's, or the store's."""
+    try:
+        yield
+    except (QueueError, jobs.TaskResultDoesNotExist, jobs.InvalidState, ValueError) as error:
+        raise CommandError(str(error)) from error

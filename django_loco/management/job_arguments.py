@@ -1,0 +1,57 @@
+"""Parses the arguments of ``loco_jobs``. Each function raises ``ArgumentTypeError``, which says what to write."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from .schedules import length
+
+
+def ids_of(words: Sequence[str]) -> list[str]:
+    """Return ``words`` if all of them are ids of jobs; else an empty list."""
+    try:
+        return [UUID(word).hex for word in words]
+    except ValueError:
+        return []
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0.")
+    return int(text)
+
+
+def moment(text: str) -> datetime | timedelta:
+    """Parse ``now``, a duration from now on such as ``5m``, or a time such as ``2026-11-28T09:30``."""
+    if text == "now":
+        return timedelta(0)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return length(text)
+
+
+def json_list(text: str) -> list[Any]:
+    """Parse a JSON list."""
+    return cast("list[Any]", _json(text, list, "list, such as [1, 2]"))
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object."""
+    return cast("dict[str, Any]", _json(text, dict, 'object, such as {"user_id": 7}'))
+
+
+def _json(text: str, kind: type[Any], words: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, kind):
+        raise ArgumentTypeError(f"{text!r} is not a JSON {words}.")
+    return value

@@ -1,0 +1,156 @@
+"""Prints stored jobs for ``loco_jobs``: lists as a table, JSON lines or CSV, one job in full, and the numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from .. import jobs
+from ..core.job import Job, utcnow
+from ..log.plain_text import one_line, plain
+from .schedules import clock, table
+
+HEADINGS = ("ID", "STATE", "TASK", "QUEUE", "ENQUEUED", "ATTEMPT", "ERROR")
+STATS_HEADINGS = ("BACKEND", "QUEUE", "READY", "RUNNING", "FAILED", "DONE", "OLDEST DUE", "")
+#: The fields of a job in a row of CSV. Those that are not text are JSON.
+CSV_FIELDS = (
+    "id",
+    "state",
+    "task",
+    "backend",
+    "queue",
+    "priority",
+    "tags",
+    "args",
+    "kwargs",
+    "enqueued_at",
+    "run_after",
+    "started_at",
+    "finished_at",
+    "attempt",
+    "worker",
+)
+#: The parts of a job that ``show`` prints below the others.
+_BELOW = ("errors",)
+
+
+def as_list(found: Iterable[Job], form: str) -> Iterator[str]:
+    """Yield the lines of ``loco_jobs list``: a table, a JSON object per line, or CSV."""
+    now = utcnow()
+    if form == "json":
+        for job in found:
+            yield json.dumps(jobs.shown_job(job, now), default=_text)
+    elif form == "csv":
+        yield _csv(CSV_FIELDS)
+        for job in found:
+            shown = jobs.shown_job(job, now)
+            yield _csv([_cell(shown[name]) for name in CSV_FIELDS])
+    else:
+        rows = [_row(job, now) for job in found]
+        yield from table([HEADINGS, *rows]) if rows else ["No job matches."]
+
+
+def as_report(job: Job, form: str) -> Iterator[str]:
+    """Yield the lines of ``loco_jobs show``."""
+    shown = jobs.shown_job(job, utcnow())
+    if form == "json":
+        yield json.dumps(shown, indent=2, default=_text)
+        return
+    width = max(map(len, shown))
+    for name, value in shown.items():
+        if name not in _BELOW and value not in (None, [], {}, ""):
+            yield f"{name:<{width}}  {one_line(_cell(value))}"
+    for number, error in enumerate(shown["errors"], 1):
+        yield f"\nError {number} of {len(shown['errors'])}: {one_line(error['class'])}"
+        yield plain(error["traceback"].rstrip())
+
+
+def as_reasons(reasons: Sequence[jobs.Reason], form: str) -> Iterator[str]:
+    """Yield the lines of ``loco_jobs why``."""
+    if form == "json":
+        rows = [{"code": reason.code, "text": reason.text, "remedy": reason.remedy} for reason in reasons]
+        yield json.dumps(rows, indent=2)
+        return
+    for reason in reasons:
+        yield plain(reason.text)
+        if reason.remedy:
+            yield f"    {plain(reason.remedy)}"
+
+
+def as_stats(stats: Sequence[jobs.QueueStats], form: str) -> Iterator[str]:
+    """Yield the lines of ``loco_jobs stats``."""
+    if form == "json":
+        yield json.dumps([_numbers(each) for each in stats], indent=2)
+    elif form == "csv":
+        rows = [_numbers(each) for each in stats]
+        yield _csv(("backend", "queue", "ready", "running", "failed", "done", "oldest_due_age", "is_paused"))
+        yield from (_csv([_cell(value) for value in row.values()]) for row in rows)
+    elif stats:
+        yield from table([STATS_HEADINGS, *map(_stats_row, stats)])
+    else:
+        yield "There are no jobs."
+
+
+def age(seconds: float) -> str:
+    """Return a duration in its two largest units: ``3 h 5 min``."""
+    rest, parts = int(seconds), []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def _row(job: Job, now: datetime) -> Sequence[str]:
+    error = job.errors[-1].exception_class_path.rpartition(".")[2] if job.errors else "-"
+    waits = job.run_after is not None and job.run_after > now
+    state = jobs.state_of(job, now)
+    shown = f"{state}, in {age((job.run_after - now).total_seconds())}" if waits and job.run_after else state
+    return (
+        job.id,
+        shown,
+        job.task_path,
+        job.queue_name,
+        clock(timezone.localtime(job.enqueued_at)),
+        f"{job.attempt}",
+        error,
+    )
+
+
+def _stats_row(stats: jobs.QueueStats) -> Sequence[str]:
+    oldest = "-" if stats.oldest_due_age is None else age(stats.oldest_due_age)
+    numbers = [count.text for count in (stats.ready, stats.running, stats.failed, stats.done)]
+    return stats.backend, stats.queue, *numbers, oldest, "paused" if stats.is_paused else ""
+
+
+def _numbers(stats: jobs.QueueStats) -> Mapping[str, Any]:
+    counts = {name: int(getattr(stats, name)) for name in ("ready", "running", "failed", "done")}
+    others = {"oldest_due_age": stats.oldest_due_age, "is_paused": stats.is_paused}
+    return {"backend": stats.backend, "queue": stats.queue, **counts, **others}
+
+
+def _csv(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case datetime():
+            return clock(timezone.localtime(value))
+    return json.dumps(value, ensure_ascii=False, default=_text)
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,129 @@
+"""Does something with all jobs that match, for ``loco_jobs``: how many it would be, a question, and what was done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from getpass import getuser
+from typing import Any
+
+from django.core.management.base import CommandError, OutputWrapper
+
+from .. import jobs
+from .job_arguments import ids_of
+
+#: The verbs that do the same with all jobs that match: what they are called, and their help.
+MASS = {
+    "retry": "Run failed and cancelled jobs again.",
+    "cancel": "Cancel jobs that wait or run. They fail with JobCancelled, and are not retried.",
+    "discard": "Give up jobs that wait or have failed. They count as cancelled.",
+    "delete": "Delete jobs that do not run.",
+    "purge": "Delete finished jobs.",
+    "move": "Move jobs to another queue.",
+    "update": "Change jobs that wait, or have failed.",
+}
+#: The states of the jobs that ``purge`` deletes.
+FINISHED: Sequence[jobs.State] = ("done", "failed", "cancelled")
+
+
+class MassOperation:
+    """One operation with the jobs whose ids are given, or that match a filter."""
+
+    def __init__(self, verb: str, options: Mapping[str, Any], stdout: OutputWrapper) -> None:
+        """``options`` are those of the command. Raises ``CommandError`` for options that do not fit together."""
+        if not (options["filter"] or options["all"]):
+            raise CommandError(f"loco_jobs {verb} needs ids or a filter. For all jobs, give --all.")
+        if options["filter"] and options["all"]:
+            raise CommandError("Give a filter or --all, not both.")
+        self._verb, self._stdout = verb, stdout
+        self._options = options
+        self._states = FINISHED if verb == "purge" else tuple(jobs.OPERATIONS[verb])
+        self._do = _operation(verb, options)
+        self._ids = ids_of(options["filter"])
+
+    def run(self) -> None:
+        """Do it, after a question if it is with several jobs. Raises what ``jobs`` raises."""
+        for job_id in self._ids:
+            job = jobs.get(job_id, backend=self._options["backend"])
+            if len(self._ids) == 1 and self._verb != "purge" and not self._options["dry_run"]:
+                self._say(self._do(job))  # if it is not possible, the error says why
+                return
+        self._run_over(searched(self._options).filter(status=self._states))
+
+    def _run_over(self, found: jobs.Search) -> None:
+        count = found.count()
+        if self._options["dry_run"]:
+            self._stdout.write(f"{self._title} would take {_jobs(count.text, count)}. Nothing was changed.")
+        elif count == 0:
+            taken = ", ".join(self._states)
+            self._stdout.write(f"No such job can be taken by {self._verb}, which takes jobs that are {taken}.")
+        elif self._may(count):
+            self._say(self._do(found))
+
+    def _may(self, count: jobs.Count) -> bool:
+        """Ask on a terminal before an operation on several jobs. Without a terminal it takes ``--yes``."""
+        if self._options["yes"] or count == 1:
+            return True
+        if not sys.stdin.isatty():
+            raise CommandError(f"{self._title} would take {_jobs(count.text, count)}. To do it, give --yes.")
+        self._stdout.write(f"{self._title} {_jobs(count.text, count)}? [y/N] ", ending="")
+        self._stdout.flush()
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return True
+        self._stdout.write("Nothing was changed.")
+        return False
+
+    @property
+    def _title(self) -> str:
+        return self._verb.capitalize()
+
+    def _say(self, number: int) -> None:
+        self._stdout.write(f"{_PAST[self._verb]} {_jobs(f'{number:,}', number)}.")
+
+
+def searched(options: Mapping[str, Any]) -> jobs.Search:
+    """Return the search for the ids or the filter of ``options``. Raises ``FilterError``."""
+    words: Sequence[str] = options["filter"]
+    if ids := ids_of(words):
+        return jobs.filter(id=ids, backend=options["backend"])
+    return jobs.filter(" ".join(words), backend=options["backend"])
+
+
+_PAST = {verb: f"{verb.capitalize()}{'d' if verb.endswith('e') else 'ed'}" for verb in MASS} | {
+    "retry": "Retried",
+    "cancel": "Cancelled",
+}
+
+
+def _operation(verb: str, options: Mapping[str, Any]) -> Callable[[Any], int]:
+    """Return the function of ``jobs`` that does ``verb``. Raises ``ValueError``."""
+    by = f"{_user()} with loco_jobs"
+    match verb:
+        case "retry":
+            return jobs.retry
+        case "cancel":
+            return lambda which: jobs.cancel(which, by=by)
+        case "discard":
+            return lambda which: jobs.discard(which, by=by)
+        case "move":
+            return lambda which: jobs.move(which, queue=options["queue"])
+        case "update":
+            names = {"priority": "priority", "run_after": "run_after", "args": "new_args", "kwargs": "new_kwargs"}
+            changes = {name: options[option] for name, option in names.items()}
+            if options["tags"] is not None:
+                changes["tags"] = [tag for tag in options["tags"].split(",") if tag]
+            if all(value is None for value in changes.values()):
+                raise CommandError("Give at least one of --priority, --run-after, --args, --kwargs and --tags.")
+            return lambda which: jobs.update(which, **changes)
+    return jobs.delete
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError, ImportError):  # a container whose user has no name
+        return "somebody"
+
+
+def _jobs(text: str, number: int) -> str:
+    return f"{text} job" if number == 1 else f"{text} jobs"

@@ -1,0 +1,252 @@
+"""``manage.py loco_jobs`` on every queue: each command, its formats, its questions and its errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_loco import jobs
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
+from django_loco.exceptions import QueueUnavailable
+from django_loco.management import job_operations
+from django_loco.queues import Queue
+from tests.app import tasks
+
+from .conftest import CLAIM, drain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*words: str) -> str:
+    out = io.StringIO()
+    call_command("loco_jobs", *words, stdout=out)
+    return out.getvalue()
+
+
+def failed(*texts: str) -> list[str]:
+    results = [tasks.fail.enqueue(text) for text in texts]
+    drain()
+    return [result.id for result in results]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+# To look at
+
+
+def test_a_list_has_a_row_per_job_the_newest_first():
+    failed("oops")
+    tasks.add.using(run_after=utcnow() + timedelta(hours=2, minutes=5)).enqueue(1, 2)
+    headings, first, second = run("list").splitlines()
+    assert headings.split() == ["ID", "STATE", "TASK", "QUEUE", "ENQUEUED", "ATTEMPT", "ERROR"]
+    assert "scheduled, in 2 h 4 min" in first
+    assert "tests.app.tasks.add" in first
+    assert second.split()[1:4] == ["failed", "tests.app.tasks.fail", "default"]
+    assert second.split()[-2:] == ["1", "ValueError"]
+    assert run("list", "status:failed", "--limit", "1").splitlines()[1].split() == second.split()
+    assert run("list", "task:nothing.*") == "No job matches.\n"
+
+
+def test_lists_for_programs():
+    tasks.add.using(priority=3).enqueue(1, b="x,y")
+    [shown] = map(json.loads, run("list", "--format", "json").splitlines())
+    assert (shown["args"], shown["kwargs"], shown["priority"], shown["state"]) == ([1], {"b": "x,y"}, 3, "waiting")
+    [row] = csv.DictReader(io.StringIO(run("list", "--format", "csv")))
+    assert (row["id"], row["kwargs"], row["finished_at"]) == (shown["id"], '{"b": "x,y"}', "")
+
+
+def test_one_job_in_full(settings):
+    [job_id] = failed("oops")
+    text = run("show", job_id)
+    assert "state              failed" in text
+    assert 'args               ["oops"]' in text
+    assert "Error 1 of 1: builtins.ValueError" in text
+    assert "ValueError: oops" in text
+    assert json.loads(run("show", job_id, "--format", "json"))["errors"][0]["class"] == "builtins.ValueError"
+    settings.LOCO = {**settings.LOCO, "REDACT": ["text", "message"]}
+    assert "oops" not in run("show", job_id).partition("Error")[0]
+
+
+def test_the_numbers_of_each_queue():
+    assert run("stats") == "There are no jobs.\n"
+    failed("oops")
+    tasks.add.enqueue(1, 2)
+    row = run("stats").splitlines()[1].split()
+    assert row[:6] == ["default", "default", "1", "0", "1", "0"]
+    [stats] = json.loads(run("stats", "--format", "json"))
+    assert (stats["ready"], stats["failed"], stats["is_paused"]) == (1, 1, False)
+    assert run("stats", "--format", "csv").splitlines()[1].startswith("default,default,1,0,1,0,")
+
+
+def test_why_a_job_does_not_run(queue):
+    waiting = tasks.add.enqueue(1, 2).id
+    assert "No worker of TASKS['default'] is alive." in run("why", waiting)
+    run("pause", "default")
+    assert [reason["code"] for reason in json.loads(run("why", waiting, "--format", "json"))] == ["paused", "no worker"]
+    run("resume", "default")
+    queue.fetch(CLAIM)
+    assert "The worker worker-1 runs it since" in run("why", waiting)
+    [broken] = failed("oops")
+    assert "It has failed for good after 1 attempts: ValueError: oops" in run("why", broken)
+
+
+# To do something
+
+
+def test_jobs_are_retried_by_filter_and_by_id():
+    first, second = failed("a", "b")
+    assert run("retry", "status:failed", "--dry-run") == "Retry would take 2 jobs. Nothing was changed.\n"
+    assert run("retry", first) == "Retried 1 job.\n"
+    assert (jobs.get(first).status, jobs.get(second).status) == (READY, FAILED)
+    assert run("retry", "error:ValueError", "--yes") == "Retried 1 job.\n"
+    assert jobs.get(second).status == READY
+
+
+def test_jobs_are_cancelled_discarded_and_deleted(queue):
+    running, *_ = (tasks.add.enqueue(number, 1) for number in range(3))
+    queue.fetch(CLAIM)
+    waiting = [tasks.add.enqueue(number, 2) for number in range(2)]
+    assert run("cancel", running.id) == "Cancelled 1 job.\n"
+    assert "with loco_jobs" in jobs.get(running).errors[-1].traceback
+    assert run("discard", *(result.id for result in waiting), "--yes") == "Discarded 2 jobs.\n"
+    assert jobs.filter("status:cancelled").count() == 3
+    assert run("delete", "status:cancelled", "--yes") == "Deleted 3 jobs.\n"
+    assert run("delete", "--all", "--yes").startswith("No such job can be taken by delete")
+    assert jobs.filter("status:running").count() == 2
+
+
+def test_a_purge_deletes_only_what_has_finished():
+    failed("a")
+    tasks.add.enqueue(1, 2)
+    assert run("purge", "--all", "--yes") == "Purged 1 job.\n"
+    assert [job.status for job in jobs.filter()] == [READY]
+
+
+def test_jobs_are_moved_and_changed():
+    job_id = tasks.add.enqueue(1, 2).id
+    assert run("move", job_id, "--queue", "emails") == "Moved 1 job.\n"
+    assert (
+        run(
+            "update",
+            job_id,
+            "--priority",
+            "7",
+            "--run-after",
+            "1h",
+            "--args",
+            "[5]",
+            "--kwargs",
+            '{"b": 6}',
+            "--tags",
+            "x,y",
+        )
+        == "Updated 1 job.\n"
+    )
+    job = jobs.get(job_id)
+    assert (job.queue_name, job.priority, job.tags, job.arguments) == ("emails", 7, ("x", "y"), '[[5],{"b":6}]')
+    assert run("update", job_id, "--run-after", "now", "--tags", "") == "Updated 1 job.\n"
+    assert jobs.state_of(jobs.get(job_id), utcnow()) == "waiting"
+    drain()
+    assert (jobs.get(job_id).status, jobs.get(job_id).return_value) == (SUCCESSFUL, "11")
+
+
+def test_a_queue_is_paused_and_resumed():
+    assert run("pause", "emails") == (
+        "The queue 'emails' is paused. Jobs that run go on. To end the pause: loco_jobs resume emails\n"
+    )
+    assert jobs.paused() != {}
+    assert "paused" in run("stats")
+    assert run("resume", "emails") == "The queue 'emails' is not paused any more.\n"
+    assert run("resume", "emails") == "The queue 'emails' was not paused.\n"
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", READY), ("Yes\n", READY), ("n\n", FAILED), ("\n", FAILED)])
+def test_on_a_terminal_it_asks_before_it_changes_many(monkeypatch, answer, status):
+    ids = failed("a", "b")
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    said = run("retry", "--all")
+    assert said.startswith("Retry 2 jobs? [y/N] ")
+    assert ("Nothing was changed." in said) == (status == FAILED)
+    assert {jobs.get(job_id).status for job_id in ids} == {status}
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["retry"], "loco_jobs retry needs ids or a filter. For all jobs, give --all."),
+        (["purge"], "For all jobs, give --all."),
+        (["delete", "status:failed", "--all"], "Give a filter or --all, not both."),
+        (["list", "status:faild"], "Did you mean 'failed'?"),
+        (["list", "--backend", "defualt"], "Did you mean 'default'?"),
+        (["show", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job 01a220e4884f7d2ba19ca3780b5165c2"),
+        (["show", "seven"], "'seven' is not the id of a job"),
+        (["retry", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job"),
+        (["pause", "emial"], "Did you mean 'emails'?"),
+        (["update", "--all"], "Give at least one of --priority"),
+        (["update", "--all", "--priority", "700"], "from -100 to 100"),
+        (["update", "--all", "--args", "7"], "'7' is not a JSON list, such as [1, 2]"),
+        (["update", "--all", "--kwargs", "[]"], "is not a JSON object"),
+        (["update", "--all", "--run-after", "soon"], "'soon' is not a length of time"),
+        (["list", "--limit", "0"], "'0' is not a whole number above 0"),
+        (["move", "--all"], "required: --queue"),
+        (["rerty"], "invalid choice: 'rerty'"),
+    ],
+)
+def test_mistakes_name_the_remedy(words, error):
+    tasks.add.enqueue(1, 2)
+    with pytest.raises(CommandError) as caught:
+        run(*words)
+    assert error in str(caught.value)
+    assert jobs.filter("status:waiting").count() == 1
+
+
+def test_without_a_terminal_many_need_a_yes(monkeypatch):
+    ids = failed("a", "b")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(CommandError, match=r"Retry would take 2 jobs\. To do it, give --yes\."):
+        run("retry", "status:failed")
+    assert {jobs.get(job_id).status for job_id in ids} == {FAILED}
+
+
+def test_what_is_not_possible_with_one_job_is_an_error(queue):
+    job_id = tasks.add.enqueue(1, 2).id
+    queue.fetch(CLAIM)
+    with pytest.raises(CommandError, match=r"is running, so it cannot be retried"):
+        run("retry", job_id)
+    with pytest.raises(CommandError, match=r"is running, so it cannot be deleted"):
+        run("delete", job_id)
+    assert jobs.get(job_id).status == RUNNING
+
+
+def test_a_queue_that_is_away_is_an_error(queue: Queue, monkeypatch: Any):
+    def away(*args: Any, **given: Any) -> Any:
+        raise QueueUnavailable("the store is away")
+
+    monkeypatch.setattr(queue, "list", away)
+    monkeypatch.setattr(queue, "counts", away)
+    for words in (["list"], ["stats"], ["retry", "--all", "--yes"]):
+        with pytest.raises(CommandError, match="the store is away"):
+            run(*words)
+
+
+def test_a_user_without_a_name_is_somebody(monkeypatch):
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(job_operations, "getuser", nameless)
+    job_id = tasks.add.enqueue(1, 2).id
+    run("cancel", job_id)
+    assert "cancelled by somebody with loco_jobs" in jobs.get(job_id).errors[-1].traceback

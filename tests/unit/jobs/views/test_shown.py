@@ -1,0 +1,36 @@
+"""The fields of a job for people: nothing that is to be hidden, and whatever is stored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from django_loco import jobs
+from django_loco.core.job import Job, utcnow
+from django_loco.jobs.views.shown import BROKEN, shown_arguments
+from django_loco.log.redaction import MARK
+
+
+def test_every_field_is_a_value_of_json_or_a_time(queue, stored):
+    for state in ("waiting", "failed", "done", "running"):
+        json.dumps(jobs.shown_job(stored(state, 1, "a", metadata='{"a":1}'), utcnow()), default=str)
+
+
+@pytest.mark.parametrize("names", [["b"], ["b", "other"]])
+def test_hidden_arguments_are_marked_by_name(queue, stored, settings, names):
+    settings.LOCO = {**settings.LOCO, "REDACT": names}
+    job = replace(stored(), task_path="tests.app.tasks.add", arguments='[[1, 2], {"b": 5, "c": {"b": 6}}]')
+    assert shown_arguments(job) == ([1, MARK], {"b": MARK, "c": {"b": MARK}})
+
+
+def test_arguments_of_an_unknown_task_are_all_hidden(queue, settings):
+    settings.LOCO = {**settings.LOCO, "REDACT": ["b"]}
+    job = Job(task_path="gone.tasks.old", backend="default", arguments='[[1, 2], {"a": 5}]')
+    assert shown_arguments(job) == ([MARK, MARK], {"a": 5})
+
+
+def test_what_cannot_be_read_says_so(queue, stored):
+    shown = jobs.shown_job(replace(stored(), arguments="{", metadata="{", checkpoint="{"), utcnow())
+    assert (shown["args"], shown["metadata"], shown["checkpoint"]) == ([BROKEN], BROKEN, BROKEN)

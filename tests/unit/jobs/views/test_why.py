@@ -1,0 +1,98 @@
+"""Why a job does not run: each reason by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from django_loco import jobs
+from django_loco.backend import LocoBackend
+from django_loco.core.job import utcnow
+from django_loco.queues.workers import WorkerInfo
+from tests.unit.jobs.conftest import found
+
+
+def worker(**given: Any) -> WorkerInfo:
+    described: dict[str, Any] = {
+        "worker_id": "w",
+        "host": "h",
+        "pid": 1,
+        "queues": None,
+        "tags": None,
+        "threads": 2,
+        "coroutines": 2,
+        "lease": 30.0,
+        "started_at": utcnow(),
+    }
+    return WorkerInfo(**described | given)
+
+
+def codes(job: Any) -> list[str]:
+    return [reason.code for reason in jobs.why(job)]
+
+
+@pytest.mark.parametrize(
+    ("described", "fields", "code"),
+    [
+        ({}, {}, "next"),
+        ({"busy": 2}, {}, "busy"),
+        ({"busy": 2}, {"is_async": True}, "busy"),
+        ({"queues": ("reports",)}, {}, "no worker for its queue"),
+        ({"tags": ()}, {"tags": ("a",)}, "no worker for its tags"),
+        ({"tags": ("b",)}, {"tags": ("a",)}, "no worker for its tags"),
+        ({"tags": ("b",)}, {}, "no worker for its tags"),
+        ({"tags": ("a", "b")}, {"tags": ("a",)}, "next"),
+        ({"threads": 0}, {}, "no worker for sync jobs"),
+        ({"coroutines": 0}, {"is_async": True}, "no worker for async jobs"),
+    ],
+)
+def test_what_workers_take(queue, stored, described, fields, code):
+    queue.register(worker(**described))
+    assert codes(stored(**fields)) == [code]
+
+
+def test_no_worker_at_all(queue, stored):
+    assert codes(stored()) == ["no worker"]
+
+
+def test_several_reasons(queue, stored):
+    queue.register(worker())
+    queue.pause("default")
+    assert codes(stored("scheduled")) == ["scheduled", "paused"]
+    queue.resume("default")
+    [reason] = jobs.why(stored("retrying"))
+    assert (reason.code, "the last error was" in reason.text) == ("retrying", True)
+
+
+def test_a_job_that_has_ended_or_runs(queue, stored):
+    for state in ("done", "failed", "running"):
+        assert codes(stored(state)) == [state]
+    jobs.discard(job := stored("failed"))
+    assert codes(job) == ["cancelled"]
+
+
+def test_a_running_job_whose_worker_is_silent(queue, stored, monkeypatch):
+    job = stored("running")
+    monkeypatch.setattr(queue, "workers", lambda: [worker(worker_id=job.worker_id, heartbeat_age=31.0)])
+    assert codes(job) == ["lost"]
+
+
+def test_a_mode_in_which_nothing_runs_it(queue, stored, monkeypatch):
+    job = stored()
+    monkeypatch.setattr(LocoBackend, "runs_stored_jobs", False)
+    assert codes(job) == ["foreground"]
+
+
+def test_a_job_that_is_not_signed(queue, stored, settings):
+    queue.register(worker())
+    job = stored()
+    settings.LOCO = {**settings.LOCO, "SIGN": True}
+    assert codes(found(queue, job)) == ["unsigned"]
+
+
+def test_the_time_until_it_is_due(queue, stored):
+    queue.register(worker())
+    [reason] = jobs.why(stored(run_after=utcnow() + timedelta(hours=1)))
+    assert reason.text.startswith("It is not due yet: it may run in 3,")

@@ -1,0 +1,44 @@
+"""Arguments of ``loco_jobs``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import datetime, timedelta
+
+import pytest
+
+from django_loco.management.job_arguments import ids_of, json_list, json_object, moment, positive
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("now", timedelta(0)),
+        ("90m", timedelta(minutes=90)),
+        ("2026-11-28T09:30", datetime(2026, 11, 28, 9, 30)),  # noqa: DTZ001 - of the project's zone
+    ],
+)
+def test_moments(text, value):
+    assert moment(text) == value
+
+
+def test_json():
+    assert json_list("[1]") == [1]
+    assert json_object('{"a": 1}') == {"a": 1}
+    for function, text in ((json_list, "{}"), (json_list, "["), (json_object, "[]"), (json_object, "")):
+        with pytest.raises(ArgumentTypeError, match="is not a JSON"):
+            function(text)
+
+
+def test_numbers():
+    assert positive("5") == 5
+    for text in ("0", "-1", "x", ""):
+        with pytest.raises(ArgumentTypeError):
+            positive(text)
+
+
+def test_words_are_ids_only_together():
+    one = "01a220e4884f7d2ba19ca3780b5165c2"
+    assert ids_of([one, "01A220E4-884F-7D2B-A19C-A3780B5165C2"]) == [one, one]
+    assert ids_of([one, "status:failed"]) == []
+    assert ids_of([]) == []

@@ -1,0 +1,15 @@
+"""Durations in the lists of ``loco_jobs``; the rest is tested on every queue in ``integration/jobs``."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.management.job_list import age
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3_661, "1 h 1 min"), (90_000, "1 d 1 h"), (86_400, "1 d")],
+)
+def test_a_duration_has_two_units(seconds, text):
+    assert age(seconds) == text
