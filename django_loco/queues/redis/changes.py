@@ -1,14 +1,15 @@
 """Changes that people make to jobs in Redis that no worker holds: cancel, retry, edit, delete.
 
-A change takes two scripts. The first reads the jobs, and Python compares them with what was read before: other releases
-and other encoders may have stored the same job in other words. The second makes the changes. It touches a job only if
-no worker holds it and the *digest* of its stored texts is that of the texts that were compared. No transition is
-missed:
+One script makes a batch of changes. It touches a job only if no worker holds it and its stored texts are those of the
+job that was read, which travel with the change. The token at the end of a state is not compared, because a job that was
+read does not have it. No transition is missed nevertheless:
 
-* A held job is refused. A fetch also sets ``last_attempted_at``, in microseconds, so a job differs even if it was
-  finished, retried, handed back or rescued since. A job that was read lacks only the token at the end of its state,
-  which says nothing more.
+* A fetch makes a job held. It also sets ``last_attempted_at``, in microseconds, so a job differs even if it was
+  finished, retried, handed back or rescued since.
 * Another change sets some field to another value. If it has set it back since, the job is again as it was read.
+
+Other releases and other encoders may have stored the same job in other words. So jobs that were refused are read once
+more, and compared with their own words, to the last letter, if these mean what was read.
 
 A job is at the *entry* (``lua/change.lua``) that follows from its fields, because each script that moves a job writes
 its state and its entry from the same values. If somebody has edited the texts this may not hold. Then the entry is
@@ -18,101 +19,142 @@ their once-keys and series cannot be known, and stay.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from ...core.job import READY, RUNNING
+from ...core.job import READY, RUNNING, Job, utcnow
 from ..base import Change
-from .codec import change_payload, decoded, entry_of, is_id, jobs_of, lines
+from .codec import decoded, entry_of, extra_text, is_id, jobs_of, lines, once, score, with_checkpoint
+from .job_lists import EXTRA, FIXED, fixed_text, fixed_text_of_any_run, has_run, micros, states_of_change
 from .listener import channels_for, is_soon
 from .pages import STEP
 from .server import RedisServer
 
-#: The number of jobs that one script changes: some 10 ms.
-BATCH = 1_000
+#: The number of jobs that one script changes, which takes some 10 ms.
+BATCH = 500
+
+_extra_values: Callable[[Job], Any] = attrgetter(*EXTRA)
+_fixed_values: Callable[[Job], Any] = attrgetter(*(item.name for item in FIXED if item.name != "run_after"))
 
 
-class _Stored(NamedTuple):
-    """What has to be known about the stored form of a job to change it."""
+class Texts(NamedTuple):
+    """What is stored of a job that no worker holds. Missing texts are empty."""
 
-    digest: str
-    has_state: bool
+    fixed: str
+    state: str
+    extra: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A change on its way to the script."""
+
+    change: Change
+    was: Texts
+    """What has to be stored, see ``same_job`` and ``same_state`` in ``lua/change.lua``."""
+
+    new: Texts
+    """Empty texts stay as they are."""
+
+    entry: str
+    """Where the job is now."""
+
+    @classmethod
+    def of(cls, change: Change, stored: Texts | None = None) -> _Step:
+        """Return a change of a job that is ``stored`` in other words than usual; by default in the usual ones."""
+        before, after = change.before, change.after
+        had = bool(stored.state) if stored else has_run(before)
+        old, new = states_of_change(before, after or before) if had or has_run(after or before) else ("", "")
+        was = stored or Texts(
+            fixed_text_of_any_run(before) if had else fixed_text(before),
+            with_checkpoint(old if had else "", before),
+            extra_text(before),
+        )
+        if after is None:
+            return cls(change, was, Texts("", "", ""), entry_of(before))
+        # A state has a ``run_after`` of its own, which is then the one that counts.
+        is_same = _fixed_values(before) == _fixed_values(after) and (had or before.run_after == after.run_after)
+        extra = "" if _extra_values(before) == _extra_values(after) else extra_text(after) or "{}"
+        texts = Texts("" if is_same else fixed_text(after), with_checkpoint(new, after), extra)
+        return cls(change, was, texts, entry_of(before))
+
+    @property
+    def payload(self) -> tuple[object, ...]:
+        """The lines for ``lua/change.lua``."""
+        before, after = self.change.before, self.change.after
+        if after is None:
+            return before.id, *self.was, self.entry, "", "", once(before), *self.new
+        time = score(after.run_after) if after.status == READY else micros(after.finished_at or utcnow())
+        return before.id, *self.was, self.entry, entry_of(after), time, once(before), *self.new
 
 
 def change(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:
     """Make changes; return the ids refused. Each ``BATCH`` of them is made completely or not at all."""
     asked = {each.before.id: each for each in changes}
-    possible = [each for each in asked.values() if is_id(each.before.id)]
+    possible = [each for each in asked.values() if is_id(each.before.id) and each.before.status != RUNNING]
     made: set[str] = set()
     for first in range(0, len(possible), BATCH):
-        made |= _made(server, alias, possible[first : first + BATCH])
+        made |= _make_all(server, alias, possible[first : first + BATCH])
     return asked.keys() - made
 
 
-def _made(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:
-    """Make those changes whose jobs are as they were read; return the ids of these jobs."""
-    stored = _unchanged(server, alias, changes)
-    entries = {each.before.id: entry_of(each.before) for each in changes if each.before.id in stored}
-    refused, astray = _make(server, changes, stored, entries)
-    made = entries.keys() - refused - astray
+def _make_all(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:
+    """Make the changes of jobs that are as they were read; return the ids of these jobs."""
+    steps = {each.before.id: _Step.of(each) for each in changes}
+    refused, astray = _make(server, steps.values())
+    made = steps.keys() - refused - astray
+    if refused and (others := _in_other_words(server, alias, [steps[job_id].change for job_id in refused])):
+        refused, more = _make(server, others.values())
+        made |= others.keys() - refused - more
+        astray |= more
+        steps |= others
     if astray:
-        entries = _entries(server, astray)
-        refused, astray = _make(server, changes, stored, entries)
-        made |= entries.keys() - refused - astray
+        found = {job_id: replace(steps[job_id], entry=entry) for job_id, entry in _entries(server, astray).items()}
+        refused, astray = _make(server, found.values())
+        made |= found.keys() - refused - astray
     return made
 
 
-def _unchanged(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Stored]:
-    """Return the stored form of the jobs that can be changed because they are as they were read."""
+def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[str]]:
+    """Run the script.
+
+    Returns the ids of the jobs that have changed since they were read, and of those that are not at their entries.
+    """
+    if not steps:
+        return set(), set()
+    after = (step.change.after for step in steps if step.change.after is not None)
+    ready = [job for job in after if job.status == READY and is_soon(job.run_after)]
+    payload = lines(chain.from_iterable(step.payload for step in steps)).encode(errors="surrogateescape")
+    more_keys = (f"answer:change:{secrets.token_hex(8)}", *sorted(channels_for(ready)))
+    answer: bytes = server.run("change", (len(ready), payload), more_keys)
+    refused = set(answer.decode().split("\n")) if answer else set()
+    astray = {line for line in refused if line.endswith("\t")}
+    return refused - astray, {line[:-1] for line in astray}
+
+
+def _in_other_words(server: RedisServer, alias: str, changes: Sequence[Change]) -> dict[str, _Step]:
+    """Return the changes of those jobs that are as they were read, with the words in which they are stored."""
     asked = {each.before.id: each for each in changes}
     answer: bytes = server.run("rows", (lines(asked), 0))
-    texts = iter(answer.split(b"\n") if answer else ())
+    words = iter(answer.decode(errors="surrogateescape").split("\n") if answer else ())
     found = {}
     for job, (_, fixed, state, _, extra) in zip(
-        jobs_of(alias, decoded(answer)), zip(texts, texts, texts, texts, texts, strict=True), strict=True
+        jobs_of(alias, decoded(answer)), zip(words, words, words, words, words, strict=True), strict=True
     ):
         each = asked[job.id]
-        if job.status != RUNNING and job == each.before and (job.is_readable or each.after is None):
-            digest = hashlib.sha1(b"\n".join((fixed, state, extra)), usedforsecurity=False)
-            found[job.id] = _Stored(digest.hexdigest(), bool(state))
+        if job == each.before and (job.is_readable or each.after is None):
+            found[job.id] = _Step.of(each, Texts(fixed, state, extra))
     return found
 
 
-def _make(
-    server: RedisServer, changes: Sequence[Change], stored: Mapping[str, _Stored], entries: Mapping[str, str]
-) -> tuple[set[str], set[str]]:
-    """Change the jobs that are among ``entries``.
-
-    Returns the ids of those that have changed since they were read, and of those that are not at their entries.
-    """
-    chosen = [each for each in changes if each.before.id in entries]
-    if not chosen:
-        return set(), set()
-    after = (each.after for each in chosen if each.after is not None)
-    ready = [job for job in after if job.status == READY and is_soon(job.run_after)]
-    payload = lines(chain.from_iterable(_payloads(chosen, stored, entries)))
-    more_keys = (f"answer:change:{secrets.token_hex(8)}", *sorted(channels_for(ready)))
-    answer: bytes = server.run("change", (len(ready), payload), more_keys)
-    refused = answer.decode().split("\n") if answer else []
-    astray = {line[:-1] for line in refused if line.endswith("\t")}
-    return {line for line in refused if not line.endswith("\t")}, astray
-
-
-def _payloads(
-    changes: Sequence[Change], stored: Mapping[str, _Stored], entries: Mapping[str, str]
-) -> Iterator[tuple[object, ...]]:
-    for each in changes:
-        digest, has_state = stored[each.before.id]
-        yield change_payload(each, digest, entries[each.before.id], has_state=has_state)
-
-
-def _entries(server: RedisServer, ids: set[str]) -> dict[str, str]:
+def _entries(server: RedisServer, ids: Collection[str]) -> dict[str, str]:
     """Look for the entries of jobs; return those found by the ids of the jobs."""
     found = {}
-    for key in ("deferred", "ready", "finished"):  # jobs move in this direction only, so none is missed
+    for key in ("deferred", "ready", "finished"):  # jobs that are not held move in this direction, so none is missed
         cursor = b"0"
         while True:
             cursor, entries = server.run("entries", (cursor, STEP, lines(ids)), (key,))

@@ -16,15 +16,13 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
+from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
 from ...core.serialization import encode
-from ..base import Change
 from ..claim import Claim
 from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
 from .job_lists import (
     EXTRA,
-    FIXED,
     fixed_text,
     has_run,
     json_value,
@@ -101,12 +99,12 @@ def is_id(text: str) -> bool:
 
 def job_payload(job: Job) -> tuple[object, ...]:
     """Return the lines of ``job`` for ``lua/enqueue.lua``."""
-    state = _state(job, is_needed=has_run(job))
-    return job.id, fixed_text(job), state, entry_of(job), _score(job.run_after), _once(job), _extra(job)
+    state = with_checkpoint(state_text(job, {"token": None}) if has_run(job) else "", job)
+    return job.id, fixed_text(job), state, entry_of(job), score(job.run_after), once(job), extra_text(job)
 
 
-def _state(job: Job, *, is_needed: bool) -> str:
-    state = state_text(job, {"token": None}) if is_needed else ""
+def with_checkpoint(state: str, job: Job) -> str:
+    """Return a state, or nothing, with the checkpoint of ``job`` behind it."""
     return state if job.checkpoint is None else f"{state}\t{job.checkpoint}"
 
 
@@ -128,10 +126,11 @@ def simple_payload(job: Job) -> tuple[str, str, str, str]:
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
     """Return the name of a hash and the text for it with which ``lua/update.lua`` stores a field of ``job``."""
     changes: dict[str, Any] = {field: text}
-    return ("states", text) if field == "checkpoint" else ("extra", _extra(replace(job, **changes)))
+    return ("states", text) if field == "checkpoint" else ("extra", extra_text(replace(job, **changes)))
 
 
-def _extra(job: Job) -> str:
+def extra_text(job: Job) -> str:
+    """Return the fields of ``job`` that are in neither list; nothing if it has none."""
     values = {name: FIELDS[name].stored(value) for name in EXTRA if (value := getattr(job, name)) is not None}
     return encode(values) if values else ""
 
@@ -145,30 +144,8 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     state = state_text(job, after | {"token": job.token})
     shared = (job.id, job.token, state, _queue_and_status(job.queue_name, outcome.status))
     if outcome.status == READY:
-        return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), _score(outcome.run_after)
-    return *shared, _once(job), micros(outcome.at)
-
-
-_changeable = attrgetter(*(item.name for item in FIXED if item.name != "run_after"))
-_extra_values = attrgetter(*EXTRA)
-
-
-def change_payload(change: Change, digest: str, entry: str, *, has_state: bool) -> tuple[object, ...]:
-    """Return the lines of ``change`` for ``lua/change.lua``.
-
-    ``entry``: where the job is now; ``has_state``: whether it has a state, whose ``run_after`` is then the one that
-    counts.
-    """
-    before, after = change.before, change.after
-    if after is None:
-        return before.id, digest, entry, "", "", _once(before), "", "", ""
-    time = _score(after.run_after) if after.status == READY else micros(after.finished_at or utcnow())
-    has_state = has_state or has_run(after)
-    is_same = _changeable(before) == _changeable(after) and (has_state or before.run_after == after.run_after)
-    text = "" if is_same else fixed_text(after)
-    others = "" if _extra_values(before) == _extra_values(after) else _extra(after) or "{}"
-    shared = (before.id, digest, entry, entry_of(after), time, _once(after))
-    return *shared, text, _state(after, is_needed=has_state), others
+        return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), score(outcome.run_after)
+    return *shared, once(job), micros(outcome.at)
 
 
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:
@@ -193,11 +170,13 @@ def _queue_and_status(queue_name: str, status: TaskResultStatus) -> str:
     return f"{word(queue_name)}\t{status.value}"
 
 
-def _score(run_after: datetime | None) -> str:
+def score(run_after: datetime | None) -> str:
+    """Return the time before which a job may not run, or nothing, for the scripts."""
     return "" if run_after is None else str(micros(run_after))
 
 
-def _once(job: Job) -> str:
+def once(job: Job) -> str:
+    """Return the once-key of ``job``, or nothing, for the scripts."""
     return "" if job.key is None else word(job.key)
 
 

@@ -110,6 +110,8 @@ STATE = (
 )
 _FIXED_WRITERS = tuple(item.write for item in FIXED)
 _STATE_WRITERS = tuple((item.name, item.write) for item in STATE)
+_AT_RUN_AFTER = [item.name for item in FIXED].index("run_after")
+_state_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE))
 _fixed_values: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in FIXED))
 #: The fields of the state that show that a job has run. ``run_after`` is in both lists.
 _history: Callable[[Job], tuple[Any, ...]] = attrgetter(*(item.name for item in STATE if item.name != "run_after"))
@@ -117,9 +119,19 @@ _NO_HISTORY = _history(Job(task_path="", backend=""))
 
 
 def fixed_text(job: Job) -> str:
-    """Return the part of ``job`` that never changes."""
+    """Return the part of ``job`` that no run changes."""
+    return f"[{','.join(_fixed_texts(job))}]"
+
+
+def fixed_text_of_any_run(job: Job) -> str:
+    """Return the part of ``job`` that no run changes, with a tab in place of its ``run_after``."""
+    texts = _fixed_texts(job)
+    return f"[{','.join(texts[:_AT_RUN_AFTER])},\t,{','.join(texts[_AT_RUN_AFTER + 1 :])}]"
+
+
+def _fixed_texts(job: Job) -> list[str]:
     values = zip(_FIXED_WRITERS, _fixed_values(job), strict=True)
-    return f"[{','.join(['null' if value is None else write(value) for write, value in values])}]"
+    return ["null" if value is None else write(value) for write, value in values]
 
 
 def state_text(job: Job, changes: Mapping[str, Any]) -> str:
@@ -129,6 +141,16 @@ def state_text(job: Job, changes: Mapping[str, Any]) -> str:
         value = changes[name] if name in changes else getattr(job, name)
         texts.append("null" if value is None else write(value))
     return f"[{','.join(texts)}]"
+
+
+def states_of_change(before: Job, after: Job) -> tuple[str, str]:
+    """Return the state of ``before`` up to its token, and that of ``after``, which has no token."""
+    old, new = [], []
+    for (_, write), was, value in zip(_STATE_WRITERS, _state_values(before), _state_values(after), strict=True):
+        text = "null" if was is None else write(was)
+        old.append(text)
+        new.append(text if value is was else "null" if value is None else write(value))
+    return f"[{','.join(old[:-1])},", f"[{','.join(new)}]"
 
 
 def has_run(job: Job) -> bool:

@@ -89,7 +89,7 @@ class RedisServer:
                     raise
                 return self._evaluate(script, keys, arguments)
         except ERRORS as error:
-            sent = sum(len(text) for text in arguments if isinstance(text, str))
+            sent = sum(len(text) for text in arguments if isinstance(text, str | bytes))
             raise self._unavailable(error, sent) from error
 
     def ask(self, *command: Any) -> Any:

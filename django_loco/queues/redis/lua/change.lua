@@ -4,9 +4,9 @@
 -- `finished` of one that has ended (see `finish`).
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
--- Arguments: how many marks to leave in the channels; the changes, nine lines each: id, the digest of its texts, its
--- entry, its new entry or nothing to delete it, the time before which it may not run or at which it has ended (or
--- nothing), its once-key or nothing, and its new texts (the job, its state, its other fields), each nothing if that stays.
+-- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
+-- its state, its other fields), its entry, its new entry or nothing to delete it, the time before which it may not run or at
+-- which it has ended (or nothing), its once-key or nothing, and its new texts, each nothing if it stays.
 -- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
 -- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
 local keys = {
@@ -21,7 +21,7 @@ end
 
 local now = micros()
 local rows, ids = lines(ARGV[2]), {}
-for row = 1, #rows, 9 do
+for row = 1, #rows, 11 do
   ids[#ids + 1] = rows[row]
 end
 
@@ -40,6 +40,12 @@ end
 
 local function due_time(place)
   return place:match('\r...' .. ('%d'):rep(16)):sub(5)
+end
+
+local function note(list, id, value)
+  if value ~= '' then
+    add(list, id, value)
+  end
 end
 
 -- Takes a job from its entry. Returns whether it was there, and whether it was due.
@@ -84,13 +90,35 @@ local function move(entry, was_due, new, time, key)
   end
 end
 
+-- Returns whether `stored` begins with `head`, and the rest.
+local function after_head(stored, head)
+  return stored:find(head, 1, true) == 1 and stored:sub(#head + 1)
+end
+
+-- Returns whether a job is stored as it was. A tab stands for a time or null.
+local function same_job(stored, was)
+  local tab = stored ~= was and was:find('\t', 1, true)
+  local rest = tab and after_head(stored, was:sub(1, tab - 1))
+  return stored == was or rest and rest:match('^%-?%w+(.*)$') == was:sub(tab + 1)
+end
+
+-- Returns whether a state is stored as it was. If it ends with a comma, or with one in front of the checkpoint, then any token
+-- may follow the comma.
+local function same_state(stored, was)
+  local tab = was:find('\t', 1, true) or #was + 1
+  local rest = stored ~= was and was:sub(tab - 1, tab - 1) == ',' and after_head(stored, was:sub(1, tab - 1))
+  return stored == was or rest and rest:match('^[^,\t]*%](.*)$') == was:sub(tab)
+end
+
 local refused = {}
-local holders, job_texts = pick(keys.held, ids), pick(keys.jobs, ids)
-local state_texts, other_texts = pick(keys.states, ids), pick(keys.extra, ids)
+local holders, had_text, had_state, had_others = pick(keys.held, ids), pick(keys.jobs, ids), pick(keys.states, ids),
+  pick(keys.extra, ids)
 for number, id in ipairs(ids) do
-  local _, digest, entry, new, time, key, job, state, other = unpack(rows, 9 * number - 8, 9 * number)
-  local stored = flat(job_texts[number]) .. '\n' .. flat(state_texts[number]) .. '\n' .. flat(other_texts[number])
-  local is_same, is_there, was_due = not holders[number] and redis.sha1hex(stored) == digest, false, false
+  local _, was_text, was_state, was_other, entry, new, time, key, job, state, other =
+    unpack(rows, 11 * number - 10, 11 * number)
+  local is_same = not holders[number] and same_job(flat(had_text[number]), was_text)
+    and same_state(flat(had_state[number]), was_state) and flat(had_others[number]) == was_other
+  local is_there, was_due = false, false
   if is_same then
     is_there, was_due = leave(entry)
   end
@@ -110,11 +138,9 @@ for number, id in ipairs(ids) do
       if after:find('\tFAILED', 1, true) then
         add(failed, 0, id)
       end
-      for list, value in pairs({ [texts] = job, [states] = state, [others] = other }) do
-        if value ~= '' then
-          add(list, id, value)
-        end
-      end
+      note(texts, id, job)
+      note(states, id, state)
+      note(others, id, other)
     end
   end
 end

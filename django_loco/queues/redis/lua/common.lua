@@ -14,11 +14,15 @@
 
 local CHUNK = 4000  -- Lua can hand over some 8,000 values in one call.
 
+-- Plain `find` takes half the time of a pattern if lines are long.
 local function lines(list)
-  local found, number = {}, 0
-  for line in list:gmatch('([^\n]*)\n') do
+  local found, number, from = {}, 0, 1
+  local to = list:find('\n', from, true)
+  while to do
     number = number + 1
-    found[number] = line
+    found[number] = list:sub(from, to - 1)
+    from = to + 1
+    to = list:find('\n', from, true)
   end
   return found
 end
