@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
-from django_loco.queues.base import Queue
+from django_loco.queues.base import Change, Queue
 from django_loco.queues.memory import MemoryQueue
 
 STEPS = 200
@@ -26,6 +27,8 @@ class Twins:
         self.keys = [None, None, *(["key", "a@", "b@"] if has_keys else [])]
         self.memory = MemoryQueue("default", {"max_results": None})
         self.held: dict[str, tuple[Job, Job]] = {}
+        self.read: dict[str, tuple[Job, Job]] = {}
+        self.now = utcnow()
 
     def enqueue(self) -> None:
         jobs = [self.job() for _ in range(self.random.randint(1, 20))]
@@ -97,6 +100,51 @@ class Twins:
         older_than = AGE_SECONDS * (self.random.randint(2, 8) + 0.5)
         assert self.queue.prune(older_than) == self.memory.prune(older_than)
 
+    def change(self) -> None:
+        """Cancel, retry, edit and delete jobs that nobody holds, some of them as they were some steps ago."""
+        jobs = [job for job in self.memory.list(limit=10_000) if job.status != RUNNING]
+        for job in self.random.sample(jobs, min(len(jobs), 8)):
+            stored = self.queue.get(job.id)
+            assert stored is not None
+            self.read[job.id] = (stored, job)
+        chosen = self.random.sample(sorted(self.read), min(len(self.read), 6))
+        seed = self.random.random()
+        refused = []
+        for which, queue in enumerate((self.queue, self.memory)):
+            choices = random.Random(seed)
+            befores = [self.read[job_id][which] for job_id in chosen]
+            refused.append(queue.change([Change(before=job, after=self.after(job, choices)) for job in befores]))
+        assert refused[0] == refused[1]
+        for job_id in chosen[::2]:
+            del self.read[job_id]
+
+    def after(self, job: Job, choices: random.Random) -> Job | None:
+        at = self.now - timedelta(seconds=AGE_SECONDS * choices.randint(0, 10))
+        action = choices.choice(["edit", "edit", "end", "end", "delete"])
+        if action == "delete":
+            return None
+        if action == "edit":
+            return replace(
+                job,
+                priority=choices.choice([-1, 0, 7]),
+                queue_name=choices.choice(["a", 'q"\t']),
+                tags=choices.choice([(), ("x",), ("y", "x", "y")]),
+                metadata=choices.choice([None, '{"a":1}']),
+            )
+        if job.status == READY:
+            return replace(job, status=FAILED, finished_at=at)
+        later = self.now + timedelta(hours=1)
+        return replace(job, status=READY, finished_at=None, run_after=choices.choice([None, at, later]))
+
+    def pause(self) -> None:
+        name = self.random.choice(["a", 'q"\t'])
+        if self.random.random() < 0.4:
+            self.queue.pause(name)
+            self.memory.pause(name)
+        else:
+            assert self.queue.resume(name) == self.memory.resume(name)
+        assert self.queue.paused() == self.memory.paused()
+
     def compare(self) -> None:
         assert self.queue.counts() == self.memory.counts()
         assert self.queue.counts(3) == self.memory.counts(3)
@@ -115,11 +163,18 @@ class Twins:
             ]
             few = self.queue.list(status=status, limit=7)
             assert [job.id for job in few] == [job.id for job in other[:7]]
+            before = other[len(other) // 2].id if other else None
+            for name in ("a", 'q"\t', "none"):
+                one, other = (
+                    queue.list(status=status, queue_name=name, before=before, limit=5)
+                    for queue in (self.queue, self.memory)
+                )
+                assert [job.id for job in one] == [job.id for job in other]
 
     def run(self, steps: int = STEPS) -> None:
         """Do this and that, and compare."""
         often = [self.enqueue, self.fetch, self.finish]
-        choices = [*often, *often, self.renew, self.rescue, self.prune]
+        choices = [*often, *often, self.renew, self.rescue, self.prune, self.change, self.pause]
         for number in range(steps):
             self.random.choice(choices)()
             if number % 20 == 0:
