@@ -100,6 +100,13 @@ class ChangeContract(ContractCase):
         assert all((self.queue.get(job_id) is None) == (job_id in gone) for job_id in (waiting.id, ended.id))
         assert self.queue.enqueue([self.job(key="s@1"), self.job(key="s@2")]) == []
 
+    def test_the_key_of_a_job_that_runs_again_stays_known(self) -> None:
+        held = self.held_with_key("s@1")
+        self.queue.finish([failed(held, at=in_seconds(-86_400))])
+        self.retried(held)
+        assert self.queue.prune(0) == 0
+        assert self.queue.enqueue([self.job(key="s@1")]) == []
+
     def held_with_key(self, key: str) -> Job:
         """Store and fetch a job in a queue of its own."""
         job = self.enqueue(key=key, queue_name="keyed")

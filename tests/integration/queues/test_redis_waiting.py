@@ -12,9 +12,10 @@ import pytest
 from redis import Redis
 from redis.sentinel import SentinelConnectionPool
 
-from django_loco.core.job import Job, Outcome, utcnow
+from django_loco.core.job import FAILED, READY, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
+from django_loco.queues.base import Change
 from django_loco.queues.redis import RedisQueue
 from tests.redis_server import RedisServer
 
@@ -99,6 +100,18 @@ def test_one_job_wakes_one_worker(queue, waiting):
     until(lambda: any(one.ended.is_set() for one in workers))
     assert blocked(queue) == 2
     assert workers[0].join() is True, "the one that has waited longest"
+
+
+def test_a_job_that_is_made_ready_again_wakes_a_worker(queue, waiting):
+    queue.enqueue([job()])
+    [held] = queue.fetch(CLAIM)
+    queue.finish([Outcome(job=held, status=FAILED)])
+    silence(queue)
+    worker = waiting()
+    ended = queue.get(held.id)
+    assert queue.change([Change(before=ended, after=replace(ended, status=READY, finished_at=None))]) == set()
+    assert worker.ended.wait(PATIENCE)
+    assert worker.join() is True
 
 
 def test_many_jobs_wake_many_workers(queue, waiting):
