@@ -82,7 +82,7 @@ def _read_errors(errors: Sequence[Any]) -> tuple[TaskError, ...]:
 
 _STATUS_WORDS = {status: f'"{status.value}"' for status in TaskResultStatus}
 _NUMBER_OR_NONE, _TEXT_OR_NONE = (int, NoneType), (str, NoneType)
-#: The part that never changes.
+#: The part that no run changes.
 FIXED = (
     ListItem("task_path", str, word),
     ListItem("arguments", str, quote),

@@ -3,7 +3,7 @@
 Keys
 ----
 ``jobs``, ``states``, ``held``, ``extra``
-    hashes by job id: the part of a job that never changes, the state after its last run, its holder, and its other
+    hashes by job id: the part of a job that no run changes, the state after its last run, its holder, and its other
     fields (``codec``).
 ``ready``, ``tagged``, ``deferred``
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,

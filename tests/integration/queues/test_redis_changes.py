@@ -319,6 +319,13 @@ def test_large_texts_are_looked_at_in_parts(queue, line, monkeypatch):
     assert line.scripts > 5
 
 
+def test_ids_without_jobs_end_no_page(queue, client):
+    jobs = [job(id=f"{number:032x}") for number in range(6)]
+    queue.enqueue(jobs)
+    client.hdel(queue.server.key("jobs"), jobs[4].id)
+    assert [one.id for one in queue.list(limit=3)] == [jobs[5].id, jobs[3].id, jobs[2].id]
+
+
 def test_a_name_that_can_be_written_in_several_ways_is_found(queue):
     one = enqueued(queue, queue_name="ä")
     write(queue, "jobs", one, json.dumps(json.loads(read(queue, "jobs", one)), ensure_ascii=False))

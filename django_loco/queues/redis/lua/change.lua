@@ -62,7 +62,7 @@ end
 -- Notes that a job is deleted. Its once-key is remembered from now on.
 local function delete(id, entry, key)
   gone[#gone + 1] = id
-  local name = key ~= '' and series_of(key) or entry:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)')
+  local name = key ~= '' and series_of(key) or not is_place(entry) and entry:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)')
   if name then
     out_of_series[#out_of_series + 1] = name .. '\t' .. id
   end

@@ -13,53 +13,46 @@ local status, needle, room, step = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber
 local ids = redis.call('ZREVRANGEBYLEX', index, from, '-', 'LIMIT', 0, step)
 local last = #ids == step and ids[#ids] or ''
 
--- Returns the numbers of those of `part` that have the status, and how many bytes were read for that.
-local function with_status(part)
-  local chosen, bytes = {}, 0
+-- Adds those of the ids in `part` that match to `rows`, at most `most`. Returns how many, how many bytes were read, and where
+-- it stopped if there was no room for more. Texts are read once, and those of jobs with another status not at all.
+local function look_at(part, rows, most)
   local state, holder = pick(states, part), pick(held, part)
-  for number in ipairs(part) do
+  local chosen, numbers, bytes = {}, {}, 0
+  for number, id in ipairs(part) do
     local has = holder[number] and 'RUNNING' or state[number] and state[number]:match('^%["(%u+)"') or 'READY'
     bytes = bytes + #(state[number] or '')
-    if status == '' or status == has then
-      chosen[#chosen + 1] = number
+    if (status == '' or status == has) and (needle ~= '' or #chosen < most) then
+      chosen[#chosen + 1] = id
+      numbers[#chosen] = number
     end
   end
-  return chosen, bytes
-end
-
--- Returns those of the numbers of `part` whose jobs have the text, and how many bytes were read for that.
-local function with_needle(part, numbers)
-  local wanted, chosen, bytes = {}, {}, 0
-  for place, number in ipairs(numbers) do
-    wanted[place] = part[number]
-  end
-  for place, job in ipairs(pick(jobs, wanted)) do
+  local stopped_at = needle == '' and #chosen == most and chosen[most]
+  local number_of_rows = 0
+  local others = pick(extra, chosen)
+  for place, job in ipairs(pick(jobs, chosen)) do
+    local id, number = chosen[place], numbers[place]
     bytes = bytes + #(job or '')
-    if not job or job:find(needle, 1, true) then
-      chosen[#chosen + 1] = numbers[place]
+    local is_there = job or state[number] or holder[number]
+    if number_of_rows < most and is_there and (needle == '' or not job or job:find(needle, 1, true)) then
+      add_row(rows, id, job, state[number], holder[number], others[place])
+      number_of_rows = number_of_rows + 1
+      stopped_at = number_of_rows == most and id or stopped_at
     end
   end
-  return chosen, bytes
+  return number_of_rows, bytes, stopped_at
 end
 
-local found, bytes = {}, 0
+local rows, bytes = {}, 0
 for first = 1, #ids, SOME do
   local part = { unpack(ids, first, math.min(first + SOME - 1, #ids)) }
-  local chosen, more = with_status(part)
-  bytes = bytes + more
-  if needle ~= '' then
-    chosen, more = with_needle(part, chosen)
-    bytes = bytes + more
-  end
-  for _, number in ipairs(chosen) do
-    found[#found + 1] = part[number]
-    if #found == room then
-      return { show(found, jobs, states, held, extra), part[number] }
-    end
-  end
-  if bytes > MOST_BYTES and first + SOME <= #ids then
+  local number, more, stopped_at = look_at(part, rows, room)
+  room, bytes = room - number, bytes + more
+  if stopped_at then
+    last = stopped_at
+    break
+  elseif bytes > MOST_BYTES and first + SOME <= #ids then
     last = part[#part]
     break
   end
 end
-return { show(found, jobs, states, held, extra), last }
+return { table.concat(rows, '\n'), last }
