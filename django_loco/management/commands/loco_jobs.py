@@ -8,10 +8,10 @@ from ... import jobs
 from ...exceptions import QueueError
 from ...jobs.stores import queue_of
 from ...jobs.stores import searched as searched_aliases
-from .. import job_list
-from ..job_arguments import json_list, json_object, moment, positive
-from ..job_operations import MASS, MassOperation, searched
 from ..output import show
+from ..stored_jobs import listing
+from ..stored_jobs.arguments import json_list, json_object, moment, positive
+from ..stored_jobs.mass import MASS, MassOperation, searched
 
 FILTER_HELP = (
     "Ids of jobs, or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter that begins with a minus "
@@ -89,12 +89,12 @@ class Command(BaseCommand):
         backend, form = options["backend"], options["format"]
         match verb:
             case "list":
-                return job_list.as_list(searched(options)[: options["limit"]], form)
+                return listing.as_list(searched(options)[: options["limit"]], form)
             case "show":
-                return job_list.as_report(jobs.get(options["id"], backend=backend), form)
+                return listing.as_report(jobs.get(options["id"], backend=backend), form)
             case "why":
-                return job_list.as_reasons(jobs.why(options["id"], backend=backend), form)
-        return job_list.as_stats(jobs.stats(backend=backend), form)
+                return listing.as_reasons(jobs.why(options["id"], backend=backend), form)
+        return listing.as_stats(jobs.stats(backend=backend), form)
 
     def set_paused(self, queue: str, backend: str | None, *, pauses: bool) -> None:
         if pauses:

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.management import job_operations
+from django_loco.management.stored_jobs import mass
 from django_loco.queues import Queue
 from tests.app import tasks
 
@@ -246,7 +246,7 @@ def test_a_user_without_a_name_is_somebody(monkeypatch):
     def nameless() -> str:
         raise KeyError("uid not found")
 
-    monkeypatch.setattr(job_operations, "getuser", nameless)
+    monkeypatch.setattr(mass, "getuser", nameless)
     job_id = tasks.add.enqueue(1, 2).id
     run("cancel", job_id)
     assert "cancelled by somebody with loco_jobs" in jobs.get(job_id).errors[-1].traceback

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from .. import jobs
-from ..core.job import Job, utcnow
-from ..log.plain_text import one_line, plain
-from .schedules import clock, table
+from ... import jobs
+from ...core.job import Job, utcnow
+from ...log.plain_text import one_line, plain
+from ..schedules import clock, table
 
 HEADINGS = ("ID", "STATE", "TASK", "QUEUE", "ENQUEUED", "ATTEMPT", "ERROR")
 STATS_HEADINGS = ("BACKEND", "QUEUE", "READY", "RUNNING", "FAILED", "DONE", "OLDEST DUE", "")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.management.job_arguments import ids_of, json_list, json_object, moment, positive
+from django_loco.management.stored_jobs.arguments import ids_of, json_list, json_object, moment, positive
 
 
 @pytest.mark.parametrize(

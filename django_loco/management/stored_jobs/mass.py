@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from .. import jobs
-from .job_arguments import ids_of
+from ... import jobs
+from .arguments import ids_of
 
 #: The verbs that do the same with all jobs that match: what they are called, and their help.
 MASS = {

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from .schedules import length
+from ..schedules import length
 
 
 def ids_of(words: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.management.job_list import age
+from django_loco.management.stored_jobs.listing import age
 
 
 @pytest.mark.parametrize(
