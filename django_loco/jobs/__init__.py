@@ -15,13 +15,14 @@ from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
 from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
 from .control import AliasWorker, QueueStats, pause, paused, resume, stats, workers
-from .search import Count, JobPage, Search
+from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
-from .stores import get
+from .stores import aliases, get
 from .views.shown import shown_job
 from .views.why import Reason, why
 
 __all__ = [
+    "COUNTED",
     "OPERATIONS",
     "STATES",
     "AliasWorker",
@@ -35,6 +36,7 @@ __all__ = [
     "State",
     "TaskResultDoesNotExist",
     "Unfinished",
+    "aliases",
     "cancel",
     "delete",
     "discard",

@@ -92,7 +92,7 @@ def as_stats(stats: Sequence[jobs.QueueStats], form: str) -> Iterator[str]:
         yield _csv(("backend", "queue", "ready", "running", "failed", "done", "oldest_due_age", "is_paused"))
         yield from (_csv([_cell(value) for value in row.values()]) for row in rows)
     elif stats:
-        yield from table([STATS_HEADINGS, *map(_stats_row, stats)])
+        yield from table([STATS_HEADINGS, *map(stats_row, stats)])
     else:
         yield "There are no jobs."
 
@@ -123,7 +123,8 @@ def _row(job: Job, now: datetime) -> Sequence[str]:
     )
 
 
-def _stats_row(stats: jobs.QueueStats) -> Sequence[str]:
+def stats_row(stats: jobs.QueueStats) -> Sequence[str]:
+    """Return the cells of a queue under ``STATS_HEADINGS``."""
     oldest = "-" if stats.oldest_due_age is None else age(stats.oldest_due_age)
     numbers = [count.text for count in (stats.ready, stats.running, stats.failed, stats.done)]
     return stats.backend, stats.queue, *numbers, oldest, "paused" if stats.is_paused else ""

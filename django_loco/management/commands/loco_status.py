@@ -1,0 +1,81 @@
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...exceptions import QueueError
+from .. import status
+from ..output import show
+from ..stored_jobs.arguments import positive
+
+#: Clears a terminal and begins at its top.
+CLEAR = "\x1b[H\x1b[2J"
+#: The time between two screens of ``--watch``.
+WATCH_SECONDS = 2.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Shows workers, queues, schedules and recent failures on one screen. "
+        "Ends with code 1 if a threshold is exceeded."
+    )
+    requires_system_checks = ()  # it has to work when something is wrong
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--watch", action="store_true", help="Show it again every 2 seconds, until Ctrl-C.")
+        parser.add_argument(
+            "--max-age",
+            type=positive,
+            metavar="SECONDS",
+            help="Fail if a job has been due for longer. Paused queues do not count.",
+        )
+        parser.add_argument("--max-waiting", type=positive, metavar="JOBS", help="Fail if more jobs wait in a queue.")
+        parser.add_argument("--require-worker", action="store_true", help="Fail if no worker is alive.")
+        parser.add_argument("--backend", help="Only this alias in TASKS. Default: all of django-loco.")
+        parser.add_argument(
+            "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["watch"]:
+            with suppress(KeyboardInterrupt):
+                self.watch(options)
+            return
+        now = self.read(options)
+        show(
+            self.stdout,
+            self.lines(now, options["format"]),
+            owns_process=getattr(self, "_called_from_command_line", False),
+        )
+        if now.problems:
+            raise CommandError(" ".join(now.problems))
+
+    def read(self, options: Mapping[str, Any]) -> status.Status:
+        thresholds = status.Thresholds(
+            max_age=options["max_age"], max_waiting=options["max_waiting"], require_worker=options["require_worker"]
+        )
+        try:
+            return status.read(thresholds, options["backend"])
+        except (QueueError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    def lines(self, now: status.Status, form: str) -> Iterator[str]:
+        if form == "json":
+            yield json.dumps(now.as_json(), indent=2, default=datetime.isoformat)
+        else:
+            yield from status.screen(now)
+
+    def watch(self, options: Mapping[str, Any]) -> None:
+        """Show the status again and again. A queue that is away for a while does not end it."""
+        while True:
+            try:
+                text = "\n".join(self.lines(self.read(options), options["format"]))
+            except CommandError as error:
+                text = str(error)
+            self.stdout.write(f"{CLEAR}{text}")
+            self.stdout.flush()
+            time.sleep(WATCH_SECONDS)

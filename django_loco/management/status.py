@@ -1,0 +1,145 @@
+"""One screen for ``loco_status``: workers, queues, schedules, recent failures, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+from .. import jobs, scheduler
+from ..core.job import utcnow
+from ..log.plain_text import one_line
+from .schedules import clock, table
+from .stored_jobs.listing import STATS_HEADINGS, age, stats_row
+
+#: The time for which failures are shown, and the number of failed jobs among which they are looked for.
+RECENT, NEWEST = timedelta(hours=1), 1_000
+#: The number of schedules that are shown, those that are due next.
+SCHEDULES = 10
+WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What counts as wrong; ``None`` or ``False``: nothing of that kind."""
+
+    max_age: float | None = None
+    """The most seconds for which the oldest due job of a queue may wait. Paused queues do not count."""
+
+    max_waiting: int | None = None
+    """The most jobs that may be ready in a queue, deferred ones too."""
+
+    require_worker: bool = False
+    """Whether each alias needs a worker that is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Jobs that failed with one class of error."""
+
+    error: str
+    count: int
+    newest: str
+    """The id of the newest one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The state of all jobs at one moment."""
+
+    at: datetime
+    workers: Sequence[jobs.AliasWorker]
+    queues: Sequence[jobs.QueueStats]
+    failures: Sequence[Failure]
+    problems: Sequence[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values for JSON. Ages are in seconds."""
+        queues = [asdict(queue) for queue in self.queues]
+        workers = [asdict(worker) | {"is_alive": worker.is_alive} for worker in self.workers]
+        failures = [asdict(failure) for failure in self.failures]
+        return {"at": self.at, "problems": [*self.problems], "workers": workers, "queues": queues, "failures": failures}
+
+
+def read(thresholds: Thresholds, backend: str | None = None) -> Status:
+    """Return the present status of ``backend``, an alias in ``TASKS``, or of all. Raises ``QueueUnavailable``."""
+    most = max(jobs.COUNTED, (thresholds.max_waiting or 0) + 1)
+    workers, queues = jobs.workers(backend=backend), jobs.stats(backend=backend, limit=most)
+    now = utcnow()
+    return Status(
+        at=now,
+        workers=workers,
+        queues=queues,
+        failures=_failures(now, backend),
+        problems=[*_problems(thresholds, workers, queues, backend)],
+    )
+
+
+def _failures(now: datetime, backend: str | None) -> list[Failure]:
+    """Return the recent failures, the most frequent first."""
+    newest: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for job in jobs.filter("status:failed", backend=backend)[:NEWEST]:
+        if job.finished_at and job.finished_at > now - RECENT:
+            error = job.errors[-1].exception_class_path if job.errors else "unknown"
+            newest.setdefault(error, job.id)
+            counts[error] += 1
+    return [Failure(error=error, count=count, newest=newest[error]) for error, count in counts.most_common()]
+
+
+def _problems(
+    thresholds: Thresholds,
+    workers: Sequence[jobs.AliasWorker],
+    queues: Sequence[jobs.QueueStats],
+    backend: str | None,
+) -> Iterator[str]:
+    if thresholds.require_worker:
+        alive = {worker.backend for worker in workers if worker.is_alive}
+        for alias in jobs.aliases() if backend is None else [backend]:
+            if alias not in alive:
+                yield f"No worker of {alias} is alive."
+    for queue in queues:
+        yield from _problems_of(queue, thresholds)
+
+
+def _problems_of(queue: jobs.QueueStats, thresholds: Thresholds) -> Iterator[str]:
+    name = f"{queue.backend}/{one_line(queue.queue)}"
+    waited = 0.0 if queue.is_paused else queue.oldest_due_age or 0.0
+    if thresholds.max_age is not None and waited > thresholds.max_age:
+        yield f"{name}: the oldest due job has waited for {age(waited)}, more than {thresholds.max_age:g} s."
+    if thresholds.max_waiting is not None and queue.ready > thresholds.max_waiting:
+        yield f"{name}: {queue.ready.text} jobs wait, more than {thresholds.max_waiting:,}."
+
+
+def screen(status: Status) -> Iterator[str]:
+    """Yield the lines of ``status`` for people."""
+    yield from (f"PROBLEM  {problem}" for problem in status.problems)
+    if status.problems:
+        yield ""
+    yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, status.workers), "No worker is registered.")
+    yield from _part("Queues", STATS_HEADINGS, map(stats_row, status.queues), "There are no jobs.")
+    upcoming = sorted(
+        (each for each in scheduler.upcoming() if each.next_runs and not each.paused), key=attrgetter("next_runs")
+    )
+    rows = ((each.name, each.words, clock(each.next_runs[0])) for each in upcoming[:SCHEDULES])
+    yield from _part("Schedules that are due next", ("NAME", "IN WORDS", "NEXT"), rows, "No schedule is due.")
+    failures = ((f"{each.count:,}", each.error, each.newest) for each in status.failures)
+    yield from _part("Failures of the last hour", ("JOBS", "ERROR", "NEWEST"), failures, "None.")
+
+
+def _part(title: str, headings: Sequence[str], rows: Any, nothing: str) -> Iterator[str]:
+    lines = [*rows]
+    yield title
+    yield from (f"  {line}" for line in (table([headings, *lines]) if lines else [nothing]))
+    yield ""
+
+
+def _worker_row(worker: jobs.AliasWorker) -> Sequence[str]:
+    queues = "all" if worker.queues is None else ", ".join(worker.queues)
+    tags = "any" if worker.tags is None else ", ".join(worker.tags) or "none"
+    busy = f"{worker.busy} of {worker.threads + worker.coroutines}"
+    heartbeat = f"{age(worker.heartbeat_age)} ago" + ("" if worker.is_alive else ", dead")
+    return worker.worker_id, worker.host, f"{worker.pid}", queues, tags, busy, heartbeat

@@ -1,0 +1,141 @@
+"""``manage.py loco_status`` on every queue: what it shows, and when it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_loco import jobs, scheduler
+from django_loco.core.job import utcnow
+from django_loco.exceptions import QueueUnavailable
+from django_loco.management.commands import loco_status
+from django_loco.queues import Queue
+from django_loco.queues.workers import WorkerInfo
+from tests.app import tasks
+
+from .conftest import CLAIM, drain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(*words: str) -> str:
+    out = io.StringIO()
+    call_command("loco_status", *words, stdout=out)
+    return out.getvalue()
+
+
+def section(text: str, title: str) -> list[str]:
+    return text.partition(f"{title}\n")[2].partition("\n\n")[0].splitlines()
+
+
+@pytest.fixture
+def worker(queue: Queue) -> WorkerInfo:
+    worker = WorkerInfo(
+        worker_id="web-1:7:abc",
+        host="web-1",
+        pid=7,
+        queues=None,
+        tags=(),
+        threads=10,
+        coroutines=100,
+        lease=30.0,
+        started_at=utcnow(),
+        busy=3,
+    )
+    queue.register(worker)
+    return worker
+
+
+def test_nothing_to_show():
+    text = run("--backend", "default")
+    assert section(text, "Workers") == ["  No worker is registered."]
+    assert section(text, "Queues") == ["  There are no jobs."]
+    assert section(text, "Failures of the last hour") == ["  None."]
+
+
+def test_one_screen(worker, settings):
+    settings.LOCO = {**settings.LOCO, "SCHEDULE": {"nightly": {"task": "tests.app.tasks.add", "cron": "0 3 * * *"}}}
+    for text in ("a", "b"):
+        tasks.fail.enqueue(text)
+    drain()
+    tasks.add.enqueue(1, 2)
+    jobs.pause(queue="emails", backend="default")
+    text = run()
+    assert [line.split()[:3] for line in section(text, "Workers")[1:]] == [["web-1:7:abc", "web-1", "7"]]
+    assert "all     none  3 of 110" in section(text, "Workers")[1]
+    queues = [line.split() for line in section(text, "Queues")[1:]]
+    assert [row[:6] for row in queues] == [["default", "default", "1", "0", "2", "0"], ["default", "emails", *"0000"]]
+    assert queues[1][-1] == "paused"
+    assert section(text, "Failures of the last hour")[1].split()[:2] == ["2", "builtins.ValueError"]
+    assert any("nightly" in line for line in section(text, "Schedules that are due next")) == bool(scheduler.upcoming())
+
+
+def test_the_same_for_programs(worker):
+    tasks.fail.enqueue("a")
+    drain()
+    status = json.loads(run("--format", "json"))
+    assert status["workers"][0]["is_alive"] is True
+    assert status["queues"][0]["failed"] == 1
+    assert status["failures"][0]["count"] == 1
+    assert status["problems"] == []
+
+
+def test_thresholds_decide_over_the_exit_code(queue, worker):
+    for _ in range(3):
+        tasks.add.enqueue(1, 2)
+    assert run("--max-waiting", "3", "--max-age", "60", "--require-worker", "--backend", "default")
+    with pytest.raises(CommandError, match=r"default/default: 3 jobs wait, more than 2\."):
+        run("--max-waiting", "2")
+    queue.unregister(worker.worker_id)
+    with pytest.raises(CommandError, match=r"No worker of default is alive\."):
+        run("--require-worker")
+
+
+def test_jobs_that_have_waited_for_too_long_unless_their_queue_is_paused(queue, monkeypatch):
+    tasks.add.enqueue(1, 2)
+    monkeypatch.setattr(queue, "oldest_due", lambda queues=None: utcnow().replace(year=2020))
+    with pytest.raises(
+        CommandError, match=r"default/default: the oldest due job has waited for .* d .* h, more than 60 s"
+    ):
+        run("--max-age", "60")
+    jobs.pause(queue="default")
+    assert "paused" in run("--max-age", "60")
+
+
+def test_a_queue_that_is_away_is_an_error(queue: Queue, monkeypatch: Any):
+    def away(*args: Any, **given: Any) -> Any:
+        raise QueueUnavailable("the store is away")
+
+    monkeypatch.setattr(queue, "counts", away)
+    with pytest.raises(CommandError, match="the store is away"):
+        run()
+    with pytest.raises(CommandError, match="Did you mean 'default'"):
+        run("--backend", "defualt")
+
+
+def test_it_is_watched_until_it_is_interrupted(queue: Queue, monkeypatch: Any):
+    """Also while the queue is away."""
+    turns = iter([None, QueueUnavailable("the store is away"), None])
+
+    def sometimes_away() -> Any:
+        if error := next(turns):
+            raise error
+        return []
+
+    waits = iter([None, None, KeyboardInterrupt])
+
+    def wait(seconds: float) -> None:
+        assert seconds == loco_status.WATCH_SECONDS
+        if error := next(waits):
+            raise error
+
+    monkeypatch.setattr(queue, "workers", sometimes_away)
+    monkeypatch.setattr("django_loco.management.commands.loco_status.time.sleep", wait)
+    queue.fetch(CLAIM)
+    screens = run("--watch", "--backend", "default").split(loco_status.CLEAR)[1:]
+    assert ["store is away" in screen for screen in screens] == [False, True, False]
+    assert "There are no jobs." in screens[2]
