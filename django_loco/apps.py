@@ -30,6 +30,7 @@ from .process.embedded import set_runtime_factory
 from .queues.database.sqlite.connections import tune
 from .scheduler.api import row_validation
 from .tasks.aliases import check_aliases
+from .tasks.decorator import accept_task_options
 from .tasks.loading import remember_loaded_packages
 from .tasks.setting import require_backends
 
@@ -40,6 +41,11 @@ class LocoConfig(AppConfig):
     name = "django_loco"
     verbose_name = "Background jobs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def __init__(self, app_name: str, app_module: Any) -> None:
+        """Prepare Django's backends for tests before Django imports the models and tasks of apps."""
+        super().__init__(app_name, app_module)
+        accept_task_options()
 
     def ready(self) -> None:
         """Register checks, and connect signals, the rules of schedules and the embedded runtime.

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, dataclass_transform
 
 from ..exceptions import LostJob
+from . import test_environment
 from .compat import TaskError, TaskResultStatus
 
 #: The number of workers that may die with a job before it fails as ``LostJob``.
@@ -33,7 +34,8 @@ FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
 
 def utcnow() -> datetime:
     """Return the time now, aware and in UTC regardless of ``USE_TZ``, like all times of a job."""
-    return datetime.now(UTC)
+    now, shift = datetime.now(UTC), test_environment.clock_shift
+    return now if shift is None else now + shift
 
 
 def new_id() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -47,6 +47,23 @@ def after_commit(action: Callable[[], object], except_for: str | None = None) ->
     # One at a time: when the first has committed, the others may have committed as well.
     on_commit(_Hook(action, except_for), using=aliases[0])
     return False
+
+
+class WaitingForCommit(NamedTuple):
+    """The numbers of functions that wait for the end of the calling thread's transactions."""
+
+    own: int
+    """Calls of ``enqueue()`` and the like, which wait in ``after_commit``."""
+
+    others: int
+    """Functions that were passed to Django's ``on_commit``; in a ``TestCase`` also those that a test has called."""
+
+
+def waiting_for_commit() -> WaitingForCommit:
+    """Return what waits for the commit of the calling thread's transactions, those of a ``TestCase`` included."""
+    hooks = [hook for each in connections.all(initialized_only=True) for _, hook, *_ in each.run_on_commit]
+    own = [hook for hook in hooks if isinstance(hook, _Hook)]
+    return WaitingForCommit(sum(not hook.was_called for hook in own), len(hooks) - len(own))
 
 
 @dataclass(eq=False)

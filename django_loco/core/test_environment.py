@@ -13,10 +13,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 from django.dispatch import Signal
+
+#: By how much a test has moved the clock of ``core.job.utcnow`` (see ``testing.travel``); ``None``: not at all.
+clock_shift: timedelta | None = None
 
 #: A test begins, or the test environment has ended. Jobs that were enqueued before belong to no test any more.
 test_began = Signal()
@@ -54,6 +58,12 @@ def enqueued() -> list[str]:
     """Return the ids of the jobs that the present test has enqueued, in order."""
     refresh()
     return list(_enqueued)
+
+
+def has_enqueued(job_id: str) -> bool:
+    """Return whether the present test has enqueued the job with this id."""
+    refresh()
+    return job_id in _enqueued
 
 
 def _marker() -> object | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Never, ParamSpec, Self, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
@@ -17,6 +18,7 @@ from asgiref.sync import sync_to_async
 from ..core.compat import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_QUEUE_NAME,
+    BaseTaskBackend,
     InvalidTask,
     InvalidTaskBackend,
     Task,
@@ -216,3 +218,16 @@ def _call(item: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
             return (), item
         case _:
             return (item,), {}
+
+
+def accept_task_options() -> None:
+    """Let the backends of Django itself make a ``LocoTask`` of a decorated function, and ignore its options.
+
+    Projects choose ``DummyBackend`` or ``ImmediateBackend`` for their tests. ``django.tasks.task`` would refuse
+    ``@task(max_attempts=5)`` on them, and no module of tasks could be imported.
+    """
+    package = BaseTaskBackend.__module__.rpartition(".")[0]
+    for module, name in (("dummy", "DummyBackend"), ("immediate", "ImmediateBackend")):
+        backend = getattr(import_module(f"{package}.{module}"), name)
+        if backend.task_class is Task:
+            backend.task_class = LocoTask

@@ -1,6 +1,23 @@
 """Helpers for tests of projects that use django-loco, and the contract test for queues of other projects."""
 
+from .cases import JobTestMixin
+from .clock import travel
 from .contract import QueueContract
-from .jobs import all_enqueued, assert_enqueued, drain, refute_enqueued, run_job
+from .enqueued import all_enqueued, assert_enqueued, refute_enqueued
+from .live import LiveWorker, live_worker
+from .running import drain, run_job
+from .schedules import due
 
-__all__ = ["QueueContract", "all_enqueued", "assert_enqueued", "drain", "refute_enqueued", "run_job"]
+__all__ = [
+    "JobTestMixin",
+    "LiveWorker",
+    "QueueContract",
+    "all_enqueued",
+    "assert_enqueued",
+    "drain",
+    "due",
+    "live_worker",
+    "refute_enqueued",
+    "run_job",
+    "travel",
+]

@@ -25,10 +25,12 @@ from django_loco.models import StoredJob
 print("left:", [*Item.objects.values_list("name", flat=True)], StoredJob.objects.count())
 """
 MANAGE = [sys.executable, "manage.py", "test", "--no-color"]
+PLUGIN = ["-p", "no:loco", "-p", "django_loco.pytest_plugin"]
 RUNNERS = {
     "manage.py": MANAGE,
     "parallel": [*MANAGE, "--parallel", "2"],
-    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+    # Where the package is not installed anew its entry point is missing: the plugin is named instead.
+    "pytest": [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGIN],
 }
 MODES: dict[str, dict[str, Any]] = {
     "memory": {},
@@ -50,12 +52,12 @@ MODES: dict[str, dict[str, Any]] = {
 class Developer:
     """Somebody who runs the tests of the project."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], files: dict[str, str] = FILES) -> None:
         self.folder = folder
         own = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "SITE_SETTINGS": json.dumps(settings)}
         unwanted = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS", "COV_CORE_SOURCE")
         self.environment = {name: value for name, value in os.environ.items() if name not in unwanted} | own
-        for name, text in FILES.items():
+        for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         self.run(sys.executable, "manage.py", "migrate", "--verbosity", "0")

@@ -116,16 +116,19 @@ def slow(name, seconds=0.5):
 import threading
 import time
 import urllib.request
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import time_machine
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core import mail
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.test import LiveServerTestCase, SimpleTestCase, TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 from django_loco.exceptions import LocoConfigurationError, LocoError
-from django_loco.testing import all_enqueued, assert_enqueued, drain, refute_enqueued, run_job
+from django_loco.testing import JobTestMixin, all_enqueued, assert_enqueued, drain, live_worker, refute_enqueued
+from django_loco.testing import run_job, travel
+from freezegun import freeze_time
 from shop.models import Item
 from shop.tasks import aremember, chain, fail, for_ever, nothing, remember, shaky, slow, unencodable
 
@@ -154,7 +157,7 @@ class Manual(TestCase):
 
     def setUp(self):
         self.assertEqual(all_enqueued(), [])
-        self.assertEqual(drain(), [])
+        self.assertEqual(drain(), {})
         self.assertEqual(names(), ["base"])
         self.assertEqual(mail.outbox, [])
 
@@ -168,14 +171,14 @@ class Manual(TestCase):
         results = [remember.enqueue("a"), aremember.enqueue("b")]
         self.assertEqual(names(), ["base", "mine"])
         self.assertEqual(waiting(), [["remember", "a"], ["aremember", "b"]])
-        ran = drain()
-        self.assertEqual([result.id for result in ran], [result.id for result in results])
-        self.assertEqual([result.return_value for result in ran], ["a", "b"])
+        self.assertEqual([result.id for result in all_enqueued()], [result.id for result in results])
+        self.assertEqual(drain(), {"successful": 2})
+        for result in results:
+            result.refresh()
+        self.assertEqual([result.return_value for result in results], ["a", "b"])
         self.assertEqual(names(), ["base", "mine", "a", "b"])
         self.assertEqual([message.subject for message in mail.outbox], ["a"])
         self.assertEqual(waiting(), [])
-        results[0].refresh()
-        self.assertEqual(results[0].return_value, "a")
 
     def test_each_test_begins_without_jobs(self):
         chain.enqueue(1)
@@ -184,7 +187,7 @@ class Manual(TestCase):
 
     def test_jobs_of_jobs_run_too(self):
         chain.enqueue(3)
-        self.assertEqual(len(drain()), 4)
+        self.assertEqual(drain(), {"successful": 4})
         self.assertEqual(names(), ["base", "3", "2", "1", "0"])
 
     def test_the_most_urgent_runs_first(self):
@@ -202,11 +205,13 @@ class Manual(TestCase):
     def test_deferred_jobs_wait_unless_they_are_asked_for(self):
         remember.using(run_after=timedelta(days=30)).enqueue("in a month")
         remember.using(run_after=timedelta(days=3)).enqueue("in three days")
-        self.assertEqual(drain(), [])
+        self.assertEqual(drain(), {})
         self.assertEqual(len(all_enqueued()), 2)
-        drain(with_scheduled=timezone.now() + timedelta(days=7))
+        with travel(timedelta(days=7)):
+            drain()
         self.assertEqual(names(), ["base", "in three days"])
-        drain(with_scheduled=True)
+        self.assertEqual(drain(), {})
+        drain(scheduled=True)
         self.assertEqual(names(), ["base", "in three days", "in a month"])
 
     def test_the_error_of_a_job_is_raised_and_the_others_wait(self):
@@ -224,7 +229,7 @@ class Manual(TestCase):
         fail.enqueue("no such luck")
         remember.enqueue("base")
         remember.enqueue("after")
-        self.assertEqual([result.status for result in drain(raises=False)], ["FAILED", "FAILED", "SUCCESSFUL"])
+        self.assertEqual(drain(raise_errors=False), {"failed": 2, "successful": 1})
         self.assertEqual(names(), ["base", "after"])
 
     def test_what_is_not_json_is_raised_as_well(self):
@@ -233,12 +238,49 @@ class Manual(TestCase):
             drain()
 
     def test_attempts_follow_at_once_in_a_transaction_that_stays_usable(self):
-        shaky.enqueue()
-        (result,) = drain()
-        self.assertEqual((result.return_value, result.attempts, len(result.errors)), (3, 3, 2))
+        result = shaky.enqueue()
+        self.assertEqual(drain(scheduled=True), {"retried": 2, "successful": 1})
         result.refresh()
         self.assertEqual((result.return_value, result.attempts, len(result.errors)), (3, 3, 2))
         self.assertEqual(names(), ["base"])
+
+    def test_or_when_the_clock_shows_their_time(self):
+        result = shaky.enqueue()
+        remember.using(run_after=timedelta(days=1)).enqueue("tomorrow")
+        for seconds in (0, 30, 61, 90, 122):
+            with travel(timedelta(seconds=seconds)):
+                drain(raise_errors=False)
+        result.refresh()
+        self.assertEqual((result.status, result.attempts), ("SUCCESSFUL", 3))
+        self.assertEqual(waiting(), [["remember", "tomorrow"]])
+
+    def test_other_clocks_are_followed(self):
+        for number, other in enumerate((freeze_time, time_machine.travel)):
+            remember.using(run_after=timedelta(days=1)).enqueue(f"in a day {number}")
+            with other(timezone.now() + timedelta(hours=23)):
+                self.assertEqual(drain(), {})
+                with travel(timedelta(hours=2)):
+                    self.assertEqual(drain(), {"successful": 1})
+            remember.using(run_after=timedelta(days=1)).enqueue(f"tomorrow {number}")
+            with other("2030-01-01"):
+                self.assertEqual(drain(), {"successful": 1})
+                remember.using(run_after=timedelta(days=365)).enqueue(f"in a year {number}")
+                self.assertEqual(drain(), {})
+            remember.enqueue(f"now {number}")
+            with other("2020-01-01"):
+                remember.enqueue(f"long ago {number}")
+                self.assertEqual(drain(), {"successful": 2})
+        self.assertEqual(waiting(), [["remember", "in a year 0"], ["remember", "in a year 1"]])
+
+    def test_the_past(self):
+        remember.enqueue("now")
+        with travel(datetime(2020, 1, 1, tzinfo=UTC)):
+            remember.enqueue("long ago")
+            remember.using(run_after=timedelta(days=1)).enqueue("a day later")
+            self.assertEqual(drain(), {"successful": 2})
+            with travel(timedelta(days=1)):
+                self.assertEqual(drain(), {"successful": 1})
+        self.assertEqual(waiting(), [])
 
     def test_the_end_of_a_block_is_what_a_commit_is(self):
         with transaction.atomic():
@@ -255,7 +297,7 @@ class Manual(TestCase):
 
     def test_a_view_in_a_transaction(self):
         self.client.get("/order/lamp")
-        assert_enqueued(remember, "lamp")
+        assert_enqueued(remember, args=["lamp"])
         drain()
         self.assertEqual(names(), ["base", "lamp"])
 
@@ -269,18 +311,32 @@ class Manual(TestCase):
     def test_assertions(self):
         refute_enqueued(remember)
         remember.enqueue(name="a")
-        self.assertEqual(assert_enqueued(remember, "a").kwargs, {"name": "a"})
-        assert_enqueued(remember)
-        refute_enqueued(remember, "b")
+        self.assertEqual(assert_enqueued(remember, args=["a"]).kwargs, {"name": "a"})
+        assert_enqueued(remember, times=1, queue="default", run_after=None)
+        refute_enqueued(remember, args=["b"])
         refute_enqueued(chain)
-        with self.assertRaisesRegex(AssertionError, r"remember\\('b'\\) is not enqueued. Waiting jobs: .*name='a'"):
-            assert_enqueued(remember, "b")
+        with self.assertRaisesRegex(AssertionError, r"remember\\('b'\\) is not enqueued(.|\\n)*: name is 'a', not 'b'"):
+            assert_enqueued(remember, args=["b"])
         with self.assertRaisesRegex(AssertionError, "is enqueued"):
-            refute_enqueued(remember, "a")
+            refute_enqueued(remember, partial={"name": "a"})
+
+    def test_a_failure_says_what_waits_for_a_commit(self):
+        with transaction.atomic():
+            remember.enqueue("a")
+            if not IN_DATABASE:
+                with self.assertRaisesRegex(AssertionError, r"open atomic\\(\\) block, which wait for its end: 1"):
+                    assert_enqueued(remember)
+            transaction.on_commit(lambda: chain.enqueue(0))
+        assert_enqueued(remember)
+        with self.assertRaisesRegex(AssertionError, "captureOnCommitCallbacks") as caught:
+            assert_enqueued(chain)
+        self.assertNotIn("wait for its end", str(caught.exception))
 
     def test_a_job_that_is_not_enqueued(self):
-        self.assertEqual(run_job(shaky).attempts, 3)
-        self.assertEqual(run_job(aremember, name="now").return_value, "now")
+        self.assertEqual(run_job(shaky, attempt=3), 3)
+        with self.assertRaises(IntegrityError):
+            run_job(shaky)
+        self.assertEqual(run_job(aremember, name="now"), "now")
         with self.assertRaises(LookupError):
             run_job(fail, "at once")
         self.assertEqual(names(), ["base", "now"])
@@ -289,13 +345,14 @@ class Manual(TestCase):
     @override_settings(LOCO={"SIGN": True})
     def test_signed_jobs(self):
         remember.enqueue("a")
-        self.assertEqual([result.status for result in drain()], ["SUCCESSFUL"])
-        self.assertEqual(run_job(nothing, 1).return_value, 1)
+        self.assertEqual(drain(), {"successful": 1})
+        self.assertEqual(run_job(nothing, 1), 1)
 
     async def test_async_code(self):
         await remember.aenqueue("a")
         await aremember.aenqueue("b")
-        self.assertEqual(len(await sync_to_async(drain)()), 2)
+        await sync_to_async(assert_enqueued)(remember, args=["a"])
+        self.assertEqual(await sync_to_async(drain)(), {"successful": 2})
         self.assertEqual(await sync_to_async(names)(), ["base", "a", "b"])
         with self.assertRaisesRegex(LocoConfigurationError, "sync_to_async"):
             drain()
@@ -303,7 +360,23 @@ class Manual(TestCase):
     def test_a_change_of_other_settings_keeps_the_jobs(self):
         with override_settings(LOCO={"MAX_ATTEMPTS": 2}):
             remember.enqueue("a")
-        self.assertEqual(len(drain()), 1)
+        self.assertEqual(drain(), {"successful": 1})
+
+
+class Mixed(JobTestMixin, TestCase):
+    def test_the_jobs_of_a_block(self):
+        with self.captureEnqueued() as jobs:
+            with transaction.atomic():
+                remember.enqueue("a")
+                transaction.on_commit(lambda: remember.enqueue("b"))
+        self.assertEqual([job.args for job in jobs], [["a"], ["b"]])
+        self.assertEnqueued(remember, args=["b"])
+        self.assertEqual(self.drain(), {"successful": 2})
+
+    def test_workers_would_not_see_the_rows(self):
+        with self.assertRaisesRegex(LocoConfigurationError, "TransactionTestCase"):
+            with live_worker():
+                pass
 
 
 class Committing(TransactionTestCase):
@@ -311,7 +384,7 @@ class Committing(TransactionTestCase):
         self.assertEqual(waiting(), [])
         with transaction.atomic():
             remember.enqueue("a")
-        self.assertEqual(len(drain()), 1)
+        self.assertEqual(drain(), {"successful": 1})
         self.assertEqual(names(), ["a"])
         remember.enqueue("left over")
         self.assertEqual(workers(), [])
@@ -363,6 +436,20 @@ class Live(TransactionTestCase):
         self.both()
 
 
+class Working(TransactionTestCase):
+    def test_workers_run_jobs_of_a_block(self):
+        remember.enqueue("before")
+        with live_worker() as worker:
+            results = [remember.enqueue("a"), aremember.enqueue("b"), fail.enqueue("c")]
+            later = remember.using(run_after=timedelta(hours=1)).enqueue("later")
+            worker.wait(*results)
+            self.assertEqual([result.status for result in results], ["SUCCESSFUL", "SUCCESSFUL", "FAILED"])
+            with travel(timedelta(hours=2)):
+                worker.wait(later)
+        self.assertEqual(sorted(set(names()) - {"before"}), ["a", "b", "later"])
+        self.assertEqual(workers(), [])
+
+
 @override_settings(LOCO={"TESTING": "live"})
 class Served(LiveServerTestCase):
     def test_a_page(self):
@@ -378,7 +465,7 @@ class Simple(SimpleTestCase):
     def both(self):
         self.assertEqual(waiting(), [])
         nothing.enqueue(1)
-        self.assertEqual([result.return_value for result in drain()], [1])
+        self.assertEqual(drain(), {"successful": 1})
         nothing.enqueue(2)
 
     def test_one(self):
@@ -393,12 +480,15 @@ class Simple(SimpleTestCase):
 
 if IN_DATABASE:
     del Simple  # it may not use the database
+if settings.TEST_DATABASE_IN_MEMORY or "redis" in settings.TASKS["default"].get("OPTIONS", {}).values():
+    del Working
 if getattr(settings, "WORKER_MODE", "") == "BackgroundQueue" or settings.TEST_DATABASE_IN_MEMORY:
     del Live, Served  # an enqueue starts no worker, or threads lock each other out
 """,
     "shop/functions.py": '''
 """For pytest."""
 import pytest
+from django.conf import settings
 from django_loco.testing import all_enqueued, drain
 from shop.models import Item
 from shop.tests import IN_DATABASE, names, waiting, workers
@@ -433,8 +523,34 @@ def test_with_commits(transactional_db, number):
 def test_without_a_database(number):
     assert waiting() == []
     nothing.enqueue(number)
-    assert [result.return_value for result in drain()] == [number]
+    assert drain() == {"successful": 1}
     nothing.enqueue(3)
+
+
+def test_fixtures(loco_jobs, loco_drain, django_capture_on_commit_callbacks):
+    if not IN_DATABASE:
+        return
+    with django_capture_on_commit_callbacks(execute=True):
+        remember.enqueue("a")
+    assert loco_jobs.assert_enqueued(remember, args=["a"]).id == loco_jobs[0].id
+    assert loco_drain() == {"successful": 1}
+    assert names() == ["a"]
+    assert len(loco_jobs) == 0
+
+
+def test_fixtures_without_a_database(loco_jobs, loco_drain):
+    nothing.enqueue(1)
+    assert loco_drain() == {"successful": 1}
+
+
+@pytest.mark.skipif(not settings.IN_FILE and settings.TEST_DATABASE_IN_MEMORY, reason="threads lock each other out")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_real_worker(loco_worker, number):
+    result = remember.enqueue("a")
+    loco_worker.wait(result)
+    assert names() == ["a"]
+    nothing.enqueue(1)
+    loco_worker.wait()
 ''',
     "pytest.ini": """
 [pytest]

@@ -29,7 +29,7 @@ def _manual(settings):
 
 
 def ran(result):
-    drain(raises=False)
+    drain(scheduled=True, raise_errors=False)
     result.refresh()
     return result
 
@@ -112,7 +112,7 @@ def test_metadata_that_somebody_has_edited_keep_no_job_from_running():
 
 
 def test_an_older_release_stores_and_reads_jobs_as_before():
-    tasks.annotate.using(metadata={"a": 1}).enqueue({})
+    result = tasks.annotate.using(metadata={"a": 1}).enqueue({})
     columns = [field.column for field in StoredJob._meta.concrete_fields if field.name != "metadata"]
     listed = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
@@ -120,7 +120,7 @@ def test_an_older_release_stores_and_reads_jobs_as_before():
         cursor.execute("DELETE FROM django_loco_job")
         cursor.execute(f"INSERT INTO django_loco_job ({listed}) SELECT {listed} FROM copied")
         cursor.execute("DROP TABLE copied")
-    [result] = drain()
+    result = ran(result)
     assert (result.return_value, result.metadata) == ({}, {})
 
 

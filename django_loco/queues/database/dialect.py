@@ -203,7 +203,7 @@ class Dialect(ABC):
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the clock that judges leases."""
-        return time.time()
+        return utcnow().timestamp()
 
     def take(self, claim: Claim) -> list[Row]:
         """``claim``, and claim again if jobs were delayed because a clock was put back and there is room for them."""

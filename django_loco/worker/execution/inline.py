@@ -23,31 +23,38 @@ LEASE_SECONDS = 86_400.0
 def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     """Run a new ``job`` to its end in the calling thread, at once, with all its retries and no pauses between them.
 
-    Returns the job as it ended, or ``None`` if the queue has seen its ``key``. Raises what ``run_held`` raises.
+    Returns the job as it ended, or ``None`` if the queue has seen its ``key``. ``KeyboardInterrupt`` fails the job and
+    is raised again, because it was not meant for the job.
     """
     held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
-    return run_held(queue, held)[0] if held is not None else None
-
-
-def run_held(
-    queue: Queue, job: Job, around: Callable[[], AbstractContextManager[object]] = nullcontext
-) -> tuple[Job, BaseException | None]:
-    """Run a ``job`` that is claimed to its end in the calling thread, with all its retries and no pauses between them.
-
-    ``around`` is entered for each attempt. Returns the job as it ended, and the exception of its last attempt.
-    ``KeyboardInterrupt`` fails the job and is raised again, because it was not meant for the job.
-    """
+    if held is None:
+        return None
     while True:
-        claimed = ClaimedJob(job, update=queue.update)
-        with around():
-            outcome, error = _run(claimed)
+        outcome, error = _run(ClaimedJob(held, update=queue.update))
         if outcome.status != READY or not outcome.spent:
             break
-        job = outcome.applied().claimed(worker_id=job.worker_id or "", token=job.token or "", at=utcnow())
+        held = outcome.applied().claimed(worker_id=WORKER_ID, token=held.token or "", at=utcnow())
+    _store(queue, outcome, error)
+    return outcome.applied()
+
+
+def run_once(
+    queue: Queue, job: Job, around: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> tuple[Outcome, BaseException | None]:
+    """Run one attempt at a ``job`` that is claimed in the calling thread; return its outcome and the task's exception.
+
+    ``around`` is entered for the attempt. ``KeyboardInterrupt`` fails the job and is raised again.
+    """
+    with around():
+        outcome, error = _run(ClaimedJob(job, update=queue.update))
+    _store(queue, outcome, error)
+    return outcome, error
+
+
+def _store(queue: Queue, outcome: Outcome, error: BaseException | None) -> None:
     queue.finish([outcome])
     if isinstance(error, KeyboardInterrupt):
         raise error
-    return outcome.applied(), error
 
 
 def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:

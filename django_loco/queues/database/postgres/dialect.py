@@ -23,6 +23,7 @@ from typing import Any, ClassVar, cast
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ....core import test_environment
 from ....core.job import Job
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
@@ -181,7 +182,7 @@ class PostgresDialect(Dialect):
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
         [(seconds,)] = self.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return float(seconds)
+        return float(self.value(seconds))
 
     def write(
         self,
@@ -231,7 +232,8 @@ class PostgresDialect(Dialect):
         return self._execute_once(sql, **parameters)
 
     def _execute_once(self, sql: str, **parameters: Any) -> list[Row]:
-        if getattr(self._idle, "prepares", False) and self.connection.get_autocommit():
+        prepares = getattr(self._idle, "prepares", False) and test_environment.clock_shift is None
+        if prepares and self.connection.get_autocommit():
             with self.connection.cursor() as cursor:
                 if self._prepared.run(cursor, sql, {"alias": self.alias, **parameters}):
                     return cast("list[Row]", cursor.fetchall())
@@ -260,8 +262,9 @@ class PostgresDialect(Dialect):
         return f"(statement_timestamp() + make_interval(secs => %({moment})s))"
 
     def value(self, seconds: float) -> float:
-        """Return the distance from now."""
-        return seconds
+        """Return the distance from now by the database's clock, which a test cannot move."""
+        shift = test_environment.clock_shift
+        return seconds if shift is None else seconds + shift.total_seconds()
 
     def read(self, column: str, kind: str) -> str:
         """Return times in UTC without a zone; otherwise they would have the time zone of the connection."""

@@ -1,0 +1,44 @@
+"""Move the clock by which django-loco judges delays, back-off and schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from ..core import test_environment
+from ..core.job import utcnow
+from ..core.validation import short
+from ..exceptions import LocoConfigurationError
+
+
+@contextmanager
+def travel(to: datetime | timedelta) -> Iterator[None]:
+    """Let django-loco's clock show another time within the block, or in the decorated function. It goes on from there.
+
+    ``to`` is an aware ``datetime``, or a ``timedelta`` from the time that the clock shows now. Blocks may be nested.
+    All threads see it. It moves the clock by which jobs become due, retries are delayed and schedules fire, and
+    not ``timezone.now()`` in other code: freezegun and time-machine move both.
+
+    Raises ``LocoConfigurationError`` for a naive ``datetime``.
+    """
+    before = test_environment.clock_shift
+    test_environment.clock_shift = _shift(to, before or timedelta())
+    try:
+        yield
+    finally:
+        test_environment.clock_shift = before
+
+
+def _shift(to: Any, present: timedelta) -> timedelta:
+    if isinstance(to, timedelta):
+        return present + to
+    if not isinstance(to, datetime) or timezone.is_naive(to):
+        raise LocoConfigurationError(
+            f"to is {short(to)}; it must be a timedelta or an aware datetime, such as "
+            "datetime(2026, 12, 24, 18, tzinfo=UTC)."
+        )
+    return present + (to - utcnow())

@@ -1,0 +1,165 @@
+"""Describes a job that a test expects, and says how another job differs from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from django.utils import timezone
+
+from ..core.compat import Task, TaskResult
+from ..core.serialization import decode_call, encode_call
+from ..core.validation import short
+from ..exceptions import InvalidArguments, LocoConfigurationError
+from ..tasks.new_job import validate_call
+
+#: By how much a ``run_after`` may differ from an expected ``datetime``, which is often computed a moment earlier.
+TOLERANCE = timedelta(seconds=1)
+
+
+class AnyTime(Enum):
+    """The default of ``run_after``, because ``None`` means that a job may run at once."""
+
+    ANY_TIME = "any"
+
+
+ANY_TIME = AnyTime.ANY_TIME
+_NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A call of a task as a test describes it. Made by ``of``."""
+
+    task: Task[..., Any]
+    call: str
+    """The description for people."""
+
+    arguments: dict[str, Any] | None
+    """The arguments by name, as a job gets them; ``None``: any."""
+
+    is_partial: bool
+    """Whether a job may have further arguments."""
+
+    queue: str | None
+    run_after: datetime | timedelta | AnyTime | None
+
+    @classmethod
+    def of(
+        cls,
+        task: Task[..., Any],
+        args: Sequence[Any] | None,
+        kwargs: Mapping[str, Any] | None,
+        partial: bool | Mapping[str, Any],
+        queue: str | None,
+        run_after: datetime | timedelta | AnyTime | None,
+    ) -> Expectation:
+        """Return the expectation of ``assert_enqueued`` with these arguments. Raises ``InvalidArguments``."""
+        _require_task(task)
+        if args is not None and not isinstance(args, list | tuple):
+            raise InvalidArguments(f"args is {short(args)}; it must be a list or a tuple of positional arguments.")
+        if isinstance(partial, Mapping):
+            kwargs, partial = {**(kwargs or {}), **partial}, True
+        arguments = None
+        if args is not None or kwargs is not None:
+            if not partial:
+                validate_call(task, args or (), kwargs or {})
+            given = decode_call(encode_call(task.module_path, args or (), kwargs or {}))
+            arguments = by_name(task, *given, is_partial=partial)
+        call = call_text(task.module_path, args or (), kwargs or {}, is_partial=partial or arguments is None)
+        return cls(task, call, arguments, partial, queue, run_after)
+
+    def __str__(self) -> str:
+        where = "" if self.queue is None else f" on the queue {self.queue!r}"
+        if self.run_after is ANY_TIME:
+            return f"{self.call}{where}"
+        return f"{self.call}{where} with run_after {_time_text(self.run_after)}"
+
+    def matches(self, result: TaskResult[..., Any]) -> bool:
+        """Return whether ``result`` is a job as expected."""
+        return self.is_of_task(result) and not self.differences(result)
+
+    def is_of_task(self, result: TaskResult[..., Any]) -> bool:
+        """Return whether ``result`` is a job of the expected task."""
+        return result.task.module_path == self.task.module_path
+
+    def differences(self, result: TaskResult[..., Any]) -> list[str]:
+        """Return how ``result``, a job of the same task, differs from what is expected."""
+        found = [] if self.arguments is None else self._of_arguments(self.arguments, result)
+        if self.queue not in (None, result.task.queue_name):
+            found.append(f"queue is {result.task.queue_name!r}, not {self.queue!r}")
+        if not self._is_due_as_expected(result):
+            found.append(f"run_after is {_time_text(result.task.run_after)}, not {_time_text(self.run_after)}")
+        return found
+
+    def _of_arguments(self, wanted: dict[str, Any], result: TaskResult[..., Any]) -> list[str]:
+        actual = by_name(self.task, result.args, result.kwargs)
+        found = []
+        for name in actual if not self.is_partial else wanted:
+            there, expected = actual.get(name, _NOTHING), wanted.get(name, _NOTHING)
+            if there != expected or type(there) is not type(expected):
+                found.append(f"{name} is {_value_text(there)}, not {_value_text(expected)}")
+        return found + [f"{name} is missing" for name in wanted if name not in actual and not self.is_partial]
+
+    def _is_due_as_expected(self, result: TaskResult[..., Any]) -> bool:
+        actual, wanted = result.task.run_after, self.run_after
+        if isinstance(wanted, AnyTime):
+            return True
+        if actual is None or wanted is None:
+            return actual is wanted
+        if isinstance(wanted, timedelta):
+            assert result.enqueued_at is not None  # noqa: S101 - it is in a queue
+            return _aware(actual) - _aware(result.enqueued_at) == wanted
+        return abs(_aware(actual) - _aware(wanted)) <= TOLERANCE
+
+
+def by_name(task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, is_partial: bool = False) -> Any:
+    """Return the arguments of a call by name, with defaults unless it ``is_partial``.
+
+    Raises ``InvalidArguments`` if the task has no such parameter.
+    """
+    try:
+        signature = inspect.signature(task.func, follow_wrapped=False)
+    except (TypeError, ValueError):  # a function in C without a signature
+        return {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
+    first = (None,) if task.takes_context else ()
+    try:
+        bound = (signature.bind_partial if is_partial else signature.bind)(*first, *args, **kwargs)
+    except TypeError as error:
+        raise InvalidArguments(f"the arguments do not fit {task.module_path}{signature}: {error}.") from None
+    if not is_partial:
+        bound.apply_defaults()
+    return dict(list(bound.arguments.items())[len(first) :])
+
+
+def call_text(path: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_partial: bool = False) -> str:
+    """Return a call as it is written in Python; with an ellipsis if it may have other arguments."""
+    given = [*map(short, args), *(f"{name}={short(value)}" for name, value in kwargs.items())]
+    return f"{path}({', '.join([*given, '...'] if is_partial else given)})"
+
+
+def _require_task(task: object) -> None:
+    if not isinstance(task, Task):
+        raise LocoConfigurationError(f"{short(task)} is not a task. Pass the function that is decorated with @task.")
+    backend = task.get_backend()
+    if not hasattr(backend, "enqueue_many"):
+        raise LocoConfigurationError(
+            f"TASKS[{task.backend!r}]['BACKEND'] is {type(backend).__module__}.{type(backend).__qualname__}. "
+            "Only jobs of django_loco.backend.LocoBackend can be found."
+        )
+
+
+def _aware(moment: datetime) -> datetime:
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+
+def _time_text(moment: datetime | timedelta | AnyTime | None) -> str:
+    return "None" if moment is None else str(moment)
+
+
+def _value_text(value: object) -> str:
+    return "not given" if value is _NOTHING else short(value)

@@ -1,0 +1,86 @@
+"""Run real workers in a test, with their own threads and database connections."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.test.utils import override_settings
+
+from ..conf import loco_settings
+from ..core import test_environment
+from ..core.compat import TaskResult, TaskResultStatus
+from ..core.job import READY, RUNNING
+from ..exceptions import LocoConfigurationError
+from ..queues import queue_for
+from ..worker import in_process
+
+#: How often the state of jobs is read.
+POLL_SECONDS = 0.01
+
+
+class LiveWorker:
+    """The workers of a test. Made by ``live_worker``."""
+
+    def wait(self, *results: TaskResult[..., Any], timeout: float = 10) -> None:
+        """Wait until these jobs have ended, and refresh their results; without ``results``, all jobs of the test.
+
+        Raises ``TimeoutError`` with the names of the jobs that have not ended after ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while unfinished := _unfinished(results):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {timeout:g} s these jobs have not ended: {', '.join(unfinished)}")
+            time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def live_worker() -> Iterator[LiveWorker]:
+    """Set ``LOCO["TESTING"]`` to ``"live"`` and run a worker for each alias in ``TASKS`` within the block.
+
+    At its end the workers stop as at a shutdown: jobs that run have ``SHUTDOWN_TIMEOUT`` seconds to end.
+
+    Raises ``LocoConfigurationError`` where workers could not see the rows of the test: in a transaction, as in a
+    ``TestCase``, and with a database queue in an SQLite database in memory.
+    """
+    with override_settings(LOCO={**getattr(settings, "LOCO", {}), "TESTING": "live"}):
+        aliases = in_process.loco_aliases()
+        _require_visible_rows(aliases)
+        try:
+            for alias in aliases:
+                in_process.ensure_started(alias)
+            yield LiveWorker()
+        finally:
+            in_process.stop(time.monotonic() + loco_settings().SHUTDOWN_TIMEOUT)
+
+
+def _require_visible_rows(aliases: list[str]) -> None:
+    for each in connections.all(initialized_only=True):
+        if each.in_atomic_block:
+            raise LocoConfigurationError(
+                f"a worker would not see the rows of this test, because its connection to {each.alias!r} is in "
+                "a transaction. Use TransactionTestCase, or in pytest @pytest.mark.django_db(transaction=True)."
+            )
+    for database in filter(None, (queue_for(alias).database for alias in aliases)):
+        connection: Any = connections[database]
+        if connection.vendor == "sqlite" and connection.is_in_memory_db():
+            raise LocoConfigurationError(
+                f"DATABASES[{database!r}] is in memory, where threads lock each other out. Give the test database a "
+                f"file: DATABASES[{database!r}]['TEST'] = {{'NAME': BASE_DIR / 'test.sqlite3'}}."
+            )
+
+
+def _unfinished(results: tuple[TaskResult[..., Any], ...]) -> list[str]:
+    if results:
+        for result in results:
+            result.refresh()
+        states = [(result.task.module_path, result.status) for result in results]
+    else:
+        ids, queues = test_environment.enqueued(), [queue_for(alias) for alias in in_process.loco_aliases()]
+        jobs = [job for queue in queues for job_id in ids if (job := queue.get(job_id)) is not None]
+        states = [(job.task_path, job.status) for job in jobs]
+    return [f"{path} ({TaskResultStatus(status).name})" for path, status in states if status in (READY, RUNNING)]

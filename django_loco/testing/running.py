@@ -1,0 +1,164 @@
+"""Run jobs in the thread and the transaction of a test, by the executor that workers use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, connections
+
+from ..core.compat import Task, task_backends
+from ..core.job import READY, SUCCESSFUL, Job, Outcome
+from ..core.serialization import decode, encode_exact
+from ..core.validation import is_whole, short
+from ..exceptions import LocoConfigurationError, LocoError
+from ..jobs.signing import sign
+from ..queues.memory.queue import MemoryQueue
+from ..tasks.new_job import new_job
+from ..worker.execution.inline import LEASE_SECONDS, run_once
+from .environment import require_manual, require_queue, require_thread
+from .waiting import WORKER_ID, Selection, claimed, hand_back
+
+R = TypeVar("R")
+
+
+def drain(
+    queue: str | None = None,
+    scheduled: bool = False,
+    recursive: bool = True,
+    raise_errors: bool = True,
+    *,
+    limit: int = 10_000,
+) -> Counter[str]:
+    """Run the waiting jobs of this test in the calling thread, the most urgent first, until none is left.
+
+    Returns how many runs ended in which way: ``"successful"``, ``"failed"``, ``"retried"`` (failed, and another attempt
+    waits), or ``"released"`` (handed back without spending an attempt). What did not occur is not a key, and counts 0.
+
+    Args:
+        queue: the name of the only queue to run jobs from.
+        scheduled: whether to run jobs that are not due yet as well, and retries without their delay.
+        recursive: whether to run the jobs that are enqueued meanwhile, too.
+        raise_errors: whether to raise the exception of the first job that fails, or that has to wait for another
+            attempt; the jobs after it keep waiting. With ``False`` exceptions are only in the results of the jobs.
+        limit: the maximum number of runs, since jobs may enqueue themselves endlessly. Raises ``LocoError`` beyond it.
+
+    Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and with ``LOCO["TESTING"] = "live"``.
+    """
+    require_manual("drain")
+    require_queue(queue)
+    selection = Selection(queue, is_scheduled=scheduled, is_recursive=recursive)
+    counts: Counter[str] = Counter()
+    with closing(claimed(selection)) as jobs:
+        for held in jobs:
+            if counts.total() == limit:
+                hand_back(held)
+                raise LocoError(f"drain() has run {limit} jobs and {held[1].task_path} waits. Pass a higher limit.")
+            outcome, error = run_once(*held, _usable_transactions)
+            counts[_name_of(outcome)] += 1
+            if raise_errors and _stays_failed(outcome, selection):
+                _raise(outcome, error, "drain(raise_errors=False) keeps it in the job's result.")
+    return counts
+
+
+def run_job(
+    task: Task[..., R],
+    /,
+    *args: Any,
+    attempt: int = 1,
+    checkpoint: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> R:
+    """Run one attempt at a job of ``task`` in the calling thread without enqueuing it; return its value.
+
+    It runs as in a worker: arguments and value become JSON and back, time limits hold, and a task with
+    ``takes_context`` gets a context.
+
+    Args:
+        args: the positional arguments of the task. A task with a parameter named like one below gets it by position.
+        attempt: the number of the attempt, from 1: ``context.attempt``.
+        checkpoint: the checkpoint that an earlier run has saved: ``context.checkpoint_value``.
+        metadata: the metadata of the job: ``context.metadata``.
+        kwargs: the keyword arguments of the task.
+
+    Raises the exception of the task, with a note that says whether a worker would try again; ``InvalidArguments`` for
+    arguments that ``enqueue()`` would refuse; and ``LocoError`` if the value is not JSON.
+    """
+    require_thread("run_job")
+    job = _with_history(_job_of(task, args, kwargs), attempt, checkpoint, metadata)
+    queue = MemoryQueue(task.backend, {})
+    held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
+    assert held is not None  # noqa: S101 - it has no once-key
+    outcome, error = run_once(queue, held, _usable_transactions)
+    if outcome.status != SUCCESSFUL:
+        _raise(outcome, error)
+    value: R = decode(outcome.return_value or "null")
+    return value
+
+
+def _job_of(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job:
+    backend: Any = task_backends[task.backend]
+    if hasattr(backend, "job_of"):
+        return backend.job_of(task, args, kwargs)  # type: ignore[no-any-return]
+    return sign([new_job(task, task.backend, args, kwargs)])[0]
+
+
+def _with_history(job: Job, attempt: int, checkpoint: Any, metadata: Mapping[str, Any] | None) -> Job:
+    """Return ``job`` as earlier runs would have left it."""
+    if not is_whole(attempt, 1):
+        raise LocoConfigurationError(f"attempt is {short(attempt)}; it must be a whole number, 1 or more.")
+    job = replace(job, worker_ids=(WORKER_ID,) * (attempt - 1))
+    if checkpoint is not None:
+        job = replace(job, checkpoint=encode_exact(checkpoint))
+    return job if metadata is None else replace(job, metadata=encode_exact(metadata))
+
+
+def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
+    """Return whether a run has failed and no other attempt of the job is in ``selection`` now."""
+    ended = _name_of(outcome)
+    return ended == "failed" or (ended == "retried" and not selection.includes(outcome.applied()))
+
+
+def _name_of(outcome: Outcome) -> str:
+    if outcome.status == READY:
+        return "retried" if outcome.spent else "released"
+    return str(outcome.status.name).lower()
+
+
+@contextmanager
+def _usable_transactions() -> Iterator[None]:
+    """Keep a job with a failing statement from breaking the transaction of the ``TestCase``.
+
+    Outside of tests each statement of a job is its own transaction. Here a broken transaction is rolled back to a
+    savepoint from before the job.
+    """
+    inside = [connection for connection in connections.all(initialized_only=True) if connection.in_atomic_block]
+    points: list[tuple[Any, Any]] = [(connection, connection.savepoint()) for connection in inside]
+    yield
+    for connection, point in points:
+        try:
+            if not connection.needs_rollback:
+                connection.savepoint_commit(point)
+                continue
+        except DatabaseError:
+            pass
+        connection.needs_rollback = False
+        connection.savepoint_rollback(point)
+
+
+def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> None:
+    job = outcome.job
+    notes = [f"Raised by {job.task_path}, job {job.id}, in attempt {job.attempt}."]
+    if _name_of(outcome) == "retried" and outcome.run_after is not None:
+        seconds = (outcome.run_after - outcome.at).total_seconds()
+        notes.append(f"A worker would try again after {seconds:.0f} s.")
+    notes += [remedy] if remedy else []
+    if not isinstance(error, Exception):  # such as a return value that is not JSON, or SystemExit
+        reason = outcome.error.traceback if outcome.error else f"It ended as {outcome.status}."
+        raise LocoError("\n".join([*notes, reason])) from error
+    error.add_note(" ".join(notes))
+    raise error

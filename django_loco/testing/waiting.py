@@ -1,0 +1,103 @@
+"""Takes the waiting jobs of a test from their queues, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+from ..core import test_environment
+from ..core.job import Job, Outcome, utcnow
+from ..queues import Claim, Queue
+from ..worker.execution.inline import LEASE_SECONDS
+from .enqueued import waiting_jobs
+from .environment import loco_queues
+
+WORKER_ID = "test"
+#: Jobs that become due within this time are fetched as well: a time in seconds is not exact.
+MARGIN_SECONDS = 0.001
+
+Held = tuple[Queue, Job]
+
+
+@dataclass(slots=True)
+class Selection:
+    """Says which jobs of a test are to run."""
+
+    queue: str | None
+    """The name of the only queue; ``None``: any."""
+
+    is_scheduled: bool
+    """Whether jobs run that are not due yet."""
+
+    is_recursive: bool
+    """Whether jobs run that are enqueued later than this was made."""
+
+    _first: frozenset[str] = field(default_factory=lambda: frozenset(test_environment.enqueued()))
+
+    def includes(self, job: Job) -> bool:
+        """Return whether a waiting ``job`` of this test is to run now."""
+        return (
+            test_environment.has_enqueued(job.id)
+            and (self.queue is None or job.queue_name == self.queue)
+            and (self.is_recursive or job.id in self._first)
+            and (self.is_scheduled or job.run_after is None or job.run_after <= utcnow())
+        )
+
+
+def claimed(selection: Selection) -> Generator[Held]:
+    """Claim and yield the waiting jobs in ``selection``, the most urgent first, until there are none.
+
+    Other jobs that are fetched on the way stay claimed until the end, and are handed back unchanged.
+    """
+    others: list[Held] = []
+    try:
+        while wanted := [job for job in waiting_jobs() if selection.includes(job)]:
+            claims = [(queue, _claim(queue, selection, wanted)) for queue in loco_queues()]
+            best = _best(claims, selection, others)
+            if best is None:
+                return
+            while best is not None:
+                yield best
+                best = _best(claims, selection, others)
+    finally:
+        for held in others:
+            hand_back(held)
+
+
+def hand_back(held: Held) -> None:
+    """Let a claimed job wait as before."""
+    queue, job = held
+    queue.finish([Outcome.released(job, run_after=job.run_after)])
+
+
+def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:
+    """Return what to ask ``queue`` for: whatever is due before the last of the ``wanted`` jobs.
+
+    A database server has a clock of its own, which no test can move.
+    """
+    now = utcnow().timestamp() if queue.database is None else queue.clock()
+    last = max((job.due_at.timestamp() for job in wanted if job.backend == queue.alias), default=now)
+    names = None if selection.queue is None else (selection.queue,)
+    ahead = last - now + MARGIN_SECONDS
+    return Claim(worker_id=WORKER_ID, lease=LEASE_SECONDS, threads=1, coroutines=1, queues=names, ahead=ahead)
+
+
+def _best(claims: Sequence[tuple[Queue, Claim]], selection: Selection, others: list[Held]) -> Held | None:
+    """Claim the next job. Of several queues, and of sync and async jobs, the most urgent is the next."""
+    found = [held for queue, claim in claims for held in _fetched(queue, claim, selection, others)]
+    found.sort(key=lambda held: (-held[1].priority, held[1].due_at, held[1].id))
+    for held in found[1:]:
+        hand_back(held)
+    return found[0] if found else None
+
+
+def _fetched(queue: Queue, claim: Claim, selection: Selection, others: list[Held]) -> list[Held]:
+    """Fetch the next job of each kind. Adds fetched jobs that are not in ``selection`` to ``others``."""
+    found: list[Held] = []
+    while jobs := queue.fetch(claim):
+        count = len(others)
+        for job in jobs:
+            (found if selection.includes(job) else others).append((queue, job))
+        if len(others) == count:
+            break
+    return found

@@ -1,0 +1,89 @@
+"""Each example of ``docs/how-to/testing.md`` runs in a new project."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from tests.conftest import ON_POSTGRES
+from tests.processes import ROOT
+
+from .test_testing import PLUGIN, Developer, database
+from .tested_project import FILES
+
+PAGE = (ROOT / "docs/how-to/testing.md").read_text()
+EXAMPLES: list[tuple[str, str]] = re.findall(r'^```python title="(.*?)"\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
+#: What the page takes for granted.
+PROJECT = {
+    "shop/bank.py": "def charge(order_id): ...\n",
+    "shop/models.py": "from django.db import models\n\nclass Order(models.Model):\n    email = models.TextField()\n",
+    "shop/migrations/0001_initial.py": FILES["shop/migrations/0001_initial.py"]
+    .replace('("name", models.TextField(unique=True))', '("email", models.TextField())')
+    .replace('"Item"', '"Order"'),
+    "shop/urls.py": "from django.urls import path\nfrom shop import views\n\n"
+    'urlpatterns = [path("checkout/", views.checkout)]\n',
+    "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = site_settings\npython_files = test*.py\nfilterwarnings = error\n",
+}
+#: Tests of pytest, and those that need a database that threads can share.
+OF_PYTEST = ("shop/test_with_pytest.py", "shop/test_live_with_pytest.py", "shop/test_queue.py")
+
+
+@pytest.fixture(params=["memory", "database"])
+def developer(request, tmp_path):
+    """Somebody who has copied all examples."""
+    mode = "BackgroundQueue" if request.param == "database" else "BackgroundAsync"
+    return Developer(tmp_path, {"WORKER_MODE": mode, "IN_FILE": not ON_POSTGRES, **database(request)}, files=files())
+
+
+def files() -> dict[str, str]:
+    kept = {
+        name: FILES[name]
+        for name in ("manage.py", "site_settings.py", "shop/__init__.py", "shop/migrations/__init__.py")
+    }
+    return kept | PROJECT | {name: text for name, text in EXAMPLES if name.startswith("shop/")}
+
+
+def test_every_example_says_where_it_belongs():
+    assert PAGE.count("```python") == len(EXAMPLES)
+    assert {name for name, _ in EXAMPLES if not name.startswith("shop/")} == {"settings.py"}
+    assert set(OF_PYTEST) < {name for name, _ in EXAMPLES}
+
+
+def test_the_examples_run(developer):
+    output = developer.run(sys.executable, "manage.py", "test", "--no-color")
+    cases = sum(
+        text.count("    def test_") + text.count("async def test_") for name, text in EXAMPLES if name not in OF_PYTEST
+    )
+    assert f"Ran {cases} tests" in output
+
+
+def test_they_run_in_pytest(developer):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *PLUGIN]
+    count = sum(text.count("def test_") for name, text in EXAMPLES)
+    output = developer.run(*command, "--deselect", "shop/test_queue.py")
+    assert f"{count} passed" in output
+    assert " passed" in developer.run(*command, "shop/test_queue.py")
+
+
+FAILING = """
+from datetime import timedelta
+from django.test import TestCase
+from django_loco.testing import assert_enqueued
+from shop.tasks import ask_for_a_review, send_confirmation
+
+class Failing(TestCase):
+    def test_it(self):
+        send_confirmation.enqueue(1, language="de")
+        ask_for_a_review.using(run_after=timedelta(days=7)).enqueue(1)
+        with self.assertRaises(AssertionError) as caught:
+            assert_enqueued(send_confirmation, args=[1])
+        print(f"AssertionError: {caught.exception}")
+"""
+
+
+def test_the_failure_reads_as_shown(developer):
+    shown = PAGE.partition("```text\n")[2].partition("```")[0].strip()
+    (developer.folder / "shop/test_failing.py").write_text(FAILING)
+    assert shown in developer.run(sys.executable, "manage.py", "test", "--no-color", "shop.test_failing")

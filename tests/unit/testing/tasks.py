@@ -1,0 +1,69 @@
+"""Jobs that the tests of the testing helpers enqueue."""
+
+from datetime import timedelta
+from typing import Any
+
+from django_loco.exceptions import Interrupted
+from django_loco.tasks import task
+
+ran: list[Any] = []
+
+
+@task
+def send(user_id: int, fast: bool = False, to: Any = None) -> Any:
+    ran.append(user_id)
+    return [user_id, to]
+
+
+@task
+async def asend(user_id: int) -> int:
+    ran.append(user_id)
+    return user_id
+
+
+@task(takes_context=True)
+def look(context: Any, name: str = "") -> Any:
+    return [context.attempt, context.checkpoint_value, context.metadata, name]
+
+
+@task(takes_context=True)
+def begin(context: Any) -> None:
+    context.checkpoint(1)
+    raise Interrupted
+
+
+@task
+def fail(text: str) -> None:
+    raise LookupError(text)
+
+
+@task(max_attempts=3, backoff=60, takes_context=True)
+def shaky(context: Any, succeeds_at: int = 3) -> int:
+    if context.attempt < succeeds_at:
+        raise LookupError(f"attempt {context.attempt}")
+    return int(context.attempt)
+
+
+@task(timeout=0.05)
+def spin() -> None:
+    while True:
+        pass
+
+
+@task
+def unencodable() -> Any:
+    return {1}.union
+
+
+@task
+def chain(number: int) -> None:
+    ran.append(number)
+    if number:
+        chain.using(run_after=timedelta(hours=number)).enqueue(number - 1)
+
+
+@task
+def chain_now(number: int) -> None:
+    ran.append(number)
+    if number:
+        chain_now.enqueue(number - 1)
