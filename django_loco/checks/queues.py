@@ -29,7 +29,7 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
     if not aliases:
         return [
             checks.Warning(
-                "django_loco is installed, but TASKS does not use its backend.",
+                "django_loco is installed, but TASKS does not use its backend, so no schedule can run.",
                 hint='Set TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}.',
                 id="loco.W001",
             )

@@ -11,6 +11,9 @@ from ..core.compat import Task, TaskResult
 from .enqueued import all_enqueued, assert_enqueued, refute_enqueued
 from .running import drain
 
+#: unittest shows the line of the test, and none of this module.
+__unittest = True
+
 
 class JobTestMixin:
     """Has assertions about jobs as methods, for ``TestCase``, ``TransactionTestCase`` and ``SimpleTestCase``.

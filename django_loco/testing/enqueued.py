@@ -14,6 +14,8 @@ from .environment import loco_queues, require_manual, require_queue
 from .expectation import ANY_TIME, AnyTime, Expectation
 from .report import report
 
+#: unittest shows the line of the test, and none of this module.
+__unittest = True
 #: The number of waiting jobs that are read of each alias.
 MAX_LISTED = 100_000
 
@@ -60,6 +62,7 @@ def assert_enqueued(
     that differ least first. Raises ``InvalidArguments`` for arguments that ``enqueue()`` would refuse, and the errors
     of ``all_enqueued``.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("assert_enqueued")
     require_queue(queue)
     wanted = Expectation.of(task, args, kwargs, partial, queue, run_after)
@@ -83,6 +86,7 @@ def refute_enqueued(
     run_after: datetime | timedelta | AnyTime | None = ANY_TIME,
 ) -> None:
     """Raise ``AssertionError`` if a job of ``task`` waits that is as described. See ``assert_enqueued``."""
+    __tracebackhide__ = True
     require_manual("refute_enqueued")
     require_queue(queue)
     wanted = Expectation.of(task, args, kwargs, partial, queue, run_after)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
 
 from django.db import DatabaseError, connections
 
@@ -48,6 +49,7 @@ def drain(
 
     Raises ``LocoConfigurationError`` outside of tests, for an unknown queue, and with ``LOCO["TESTING"] = "live"``.
     """
+    __tracebackhide__ = True  # pytest shows the line of the test
     require_manual("drain")
     require_queue(queue)
     selection = Selection(queue, is_scheduled=scheduled, is_recursive=recursive)
@@ -88,6 +90,7 @@ def run_job(
     Raises the exception of the task, with a note that says whether a worker would try again; ``InvalidArguments`` for
     arguments that ``enqueue()`` would refuse; and ``LocoError`` if the value is not JSON.
     """
+    __tracebackhide__ = True
     require_thread("run_job")
     job = _with_history(_job_of(task, args, kwargs), attempt, checkpoint, metadata)
     queue = MemoryQueue(task.backend, {})
@@ -150,7 +153,8 @@ def _usable_transactions() -> Iterator[None]:
         connection.savepoint_rollback(point)
 
 
-def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> None:
+def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> NoReturn:
+    __tracebackhide__ = True
     job = outcome.job
     notes = [f"Raised by {job.task_path}, job {job.id}, in attempt {job.attempt}."]
     if _name_of(outcome) == "retried" and outcome.run_after is not None:
@@ -161,4 +165,12 @@ def _raise(outcome: Outcome, error: BaseException | None, remedy: str = "") -> N
         reason = outcome.error.traceback if outcome.error else f"It ended as {outcome.status}."
         raise LocoError("\n".join([*notes, reason])) from error
     error.add_note(" ".join(notes))
-    raise error
+    raise error.with_traceback(_of_project(error.__traceback__))
+
+
+def _of_project(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the part of ``traceback`` below the functions of django-loco that call the task."""
+    inner = traceback
+    while inner is not None and inner.tb_frame.f_globals.get("__name__", "").startswith("django_loco."):
+        inner = inner.tb_next
+    return inner or traceback

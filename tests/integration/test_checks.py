@@ -125,6 +125,11 @@ def test_the_app_without_its_backend():
     assert "TASKS does not use its backend" in messages["loco.W001"]
 
 
+def test_schedules_are_not_checked_without_a_backend_that_could_run_them(monkeypatch):
+    monkeypatch.setattr(default, "problems", lambda: [Problem("a schedule needs LocoBackend.", "", "digest")])
+    assert set(found(TASKS={"default": {"BACKEND": "tests.app.backends.OtherBackend"}})) == {"loco.W001"}
+
+
 def test_jobs_in_memory_in_production():
     assert "kill -9 loses them" in found(WORKER_MODE="BackgroundAsync")["loco.W004"]
 

@@ -103,6 +103,16 @@ def test_the_exception_of_a_job_is_raised_and_the_others_wait():
     assert drain() == {"successful": 1}
 
 
+def test_its_traceback_leads_from_the_test_to_the_task():
+    tasks.fail.enqueue("no such luck")
+    for run in (drain, lambda: run_job(tasks.fail, "no such luck")):
+        with pytest.raises(LookupError) as caught:
+            run()
+        names = [entry.name for entry in caught.traceback]
+        assert names[-1] == "fail"
+        assert "execute" not in names
+
+
 def test_or_only_kept_in_the_result():
     tasks.fail.enqueue("no such luck")
     tasks.send.enqueue(1)
