@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.test import TestCase, override_settings
 
 from django_loco.core.compat import TaskResultDoesNotExist
-from django_loco.core.on_commit import after_commit, open_transactions
+from django_loco.core.on_commit import after_commit, open_transactions, waiting_for_commit
 from django_loco.queues import queue_for
 from tests.app import tasks
 
@@ -115,3 +115,14 @@ class TestSeveralDatabases:
         with transaction.atomic(using="second"):
             assert after_commit(lambda: done.append("now"), except_for="second")
         assert done == ["now"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_for_a_commit_is_counted():
+    assert waiting_for_commit() == (0, 0)
+    with transaction.atomic():
+        after_commit(lambda: None)
+        after_commit(lambda: None, except_for="default")  # is called at once
+        transaction.on_commit(lambda: None)
+        assert waiting_for_commit() == (1, 1)
+    assert waiting_for_commit() == (0, 0)

@@ -85,3 +85,12 @@ def test_and_the_end_of_the_environment(begun, outside):
     test_environment.refresh()
     assert begun[-1:] == [False]
     assert test_environment.enqueued() == []
+
+
+def test_the_jobs_of_a_test_are_known_by_their_ids():
+    test_environment.refresh()
+    test_environment.record_enqueued(["one", "two"])
+    assert test_environment.has_enqueued("two")
+    assert not test_environment.has_enqueued("three")
+    SimpleTestCase._pre_setup()
+    assert not test_environment.has_enqueued("two")
