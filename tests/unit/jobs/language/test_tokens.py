@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from django_loco.exceptions import FilterError
 from django_loco.jobs.language.tokens import Token, tokens_of
+from tests.unit.texts import texts
 
 
 def parts(text):
@@ -66,7 +67,7 @@ tokens = st.builds(
         word=word, values=tuple(values[:1] if word.startswith(("args", "metadata")) else values), is_negated=negated
     ),
     words,
-    st.lists(st.text(), min_size=1, max_size=3),
+    st.lists(texts, min_size=1, max_size=3),
     st.booleans(),
 )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from django_loco.exceptions import LocoConfigurationError
 from django_loco.scheduler import Cron, Interval
 from django_loco.scheduler.triggers.trigger import Once, Within, delay_of, first_tick, last_tick, last_ticks
+from tests.unit.texts import texts
 
 #: A machine may be busy: nothing here is about speed.
 any_time = settings(deadline=None)
@@ -192,7 +193,7 @@ def test_what_was_just_missed_is_looked_for_within_the_limits():
 
 
 @any_time
-@given(st.text(), st.timedeltas(timedelta(0), timedelta(days=3)))
+@given(texts, st.timedeltas(timedelta(0), timedelta(days=3)))
 def test_a_delay_is_within_the_jitter_and_the_same_everywhere(key, jitter):
     assert timedelta(0) <= delay_of(key, jitter) <= jitter
     assert delay_of(key, jitter) == delay_of(key, jitter)
