@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,10 @@ from ..stores import backend_of
 
 #: Stands for JSON that cannot be read.
 BROKEN = "(unreadable)"
+#: A frame in the text of a traceback that belongs to the worker: its line, and the indented lines of code below it.
+_WORKER_FRAME = re.compile(
+    r'^  File "[^"\n]*[/\\]django_loco[/\\]worker[/\\][^"\n]*", line .*\n(?:    .*\n)*', re.MULTILINE
+)
 
 
 def shown_job(job: Job, now: datetime) -> dict[str, Any]:
@@ -66,6 +71,11 @@ def shown_arguments(job: Job) -> tuple[Sequence[Any], dict[str, Any]]:
         for place, value in enumerate(args)
     ]
     return shown, shown_value(kwargs, hidden)
+
+
+def shown_traceback(traceback: str) -> str:
+    """Return the text of a traceback without the frames of the worker, which called the task."""
+    return _WORKER_FRAME.sub("", traceback)
 
 
 def _decoded(text: str | None) -> Any:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from ... import jobs
 from ...core.job import Job, utcnow
+from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ..schedules import clock, table
 
@@ -68,7 +69,7 @@ def as_report(job: Job, form: str) -> Iterator[str]:
             yield f"{name:<{width}}  {one_line(_cell(value))}"
     for number, error in enumerate(shown["errors"], 1):
         yield f"\nError {number} of {len(shown['errors'])}: {one_line(error['class'])}"
-        yield plain(error["traceback"].rstrip())
+        yield plain(shown_traceback(error["traceback"]).rstrip())
 
 
 def as_reasons(reasons: Sequence[jobs.Reason], form: str) -> Iterator[str]:

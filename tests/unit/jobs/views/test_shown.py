@@ -9,7 +9,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import Job, utcnow
-from django_loco.jobs.views.shown import BROKEN, shown_arguments
+from django_loco.jobs.views.shown import BROKEN, shown_arguments, shown_traceback
 from django_loco.log.redaction import MARK
 
 
@@ -34,3 +34,35 @@ def test_arguments_of_an_unknown_task_are_all_hidden(queue, settings):
 def test_what_cannot_be_read_says_so(queue, stored):
     shown = jobs.shown_job(replace(stored(), arguments="{", metadata="{", checkpoint="{"), utcnow())
     assert (shown["args"], shown["metadata"], shown["checkpoint"]) == ([BROKEN], BROKEN, BROKEN)
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/usr/lib/python3/site-packages/django_loco/worker/execution/executor.py", line 77, in execute
+    outcome = attempt.succeeded(call(attempt))
+                                ~~~~^^^^^^^^^
+  File "C:\\site-packages\\django_loco\\worker\\execution\\attempt.py", line 199, in call
+    value = self.begin()
+  File "/srv/shop/django_loco_jobs/tasks.py", line 6, in send
+    raise KeyError(user_id)
+KeyError: 3
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/srv/shop/tasks.py", line 8, in send
+    raise ValueError("no user")
+ValueError: no user
+  of several lines
+"""
+
+
+def test_a_traceback_begins_in_the_task():
+    shown = shown_traceback(TRACEBACK)
+    assert [line for line in shown.splitlines() if "File" in line] == [
+        '  File "/srv/shop/django_loco_jobs/tasks.py", line 6, in send',
+        '  File "/srv/shop/tasks.py", line 8, in send',
+    ]
+    assert "executor" not in shown
+    assert "begin()" not in shown
+    assert shown.endswith("ValueError: no user\n  of several lines\n")
+    assert shown_traceback("ValueError: no frames\n") == "ValueError: no frames\n"
