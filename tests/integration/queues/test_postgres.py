@@ -11,6 +11,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
+from django_loco.queues.database.postgres import prepared
 from django_loco.queues.database.sql.statements import SERIES
 
 from ...conftest import ON_POSTGRES
@@ -23,7 +24,8 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-def queue():
+def queue(monkeypatch):
+    monkeypatch.setattr(prepared, "SLOW_SECONDS", 60.0)  # no statement is slow, though the machine may be
     queue = DatabaseQueue("default", {})
     yield queue
     queue.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,13 +17,18 @@ from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.maintenance import cancellations as module
 from django_loco.worker.maintenance.cancellations import Cancellations
 
-from .. import tasks
-from ..support import Clock, TroubledQueue, fetched, job, wait_until
+from .. import support, tasks
+from ..support import Clock, TroubledQueue, fetched, job
 
 
 @pytest.fixture
 def queue() -> TroubledQueue:
     return TroubledQueue()
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """As long as a very busy machine takes for a dozen changes of thread."""
+    support.wait_until(condition, 40)
 
 
 @pytest.fixture(autouse=True)
