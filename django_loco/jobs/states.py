@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, get_args
 
-from ..core.compat import TaskResultStatus
+from ..core.compat import TaskError, TaskResultStatus
 from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, path_of
 from ..exceptions import JobCancelled
 
@@ -40,4 +40,11 @@ def state_of(job: Job, now: datetime) -> State:
         return "running"
     if job.status == SUCCESSFUL:
         return "done"
-    return "cancelled" if job.errors and job.errors[-1].exception_class_path == CANCELLED else "failed"
+    return "cancelled" if cancellation_of(job) else "failed"
+
+
+def cancellation_of(job: Job | None) -> TaskError | None:
+    """Return the error with which a job has failed because somebody cancelled it; ``None`` for any other job."""
+    if job is None or job.status != FAILED or not job.errors:
+        return None
+    return job.errors[-1] if job.errors[-1].exception_class_path == CANCELLED else None

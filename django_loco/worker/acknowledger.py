@@ -26,8 +26,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core.backoff import Backoff
-from ..core.job import Job, Outcome
+from ..core.job import FAILED, Job, Outcome
 from ..exceptions import QueueUnavailable
+from ..jobs.states import cancellation_of
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
@@ -209,24 +210,26 @@ class Acknowledger:
 
     def _stored(self, batch: Sequence[PendingOutcome], refused: set[str]) -> None:
         for pending in batch if refused else ():
-            if pending.claimed.job.id in refused and not (pending.is_unsure and self._is_stored(pending)):
-                pending.claimed.refused = True
-                if pending.claimed.cancelled:
-                    continue
-                logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
+            if pending.claimed.job.id in refused:
+                self._note_refused(pending)
         self._remove(batch)
 
-    def _is_stored(self, pending: PendingOutcome) -> bool:
-        """Whether an earlier call, whose answer was lost, has stored the outcome."""
-        ends = pending.outcome.applied()
+    def _note_refused(self, pending: PendingOutcome) -> None:
+        """Find out why the queue has refused an outcome."""
+        claimed = pending.claimed
         try:
-            stored = self._queue.get(ends.id)
+            stored = self._queue.get(claimed.job.id)
         except QueueUnavailable as error:
-            logger.warning("Cannot find out whether the outcome of %s was stored: %s", pending.name, error)
-            return False
-        if stored is None or stored.finished_at is None or ends.finished_at is None:
-            return False
-        return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
+            logger.warning("Cannot find out why the outcome of %s was refused: %s", pending.name, error)
+            stored = None
+        if pending.is_unsure and pending.is_stored_as(stored):
+            return  # by an earlier call, whose answer was lost
+        if cancellation := claimed.cancelled or cancellation_of(stored):
+            claimed.replace(pending.outcome, cancellation)
+            pending.outcome = Outcome(job=claimed.job, status=FAILED, error=cancellation)
+            return
+        claimed.refused = True
+        logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
 
     def _remove(self, batch: Sequence[PendingOutcome]) -> None:
         self._forget(batch)
@@ -273,6 +276,13 @@ class PendingOutcome:
             self._backoff = Backoff(FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, spread=0.0, clock=clock)
         self._backoff.failed(error)
         self.error = error
+
+    def is_stored_as(self, stored: Job | None) -> bool:
+        """Whether ``stored``, the job in the queue, has ended by this outcome."""
+        ends = self.outcome.applied()
+        if stored is None or stored.finished_at is None or ends.finished_at is None:
+            return False
+        return stored.status == ends.status and abs(stored.finished_at - ends.finished_at) <= ROUNDING
 
     @property
     def tries(self) -> int:

@@ -87,6 +87,11 @@ class ClaimedJob:
         """Whether the queue has stored another end, ``outcome``, than the one that was decided on."""
         return self.outcome is not None and self.outcome.status != outcome.status
 
+    def replace(self, outcome: Outcome, error: TaskError) -> None:
+        """Take note that the queue has not taken ``outcome``, because somebody has cancelled the job with ``error``."""
+        self.outcome = self.outcome or outcome
+        self.cancelled = error
+
     @property
     def is_alive(self) -> bool:
         """Whether it can still have an outcome: it waits for a thread, a live thread runs it, or it has ended."""

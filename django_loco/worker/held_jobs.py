@@ -132,6 +132,6 @@ class HeldJobs:
             del self.by_id[claimed.job.id]
         if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
             self._on_accepted(claimed, outcome)
-        self.handed_back += claimed.started and claimed.released
+        self.handed_back += claimed.started and claimed.released and not claimed.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1

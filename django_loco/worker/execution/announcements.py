@@ -13,7 +13,7 @@ from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
 from ...core.job import FAILED, Job
-from ...exceptions import LostJob, ResultRefused
+from ...exceptions import JobCancelled, LostJob, ResultRefused
 from ...log import sentry
 from ...log.audience import hears_tasks
 from ...log.labels import bind
@@ -84,9 +84,16 @@ def announce_refused(job: Job) -> None:
     _announce_failure(job, ResultRefused)
 
 
-def _announce_failure(job: Job, kind: type[Exception]) -> None:
+def announce_cancelled(job: Job) -> None:
+    """Send ``task_finished`` for a job that was cancelled before its worker noticed. That is nobody's fault."""
+    label(job)
+    _announce_failure(job, JobCancelled, is_reported=False)
+
+
+def _announce_failure(job: Job, kind: type[Exception], *, is_reported: bool = True) -> None:
     try:
         raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
     except kind:
-        sentry.report(sys.exception())
+        if is_reported:
+            sentry.report(sys.exception())
         announce(task_finished, shown_result_of(job))

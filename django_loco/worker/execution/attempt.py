@@ -38,6 +38,8 @@ logger = get_logger("django_loco.worker")
 NOT_BEGUN_DELAY = timedelta(seconds=60)
 #: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping.
 INTERRUPTION_DELAY = timedelta(seconds=1)
+#: The text of the error in a job that somebody cancelled.
+CANCELLED = "the job was cancelled"
 #: The time from the interruption of a job until it is given up: see ``interrupter``.
 GRACE_SECONDS = 5.0
 
@@ -189,7 +191,12 @@ class Attempt:
         return self.claimed.decide(outcome)
 
     def begin(self) -> Any:
-        """Call the task's function and return its value, or its coroutine if it is async."""
+        """Call the task's function and return its value, or its coroutine if it is async.
+
+        Raises ``JobCancelled`` if somebody has cancelled the job while it waited here for a thread.
+        """
+        if self.claimed.cancelled:
+            raise JobCancelled(CANCELLED)
         first = (self._context(),) if self.task.takes_context else ()
         self.began_at = time.monotonic()
         return self.function(*first, *self.result.args, **self.result.kwargs)

@@ -46,7 +46,7 @@ from ...core.threads.periodic_thread import PeriodicThread
 from ...exceptions import JobCancelled, JobTimeout
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from .attempt import GRACE_SECONDS, Attempt, too_long
+from .attempt import CANCELLED, GRACE_SECONDS, Attempt, too_long
 
 logger = get_logger("django_loco.worker")
 
@@ -54,8 +54,6 @@ _set_pending = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_pending.argtypes = (ctypes.c_ulong, ctypes.py_object)
 _NOTHING = ctypes.py_object()
 
-#: The text of the error in a job that somebody cancelled.
-CANCELLED = "the job was cancelled"
 #: The time until the next try to interrupt a job whose gate was taken.
 _RETRY_SECONDS = 0.01
 

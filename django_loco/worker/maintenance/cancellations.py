@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from ...core.compat import TaskError
-from ...core.job import utcnow
-from ...jobs.states import state_of
+from ...jobs.states import cancellation_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
@@ -63,14 +61,10 @@ class Cancellations(QueueThread):
         Sets ``ClaimedJob.cancelled`` of each. Raises ``QueueUnavailable``.
         """
         for claimed in lost:
-            if not claimed.cancelled and (error := self._cancellation_of(claimed)):
+            if not claimed.cancelled and (error := cancellation_of(self.queue.get(claimed.job.id))):
                 claimed.cancelled = error
                 logger.info("Job %s (%s) was cancelled", claimed.job.id, one_line(claimed.job.task_path))
                 self._interrupt(claimed)
-
-    def _cancellation_of(self, claimed: ClaimedJob) -> TaskError | None:
-        stored = self.queue.get(claimed.job.id)
-        return stored.errors[-1] if stored is not None and state_of(stored, utcnow()) == "cancelled" else None
 
 
 def _runs(claimed: ClaimedJob) -> bool:

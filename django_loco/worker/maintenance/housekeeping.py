@@ -13,7 +13,7 @@ from ...core.job import Outcome
 from ...exceptions import QueueUnavailable
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
-from ..execution.announcements import announce_apart, announce_refused
+from ..execution.announcements import announce_apart, announce_cancelled, announce_refused
 from .pruner import Pruner
 from .queue_thread import QueueThread
 from .reaper import Reaper
@@ -93,6 +93,7 @@ class Housekeeping(QueueThread):
             claimed, outcome = self._accepted.get()
             announcement = claimed.announcement
             if claimed.was_replaced_by(outcome):
-                announcement = partial(announce_refused, outcome.applied())
+                announce_end = announce_cancelled if claimed.cancelled else announce_refused
+                announcement = partial(announce_end, outcome.applied())
             if announcement is not None:
                 announce_apart(announcement)

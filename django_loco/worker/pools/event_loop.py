@@ -207,7 +207,7 @@ class EventLoopPool:
         self._fill()
 
     async def _call(self, attempt: Attempt) -> Any:
-        if attempt.claimed.released or attempt.claimed.cancelled:
+        if attempt.claimed.released:
             raise asyncio.CancelledError
         self._calls[attempt.claimed] = attempt
         try:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 
 from django_loco.core.compat import task_finished
-from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, error_of
 from django_loco.exceptions import JobCancelled, QueueUnavailable
 from django_loco.jobs.operations import Cancel
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
+from django_loco.worker.execution.executor import aexecute, execute
 from django_loco.worker.maintenance import cancellations as module
 from django_loco.worker.maintenance.cancellations import Cancellations
 
 from .. import support, tasks
-from ..support import Clock, TroubledQueue, fetched, job
+from ..support import Clock, TroubledQueue, claimed_of, fetched, job
 
 
 @pytest.fixture
@@ -62,11 +66,8 @@ def is_idle(worker: Worker) -> bool:
 @pytest.mark.interrupts
 @pytest.mark.parametrize("task", ["until_cancelled", "auntil_cancelled"])
 @pytest.mark.parametrize("options", [{}, {"timeout": 60}], ids=["no timeout", "a timeout"])
-def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, task, options):
+def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, ends, task, options):
     caplog.set_level(logging.INFO, logger="django_loco")
-    finished: list[Any] = []
-    receiver = lambda task_result, **_: finished.append(task_result)  # noqa: E731 - a weak reference is kept to it
-    task_finished.connect(receiver)
     tasks.told.clear()
     worker = start()
     job_id = begun(queue, task, "a", options=options)
@@ -77,7 +78,7 @@ def test_a_running_job_ends_and_is_not_retried(queue, start, caplog, task, optio
     assert queue.get(job_id) == after
     assert after.errors[-1].exception_class_path == "django_loco.exceptions.JobCancelled"
     assert "cancelled by anna" in after.errors[-1].traceback
-    [result] = finished
+    [result] = ends
     assert (result.status, result.errors[-1].exception_class, len(result.errors)) == (FAILED, JobCancelled, 1)
     assert f"Job {job_id} (tests.unit.worker.tasks.{task}) was cancelled" in caplog.text
     assert "came too late" not in caplog.text
@@ -119,6 +120,78 @@ def test_the_heartbeat_marks_them_as_well(queue, start, monkeypatch, caplog):
     tasks.patiently(tasks.events["a ended"])
     wait_until(lambda: is_idle(worker))
     assert "Lost the claim" not in caplog.text
+
+
+# Before the worker has noticed
+
+
+@pytest.fixture
+def ends() -> Iterator[list[Any]]:
+    """The results with which ``task_finished`` was sent."""
+    found: list[Any] = []
+    receiver = lambda task_result, **_: found.append(task_result)  # noqa: E731 - a weak reference is kept to it
+    task_finished.connect(receiver)
+    yield found
+    task_finished.disconnect(receiver)
+
+
+@pytest.mark.parametrize("task", ["wait_for", "await_for"])
+def test_a_job_that_waits_for_a_thread_does_not_begin(task, ends):
+    error = error_of(JobCancelled, "cancelled by anna")
+    claimed = claimed_of(task, "a")
+    tasks.events["a"].set()
+    claimed.cancelled = error
+
+    async def on_a_loop() -> Outcome | None:
+        return await aexecute(claimed, lambda attempt: attempt.begin())
+
+    outcome = asyncio.run(on_a_loop()) if task == "await_for" else copy_context().run(execute, claimed)
+    assert not tasks.events["a began"].is_set()
+    assert outcome is not None
+    assert (outcome.status, outcome.error) == (FAILED, error)
+    assert [(result.status, result.errors[-1]) for result in ends] == [(FAILED, error)]
+
+
+def test_of_a_job_that_ended_meanwhile_the_cancellation_counts(queue, start, monkeypatch, caplog, ends):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
+    worker = start()
+    job_id = begun(queue, "wait_for", "a")
+    after = cancel(queue, job_id)
+    tasks.events["a"].set()
+    wait_until(lambda: is_idle(worker))
+    assert queue.get(job_id) == after
+    wait_until(lambda: len(ends) == 2)
+    assert [result.status for result in ends] == [SUCCESSFUL, FAILED]
+    assert "cancelled by anna" in ends[-1].errors[-1].traceback
+    assert "came too late" not in caplog.text
+
+
+def test_of_a_job_that_its_worker_hands_back_the_end_is_announced(queue, start, monkeypatch, caplog, ends):
+    monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
+    worker = start()
+    after = cancel(queue, begun(queue, "wait_for", "a"))
+    worker.stop(time.monotonic() + 1.5)
+    wait_until(lambda: len(ends) == 1)
+    assert (ends[0].id, ends[0].status) == (after.id, FAILED)
+    assert queue.get(after.id) == after
+    assert "came too late" not in caplog.text
+    tasks.events["a"].set()
+    assert worker.join(10)
+    assert worker.health()["handed_back"] == 0
+
+
+def test_a_queue_that_cannot_say_why_it_refuses(queue, start, monkeypatch, caplog):
+    def away(job_id: str) -> Job | None:
+        raise QueueUnavailable("gone")
+
+    monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
+    worker = start()
+    cancel(queue, begun(queue, "wait_for", "a"))
+    monkeypatch.setattr(queue, "get", away)
+    tasks.events["a"].set()
+    wait_until(lambda: is_idle(worker))
+    assert "Cannot find out why the outcome of" in caplog.text
+    assert "came too late" in caplog.text
 
 
 # The thread
