@@ -2,7 +2,8 @@
 
 If it is not said what to run, the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some: CI runs each
 pair of Python and Django with the unit tests, with the tests of one database and with a third of the acceptance tests,
-so that each test runs at least once. What the first part says is shown as it comes, the others' words after that.
+so that each test runs at least once. Two parts run at a time: with more, a test waits for the processor rather than for
+what it tests. What the first part says is shown as it comes, the others' words after that.
 
 An acceptance test that fails is run once more, by itself: all parts at once are more than a small machine can do in the
 time that a test gives a process. It is shown both times, and what passes the second time is named last of all: some
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,11 @@ from typing import IO
 
 import pytest
 
+#: So many parts run at a time.
+AT_ONCE = 2
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
+QUEUES = ("tests/contract", "tests/integration/queues", "tests/integration/worker")
 #: Fails if less of the package is covered, in percent: a point below what the quick unit tests reach.
 COVERED = ("--cov=django_loco", "--cov-report=", "--cov-fail-under=71")
 
@@ -38,14 +43,15 @@ class Part:
     arguments: tuple[str, ...]
     is_tried_twice: bool = False
 
-    def start(self, *more: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-        """Start pytest. ``output`` is where its words go, if not to ours."""
+    def run(self, *more: str, output: IO[bytes] | None = None) -> int:
+        """Return the exit code of pytest. ``output`` is where its words go, if not to ours."""
         environment = {**os.environ, "LOCO_TEST_DATABASE": self.database}
         # Images of Python set it. It makes pytest compile every test anew, and every process that a test starts.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         cache = ["-o", f"cache_dir={Path(os.environ.get('TOX_ENV_DIR', '.cache')) / 'pytest' / self.name}"]
         command = [sys.executable, "-m", "pytest", *cache, "--durations=8", *self.arguments, *more]
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT if output else None)
+        errors = subprocess.STDOUT if output else None
+        return subprocess.run(command, env=environment, stdout=output, stderr=errors, check=False).returncode
 
 
 def acceptance(name: str, database: str, share: str = "") -> Part:
@@ -55,11 +61,12 @@ def acceptance(name: str, database: str, share: str = "") -> Part:
 
 PARTS = (
     Part("unit", "sqlite", (UNIT,)),
+    Part("unit-quick", "sqlite", (UNIT, "-m", "not slow")),
     Part("unit-covered", "sqlite", (UNIT, "-m", "not slow and not interrupts", *COVERED)),
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     Part("sqlite", "sqlite", TOGETHER),
     Part("postgres", "postgres", TOGETHER),
-    Part("postgres-queues", "postgres", ("tests/contract", "tests/integration/queues", "tests/integration/worker")),
+    Part("postgres-queues", "postgres", (*QUEUES, "-k", "not redis")),
     acceptance("acceptance-1", "sqlite", "1/3"),
     acceptance("acceptance-2", "sqlite", "2/3"),
     acceptance("acceptance-3", "sqlite", "3/3"),
@@ -75,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     for part, code in codes.items():
         if part.is_tried_twice and code == pytest.ExitCode.TESTS_FAILED:
             print(f"\nWhat failed of {part.name}, by itself:", flush=True)
-            codes[part] = part.start("--last-failed").wait()
+            codes[part] = part.run("--last-failed")
             if not codes[part]:
                 print(f"\nOf {part.name} something failed and then passed: look into it.", flush=True)
     return next(filter(None, codes.values()), 0)
@@ -83,12 +90,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_side_by_side(parts: Sequence[Part]) -> list[int]:
     """Return the parts' exit codes."""
-    with ExitStack() as stack:
+    with ThreadPoolExecutor(AT_ONCE) as pool, ExitStack() as stack:
         outputs: list[IO[bytes] | None] = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in parts[1:])]
-        running = [stack.enter_context(part.start(output=output)) for part, output in zip(parts, outputs, strict=True)]
+        running = [pool.submit(part.run, output=output) for part, output in zip(parts, outputs, strict=True)]
         codes = []
-        for process, output in zip(running, outputs, strict=True):
-            codes.append(process.wait())
+        for future, output in zip(running, outputs, strict=True):
+            codes.append(future.result())
             if output is not None:
                 output.seek(0)
                 sys.stdout.buffer.write(output.read())

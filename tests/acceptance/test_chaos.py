@@ -10,7 +10,7 @@ from datetime import datetime
 from .chaos import JOBS, LEASE, SCALE, enqueue, enqueue_both, errors, keys, notes, redis_queue, statuses, wait_until
 from .storm import SEED, Storm
 
-#: Seconds in which nobody may have looked for expired leases, on a machine that has other work.
+#: Seconds in which nobody may have looked for expired leases: processes start more slowly on a busy machine.
 MOMENT = 4
 
 
@@ -27,7 +27,8 @@ def test_kill_9_loses_no_job(any_site, capsys):
     with capsys.disabled():
         print(f"{toll.head()}\n{toll.row(name)}")
     assert toll.lost == toll.more_than_once == toll.needlessly == 0
-    late = [(seconds, holders) for seconds, holders in toll.waits if seconds > holders * (LEASE + MOMENT)]
+    moment = MOMENT * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    late = [(seconds, holders) for seconds, holders in toll.waits if seconds > holders * (LEASE + moment)]
     assert not late, "not back within one lease, and the moment in which a worker looks away"
 
 

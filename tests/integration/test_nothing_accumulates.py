@@ -32,9 +32,12 @@ class Idle(Loop):
 def cycle() -> None:
     supervisor = Supervisor([ComponentSpec("idle", Idle), ComponentSpec("scheduler", lambda: Scheduler(Registry()))])
     supervisor.start()
-    assert report.readiness()[0] == 200
-    assert Shutdown(10.0).run(supervisor) == CLEAN
-    shutdown.forget()
+    try:
+        assert report.readiness()[0] == 200
+    finally:
+        result = Shutdown(10.0).run(supervisor)
+        shutdown.forget()
+    assert result == CLEAN
 
 
 def serve() -> None:
@@ -57,6 +60,7 @@ def files() -> int:
 
 def test_threads_and_files(monkeypatch):
     monkeypatch.setattr(report, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(report, "ANSWER_SECONDS", 10.0)
     serve()
     before = threads(), files()
     for _ in range(CYCLES):

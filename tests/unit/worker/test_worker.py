@@ -17,6 +17,7 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker import Worker, fetcher
+from django_loco.worker.maintenance.heartbeat import Heartbeat
 
 from . import tasks
 from .support import TroubledQueue, job, wait_until
@@ -139,11 +140,13 @@ def test_health(queue, start):
 # Troubles
 
 
-@pytest.mark.parametrize("error", [QueueUnavailable("gone"), ZeroDivisionError("oops")])
+@pytest.mark.parametrize("error", [QueueUnavailable, ZeroDivisionError])
 @pytest.mark.parametrize("call", ["fetch", "finish", "renew", "rescue", "prune", "wait"])
-def test_no_error_of_the_queue_stops_the_worker_for_good(queue, start, caplog, impatient, call, error):
+def test_no_error_of_the_queue_stops_the_worker_for_good(queue, start, caplog, impatient, monkeypatch, call, error):
     caplog.set_level(logging.INFO, "django_loco.worker")
-    queue.troubles[call] = error
+    # On a busy machine renewals are late for so short a lease. Then nothing is rescued, so nothing fails in between.
+    monkeypatch.setattr(Heartbeat, "is_steady", True)
+    queue.troubles[call] = error("gone")
     worker = start(lease=0.3, threads=3)
     ids = enqueue(queue, "nothing", "anothing", "nothing")
     if call == "renew":  # there must be something to renew

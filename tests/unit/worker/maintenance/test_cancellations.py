@@ -154,7 +154,7 @@ def test_a_job_that_waits_for_a_thread_does_not_begin(task, ends):
 
 def test_of_a_job_that_ended_meanwhile_the_cancellation_counts(queue, start, monkeypatch, caplog, ends):
     monkeypatch.setattr(module, "CHECK_SECONDS", 3600.0)
-    worker = start()
+    worker = start(lease=3)  # announcements come ten times per lease
     job_id = begun(queue, "wait_for", "a")
     after = cancel(queue, job_id)
     tasks.events["a"].set()
