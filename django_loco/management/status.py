@@ -11,9 +11,10 @@ from typing import Any
 
 from .. import jobs, scheduler
 from ..core.job import utcnow
+from ..jobs.views.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
-from .stored_jobs.listing import STATS_HEADINGS, age, stats_row
+from .stored_jobs.listing import STATS_HEADINGS, stats_row
 
 #: The time for which failures are shown, and the number of failed jobs among which they are looked for.
 RECENT, NEWEST = timedelta(hours=1), 1_000

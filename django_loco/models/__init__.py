@@ -1,6 +1,7 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .pages import LocoJob, LocoWorker
 from .paused_queue import PausedQueue
 from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers
@@ -9,6 +10,8 @@ from .worker import StoredWorker
 
 __all__ = [
     "JobIdField",
+    "LocoJob",
+    "LocoWorker",
     "PausedQueue",
     "Schedule",
     "ScheduleState",

@@ -85,6 +85,9 @@ def _task(given: Given) -> Meaning:
 
 
 def _queue(given: Given) -> Meaning:
+    for value in given.values:
+        if not value.isprintable():  # some stores refuse it
+            raise ValueError(f"{value!a} has a character that is in no name of a queue")
     matches = any_glob(given.values)
     if any(map(has_wildcards, given.values)):
         return Meaning(lambda job, _: matches(job.queue_name))

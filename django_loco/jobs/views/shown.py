@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,10 +55,15 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
     }
 
 
-def shown_arguments(job: Job) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Return the arguments of ``job`` with a mark in place of those that ``LOCO["REDACT"]`` names."""
+def shown_arguments(
+    job: Job, decoder: Callable[[str], tuple[list[Any], dict[str, Any]]] = decode_call
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Return the arguments of ``job`` with a mark in place of those that ``LOCO["REDACT"]`` names.
+
+    ``decoder`` decodes their JSON; it raises one of ``NOT_OURS`` for text that it cannot read.
+    """
     try:
-        args, kwargs = decode_call(job.arguments)
+        args, kwargs = decoder(job.arguments)
     except NOT_OURS:
         return [BROKEN], {}
     hidden = frozenset(loco_settings().REDACT)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from ... import jobs
 from ...core.job import Job, utcnow
+from ...jobs.views.age import age
 from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ..schedules import clock, table
@@ -96,16 +97,6 @@ def as_stats(stats: Sequence[jobs.QueueStats], form: str) -> Iterator[str]:
         yield from table([STATS_HEADINGS, *map(stats_row, stats)])
     else:
         yield "There are no jobs."
-
-
-def age(seconds: float) -> str:
-    """Return a duration in its two largest units: ``3 h 5 min``."""
-    rest, parts = int(seconds), []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        if number:
-            parts.append(f"{number} {unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def _row(job: Job, now: datetime) -> Sequence[str]:

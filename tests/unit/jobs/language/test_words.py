@@ -149,6 +149,7 @@ def test_what_the_store_can_count(text, is_exact):
         ("status:faild", "'faild' is not a status. Did you mean 'failed'?"),
         ("status:", "'' is not a status. Choices are: waiting, scheduled"),
         ("backend:oter", "TASKS has no alias 'oter'. Did you mean 'other'?"),
+        ("queue:a\x00", "has a character that is in no name of a queue"),
         ("id:7", "'7' is not the id of a job"),
         ("args:7", "write args with a name, such as args.user_id:7"),
         ("args.:7", "write args with a name"),

@@ -1,10 +1,10 @@
-"""Durations in the lists of ``loco_jobs``; the rest is tested on every queue in ``integration/jobs``."""
+"""Durations in words."""
 
 from __future__ import annotations
 
 import pytest
 
-from django_loco.management.stored_jobs.listing import age
+from django_loco.jobs.views.age import age
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,180 @@
+"""The page of one job: why it does not run, its arguments, times, attempts and errors, and who has changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+
+from ... import jobs
+from ...core.job import SUCCESSFUL, Job, utcnow
+from ...core.serialization import cut
+from ...jobs.stores import backend_of
+from ...jobs.views.age import age
+from ...jobs.views.shown import shown_traceback
+from ...log.plain_text import one_line, plain
+from ...models import LocoJob
+from .links import list_url, word
+from .list_page import JobRow, row_of
+from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty
+
+#: The number of entries of the admin's log that are shown.
+MOST_ENTRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A value of the job with its name."""
+
+    label: str
+    text: str
+    url: str = ""
+    """The list of the jobs that have the same value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One of the times of a job."""
+
+    label: str
+    at: datetime
+    since: str
+    """The time since the one before it."""
+
+    is_ahead: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownError:
+    """The error of an attempt."""
+
+    number: int
+    kind: str
+    summary: str
+    """The last line of its traceback."""
+
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailPage:
+    """All that the template of the page shows."""
+
+    row: JobRow
+    reasons: Sequence[jobs.Reason]
+    facts: Sequence[Fact]
+    arguments: Sequence[tuple[str, str]]
+    """Each with its name, or its place."""
+
+    values: Sequence[tuple[str, str]]
+    """The other JSON values of the job."""
+
+    moments: Sequence[Moment]
+    workers: Sequence[str]
+    """The worker of each attempt that has ended; empty for attempts that are not kept."""
+
+    errors: Sequence[ShownError]
+    """The newest first."""
+
+    entries: Sequence[LogEntry]
+
+
+def detail_page(job: Job) -> DetailPage:
+    """Return the page of ``job``. Raises ``QueueUnavailable``, and ``TaskResultDoesNotExist`` if it was deleted."""
+    now = utcnow()
+    errors = [_error(number, error) for number, error in enumerate(job.errors, 1)]
+    return DetailPage(
+        row=row_of(job, now, has_aliases=len(jobs.aliases()) > 1),
+        reasons=jobs.why(job),
+        facts=[*_facts(job)],
+        arguments=[*_arguments(job)],
+        values=[*_values(job)],
+        moments=[*_moments(job, now)],
+        workers=[one_line(worker) for worker in job.worker_ids],
+        errors=errors[::-1],
+        entries=entries_of(job),
+    )
+
+
+def entries_of(job: Job) -> list[LogEntry]:
+    """Return what people have done with ``job`` alone in the admin, the newest first."""
+    content_type = ContentType.objects.get_for_model(LocoJob, for_concrete_model=False)
+    found = LogEntry.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
+    return [*found.order_by("-action_time")[:MOST_ENTRIES]]
+
+
+def _facts(job: Job) -> Iterator[Fact]:
+    linked = [
+        ("Task", "task", job.task_path),
+        ("Queue", "queue", job.queue_name),
+        ("Alias", "backend", job.backend),
+        *(("Tag", "tag", tag) for tag in job.tags),
+        ("Worker", "worker", job.worker_id),
+        ("Schedule", "schedule", job.series),
+        ("Request", "request", job.request_id),
+    ]
+    yield Fact(label="Id", text=job.id)
+    for label, name, value in linked:
+        if value:
+            yield Fact(label=label, text=one_line(value), url=list_url(word(name, str(value))))
+    yield Fact(label="Priority", text=str(job.priority))
+    yield Fact(label="Kind", text="async" if job.is_async else "sync")
+    for name, option in job.overrides.items():
+        yield Fact(label="Option", text=one_line(f"{name}={option!r}"))
+    if job.key:
+        yield Fact(label="Once-key", text=one_line(job.key))
+    yield Fact(label="Attempt", text=f"{job.attempt:,}")
+    if job.lost:
+        yield Fact(label="Workers that died with it", text=f"{job.lost}")
+
+
+def _arguments(job: Job) -> Iterator[tuple[str, str]]:
+    args, kwargs = arguments_of(job)
+    names = backend_of(job.backend).parameters_of(job)
+    for place, value in enumerate(args):
+        yield one_line(names[place] if place < len(names) else place), pretty(value)
+    for name, value in kwargs.items():
+        yield one_line(name), pretty(value)
+
+
+def _values(job: Job) -> Iterator[tuple[str, str]]:
+    result = job.return_value if job.status == SUCCESSFUL else None
+    if result is not None:
+        yield "Result", pretty(decoded(result))
+    for label, text in (("Metadata", job.metadata), ("Checkpoint", job.checkpoint)):
+        if text is not None:
+            yield label, pretty(hidden(decoded(text)))
+
+
+def _moments(job: Job, now: datetime) -> Iterator[Moment]:
+    """Yield the times of ``job`` in their order."""
+    times = [
+        ("Enqueued", job.enqueued_at),
+        ("Due", job.run_after),
+        ("First attempt", job.started_at),
+        ("Last attempt", job.last_attempted_at if job.last_attempted_at != job.started_at else None),
+        ("Ended", job.finished_at),
+    ]
+    before: datetime | None = None
+    for label, at in sorted(((label, at) for label, at in times if at is not None), key=lambda pair: pair[1]):
+        yield Moment(label=label, at=at, since="" if before is None else _between(before, at), is_ahead=at > now)
+        before = at
+
+
+def _between(start: datetime, end: datetime) -> str:
+    seconds = (end - start).total_seconds()
+    return f"{seconds:,.3f} s" if seconds < 60 else age(seconds)  # noqa: PLR2004 - a minute
+
+
+def _error(number: int, error: Any) -> ShownError:
+    traceback = shown_traceback(error.traceback).rstrip()
+    return ShownError(
+        number=number,
+        kind=one_line(error.exception_class_path),
+        summary=one_line(traceback.rpartition("\n")[2])[:200],
+        traceback=plain(cut(traceback, MOST_BYTES, "a page shows no more")),
+    )

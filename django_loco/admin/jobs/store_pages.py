@@ -1,0 +1,72 @@
+"""What the admin pages of jobs and of workers have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import VERSION
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from ...exceptions import LocoConfigurationError, QueueError
+from ...jobs.stores import queue_of, searched
+
+#: What keeps a page from showing anything: the store does not answer, or the settings name none.
+UNAVAILABLE = (QueueError, LocoConfigurationError)
+
+
+class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Pages that show what is in the queues. They read no rows of a table, so Django's own views are not used."""
+
+    view_permission = ""
+    """The permission, with the label of the app, without which no page is shown."""
+
+    class Media:
+        """Their styles, and a script that selects all jobs of a page."""
+
+        css = {"all": ["django_loco/jobs.css"]}
+        js = ["django_loco/jobs.js"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return whether the user may see the pages."""
+        return request.user.has_perm(self.view_permission)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        """Return that nobody may add a row: jobs are enqueued, and workers started."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return that nobody may edit a row; what may be done has permissions of its own."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Return that nobody may delete a row."""
+        return False
+
+    def require(self, request: HttpRequest, *permissions: str) -> None:
+        """Raise ``PermissionDenied`` if the user lacks one of ``permissions``."""
+        if not request.user.has_perms(permissions):
+            raise PermissionDenied
+
+    def page(
+        self, request: HttpRequest, template: str, context: dict[str, Any], *, title: str, status: int = 200
+    ) -> TemplateResponse:
+        """Return a page in the frame of the admin."""
+        request.current_app = self.admin_site.name
+        frame = self.admin_site.each_context(request) | {
+            "title": title,
+            "opts": self.opts,
+            "media": self.media,
+            "breadcrumbs_are_a_list": VERSION >= (6, 1),
+        }
+        return TemplateResponse(request, f"admin/django_loco/jobs/{template}", frame | context, status=status)
+
+
+def notes() -> list[str]:
+    """Return what a reader of the pages has to know about the stores. Raises ``LocoConfigurationError`` without any."""
+    own = [f"TASKS[{alias!r}]" for alias in searched(None) if not queue_of(alias).is_shared]
+    if not own:
+        return []
+    return [f"Of {' and '.join(own)} you see the jobs of this process only: they are in its memory."]

@@ -1,0 +1,112 @@
+"""The admin page of workers and queues."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+
+from ... import jobs
+from ...jobs.views.age import age
+from ...log.plain_text import one_line
+from ...models import LocoWorker
+from .links import job_url, list_url, word
+from .store_pages import UNAVAILABLE, StorePages, notes
+
+#: The number of running jobs that are read, and of those that are shown for one worker.
+MOST_RUNNING, MOST_OF_WORKER = 500, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRow:
+    """A worker, and what it runs."""
+
+    worker: jobs.AliasWorker
+    name: str
+    host: str
+    queues: str
+    tags: str
+    heartbeat: str
+    running: Sequence[tuple[str, str]]
+    """The name and the address of each job that it runs."""
+
+    url: str
+    """The list of all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """A queue, and how many jobs it has."""
+
+    stats: jobs.QueueStats
+    name: str
+    url: str
+    oldest: str
+
+
+@admin.register(LocoWorker)
+class WorkerAdmin(StorePages):
+    """The page of workers and queues."""
+
+    view_permission = "django_loco.view_worker"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the address of the page."""
+        view = self.admin_site.admin_view(self.changelist_view)
+        return [path("", view, name="django_loco_locoworker_changelist")]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the workers and the queues."""
+        self.require(request, self.view_permission)
+        try:
+            context: dict[str, Any] = {"notes": notes(), "workers": worker_rows(), "queues": queue_rows()}
+        except UNAVAILABLE as error:
+            context = {"problem": str(error)}
+        status = 503 if "problem" in context else 200
+        context |= {"has_aliases": len(jobs.aliases()) > 1, **(extra_context or {})}
+        return self.page(request, "workers.html", context, title="Workers and queues", status=status)
+
+
+def worker_rows() -> list[WorkerRow]:
+    """Return the registered workers. Raises ``QueueUnavailable``."""
+    workers = sorted(jobs.workers(), key=lambda worker: (worker.backend, worker.host, worker.worker_id))
+    running = _running_by_worker() if workers else {}
+    return [_worker_row(worker, running.get(worker.worker_id, ())) for worker in workers]
+
+
+def _running_by_worker() -> Mapping[str, Sequence[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for job in jobs.filter("status:running")[:MOST_RUNNING]:
+        found[job.worker_id or ""].append((one_line(job.task_path.rpartition(".")[2]), job_url(job.id)))
+    return found
+
+
+def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) -> WorkerRow:
+    return WorkerRow(
+        worker=worker,
+        name=one_line(worker.worker_id),
+        host=one_line(worker.host),
+        queues="all" if worker.queues is None else one_line(", ".join(worker.queues)),
+        tags="any" if worker.tags is None else one_line(", ".join(worker.tags)) or "none",
+        heartbeat=f"{age(worker.heartbeat_age)} ago",
+        running=running[:MOST_OF_WORKER],
+        url=list_url(f"status:running {word('worker', worker.worker_id)}"),
+    )
+
+
+def queue_rows() -> list[QueueRow]:
+    """Return the queues that have jobs or are paused. Raises ``QueueUnavailable``."""
+    return [
+        QueueRow(
+            stats=each,
+            name=one_line(each.queue),
+            url=list_url(f"{word('queue', each.queue)} {word('backend', each.backend)}"),
+            oldest="-" if each.oldest_due_age is None else age(each.oldest_due_age),
+        )
+        for each in jobs.stats()
+    ]

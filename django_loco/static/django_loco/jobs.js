@@ -1,0 +1,17 @@
+"use strict";
+/* The list of jobs: the box in the head of the table selects all jobs of the page. Without scripts it is not shown. */
+document.addEventListener("DOMContentLoaded", () => {
+  const all = document.querySelector("#loco-all");
+  if (!all) return;
+  const boxes = [...document.querySelectorAll(".loco-jobs .action-select")];
+  const follow = () => {
+    const checked = boxes.filter((box) => box.checked).length;
+    all.checked = checked > 0 && checked === boxes.length;
+    all.indeterminate = checked > 0 && checked < boxes.length;
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of boxes) box.checked = all.checked;
+  });
+  for (const box of boxes) box.addEventListener("change", follow);
+});

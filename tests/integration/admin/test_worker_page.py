@@ -1,0 +1,68 @@
+"""The page of workers and queues, on every queue."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco import jobs
+from django_loco.core.job import utcnow
+from django_loco.queues.workers import WorkerInfo
+
+from .conftest import WORKERS, text
+
+pytestmark = pytest.mark.django_db
+
+
+def worker(**given):
+    described = {
+        "worker_id": "worker-1",
+        "host": "web-1",
+        "pid": 4711,
+        "queues": None,
+        "tags": None,
+        "threads": 8,
+        "coroutines": 100,
+        "lease": 30.0,
+        "started_at": utcnow(),
+        "busy": 1,
+    }
+    return WorkerInfo(**described | given)
+
+
+def test_workers_are_shown_with_what_they_run(client, queue, stored):
+    job = stored("running")
+    queue.register(worker())
+    queue.register(worker(worker_id="worker-2", queues=("emails",), tags=(), busy=0))
+    page = client.get(WORKERS)
+    shown = text(page)
+    assert "worker-1 web-1, process 4711, default alive all any 1 of 8 threads, 100 coroutines 0 s ago add all" in shown
+    assert "worker-2 web-1, process 4711, default alive emails none 0 of 8 threads" in shown
+    assert f'href="/admin/django_loco/locojob/{job.id}/change/"' in page.content.decode()
+
+
+def test_a_dead_worker_is_shown_as_one(client, queue):
+    queue.register(worker(lease=-1.0))
+    assert "dead" in text(client.get(WORKERS))
+
+
+def test_queues_are_shown_with_their_numbers(client, queue, stored):
+    for state in ("waiting", "scheduled", "running", "failed", "cancelled", "done"):
+        stored(state)
+    stored("done", queue_name="emails")
+    jobs.pause(queue="emails", backend="default")
+    shown = text(client.get(WORKERS))
+    assert "default default 2 1 2 1 0 s open" in shown
+    assert "emails default 0 0 0 1 - paused" in shown
+
+
+def test_nothing_yet(client, queue):
+    shown = text(client.get(WORKERS))
+    assert "No worker is registered. Start one: manage.py loco_worker" in shown
+    assert "There are no jobs." in shown
+
+
+def test_names_are_no_markup(client, queue):
+    queue.register(worker(worker_id="<script>a", host="<b>", queues=("<i>x/y.z",), tags=("<script>",)))
+    content = client.get(WORKERS).content.decode()
+    assert "<script>a" not in content
+    assert "<i>x" not in content

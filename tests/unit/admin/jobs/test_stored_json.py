@@ -1,0 +1,47 @@
+"""JSON of jobs as text: numbers as they are stored, and nothing that misleads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from django_loco.admin.jobs.stored_json import arguments_of, decoded, pretty, short
+from django_loco.core.job import Job
+from django_loco.jobs.views.shown import BROKEN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1.10", "1e400", "123456789012345678901234567890", "9" * 5000, '{"a": [1.0, -0, true, null, "ü"]}', "NaN"],
+)
+def test_numbers_are_written_as_they_are_stored(text):
+    assert pretty(decoded(text)) == text
+
+
+def test_long_values_have_a_line_for_each_part():
+    value = decoded(json.dumps({"a": ["x" * 50, "y" * 50], "b": {}}))
+    assert pretty(value) == f'{{\n  "a": [\n    "{"x" * 50}",\n    "{"y" * 50}"\n  ],\n  "b": {{}}\n}}'
+    assert json.loads(pretty(value)) == value
+
+
+def test_characters_that_mislead_are_escaped_and_still_json():
+    stored = json.dumps("a\u202e\x9f\u2028\ud800\x00\n")
+    shown = pretty(decoded(stored))
+    assert shown.isprintable()
+    assert json.loads(shown) == json.loads(stored)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000])
+def test_what_cannot_be_read_says_so(text):
+    assert pretty(decoded(text)) == BROKEN
+
+
+@pytest.mark.parametrize("arguments", ["7", "[7, 8]", '["ab", "cd"]', "{", "[[]]"])
+def test_arguments_in_another_form_say_so(arguments):
+    assert arguments_of(Job(task_path="a.b", backend="default", arguments=arguments)) == ([BROKEN], {})
+
+
+def test_a_call_in_one_line():
+    job = Job(task_path="a.b", backend="default", arguments='[[1.50, "a"], {"b": {"c": [2]}}]')
+    assert short(job) == '1.50, "a", b={"c": [2]}'
