@@ -15,14 +15,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from .conf import Mode, did_you_mean, loco_settings, worker_mode
 from .core import test_environment
-from .core.compat import (
-    DEFAULT_TASK_QUEUE_NAME,
-    TASKS_LOGGER,
-    InvalidTask,
-    Task,
-    TaskResult,
-    task_enqueued,
-)
+from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Task, TaskResult, task_enqueued
 from .core.job import Job
 from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
@@ -32,6 +25,7 @@ from .jobs.signing import sign
 from .jobs.stores import JobBackend
 from .log.labels import labelled_context
 from .log.safe import get_logger
+from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
 from .tasks import stored_jobs
@@ -290,7 +284,9 @@ class LocoBackend(JobBackend):
         if mode == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
-        stored = [job.id for job in self.queue.enqueue(sign(jobs))]
+        accepted = self.queue.enqueue(sign(jobs))
+        count_enqueued(self.queue, accepted)
+        stored = [job.id for job in accepted]
         test_environment.record_enqueued(stored)
         return set(stored)
 

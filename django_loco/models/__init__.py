@@ -1,6 +1,7 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .minute import StoredMinute
 from .pages import LocoJob, LocoWorker
 from .paused_queue import PausedQueue
 from .schedule import Schedule, ScheduleState
@@ -16,6 +17,7 @@ __all__ = [
     "Schedule",
     "ScheduleState",
     "StoredJob",
+    "StoredMinute",
     "StoredWorker",
     "WaitingTag",
     "keep_triggers",

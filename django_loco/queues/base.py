@@ -42,6 +42,7 @@ from ..core.validation import is_whole
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .claim import Claim
+from .minutes import Minute
 from .timeouts import store_timeout
 from .workers import WorkerInfo
 
@@ -258,7 +259,10 @@ class Queue(ABC):
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete up to ``limit`` jobs that finished more than ``older_than`` seconds ago; return how many."""
+        """Delete up to ``limit`` jobs that finished more than ``older_than`` seconds ago; return how many.
+
+        Deletes old statistics as well, see ``record``.
+        """
 
     @abstractmethod
     def clear(self) -> None:
@@ -308,3 +312,22 @@ class Queue(ABC):
 
     def close(self) -> None:  # noqa: B027 - a queue need not hold anything
         """Close the connections of the calling thread. The queue stays usable."""
+
+    def record(self, minutes: Sequence[Minute]) -> None:  # noqa: B027 - as its text says
+        """Add to the statistics of these minutes. ``prune`` deletes those that are older than ``KEPT_MINUTES``.
+
+        Adds to the totals as well. Must add atomically, because many processes add to the same minutes. Is not called
+        again after an error. A queue that keeps no statistics does nothing.
+        """
+
+    def minutes(self, since: int) -> Sequence[Minute]:  # noqa: ARG002
+        """Return the statistics from the minute ``since`` (minutes since 1970, UTC) on, the oldest first."""
+        return ()
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of all that was recorded, with ``TOTAL`` as their minute. They never decrease.
+
+        ``prune`` deletes a total ``KEPT_MINUTES`` after the last run that it counts, so that names which are no longer
+        used do not accumulate.
+        """
+        return ()

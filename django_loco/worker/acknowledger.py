@@ -195,6 +195,7 @@ class Acknowledger:
         if not isinstance(pending.error, QueueUnavailable):
             logger.error("The outcome of %s cannot be stored and is dropped", pending.name, exc_info=pending.error)
             pending.claimed.announcement = None
+            pending.claimed.refused = True
             self._remove([pending])
 
     def _limit_refused(self) -> None:

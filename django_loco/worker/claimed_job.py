@@ -36,6 +36,12 @@ class ClaimedJob:
     started: bool = False
     """Whether a pool has begun to run it."""
 
+    began_at: float | None = None
+    """When its function was called (``time.monotonic()``, seconds); ``None``: not yet, or not at all."""
+
+    duration: float | None = None
+    """The seconds that its function ran, once that has ended."""
+
     thread: threading.Thread | None = None  # noqa: TID251 - none is made here
     """The thread that runs it."""
 
@@ -58,7 +64,7 @@ class ClaimedJob:
     """Whether its lease has run out, as far as this worker knows: another worker has, or may have, the claim."""
 
     refused: bool = False
-    """Whether an update or the outcome was refused because another worker has the claim."""
+    """Whether an update or the outcome was refused because another worker has the claim, or the outcome dropped."""
 
     valid_until: float = math.inf
     """The time (``time.monotonic()``) until which no other worker can have the claim; renewals extend it."""

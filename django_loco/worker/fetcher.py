@@ -14,6 +14,7 @@ from ..core.job import Job, Outcome
 from ..log.labels import bind
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
+from ..metrics.tally import Tally
 from ..queues import Claim, Queue
 from ..queues.timeouts import set_store_timeout
 from .acknowledger import OutcomeInbox
@@ -67,6 +68,7 @@ class Fetcher:
         drain: bool = False,
         max_jobs: int | None = None,
         on_accepted: Callable[[ClaimedJob, Outcome], None] = lambda *_: None,
+        tally: Tally | None = None,
         request_priority: RequestPriority | None = None,
         others_are_done: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
@@ -82,6 +84,7 @@ class Fetcher:
             drain: see ``Worker``.
             max_jobs: see ``Worker``.
             on_accepted: called when the queue has accepted the end of a job that is still to be announced.
+            tally: counts the outcomes that the queue has accepted.
             request_priority: knows whether web requests are waiting.
             others_are_done: whether neither isolated workers nor the reaper may bring more jobs; asked before it ends
                 after ``drain``.
@@ -97,7 +100,7 @@ class Fetcher:
         self.stopping = threading.Event()
         """Set once it is to end."""
         self.draining = drain
-        self.jobs = HeldJobs(queue, pools, held, on_accepted=on_accepted, clock=clock)
+        self.jobs = HeldJobs(queue, pools, held, on_accepted=on_accepted, tally=tally, clock=clock)
         self._queue, self._claim, self._pools, self._inbox = queue, claim, pools, inbox
         self._acknowledger = self.jobs.acknowledger
         self._shutdown = ShutdownDeadline(clock)

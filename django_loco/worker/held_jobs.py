@@ -10,6 +10,7 @@ from ..core.compat import TaskResultStatus
 from ..core.job import Outcome
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
+from ..metrics.tally import Tally
 from ..queues import Queue
 from .acknowledger import Acknowledger
 from .claimed_job import ClaimedJob
@@ -36,9 +37,10 @@ class HeldJobs:
         by_id: dict[str, ClaimedJob],
         *,
         on_accepted: Callable[[ClaimedJob, Outcome], None],
+        tally: Tally | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``by_id`` holds the jobs and is shared with the heartbeat. For ``on_accepted`` see ``Fetcher``."""
+        """``by_id`` holds the jobs and is shared with the heartbeat. For the others see ``Fetcher``."""
         self.by_id = by_id
         self.threads, self.coroutines = (Prefetch(pool, clock) for pool in pools)
         self.acknowledger = Acknowledger(queue, self._remove, clock)
@@ -48,6 +50,7 @@ class HeldJobs:
         """The number of jobs that had begun and were handed back at the end."""
         self._missing = MissingTasks(clock)
         self._on_accepted = on_accepted
+        self._tally = tally or Tally()
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -132,6 +135,15 @@ class HeldJobs:
             del self.by_id[claimed.job.id]
         if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
             self._on_accepted(claimed, outcome)
+        if claimed.cancelled or not claimed.refused:
+            self._count(claimed, outcome)
         self.handed_back += claimed.started and claimed.released and not claimed.cancelled
         if outcome.spent:
             self.counts[outcome.status] += 1
+
+    def _count(self, claimed: ClaimedJob, outcome: Outcome) -> None:
+        began_at, duration = claimed.began_at, claimed.duration
+        if duration is None and began_at is not None:  # it is handed back while it runs
+            duration = time.monotonic() - began_at
+        is_cancelled = claimed.cancelled is not None
+        self._tally.ended(outcome, claimed.fetched_at, began_at, duration, is_cancelled=is_cancelled)

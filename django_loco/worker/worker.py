@@ -15,6 +15,7 @@ from ..component import Component
 from ..core.backoff import log_as_one
 from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
 from ..core.threads import DaemonThread
+from ..metrics.tally import Tally
 from ..queues import Claim, Queue
 from ..queues.workers import WorkerInfo
 from .acknowledger import OutcomeInbox
@@ -101,7 +102,7 @@ class Worker(Component):
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue, self._started, self._lock = queue, False, threading.Lock()
         self._held: dict[str, ClaimedJob] = {}
-        inbox = OutcomeInbox()
+        inbox, tally = OutcomeInbox(), Tally()
         lanes = min(coroutines, threads or SYNC_LANES)
         if is_isolated:
             threads, coroutines = min(1, threads), min(1, coroutines)
@@ -111,27 +112,18 @@ class Worker(Component):
         suspects = True if is_isolated else None if isolate is None else False
         claim = Claim(worker_id=self.worker_id, lease=VALID_PART * lease, queues=queues, tags=tags, suspects=suspects)
         suspects_claim = replace(claim, threads=threads, coroutines=coroutines, suspects=True)
-        self._isolation = isolate and Isolation(queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers)
+        self._isolation = isolate and Isolation(
+            queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
+        )
         cancellations = Cancellations(queue, self._held, self._interrupt)
         info = _info(suspects_claim, lease)
         self._heartbeat = Heartbeat(queue, self._held, lease, worker=info, on_lost=cancellations.interrupt_cancelled)
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
         self._housekeeping = Housekeeping(
-            queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, on_first_turn=inbox.wake.set
+            queue, lease, result_ttl, may_rescue=may_rescue, dead=dead, on_first_turn=inbox.wake.set, tally=tally
         )
-        self._fetcher = Fetcher(
-            queue,
-            claim,
-            (self._threads, self._event_loop),
-            self._held,
-            inbox,
-            drain=drain,
-            max_jobs=max_jobs,
-            on_accepted=self._housekeeping.announce_later,
-            request_priority=self._request_priority,
-            others_are_done=self._others_are_done,
-        )
+        self._fetcher = self._new_fetcher(claim, inbox, tally, drain=drain, max_jobs=max_jobs)
         listener = None if is_isolated else JobListener(queue, self._fetcher.wants_jobs, inbox.wake)
         helpers = (self._heartbeat, cancellations, self._housekeeping, listener, self._isolation)
         self._helpers: Sequence[QueueThread] = [helper for helper in helpers if helper is not None]
@@ -146,6 +138,23 @@ class Worker(Component):
             request_priority=self._request_priority,
             active=active,
             on_room=inbox.wake.set,
+        )
+
+    def _new_fetcher(
+        self, claim: Claim, inbox: OutcomeInbox, tally: Tally, *, drain: bool, max_jobs: int | None
+    ) -> Fetcher:
+        return Fetcher(
+            self._queue,
+            claim,
+            (self._threads, self._event_loop),
+            self._held,
+            inbox,
+            drain=drain,
+            max_jobs=max_jobs,
+            on_accepted=self._housekeeping.announce_later,
+            tally=tally,
+            request_priority=self._request_priority,
+            others_are_done=self._others_are_done,
         )
 
     def _interrupt(self, claimed: ClaimedJob) -> None:

@@ -31,6 +31,7 @@ from ...log.safe import get_logger
 from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
+from ..minutes import Minute
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
@@ -38,7 +39,8 @@ from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change, lost
 from .dialect import Dialect
 from .engines import engine_of
-from .migrated import migrate_command
+from .migrated import is_of_missing_migration, migrate_command
+from .minutes import CLEAR_MINUTES, add_minutes, minutes_since, prune_minutes, totals
 from .overview import Page, counts_by_queue, newest, oldest_due_times
 from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
 from .sql import statements
@@ -48,8 +50,6 @@ logger = get_logger("django_loco.queues")
 #: The time that a rescue may wait for its turn to write, or by which the wall clock may jump meanwhile. After a longer
 #: time it frees nothing: the heartbeats of live workers have waited as long, so their jobs may seem expired.
 MAX_DELAY_SECONDS = 0.5
-#: Parts of the errors of engines for a migration that was not applied: codes of PostgreSQL, words of SQLite.
-NO_TABLE = ("42P01", "42703", "no such table", "no such column", "has no column", "no such index")
 #: A number larger than that of all jobs.
 NO_LIMIT = 2**62
 
@@ -218,17 +218,17 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; those with a once-key only after an hour."""
-        return len(
-            self._run(
-                statements.PRUNE, before=-older_than, keys_before=-max(older_than, KEY_MEMORY_SECONDS), limit=limit
-            )
-        )
+        with self._reached():
+            prune_minutes(self._dialect)
+        before, keys_before = -older_than, -max(older_than, KEY_MEMORY_SECONDS)
+        return len(self._run(statements.PRUNE, before=before, keys_before=keys_before, limit=limit))
 
     def clear(self) -> None:
         """Delete every job of this alias."""
         self._run(statements.CLEAR)
         self._run(statements.CLEAR_PAUSED)
         self._run(statements.CLEAR_WORKERS)
+        self._run(CLEAR_MINUTES)
 
     def register(self, worker: WorkerInfo) -> None:
         """Record that ``worker`` lives."""
@@ -244,6 +244,21 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             worker_of_text(worker_id, info, seconds_between(heartbeat_at, now))
             for worker_id, info, heartbeat_at, now in self._run(statements.WORKERS, now=0)
         ]
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics."""
+        with self._reached():
+            add_minutes(self._dialect, minutes)
+
+    def minutes(self, since: int) -> Sequence[Minute]:
+        """Return the statistics from the minute ``since`` on."""
+        with self._reached():
+            return minutes_since(self._dialect, since)
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of the statistics."""
+        with self._reached():
+            return totals(self._dialect)
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""
@@ -310,8 +325,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             connection.close()
 
     def _explanation(self, error: DatabaseError | InterfaceError) -> str:
-        said = f"{getattr(error.__cause__, 'sqlstate', '')} {error}"
-        if any(sign in said for sign in NO_TABLE):
+        if is_of_missing_migration(error):
             return f"{self._where}where migrations of django_loco are missing: run {migrate_command(self.database)}."
         return f"{self._where}which cannot be used now: {str(error).strip() or type(error).__name__}"
 

@@ -17,10 +17,12 @@ from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...exceptions import QueueFull
 from ..base import Change, Queue, status_of
 from ..claim import Claim
+from ..minutes import Minute, minute_of
 from ..workers import WorkerInfo
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
+from .minutes import MinuteTable
 from .spool import read_spool, write_spool
 
 MAX_RESULTS = 1_000
@@ -50,11 +52,10 @@ class MemoryQueue(Queue):
         self._max_waiting = self.limit("max_waiting", None)
         self._changed = threading.Condition(threading.Lock())
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
-        self.keys = Keys()
+        self.keys, self._minutes = Keys(), MinuteTable()
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
         self._paused: set[str] = set()
-        self._arrivals = 0
-        self._interrupts = 0
+        self._arrivals = self._interrupts = 0
         self._seen = threading.local()
 
     def clock(self) -> float:
@@ -215,6 +216,7 @@ class MemoryQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""
+        self._minutes.prune(minute_of(time.time()))
         with self._changed:
             before = utcnow() - timedelta(seconds=older_than)
             old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
@@ -226,7 +228,7 @@ class MemoryQueue(Queue):
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._changed:
-            for known in (self._jobs, self.keys, self._workers, self._paused):
+            for known in (self._jobs, self.keys, self._workers, self._paused, self._minutes):
                 known.clear()
 
     def register(self, worker: WorkerInfo) -> None:
@@ -241,6 +243,18 @@ class MemoryQueue(Queue):
         """Return the registered workers of this process."""
         now = time.monotonic()
         return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics of this process."""
+        self._minutes.add(minutes)
+
+    def minutes(self, since: int) -> Sequence[Minute]:
+        """Return the statistics of this process."""
+        return self._minutes.since(since)
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of the statistics of this process."""
+        return self._minutes.totals()
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""

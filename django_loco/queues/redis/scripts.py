@@ -46,6 +46,8 @@ SCRIPTS = {
     "prune": Script("jobs states index finished failed once counts series extra", "prune"),
     "register": Script("workers", "register"),
     "workers": Script("workers", "workers"),
+    "record": Script("minutes totals totaled", "record"),
+    "minutes": Script("minutes", "minutes"),
     "probe": Script("probe:hash probe:sorted probe:text", "probe"),
 }
 #: The commands that scripts use, as ``probe`` tries them. Commands that store something have others that delete it.
@@ -53,7 +55,8 @@ COMMANDS = (
     *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HKEYS *1", "HGETALL *1"),
     *("HDEL *1 a", "ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0"),
     *("ZRANGEBYLEX *2 - +", "ZLEXCOUNT *2 - +", "ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf"),
-    *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "ZREM *2 a", "SET *3 a PX 1000", "GET *3"),
+    *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "PEXPIREAT *2 1"),
+    *("ZREM *2 a", "SET *3 a PX 1000", "GET *3"),
 )
 
 #: All keys except channels and answers, which exist for each queue and each worker.

@@ -10,7 +10,7 @@ from .suspecting import SuspectContract
 from .updating import UpdateContract
 from .viewing import ViewContract
 from .waiting import WaitContract
-from .workers import WorkerContract
+from .workers import MinuteContract, WorkerContract
 
 __all__ = ["QueueContract"]
 
@@ -27,6 +27,7 @@ class QueueContract(
     SeriesContract,
     WaitContract,
     WorkerContract,
+    MinuteContract,
 ):
     """Mix it into a test class for pytest or unittest and define ``make_queue``.
 

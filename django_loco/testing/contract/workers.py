@@ -1,4 +1,4 @@
-"""The contract of the workers that a queue knows."""
+"""The contract of the workers that a queue knows, and of the statistics that they write."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.job import utcnow
+from ...queues.minutes import BUCKETS, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
 from ...queues.workers import WorkerInfo
-from .case import ContractCase
+from .case import THREADS, ContractCase
+
+#: The minute in which the tests began.
+NOW = minute_of(utcnow().timestamp())
 
 
 class WorkerContract(ContractCase):
@@ -57,3 +61,110 @@ class WorkerContract(ContractCase):
         self.queue.register(self.worker())
         self.queue.clear()
         assert list(self.queue.workers()) == []
+
+
+class MinuteContract(ContractCase):
+    """``Queue.record`` and ``minutes``. A queue that keeps no statistics passes by returning none."""
+
+    def minute(self, number: int = NOW, runs: int = 1, **labels: str) -> Minute:
+        """Return ``runs`` runs of 2 seconds that had waited for 0.02 seconds."""
+        values = dict.fromkeys(NUMBERS, 0)
+        values |= {"count": runs, "duration_micros": runs * 2_000_000, "wait_micros": runs * 20_000}
+        values |= {"duration_5": runs, "wait_1": runs}
+        given = {"queue_name": "default", "task_path": "shop.tasks.send", "outcome": "successful"} | labels
+        return Minute(Labels(number, **given), tuple(values.values()))
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the queue keeps statistics at all."""
+        self.queue.record([self.minute()])
+        found = bool(self.queue.minutes(0))
+        self.queue.clear()
+        return found
+
+    def test_nothing_is_recorded_at_first(self) -> None:
+        assert list(self.queue.minutes(0)) == []
+        self.queue.record([])
+        assert list(self.queue.minutes(0)) == []
+
+    def test_statistics_are_returned_as_they_were_recorded(self) -> None:
+        if self.keeps:
+            odd = self.minute(queue_name='a"\t\n\\', task_path="\u00e4 {x} %s", outcome="failed", runs=2**31 - 1)
+            late, early = self.minute(NOW + 1), self.minute(NOW - 1)
+            self.queue.record([late, odd, early])
+            assert list(self.queue.minutes(0)) == [early, odd, late]
+            [found] = self.queue.minutes(NOW + 1)
+            assert (found.runs, found.duration_seconds, found.wait_seconds) == (1, 2.0, 0.02)
+            assert found.durations == (0, 0, 0, 0, 0, *[1] * (BUCKETS - 5))
+            assert found.waits == (0, *[1] * (BUCKETS - 1))
+
+    def test_runs_with_the_same_labels_are_added(self) -> None:
+        if self.keeps:
+            for runs in (1, 4):
+                self.queue.record([self.minute(runs=runs), self.minute(outcome="failed", runs=2 * runs)])
+            self.queue.record([self.minute(queue_name="other")])
+            expected = [self.minute(outcome="failed", runs=10), self.minute(runs=5), self.minute(queue_name="other")]
+            assert list(self.queue.minutes(NOW)) == expected
+
+    def test_many_processes_add_to_the_same_minutes(self) -> None:
+        if self.keeps:
+            tasks = [f"shop.tasks.task_{number}" for number in range(150)]  # more than one statement of the database
+
+            def record(number: int) -> None:
+                order = tasks if number % 2 else tasks[::-1]
+                for _ in range(3):
+                    self.queue.record([self.minute(task_path=task) for task in order])
+
+            self.side_by_side(record)
+            expected = [self.minute(task_path=task, runs=3 * THREADS) for task in sorted(tasks)]
+            assert sorted(self.queue.minutes(0)) == expected
+            assert [each.runs for each in self.queue.totals()] == [3 * THREADS] * len(tasks)
+
+    def test_only_the_minutes_asked_for_are_returned(self) -> None:
+        if self.keeps:
+            minutes = [self.minute(NOW + number) for number in range(1_200)]  # more than one script of Redis
+            self.queue.record(minutes)
+            assert list(self.queue.minutes(NOW + 1)) == minutes[1:]
+            assert list(self.queue.minutes(NOW + 1_199)) == minutes[-1:]
+            assert list(self.queue.minutes(NOW + 1_200)) == []
+
+    def test_old_minutes_are_deleted(self) -> None:
+        if self.keeps:
+            kept = NOW - KEPT_MINUTES + 10  # the tests may take some minutes
+            self.queue.record([self.minute(NOW - KEPT_MINUTES - 1), self.minute(kept), self.minute()])
+            self.queue.prune(3600)
+            assert list(self.queue.minutes(0)) == [self.minute(kept), self.minute()]
+
+    def test_a_process_whose_clock_is_wrong_deletes_nothing(self) -> None:
+        if self.keeps:
+            self.queue.record([self.minute()])
+            self.queue.record([self.minute(NOW + 2 * KEPT_MINUTES)])
+            self.queue.prune(3600)
+            assert list(self.queue.minutes(0)) == [self.minute(), self.minute(NOW + 2 * KEPT_MINUTES)]
+
+    def test_totals_count_all_minutes(self) -> None:
+        if self.keeps:
+            assert list(self.queue.totals()) == []
+            self.queue.record([self.minute(), self.minute(NOW + 1, runs=2), self.minute(outcome="failed")])
+            self.queue.record([self.minute(runs=4)])
+            expected = [self.minute(TOTAL, outcome="failed"), self.minute(TOTAL, runs=7)]
+            assert sorted(self.queue.totals()) == expected
+            assert len(self.queue.minutes(0)) == 3
+
+    def test_totals_stay_until_their_last_minute_is_too_old(self) -> None:
+        if self.keeps:
+            long_ago = NOW - KEPT_MINUTES - 1
+            self.queue.record([self.minute(long_ago), self.minute(), self.minute(long_ago, queue_name="unused")])
+            self.queue.prune(3600)
+            assert list(self.queue.totals()) == [self.minute(TOTAL, runs=2)]
+            self.queue.record([self.minute(long_ago)])  # of a process whose clock is wrong
+            self.queue.prune(3600)
+            assert list(self.queue.totals()) == [self.minute(TOTAL, runs=3)]
+
+    def test_clear_deletes_them(self) -> None:
+        self.queue.record([self.minute(), self.minute(NOW + 1)])
+        self.queue.clear()
+        assert list(self.queue.minutes(0)) == []
+        assert list(self.queue.totals()) == []
+        self.queue.record([self.minute()])
+        assert list(self.queue.minutes(0)) in ([], [self.minute()])

@@ -187,7 +187,7 @@ class Attempt:
 
     def decide(self, outcome: Outcome) -> bool:
         """Decide on ``outcome``; see ``ClaimedJob.decide``."""
-        self.duration = time.monotonic() - self.began_at
+        self.duration = self.claimed.duration = time.monotonic() - self.began_at
         return self.claimed.decide(outcome)
 
     def begin(self) -> Any:
@@ -198,7 +198,7 @@ class Attempt:
         if self.claimed.cancelled:
             raise JobCancelled(CANCELLED)
         first = (self._context(),) if self.task.takes_context else ()
-        self.began_at = time.monotonic()
+        self.began_at = self.claimed.began_at = time.monotonic()
         return self.function(*first, *self.result.args, **self.result.kwargs)
 
     def call(self) -> Any:

@@ -1,4 +1,4 @@
-"""The thread for the housekeeping of the queue: rescues the jobs of dead workers, deletes old results."""
+"""The thread for the housekeeping: rescues the jobs of dead workers, deletes old results, writes statistics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from ...core.job import Outcome
 from ...exceptions import QueueUnavailable
+from ...metrics.tally import Tally
+from ...metrics.writer import MinuteWriter
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
 from ..execution.announcements import announce_apart, announce_cancelled, announce_refused
@@ -20,7 +22,7 @@ from .reaper import Reaper
 
 
 class Housekeeping(QueueThread):
-    """Ten times per lease: announces ends that had to wait, and lets the reaper and the pruner do their work.
+    """Ten times per lease: announces ends that had to wait, and lets the reaper, the pruner and the writer work.
 
     It is a separate thread, so that a long deletion does not delay the heartbeat.
     """
@@ -38,6 +40,7 @@ class Housekeeping(QueueThread):
         *,
         dead: Collection[str] = (),
         on_first_turn: Callable[[], None] = lambda: None,
+        tally: Tally | None = None,
     ) -> None:
         """Starts nothing.
 
@@ -49,13 +52,16 @@ class Housekeeping(QueueThread):
             may_rescue: see ``Reaper``.
             dead: see ``Reaper``.
             on_first_turn: called once, when ``has_looked`` is set.
+            tally: what the worker has counted.
         """
         super().__init__(queue)
         self.has_looked = threading.Event()
         """Set once the jobs of dead workers that could be rescued at the start have been rescued."""
         self._on_first_turn = on_first_turn
         self._lease = lease
-        self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead)
+        tally = tally or Tally()
+        self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead, on_rescued=tally.lost)
+        self._writer = MinuteWriter(queue, tally, clock)
         self._pruner = Pruner(queue, result_ttl, self.ended, clock)
         self._accepted: SimpleQueue[tuple[ClaimedJob, Outcome]] = SimpleQueue()
 
@@ -64,8 +70,9 @@ class Housekeeping(QueueThread):
         self._accepted.put((claimed, outcome))
 
     def turn(self) -> float:
-        """Announce, reap, prune."""
+        """Announce, write statistics, reap, prune."""
         self._announce_accepted()
+        self._writer.write_if_due()
         try:
             self._reaper.reap()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
@@ -80,8 +87,10 @@ class Housekeeping(QueueThread):
         return super().failed(error)
 
     def close(self) -> None:
-        """Announce the ends that the queue has accepted last."""
+        """Announce the ends that the queue has accepted last, and write the last statistics if the queue answers."""
         self._announce_accepted()
+        if not self.backoff.reason:
+            self._writer.write()
 
     def _note_turn(self) -> None:
         if not self.has_looked.is_set():

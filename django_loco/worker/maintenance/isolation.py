@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol, Self
 
 from ...core.backoff import Backoff
-from ...core.job import SUSPECT, Outcome
+from ...core.job import SUSPECT, Job, Outcome
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
 from ...shutdown import CLEAN, FORCED
@@ -88,9 +88,13 @@ class Isolation(QueueThread):
         *,
         every: float,
         most: int = 1,
+        on_rescued: Callable[[Sequence[Job]], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``claim`` says which suspects; ``every``: seconds between two looks. ``start`` may raise ``OSError``."""
+        """``claim`` says which suspects; ``every``: seconds between two looks. ``start`` may raise ``OSError``.
+
+        ``on_rescued``: see ``Reaper``.
+        """
         super().__init__(queue)
         self.waiting = 0
         """The number of suspects that were due at the last look."""
@@ -101,6 +105,7 @@ class Isolation(QueueThread):
         self._claim, self._make = claim, start
         self._every, self._most, self._clock = every, most, clock
         self._workers: list[Isolated] = []
+        self._on_rescued = on_rescued
         self._rescued_at_once = BatchSize(1)  # an isolated worker holds one job at most
         self._shutdown = ShutdownDeadline(clock)
         self._is_quiet = False
@@ -173,7 +178,7 @@ class Isolation(QueueThread):
         """Give back the jobs of isolated workers that have ended; return whether one of them died."""
         ended = [(worker, code) for worker in self._workers if (code := worker.poll()) is not None]
         for worker, code in ended:
-            rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once)
+            rescue_jobs_of({worker.key}, self.queue, self._rescued_at_once, self._on_rescued)
             self.handed_back += code == FORCED and self._stop_requests > 0
             self._workers.remove(worker)  # at last: ``wind_down`` ends when none is left, and then the count is read
             if code and self._stop_requests == 0:

@@ -39,6 +39,7 @@ class Reaper:
         *,
         may_rescue: Callable[[], bool],
         dead: Collection[str],
+        on_rescued: Callable[[Sequence[Job]], None] = lambda _: None,
     ) -> None:
         """Rescues nothing yet.
 
@@ -49,10 +50,12 @@ class Reaper:
             clock: ``time.monotonic``.
             may_rescue: asked each time whether jobs whose lease has run out may be rescued now.
             dead: the ends of the ids of workers that are known to have died.
+            on_rescued: called with jobs that were rescued.
         """
         self._queue, self._lease, self._ended, self._clock = queue, lease, ended, clock
         self._may_rescue = may_rescue
         self._dead = frozenset(dead)
+        self._on_rescued = on_rescued
         self._clocks = ClockWatch(queue.clock, lease)
         self._unanswered = Unanswered(queue)
         self._batch_size = BatchSize(RESCUE_BATCH)
@@ -70,11 +73,11 @@ class Reaper:
 
     def _reap(self) -> None:
         if self._dead:
-            rescue_jobs_of(self._dead, self._queue, self._batch_size)
+            rescue_jobs_of(self._dead, self._queue, self._batch_size, self._on_rescued)
             self._dead = frozenset()
         if self._clocks.agree() and self._may_rescue():
             self._rescue()
-            report_rescued(self._unanswered.found())
+            self._report(self._unanswered.found())
             self._report_dead()
 
     def _rescue(self) -> None:
@@ -83,7 +86,11 @@ class Reaper:
             with self._batch_size.tried() as size:
                 jobs = self._queue.rescue(size)
             is_full = len(jobs) >= size
-            report_rescued(jobs)
+            self._report(jobs)
+
+    def _report(self, jobs: Sequence[Job]) -> None:
+        self._on_rescued(jobs)
+        report_rescued(jobs)
 
     def _report_dead(self) -> None:
         if self._clock() >= self._next_report:
@@ -97,7 +104,12 @@ def jobs_held_by(keys: Collection[str], queue: Queue) -> Sequence[Job]:
     return [job for job in running if (job.worker_id or "").rpartition(":")[2] in keys]
 
 
-def rescue_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -> None:
+def rescue_jobs_of(
+    dead: Collection[str],
+    queue: Queue,
+    batch_size: BatchSize,
+    on_rescued: Callable[[Sequence[Job]], None] = lambda _: None,
+) -> None:
     """Rescue the jobs of workers that are known to be dead, before their leases run out."""
     for worker in queue.workers():
         if worker.worker_id.rpartition(":")[2] in dead:
@@ -107,6 +119,7 @@ def rescue_jobs_of(dead: Collection[str], queue: Queue, batch_size: BatchSize) -
         with batch_size.tried() as size:
             refused = queue.finish(outcomes[:size])
         rescued = [outcome.applied() for outcome in outcomes[:size] if outcome.job.id not in refused]
+        on_rescued(rescued)
         report_rescued(readable(queue.alias, rescued))
         del outcomes[:size]
 

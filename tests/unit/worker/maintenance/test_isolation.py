@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -75,11 +76,17 @@ class FakeWorker:
 class Parent:
     """An ``Isolation`` whose turns the test takes."""
 
-    def __init__(self, queue: MemoryQueue, **options: int) -> None:
+    def __init__(self, queue: MemoryQueue, most: int = 1) -> None:
         self.clock = Clock()
         self.started: list[FakeWorker] = []
         self.problem: Exception | None = None
-        self.isolation = Isolation(queue, CLAIM, self.start, every=EVERY, clock=self.clock, **options)
+        self.rescued: list[str] = []
+        self.isolation = Isolation(
+            queue, CLAIM, self.start, every=EVERY, most=most, on_rescued=self.note, clock=self.clock
+        )
+
+    def note(self, jobs: Sequence[Job]) -> None:
+        self.rescued += [job.id for job in jobs]
 
     def start(self, claim: Claim) -> FakeWorker:
         assert claim == CLAIM
@@ -145,6 +152,7 @@ def test_a_death_fails_its_job_at_once_and_the_next_one_starts(queue, parent, ca
     parent.started[0].code = -9
     parent.isolation.turn()
     assert queue.get(killer).status == FAILED
+    assert parent.rescued == [killer]
     assert parent.isolation.pids == [2]
     assert "The isolated worker (pid 1) ended with exit code -9" in caplog.text
 

@@ -8,6 +8,7 @@ import pytest
 
 from django_loco.core.job import FAILED, MAX_LOST, READY, RUNNING, Job
 from django_loco.exceptions import QueueUnavailable
+from django_loco.metrics.tally import Tally
 from django_loco.queues import Claim
 from django_loco.queues.memory import MemoryQueue
 from django_loco.worker.maintenance.housekeeping import Housekeeping
@@ -71,3 +72,11 @@ def test_many_are_freed_in_parts_of_which_a_failure_makes_smaller_ones(queue, mo
             housekeeping.turn()
     assert sizes[:2] == [100, 50]
     assert {queue.get(job_id).status for job_id in ids} == {READY}
+
+
+def test_their_runs_are_counted_as_lost(queue):
+    tally = Tally()
+    for worker_id in ("host:1:aaaa", "host:1:aaaa", "host:1:bbbb"):
+        hold(queue, worker_id)
+    Housekeeping(queue, 600, 600, dead=["aaaa"], tally=tally).turn()
+    assert [(each.labels.outcome, each.runs) for each in tally.take()] == [("lost", 2)]

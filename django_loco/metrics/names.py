@@ -1,0 +1,30 @@
+"""Bounds the number of names under which something is counted: there may be a queue for each customer."""
+
+from __future__ import annotations
+
+#: The most pairs of queue and task that are counted by their names, and the name of all others.
+MAX_NAMES = 1_000
+OTHER = "(other)"
+#: The number of characters of a name that are kept.
+MAX_LENGTH = 200
+
+
+class BoundedNames:
+    """The pairs of queue and task that were seen first. The caller has to hold a lock."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], tuple[str, str]] = {}
+        self._queue_names: set[str] = set()
+
+    def of(self, queue_name: str, task_path: str) -> tuple[str, str]:
+        """Return the names under which to count a job of this queue and task."""
+        return self._names.get((queue_name, task_path)) or self._names_of(queue_name, task_path)
+
+    def _names_of(self, queue_name: str, task_path: str) -> tuple[str, str]:
+        """Return the names, and remember them if there is room."""
+        queue_shown, task_shown = queue_name[:MAX_LENGTH], task_path[:MAX_LENGTH]
+        if len(self._names) >= MAX_NAMES:
+            return (queue_shown if queue_shown in self._queue_names else OTHER), OTHER
+        self._queue_names.add(queue_shown)
+        names = self._names[queue_name, task_path] = queue_shown, task_shown
+        return names

@@ -1,0 +1,61 @@
+"""Writes statistics to the queue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ..log.safe import get_logger
+from ..queues import Queue
+from ..queues.minutes import Minute
+from ..queues.timeouts import store_timeout
+from .tally import Tally
+
+logger = get_logger("django_loco.metrics")
+
+WRITE_EVERY_SECONDS = 60.0
+#: How long a write may keep its thread from other duties if the store hangs.
+WRITE_SECONDS = 2.0
+#: The aliases of queues that have refused the last write.
+_refusing: set[str] = set()
+
+
+class MinuteWriter:
+    """Writes what a ``Tally`` has counted, once a minute. For one thread."""
+
+    def __init__(self, queue: Queue, tally: Tally, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queue, self._tally, self._clock = queue, tally, clock
+        self._next_at = clock() + WRITE_EVERY_SECONDS
+
+    def write_if_due(self) -> None:
+        """``write``, if the last time was a minute ago."""
+        if self._clock() >= self._next_at:
+            self._next_at = self._clock() + WRITE_EVERY_SECONDS
+            self.write()
+
+    def write(self) -> None:
+        """Write what was counted since the last time."""
+        if minutes := self._tally.take():
+            write(self._queue, minutes)
+
+
+def write(queue: Queue, minutes: Sequence[Minute]) -> None:
+    """Add ``minutes`` to the statistics of ``queue``.
+
+    What the queue does not take is lost, because nobody could tell whether it was stored. Statistics must not trouble
+    jobs, so this raises nothing, and an error is logged once until a write succeeds.
+    """
+    try:
+        with store_timeout(WRITE_SECONDS):
+            queue.record(minutes)
+    except Exception as error:  # noqa: BLE001 - a queue of a project may raise anything
+        if queue.alias not in _refusing:
+            _refusing.add(queue.alias)
+            logger.warning(
+                "TASKS[%r]: the statistics of up to a minute could not be stored and are lost; jobs are not "
+                "concerned: %s",
+                queue.alias,
+                error,
+            )
+    else:
+        _refusing.discard(queue.alias)

@@ -1,0 +1,76 @@
+"""The statistics of the jobs that workers have run. Only ``queues.database`` writes to this table."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class StoredMinute(models.Model):
+    """A ``queues.minutes.Minute``: the runs of a task that ended in the same minute in the same way, or all of them.
+
+    All processes add to the same row. A bucket counts the runs in it alone; for their bounds see
+    ``queues.minutes.BOUNDS``.
+    """
+
+    backend = models.TextField()
+    """The alias in ``TASKS``."""
+
+    minute = models.IntegerField()
+    """The minutes since 1970, in UTC, by the clock of the worker; 0 for the total."""
+
+    queue_name = models.TextField()
+    task_path = models.TextField()
+    outcome = models.TextField()
+    last_minute = models.IntegerField()
+    """The minute of the last run."""
+
+    count = models.BigIntegerField()
+    duration_micros = models.BigIntegerField()
+    """The sum of the times that they took, in microseconds, so that sums are exact."""
+
+    wait_micros = models.BigIntegerField()
+    """The sum of the times from when the jobs were due until they began."""
+
+    duration_0 = models.BigIntegerField()
+    duration_1 = models.BigIntegerField()
+    duration_2 = models.BigIntegerField()
+    duration_3 = models.BigIntegerField()
+    duration_4 = models.BigIntegerField()
+    duration_5 = models.BigIntegerField()
+    duration_6 = models.BigIntegerField()
+    duration_7 = models.BigIntegerField()
+    duration_8 = models.BigIntegerField()
+    duration_9 = models.BigIntegerField()
+    duration_10 = models.BigIntegerField()
+    duration_11 = models.BigIntegerField()
+    duration_12 = models.BigIntegerField()
+    wait_0 = models.BigIntegerField()
+    wait_1 = models.BigIntegerField()
+    wait_2 = models.BigIntegerField()
+    wait_3 = models.BigIntegerField()
+    wait_4 = models.BigIntegerField()
+    wait_5 = models.BigIntegerField()
+    wait_6 = models.BigIntegerField()
+    wait_7 = models.BigIntegerField()
+    wait_8 = models.BigIntegerField()
+    wait_9 = models.BigIntegerField()
+    wait_10 = models.BigIntegerField()
+    wait_11 = models.BigIntegerField()
+    wait_12 = models.BigIntegerField()
+
+    class Meta:
+        """Names that do not follow from the class's."""
+
+        app_label = "django_loco"
+        db_table = "django_loco_minute"
+        verbose_name = "minute"
+        # As the table of jobs, without which it has no use.
+        required_db_features = ["supports_partial_indexes"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["backend", "minute", "queue_name", "task_path", "outcome"], name="django_loco_minute_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_path} {self.outcome}"

@@ -1,0 +1,81 @@
+"""The statistics in the database: a row for each minute, queue, task and outcome, and one for all minutes together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of, totals_of
+from ..rows import Row
+from .dialect import Dialect
+
+#: The number of rows of one statement. Each has some 30 parameters, of which engines allow some ten thousand.
+BATCH = 100
+#: The number of old rows that are deleted at once: many more than a process adds in a minute, and it takes no second.
+DELETED_AT_ONCE = 10_000
+
+LABELS = ", ".join(Labels._fields)
+COLUMNS = f"{LABELS}, last_minute, {', '.join(NUMBERS)}"
+#: The names in braces of the statements below.
+NAMES = {
+    "minute_table": "django_loco_minute",
+    "labels": LABELS,
+    "all_columns": COLUMNS,
+    "read": f"{LABELS}, {', '.join(NUMBERS)}",
+    "sums": ", ".join(f"{name} = {{minute_table}}.{name} + excluded.{name}" for name in NUMBERS),
+}
+#: Rows are locked in the order in which they are listed. Processes that list them in the same order cannot deadlock.
+ADD = """
+    INSERT INTO {minute_table} (backend, {all_columns}) VALUES {rows}
+    ON CONFLICT (backend, {labels}) DO UPDATE SET {sums}, last_minute =
+        CASE WHEN excluded.last_minute > {minute_table}.last_minute
+        THEN excluded.last_minute ELSE {minute_table}.last_minute END
+"""
+DROP = """
+    DELETE FROM {minute_table} WHERE id IN (
+        SELECT id FROM {minute_table} WHERE backend = %(alias)s AND minute < %(oldest)s AND last_minute < %(oldest)s
+        ORDER BY minute LIMIT %(limit)s {skip_locked})
+"""
+SINCE = """
+    SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute >= %(since)s ORDER BY {labels}
+"""
+TOTALS = "SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute = %(total)s"
+CLEAR_MINUTES = "DELETE FROM django_loco_minute WHERE backend = %(alias)s"
+
+
+def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
+    """Add to what is stored."""
+    ordered = sorted([*((each, each.labels.minute) for each in minutes), *totals_of(minutes)])
+    for first in range(0, len(ordered), BATCH):
+        _add(dialect, ordered[first : first + BATCH])
+
+
+def prune_minutes(dialect: Dialect) -> None:
+    """Delete what is too old by the clock of the database."""
+    oldest = minute_of(dialect.clock()) - KEPT_MINUTES
+    dialect.write(dialect.sql(DROP, **NAMES), oldest=oldest, limit=DELETED_AT_ONCE)
+
+
+def minutes_since(dialect: Dialect, minute: int) -> list[Minute]:
+    """Return the minutes from ``minute`` on."""
+    return _minutes(dialect.execute(dialect.sql(SINCE, **NAMES), since=max(minute, TOTAL + 1)))
+
+
+def totals(dialect: Dialect) -> list[Minute]:
+    """Return the totals."""
+    return _minutes(dialect.execute(dialect.sql(TOTALS, **NAMES), total=TOTAL))
+
+
+def _minutes(rows: Sequence[Row]) -> list[Minute]:
+    labels = len(Labels._fields)
+    return [Minute(Labels(*row[:labels]), tuple(row[labels:])) for row in rows]
+
+
+def _add(dialect: Dialect, minutes: Sequence[tuple[Minute, int]]) -> None:
+    rows: list[str] = []
+    given: dict[str, Any] = {}
+    for row, (each, last) in enumerate(minutes):
+        values = {f"v{row}_{place}": value for place, value in enumerate((*each.labels, last, *each.numbers))}
+        rows.append(f"(%(alias)s, {', '.join(f'%({name})s' for name in values)})")
+        given.update(values)
+    dialect.write(dialect.text(ADD, **NAMES, rows=", ".join(rows)), **given)

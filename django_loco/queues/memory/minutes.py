@@ -1,0 +1,49 @@
+"""The statistics of a queue in memory. They end with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute, totals_of
+
+
+class MinuteTable:
+    """The minutes of the last 14 days and the totals, by their labels."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minutes: dict[Labels, Minute] = {}
+        self._last: dict[Labels, int] = {}
+        """The last minute in each of them."""
+
+    def add(self, minutes: Sequence[Minute]) -> None:
+        """Add to what is stored."""
+        with self._lock:
+            for each, last in [*((each, each.labels.minute) for each in minutes), *totals_of(minutes)]:
+                known = self._minutes.get(each.labels)
+                self._minutes[each.labels] = each if known is None else known.plus(each.numbers)
+                self._last[each.labels] = max(last, self._last.get(each.labels, last))
+
+    def prune(self, now: int) -> None:
+        """Drop what is too old in the minute ``now``."""
+        with self._lock:
+            for labels in [labels for labels, last in self._last.items() if last < now - KEPT_MINUTES]:
+                del self._minutes[labels], self._last[labels]
+
+    def since(self, minute: int) -> list[Minute]:
+        """Return the minutes from ``minute`` on."""
+        with self._lock:
+            found = [each for each in self._minutes.values() if TOTAL != each.labels.minute >= minute]
+        return sorted(found)
+
+    def totals(self) -> list[Minute]:
+        """Return the totals."""
+        with self._lock:
+            return [each for each in self._minutes.values() if each.labels.minute == TOTAL]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._minutes.clear()
+            self._last.clear()

@@ -1,0 +1,96 @@
+"""Statistics of jobs: how many runs ended in a minute, and how long they took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import add
+from typing import Final, NamedTuple
+
+#: The upper bounds of the buckets in seconds, inclusive. The last bucket, which has none, is for everything above.
+BOUNDS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+BUCKETS: Final = len(BOUNDS) + 1
+#: The names of the numbers of a minute, in their order. Those in ``MICROS`` are microseconds, the others are counts.
+NUMBERS: Final = (
+    "count",
+    "duration_micros",
+    "wait_micros",
+    *(f"duration_{bucket}" for bucket in range(BUCKETS)),
+    *(f"wait_{bucket}" for bucket in range(BUCKETS)),
+)
+MICROS: Final = frozenset({"duration_micros", "wait_micros"})
+#: The places of the first bucket of each histogram.
+DURATION, WAIT = NUMBERS.index("duration_0"), NUMBERS.index("wait_0")
+#: How long minutes are kept, and totals after the last run that they count: 14 days.
+KEPT_MINUTES: Final = 14 * 24 * 60
+#: The minute of a total, which counts all runs with the same other labels.
+TOTAL: Final = 0
+
+
+def minute_of(seconds: float) -> int:
+    """Return the minute of a time in seconds since 1970."""
+    return int(seconds) // 60
+
+
+class Labels(NamedTuple):
+    """What is counted separately."""
+
+    minute: int
+    """The minutes since 1970, in UTC; ``TOTAL``: all minutes."""
+
+    queue_name: str
+    task_path: str
+    outcome: str
+    """A word of ``django_loco.metrics.tally``: ``"successful"``, ``"failed"`` ..."""
+
+
+class Minute(NamedTuple):
+    """The runs with the same labels, of one process or of all."""
+
+    labels: Labels
+    numbers: Sequence[int]
+    """See ``NUMBERS``."""
+
+    @property
+    def runs(self) -> int:
+        """How many runs ended."""
+        return self.numbers[0]
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long they took together."""
+        return self.numbers[1] / 1e6
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long their jobs had waited, from when they were due, together."""
+        return self.numbers[2] / 1e6
+
+    @property
+    def durations(self) -> tuple[int, ...]:
+        """How many took at most as long as each of ``BOUNDS``; the last number has no bound.
+
+        That is the number of runs of known duration. It may be below ``runs``: nobody knows it of a lost one.
+        """
+        return tuple(accumulate(self.numbers[DURATION : DURATION + BUCKETS]))
+
+    @property
+    def waits(self) -> tuple[int, ...]:
+        """As ``durations``, for the times for which the jobs had waited."""
+        return tuple(accumulate(self.numbers[WAIT : WAIT + BUCKETS]))
+
+    def plus(self, other: Sequence[int]) -> Minute:
+        """Return this minute with more runs of the same labels."""
+        return Minute(self.labels, tuple(map(add, self.numbers, other)))
+
+
+def totals_of(minutes: Iterable[Minute]) -> list[tuple[Minute, int]]:
+    """Return the sums of ``minutes`` over time, each with the last minute that is in it."""
+    sums: dict[Labels, Minute] = {}
+    last: dict[Labels, int] = {}
+    for each in minutes:
+        labels = each.labels._replace(minute=TOTAL)
+        known = sums.get(labels)
+        sums[labels] = Minute(labels, each.numbers) if known is None else known.plus(each.numbers)
+        last[labels] = max(each.labels.minute, last.get(labels, TOTAL))
+    return [(total, last[labels]) for labels, total in sums.items()]

@@ -1,0 +1,77 @@
+"""The statistics in Redis: a hash for each minute, which expires by itself.
+
+A field of such a hash is a queue, a task and an outcome, its value the numbers of ``queues.minutes``, with spaces
+between. ``minutes`` is a sorted set of the minutes that there are. ``totals`` is such a hash for all minutes together,
+and ``totaled`` a sorted set of its fields by the last minute in them.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+
+from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute
+from .codec import decoded, lines
+from .server import RedisServer
+
+#: The number of rows that one script adds, and of minutes that one script reads.
+BATCH = 500
+#: How long Redis remembers that it has added a batch, so that a batch sent again counts once.
+REMEMBERED_MS = 60_000
+
+
+def add_minutes(server: RedisServer, minutes: Sequence[Minute]) -> None:
+    """Add to what is stored."""
+    ordered = sorted(minutes)
+    for first in range(0, len(ordered), BATCH):
+        _add(server, ordered[first : first + BATCH])
+
+
+def minutes_since(server: RedisServer, minute: int) -> list[Minute]:
+    """Return the minutes from ``minute`` on."""
+    known = [int(each) for each in server.ask("ZRANGEBYSCORE", server.key("minutes"), minute, "+inf")]
+    found: list[Minute] = []
+    for first in range(0, len(known), BATCH):
+        part = known[first : first + BATCH]
+        for number, fields in zip(part, server.run("minutes", (), list(map(_key, part))), strict=True):
+            found += sorted(
+                _minute(number, decoded(field), decoded(values))
+                for field, values in zip(fields[::2], fields[1::2], strict=True)
+            )
+    return found
+
+
+def totals(server: RedisServer) -> list[Minute]:
+    """Return the totals."""
+    found = server.ask("HGETALL", server.key("totals"))
+    pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+    return [_minute(TOTAL, decoded(field), decoded(values)) for field, values in pairs]
+
+
+def clear_minutes(server: RedisServer) -> None:
+    """Delete everything."""
+    known = server.ask("ZRANGE", server.key("minutes"), 0, -1)
+    for first in range(0, len(known), BATCH):
+        server.ask("UNLINK", *(server.key(_key(int(each))) for each in known[first : first + BATCH]))
+    server.ask("UNLINK", *map(server.key, ("minutes", "totals", "totaled")))
+
+
+def _add(server: RedisServer, minutes: Sequence[Minute]) -> None:
+    numbers = sorted({each.labels.minute for each in minutes})
+    rows = ((_place(numbers, each), json.dumps(each.labels[1:]), " ".join(map(str, each.numbers))) for each in minutes)
+    payload = lines(value for row in rows for value in row)
+    more_keys = (f"answer:minutes:{secrets.token_hex(8)}", *map(_key, numbers))
+    server.run("record", (REMEMBERED_MS, KEPT_MINUTES, lines(numbers), payload), more_keys)
+
+
+def _place(numbers: Sequence[int], each: Minute) -> int:
+    return numbers.index(each.labels.minute) + 1
+
+
+def _minute(number: int, field: str, values: str) -> Minute:
+    return Minute(Labels(number, *json.loads(field)), tuple(map(int, values.split())))
+
+
+def _key(number: int) -> str:
+    return f"minute:{number}"
