@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.core import checks
@@ -23,8 +24,11 @@ from ..worker.in_process import loco_aliases
 EXTRA_CONNECTIONS = 6
 
 
-def check_queues(**kwargs: Any) -> list[CheckMessage]:
-    """Find aliases of ``TASKS`` whose queue cannot work, or would work badly."""
+def check_queues(*, asks_stores: bool = True, **kwargs: Any) -> list[CheckMessage]:
+    """Find aliases of ``TASKS`` whose queue cannot work, or would work badly.
+
+    Without ``asks_stores`` it leaves out ``Queue.check``, for a caller that asks the queues itself.
+    """
     aliases = loco_aliases()
     if not aliases:
         return [
@@ -34,10 +38,10 @@ def check_queues(**kwargs: Any) -> list[CheckMessage]:
                 id="loco.W001",
             )
         ]
-    return [message for alias in aliases for message in _check_alias(alias)] if not problems() else []
+    return [message for alias in aliases for message in _check_alias(alias, asks_stores)] if not problems() else []
 
 
-def _check_alias(alias: str) -> Iterator[CheckMessage]:
+def _check_alias(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
     options = task_backends[alias].options
     yield from _check_keys(alias, task_backends.settings[alias])
     if found := mistakes(alias, options):
@@ -50,7 +54,8 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
         return
     if queue.database is not None:
         yield from _check_database(alias, queue.database)
-    yield from queue.check()
+    if asks_store:
+        yield from queue.check()
     yield from _check_files(alias)
 
 
@@ -87,11 +92,13 @@ def _check_database(alias: str, database: str) -> Iterator[CheckMessage]:
         yield from _check_pool(alias, database, connection.settings_dict)
     elif connection.vendor == "sqlite" and not connection.is_in_memory_db():
         yield from _check_requests(alias, database, connection.settings_dict)
+        if not Path(connection.settings_dict["NAME"]).exists():
+            return  # to connect would make it
         try:
             with connection.cursor() as cursor:
                 mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         except OperationalError:
-            return  # The file does not exist yet or cannot be opened: the checks of the database report that.
+            return  # The file cannot be opened: the checks of the database report that.
         if mode.lower() != "wal":
             yield checks.Warning(
                 f"The SQLite database {database!r}, where the jobs of TASKS[{alias!r}] wait, is in journal mode "

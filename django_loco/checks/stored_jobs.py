@@ -84,20 +84,22 @@ def _why_unserved(database: str, alias: str, queue_name: str) -> tuple[str, str]
     return None
 
 
-def check_deployment(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find settings that suit development but not production."""
+def check_deployment(*, asks_stores: bool = True, **kwargs: Any) -> Iterator[CheckMessage]:
+    """Find settings that suit development but not production, and, with ``asks_stores``, jobs without a worker."""
     for alias in loco_aliases():
         if not mistakes(alias, task_backends[alias].options):
-            yield from _check_workers(alias)
+            yield from _check_workers(alias, asks_stores)
 
 
-def _check_workers(alias: str) -> Iterator[CheckMessage]:
+def _check_workers(alias: str, asks_store: bool) -> Iterator[CheckMessage]:
     if worker_mode(alias, task_backends[alias].options) == "BackgroundAsync":
         yield checks.Warning(
             f"The jobs of TASKS[{alias!r}] wait in the memory of the process that enqueued them; kill -9 loses them.",
             hint='Set WORKER_MODE = "BackgroundQueue" and run manage.py loco_worker.',
             id="loco.W004",
         )
+        return
+    if not asks_store:
         return
     try:
         queue = queue_for(alias)

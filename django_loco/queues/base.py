@@ -42,6 +42,7 @@ from ..core.validation import is_whole
 from ..exceptions import LocoConfigurationError
 from ..log.safe import get_logger
 from .claim import Claim
+from .examiner import Examiner
 from .minutes import Minute
 from .timeouts import store_timeout
 from .workers import WorkerInfo
@@ -76,11 +77,11 @@ def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
 class Queue(ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
-    One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods that reach
-    the store raise ``QueueUnavailable`` when it cannot be reached. Usually nothing has changed then. If the store
-    hangs, or its answer never arrives, the operation may have been done or may be done later. So only idempotent
-    operations are retried: a finish and a renewal show a token, and a tick has a key. If the answer to a fetch never
-    arrives, its jobs are ready again when their leases have run out.
+    One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods raise
+    ``QueueUnavailable`` when the store cannot be reached; usually nothing has changed then. If the store hangs, or its
+    answer never arrives, the operation may be done, now or later. So only idempotent operations are retried: a finish
+    and a renewal show a token, and a tick has a key. Jobs whose fetch was never answered are ready again when their
+    leases have run out.
     """
 
     is_shared: ClassVar[bool] = True
@@ -88,6 +89,8 @@ class Queue(ABC):
 
     database: str | None = None
     """The database alias whose open transaction ``enqueue`` becomes part of; ``None``: no database at all."""
+
+    examiner: ClassVar[type[Examiner]] = Examiner  # what ``loco_doctor`` asks about the store
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """``alias`` is the one in ``TASKS``, ``options`` its ``OPTIONS``. Raises ``LocoConfigurationError``.
@@ -284,8 +287,7 @@ class Queue(ABC):
     def wait(self, timeout: float) -> bool:
         """Block until jobs may have become due, at most ``timeout`` seconds; return whether they may have.
 
-        One thread per worker calls it in a loop. It may return early for no reason. It need not return when a deferred
-        job becomes due: a worker fetches at least every second.
+        One thread per worker calls it in a loop. It may return early, or late if a deferred job becomes due.
         """
 
     @abstractmethod

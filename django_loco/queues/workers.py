@@ -35,6 +35,9 @@ class WorkerInfo:
     """Seconds after its last heartbeat at which it is presumed dead."""
 
     started_at: datetime
+    version: str = ""
+    """The version of django-loco that it runs; empty if that did not say so yet."""
+
     busy: int = 0
     """The number of jobs that it held at its last heartbeat."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from .. import __version__
 from ..component import Component
 from ..core.backoff import log_as_one
 from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
@@ -318,6 +319,7 @@ def _info(claim: Claim, lease: float) -> WorkerInfo:
         coroutines=claim.coroutines,
         lease=lease,
         started_at=utcnow(),
+        version=__version__,
     )
 
 

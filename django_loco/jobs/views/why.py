@@ -60,7 +60,7 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
             "Set WORKER_MODE, or OPTIONS['mode'] of this alias, to BackgroundQueue.",
         )
         return
-    yield from _missing_workers(job, queue.workers())
+    yield from missing_workers(job, queue.workers())
 
 
 def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
@@ -75,7 +75,7 @@ def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
     )
 
 
-def _missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]:
+def missing_workers(job: Job, workers: Sequence[WorkerInfo]) -> Iterator[Reason]:
     """Yield why no worker takes ``job``; if one does, that all of them are busy, if they are."""
     alive = [worker for worker in workers if worker.is_alive]
     if not alive:

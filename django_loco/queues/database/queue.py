@@ -39,6 +39,7 @@ from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change, lost
 from .dialect import Dialect
 from .engines import engine_of
+from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
 from .minutes import CLEAR_MINUTES, add_minutes, minutes_since, prune_minutes, totals
 from .overview import Page, counts_by_queue, newest, oldest_due_times
@@ -68,6 +69,7 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
     """
 
     database: str
+    examiner = DatabaseExaminer
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if the database is unknown or has an unsupported engine."""
@@ -287,12 +289,8 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
         try:
             self.finish(outcomes_of(self.alias, unreadable))
         except QueueUnavailable:
-            logger.warning(
-                "TASKS[%r]: the failure of %d unreadable jobs could not be stored yet",
-                self.alias,
-                len(unreadable),
-                exc_info=True,
-            )
+            text = "TASKS[%r]: the failure of %d unreadable jobs could not be stored yet"
+            logger.warning(text, self.alias, len(unreadable), exc_info=True)
 
     def _run(self, template: str, **given: Any) -> Sequence[Row]:
         with self._reached():

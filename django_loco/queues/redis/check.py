@@ -1,4 +1,4 @@
-"""The messages of ``manage.py check`` for a Redis that stores jobs.
+"""The messages of ``manage.py check`` and ``loco_doctor`` for a Redis that stores jobs.
 
 loco.W005  it cannot be used now
 loco.W006  it may delete jobs to free memory
@@ -8,12 +8,19 @@ loco.I001  it stores jobs only in memory
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from django.core import checks
 from django.core.checks import CheckMessage
 
+from ...core.job import Job
 from ...exceptions import QueueUnavailable
+from ..examiner import Examiner, skew_of
+from .pages import JobPages
 from .server import RedisServer
+
+#: The share of its memory that a server may use before it is reported.
+FULL = 0.9
 
 
 def check(server: RedisServer) -> list[CheckMessage]:
@@ -52,3 +59,66 @@ def _persistence(server: RedisServer) -> Iterator[CheckMessage]:
             hint="Set appendonly to yes in its configuration.",
             id="loco.I001",
         )
+
+
+class RedisExaminer(Examiner):
+    """Examines a Redis beyond ``check``."""
+
+    @property
+    def address(self) -> str:
+        """The host, the port and the number of the database; never the password."""
+        return f"Redis at {_place(self.queue.options.get('url'), self.queue.server)}"
+
+    @property
+    def setting(self) -> str:
+        """The setting that has its address."""
+        return str(self.queue.server.name)
+
+    def skew(self) -> float:
+        """Return by how many seconds the server's clock is ahead."""
+        return skew_of(self.queue.clock)
+
+    def expired(self, limit: int = 100) -> list[Job]:
+        """Return jobs whose lease has run out."""
+        return JobPages(self.queue.server, self.queue.alias).shown("", limit)
+
+    def messages(self, connections: int) -> Iterator[CheckMessage]:  # noqa: ARG002 - each thread has at most one
+        """Yield what is wrong with the server, and what it hides.
+
+        Unlike ``check`` it does not try whether the ACL refuses commands, as that writes for a moment.
+        """
+        server: RedisServer = self.queue.server
+        yield from (*_eviction(server), *_persistence(server))
+        memory, persistence = server.info("memory"), server.info("persistence")
+        if not memory or not persistence or server.configured("save") is None:
+            yield checks.Info(
+                f"The Redis of {server.name} does not show its configuration, as managed services do "
+                f"({'CONFIG' if memory and persistence else 'CONFIG or INFO'} is refused). So it is not known whether "
+                "it writes jobs to disk.",
+                hint="Look it up with the service: persistence on, maxmemory-policy noeviction.",
+                id="redis.hidden",
+            )
+        limit, used = memory.get("maxmemory", 0), memory.get("used_memory", 0)
+        if limit and used >= FULL * limit:
+            yield checks.Warning(
+                f"The Redis of {server.name} uses {used >> 20} of {limit >> 20} MiB. When it is full, enqueue() fails.",
+                hint="Raise maxmemory, let workers catch up, or keep results for a shorter time (LOCO['RESULT_TTL']).",
+                id="redis.memory",
+            )
+        states = ("rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status")
+        if failed := [state for state in states if persistence.get(state, "ok") != "ok"]:
+            yield checks.Error(
+                f"The Redis of {server.name} could not save its data to disk ({', '.join(failed)}).",
+                hint="Its log says why: often the disk is full, or the folder may not be written.",
+                id="redis.saving",
+            )
+
+
+def _place(url: str | None, server: RedisServer) -> str:
+    if url is not None:
+        parts = urlsplit(url)
+        return parts.path if parts.hostname is None else f"{parts.hostname}:{parts.port or 6379}{parts.path}"
+    known = getattr(getattr(server.client, "connection_pool", None), "connection_kwargs", {})
+    if "host" in known:
+        return f"{known['host']}:{known.get('port', 6379)}/{known.get('db', 0)}"
+    return str(known.get("path", server.name))

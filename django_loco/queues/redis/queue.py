@@ -58,7 +58,7 @@ from ..minutes import Minute
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change
-from .check import check
+from .check import RedisExaminer, check
 from .codec import (
     choice_payload,
     claim_payload,
@@ -100,6 +100,8 @@ class RedisQueue(ListeningQueue[RedisListener]):
     ``max_results``
         the maximum number of finished jobs (1,000,000); the oldest are deleted first.
     """
+
+    examiner = RedisExaminer
 
     def __init__(self, alias: str, options: Mapping[str, Any]) -> None:
         """Raises ``LocoConfigurationError`` if the cache is missing or is not Redis, or the URL is invalid."""

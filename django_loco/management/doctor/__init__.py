@@ -1,0 +1,23 @@
+"""Says what is wrong with a project and its stores, and what to do about it: ``manage.py loco_doctor``.
+
+Each module of a subject registers its checks when it is imported; they are made and shown in this order.
+"""
+
+from . import schedules, servers, settings_checks, stored_jobs, stores, workers
+from .report import Report, examine, lines, worst
+from .site import Options, Site
+
+__all__ = [
+    "Options",
+    "Report",
+    "Site",
+    "examine",
+    "lines",
+    "schedules",
+    "servers",
+    "settings_checks",
+    "stored_jobs",
+    "stores",
+    "workers",
+    "worst",
+]

@@ -1,0 +1,65 @@
+"""What a check of ``loco_doctor`` finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+
+Level = Literal["error", "warning", "info", "ok"]
+#: The levels, the worst first.
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, worth to know, or well."""
+
+    level: Level
+    id: str
+    """The same in each release: ``"jobs.stuck"``. The findings of Django's system checks keep the ids of these."""
+
+    text: str
+    """A sentence."""
+
+    remedy: str = ""
+    """What to do about it; empty if there is nothing to do."""
+
+    @property
+    def is_silenced(self) -> bool:
+        """Whether ``SILENCED_SYSTEM_CHECKS`` has its id."""
+        return self.id in settings.SILENCED_SYSTEM_CHECKS
+
+
+def error(id: str, text: str, remedy: str) -> Finding:  # noqa: A002 - as in Django's checks
+    """Return something that does not work."""
+    return Finding(level="error", id=id, text=text, remedy=remedy)
+
+
+def warning(id: str, text: str, remedy: str) -> Finding:  # noqa: A002
+    """Return something that may do harm."""
+    return Finding(level="warning", id=id, text=text, remedy=remedy)
+
+
+def info(id: str, text: str, remedy: str = "") -> Finding:  # noqa: A002
+    """Return something that is worth to know."""
+    return Finding(level="info", id=id, text=text, remedy=remedy)
+
+
+def of_messages(messages: Iterable[CheckMessage]) -> Iterator[Finding]:
+    """Yield the messages of Django's system checks as findings."""
+    for message in messages:
+        level: Level = (
+            "error" if message.level >= checks.ERROR else "warning" if message.level >= checks.WARNING else "info"
+        )
+        about = "" if message.obj is None else f"{message.obj}: "
+        yield Finding(level=level, id=message.id or "unnamed", text=f"{about}{message.msg}", remedy=message.hint or "")
+
+
+def counted(number: int, one: str, several: str, *, text: str = "") -> str:
+    """Return ``1 job waits`` or ``2 jobs wait``. ``text``: the number, if it is not written as usual."""
+    return f"{text or f'{number:,}'} {one if number == 1 else several}"

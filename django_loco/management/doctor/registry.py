@@ -1,0 +1,68 @@
+"""The checks of ``loco_doctor``. A new check is one function with a decorator, in the module of its subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .finding import Finding
+from .site import Site, Store
+
+Subject = TypeVar("Subject")
+#: Yields what is wrong; nothing if all is well.
+Examine = Callable[[Subject], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Generic[Subject]):
+    """One check."""
+
+    id: str
+    """What it finds has this id, or one that the function chooses."""
+
+    good: str
+    """What is true if it finds nothing, as a sentence; empty if that is not worth a line."""
+
+    section: str
+    """The heading below which its findings are shown; that of a store is the store."""
+
+    examine: Examine[Subject]
+    when: Callable[[Subject], object]
+    """Whether there is anything to look at. If not, nothing is shown."""
+
+
+def always(subject: object) -> bool:  # noqa: ARG001
+    """Return ``True``."""
+    return True
+
+
+#: The checks of the project, once each, and those of each store that can be reached, in the order of the report.
+PROJECT_CHECKS: list[Check[Site]] = []
+STORE_CHECKS: list[Check[Store]] = []
+
+
+def project_check(
+    section: str,
+    id: str,  # noqa: A002 - as in Django's checks
+    *,
+    good: str,
+    when: Callable[[Site], object] = always,
+) -> Callable[[Examine[Site]], Examine[Site]]:
+    """Register a check that is done once. ``section`` is one of ``report.SECTIONS``."""
+    return lambda examine: _registered(PROJECT_CHECKS, Check(id, good, section, examine, when))
+
+
+def store_check(
+    id: str,  # noqa: A002
+    *,
+    good: str,
+    when: Callable[[Store], object] = always,
+) -> Callable[[Examine[Store]], Examine[Store]]:
+    """Register a check that is done for each alias of ``TASKS`` whose store answers."""
+    return lambda examine: _registered(STORE_CHECKS, Check(id, good, "", examine, when))
+
+
+def _registered(checks: list[Check[Subject]], check: Check[Subject]) -> Examine[Subject]:
+    checks.append(check)
+    return check.examine

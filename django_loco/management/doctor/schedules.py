@@ -1,0 +1,125 @@
+"""Schedules: whether a process fires them. Schedulers are not registered anywhere; the jobs of their ticks tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from ...conf import loco_settings
+from ...core.job import JobSummary, utcnow
+from ...jobs.views.age import age
+from ...log.plain_text import one_line
+from ...scheduler import ScheduleEntry
+from ...scheduler.api.control import Current, current
+from ...scheduler.jobs import jobs_of, tick_of
+from ...scheduler.registry import default
+from ...scheduler.triggers.trigger import last_tick
+from ..schedules import clock
+from .finding import Finding, counted, error, info, warning
+from .registry import project_check
+from .site import Site
+
+#: How long a tick may take to be fired, and by how much it is late if it is worth to say so.
+LATE = timedelta(seconds=60)
+#: How far to look back. Before that, jobs of ticks may have been pruned.
+LOOK_BACK = timedelta(days=1)
+#: The numbers of schedules whose ticks are computed, whose jobs are asked for, and that are named.
+COMPUTED, ASKED, NAMED = 2_000, 25, 5
+#: The number of jobs of a schedule among which that of a tick is looked for.
+JOBS_READ = 20
+
+
+class Due(NamedTuple):
+    """A schedule, and the last of its ticks that must have been fired by now."""
+
+    tick: datetime
+    entry: ScheduleEntry
+
+
+@project_check("Schedules", "schedules.reachable", good="The schedules can be read.")
+def reachable(site: Site) -> Iterator[Finding]:
+    """Find that the database with the schedules cannot be reached."""
+    if (name := site.schedules_database) and (trouble := site.trouble_of(name)):
+        yield error(
+            "schedules.reachable",
+            f"The schedules and pauses in DATABASES[{name!r}] cannot be read: {trouble}",
+            f"Start or mend it, or correct DATABASES[{name!r}]. Until then only schedules in code and settings fire.",
+        )
+
+
+@project_check("Schedules", "schedules.fired", good="The schedules that were due have fired, or there are none.")
+def fired(site: Site) -> Iterator[Finding]:
+    """Compare the last tick of each schedule with its jobs."""
+    if not (due := list(_due(site, _current(site)))):
+        return
+    missed, late = [], []
+    for each in due:
+        jobs = {tick_of(job): job for job in jobs_of(each.entry, JOBS_READ)}
+        newest = max(filter(None, jobs), default=None)
+        if newest is None or newest < each.tick:
+            missed += [] if _waits_for_its_turn(each.entry, jobs) else [each]
+        elif jobs[newest].enqueued_at - newest > LATE:
+            late.append((each.entry, jobs[newest].enqueued_at - newest))
+    if len(missed) == len(due):
+        yield _nobody_fires(missed)
+    else:
+        yield from map(_not_fired, missed[:NAMED])
+    yield from (_late(entry, delay) for entry, delay in late[:NAMED])
+
+
+def _current(site: Site) -> Current:
+    name = site.schedules_database
+    return Current(default, {}) if name is None or site.trouble_of(name) else current()
+
+
+def _due(site: Site, known: Current) -> Iterator[Due]:
+    """Yield the schedules that were due, the latest first. Those whose jobs cannot be seen are left out."""
+    seen = {store.alias for store in site.stores if store.trouble is None}
+    now = utcnow()
+    start = now - min(LOOK_BACK, timedelta(seconds=0.9 * loco_settings().RESULT_TTL))
+    found = []
+    for entry in islice(known.registry.entries(), COMPUTED):
+        if entry.task.backend in seen and not entry.after and not known.is_paused(entry.name):
+            pause = known.pauses.get(entry.name)
+            tick = last_tick(entry.trigger, start, now - LATE - entry.jitter)
+            if tick is not None and (pause is None or not pause.covers(tick)):
+                found.append(Due(tick, entry))
+    yield from sorted(found, key=lambda each: each.tick, reverse=True)[:ASKED]
+
+
+def _waits_for_its_turn(entry: ScheduleEntry, jobs: Mapping[datetime | None, JobSummary]) -> bool:
+    """Return whether the tick may have been left out because an earlier job of the schedule has not ended."""
+    return entry.overlap != "allow" and any(job.finished_at is None for job in jobs.values())
+
+
+def _nobody_fires(missed: list[Due]) -> Finding:
+    first = missed[0]
+    return error(
+        "schedules.fired",
+        f"No process seems to fire schedules: {counted(len(missed), 'was', 'were')} due and not fired, the last one, "
+        f"{one_line(first.entry.name)}, at {clock(_there(first))}.",
+        "Start loco_scheduler, loco_worker --scheduler, or loco_start --scheduler.",
+    )
+
+
+def _not_fired(each: Due) -> Finding:
+    name = one_line(each.entry.name)
+    return warning(
+        "schedules.fired",
+        f"The schedule {name} was due at {clock(_there(each))}, and has no job of that time.",
+        f"If it is not newer than that, look at loco_scheduler --history {name}, and at the scheduler's log.",
+    )
+
+
+def _late(entry: ScheduleEntry, delay: timedelta) -> Finding:
+    return info(
+        "schedules.late",
+        f"The last job of the schedule {one_line(entry.name)} was enqueued {age(delay.total_seconds())} late.",
+        "The log of django_loco.scheduler says why: no scheduler ran, or the store was away.",
+    )
+
+
+def _there(each: Due) -> datetime:
+    return each.tick.astimezone(each.entry.trigger.zone or each.tick.tzinfo)

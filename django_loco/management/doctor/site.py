@@ -1,0 +1,209 @@
+"""What the checks of ``loco_doctor`` look at: the project, and the store of each alias. Each answer is asked for once.
+
+Nothing here writes to a store, and each store has a time limit to answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from django.db import Error, connections
+
+from ... import jobs
+from ...conf import worker_mode
+from ...core.compat import task_backends
+from ...core.job import Job
+from ...core.threads.bounded_calls import BoundedCalls
+from ...exceptions import LocoConfigurationError
+from ...jobs.stores import backend_of
+from ...queues import Queue, queue_for
+from ...queues.database.migrated import is_unmigrated, migrate_command
+from ...queues.examiner import Examiner
+from ...queues.timeouts import apply_store_timeout
+from ...scheduler.sources.database import database_alias, has_database
+from .finding import Finding, error, info
+
+#: The number of the newest waiting jobs that are read, and the states of these.
+SAMPLED, WAITING = 2_000, ("waiting", "scheduled", "retrying")
+#: The number of the newest failed jobs that are read.
+FAILURES_READ = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What ``loco_doctor`` was asked."""
+
+    production: bool = False
+    """Whether to make Django's deployment checks as well."""
+
+    backend: str | None = None
+    """The only alias of ``TASKS`` to look at; ``None``: all of django-loco."""
+
+    seconds: float = 5.0
+    """The time that a store has to answer."""
+
+    max_age: float = 600.0
+    """The number of seconds for which a due job may wait."""
+
+    gunicorn_config: Path | None = None
+    """gunicorn's configuration file; ``None``: the one that gunicorn would find."""
+
+
+class Store:
+    """The store of one alias of ``TASKS``, with its jobs and workers."""
+
+    def __init__(self, alias: str, site: Site) -> None:
+        self.alias = alias
+        self.site = site
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue. Raises ``LocoConfigurationError``."""
+        return queue_for(self.alias)
+
+    @cached_property
+    def examiner(self) -> Examiner:
+        """What is asked about the store itself."""
+        return self.queue.examiner(self.queue)
+
+    @property
+    def title(self) -> str:
+        """The alias, and where its jobs are."""
+        try:
+            return f"TASKS[{self.alias!r}]: {self.examiner.address}"
+        except LocoConfigurationError:
+            return f"TASKS[{self.alias!r}]"
+
+    @cached_property
+    def trouble(self) -> Finding | None:
+        """Why nothing else can be found out about the store; ``None`` if it answers."""
+        try:
+            shared = self.queue.is_shared
+        except LocoConfigurationError:
+            text = "The alias is configured wrongly (see Settings), so its jobs and workers were not looked at."
+            return info("store.skipped", text)
+        if not shared:
+            return self._in_memory()
+        return self._away()
+
+    @cached_property
+    def stats(self) -> Sequence[jobs.QueueStats]:
+        """The numbers of jobs of each queue, up to a cap."""
+        return jobs.stats(backend=self.alias)
+
+    @cached_property
+    def workers(self) -> Sequence[jobs.AliasWorker]:
+        """The registered workers."""
+        return jobs.workers(backend=self.alias)
+
+    @property
+    def alive(self) -> Sequence[jobs.AliasWorker]:
+        """The workers that are alive."""
+        return [worker for worker in self.workers if worker.is_alive]
+
+    @cached_property
+    def waiting(self) -> Sequence[Job]:
+        """The newest jobs that wait."""
+        return [*jobs.filter(status=WAITING, backend=self.alias, window=SAMPLED)]
+
+    def _in_memory(self) -> Finding:
+        if worker_mode(self.alias, task_backends[self.alias].options) == "ForegroundBlocking":
+            return info("store.foreground", "enqueue() runs the jobs itself (ForegroundBlocking), so none wait.")
+        return info(
+            "store.memory",
+            "The jobs wait in the memory of each process of the site, where a command cannot see them.",
+            "Ask the site at /_health. For jobs that outlive a process, set WORKER_MODE = 'BackgroundQueue'.",
+        )
+
+    def _away(self) -> Finding | None:
+        """Return why the store cannot be used, if it cannot."""
+        database = self.queue.database
+        if database is None:
+            trouble = self._unanswered()
+        elif not (trouble := self.site.trouble_of(database)):
+            trouble = self._refused()
+            if trouble and is_unmigrated(database):
+                text = f"Migrations of django_loco are missing in {self.examiner.address} (DATABASES[{database!r}])."
+                return error("store.unmigrated", text, f"Run {migrate_command(database)}.")
+        if not trouble:
+            return None
+        place, setting = self.examiner.address, self.examiner.setting
+        text = f"The jobs of TASKS[{self.alias!r}] cannot be reached in {place}: {trouble}"
+        return error("store.unreachable", text, f"Start or mend it, or correct {setting}.")
+
+    def _unanswered(self) -> str:
+        """Ask in a thread of its own: who knows how long the client of a queue waits."""
+        found: list[str] = []
+        calls, end = BoundedCalls(), time.monotonic() + self.site.options.seconds
+        call = calls.start(f"doctor {self.alias}", lambda: found.append(self._refused()))
+        if calls.wait(call, until=partial(float, end)):
+            return found[0]
+        return f"no answer within {self.site.options.seconds:g} s."
+
+    def _refused(self) -> str:
+        """Return the error of a small read; an empty text if there is none."""
+        try:
+            self.queue.paused()
+        except Exception as failure:  # noqa: BLE001 - a queue of a project may raise anything
+            return said_by(failure)
+        return ""
+
+
+class Site:
+    """The project."""
+
+    def __init__(self, options: Options) -> None:
+        """Raises ``ValueError`` for an alias that is not django-loco's."""
+        self.options = options
+        known = jobs.aliases() if options.backend is None else [backend_of(options.backend).alias]
+        self.stores = [Store(alias, self) for alias in known]
+        self._troubles: dict[str, str] = {}
+
+    def trouble_of(self, database: str) -> str:
+        """Return why a database of ``DATABASES`` cannot be reached; an empty text if it can."""
+        if database not in self._troubles:
+            self._troubles[database] = self._connected(database)
+        return self._troubles[database]
+
+    @property
+    def databases(self) -> list[str]:
+        """The databases that may have jobs or schedules, can be reached, and do not lack the tables of a queue."""
+        stores = {store.queue.database: store.trouble for store in self.stores if _is_configured(store)}
+        names = dict.fromkeys(filter(None, ("default", self.schedules_database, *stores)))
+        return [
+            name for name in names if stores.get(name) is None and name in connections and not self.trouble_of(name)
+        ]
+
+    @property
+    def schedules_database(self) -> str | None:
+        """The database with the schedules, if the project has one."""
+        return database_alias() if has_database() else None
+
+    def _connected(self, database: str) -> str:
+        known: Any = connections[database]  # SQLite's has a method that its base class has not
+        if known.vendor == "sqlite" and not known.is_in_memory_db() and not Path(known.settings_dict["NAME"]).exists():
+            return f"there is no such file, which {migrate_command(database)} makes."  # and so would we
+        try:
+            apply_store_timeout(known)
+            if known.connection is not None and not known.in_atomic_block and not known.is_usable():
+                known.close()
+            known.ensure_connection()
+        except Error as failure:
+            return said_by(failure)
+        return ""
+
+
+def said_by(failure: BaseException) -> str:
+    """Return what an error says, on one line. The queues begin with where the jobs are, which is left out."""
+    text = " ".join(str(failure).split()) or type(failure).__name__
+    _, cut, rest = text.partition("which cannot be used now: ")
+    return rest if cut else text
+
+
+def _is_configured(store: Store) -> bool:
+    return store.trouble is None or store.trouble.level == "error"

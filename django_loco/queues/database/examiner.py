@@ -1,0 +1,117 @@
+"""Examines a database that stores jobs: its clock, its connections, its file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core import checks
+from django.core.checks import CheckMessage
+from django.db import connections
+
+from ...core.job import Job
+from ..examiner import Examiner, skew_of
+from .engines import engine_of
+from .shown_rows import shown_job_of
+from .sql import statements
+
+#: The share of the connections of a server that may be in use before it is reported.
+FULL = 0.9
+#: Bytes that should be free on the disk of an SQLite file.
+LOW_DISK_BYTES = 200 * 2**20
+CONNECTIONS = """
+    SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int,
+        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+"""
+
+
+class DatabaseExaminer(Examiner):
+    """Examines SQLite and PostgreSQL."""
+
+    @property
+    def address(self) -> str:
+        """The engine, the database and its host."""
+        known = self._settings
+        if self._vendor == "sqlite":
+            return f"SQLite, {known['NAME']}"
+        host, port = known["HOST"] or "a local socket", known["PORT"]
+        return f"PostgreSQL, {known['NAME']} at {host}{f':{port}' if port else ''}"
+
+    @property
+    def setting(self) -> str:
+        """The setting that has its address."""
+        return f"DATABASES[{self.queue.database!r}]"
+
+    def skew(self) -> float:
+        """Return by how many seconds PostgreSQL's clock is ahead. With SQLite it is this machine's clock."""
+        return 0.0 if self._vendor == "sqlite" else skew_of(self.queue.clock)
+
+    def expired(self, limit: int = 100) -> list[Job]:
+        """Return jobs whose lease has run out. Unlike a rescue it locks no rows."""
+        dialect_class, _ = engine_of(self.queue.alias, self.queue.database)
+        dialect = dialect_class(self.queue.alias, self.queue.database)
+        rows = dialect.execute(dialect.sql(statements.EXPIRED, skip_locked=""), now=0, limit=limit)
+        return [shown_job_of(row) for row in rows]
+
+    def messages(self, connections: int) -> Iterator[CheckMessage]:
+        """Yield what is wrong with the server, or with the file."""
+        if self._vendor == "sqlite":
+            yield from self._of_file()
+        else:
+            yield from self._of_server(connections)
+
+    @property
+    def _vendor(self) -> str:
+        return connections[self.queue.database].vendor
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return connections[self.queue.database].settings_dict
+
+    def _of_server(self, wanted: int) -> Iterator[CheckMessage]:
+        with connections[self.queue.database].cursor() as cursor:
+            cursor.execute(CONNECTIONS)
+            most, reserved, used = cursor.fetchone()
+        usable = most - reserved
+        allows = f"PostgreSQL allows {usable} connections (max_connections is {most}, {reserved} of them reserved)"
+        if wanted > usable:
+            yield checks.Warning(
+                f"{allows}, and workers may open {wanted}.",
+                hint="Raise max_connections, lower LOCO['NUM_WORKERS'], or put PgBouncer in front of it.",
+                id="postgres.connections",
+            )
+        elif used >= FULL * usable:
+            yield checks.Warning(
+                f"{allows}, and {used} are in use.",
+                hint="Raise max_connections, or find who holds them in pg_stat_activity.",
+                id="postgres.connections",
+            )
+        known = self._settings
+        if known["CONN_MAX_AGE"] == 0 and not known["OPTIONS"].get("pool"):
+            yield checks.Info(
+                f"{self.setting}['CONN_MAX_AGE'] is 0: each job that uses the database connects anew.",
+                hint="Set CONN_MAX_AGE to 60, or use a pool (OPTIONS['pool']).",
+                id="postgres.conn-max-age",
+            )
+
+    def _of_file(self) -> Iterator[CheckMessage]:
+        connection: Any = connections[self.queue.database]
+        if connection.is_in_memory_db():
+            return
+        file = Path(self._settings["NAME"]).absolute()
+        shut = [str(path) for path in (file, file.parent) if not os.access(path, os.W_OK)]
+        if shut:
+            yield checks.Error(
+                f"This user may not write to {' and '.join(shut)}, so no job can be stored or fetched.",
+                hint="Let the user of the site and of the workers write to the file and to its folder (chown, chmod).",
+                id="sqlite.read-only",
+            )
+        if (free := shutil.disk_usage(file.parent).free) < LOW_DISK_BYTES:
+            yield checks.Warning(
+                f"The disk of {file} has only {free >> 20} MiB left.",
+                hint="Free some space: when it is full, jobs can be neither stored nor finished.",
+                id="sqlite.disk",
+            )

@@ -1,0 +1,113 @@
+"""What ``loco_doctor`` finds about schedules: by the jobs of their ticks, on every durable queue."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from django_loco import scheduler
+from django_loco.core.job import Job, utcnow
+from django_loco.management.doctor import schedules
+from django_loco.queues import Queue
+from django_loco.scheduler import Registry
+from django_loco.scheduler.registry import default
+from django_loco.scheduler.triggers.trigger import last_tick
+from tests.app import tasks
+
+from ..scheduler.conftest import own_schedules  # noqa: F401 - a fixture
+from .conftest import found, problems
+
+
+@pytest.fixture(autouse=True)
+def _worker(worker, own_schedules: Registry):  # noqa: F811
+    """A worker, and no schedules of the test site."""
+
+
+def fire(queue: Queue, name: str, tick: datetime, *, late: timedelta = timedelta(0)) -> None:
+    """Enqueue the job of a tick, as a scheduler would have."""
+    entry = default.entry(name)
+    job = Job(
+        task_path=entry.task.module_path,
+        backend="default",
+        key=entry.key(tick),
+        enqueued_at=tick + late,
+        run_after=tick,
+    )
+    assert queue.enqueue([job])
+
+
+def last(name: str) -> datetime:
+    """Return the last tick that must have been fired."""
+    entry, now = default.entry(name), utcnow()
+    tick = last_tick(entry.trigger, now - timedelta(days=1), now - schedules.LATE)
+    assert tick is not None
+    return tick
+
+
+def test_no_schedules(queue: Queue):
+    assert problems() == []
+
+
+def test_nobody_fires_schedules(queue: Queue):
+    scheduler.every(tasks.add, seconds=30, args=[1, 2], name="poll")
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    nobody = found("schedules.fired")
+    assert nobody.level == "error"
+    assert nobody.text.startswith(
+        "No process seems to fire schedules: 2 were due and not fired, the last one, poll, at "
+    )
+    assert nobody.remedy.startswith("Start loco_scheduler")
+
+
+def test_a_schedule_that_fires(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    fire(queue, "sync", last("sync"))
+    assert "schedules.fired" not in problems()
+
+
+def test_one_schedule_of_several_has_not_fired(queue: Queue):
+    for name, minutes in (("sync", 7), ("poll", 3)):
+        scheduler.every(tasks.add, minutes=minutes, args=[1, 2], name=name)
+    fire(queue, "poll", last("poll"))
+    fire(queue, "sync", last("sync") - timedelta(minutes=7))
+    missed = found("schedules.fired")
+    assert missed.level == "warning"
+    assert missed.text.startswith("The schedule sync was due at ")
+    assert "loco_scheduler --history sync" in missed.remedy
+
+
+def test_a_schedule_that_fired_late(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    fire(queue, "sync", last("sync"), late=timedelta(minutes=5))
+    late = found("schedules.late")
+    assert (late.level, late.text) == ("info", "The last job of the schedule sync was enqueued 5 min late.")
+
+
+def test_a_schedule_that_waits_for_its_own_job(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync", overlap="skip")
+    scheduler.every(tasks.add, minutes=3, args=[1, 2], name="poll")
+    fire(queue, "sync", last("sync") - timedelta(minutes=7))
+    fire(queue, "poll", last("poll"))
+    assert "schedules.fired" not in problems()
+
+
+def test_a_schedule_that_is_paused(queue: Queue):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    assert problems() == ["schedules.fired"]
+    scheduler.pause("sync")
+    assert problems() == []
+    scheduler.resume("sync")
+    assert problems() == [], "ticks of the pause are not made up for"
+
+
+def test_a_schedule_that_is_not_due_yet(queue: Queue):
+    scheduler.once(tasks.add, at=utcnow() + timedelta(hours=1), args=[1, 2], name="later")
+    assert problems() == []
+
+
+def test_a_schedule_whose_jobs_cannot_be_seen(queue: Queue, settings):
+    scheduler.every(tasks.add, minutes=7, args=[1, 2], name="sync")
+    settings.WORKER_MODE = "BackgroundAsync"
+    settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}
+    assert problems() == []

@@ -1,0 +1,272 @@
+"""What ``loco_doctor`` says about stores: stopped, frozen, unmigrated, full, with another clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from django.db import connections
+from django.test import override_settings
+
+from django_loco.management.doctor.report import Report
+from django_loco.queues import Queue, queue_for
+from django_loco.queues.database import examiner
+from django_loco.queues.examiner import Examiner, skew_of
+from django_loco.queues.memory import MemoryQueue
+from tests.app import tasks
+from tests.conftest import ON_POSTGRES
+from tests.processes import free_port
+from tests.redis_server import ON_DISK, RedisServer
+
+from .conftest import examined, findings, found, problems
+
+LOCO = "django_loco.backend.LocoBackend"
+PASSWORD = "s3cret-word"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    """A Redis that these tests may stop and change."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def on_redis(server: RedisServer, settings: Any, db: None) -> Queue:
+    settings.TASKS = server.setting()
+    queue_for("default").clear()
+    return queue_for("default")
+
+
+def ids_of(report: Report) -> set[str]:
+    return {each.id for section in report.sections for each in section.findings}
+
+
+def test_redis_that_is_not_there(settings, db):
+    port = free_port()
+    url = f"redis://user:{PASSWORD}@127.0.0.1:{port}/3"
+    settings.TASKS = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": "redis", "url": url}}}
+    away = found("store.unreachable")
+    assert away.level == "error"
+    assert away.text.startswith(f"The jobs of TASKS['default'] cannot be reached in Redis at 127.0.0.1:{port}/3: ")
+    assert "refused" in away.text.lower()
+    assert away.remedy == "Start or mend it, or correct TASKS['default']['OPTIONS']['url']."
+    report = examined(production=True)
+    assert PASSWORD not in str(report)
+    assert not {"workers.none", "loco.W005"} & ids_of(report)
+    assert {"settings", "schedules.reachable"} & ids_of(report)
+
+
+def test_redis_that_does_not_answer(server: RedisServer, on_redis):
+    assert queue_for("default").paused() == set()
+    server.pause()
+    try:
+        began = time.monotonic()
+        away = found("store.unreachable", seconds=0.2)
+        assert time.monotonic() - began < 4
+    finally:
+        server.resume()
+    assert "no answer within 0.2 s" in away.text
+
+
+def test_redis_that_may_delete_jobs(server: RedisServer, on_redis):
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert found("loco.W006").level == "warning"
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert "loco.W006" not in problems()
+
+
+def test_redis_without_persistence_is_worth_to_know(on_redis):
+    assert found("loco.I001").level == "info"
+
+
+def test_redis_that_hides_its_configuration(server: RedisServer, settings, db):
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", "on", f">{PASSWORD}", "~*", "&*", "+@all", "-config")
+    url = server.url.replace("redis://", f"redis://app:{PASSWORD}@")
+    settings.TASKS = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": "redis", "url": url}}}
+    hidden = found("redis.hidden")
+    assert (hidden.level, "(CONFIG is refused)" in hidden.text) == ("info", True)
+    assert PASSWORD not in str(examined())
+
+
+def test_redis_that_is_nearly_full(server: RedisServer, on_redis):
+    with server.client() as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", used + 1_000)
+        try:
+            assert found("redis.memory").level == "warning"
+        finally:
+            client.config_set("maxmemory", 0)
+
+
+def test_redis_that_cannot_save(on_redis, monkeypatch):
+    info = on_redis.server.info
+    monkeypatch.setattr(on_redis.server, "info", lambda section: {**info(section), "rdb_last_bgsave_status": "err"})
+    assert found("redis.saving").text.endswith("(rdb_last_bgsave_status).")
+
+
+def test_redis_that_is_well(settings, db):
+    with RedisServer(*ON_DISK, "everysec") as server:
+        settings.TASKS = server.setting()
+        assert [each.id for each in findings()] == ["workers.none"]
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(90.0, "90.0 s ahead of"), (-3_600.0, "3,600.0 s behind")])
+def test_a_clock_that_differs(on_redis, monkeypatch, ahead: float, words: str):
+    monkeypatch.setattr(on_redis, "clock", lambda: time.time() + ahead)
+    assert words in found("store.clock").text
+
+
+def test_a_slow_answer_is_no_other_clock():
+    assert skew_of(time.time) == pytest.approx(0, abs=0.5)
+
+    def slow() -> float:
+        answer = time.time()
+        deadline = time.monotonic() + 0.05
+        while time.monotonic() < deadline:
+            pass
+        return answer
+
+    assert abs(skew_of(slow)) < 0.02
+
+
+def test_jobs_that_were_left_in_a_cache(server: RedisServer, on_redis, settings):
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        "jobs": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": server.url},
+    }
+    settings.TASKS = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": "redis", "cache": "jobs"}}}
+    tasks.add.enqueue(1, 2)
+    assert "jobs.elsewhere" not in problems()
+    settings.TASKS = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": "database"}}}
+    assert found("jobs.elsewhere").text.startswith("1 job of this alias waits in CACHES['jobs'], where no worker")
+    settings.CACHES = settings.CACHES | {
+        "jobs": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"redis://127.0.0.1:{free_port()}/0"}
+    }
+    assert found("jobs.elsewhere").level == "info"
+
+
+def test_jobs_that_were_left_in_the_database(server: RedisServer, settings, transactional_db):
+    tasks.add.enqueue(1, 2)
+    settings.TASKS = server.setting()
+    assert "TASKS['default'] keeps its jobs elsewhere now" in found("loco.W011").text
+
+
+def test_jobs_in_memory_cannot_be_seen(settings, db):
+    settings.WORKER_MODE = "BackgroundAsync"
+    settings.TASKS = {"default": {"BACKEND": LOCO}}
+    assert found("store.memory").level == "info"
+    assert problems() == []
+    settings.WORKER_MODE = "ForegroundBlocking"
+    assert found("store.foreground").level == "info"
+
+
+def test_an_alias_that_is_configured_wrongly(settings, db):
+    settings.TASKS = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": "databse"}}}
+    assert problems() == ["loco.E002"]
+    assert found("store.skipped").level == "info"
+
+
+@pytest.mark.skipif(ON_POSTGRES, reason="SQLite")
+class TestSQLite:
+    @pytest.fixture(autouse=True)
+    def _jobs(self, transactional_db: None) -> None:
+        tasks.add.enqueue(1, 2)
+
+    @pytest.fixture
+    def file(self) -> Path:
+        return Path(connections["default"].settings_dict["NAME"])
+
+    def test_a_file_that_may_not_be_written(self, monkeypatch, file: Path):
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != file)
+        shut = found("sqlite.read-only")
+        assert (shut.level, str(file) in shut.text, str(file.parent) + " " in shut.text) == ("error", True, False)
+
+    def test_a_disk_that_is_nearly_full(self, monkeypatch):
+        real = shutil.disk_usage
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: real(path)._replace(free=5 << 20))
+        assert found("sqlite.disk").text.endswith("has only 5 MiB left.")
+
+    @pytest.fixture
+    def other_file(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+        """Another file, which does not exist, in place of the database."""
+        connections["default"].close()
+        with monkeypatch.context() as patch:
+            patch.setitem(connections["default"].settings_dict, "NAME", str(tmp_path / "other.sqlite3"))
+            yield tmp_path / "other.sqlite3"
+            connections["default"].close()
+
+    def test_a_file_that_is_not_there(self, other_file: Path):
+        assert f"SQLite, {other_file}: there is no such file" in found("store.unreachable", production=True).text
+        assert found("schedules.reachable").level == "error"
+        assert not other_file.exists()
+
+    def test_a_file_without_tables(self, other_file: Path):
+        other_file.touch()
+        assert found("store.unmigrated").remedy == "Run manage.py migrate django_loco."
+        assert problems() == ["store.unmigrated"]
+
+    def test_a_file_that_is_no_database(self, other_file: Path):
+        other_file.write_text("not a database" * 100)
+        assert "file is not a database" in found("store.unreachable").text
+
+    def test_a_journal_that_blocks(self, monkeypatch, tmp_path: Path):
+        with connections["default"].cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode = DELETE")
+            try:
+                assert found("loco.W003").level == "warning"
+            finally:
+                cursor.execute("PRAGMA journal_mode = WAL")
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="PostgreSQL")
+class TestPostgres:
+    @pytest.fixture(autouse=True)
+    def _jobs(self, transactional_db: None) -> None:
+        tasks.add.enqueue(1, 2)
+
+    def test_more_connections_than_there_are(self, settings):
+        settings.LOCO = settings.LOCO | {"NUM_WORKERS": 400}
+        assert "and workers may open 406" in found("postgres.connections").text
+
+    def test_nearly_all_connections_are_in_use(self, monkeypatch):
+        monkeypatch.setattr(examiner, "FULL", 0.0)
+        assert "are in use" in found("postgres.connections").text
+
+    def test_a_connection_for_each_job(self):
+        assert found("postgres.conn-max-age").level == "info"
+
+    def test_the_address_has_no_password(self, monkeypatch):
+        monkeypatch.setitem(connections["default"].settings_dict, "PASSWORD", PASSWORD)
+        report = examined()
+        assert PASSWORD not in str(report)
+        assert any("PostgreSQL, test_postgres at 127.0.0.1:" in section.title for section in report.sections)
+
+
+class QueueOfOnesOwn(MemoryQueue):
+    is_shared = True
+
+    class examiner(Examiner):  # noqa: N801
+        def skew(self) -> float:
+            return 0.0
+
+        def messages(self, connections: int) -> Iterator[CheckMessage]:
+            yield CheckMessage(30, "It is odd.", hint="Make it even.", id="own.odd")
+
+
+def test_a_queue_of_ones_own(db):
+    tasks_setting = {"default": {"BACKEND": LOCO, "OPTIONS": {"queue": f"{__name__}.QueueOfOnesOwn"}}}
+    with override_settings(TASKS=tasks_setting):
+        report = examined()
+        assert any(section.title == "TASKS['default']: QueueOfOnesOwn" for section in report.sections)
+        assert found("own.odd").remedy == "Make it even."

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+from django.core import checks
+
+from django_loco.management.doctor.finding import LEVELS, Finding, counted, error, info, of_messages, warning
+
+
+def test_each_level_has_its_function():
+    made = [error("a", "b", "c"), warning("a", "b", "c"), info("a", "b")]
+    assert tuple(each.level for each in made) == LEVELS[:3]
+
+
+@pytest.mark.parametrize(
+    ("level", "name"),
+    [
+        (checks.DEBUG, "info"),
+        (checks.INFO, "info"),
+        (checks.WARNING, "warning"),
+        (checks.ERROR, "error"),
+        (checks.CRITICAL, "error"),
+    ],
+)
+def test_messages_of_system_checks(level: int, name: str):
+    message = checks.CheckMessage(level, "It is so.", hint="Do this.", id="shop.X001")
+    assert [*of_messages([message])] == [Finding(level=name, id="shop.X001", text="It is so.", remedy="Do this.")]  # type: ignore[arg-type]
+
+
+def test_a_message_about_something_names_it():
+    [finding] = of_messages([checks.Error("It is so.", obj="shop.Order")])
+    assert (finding.text, finding.remedy, finding.id) == ("shop.Order: It is so.", "", "unnamed")
+
+
+def test_findings_are_silenced_like_messages(settings):
+    assert not error("jobs.stuck", "b", "c").is_silenced
+    settings.SILENCED_SYSTEM_CHECKS = ["jobs.stuck"]
+    assert error("jobs.stuck", "b", "c").is_silenced
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [((1, "job", "jobs"), "1 job"), ((0, "job", "jobs"), "0 jobs"), ((1_200, "job", "jobs"), "1,200 jobs")],
+)
+def test_numbers_in_words(given, words):
+    assert counted(*given) == words
+    assert counted(1_000, "job", "jobs", text="1,000+") == "1,000+ jobs"
