@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from ... import jobs
 from ...models import LocoJob
 from .detail_page import detail_page
-from .links import list_url
+from .links import job_url, list_url
 from .list_page import list_page
+from .operate_page import REFUSED, OperatePage
+from .operations import OPERATIONS, ChosenJobs, permitted
+from .run_again import RunAgainForm
 from .store_pages import UNAVAILABLE, StorePages, notes
+
+RUN_AGAIN = "django_loco.run_again_job"
 
 
 @admin.register(LocoJob)
 class JobAdmin(StorePages):
-    """The list of jobs, and the page of each."""
+    """The list of jobs, the page of each, and what can be done with them."""
 
     view_permission = "django_loco.view_job"
 
@@ -28,14 +33,16 @@ class JobAdmin(StorePages):
         wrap = self.admin_site.admin_view
         return [
             path("", wrap(self.changelist_view), name="django_loco_locojob_changelist"),
+            path("operate/", wrap(self.operate_view), name="django_loco_locojob_operate"),
             path("<path:job_id>/change/", wrap(self.job_view), name="django_loco_locojob_change"),
+            path("<path:job_id>/run-again/", wrap(self.run_again_view), name="django_loco_locojob_run_again"),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show a page of the jobs that match a filter."""
         self.require(request, self.view_permission)
         shown = list_page(request.GET)
-        context = {"shown": shown, **(extra_context or {})}
+        context = {"shown": shown, "operations": permitted(request), **(extra_context or {})}
         return self.page(request, "list.html", context, title="Jobs", status=503 if shown.is_unavailable else 200)
 
     def job_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
@@ -46,7 +53,41 @@ class JobAdmin(StorePages):
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
+        context["operations"] = [each for each in permitted(request) if shown.row.state in each.states]
+        if request.user.has_perm(RUN_AGAIN) and shown.row.job.is_readable:
+            context["run_again"] = reverse("admin:django_loco_locojob_run_again", args=[quote(shown.row.job.id)])
         return self.page(request, "job.html", context, title=shown.row.function)
+
+    def operate_view(self, request: HttpRequest) -> HttpResponse:
+        """Do an operation with the jobs that a form has chosen, after a question on a page of its own."""
+        self.require(request, self.view_permission)
+        chosen = ChosenJobs.of(request.POST)
+        operation = OPERATIONS.get(request.POST.get("operation", ""))
+        if operation is None:
+            self.message_user(request, "Choose an action first. Nothing was changed.", messages.WARNING)
+            return HttpResponseRedirect(list_url(chosen.words))
+        self.require(request, operation.permission)
+        return OperatePage(self, request, operation, chosen).answer()
+
+    def run_again_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
+        """Show the form with the arguments of a job; a ``POST`` enqueues a new job."""
+        self.require(request, self.view_permission, RUN_AGAIN)
+        try:
+            job = jobs.get(unquote(job_id))
+        except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
+            return self.without_job(request, error)
+        form = RunAgainForm(job, request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                result = jobs.run_again(job, args=form.cleaned_data["args"], kwargs=form.cleaned_data["kwargs"])
+            except REFUSED as error:
+                form.add_error(None, str(error))
+            else:
+                self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
+                self.message_user(request, f"Job {job.id} runs again: this is the new job.", messages.SUCCESS)
+                return HttpResponseRedirect(job_url(result.id))
+        context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden, "is_below": True}
+        return self.page(request, "run_again.html", context, title="Run again")
 
     def without_job(self, request: HttpRequest, error: Exception) -> HttpResponse:
         """Say that a job does not exist, or that the store is away."""

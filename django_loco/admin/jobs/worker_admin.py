@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
 from ... import jobs
+from ...exceptions import QueueError
 from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
@@ -20,6 +21,7 @@ from .store_pages import UNAVAILABLE, StorePages, notes
 
 #: The number of running jobs that are read, and of those that are shown for one worker.
 MOST_RUNNING, MOST_OF_WORKER = 500, 10
+PAUSE = "django_loco.pause_queue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +65,32 @@ class WorkerAdmin(StorePages):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the workers and the queues."""
         self.require(request, self.view_permission)
+        if request.method == "POST":
+            self.require(request, PAUSE)
+            self._pause_or_resume(request)
+            return HttpResponseRedirect(request.path)
         try:
             context: dict[str, Any] = {"notes": notes(), "workers": worker_rows(), "queues": queue_rows()}
         except UNAVAILABLE as error:
             context = {"problem": str(error)}
         status = 503 if "problem" in context else 200
-        context |= {"has_aliases": len(jobs.aliases()) > 1, **(extra_context or {})}
+        context |= {
+            "may_pause": request.user.has_perm(PAUSE),
+            "has_aliases": len(jobs.aliases()) > 1,
+            **(extra_context or {}),
+        }
         return self.page(request, "workers.html", context, title="Workers and queues", status=status)
+
+    def _pause_or_resume(self, request: HttpRequest) -> None:
+        alias, queue, pauses = (request.POST.get(name, "") for name in ("alias", "queue", "pauses"))
+        try:
+            (jobs.pause if pauses else jobs.resume)(queue=queue, backend=alias)
+        except (QueueError, ValueError) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        done = "paused. Jobs that run go on" if pauses else "resumed"
+        self.message_user(request, f"The queue {queue!r} is {done}.", messages.SUCCESS)
+        self.log_change(request, LocoWorker(id=f"{alias}: {queue}"), f"{done.partition('.')[0].capitalize()}.")
 
 
 def worker_rows() -> list[WorkerRow]:

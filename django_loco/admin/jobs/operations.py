@@ -1,0 +1,151 @@
+"""What people may do with jobs in the admin: each operation has a permission of its own, and is written to its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, QueryDict
+
+from ... import jobs
+from ...exceptions import FilterError
+from ...jobs.language.patterns import has_wildcards
+from .links import word
+from .list_page import WINDOW
+
+#: The number of jobs that one request changes at most, so that it ends before its server gives up.
+MOST = 10_000
+#: The number of ids in an entry of the log.
+MOST_IDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminOperation:
+    """Something that can be done with one job or with many."""
+
+    name: str
+    past: str
+    """Its past participle."""
+
+    text: str
+    """What it does, in a sentence."""
+
+    do: Callable[[Any, str, str], int]
+    """Takes a job or a search, who does it, and the name of a queue; returns how many jobs were changed."""
+
+    is_asked: bool = True
+    """Whether one job is enough for a question."""
+
+    @property
+    def label(self) -> str:
+        """The text of its button."""
+        return self.name.capitalize()
+
+    @property
+    def permission(self) -> str:
+        """The permission that it needs."""
+        return f"django_loco.{self.name}_job"
+
+    @property
+    def states(self) -> Collection[jobs.State]:
+        """The states of the jobs that it takes."""
+        return jobs.OPERATIONS[self.name]
+
+    @property
+    def needs_queue(self) -> bool:
+        """Whether it needs the name of a queue."""
+        return self.name == "move"
+
+
+OPERATIONS = {
+    each.name: each
+    for each in (
+        AdminOperation(
+            name="retry",
+            past="retried",
+            text="They are due now, and each runs once more. Their errors so far stay.",
+            do=lambda which, _by, _queue: jobs.retry(which),
+            is_asked=False,
+        ),
+        AdminOperation(
+            name="cancel",
+            past="cancelled",
+            text="What waits never runs. What runs is interrupted, and its result does not count.",
+            do=lambda which, by, _queue: jobs.cancel(which, by=by),
+        ),
+        AdminOperation(
+            name="discard",
+            past="discarded",
+            text="They are given up: what waits never runs, what has failed counts as cancelled.",
+            do=lambda which, by, _queue: jobs.discard(which, by=by),
+        ),
+        AdminOperation(
+            name="move",
+            past="moved",
+            text="They wait in another queue of their alias from then on.",
+            do=lambda which, _by, queue: jobs.move(which, queue=queue),
+        ),
+        AdminOperation(
+            name="delete",
+            past="deleted",
+            text="They are gone, with their arguments, errors and results.",
+            do=lambda which, _by, _queue: jobs.delete(which),
+        ),
+    )
+}
+
+
+def permitted(request: HttpRequest) -> list[AdminOperation]:
+    """Return the operations that the user may use."""
+    return [each for each in OPERATIONS.values() if request.user.has_perm(each.permission)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenJobs:
+    """The jobs that somebody has chosen: by their ids, or all that match a filter."""
+
+    ids: Sequence[str] = ()
+    words: str = ""
+    is_everything: bool = False
+
+    @classmethod
+    def of(cls, form: QueryDict) -> ChosenJobs:
+        """Return what a form has chosen."""
+        is_everything = form.get("which") == "everything"
+        ids = () if is_everything else tuple(dict.fromkeys(form.getlist("job")))
+        return cls(ids=ids, words=form.get("q", "").strip(), is_everything=is_everything)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job was chosen."""
+        return not (self.ids or self.is_everything)
+
+    def found_for(self, operation: AdminOperation, queue: str = "") -> jobs.Search:
+        """Return the search for those of the jobs that ``operation`` takes. Raises ``FilterError``."""
+        if not self.is_everything:
+            return jobs.filter(id=list(self.ids), status=list(operation.states))
+        search = jobs.filter(self.words, window=WINDOW, status=list(operation.states))
+        # What is in the queue already would be moved again by the next request.
+        is_told_apart = operation.needs_queue and queue and not has_wildcards(queue)
+        return search.filter(f"-{word('queue', queue)}") if is_told_apart else search
+
+    def operate(self, operation: AdminOperation, by: str, queue: str) -> jobs.Count:
+        """Do ``operation`` with the jobs, at most ``MOST``; return with how many, capped if there may be more.
+
+        Raises what ``jobs`` raises: of one job that is in another state, ``InvalidState``.
+        """
+        if len(self.ids) == 1:
+            return jobs.Count(operation.do(jobs.get(self.ids[0]), by, queue))
+        if self.is_empty:
+            raise FilterError("no jobs were chosen")
+        number = operation.do(self.found_for(operation, queue)[:MOST], by, queue)
+        return jobs.Count(number, is_capped=number == MOST or getattr(number, "is_capped", False))
+
+    def described(self, number: int) -> str:
+        """Return which jobs they are, for the log."""
+        text = f"{number:,} job{'' if number == 1 else 's'}"
+        if self.is_everything:
+            return f"{text} that match {self.words!r}" if self.words else f"{text} of all"
+        shown = ", ".join(self.ids[:MOST_IDS])
+        return f"{text}: {shown}{', ...' if len(self.ids) > MOST_IDS else ''}"

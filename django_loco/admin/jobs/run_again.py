@@ -1,0 +1,86 @@
+"""The form with which a job is run again with other arguments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from ...core.job import Job
+from ...core.serialization import decode_call
+from ...log.redaction import MARK
+from ...queues.unreadable import NOT_OURS
+from .stored_json import arguments_of, editable
+
+
+class JsonField(forms.CharField):
+    """JSON of one type, written as text."""
+
+    def __init__(self, kind: type[Any], words: str, **options: Any) -> None:
+        """``words`` say what it has to be, with an example."""
+        super().__init__(
+            strip=True,
+            required=False,
+            widget=forms.Textarea({"rows": 6, "class": "vLargeTextField loco-json", "spellcheck": "false"}),
+            **options,
+        )
+        self._kind, self._words = kind, words
+
+    def to_python(self, value: Any) -> Any:
+        """Return the parsed text; an empty value if there is none. Raises ``ValidationError``."""
+        text = super().to_python(value)
+        try:
+            found = json.loads(text) if text else self._kind()
+        except (ValueError, RecursionError) as error:
+            raise ValidationError(f"It cannot be read: {error}") from error
+        if not isinstance(found, self._kind):
+            raise ValidationError(f"It has to be a JSON {self._words}.")
+        return found
+
+
+class RunAgainForm(forms.Form):
+    """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored."""
+
+    args = JsonField(list, "list, such as [1, 2]", label="Arguments by place")
+    kwargs = JsonField(dict, 'object, such as {"user_id": 7}', label="Arguments by name")
+
+    def __init__(self, job: Job, data: Any = None) -> None:
+        self._shown = arguments_of(job)
+        self._job = job
+        args, kwargs = self._shown
+        super().__init__(data, initial={"args": _text(args), "kwargs": _text(kwargs)})
+        self.has_hidden = MARK in f"{args}{kwargs}"
+
+    def clean(self) -> dict[str, Any]:
+        """Put the stored values in place of those that are still marked as hidden."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        try:
+            stored = dict(zip(("args", "kwargs"), decode_call(self._job.arguments), strict=True))
+        except NOT_OURS:
+            return given
+        shown = dict(zip(("args", "kwargs"), self._shown, strict=True))
+        return {name: restored(value, shown[name], stored[name]) for name, value in given.items()}
+
+
+def restored(given: Any, shown: Any, stored: Any) -> Any:
+    """Return ``given`` with the values of ``stored`` where ``given`` and ``shown`` both have the mark."""
+    if given == MARK and shown == MARK:
+        return stored
+    if isinstance(given, dict) and isinstance(shown, dict) and isinstance(stored, dict):
+        common = shown.keys() & stored.keys()
+        return {
+            key: restored(value, shown[key], stored[key]) if key in common else value for key, value in given.items()
+        }
+    if isinstance(given, list) and isinstance(shown, list) and isinstance(stored, list):
+        pairs = list(zip(shown, stored, strict=False))
+        return [restored(each, *pairs[place]) if place < len(pairs) else each for place, each in enumerate(given)]
+    return given
+
+
+def _text(value: Any) -> str:
+    try:
+        return editable(value)
+    except RecursionError:
+        return ""
