@@ -1,7 +1,7 @@
 """Run pytest with each of the databases, side by side: ``python -m tests.databases [what pytest takes]``.
 
 If it is not said what to run, the tests are split into parts, of which ``LOCO_TEST_PARTS`` may name some: CI runs each
-pair of Python and Django with the unit tests, with the tests of one database and with a third of the acceptance tests,
+pair of Python and Django with the unit tests, with the tests of one database and with a part of the acceptance tests,
 so that each test runs at least once. Two parts run at a time: with more, a test waits for the processor rather than for
 what it tests. What the first part says is shown as it comes, the others' words after that.
 
