@@ -10,14 +10,15 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import DatabaseError, router
-from django.db.models import Count, QuerySet
 
 from ..conf import loco_settings, worker_mode
 from ..core.compat import task_backends
-from ..core.job import READY, RUNNING, utcnow
+from ..core.job import utcnow
 from ..exceptions import LocoConfigurationError, QueueUnavailable
+from ..jobs import COUNTED
 from ..queues import mistakes, queue_for
 from ..queues.database.migrated import is_unmigrated, migrate_command
+from ..queues.database.overview import unfinished_jobs
 from ..scheduler.sources.database import database_alias
 from ..worker.in_process import loco_aliases
 
@@ -51,15 +52,15 @@ def _check_table(database: str) -> Iterator[CheckMessage]:
     model = apps.get_model("django_loco", "StoredJob")
     if not router.allow_migrate_model(database, model):
         return
-    jobs: QuerySet[Any] = QuerySet(model, using=database).filter(status__in=(READY.value, RUNNING.value))
     try:
-        found = list(jobs.values_list("backend", "queue_name").annotate(count=Count("id")))
-    except DatabaseError:
+        found = unfinished_jobs(database, COUNTED)
+    except (DatabaseError, LocoConfigurationError):
         return  # This database does not have the table (yet).
-    for alias, queue_name, count in found:
+    for (alias, queue_name), count in sorted(found.items()):
         if reason := _why_unserved(database, alias, queue_name):
+            number = count if count < COUNTED else f"{COUNTED:,} or more"
             yield checks.Warning(
-                f"{count} job(s) of TASKS[{alias!r}] wait in queue {queue_name!r} in DATABASES[{database!r}], and no "
+                f"{number} job(s) of TASKS[{alias!r}] wait in queue {queue_name!r} in DATABASES[{database!r}], and no "
                 f"worker takes them: {reason[0]}",
                 hint=reason[1],
                 id="loco.W011",

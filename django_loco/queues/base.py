@@ -287,7 +287,7 @@ class Queue(ABC):
     def wait(self, timeout: float) -> bool:
         """Block until jobs may have become due, at most ``timeout`` seconds; return whether they may have.
 
-        One thread per worker calls it in a loop. It may return early, or late if a deferred job becomes due.
+        One thread per worker calls it in a loop. It may return early, or late if only a deferred job becomes due.
         """
 
     @abstractmethod

@@ -12,8 +12,11 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from django_loco.assembly.components import missing_tables
+from django_loco.checks import stored_jobs
 from django_loco.core.compat import task_backends
+from django_loco.core.job import Job
 from django_loco.exceptions import LocoConfigurationError
+from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.scheduler import Problem
 from django_loco.scheduler.registry import default
@@ -189,6 +192,26 @@ def test_jobs_that_no_worker_takes():
     assert "TASKS no longer has the alias 'default'." in message
     (message,) = waiting(WORKER_MODE="BackgroundAsync")
     assert "TASKS['default'] keeps its jobs elsewhere now." in message
+
+
+def test_jobs_of_several_aliases_that_are_gone(monkeypatch):
+    """Running ones, too. They are counted up to a cap."""
+    for alias, number in (("a", 1), ("b", 3), ("c", 2)):
+        queue = DatabaseQueue(alias, {})
+        queue.enqueue([Job(task_path="shop.tasks.send", backend=alias, queue_name="q") for _ in range(number)])
+    queue.fetch(Claim(worker_id="w", lease=60, threads=1))
+    DatabaseQueue("b", {}).fetch(Claim(worker_id="w", lease=60, threads=9))
+    assert [message.partition(" wait")[0] for message in waiting()] == [
+        "1 job(s) of TASKS['a']",
+        "3 job(s) of TASKS['b']",
+        "2 job(s) of TASKS['c']",
+    ]
+    monkeypatch.setattr(stored_jobs, "COUNTED", 2)
+    assert [message.partition(" of")[0] for message in waiting()] == [
+        "1 job(s)",
+        "2 or more job(s)",
+        "2 or more job(s)",
+    ]
 
 
 def unmigrated(**settings):

@@ -6,6 +6,7 @@ no counters: every transaction that enqueues would have to wait for the others t
 
 from __future__ import annotations
 
+from collections import Counter
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from ...core.job import READY, RUNNING
 from ..claim import Claim
 from ..rows import COLUMNS, Row
 from .dialect import Dialect
+from .engines import engine_of
 from .sql.index_ranges import (
     ANY_READY_BY_QUEUE,
     COUNT_RANGES,
@@ -31,6 +33,15 @@ LIVE = (READY, RUNNING)
 #: The number of newest jobs that ``newest`` searches for those that are ready or of one queue, and in addition for each
 #: job of the page.
 WINDOW, WINDOW_PER_JOB = 2_000, 4
+#: The aliases with jobs of a status: each leads to the next one, so that the cost does not depend on the jobs.
+ALIASES = """
+    WITH RECURSIVE found(name) AS (
+        SELECT MIN({backend}) FROM {job} WHERE {status} = '{state}'
+        UNION ALL
+        SELECT (SELECT MIN({backend}) FROM {job} WHERE {status} = '{state}' AND {backend} > found.name)
+        FROM found WHERE found.name IS NOT NULL
+    ) SELECT name FROM found WHERE name IS NOT NULL
+"""
 #: The place of the id in a row.
 ID = COLUMNS.index("id")
 
@@ -101,6 +112,22 @@ def counts_by_queue(dialect: Dialect, most: int) -> list[Row]:
         *dialect.execute(dialect.sql(COUNT_RUNNING)),
         *dialect.execute(dialect.sql(COUNT_RANGES, **of_ended), most=most),
     ]
+
+
+def unfinished_jobs(database: str, most: int) -> dict[tuple[str, str], int]:
+    """Return the numbers of jobs that have not ended, of all aliases that the table has, by alias and queue.
+
+    The numbers are at most about ``most``. Raises ``DatabaseError``, and ``LocoConfigurationError`` for an engine that
+    stores no jobs.
+    """
+    dialect_class, _ = engine_of("", database)
+    everybody = dialect_class("", database)
+    found: Counter[tuple[str, str]] = Counter()
+    for (alias,) in {row for status in LIVE for row in everybody.execute(everybody.sql(ALIASES, state=status.value))}:
+        for queue_name, status, number in counts_by_queue(dialect_class(alias, database), most):
+            if status in LIVE:
+                found[alias, str(queue_name)] += number
+    return dict(found)
 
 
 def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[Row]:
