@@ -18,6 +18,7 @@ from .control import AliasWorker, QueueStats, pause, paused, resume, stats, work
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
+from .views.rates import QueueRates, rates
 from .views.shown import shown_job
 from .views.why import Reason, why
 
@@ -30,6 +31,7 @@ __all__ = [
     "FilterError",
     "InvalidState",
     "JobPage",
+    "QueueRates",
     "QueueStats",
     "Reason",
     "Search",
@@ -45,6 +47,7 @@ __all__ = [
     "move",
     "pause",
     "paused",
+    "rates",
     "resume",
     "retry",
     "run_again",

@@ -14,7 +14,7 @@ from ..core.job import utcnow
 from ..jobs.views.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
-from .stored_jobs.listing import STATS_HEADINGS, stats_row
+from .stored_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 
 #: The time for which failures are shown, and the number of failed jobs among which they are looked for.
 RECENT, NEWEST = timedelta(hours=1), 1_000
@@ -54,12 +54,13 @@ class Status:
     at: datetime
     workers: Sequence[jobs.AliasWorker]
     queues: Sequence[jobs.QueueStats]
+    rates: Rates
     failures: Sequence[Failure]
     problems: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
-        queues = [asdict(queue) for queue in self.queues]
+        queues = [asdict(queue) | asdict(rates_of(queue, self.rates)) for queue in self.queues]
         workers = [asdict(worker) | {"is_alive": worker.is_alive} for worker in self.workers]
         failures = [asdict(failure) for failure in self.failures]
         return {"at": self.at, "problems": [*self.problems], "workers": workers, "queues": queues, "failures": failures}
@@ -74,6 +75,7 @@ def read(thresholds: Thresholds, backend: str | None = None) -> Status:
         at=now,
         workers=workers,
         queues=queues,
+        rates=jobs.rates(backend=backend),
         failures=_failures(now, backend),
         problems=[*_problems(thresholds, workers, queues, backend)],
     )
@@ -121,7 +123,8 @@ def screen(status: Status) -> Iterator[str]:
     if status.problems:
         yield ""
     yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, status.workers), "No worker is registered.")
-    yield from _part("Queues", STATS_HEADINGS, map(stats_row, status.queues), "There are no jobs.")
+    queues = (stats_row(queue, status.rates) for queue in status.queues)
+    yield from _part("Queues", STATS_HEADINGS, queues, "There are no jobs.")
     upcoming = sorted(
         (each for each in scheduler.upcoming() if each.next_runs and not each.paused), key=attrgetter("next_runs")
     )

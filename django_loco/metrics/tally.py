@@ -23,6 +23,7 @@ from .names import BoundedNames
 TOGETHER = 200
 
 SUCCESS: Final = "successful"
+FAILURE: Final = "failed"
 CANCELLED: Final = "cancelled"
 LOST: Final = "lost"
 CANCELLED_PATH = path_of(JobCancelled)
@@ -129,7 +130,7 @@ def kind_of(outcome: Outcome, *, has_begun: bool = True) -> str | None:
         return SUCCESS
     if outcome.status == FAILED:
         is_cancelled = outcome.error is not None and outcome.error.exception_class_path == CANCELLED_PATH
-        return CANCELLED if is_cancelled else "failed"
+        return CANCELLED if is_cancelled else FAILURE
     if outcome.spent:
         return "retried"
     return "interrupted" if has_begun else None

@@ -262,10 +262,7 @@ class Queue(ABC):
 
     @abstractmethod
     def prune(self, older_than: float, limit: int = 1000) -> int:
-        """Delete up to ``limit`` jobs that finished more than ``older_than`` seconds ago; return how many.
-
-        Deletes old statistics as well, see ``record``.
-        """
+        """Delete old statistics, and up to ``limit`` jobs that ended ``older_than`` seconds ago; return how many."""
 
     @abstractmethod
     def clear(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from operator import add
 from typing import Final, NamedTuple
@@ -84,13 +84,25 @@ class Minute(NamedTuple):
         return Minute(self.labels, tuple(map(add, self.numbers, other)))
 
 
-def totals_of(minutes: Iterable[Minute]) -> list[tuple[Minute, int]]:
-    """Return the sums of ``minutes`` over time, each with the last minute that is in it."""
+def summed(minutes: Iterable[Minute], relabelled: Callable[[Labels], Labels]) -> list[Minute]:
+    """Return the sums of the minutes that have the same labels after ``relabelled``."""
     sums: dict[Labels, Minute] = {}
-    last: dict[Labels, int] = {}
     for each in minutes:
-        labels = each.labels._replace(minute=TOTAL)
+        labels = relabelled(each.labels)
         known = sums.get(labels)
         sums[labels] = Minute(labels, each.numbers) if known is None else known.plus(each.numbers)
+    return list(sums.values())
+
+
+def totals_of(minutes: Sequence[Minute]) -> list[tuple[Minute, int]]:
+    """Return the sums of ``minutes`` over time, each with the last minute that is in it."""
+    last: dict[Labels, int] = {}
+    for each in minutes:
+        labels = total_labels(each.labels)
         last[labels] = max(each.labels.minute, last.get(labels, TOTAL))
-    return [(total, last[labels]) for labels, total in sums.items()]
+    return [(total, last[total.labels]) for total in summed(minutes, total_labels)]
+
+
+def total_labels(labels: Labels) -> Labels:
+    """Return the labels of the total to which a minute with ``labels`` belongs."""
+    return labels._replace(minute=TOTAL)

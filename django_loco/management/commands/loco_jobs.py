@@ -94,7 +94,7 @@ class Command(BaseCommand):
                 return listing.as_report(jobs.get(options["id"], backend=backend), form)
             case "why":
                 return listing.as_reasons(jobs.why(options["id"], backend=backend), form)
-        return listing.as_stats(jobs.stats(backend=backend), form)
+        return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def set_paused(self, queue: str, backend: str | None, *, pauses: bool) -> None:
         if pauses:

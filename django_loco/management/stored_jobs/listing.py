@@ -6,20 +6,25 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.utils import timezone
 
 from ... import jobs
 from ...core.job import Job, utcnow
 from ...jobs.views.age import age
+from ...jobs.views.rates import NONE
 from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ..schedules import clock, table
 
 HEADINGS = ("ID", "STATE", "TASK", "QUEUE", "ENQUEUED", "ATTEMPT", "ERROR")
-STATS_HEADINGS = ("BACKEND", "QUEUE", "READY", "RUNNING", "FAILED", "DONE", "OLDEST DUE", "")
+STATS_HEADINGS = (
+    *("BACKEND", "QUEUE", "READY", "RUNNING", "FAILED", "DONE"),
+    *("IN/MIN", "OUT/MIN", "FAILED 1 H", "OLDEST DUE", ""),
+)
 #: The fields of a job in a row of CSV. Those that are not text are JSON.
 CSV_FIELDS = (
     "id",
@@ -38,6 +43,13 @@ CSV_FIELDS = (
     "attempt",
     "worker",
 )
+#: The fields of a queue in a row of CSV.
+STATS_FIELDS = (
+    *("backend", "queue", "ready", "running", "failed", "done", "oldest_due_age", "is_paused"),
+    *("enqueued_per_minute", "ended_per_minute", "failed_last_hour"),
+)
+#: The rates of queues, by alias and name.
+Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
 #: The parts of a job that ``show`` prints below the others.
 _BELOW = ("errors",)
 
@@ -85,18 +97,23 @@ def as_reasons(reasons: Sequence[jobs.Reason], form: str) -> Iterator[str]:
             yield f"    {plain(reason.remedy)}"
 
 
-def as_stats(stats: Sequence[jobs.QueueStats], form: str) -> Iterator[str]:
+def as_stats(stats: Sequence[jobs.QueueStats], rates: Rates, form: str) -> Iterator[str]:
     """Yield the lines of ``loco_jobs stats``."""
     if form == "json":
-        yield json.dumps([_numbers(each) for each in stats], indent=2)
+        yield json.dumps([_numbers(each, rates) for each in stats], indent=2)
     elif form == "csv":
-        rows = [_numbers(each) for each in stats]
-        yield _csv(("backend", "queue", "ready", "running", "failed", "done", "oldest_due_age", "is_paused"))
-        yield from (_csv([_cell(value) for value in row.values()]) for row in rows)
+        rows = [_numbers(each, rates) for each in stats]
+        yield _csv(STATS_FIELDS)
+        yield from (_csv([_cell(row[name]) for name in STATS_FIELDS]) for row in rows)
     elif stats:
-        yield from table([STATS_HEADINGS, *map(stats_row, stats)])
+        yield from table([STATS_HEADINGS, *(stats_row(each, rates) for each in stats)])
     else:
         yield "There are no jobs."
+
+
+def rates_of(stats: jobs.QueueStats, rates: Rates) -> jobs.QueueRates:
+    """Return the rates of the queue of ``stats``."""
+    return rates.get((stats.backend, stats.queue), NONE)
 
 
 def _row(job: Job, now: datetime) -> Sequence[str]:
@@ -115,17 +132,19 @@ def _row(job: Job, now: datetime) -> Sequence[str]:
     )
 
 
-def stats_row(stats: jobs.QueueStats) -> Sequence[str]:
+def stats_row(stats: jobs.QueueStats, rates: Rates) -> Sequence[str]:
     """Return the cells of a queue under ``STATS_HEADINGS``."""
+    own = rates_of(stats, rates)
     oldest = "-" if stats.oldest_due_age is None else age(stats.oldest_due_age)
     numbers = [count.text for count in (stats.ready, stats.running, stats.failed, stats.done)]
-    return stats.backend, stats.queue, *numbers, oldest, "paused" if stats.is_paused else ""
+    moved = (f"{own.enqueued_per_minute:,.1f}", f"{own.ended_per_minute:,.1f}", f"{own.failed_last_hour:,}")
+    return stats.backend, stats.queue, *numbers, *moved, oldest, "paused" if stats.is_paused else ""
 
 
-def _numbers(stats: jobs.QueueStats) -> Mapping[str, Any]:
+def _numbers(stats: jobs.QueueStats, rates: Rates) -> Mapping[str, Any]:
     counts = {name: int(getattr(stats, name)) for name in ("ready", "running", "failed", "done")}
     others = {"oldest_due_age": stats.oldest_due_age, "is_paused": stats.is_paused}
-    return {"backend": stats.backend, "queue": stats.queue, **counts, **others}
+    return {"backend": stats.backend, "queue": stats.queue, **counts, **others, **asdict(rates_of(stats, rates))}
 
 
 def _csv(cells: Iterable[str]) -> str:

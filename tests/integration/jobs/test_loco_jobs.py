@@ -86,6 +86,7 @@ def test_the_numbers_of_each_queue():
     [stats] = json.loads(run("stats", "--format", "json"))
     assert (stats["ready"], stats["failed"], stats["is_paused"]) == (1, 1, False)
     assert run("stats", "--format", "csv").splitlines()[1].startswith("default,default,1,0,1,0,")
+    assert stats["failed_last_hour"] == 1  # its worker has written it at its end
 
 
 def test_why_a_job_does_not_run(queue):

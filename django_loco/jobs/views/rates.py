@@ -1,0 +1,60 @@
+"""How many jobs come and go per minute, from the statistics that all processes write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...core.job import utcnow
+from ...metrics.arrivals import ENQUEUED
+from ...metrics.tally import CANCELLED, FAILURE, SUCCESS
+from ...queues.minutes import Minute, minute_of
+from ..stores import queue_of, searched
+
+#: The minutes for which failures are counted, and over which rates are averaged.
+FAILED_MINUTES, RATE_MINUTES = 60, 10
+#: Processes write once a minute. So the last full minute is not yet written by all.
+WRITTEN_AFTER_MINUTES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRates:
+    """What has come and gone in one queue. What processes have counted in the last minute or two may be missing."""
+
+    enqueued_per_minute: float = 0.0
+    """On average over ten minutes."""
+
+    ended_per_minute: float = 0.0
+    """Jobs that have succeeded, failed or were cancelled by a worker, on average over ten minutes."""
+
+    failed_last_hour: int = 0
+
+
+#: The rates of a queue without any.
+NONE = QueueRates()
+
+
+def rates(*, backend: str | None = None) -> dict[tuple[str, str], QueueRates]:
+    """Return the rates of each queue that had jobs in the last hour, by its alias in ``TASKS`` and its name."""
+    now = minute_of(utcnow().timestamp())
+    found = {}
+    for alias in searched(backend):
+        by_queue: dict[str, list[Minute]] = {}
+        for minute in queue_of(alias).minutes(now - FAILED_MINUTES):
+            by_queue.setdefault(minute.labels.queue_name, []).append(minute)
+        found.update({(alias, name): _rates(minutes, now) for name, minutes in by_queue.items()})
+    return found
+
+
+def _rates(minutes: Sequence[Minute], now: int) -> QueueRates:
+    until = now - WRITTEN_AFTER_MINUTES
+    averaged = [each for each in minutes if until - RATE_MINUTES < each.labels.minute <= until]
+    return QueueRates(
+        enqueued_per_minute=_sum(averaged, ENQUEUED) / RATE_MINUTES,
+        ended_per_minute=_sum(averaged, SUCCESS, FAILURE, CANCELLED) / RATE_MINUTES,
+        failed_last_hour=_sum(minutes, FAILURE),
+    )
+
+
+def _sum(minutes: Sequence[Minute], *outcomes: str) -> int:
+    return sum(each.runs for each in minutes if each.labels.outcome in outcomes)

@@ -1,0 +1,94 @@
+"""The metrics of all jobs, the same whichever process is asked: counters from the statistics, gauges from the queues.
+
+The number of labels is bounded: each process counts under at most ``MAX_NAMES`` pairs of queue and task, and a page
+shows as many; all others are ``(other)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from ...metrics.arrivals import ENQUEUED
+from ...metrics.exposition import Family, Kind
+from ...metrics.names import MAX_NAMES, bounded
+from ...queues.minutes import BOUNDS, Minute, summed
+from .snapshots import MAX_COUNT, Snapshot, snapshots
+
+
+def job_families() -> list[Family]:
+    """Return the metrics of all aliases. Those of a queue that is away are missing, and ``loco_queue_up`` says so."""
+    page = MetricsPage()
+    for alias, found in snapshots().items():
+        page.up.add(found is not None, backend=alias)
+        if found is not None:
+            page.add(alias, found)
+    return page.families
+
+
+class MetricsPage:
+    """The families, and what one alias adds to them."""
+
+    def __init__(self) -> None:
+        self.families: list[Family] = []
+        self.up = self._gauge("loco_queue_up", "Whether the queue of the alias answers.")
+        self._jobs = self._gauge("loco_queue_jobs", f"Stored jobs by state, counted up to {MAX_COUNT}.")
+        self._age = self._gauge("loco_queue_oldest_due_age_seconds", "How long the oldest due job has waited.")
+        self._paused = self._gauge("loco_queue_paused", "Whether the queue is paused.")
+        self._workers = self._gauge("loco_workers", "Workers that are alive.")
+        self._slots = self._gauge("loco_slots", "Jobs that live workers can run at once.")
+        self._busy = self._gauge("loco_slots_busy", "Jobs that live workers held at their last heartbeat.")
+        self._enqueued = self._counter("loco_jobs_enqueued_total", "Jobs that were enqueued.")
+        self._finished = self._counter("loco_jobs_finished_total", "Runs that ended, by outcome.")
+        self._duration = self._histogram("loco_job_duration_seconds", "How long runs took.")
+        self._wait = self._histogram("loco_job_wait_seconds", "How long jobs had been due when they began.")
+
+    def add(self, alias: str, found: Snapshot) -> None:
+        """Add what is known of ``alias``."""
+        self._add_queues(alias, found)
+        alive = [worker for worker in found.workers if worker.is_alive]
+        self._workers.add(len(alive), backend=alias)
+        for kind in ("threads", "coroutines"):
+            self._slots.add(sum(getattr(worker, kind) for worker in alive), backend=alias, kind=kind)
+        self._busy.add(sum(worker.busy for worker in alive), backend=alias)
+        self._add_counts(alias, bounded(found.totals))
+
+    def _add_queues(self, alias: str, found: Snapshot) -> None:
+        known = {each.queue: each for each in islice(found.queues, MAX_NAMES)}
+        for name in sorted(found.names | known.keys()):
+            stats, labels = known.get(name), {"backend": alias, "queue": name}
+            for state in ("ready", "running", "failed", "done"):
+                self._jobs.add(getattr(stats, state, 0), **labels, state=state)
+            self._age.add((stats and stats.oldest_due_age) or 0.0, **labels)
+            self._paused.add(bool(stats and stats.is_paused), **labels)
+
+    def _add_counts(self, alias: str, totals: Sequence[Minute]) -> None:
+        runs = []
+        for each in totals:
+            _, queue, task, outcome = each.labels
+            labels = {"backend": alias, "queue": queue, "task": task}
+            if outcome == ENQUEUED:
+                self._enqueued.add(each.runs, **labels)
+            else:
+                self._finished.add(each.runs, **labels, outcome=outcome)
+                runs.append(each)
+        for each in summed(runs, lambda labels: labels._replace(outcome="")):
+            labels = {"backend": alias, "queue": each.labels.queue_name, "task": each.labels.task_path}
+            self._duration.add_histogram(BOUNDS, each.durations, each.duration_seconds, **labels)
+        for each in summed(runs, lambda labels: labels._replace(outcome="", task_path="")):
+            labels = {"backend": alias, "queue": each.labels.queue_name}
+            self._wait.add_histogram(BOUNDS, each.waits, each.wait_seconds, **labels)
+
+    def _gauge(self, name: str, text: str) -> Family:
+        return self._family(name, "gauge", text)
+
+    def _counter(self, name: str, text: str) -> Family:
+        return self._family(name, "counter", text)
+
+    def _histogram(self, name: str, text: str) -> Family:
+        return self._family(name, "histogram", text)
+
+    def _family(self, name: str, kind: Kind, text: str) -> Family:
+        family = Family(name, kind, text)
+        self.families.append(family)
+        return family

@@ -1,0 +1,84 @@
+"""Reads the queues for metrics.
+
+A process reads each queue at most once in ``FRESH_SECONDS``, however often it is asked, in a thread of its own. A queue
+that hangs holds up nobody for longer than ``ANSWER_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from ... import jobs
+from ...jobs.stores import backend_of
+from ...log.safe import get_logger
+from ...queues import queue_for
+from ...queues.minutes import Minute
+from .probe import Probe
+
+logger = get_logger("django_loco.metrics")
+
+#: For how long an answer is given again.
+FRESH_SECONDS = 5.0
+#: How long the queues may take together. Prometheus waits for ten seconds by default.
+ANSWER_SECONDS = 5.0
+#: The number up to which jobs are counted.
+MAX_COUNT = 100_000
+
+
+class Snapshot(NamedTuple):
+    """What is known of one alias."""
+
+    queues: Sequence[jobs.QueueStats]
+    workers: Sequence[jobs.AliasWorker]
+    totals: Sequence[Minute]
+    names: frozenset[str]
+    """The queues that ``TASKS`` names, which may be without jobs."""
+
+
+_probes: dict[str, Probe[Snapshot]] = {}
+
+
+def snapshots() -> dict[str, Snapshot | None]:
+    """Return what is known of each alias; ``None`` for one whose queue does not answer."""
+    probes = {alias: _probes.setdefault(alias, _probe_of(alias)) for alias in jobs.aliases()}
+    for probe in probes.values():
+        probe.begin()  # all at once, so that queues that hang are waited for together
+    return {alias: _answer_of(alias, probe) for alias, probe in probes.items()}
+
+
+def _probe_of(alias: str) -> Probe[Snapshot]:
+    return Probe(partial(_read, alias), fresh=FRESH_SECONDS)
+
+
+def _answer_of(alias: str, probe: Probe[Snapshot]) -> Snapshot | None:
+    try:
+        return probe.ask(ANSWER_SECONDS)
+    except Exception as error:  # noqa: BLE001 - a queue of a project may raise anything
+        logger.warning("TASKS[%r] does not answer, so its metrics are missing: %s", alias, error)
+        return None
+
+
+def _read(alias: str) -> Snapshot:
+    with closing(queue_for(alias)) as queue:
+        return Snapshot(
+            queues=jobs.stats(backend=alias, limit=MAX_COUNT),
+            workers=jobs.workers(backend=alias),
+            totals=queue.totals(),
+            names=frozenset(backend_of(alias).queues),
+        )
+
+
+os.register_at_fork(after_in_child=_probes.clear)
+
+
+@receiver(setting_changed)
+def _on_setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("TASKS", "WORKER_MODE", "DATABASES", "CACHES"):
+        _probes.clear()

@@ -1,0 +1,71 @@
+"""``path("", include("django_loco.urls.metrics"))`` gives ``/metrics``, for Prometheus.
+
+The page is the same whichever process of the site answers, since it is about what is in the queues. It is closed: it
+wants the token of ``LOCO["METRICS_TOKEN"]``, or a user who may see jobs.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from ..conf import loco_settings
+from ..metrics.exposition import CONTENT_TYPE, text_of
+from ..process.health.job_metrics import job_families
+
+PERMISSION = "django_loco.view_job"
+SCHEME = "Bearer "
+
+
+@non_atomic_requests
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return the metrics; 401 or 403 with the remedy to others than those who may see them."""
+    return _refusal(request) or HttpResponse(text_of(job_families()), content_type=CONTENT_TYPE)
+
+
+metrics.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    given = request.headers.get("Authorization", "")
+    if given.startswith(SCHEME):
+        return None if _is_token(given.removeprefix(SCHEME)) else _refused(HTTPStatus.UNAUTHORIZED, _wrong_token())
+    user = getattr(request, "user", None)  # a site need not have users
+    if user is None or not user.is_authenticated:
+        return _refused(
+            HTTPStatus.UNAUTHORIZED,
+            'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"], or log in as a user with the '
+            f"permission {PERMISSION}.",
+        )
+    if not user.has_perm(PERMISSION):
+        return _refused(HTTPStatus.FORBIDDEN, f"The user {user} lacks the permission {PERMISSION}.")
+    return None
+
+
+def _is_token(given: str) -> bool:
+    token = loco_settings().METRICS_TOKEN
+    return token is not None and constant_time_compare(given.strip(), token)
+
+
+def _wrong_token() -> str:
+    if loco_settings().METRICS_TOKEN is None:
+        return 'LOCO["METRICS_TOKEN"] is not set, so no token opens this page.'
+    return 'The token is not that of LOCO["METRICS_TOKEN"].'
+
+
+def _refused(status: HTTPStatus, reason: str) -> HttpResponse:
+    response = HttpResponse(f"{reason}\n", status=status, content_type="text/plain; charset=utf-8")
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="metrics"'
+    return response
+
+
+urlpatterns = [path("metrics", metrics, name="loco_metrics")]

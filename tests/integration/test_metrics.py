@@ -1,0 +1,126 @@
+"""The page of metrics in a site: who may see it, and what is in it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import include, path
+
+from django_loco.exceptions import QueueUnavailable
+from django_loco.process.health import snapshots as snapshots_module
+from django_loco.queues import queue_for
+from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
+from tests.app.tasks import add
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
+urlpatterns = [path("", include("django_loco.urls.metrics"))]
+
+TOKEN = "4ebf1e3a9c6d42f0"
+
+
+@pytest.fixture(autouse=True)
+def token(settings):
+    settings.LOCO = {**settings.LOCO, "METRICS_TOKEN": TOKEN}
+    snapshots_module._probes.clear()
+    queue_for("default").clear()
+    yield
+    snapshots_module._probes.clear()
+
+
+def get(**headers: str):
+    return Client(headers=headers).get("/metrics")
+
+
+def scraped() -> list[str]:
+    response = get(authorization=f"Bearer {TOKEN}")
+    assert response.status_code == 200
+    return response.content.decode().splitlines()
+
+
+def test_the_token_opens_it():
+    response = get(authorization=f"Bearer {TOKEN}")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "no-store" in response.headers["Cache-Control"]
+    assert Client(headers={"authorization": f"Bearer {TOKEN}"}).post("/metrics").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({}, 'Send "Authorization: Bearer TOKEN" with the token of LOCO["METRICS_TOKEN"]'),
+        ({"authorization": "Bearer wrong"}, 'The token is not that of LOCO["METRICS_TOKEN"].'),
+        ({"authorization": "Bearer \u00fc"}, 'The token is not that of LOCO["METRICS_TOKEN"].'),
+        ({"authorization": f"Basic {TOKEN}"}, 'Send "Authorization: Bearer TOKEN"'),
+    ],
+)
+def test_without_the_token_it_says_what_is_missing(headers, reason):
+    response = get(**headers)
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, 'Bearer realm="metrics"')
+    assert response.content.decode().startswith(reason)
+
+
+def test_no_token_opens_it_unless_one_is_set(settings):
+    settings.LOCO = {}
+    for given in (TOKEN, "", "None"):
+        response = get(authorization=f"Bearer {given}")
+        assert response.status_code == 401
+        assert b"is not set" in response.content
+
+
+def test_a_user_needs_the_permission_to_see_jobs():
+    client = Client()
+    user = User.objects.create_user("anna")
+    client.force_login(user)
+    response = client.get("/metrics")
+    assert (response.status_code, response.content) == (
+        403,
+        b"The user anna lacks the permission django_loco.view_job.\n",
+    )
+    user.user_permissions.add(Permission.objects.get(codename="view_job", content_type__app_label="django_loco"))
+    assert client.get("/metrics").status_code == 200
+
+
+def test_what_is_in_the_queue_is_on_the_page():
+    add.enqueue(1, 2)
+    labels = Labels(minute_of(1_800_000_000), "default", "shop.send", "failed")
+    queue_for("default").record([Minute(labels, (3, *[0] * (len(NUMBERS) - 1)))])
+    lines = scraped()
+    assert 'loco_queue_jobs{backend="default",queue="default",state="ready"} 1' in lines
+    assert 'loco_jobs_finished_total{backend="default",queue="default",task="shop.send",outcome="failed"} 3' in lines
+
+
+def test_the_queue_is_asked_once_in_five_seconds(monkeypatch):
+    now = [0.0]
+    probe = snapshots_module.Probe(
+        lambda: snapshots_module._read("default"), fresh=snapshots_module.FRESH_SECONDS, clock=lambda: now[0]
+    )
+    monkeypatch.setattr(snapshots_module, "_probes", {"default": probe})
+    ready = 'loco_queue_jobs{backend="default",queue="default",state="ready"}'
+    assert f"{ready} 0" in scraped()
+    add.enqueue(1, 2)
+    now[0] = 4.9
+    assert f"{ready} 0" in scraped()
+    now[0] = 5.1
+    assert f"{ready} 1" in scraped()
+
+
+def test_a_queue_that_is_away_or_hangs_is_said_to_be_down(monkeypatch, caplog):
+    def away() -> None:
+        raise QueueUnavailable("the store is away")
+
+    queue = queue_for("default")
+    monkeypatch.setattr(queue, "totals", away)
+    down = 'loco_queue_up{backend="default"} 0'
+    assert down in scraped()
+    assert "TASKS['default'] does not answer, so its metrics are missing: the store is away" in caplog.text
+    ended = threading.Event()
+    monkeypatch.setattr(queue, "totals", lambda: ended.wait(20))
+    monkeypatch.setattr(snapshots_module, "ANSWER_SECONDS", 0.01)
+    snapshots_module._probes.clear()
+    assert down in scraped()
+    ended.set()
+    snapshots_module._probes["default"].begin().exception(20)

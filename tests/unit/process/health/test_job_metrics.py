@@ -1,0 +1,112 @@
+"""The metrics of all jobs, from what is known of their queues."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco import jobs
+from django_loco.core.job import utcnow
+from django_loco.metrics.exposition import text_of
+from django_loco.process.health import job_metrics
+from django_loco.process.health.snapshots import Snapshot
+from django_loco.queues.minutes import NUMBERS, TOTAL, Labels, Minute
+
+
+def stats(queue: str, *, ready: int = 0, age: float | None = None, is_paused: bool = False) -> jobs.QueueStats:
+    none = jobs.Count(0)
+    return jobs.QueueStats(
+        backend="default",
+        queue=queue,
+        ready=jobs.Count(ready),
+        running=none,
+        failed=none,
+        done=none,
+        oldest_due_age=age,
+        is_paused=is_paused,
+    )
+
+
+def worker(heartbeat_age: float) -> jobs.AliasWorker:
+    return jobs.AliasWorker(
+        backend="default",
+        worker_id="web-1:7:abc",
+        host="web-1",
+        pid=7,
+        queues=None,
+        tags=None,
+        threads=10,
+        coroutines=100,
+        lease=30.0,
+        started_at=utcnow(),
+        busy=3,
+        heartbeat_age=heartbeat_age,
+    )
+
+
+def total(outcome: str, runs: int, *, task: str = "shop.send", queue: str = "default", **numbers: int) -> Minute:
+    values = dict.fromkeys(NUMBERS, 0) | {"count": runs} | numbers
+    return Minute(Labels(TOTAL, queue, task, outcome), tuple(values.values()))
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    def shown(found: Snapshot | None) -> set[str]:
+        monkeypatch.setattr(job_metrics, "snapshots", lambda: {"default": found})
+        return set(text_of(job_metrics.job_families()).splitlines())
+
+    return shown
+
+
+def test_queues_have_gauges_also_those_without_jobs(shown):
+    found = [stats("mail", ready=5, age=12.5), stats("old", is_paused=True)]
+    lines = shown(Snapshot(found, [], [], frozenset({"default", "mail"})))
+    assert {
+        'loco_queue_up{backend="default"} 1',
+        'loco_queue_jobs{backend="default",queue="mail",state="ready"} 5',
+        'loco_queue_jobs{backend="default",queue="default",state="ready"} 0',
+        'loco_queue_oldest_due_age_seconds{backend="default",queue="mail"} 12.5',
+        'loco_queue_oldest_due_age_seconds{backend="default",queue="default"} 0',
+        'loco_queue_paused{backend="default",queue="old"} 1',
+        'loco_queue_paused{backend="default",queue="mail"} 0',
+        'loco_workers{backend="default"} 0',
+    } <= lines
+
+
+def test_only_live_workers_count(shown):
+    lines = shown(Snapshot([], [worker(1.0), worker(2.0), worker(31.0)], [], frozenset()))
+    assert {
+        'loco_workers{backend="default"} 2',
+        'loco_slots{backend="default",kind="threads"} 20',
+        'loco_slots{backend="default",kind="coroutines"} 200',
+        'loco_slots_busy{backend="default"} 6',
+    } <= lines
+
+
+def test_counters_and_histograms_are_the_totals(shown):
+    totals = [
+        total("enqueued", 9),
+        total("successful", 4, duration_5=4, duration_micros=8_000_000, wait_0=4, wait_micros=1_000),
+        total("failed", 2, duration_5=1, duration_12=1, duration_micros=5_000_000_000, wait_0=2),
+        total("successful", 1, task="shop.other", wait_12=1, wait_micros=1_500_000),
+    ]
+    lines = shown(Snapshot([], [], totals, frozenset()))
+    task = 'backend="default",queue="default",task="shop.send"'
+    assert {
+        f"loco_jobs_enqueued_total{{{task}}} 9",
+        f'loco_jobs_finished_total{{{task},outcome="successful"}} 4',
+        f'loco_jobs_finished_total{{{task},outcome="failed"}} 2',
+        f'loco_job_duration_seconds_bucket{{{task},le="1"}} 0',
+        f'loco_job_duration_seconds_bucket{{{task},le="3"}} 5',
+        f'loco_job_duration_seconds_bucket{{{task},le="3000"}} 5',
+        f'loco_job_duration_seconds_bucket{{{task},le="+Inf"}} 6',
+        f"loco_job_duration_seconds_sum{{{task}}} 5008",
+        f"loco_job_duration_seconds_count{{{task}}} 6",
+        'loco_job_wait_seconds_bucket{backend="default",queue="default",le="0.01"} 6',
+        'loco_job_wait_seconds_count{backend="default",queue="default"} 7',
+        'loco_job_wait_seconds_sum{backend="default",queue="default"} 1.501',
+    } <= lines
+    assert not [line for line in lines if 'outcome="enqueued"' in line]
+
+
+def test_a_queue_that_is_away_says_so_and_nothing_else(shown):
+    assert {line for line in shown(None) if not line.startswith("#")} == {'loco_queue_up{backend="default"} 0'}

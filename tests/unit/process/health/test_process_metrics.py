@@ -1,0 +1,50 @@
+"""The metrics of a process come from its health."""
+
+from __future__ import annotations
+
+from django_loco.metrics.exposition import text_of
+from django_loco.process.health import report
+from django_loco.process.health.process_metrics import SHOWN, process_families
+
+from .support import RUNNING, Supervised
+
+
+def lines() -> list[str]:
+    return [line for line in text_of(process_families()).splitlines() if not line.startswith("#")]
+
+
+def test_numbers_of_components_are_shown_by_name():
+    worker = RUNNING | {"last_poll_age": 0.5, "running": 2, "buffered": 1, "done": 7, "deaths": 0, "trouble": "secret"}
+    report.report_on(Supervised(worker=worker, scheduler=RUNNING | {"schedules": 3, "rows_age": None}))
+    assert lines() == [
+        'loco_component_up{component="worker"} 1',
+        'loco_component_up{component="scheduler"} 1',
+        'loco_component_deaths{component="worker"} 0',
+        'loco_worker_last_poll_age_seconds{component="worker"} 0.5',
+        'loco_worker_jobs{component="worker",state="running"} 2',
+        'loco_worker_jobs{component="worker",state="buffered"} 1',
+        'loco_worker_attempts_total{component="worker",result="done"} 7',
+        'loco_scheduler_schedules{component="scheduler"} 3',
+        "loco_log_dropped_lines_total 0",
+    ]
+
+
+def test_a_component_that_makes_no_progress_is_down():
+    report.report_on(Supervised(feed={"state": "failed", "alive": False}))
+    assert 'loco_component_up{component="feed"} 0' in lines()
+
+
+def test_an_age_that_is_not_known_yet_is_left_out():
+    report.report_on(Supervised(worker=RUNNING | {"last_poll_age": None}))
+    assert not [line for line in lines() if "last_poll_age" in line]
+
+
+def test_each_family_has_one_help():
+    kinds: dict[str, set[str]] = {}
+    helps: dict[str, list[str]] = {}
+    for shown in SHOWN.values():
+        kinds.setdefault(shown.name, set()).add(shown.kind)
+        helps.setdefault(shown.name, []).append(shown.help)
+        assert (shown.kind == "counter") == shown.name.endswith("_total")
+    assert all(len(each) == 1 for each in kinds.values())
+    assert all(each[0] and not any(each[1:]) for each in helps.values())
