@@ -22,6 +22,8 @@ Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 DEFAULT_MODE: Mode = "BackgroundAsync"
 Testing = Literal["manual", "inline", "live"]
+#: The least length of a token that opens a page.
+MIN_TOKEN = 16
 
 
 def _is_count(value: Any) -> bool:
@@ -35,6 +37,13 @@ def _is_lease(value: Any) -> bool:
 
 def _are_names(value: Any) -> bool:
     return isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value)
+
+
+def _is_token(value: Any) -> bool:
+    """Return whether ``value`` is hard to guess, and fits into a header."""
+    if value is None:
+        return True
+    return isinstance(value, str) and len(value) >= MIN_TOKEN and all("!" <= letter <= "~" for letter in value)
 
 
 _BOOL = Rule(lambda value: isinstance(value, bool), "True or False")
@@ -141,6 +150,11 @@ class LocoSettings:
         Rule(lambda value: value is None or is_whole(value, 1), "a whole number of lines, 1 or more, or None"),
     ] = 5000
     """The number of jobs that end well within a second of which each gets a log line; ``None``: each does, always."""
+
+    METRICS_TOKEN: Annotated[
+        str | None, Rule(_is_token, f"text of {MIN_TOKEN} or more ASCII characters without spaces, or None")
+    ] = None
+    """The token with which Prometheus may read ``/metrics`` of the site; ``None``: no token opens it."""
 
     TESTING: Annotated[Testing, Rule(lambda value: value in get_args(Testing), '"manual", "inline" or "live"')] = (
         "manual"

@@ -75,6 +75,6 @@ def add_health_port(parser: ArgumentParser) -> None:
         "--health-port",
         type=address,
         metavar="[ADDR:]PORT",
-        help="Serve /_ping, /_health and /_readiness on this port, for a process without a web server. "
+        help="Serve /_ping, /_health, /_readiness and /metrics on this port, for a process without a web server. "
         "Default address: 127.0.0.1.",
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..queues.minutes import Labels, Minute, summed
+
 #: The most pairs of queue and task that are counted by their names, and the name of all others.
 MAX_NAMES = 1_000
 OTHER = "(other)"
@@ -28,3 +32,20 @@ class BoundedNames:
         self._queue_names.add(queue_shown)
         names = self._names[queue_name, task_path] = queue_shown, task_shown
         return names
+
+
+def bounded(totals: Sequence[Minute]) -> list[Minute]:
+    """Return ``totals`` under at most ``MAX_NAMES`` pairs of names, the first in the alphabet; sums of all others.
+
+    Several processes together may have counted under more names than each of them.
+    """
+    pairs = sorted({(each.labels.queue_name, each.labels.task_path) for each in totals})
+    if len(pairs) <= MAX_NAMES:
+        return list(totals)
+    kept = set(pairs[:MAX_NAMES])
+
+    def relabelled(labels: Labels) -> Labels:
+        is_kept = (labels.queue_name, labels.task_path) in kept
+        return labels if is_kept else labels._replace(queue_name=OTHER, task_path=OTHER)
+
+    return summed(totals, relabelled)

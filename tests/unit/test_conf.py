@@ -42,6 +42,10 @@ def test_settings_follow_override_settings():
         ),
         ({"RESULT_TTL": float("nan")}, "LOCO['RESULT_TTL'] is nan; it must be a number of seconds above 0"),
         ({"RESULT_TTL": 1e15}, "LOCO['RESULT_TTL'] is 1000000000000000.0; it must be a number of seconds"),
+        *(
+            ({"METRICS_TOKEN": token}, "it must be text of 16 or more ASCII characters without spaces, or None.")
+            for token in ("", "short", "with a space in it", "\N{SNOWMAN}" * 16, 4711)
+        ),
         ({"LOG_FORMAT": "xml"}, 'it must be "text" or "json".'),
         ({"COMPONENTS": "shop.Feed"}, "it must be a list of dotted paths."),
         (

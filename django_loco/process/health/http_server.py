@@ -12,9 +12,14 @@ from ...core.lifecycle.fork import closed_in_copies
 from ...core.threads import DaemonThread
 from ...exceptions import LocoConfigurationError
 from ...log.safe import get_logger
+from ...metrics.exposition import CONTENT_TYPE, text_of
+from .process_metrics import process_families
 from .report import ANSWERS
 
 logger = get_logger("django_loco.servers")
+
+
+METRICS = "/metrics"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -24,19 +29,26 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 5  # seconds for a client to send its request
 
     def do_GET(self) -> None:
-        """Answer with JSON."""
-        answer = ANSWERS.get(self.path.partition("?")[0])
-        status, body = answer() if answer else (HTTPStatus.NOT_FOUND, {"paths": list(ANSWERS)})
-        content = json.dumps(body, default=str).encode()
+        """Answer with JSON, or with metrics as Prometheus reads them."""
+        path = self.path.partition("?")[0]
+        if path == METRICS:
+            self._send(HTTPStatus.OK, CONTENT_TYPE, text_of(process_families()))
+            return
+        answer = ANSWERS.get(path)
+        status, body = answer() if answer else (HTTPStatus.NOT_FOUND, {"paths": [*ANSWERS, METRICS]})
+        self._send(status, "application/json", json.dumps(body, default=str))
+
+    do_HEAD = do_GET  # noqa: N815 (http.server's name)
+
+    def _send(self, status: HTTPStatus, content_type: str, text: str) -> None:
+        content = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
-
-    do_HEAD = do_GET  # noqa: N815 (http.server's name)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (http.server's name)
         """Log at debug level only: probes come every second."""
@@ -44,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Serves ``/_ping``, ``/_health`` and ``/_readiness`` during its ``with`` block.
+    """Serves ``/_ping``, ``/_health``, ``/_readiness`` and ``/metrics`` during its ``with`` block.
 
     The constructor binds the port, so that nothing has started yet if it is in use.
     """

@@ -68,21 +68,21 @@ def ping() -> Answer:
 
 def health() -> Answer:
     """Answer whether the process and each component makes progress: 503 if one does not."""
-    components = {name: own | {"status": verdict(own)} for name, own in _components().items()}
-    queues, log = _queues(), _log()
-    status = _worst([own["status"] for own in (*components.values(), *queues.values(), log)])
+    shown = {name: own | {"status": verdict(own)} for name, own in components().items()}
+    queues, log = _queues(), log_health()
+    status = _worst([own["status"] for own in (*shown.values(), *queues.values(), log)])
     body = {
         "status": status,
         "draining": shutdown.stopping(),
         "pid": os.getpid(),
         "log": log,
-        "components": components,
+        "components": shown,
         "queues": queues,
     }
     return HTTPStatus.SERVICE_UNAVAILABLE if status == FAILING else HTTPStatus.OK, body
 
 
-def _log() -> Body:
+def log_health() -> Body:
     """Return the state of the log. Unwritable lines only degrade it: they are no reason to kill a process."""
     own = streams.health()
     return {"status": DEGRADED if own["blocked"] else OK, **own}
@@ -122,7 +122,8 @@ def _worst(statuses: list[str]) -> str:
     return next((status for status in (FAILING, DEGRADED) if status in statuses), OK)
 
 
-def _components() -> dict[str, Body]:
+def components() -> dict[str, Body]:
+    """Return the health of each component of this process by its name, without the texts of errors."""
     found = {_name(alias): _started(worker) for alias, worker in in_process.started().items()}
     if _supervisor is not None:
         found |= _supervisor.health().get("components", {})

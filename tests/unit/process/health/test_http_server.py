@@ -29,7 +29,10 @@ def test_the_small_server_gives_the_same_answers():
         assert served("/_ping", port) == (200, {"status": "ok"})
         assert served("/_ping?x=1", port)[0] == 200
         assert served("/_health", port)[0] == 503
-        assert served("/", port) == (404, {"paths": ["/_ping", "/_health", "/_readiness"]})
+        assert served("/", port) == (404, {"paths": ["/_ping", "/_health", "/_readiness", "/metrics"]})
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SECONDS) as response:
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            assert 'loco_component_up{component="feed"} 0' in response.read().decode().splitlines()
         head = urllib.request.Request(f"http://127.0.0.1:{port}/_ping", method="HEAD")
         with urllib.request.urlopen(head, timeout=SECONDS) as response:  # noqa: S310 (the test's own URL)
             assert (response.status, response.read()) == (200, b"")
