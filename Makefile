@@ -41,7 +41,7 @@ help:
 	@echo "make matrix    run each command with each signal, kill and reload, and print a table; takes minutes"
 	@echo "make ticks     kill schedulers on every store, and print which ticks were fired; takes minutes"
 	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
-	@echo "make browser   edit a schedule in the admin with a real browser (apt-get install chromium)"
+	@echo "make browser   edit a schedule and operate jobs in the admin with a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
 	@echo "make format    fix and format the code with ruff"
 	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
@@ -90,7 +90,7 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
-	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py $(PYTEST_ARGS)
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py $(PYTEST_ARGS)
 
 check: lint types layers dead django docs wheel commits
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
 
 from ... import jobs
 from ...core.job import SUCCESSFUL, Job, utcnow
@@ -19,7 +20,7 @@ from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
 from .links import list_url, word
-from .list_page import JobRow, row_of
+from .list_page import MINUTE, JobRow, local_text, row_of
 from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty
 
 #: The number of entries of the admin's log that are shown.
@@ -41,7 +42,7 @@ class Moment:
     """One of the times of a job."""
 
     label: str
-    at: datetime
+    text: str
     since: str
     """The time since the one before it."""
 
@@ -80,7 +81,8 @@ class DetailPage:
     errors: Sequence[ShownError]
     """The newest first."""
 
-    entries: Sequence[LogEntry]
+    entries: Sequence[tuple[str, str]]
+    """When somebody has done something with the job, and who has done what."""
 
 
 def detail_page(job: Job) -> DetailPage:
@@ -100,11 +102,19 @@ def detail_page(job: Job) -> DetailPage:
     )
 
 
-def entries_of(job: Job) -> list[LogEntry]:
+def entries_of(job: Job) -> list[tuple[str, str]]:
     """Return what people have done with ``job`` alone in the admin, the newest first."""
     content_type = ContentType.objects.get_for_model(LocoJob, for_concrete_model=False)
     found = LogEntry.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
-    return [*found.order_by("-action_time")[:MOST_ENTRIES]]
+    return [
+        (local_text(_aware(entry.action_time)), plain(f"{entry.user}: {entry.get_change_message()}"))
+        for entry in found.order_by("-action_time")[:MOST_ENTRIES]
+    ]
+
+
+def _aware(moment: datetime) -> datetime:
+    """Return a time of the database, which is naive without ``USE_TZ``."""
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
 def _facts(job: Job) -> Iterator[Fact]:
@@ -161,13 +171,15 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
     ]
     before: datetime | None = None
     for label, at in sorted(((label, at) for label, at in times if at is not None), key=lambda pair: pair[1]):
-        yield Moment(label=label, at=at, since="" if before is None else _between(before, at), is_ahead=at > now)
+        yield Moment(
+            label=label, text=local_text(at), since="" if before is None else _between(before, at), is_ahead=at > now
+        )
         before = at
 
 
 def _between(start: datetime, end: datetime) -> str:
     seconds = (end - start).total_seconds()
-    return f"{seconds:,.3f} s" if seconds < 60 else age(seconds)  # noqa: PLR2004 - a minute
+    return f"{seconds:.3f} s" if seconds < MINUTE else age(seconds)
 
 
 def _error(number: int, error: Any) -> ShownError:

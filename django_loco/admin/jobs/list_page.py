@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from ... import jobs
 from ...core.job import FAILED, Job, utcnow
 from ...jobs.language.words import id_of
@@ -25,6 +27,7 @@ TRAIL = 20
 MOST_QUEUES = 40
 #: The number of characters of the arguments of a job.
 ARGUMENTS = 120
+MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class JobRow:
     """What the state does not say: when it runs next, or how long it has taken."""
 
     arguments: str
-    enqueued: datetime
+    enqueued: str
     age: str
     error: str
 
@@ -149,7 +152,7 @@ def row_of(job: Job, now: datetime, *, has_aliases: bool) -> JobRow:
         state=state,
         note=note_of(job, now),
         arguments=arguments if len(arguments) <= ARGUMENTS else f"{arguments[:ARGUMENTS]}…",
-        enqueued=job.enqueued_at,
+        enqueued=local_text(job.enqueued_at),
         age=f"{age(max(0.0, (now - job.enqueued_at).total_seconds()))} ago",
         error="" if state == "cancelled" else one_line(error),
     )
@@ -165,7 +168,13 @@ def note_of(job: Job, now: datetime) -> str:
         return f"for {age((now - job.last_attempted_at).total_seconds())}"
     if job.finished_at is None or job.status == FAILED:
         return ""
-    return f"in {(job.finished_at - job.last_attempted_at).total_seconds():,.2f} s"
+    seconds = (job.finished_at - job.last_attempted_at).total_seconds()
+    return f"took {seconds:.3f} s" if seconds < MINUTE else f"took {age(seconds)}"
+
+
+def local_text(moment: datetime) -> str:
+    """Return an aware time to the millisecond, in the time zone of the project."""
+    return timezone.localtime(moment).isoformat(" ", "milliseconds")
 
 
 def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:

@@ -8,14 +8,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from ... import jobs
-from ...core.job import Job
+from ...core.job import Job, utcnow
 from ...exceptions import LocoError, Unfinished
 from ...jobs.stores import backend_of
 from ...models import LocoJob
 from .links import job_url, list_url
+from .list_page import row_of
 from .operations import MOST, AdminOperation, ChosenJobs
 from .store_pages import StorePages
 
+#: The number of jobs that the question shows.
+EXAMPLES = 5
 #: What an operation raises if it is not possible; the text says why.
 REFUSED = (LocoError, ValueError, jobs.TaskResultDoesNotExist)
 
@@ -43,7 +46,8 @@ class OperatePage:
 
     def _ask(self) -> HttpResponse:
         """Show the question. Raises ``REFUSED``."""
-        count = self.chosen.found_for(self.operation).count()
+        found = self.chosen.found_for(self.operation)
+        count, now = found.count(), utcnow()
         if not count:
             states = ", ".join(self.operation.states)
             text = f"None of these jobs can be {self.operation.past}: that takes jobs that are {states}."
@@ -52,6 +56,7 @@ class OperatePage:
             "operation": self.operation,
             "chosen": self.chosen,
             "count": count,
+            "rows": [row_of(job, now, has_aliases=False) for job in found[:EXAMPLES]],
             "others": len(self.chosen.ids) - count if self.chosen.ids else 0,
             "most": f"{MOST:,}" if count >= MOST else "",
             "queues": sorted({name for alias in jobs.aliases() for name in backend_of(alias).queues}),

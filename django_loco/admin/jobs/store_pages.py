@@ -7,6 +7,7 @@ from typing import Any
 from django import VERSION
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.forms import Media
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
@@ -23,11 +24,10 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
     view_permission = ""
     """The permission, with the label of the app, without which no page is shown."""
 
-    class Media:
-        """Their styles, and a script that selects all jobs of a page."""
-
-        css = {"all": ["django_loco/jobs.css"]}
-        js = ["django_loco/jobs.js"]
+    @property
+    def media(self) -> Media:
+        """Their styles, and a script that selects all jobs of a page; not the scripts of Django's own forms."""
+        return Media(css={"all": ["django_loco/jobs.css"]}, js=["django_loco/jobs.js"])
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Return whether the user may see the pages."""

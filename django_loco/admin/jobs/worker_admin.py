@@ -17,6 +17,7 @@ from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
 from .links import job_url, list_url, word
+from .list_page import local_text
 from .store_pages import UNAVAILABLE, StorePages, notes
 
 #: The number of running jobs that are read, and of those that are shown for one worker.
@@ -33,6 +34,7 @@ class WorkerRow:
     host: str
     queues: str
     tags: str
+    started: str
     heartbeat: str
     running: Sequence[tuple[str, str]]
     """The name and the address of each job that it runs."""
@@ -114,6 +116,7 @@ def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) ->
         host=one_line(worker.host),
         queues="all" if worker.queues is None else one_line(", ".join(worker.queues)),
         tags="any" if worker.tags is None else one_line(", ".join(worker.tags)) or "none",
+        started=local_text(worker.started_at),
         heartbeat=f"{age(worker.heartbeat_age)} ago",
         running=running[:MOST_OF_WORKER],
         url=list_url(f"status:running {word('worker', worker.worker_id)}"),

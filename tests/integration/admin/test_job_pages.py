@@ -158,7 +158,7 @@ def test_the_page_of_a_job(client, stored):
         "Priority 5",
         "1 of 1: KeyError: 7",
         "builtins.ValueError",
-        "Ended attempts worker-1",
+        "Workers of its attempts worker-1",
     ):
         assert part in shown
     links = [link for link in re.findall(r'href="([^"]+\?q=[^"]+)"', page.content.decode()) if "request" not in link]
