@@ -39,7 +39,7 @@ from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import Job, JobSummary, Outcome
 from ..core.validation import is_whole
-from ..exceptions import LocoConfigurationError
+from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
 from .claim import Claim
 from .examiner import Examiner
@@ -144,6 +144,15 @@ class Queue(ABC):
 
         A job whose ``key`` the queue has seen before is neither stored nor returned. Raises ``QueueFull``.
         """
+
+    def restore(self, jobs: Sequence[Job]) -> set[str]:  # noqa: ARG002
+        """Store jobs as they are, with their ids and histories, waiting or finished; return the ids of those stored.
+
+        A job whose id the queue has, or whose once-key it has seen, is not stored, so that the call may be repeated.
+        One that waits is due at its ``run_after``. All or none are stored, in one round trip, also if more jobs wait
+        than ``enqueue`` allows. Raises ``QueueRefused``: by default for all jobs.
+        """
+        raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
 
     @abstractmethod
     def fetch(self, claim: Claim) -> list[Job]:

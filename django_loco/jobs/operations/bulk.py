@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import TypeVar
 
 from ...core.job import READY, Job, Outcome
 from ...exceptions import QueueUnavailable, Unfinished
@@ -23,6 +24,7 @@ BATCH, BATCH_BYTES = 1_000, 4 << 20
 ATTEMPTS = 5
 
 _by_backend = attrgetter("backend")
+T = TypeVar("T")
 
 
 class BulkRun:
@@ -47,7 +49,7 @@ class BulkRun:
         none were.
         """
         try:
-            for batch in _batches(job for job in jobs if is_possible(self._operation, job)):
+            for batch in batches((job for job in jobs if is_possible(self._operation, job)), lambda job: job):
                 for alias, part in groupby(sorted(batch, key=_by_backend), key=_by_backend):
                     self._operate(alias, [*part])
         except QueueUnavailable as error:
@@ -98,14 +100,16 @@ class BulkRun:
         return refused
 
 
-def _batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    batch: list[Job] = []
+def batches(items: Iterable[T], job_of: Callable[[T], Job]) -> Iterator[list[T]]:
+    """Yield ``items``, each with a job, in lists that are neither too long nor too large for one call to a queue."""
+    batch: list[T] = []
     size = 0
-    for job in jobs:
-        if batch and (len(batch) == BATCH or size + size_of(job) > BATCH_BYTES):
+    for item in items:
+        more = size_of(job_of(item))
+        if batch and (len(batch) == BATCH or size + more > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(job)
-        size += size_of(job)
+        batch.append(item)
+        size += more
     if batch:
         yield batch

@@ -46,7 +46,7 @@ class Update:
             if (value := getattr(self, name)) is not None
         }
         if self.queue_name is not None:
-            _require_queue(job.backend, self.queue_name)
+            require_queue(job.backend, self.queue_name)
         if self.args is not None or self.kwargs is not None:
             fields["arguments"] = self._arguments(job)
         return Change(before=job, after=_signed_again(job, replace(job, **fields)))
@@ -110,7 +110,8 @@ def _moment(run_after: datetime | timedelta) -> datetime:
     )
 
 
-def _require_queue(alias: str, queue_name: str) -> None:
+def require_queue(alias: str, queue_name: str) -> None:
+    """Raise ``ValueError`` if the ``QUEUES`` of ``alias`` lack a queue."""
     names = backend_of(alias).queues
     if names and queue_name not in names:
         raise ValueError(

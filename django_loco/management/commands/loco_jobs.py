@@ -8,9 +8,12 @@ from ... import jobs
 from ...exceptions import QueueError
 from ...jobs.stores import queue_of
 from ...jobs.stores import searched as searched_aliases
+from ...jobs.transfer.importing import FINISHED
 from ..output import show
 from ..stored_jobs import listing
 from ..stored_jobs.arguments import json_list, json_object, moment, positive
+from ..stored_jobs.dumping import dump
+from ..stored_jobs.importing import import_dump
 from ..stored_jobs.mass import MASS, MassOperation, searched
 
 FILTER_HELP = (
@@ -36,6 +39,8 @@ class Command(BaseCommand):
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
         for name, text in MASS.items():
             self._add_mass(verbs, name, text)
+        self._add_dump(verbs)
+        self._add_import(verbs)
         for name, text in (
             ("pause", "Let workers take no more jobs of a queue."),
             ("resume", "Let workers take jobs of a paused queue again."),
@@ -64,15 +69,41 @@ class Command(BaseCommand):
             parser.add_argument("--kwargs", type=json_object, dest="new_kwargs", metavar="JSON", help="A JSON object.")
             parser.add_argument("--tags", metavar="A,B", help="Tags with commas between; empty for none.")
 
+    def _add_dump(self, verbs: Any) -> None:
+        parser = self._verb(verbs, "dump", "Write jobs with all that is stored of them, a line each.", forms=())
+        parser.add_argument("filter", nargs="*", help=f"{FILTER_HELP} Default: all jobs.")
+        parser.add_argument("--output", metavar="FILE", help="A file that is replaced in the end. Default: stdout.")
+        parser.add_argument("--format", choices=("json",), default="json", help="Output format. Default: json.")
+
+    def _add_import(self, verbs: Any) -> None:
+        parser: CommandParser = verbs.add_parser("import", help="Store the jobs of a dump.")
+        parser.add_argument("file", metavar="FILE", help="A file that dump has written; - for stdin.")
+        parser.add_argument("--backend", help="Store them in this alias in TASKS. Default: each in its own.")
+        parser.add_argument(
+            "--finished",
+            choices=FINISHED,
+            default="keep",
+            help="What to do with jobs that have finished: keep them as they are, skip them, or run them once more. "
+            "Default: keep.",
+        )
+        parser.add_argument("--skip-errors", action="store_true", help="Leave out lines that are wrong.")
+        parser.add_argument("--dry-run", action="store_true", help="Only look at the file, and say what is in it.")
+        parser.add_argument("--yes", action="store_true", help="Do not ask.")
+
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
+        owns_process = getattr(self, "_called_from_command_line", False)
         with explained():
+            if verb == "import":
+                import_dump(options, self.stdout, self.stderr)
+                return
             self.warn_of_memory(options["backend"])
-            if verb in MASS:
+            if verb == "dump":
+                dump(options, self.stdout, self.stderr, owns_process=owns_process)
+            elif verb in MASS:
                 MassOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
                 self.set_paused(options["queue"], options["backend"], pauses=verb == "pause")
             else:
-                owns_process = getattr(self, "_called_from_command_line", False)
                 show(self.stdout, self.lines(verb, options), owns_process=owns_process)
 
     def warn_of_memory(self, backend: str | None) -> None:

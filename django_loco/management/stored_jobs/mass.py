@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from getpass import getuser
 from typing import Any
@@ -11,6 +10,7 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from ... import jobs
 from .arguments import ids_of
+from .asking import jobs_in_words, may
 
 #: The verbs that do the same with all jobs that match: what they are called, and their help.
 MASS = {
@@ -53,32 +53,19 @@ class MassOperation:
     def _run_over(self, found: jobs.Search) -> None:
         count = found.count()
         if self._options["dry_run"]:
-            self._stdout.write(f"{self._title} would take {_jobs(count.text, count)}. Nothing was changed.")
+            self._stdout.write(f"{self._title} would take {jobs_in_words(count, count.text)}. Nothing was changed.")
         elif count == 0:
             taken = ", ".join(self._states)
             self._stdout.write(f"No such job can be taken by {self._verb}, which takes jobs that are {taken}.")
-        elif self._may(count):
+        elif count == 1 or may(self._stdout, self._title, jobs_in_words(count, count.text), yes=self._options["yes"]):
             self._say(self._do(found))
-
-    def _may(self, count: jobs.Count) -> bool:
-        """Ask on a terminal before an operation on several jobs. Without a terminal it takes ``--yes``."""
-        if self._options["yes"] or count == 1:
-            return True
-        if not sys.stdin.isatty():
-            raise CommandError(f"{self._title} would take {_jobs(count.text, count)}. To do it, give --yes.")
-        self._stdout.write(f"{self._title} {_jobs(count.text, count)}? [y/N] ", ending="")
-        self._stdout.flush()
-        if sys.stdin.readline().strip().lower() in ("y", "yes"):
-            return True
-        self._stdout.write("Nothing was changed.")
-        return False
 
     @property
     def _title(self) -> str:
         return self._verb.capitalize()
 
     def _say(self, number: int) -> None:
-        self._stdout.write(f"{_PAST[self._verb]} {_jobs(f'{number:,}', number)}.")
+        self._stdout.write(f"{_PAST[self._verb]} {jobs_in_words(number)}.")
 
 
 def searched(options: Mapping[str, Any]) -> jobs.Search:
@@ -123,7 +110,3 @@ def _user() -> str:
         return getuser()
     except (KeyError, OSError, ImportError):  # a container whose user has no name
         return "somebody"
-
-
-def _jobs(text: str, number: int) -> str:
-    return f"{text} job" if number == 1 else f"{text} jobs"

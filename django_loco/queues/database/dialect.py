@@ -99,6 +99,10 @@ class Dialect(ABC):
         """Store new jobs, all or none; return the ids of those whose key was new."""
 
     @abstractmethod
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are, all or none; return the ids of those whose id and key were new."""
+
+    @abstractmethod
     def claim_in_order(self, claim: Claim) -> list[Row]:
         """Claim jobs by searching all of them in the order in which they should run."""
 
@@ -310,15 +314,8 @@ class Dialect(ABC):
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
-        names |= {
-            "random_text": self.random_text,
-            "by_index": self.by_index,
-            "skip_locked": self.skip_locked,
-            "plain": self.plain,
-            "id_now": self.id_now,
-            "fence": self.fence,
-            "lock_mine": self.lock_mine,
-        }
+        names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
+        names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
         return names | {name: text.format(**names) for name, text in statements.SHARED.items()}
 
 

@@ -91,6 +91,11 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             stored = self._dialect.insert(jobs)
         return [job for job in jobs if job.id in stored]
 
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are, as part of the caller's transaction, if one is open; return the ids of new ones."""
+        with self._reached():
+            return self._dialect.restore(jobs)
+
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():

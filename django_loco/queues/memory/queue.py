@@ -86,6 +86,16 @@ class MemoryQueue(Queue):
             self._add(added)
             return added
 
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are; return the ids of those that are new."""
+        with self._changed:
+            unknown = list(self.keys.unknown({job.id: job for job in jobs if not self._jobs.get(job.id)}.values()))
+        won = self.keys.reserve(unknown)
+        with self._changed:
+            added = [job for job in self.keys.unknown(won) if self._jobs.get(job.id) is None]
+            self._store(added)
+            return {job.id for job in added}
+
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._changed:
@@ -133,8 +143,7 @@ class MemoryQueue(Queue):
         with self._changed:
             now = time.monotonic()
             expired = (hold.job for hold in self._jobs.held.values() if hold.until <= now)
-            freed = self._finish([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])
-            return list(freed)
+            return [*self._finish([Outcome.of_dead_worker(job) for job in itertools.islice(expired, limit)])]
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
@@ -175,9 +184,7 @@ class MemoryQueue(Queue):
             last = {change.before.id: change for change in changes}
             made = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
             self._jobs.remove([change.before for change in made])
-            after = [change.after for change in made if change.after is not None]
-            self._jobs.finish(job for job in after if job.status != READY)
-            self._add([job for job in after if job.status == READY])
+            self._store([change.after for change in made if change.after is not None])
             return last.keys() - {change.before.id for change in made}
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
@@ -310,6 +317,13 @@ class MemoryQueue(Queue):
                 f"TASKS[{self.alias!r}]['OPTIONS']['max_waiting'] = {self._max_waiting}. "
                 "Try again later, raise the limit or add workers."
             )
+
+    def _store(self, jobs: Sequence[Job]) -> None:
+        ended = [job for job in jobs if job.status != READY]
+        self._jobs.finish(sorted(ended, key=lambda job: job.finished_at or utcnow()))
+        for job in ended:
+            self.keys.note(job)
+        self._add([job for job in jobs if job.status == READY])
 
     def _add(self, jobs: Sequence[Job], due: Collection[str] = ()) -> None:
         """Let ``jobs`` wait. Those whose ids are in ``due`` were due before, so they are due by any clock."""

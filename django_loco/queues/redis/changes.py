@@ -26,10 +26,10 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ...core.job import READY, RUNNING, Job, utcnow
+from ...core.job import READY, RUNNING, Job
 from ..base import Change
-from .codec import decoded, entry_of, extra_text, is_id, jobs_of, lines, once, score, with_checkpoint
-from .job_lists import EXTRA, FIXED, fixed_text, fixed_text_of_any_run, has_run, micros, states_of_change
+from .codec import decoded, entry_of, extra_text, is_id, jobs_of, lines, once, time_of_entry, with_checkpoint
+from .job_lists import EXTRA, FIXED, fixed_text, fixed_text_of_any_run, has_run, states_of_change
 from .listener import channels_for, is_soon
 from .pages import STEP
 from .server import RedisServer
@@ -88,8 +88,7 @@ class _Step:
         before, after = self.change.before, self.change.after
         if after is None:
             return before.id, *self.was, self.entry, "", "", once(before), *self.new
-        time = score(after.run_after) if after.status == READY else micros(after.finished_at or utcnow())
-        return before.id, *self.was, self.entry, entry_of(after), time, once(before), *self.new
+        return before.id, *self.was, self.entry, entry_of(after), time_of_entry(after), once(before), *self.new
 
 
 def change(server: RedisServer, alias: str, changes: Sequence[Change]) -> set[str]:

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome
+from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
 from ...core.serialization import encode
 from ..claim import Claim
 from ..rows import FIELDS
@@ -98,9 +98,14 @@ def is_id(text: str) -> bool:
 
 
 def job_payload(job: Job) -> tuple[object, ...]:
-    """Return the lines of ``job`` for ``lua/enqueue.lua``."""
+    """Return the lines of ``job``, which no worker holds, for ``lua/enqueue.lua`` and ``lua/restore.lua``."""
     state = with_checkpoint(state_text(job, {"token": None}) if has_run(job) else "", job)
-    return job.id, fixed_text(job), state, entry_of(job), score(job.run_after), once(job), extra_text(job)
+    return job.id, fixed_text(job), state, entry_of(job), time_of_entry(job), once(job), extra_text(job)
+
+
+def time_of_entry(job: Job) -> object:
+    """Return the time before which ``job`` may not run, or nothing; of a job that has ended, when it did."""
+    return score(job.run_after) if job.status == READY else micros(job.finished_at or utcnow())
 
 
 def with_checkpoint(state: str, job: Job) -> str:

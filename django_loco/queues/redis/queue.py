@@ -127,6 +127,16 @@ class RedisQueue(ListeningQueue[RedisListener]):
         refused = ids_of(self.server.run("enqueue", (len(announced), payload), sorted(channels_for(announced))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are; return the ids of those that are new."""
+        if not jobs:
+            return set()
+        by_id = {job.id: job for job in jobs}
+        announced = [job for job in by_id.values() if job.status == READY and is_soon(job.run_after)]
+        payload = lines(chain.from_iterable(map(job_payload, by_id.values())))
+        more_keys = (f"answer:restore:{secrets.token_hex(8)}", *sorted(channels_for(announced)))
+        return by_id.keys() - ids_of(self.server.run("restore", (len(announced), payload), more_keys))
+
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         return [*self._exchange((), claim)[1]]

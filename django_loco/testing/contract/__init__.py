@@ -1,7 +1,7 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
 from .changing import ChangeContract
-from .enqueueing import EnqueueContract
+from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract
@@ -24,6 +24,7 @@ class QueueContract(
     SuspectContract,
     ViewContract,
     ChangeContract,
+    RestoreContract,
     SeriesContract,
     WaitContract,
     WorkerContract,

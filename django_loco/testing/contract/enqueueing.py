@@ -1,12 +1,14 @@
-"""The contract of ``enqueue`` and ``get``."""
+"""The contract of ``enqueue``, ``restore`` and ``get``."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
 
-from ...core.job import FAILED, READY, Job, new_id
-from .case import ContractCase, done, failed, in_seconds
+from ...core.job import FAILED, READY, SUCCESSFUL, Job, new_id, utcnow
+from .case import ContractCase, done, error_of, failed, in_seconds
 
 #: Texts that stores have mangled before: quotes, escapes, NUL, line ends, beyond the basic plane, a lone surrogate.
 NASTY = ["", "'\"`", "\\", "%s %(x)s {y}", "\x00", "a\x00b", "\r\n\t", "ä€𝄞", "\ud800", "NULL", "[1]", "x" * 300]
@@ -122,3 +124,79 @@ class EnqueueContract(ContractCase):
         job = self.job(errors=failed_before.errors, worker_ids=("w1",))
         self.queue.enqueue([job])
         assert self.stored(job).attempt == 2
+
+
+class RestoreContract(ContractCase):
+    """Whole jobs, with their ids and histories; those that exist are left alone."""
+
+    def ended(self, *, age: float = 60, **given: Any) -> Job:
+        """Return a job that has succeeded ``age`` seconds ago, and is not stored."""
+        at = utcnow() - timedelta(seconds=age)
+        times = {"started_at": at, "last_attempted_at": at, "finished_at": at}
+        return self.job(age=age, **times | {"status": SUCCESSFUL, "worker_ids": ("w1",), "return_value": "7"} | given)
+
+    def test_nothing_is_restored_of_nothing(self) -> None:
+        assert self.queue.restore([]) == set()
+
+    def test_jobs_are_stored_with_their_histories(self) -> None:
+        jobs = [
+            self.job(tags=("a", 'b "c"'), is_async=True, priority=-3, key="s@1", metadata='{"a":1}', checkpoint="[1]"),
+            self.job(run_after=in_seconds(3600), errors=(error_of("no"),), worker_ids=("w1", "", "", "w2"), lost=1),
+            self.ended(key="s@2", options={"text": NASTY}, queue_name="e-mails 'ü'"),
+            self.ended(status=FAILED, return_value=None, errors=(error_of("no"), error_of("never"))),
+        ]
+        assert self.queue.restore(jobs) == {job.id for job in jobs}
+        assert [self.stored(job) for job in jobs] == jobs
+        assert self.queue.list() == sorted(jobs, key=lambda job: job.id, reverse=True)
+        assert [job.id for job in self.queue.list(status=FAILED)] == [jobs[3].id]
+        assert {summary.id for summary in self.queue.series("s")} == {jobs[0].id, jobs[2].id}
+        assert self.queue.counts() == {
+            ("default", READY): 2,
+            ("e-mails 'ü'", SUCCESSFUL): 1,
+            ("default", FAILED): 1,
+        }
+
+    def test_only_what_waits_and_is_due_runs(self) -> None:
+        self.queue.restore([waiting := self.job(tags=("t",)), self.job(run_after=in_seconds(3600)), self.ended()])
+        [held] = self.fetch(tags=("t",))
+        assert held.id == waiting.id
+        assert self.fetch() == []
+        assert self.queue.finish([done(held)]) == set()
+        assert self.queue.counts() == {("default", READY): 1, ("default", SUCCESSFUL): 2}
+
+    def test_jobs_that_exist_are_left_alone(self) -> None:
+        held, waiting = self.held(), self.enqueue()
+        new = self.job()
+        again = [replace(held, status=READY, token=None, worker_id=None), replace(waiting, priority=9), new, new]
+        assert self.queue.restore(again) == {new.id}
+        assert self.queue.restore(again) == set()
+        assert self.queue.lost([held]) == set()
+        assert self.stored(waiting) == waiting
+        assert len(self.queue.list()) == 3
+
+    def test_a_known_once_key_is_refused(self) -> None:
+        self.enqueue(key="a@1")
+        same = [self.job(key="b@1"), self.job(key="b@1")]
+        [stored] = self.queue.restore([self.job(key="a@1"), self.ended(key="a@1"), *same])
+        assert stored in {job.id for job in same}
+
+    def test_the_once_key_of_a_restored_job_is_known(self) -> None:
+        self.queue.restore([self.job(key="a@1"), self.ended(key="a@2", age=1)])
+        assert self.queue.enqueue([self.job(key="a@1"), self.job(key="a@2")]) == []
+
+    def test_what_was_restored_can_be_changed_and_pruned(self) -> None:
+        old, young = self.ended(age=3600), self.ended(age=0)
+        self.queue.restore([young, old])
+        assert self.queue.prune(60) == 1
+        assert self.queue.list() == [young]
+
+    def test_jobs_of_one_priority_keep_their_order(self) -> None:
+        jobs = [self.job(age=age) for age in (20, 30, 10)]
+        self.queue.restore(jobs)
+        assert [job.id for job in self.fetch()] == [jobs[1].id, jobs[0].id, jobs[2].id]
+
+    def test_of_threads_that_restore_the_same_one_stores_each_job(self) -> None:
+        jobs = [self.job(key=f"s@{number}" if number % 2 else None) for number in range(50)]
+        stored = self.side_by_side(lambda _: self.queue.restore(jobs))
+        assert sorted(job_id for ids in stored for job_id in ids) == sorted(job.id for job in jobs)
+        assert self.queue.counts() == {("default", READY): 50}

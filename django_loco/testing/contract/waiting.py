@@ -24,6 +24,9 @@ class WaitContract(ContractCase):
     def test_a_new_job_ends_it(self) -> None:
         assert self._first_fetched_after(self.enqueue)
 
+    def test_a_restored_job_ends_it(self) -> None:
+        assert self._first_fetched_after(lambda: self.queue.restore([self.job()]))
+
     def test_a_job_handed_back_ends_it(self) -> None:
         held = self.held()
         assert self._first_fetched_after(lambda: self.queue.finish([Outcome.released(held)]))

@@ -24,7 +24,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ....core import test_environment
-from ....core.job import Job
+from ....core.job import READY, Job
 from ...claim import Claim
 from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of
 from ...timeouts import apply_store_timeout
@@ -56,6 +56,7 @@ INSERT = """
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
     RETURNING {id}
 """
+RESTORE = INSERT.replace(" ({backend}, {key}) WHERE {key} IS NOT NULL", "")
 #: Stores a job that has only required fields. PostgreSQL needs half of the time for it.
 INSERT_ONE = """
     INSERT INTO {job} ({inserted}, {due_at})
@@ -144,8 +145,13 @@ class PostgresDialect(Dialect):
             plain, notifying = self._insert_one
             self.write(plain, wakes=True, notifying=notifying, **required_row_of(jobs[0]))
             return {jobs[0].id}
-        rows = [dict(zip(COLUMNS, row_of(job), strict=True)) for job in sorted(jobs, key=lambda job: job.key or "")]
-        return ids(self.write(self._insert, wakes=is_due(job.run_after for job in jobs), payload=json.dumps(rows)))
+        wakes = is_due(job.run_after for job in jobs)
+        return ids(self.write(self._insert_of(INSERT), wakes=wakes, payload=_in_order_of_keys(jobs)))
+
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are, in one statement."""
+        wakes = is_due(job.run_after for job in jobs if job.status == READY)
+        return ids(self.write(self._insert_of(RESTORE), wakes=wakes, payload=_in_order_of_keys(jobs)))
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker, with prepared statements if the last claim of this thread had room for more."""
@@ -270,12 +276,17 @@ class PostgresDialect(Dialect):
         """Return times in UTC without a zone; otherwise they would have the time zone of the connection."""
         return READ_TIME.format(column=column) if kind == "DateTimeField" else column
 
+    def _insert_of(self, template: str) -> str:
+        inserted, values = self._inserted
+        return self.sql(template, inserted=inserted, values=values, typed=self._typed_columns)
+
     @cached_property
-    def _insert(self) -> str:
-        inserted = ", ".join(self.names[column] for column in COLUMNS)
-        return self.sql(
-            INSERT, inserted=inserted, values=", ".join(map(self._value, COLUMNS)), typed=self._typed(COLUMNS)
-        )
+    def _inserted(self) -> tuple[str, str]:
+        return ", ".join(self.names[column] for column in COLUMNS), ", ".join(map(self._value, COLUMNS))
+
+    @cached_property
+    def _typed_columns(self) -> str:
+        return self._typed(COLUMNS)
 
     @cached_property
     def _insert_one(self) -> tuple[str, str]:
@@ -310,6 +321,12 @@ class PostgresDialect(Dialect):
 
     def _notify(self, sql: str, window: float, **parameters: Any) -> list[Row]:
         return self.execute(sql, channel=self._channel, window=text_of(window), **parameters)
+
+
+def _in_order_of_keys(jobs: Sequence[Job]) -> str:
+    """Return ``jobs`` as JSON."""
+    in_order = sorted(jobs, key=lambda job: (job.key or "", job.id))
+    return json.dumps([dict(zip(COLUMNS, row_of(job), strict=True)) for job in in_order])
 
 
 def _best(claim: Claim, levels: Sequence[Row], copies: int) -> Sequence[Row]:

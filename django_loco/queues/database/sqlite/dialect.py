@@ -48,6 +48,7 @@ INSERT = """
     INSERT INTO {job} ({inserted}) VALUES ({marks})
     ON CONFLICT ({backend}, {key}) WHERE {key} IS NOT NULL DO NOTHING
 """
+RESTORE = "INSERT INTO {job} ({inserted}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 DUE_LEVELS = """
     WITH RECURSIVE {levels}
     SELECT is_async, priority FROM levels WHERE EXISTS (SELECT 1 FROM {job} WHERE {due_in_level} {wanted})
@@ -113,6 +114,11 @@ class SQLiteDialect(Dialect):
                 if job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
                     stored.add(job.id)
         return stored
+
+    def restore(self, jobs: Sequence[Job]) -> set[str]:
+        """Store jobs as they are, in one transaction."""
+        with transaction.atomic(using=self.database, savepoint=False), self.connection.cursor() as cursor:
+            return {job.id for job in jobs if cursor.execute(self._restore, _new_row(job)).rowcount}
 
     def claim_in_order(self, claim: Claim) -> list[Row]:
         """Take jobs level by level while there is room. Writes nothing if nothing is due."""
@@ -203,6 +209,10 @@ class SQLiteDialect(Dialect):
     @cached_property
     def _insert(self) -> str:
         return self._insert_of(INSERT, COLUMNS)
+
+    @cached_property
+    def _restore(self) -> str:
+        return self._insert_of(RESTORE, COLUMNS)
 
     @cached_property
     def _insert_one(self) -> str:

@@ -1,0 +1,1 @@
+"""Takes jobs out of a store and into another one: dumps, imports, and moves between aliases."""

@@ -1,0 +1,124 @@
+"""The lines of a dump: a header, then a JSON object per job with all its fields.
+
+Texts are stored to the letter: arguments, return values, checkpoints and metadata are JSON texts in JSON strings. Times
+have microseconds and a zone, which is UTC. A list of worker ids has a number in place of that many empty ones.
+
+A release may add a field whose default is ``None``; a dump without it is still read. Any other change of the form needs
+a new ``VERSION``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ... import __version__
+from ...core.job import Job
+from ...core.validation import short
+from ...queues.rows import FIELDS, OPTIONAL, REQUIRED
+from ...queues.unreadable import NOT_OURS
+
+VERSION = 1
+#: The key of the header that tells that a file is a dump. Its value is ``VERSION``.
+MARK = "django_loco_jobs"
+#: The fields that a row has as JSON text, and a dump as JSON.
+JSON_FIELDS = ("tags", "options", "worker_ids", "errors")
+TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
+#: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
+TEXTS = ("task_path", "queue_name", "key", "arguments", "return_value", "checkpoint", "metadata")
+ONE_LINE = ("checkpoint", "metadata")
+_LINE_BREAKS = ("\n", "\r", "\t")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class NotJSON(ValueError):
+    """A line is not JSON."""
+
+
+def header(aliases: Sequence[str]) -> str:
+    """Return the first line of a dump of jobs of ``aliases``."""
+    return _encode({MARK: VERSION, "release": __version__, "backends": list(aliases)})
+
+
+def require_header(line: bytes) -> None:
+    """Raise ``ValueError`` if ``line`` is not the header of a dump that this release reads."""
+    try:
+        values = json.loads(line)
+        version = values[MARK]
+    except NOT_OURS:
+        raise ValueError("This is not a dump of loco_jobs: its first line is no header.") from None
+    if not isinstance(version, int) or version > VERSION:
+        release = short(values.get("release"))
+        raise ValueError(
+            f"The dump has format {short(version)}, newer than this release, which reads formats up to {VERSION}. "
+            f"Release {release} of django-loco has written it; import it with that one or a later one."
+        )
+
+
+def line_of(job: Job) -> str:
+    """Return the line of ``job``, which must be readable."""
+    return _encode({name: _write(name, getattr(job, name)) for name in FIELDS})
+
+
+def job_of(line: bytes) -> Job:
+    """Return the job in a line. Raises ``ValueError``, which says what is wrong."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise NotJSON(f"it is not JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - a mistake in a file
+    if missing := [name for name in REQUIRED if name not in values]:
+        raise ValueError(f"it lacks {', '.join(missing)}")
+    if unknown := [name for name in values if name not in FIELDS]:
+        raise ValueError(f"this release does not know {short(unknown[0])}")
+    job = Job(**{name: _read(name, value) for name, value in {**OPTIONAL, **values}.items()})
+    _require_storable(job)
+    return job
+
+
+def _write(name: str, value: Any) -> Any:
+    if name in TIMES:
+        return None if value is None else value.isoformat(timespec="microseconds")
+    stored = FIELDS[name].stored(value)
+    return json.loads(stored) if name in JSON_FIELDS else stored
+
+
+def _read(name: str, value: Any) -> Any:
+    stored = json.dumps(value) if name in JSON_FIELDS else value
+    try:
+        return FIELDS[name].value(stored)
+    except NOT_OURS as error:
+        raise ValueError(f"{name} is {short(value)}: {error}") from None
+
+
+def _require_storable(job: Job) -> None:
+    """Raise ``ValueError`` for values that would harm a store."""
+    if not job.is_readable:
+        raise ValueError("it is the rest of a job that could not be read")
+    if not _is_id(job.id):
+        raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
+    for name in TEXTS:
+        text = getattr(job, name) or ""
+        if not _is_encodable(text):
+            raise ValueError(f"{name} is {short(text)}, with half a character, which cannot be stored")
+        if name in ONE_LINE and any(each in text for each in _LINE_BREAKS):
+            raise ValueError(f"{name} is {short(text)}; it must be JSON on one line")
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return UUID(text).hex == text
+    except ValueError:
+        return False
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""Imports a dump, in two passes: the first looks at each line, and only if all are right the second stores the jobs.
+
+A job that exists is left alone, so an import that was interrupted may be run again. What was running when it was dumped
+is ready again: nobody knows whether that run came to its end, so it may run twice, as after the death of a worker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import BinaryIO, Literal, get_args
+
+from ...core.job import READY, RUNNING, Job, utcnow
+from ...exceptions import QueueRefused, QueueUnavailable, Unfinished
+from ..operations.bulk import batches
+from .dump_lines import NotJSON, job_of, require_header
+from .storing import in_alias, restore, shared_queue
+
+#: What happens to jobs that have finished: they are kept as they are, left out, or run once more.
+Finished = Literal["keep", "skip", "rerun"]
+FINISHED: tuple[Finished, ...] = get_args(Finished)
+
+#: The number of mistakes that are remembered.
+SHOWN = 20
+
+#: A job and the number of its line.
+_Item = tuple[int, Job]
+
+
+class BrokenLine(ValueError):
+    """A line of a dump cannot be imported. The message has its number."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ImportReport:
+    """What is in a dump, or what has become of it."""
+
+    jobs: int = 0
+    """The number of jobs that are to be stored, or were."""
+
+    finished: int = 0
+    """Those of them that are stored as finished."""
+
+    existing: int = 0
+    """Jobs that were left alone: their ids or their once-keys are known."""
+
+    left_out: int = 0
+    """Finished jobs that were not wanted."""
+
+    aliases: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    """Lines that are wrong, and jobs that the store refuses."""
+
+    mistakes: list[str] = field(default_factory=list)
+    """Sentences about the first of these."""
+
+    def skip(self, mistake: str) -> None:
+        """Note a line that is skipped."""
+        self.skipped += 1
+        if len(self.mistakes) < SHOWN:
+            self.mistakes.append(mistake)
+
+
+@dataclass(slots=True, kw_only=True)
+class Import:
+    """One import. Each method reads the file from its beginning."""
+
+    file: BinaryIO
+    """A dump that can be read twice."""
+
+    backend: str | None = None
+    """The alias for all jobs; ``None``: each one's own."""
+
+    finished: Finished = "keep"
+    skips_errors: bool = False
+
+    def check(self) -> ImportReport:
+        """Look at each line, and store nothing.
+
+        Raises ``BrokenLine``, or another ``ValueError`` if it is not a dump or the alias cannot be used.
+        """
+        if self.backend is not None:
+            shared_queue(self.backend)
+        report = ImportReport()
+        for _, job in self._items(report):
+            report.jobs += 1
+            report.finished += job.status != READY
+            report.aliases[job.backend] += 1
+        return report
+
+    def run(self) -> Iterator[ImportReport]:
+        """Store the jobs in batches; yield the same report after each one.
+
+        Raises ``Unfinished`` if the store goes away, ``QueueRefused`` if it does not take a job.
+        """
+        report = ImportReport()
+        yield report
+        for batch in batches(self._items(report), lambda item: item[1]):
+            for alias, items in groupby(sorted(batch, key=_alias_of), key=_alias_of):
+                try:
+                    self._store(alias, [*items], report)
+                except QueueUnavailable as error:
+                    raise Unfinished(
+                        f"{report.jobs:,} jobs were imported, then the store could not be reached any more. Run the "
+                        f"command again for the others: those that exist are left alone. {error}",
+                        done=report.jobs,
+                    ) from error
+            yield report
+
+    def _store(self, alias: str, items: Sequence[_Item], report: ImportReport) -> None:
+        lines = {job.id: number for number, job in items}
+        jobs = {job.id: job for _, job in items}
+        stored, refused = restore(shared_queue(alias), [*jobs.values()])
+        report.jobs += len(stored)
+        report.finished += sum(jobs[job_id].status != READY for job_id in stored)
+        report.aliases[alias] += len(stored)
+        report.existing += len(items) - len(stored) - len(refused)
+        for job_id, reason in refused.items():
+            mistake = f"Line {lines[job_id]:,} is refused by the store: {reason}"
+            if not self.skips_errors:
+                raise QueueRefused(
+                    f"{mistake} {report.jobs:,} jobs were imported. With --skip-errors the others are imported, too."
+                )
+            report.skip(mistake)
+
+    def _items(self, report: ImportReport) -> Iterator[_Item]:
+        self.file.seek(0)
+        require_header(self.file.readline())
+        for number, line in enumerate(self.file, 2):
+            try:
+                job = self._imported(job_of(line))
+            except ValueError as error:
+                mistake = f"Line {number:,} cannot be imported: {str(error).rstrip('.')}."
+                if isinstance(error, NotJSON) and not line.endswith(b"\n"):
+                    mistake = f"Line {number:,}, the last one, is cut off: the dump was not written to its end."
+                if not self.skips_errors:
+                    raise BrokenLine(mistake) from None
+                report.skip(mistake)
+                continue
+            if job is None:
+                report.left_out += 1
+            else:
+                yield number, job
+
+    def _imported(self, job: Job) -> Job | None:
+        """Return a job as it is to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""
+        alias = self.backend or job.backend
+        shared_queue(alias)
+        if job.status == RUNNING:
+            job = replace(job, status=READY, token=None, worker_id=None)
+        elif job.status != READY and self.finished == "skip":
+            return None
+        elif job.status != READY and self.finished == "rerun":
+            job = replace(job, status=READY, run_after=utcnow(), finished_at=None, return_value=None)
+        return in_alias(job, alias)
+
+
+def _alias_of(item: _Item) -> str:
+    return item[1].backend

@@ -1,0 +1,29 @@
+"""Asks before something is done with several jobs."""
+
+from __future__ import annotations
+
+import sys
+
+from django.core.management.base import CommandError, OutputWrapper
+
+
+def may(stdout: OutputWrapper, title: str, what: str, *, yes: bool) -> bool:
+    """Ask on a terminal whether to do it; return the answer. Without a terminal it takes ``--yes``.
+
+    ``title`` is the verb, ``what`` are the jobs. Raises ``CommandError`` if nobody can be asked.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise CommandError(f"{title} would take {what}. To do it, give --yes.")
+    stdout.write(f"{title} {what}? [y/N] ", ending="")
+    stdout.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    stdout.write("Nothing was changed.")
+    return False
+
+
+def jobs_in_words(number: int, text: str = "") -> str:
+    """Return ``1 job``, or ``1,234 jobs``. ``text`` replaces the number."""
+    return f"{text or f'{number:,}'} {'job' if number == 1 else 'jobs'}"

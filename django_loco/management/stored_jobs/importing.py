@@ -1,0 +1,94 @@
+"""``loco_jobs import``: looks at a dump, asks, and stores its jobs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from django.core.management.base import CommandError, OutputWrapper
+
+from ...jobs.transfer.importing import Import, ImportReport
+from .asking import jobs_in_words, may
+from .progress import Progress
+
+#: The name of a file that stands for stdin.
+STDIN = "-"
+
+
+def import_dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: OutputWrapper) -> None:
+    """Import the dump. Raises ``CommandError`` if the file cannot be read, and what ``Import`` raises."""
+    with _opened(options["file"]) as file:
+        wanted = Import(
+            file=file,
+            backend=options["backend"],
+            finished=options["finished"],
+            skips_errors=options["skip_errors"],
+        )
+        found = wanted.check()
+        if options["dry_run"]:
+            _say_mistakes(found, stderr)
+            stdout.write(f"Import would take {_in_words(found)}. Nothing was changed.")
+        elif found.jobs == 0:
+            _say_mistakes(found, stderr)
+            stdout.write("There are no jobs to import.")
+        elif may(stdout, "Import", _in_words(found), yes=options["yes"] or found.jobs == 1):
+            with Progress(stderr, "Importing") as progress:
+                for report in wanted.run():
+                    progress.show(report.jobs)
+            _say_mistakes(report, stderr)
+            stdout.write(" ".join(_sentences(report)))
+
+
+def _in_words(report: ImportReport) -> str:
+    jobs = jobs_in_words(report.jobs) + (f" ({report.finished:,} of them finished)" if report.finished else "")
+    aliases = " and ".join(f"TASKS[{alias!r}]" for alias in sorted(report.aliases))
+    return f"{jobs} into {aliases}" if aliases else jobs
+
+
+def _sentences(report: ImportReport) -> Iterator[str]:
+    yield f"Imported {jobs_in_words(report.jobs)}."
+    if report.finished:
+        yield f"{report.finished:,} of them had finished, and do not run."
+    if report.existing:
+        yield f"Left alone: {jobs_in_words(report.existing)} whose ids or once-keys are known."
+    if report.left_out:
+        yield f"Left out: {jobs_in_words(report.left_out)} that had finished."
+
+
+def _say_mistakes(report: ImportReport, stderr: OutputWrapper) -> None:
+    for mistake in report.mistakes:
+        stderr.write(mistake)
+    if report.skipped:
+        stderr.write(f"Lines that were skipped: {report.skipped:,}")
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    """Open a file that can be read twice."""
+    if name == STDIN:
+        with _copied(sys.stdin.buffer) as copy:
+            yield copy
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(Path(name).open("rb"))
+        except OSError as error:
+            raise CommandError(f"{name} cannot be read: {error}") from error
+        if file.seekable():
+            yield file
+        else:
+            with _copied(file) as copy:
+                yield copy
+
+
+@contextmanager
+def _copied(pipe: BinaryIO) -> Iterator[BinaryIO]:
+    """Copy what comes through a pipe to a file, because it is read twice."""
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(pipe, copy)
+        yield cast("BinaryIO", copy)

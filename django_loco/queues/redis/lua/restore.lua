@@ -1,0 +1,73 @@
+-- Stores jobs as they are: those that wait, and those that have ended. The answer is remembered, so running the script again
+-- changes nothing.
+--
+-- Keys: see the first lines; the channels to announce jobs in follow.
+-- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
+-- has its entry (see `change`) instead of a place, and the time at which it has ended.
+-- Returns the ids of those that were not stored because a job with the id exists, or because their once-key is known.
+local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
+local finished, failed, answer = unpack(KEYS, 11, 13)
+local remembered = redis.call('GET', answer)
+if remembered then
+  return remembered
+end
+
+local payload, ids = lines(ARGV[2]), {}
+for row = 1, #payload, 7 do
+  ids[#ids + 1] = payload[row]
+end
+
+local known, now = pick(jobs, ids), micros()
+local texts, kept, more, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local ended, not_done = {}, {}
+for number, id in ipairs(ids) do
+  local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
+  local waits = entry:find('\r', 1, true)
+  if known[number] or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time, key) == 0 then
+    refused[#refused + 1] = id
+  else
+    add(texts, id, job)
+    add(named, 0, id)
+    if key ~= '' and series_of(key) then
+      add(of_series, 0, series_of(key) .. '\t' .. id)
+    end
+    if state ~= '' then
+      add(kept, id, state)
+    end
+    if others ~= '' then
+      add(more, id, others)
+    end
+    if not waits then
+      add(ended, time, entry)
+      if entry:find('\tFAILED', 1, true) then
+        add(not_done, 0, id)
+      end
+    elseif time == '' or tonumber(time) <= now then
+      add(due, 0, entry)
+    else
+      add(later, time, entry)
+    end
+    local kind = waits and queue_of(entry) .. '\tREADY' or entry:match('^[^\t]*\t([^\t]*\t[^\t]*)')
+    arrived[kind] = (arrived[kind] or 0) + 1
+  end
+end
+
+send('HSET', jobs, texts)
+send('HSET', states, kept)
+send('HSET', extra, more)
+send('ZADD', index, named)
+send('ZADD', series, of_series)
+line_up(ready, tagged, due)
+send('ZADD', deferred, later)
+send('ZADD', finished, ended)
+send('ZADD', failed, not_done)
+for kind, number in pairs(arrived) do
+  local queue, status = kind:match('^(.*)\t(.*)$')
+  count(counts, queue, status, number)
+end
+local said = table.concat(refused, '\n')
+redis.call('SET', answer, said, 'PX', 60000)
+if tonumber(ARGV[1]) > 0 and #due > 0 then
+  announce(14, tonumber(ARGV[1]))
+end
+return said

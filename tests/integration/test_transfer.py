@@ -1,0 +1,232 @@
+"""Dumps of each queue, imported into each other one: nothing is lost, and nothing is changed."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_loco import jobs
+from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, error_of, new_id, utcnow
+from django_loco.exceptions import JobTimeout
+from django_loco.queues import Queue, queue_for
+from django_loco.queues.memory import MemoryQueue
+from tests.app import tasks
+
+from .jobs.conftest import LOCO, drain
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "second"])
+
+#: How many random jobs travel between two queues.
+JOBS = 60
+#: Characters that stores have mangled before.
+LETTERS = "aä€𝄞\x7f\u2028\ud800\x00\n\t\"'\\%{}[],:@ "
+STORES = ("database", "second", "redis", "memory")
+
+
+@pytest.fixture
+def stores(request: pytest.FixtureRequest, settings: Any, monkeypatch: Any) -> Iterator[Callable[[str], Queue]]:
+    """Switch the alias ``default`` to a store by its name. Jobs in memory count as those of any process."""
+    monkeypatch.setattr(MemoryQueue, "is_shared", True)
+    options: dict[str, dict[str, Any]] = {
+        "database": {"queue": "database"},
+        "second": {"queue": "database", "database": "second"},
+        "redis": request.getfixturevalue("redis_server").setting("transfer")["default"]["OPTIONS"],
+        "memory": {"queue": "memory", "max_results": 10_000},
+    }
+    settings.TASKS = {name: {"BACKEND": LOCO, "QUEUES": [], "OPTIONS": options[name]} for name in STORES}
+    for name in STORES:
+        queue_for(name).clear()
+    yield queue_for
+    for name in STORES:
+        queue_for(name).clear()
+
+
+def run(*words: str) -> str:
+    out = io.StringIO()
+    call_command("loco_jobs", *words, stdout=out)
+    return out.getvalue()
+
+
+def text(draw: random.Random, letters: str = LETTERS, length: int = 12) -> str:
+    return "".join(draw.choices(letters, k=draw.randrange(length)))
+
+
+def value(draw: random.Random, depth: int = 0) -> Any:
+    """Return a value that JSON can keep."""
+    made: list[Callable[[], Any]] = [
+        lambda: text(draw),
+        lambda: draw.randrange(-(10**40), 10**40),
+        lambda: draw.uniform(-1e300, 1e300),
+        lambda: draw.choice([None, True, False, 0, -0.0, 1e-320, 2**63, {}, []]),
+        lambda: [value(draw, depth + 1) for _ in range(draw.randrange(4))],
+        lambda: {text(draw): value(draw, depth + 1) for _ in range(draw.randrange(4))},
+    ]
+    return draw.choice(made[: 4 if depth > 3 else 6])()
+
+
+def moment(draw: random.Random) -> datetime:
+    return draw.choice(
+        [
+            datetime(1970, 1, 1, tzinfo=UTC),
+            datetime(9998, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+            utcnow() + timedelta(microseconds=draw.randrange(-(10**15), 10**15)),
+        ]
+    )
+
+
+def maybe(draw: random.Random, make: Callable[[], Any]) -> Any:
+    return make() if draw.random() < 0.5 else None
+
+
+def random_job(draw: random.Random, number: int) -> Job:
+    """Return a job that has any history, as no worker holds it."""
+    printable = "".join(letter for letter in LETTERS if letter.isprintable())
+    status = draw.choice([READY, READY, SUCCESSFUL, FAILED])
+    errors = tuple(error_of(JobTimeout, text(draw)) for _ in range(draw.randrange(3)))
+    return Job(
+        task_path=f"shop.tasks.{text(draw, printable)}",
+        backend="database",
+        id=new_id(),
+        arguments=json.dumps([[value(draw)], {text(draw): value(draw)}], ensure_ascii=True),
+        queue_name=f"q{text(draw, printable)}",
+        priority=draw.randrange(-100, 101),
+        is_async=draw.random() < 0.5,
+        run_after=maybe(draw, lambda: moment(draw)),
+        enqueued_at=moment(draw),
+        tags=tuple(f"{place}{text(draw, printable)}" for place in range(draw.randrange(4))),
+        options={f"o{text(draw)}": value(draw) for _ in range(draw.randrange(3))},
+        key=maybe(draw, lambda: f"{text(draw, printable)}@{number}"),
+        status=status,
+        started_at=maybe(draw, lambda: moment(draw)),
+        last_attempted_at=maybe(draw, lambda: moment(draw)),
+        finished_at=moment(draw) if status != READY else None,
+        worker_ids=tuple(draw.choice(["w1", "", "ü"]) for _ in range(draw.randrange(5))),
+        errors=errors,
+        lost=draw.randrange(3),
+        return_value=json.dumps(value(draw)) if status == SUCCESSFUL else None,
+        checkpoint=maybe(draw, lambda: json.dumps(value(draw))),
+        metadata=maybe(draw, lambda: json.dumps({"a": value(draw)})),
+    )
+
+
+def dump_of(alias: str, path: Path) -> list[str]:
+    """Return the lines of a dump without the names of aliases, which differ."""
+    run("dump", "--backend", alias, "--output", str(path))
+    return [line.replace(f'"backend":"{alias}"', "") for line in path.read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("source", "target"), [*permutations(STORES, 2)])
+def test_a_dump_of_an_import_is_the_dump_that_was_imported(stores, tmp_path, source, target):
+    seed = random.randrange(10**6)
+    draw = random.Random(seed)
+    made = [random_job(draw, number) for number in range(JOBS)]
+    (tmp_path / "made.jsonl").write_text(made_dump(made))
+    run("import", str(tmp_path / "made.jsonl"), "--backend", source, "--yes")
+    assert len(before := dump_of(source, tmp_path / "before.jsonl")) == JOBS, f"seed {seed}"
+    said = run("import", str(tmp_path / "before.jsonl"), "--backend", target, "--yes")
+    assert said.startswith(f"Imported {JOBS} jobs."), f"seed {seed}"
+    assert dump_of(target, tmp_path / "after.jsonl") == before, f"seed {seed}"
+    assert stores(target).counts() == stores(source).counts()
+    again = run("import", str(tmp_path / "before.jsonl"), "--backend", target, "--yes")
+    assert f"Left alone: {JOBS} jobs" in again, f"seed {seed}"
+
+
+def made_dump(made: list[Job]) -> str:
+    from django_loco.jobs.transfer.dumping import Dump  # noqa: PLC0415
+
+    return "".join(f"{line}\n" for line in Dump(["database"], made))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return str(tmp_path / "jobs.jsonl")
+
+
+def test_a_dump_of_one_store_runs_from_another_one(stores, settings, file):
+    settings.TASKS = settings.TASKS | {"default": settings.TASKS["database"]}
+    due, done = tasks.echo.enqueue("due"), tasks.echo.enqueue("done")
+    stores("default").change([])
+    later = tasks.echo.using(run_after=utcnow() + timedelta(hours=1)).enqueue("later")
+    jobs.cancel(done.id)
+    assert run("dump", "--backend", "default", "--output", file) == f"Dumped 3 jobs to {file}.\n"
+    stores("default").clear()
+    said = run("import", file, "--backend", "redis", "--dry-run")
+    assert said == "Import would take 3 jobs (1 of them finished) into TASKS['redis']. Nothing was changed.\n"
+    assert run("import", file, "--backend", "redis", "--yes") == (
+        "Imported 3 jobs. 1 of them had finished, and do not run.\n"
+    )
+    drain("redis")
+    states = {job.id: jobs.state_of(job, utcnow()) for job in stores("redis").list()}
+    assert states == {due.id: "done", done.id: "cancelled", later.id: "scheduled"}
+
+
+def test_a_dump_goes_to_stdout_with_a_filter(stores):
+    stores("redis").restore([random_job(random.Random(number), number) for number in range(20)])
+    lines = run("dump", "status:failed", "--backend", "redis", "--format", "json").splitlines()
+    assert len(lines) == 1 + jobs.filter("status:failed,cancelled", backend="redis").count()
+    assert all(line.isascii() for line in lines)
+
+
+def test_many_need_a_yes_and_one_does_not(stores, file, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    stores("database").restore([random_job(random.Random(number), number) for number in range(2)])
+    run("dump", "--output", file)
+    with pytest.raises(CommandError, match=r"Import would take 2 jobs.* To do it, give --yes"):
+        run("import", file, "--backend", "redis")
+    one = Path(file).read_text().splitlines()[:2]
+    Path(file).write_text("\n".join(one))
+    assert run("import", file, "--backend", "redis").startswith("Imported 1 job.")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["dump", "--backend", "rediss"], "Did you mean 'redis'?"),
+        (["dump", "status:faild"], "Did you mean 'failed'?"),
+        (["dump", "--output", "/nowhere/jobs.jsonl"], "/nowhere/jobs.jsonl cannot be written"),
+        (["dump", "--format", "csv"], "invalid choice: 'csv'"),
+        (["import", "/nowhere/jobs.jsonl"], "/nowhere/jobs.jsonl cannot be read"),
+        (["import", "FILE", "--backend", "rediss"], "Did you mean 'redis'?"),
+        (["import", "FILE"], "Line 2 cannot be imported: it is not JSON"),
+        (["import", "FILE", "--finished", "drop"], "invalid choice: 'drop'"),
+    ],
+)
+def test_mistakes_name_the_remedy(stores, file, words, error):
+    Path(file).write_text(made_dump([]) + "{\n")
+    with pytest.raises(CommandError, match=r".") as caught:
+        run(*[file if word == "FILE" else word for word in words])
+    assert error in str(caught.value)
+
+
+def test_lines_that_are_skipped_are_said(stores, file, capsys):
+    Path(file).write_text(made_dump([random_job(random.Random(1), 1)]) + "{\n")
+    assert run("import", file, "--skip-errors").startswith("Imported 1 job.")
+    assert "Line 3 cannot be imported: it is not JSON" in (said := capsys.readouterr().err)
+    assert "Lines that were skipped: 1" in said
+
+
+def test_the_memory_of_another_process_cannot_be_reached(stores, file, monkeypatch):
+    monkeypatch.setattr(MemoryQueue, "is_shared", False)
+    Path(file).write_text(made_dump([]))
+    with pytest.raises(CommandError, match="in the memory of the processes that enqueue them"):
+        run("import", file, "--backend", "memory")
+
+
+def test_what_cannot_be_read_is_named_and_fails(stores, file):
+    broken = random_job(random.Random(1), 1)
+    stores("redis").restore([broken, random_job(random.Random(2), 2)])
+    server = stores("redis").server
+    server.ask("HSET", server.key("jobs"), broken.id, "nonsense")
+    with pytest.raises(CommandError, match=f"lacks 1 job that cannot be read as stored.* is {broken.id}"):
+        run("dump", "--backend", "redis", "--output", file)
+    assert len(Path(file).read_text().splitlines()) == 2
