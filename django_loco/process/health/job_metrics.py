@@ -12,8 +12,13 @@ from itertools import islice
 from ...metrics.arrivals import ENQUEUED
 from ...metrics.exposition import Family, Kind
 from ...metrics.names import MAX_NAMES, bounded
+from ...metrics.tally import FAILURE, LOST, SUCCESS
 from ...queues.minutes import BOUNDS, Minute, summed
 from .snapshots import MAX_COUNT, Snapshot, snapshots
+
+#: The outcomes that are shown from the first run of a task on. Prometheus sees no increase in the first value of a
+#: series, so it would miss the first failure.
+ALWAYS_SHOWN = (SUCCESS, FAILURE, LOST)
 
 
 def job_families() -> list[Family]:
@@ -72,8 +77,12 @@ class MetricsPage:
             else:
                 self._finished.add(each.runs, **labels, outcome=outcome)
                 runs.append(each)
+        ended = {each.labels for each in runs}
         for each in summed(runs, lambda labels: labels._replace(outcome="")):
             labels = {"backend": alias, "queue": each.labels.queue_name, "task": each.labels.task_path}
+            for outcome in ALWAYS_SHOWN:
+                if each.labels._replace(outcome=outcome) not in ended:
+                    self._finished.add(0, **labels, outcome=outcome)
             self._duration.add_histogram(BOUNDS, each.durations, each.duration_seconds, **labels)
         for each in summed(runs, lambda labels: labels._replace(outcome="", task_path="")):
             labels = {"backend": alias, "queue": each.labels.queue_name}

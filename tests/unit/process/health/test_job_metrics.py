@@ -108,5 +108,15 @@ def test_counters_and_histograms_are_the_totals(shown):
     assert not [line for line in lines if 'outcome="enqueued"' in line]
 
 
+def test_the_first_failure_of_a_task_is_an_increase(shown):
+    lines = shown(Snapshot([], [], [total("successful", 4)], frozenset()))
+    task = 'backend="default",queue="default",task="shop.send"'
+    assert {line for line in lines if line.startswith("loco_jobs_finished_total")} == {
+        f'loco_jobs_finished_total{{{task},outcome="successful"}} 4',
+        f'loco_jobs_finished_total{{{task},outcome="failed"}} 0',
+        f'loco_jobs_finished_total{{{task},outcome="lost"}} 0',
+    }
+
+
 def test_a_queue_that_is_away_says_so_and_nothing_else(shown):
     assert {line for line in shown(None) if not line.startswith("#")} == {'loco_queue_up{backend="default"} 0'}
