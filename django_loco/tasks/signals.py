@@ -1,8 +1,10 @@
-"""Sends the signals of Django's Tasks framework, so that a receiver that raises affects nothing else."""
+"""Sends signals, Django's and our own, so that a receiver that raises affects nothing else."""
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
+from functools import wraps
 from typing import Any
 
 from django.dispatch import Signal
@@ -26,7 +28,13 @@ def announce(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs
     Raises only ``KeyboardInterrupt`` and ``JobTimeout``, which are not meant for the receiver.
     """
     for each in with_twin(signal):
-        _send_to_each(each, sender, result, logs=logs)
+        _send_to_each(each, sender, {"task_result": result}, logs=logs)
+
+
+def send(signal: Signal, sender: type, **values: Any) -> None:
+    """Send one of ``django_loco.signals``, in the same way."""
+    if signal.receivers:
+        _send_to_each(signal, sender, values)
 
 
 def only_log(signal: Signal) -> bool:
@@ -34,37 +42,50 @@ def only_log(signal: Signal) -> bool:
     return all(_only_logs(entry[1]) for each in with_twin(signal) for entry in each.receivers)
 
 
-def _send_to_each(signal: Signal, sender: type, result: TaskResult[..., Any], *, logs: bool) -> None:
+def _send_to_each(signal: Signal, sender: type, values: Mapping[str, Any], *, logs: bool = True) -> None:
     receivers = tuple(signal.receivers)
     for receiver in receivers:
         if _only_logs(receiver[1]):
             if logs:
-                _log(receiver[1], signal, sender, result)
+                _log(receiver[1], signal, sender, values)
         elif len(receivers) == 1:
-            _send(signal, sender, result)
+            _send(signal, sender, values)
         else:
             single = Signal()
-            single.receivers = [receiver]
-            _send(single, sender, result)
+            single.receivers = [(receiver[0], _as_receiver_of(signal, receiver[1]), *receiver[2:])]
+            _send(single, sender, values)
 
 
-def _log(receiver: Any, signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
+def _as_receiver_of(signal: Signal, receiver: Any) -> Any:
+    """Return what calls ``receiver``, an entry in ``Signal.receivers``, with ``signal`` as its argument."""
+    function = _function(receiver)
+    if function is None:  # it was deleted, which Django notices
+        return receiver
+
+    @wraps(function)
+    def call(**values: Any) -> Any:
+        return function(**{**values, "signal": signal})
+
+    return call
+
+
+def _log(receiver: Any, signal: Signal, sender: type, values: Mapping[str, Any]) -> None:
     """Call a receiver that only logs. A handler that raises is shown once, not at each job."""
     try:
-        _function(receiver)(signal=signal, sender=sender, task_result=result)
+        _function(receiver)(signal=signal, sender=sender, **values)
     except (KeyboardInterrupt, JobTimeout):
         raise
     except BaseException as error:  # noqa: BLE001 - shown
         show_once(TASKS_LOGGER, error)
 
 
-def _send(signal: Signal, sender: type, result: TaskResult[..., Any]) -> None:
+def _send(signal: Signal, sender: type, values: Mapping[str, Any]) -> None:
     try:
-        signal.send_robust(sender=sender, task_result=result)
+        signal.send_robust(sender=sender, **values)
     except (KeyboardInterrupt, JobTimeout):
         raise
     except BaseException:
-        logger.exception("A receiver of a task signal raised")
+        logger.exception("A receiver of a signal raised")
 
 
 def _only_logs(receiver: Any) -> bool:

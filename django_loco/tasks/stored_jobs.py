@@ -15,9 +15,10 @@ from ..jobs.signing import is_genuine
 from ..log.labels import bound, labelled_context
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
+from ..signals import job_cancelled
 from .new_job import validate_call
 from .results import load_task, shown_result_of
-from .signals import announce, only_log
+from .signals import announce, only_log, send
 
 logger = get_logger(__name__)
 
@@ -68,7 +69,13 @@ def parameters_of(job: Job) -> Sequence[str]:
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:
-    """Send ``task_finished`` for ``jobs``, which have ended without running. Django's own receivers do not log it."""
-    if not only_log(task_finished):
-        for job in jobs:
-            labelled_context().run(announce, task_finished, sender, shown_result_of(job), logs=False)
+    """Send ``task_finished`` and ``job_cancelled`` for ``jobs``, which have ended without running.
+
+    Django's own receivers do not log it.
+    """
+    if only_log(task_finished) and not job_cancelled.receivers:
+        return
+    for job in jobs:
+        result, context = shown_result_of(job), labelled_context()
+        context.run(announce, task_finished, sender, result, logs=False)
+        context.run(send, job_cancelled, sender, task_result=result)

@@ -93,6 +93,11 @@ class ClaimedJob:
         """Whether the queue has stored another end, ``outcome``, than the one that was decided on."""
         return self.outcome is not None and self.outcome.status != outcome.status
 
+    @property
+    def was_handed_back(self) -> bool:
+        """Whether it had begun, and goes back to the queue because its worker has to end."""
+        return self.started and self.released and not self.cancelled
+
     def replace(self, outcome: Outcome, error: TaskError) -> None:
         """Take note that the queue has not taken ``outcome``, because somebody has cancelled the job with ``error``."""
         self.outcome = self.outcome or outcome

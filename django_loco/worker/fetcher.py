@@ -83,7 +83,7 @@ class Fetcher:
             inbox: where the pools leave outcomes.
             drain: see ``Worker``.
             max_jobs: see ``Worker``.
-            on_accepted: called when the queue has accepted the end of a job that is still to be announced.
+            on_accepted: called when the queue has accepted an outcome that is still to be announced.
             tally: counts the outcomes that the queue has accepted.
             request_priority: knows whether web requests are waiting.
             others_are_done: whether neither isolated workers nor the reaper may bring more jobs; asked before it ends

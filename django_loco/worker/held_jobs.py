@@ -133,11 +133,14 @@ class HeldJobs:
         """Stop tracking a job whose ``outcome`` was stored, refused as too late, or dropped."""
         if self.by_id.get(claimed.job.id) is claimed:
             del self.by_id[claimed.job.id]
-        if not claimed.refused and (claimed.announcement is not None or claimed.was_replaced_by(outcome)):
+        was_handed_back = claimed.was_handed_back
+        if not claimed.refused and (
+            claimed.announcement is not None or was_handed_back or claimed.was_replaced_by(outcome)
+        ):
             self._on_accepted(claimed, outcome)
         if claimed.cancelled or not claimed.refused:
             self._count(claimed, outcome)
-        self.handed_back += claimed.started and claimed.released and not claimed.cancelled
+        self.handed_back += was_handed_back
         if outcome.spent:
             self.counts[outcome.status] += 1
 

@@ -9,21 +9,24 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
-from .. import __version__
+from django.dispatch import Signal
+
 from ..component import Component
 from ..core.backoff import log_as_one
-from ..core.job import FAILED, READY, SUCCESSFUL, utcnow
+from ..core.job import FAILED, READY, SUCCESSFUL
 from ..core.threads import DaemonThread
 from ..metrics.tally import Tally
 from ..queues import Claim, Queue
-from ..queues.workers import WorkerInfo
+from ..signals import worker_quieted, worker_started, worker_stopped
+from ..tasks.signals import send
 from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher, JobListener
 from .maintenance.cancellations import Cancellations
-from .maintenance.heartbeat import VALID_PART, Heartbeat
+from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
 from .maintenance.queue_thread import QueueThread
@@ -101,7 +104,8 @@ class Worker(Component):
             is_isolated: whether this is an isolated worker.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._queue, self._started, self._lock = queue, False, threading.Lock()
+        self._queue, self._queues = queue, queues
+        self._started, self._is_quiet, self._lock = False, False, threading.Lock()
         self._held: dict[str, ClaimedJob] = {}
         inbox, tally = OutcomeInbox(), Tally()
         lanes = min(coroutines, threads or SYNC_LANES)
@@ -117,7 +121,7 @@ class Worker(Component):
             queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
         )
         cancellations = Cancellations(queue, self._held, self._interrupt)
-        info = _info(suspects_claim, lease)
+        info = info_of(suspects_claim, lease)
         self._heartbeat = Heartbeat(queue, self._held, lease, worker=info, on_lost=cancellations.interrupt_cancelled)
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
@@ -172,6 +176,7 @@ class Worker(Component):
         for thread in self._helpers:
             thread.start()
         self._fetcher_thread.start()
+        self._announce(worker_started)
 
     def warm_up(self) -> None:
         """Start the threads of the pools, which otherwise start when a job needs them."""
@@ -181,6 +186,9 @@ class Worker(Component):
     def quiet(self) -> None:
         """Fetch no more jobs, and hand those that have not begun back to the queue at once."""
         self._fetcher.quiet()
+        if not self._is_quiet:
+            self._is_quiet = True
+            self._announce(worker_quieted)
         if self._isolation:
             self._isolation.quiet()
 
@@ -303,24 +311,15 @@ class Worker(Component):
             if self._isolation:
                 self._isolation.wind_down()
         finally:
+            self._announce(worker_stopped)
             for thread in self._helpers:
                 thread.end()
 
-
-def _info(claim: Claim, lease: float) -> WorkerInfo:
-    """Return the entry of a worker of this process with this ``claim`` in the registry."""
-    return WorkerInfo(
-        worker_id=claim.worker_id,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        queues=claim.queues,
-        tags=claim.tags,
-        threads=claim.threads,
-        coroutines=claim.coroutines,
-        lease=lease,
-        started_at=utcnow(),
-        version=__version__,
-    )
+    def _announce(self, signal: Signal) -> None:
+        """Send a signal about this worker in the thread for the housekeeping; this one may be in a signal handler."""
+        if signal.receivers:
+            about = {"worker_id": self.worker_id, "backend": self._queue.alias, "queues": self._queues}
+            self._housekeeping.call_later(partial(send, signal, type(self), **about))
 
 
 def _missing_threads(missing: int) -> str:

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 from ...backend import ScheduledCall
 from ...core.compat import Task
+from ...core.job import utcnow
 from ...exceptions import QueueError, QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
 from ..misfire import MISSED_AFTER
 from ..triggers.trigger import delay_of
+from .announcements import announce_fired, announce_skipped
 from .dependents import Dependents
 from .due_heap import DueHeap, DueTick
 from .overlap import OverlapPolicy
@@ -101,6 +103,7 @@ class Dispatcher:
             return False
         except Exception:
             logger.exception("Schedule %r: the tick of %s could not be fired and is skipped", entry.name, tick)
+            announce_skipped(entry.name, tick, "error")
         due_heap.plan_next(ready.fired, tick)
         return False
 
@@ -122,6 +125,7 @@ class Dispatcher:
             # An error of one schedule must not affect the others.
             name, tick = batch[0].entry.name, batch[0].fired.tick
             logger.exception("Schedule %r: the tick of %s could not be enqueued and is skipped", name, tick)
+            announce_skipped(name, tick, "error")
         for ready in batch:
             due_heap.plan_next(ready.fired, ready.fired.tick)
 
@@ -146,13 +150,16 @@ class Dispatcher:
 
     def _fire_late(self, entry: ScheduleEntry, occurrence: Occurrence) -> None:
         """Enqueue the job of an occurrence that has waited."""
-        self._enqueue(entry.task, [_call(entry, occurrence)])
+        (result,) = self._enqueue(entry.task, [_call(entry, occurrence)])
+        if result is not None:
+            late = max(0.0, (utcnow() - occurrence.at).total_seconds())
+            announce_fired(entry.name, occurrence.at, late, result)
 
     def _enqueue_batch(self, batch: Sequence[ReadyTick], now: datetime) -> None:
         calls = [_call(entry, entry.occurrence(fired.tick)) for entry, _, fired in batch]
         results = self._enqueue(batch[0].entry.task, calls)
         for (entry, _, fired), result in zip(batch, results, strict=True):
-            self._log_fired(entry, fired.tick, now, is_ours=result is not None)
+            self._report_fired(entry, fired.tick, now, result)
 
     def _enqueue(self, task: Task[..., Any], calls: Sequence[ScheduledCall]) -> Sequence[object]:
         """Enqueue jobs on the backend of ``task``; return a result for each, ``None`` if its key was taken."""
@@ -162,15 +169,19 @@ class Dispatcher:
         self.backoffs.succeeded(task.backend)
         return results
 
-    def _log_fired(self, entry: ScheduleEntry, tick: datetime, now: datetime, *, is_ours: bool) -> None:
-        if not is_ours:
+    def _report_fired(self, entry: ScheduleEntry, tick: datetime, now: datetime, result: object) -> None:
+        """Log and announce that a tick was fired. ``result`` is that of its job; ``None``: another scheduler did it."""
+        if result is None:
             logger.debug("Schedule %r: another scheduler fired the tick of %s", entry.name, tick)
-        elif now - tick > LATE_WARNING:
+            return
+        late = max(0.0, (now - tick).total_seconds())
+        is_late = now - tick > LATE_WARNING
+        if is_late:
             self.late += 1
-            late = (now - tick).total_seconds()
             logger.warning("Schedule %r: the tick of %s was fired %.1f s late", entry.name, tick, late)
         else:
             logger.debug("Schedule %r: fired the tick of %s", entry.name, tick)
+        announce_fired(entry.name, tick, late, result, is_late=is_late)
 
 
 def _call(entry: ScheduleEntry, occurrence: Occurrence) -> ScheduledCall:
@@ -185,6 +196,7 @@ def _caught_up(due_heap: DueHeap, entry: ScheduleEntry, due: DueTick, now: datet
     ticks = entry.misfire.missed_ticks(entry.trigger, due.tick, now)
     if not ticks:
         logger.warning("Schedule %r: the ticks from %s on were missed and are skipped", entry.name, due.tick)
+        announce_skipped(entry.name, due.tick, "missed")
         due_heap.plan_next(due, now)
         return None
     return due._replace(tick=ticks[0], rest=tuple(ticks[1:]))

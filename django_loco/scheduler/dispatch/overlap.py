@@ -27,6 +27,7 @@ from ...exceptions import QueueError, QueueRefused
 from ...log.safe import get_logger
 from ..entry import Occurrence, ScheduleEntry
 from ..jobs import jobs_of, tick_of
+from .announcements import announce_skipped
 from .pending import PendingOccurrences
 from .queue_backoff import QueueBackoffs
 
@@ -85,6 +86,8 @@ class OverlapPolicy:
             if (entry := entry_of(name)) is None:
                 logger.info("Schedule %r is paused or deleted; its waiting ticks are skipped", name)
             while occurrence := self.pending.first(name):
+                if entry is None:
+                    announce_skipped(name, occurrence.at, "paused")
                 until = None if entry is None else self._try(entry, occurrence, now)
                 if until is not None:
                     self.pending.postpone(name, until)
@@ -111,6 +114,7 @@ class OverlapPolicy:
             logger.exception(
                 "Schedule %r: the tick of %s could not be enqueued and is skipped", entry.name, occurrence.label
             )
+            announce_skipped(entry.name, occurrence.at, "error")
         return None
 
     def _wait(self, entry: ScheduleEntry, occurrence: Occurrence) -> timedelta | None:
@@ -141,3 +145,4 @@ def _log_left_out(occurrence: Occurrence) -> None:
     logger.info(
         "Schedule %r: the tick of %s is skipped: an earlier job has not ended", occurrence.name, occurrence.label
     )
+    announce_skipped(occurrence.name, occurrence.at, "overlap")

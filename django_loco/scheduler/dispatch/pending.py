@@ -9,6 +9,7 @@ from datetime import datetime
 
 from ...log.safe import get_logger
 from ..entry import Occurrence
+from .announcements import announce_skipped
 
 logger = get_logger("django_loco.scheduler")
 
@@ -58,6 +59,7 @@ class PendingOccurrences:
                 "Schedule %r: more than %d ticks wait for an earlier job to end; that of %s is skipped",
                 *(oldest.name, cap, oldest.label),
             )
+            announce_skipped(oldest.name, oldest.at, "overlap")
 
     def ready(self, now: datetime) -> Sequence[str]:
         """Return the names of the schedules to try now."""

@@ -10,6 +10,7 @@ from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
 from ..sources.database import Pause, StoredSchedules
+from .announcements import announce_skipped
 from .deploy import deploy_id
 from .due_heap import DueHeap, DueTick, FindTick, next_tick
 
@@ -74,9 +75,11 @@ class Timetable:
 
     def skip_if_paused(self, due: DueTick, now: datetime) -> bool:
         """Skip ``due`` if its schedule is paused, or was paused at that time; return whether it was skipped."""
-        pause = self._pauses.get(self.due_heap.entries[due.position].name)
+        name = self.due_heap.entries[due.position].name
+        pause = self._pauses.get(name)
         if pause is None or not pause.covers(due.tick):
             return False
+        announce_skipped(name, due.tick, "paused")
         self.due_heap.plan_next(due._replace(rest=None), max(due.tick, now if pause.since else pause.until or now))
         return True
 

@@ -1,4 +1,4 @@
-"""Sends Django's task signals, also for jobs that have ended without running."""
+"""Sends signals about jobs, also for those that have ended without running."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
-from ...core.job import FAILED, Job
+from ...core.job import FAILED, READY, Job, Outcome
 from ...exceptions import JobCancelled, LostJob, ResultRefused
 from ...log import sentry
 from ...log.audience import hears_tasks
@@ -20,6 +21,7 @@ from ...log.labels import bind
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues.timeouts import no_store_timeout
+from ...signals import job_cancelled, job_lost, job_released, job_retried
 from ...tasks import signals
 from ...tasks.results import backend_class, shown_result_of
 from .connections import tidy
@@ -45,7 +47,7 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
         logs = result.status == FAILED or hears_tasks()
         signals.announce(signal, backend_class(result.task.backend), result, logs=logs)
     except BaseException:
-        logger.exception("A receiver of a task signal raised")
+        logger.exception("A receiver of a signal raised")
 
 
 async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
@@ -58,8 +60,48 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     if signals.only_log(signal):
         announce(signal, result)
         return
+    await _in_thread(partial(announce, signal, result))
+
+
+def announce_finished(result: TaskResult[..., Any], *, is_cancelled: bool) -> None:
+    """Send ``task_finished``; of a job that somebody has cancelled also ``job_cancelled``."""
+    announce(task_finished, result)
+    if is_cancelled:
+        _send(job_cancelled, result)
+
+
+async def aannounce_finished(result: TaskResult[..., Any], *, is_cancelled: bool) -> None:
+    """``announce_finished`` on an event loop; see ``aannounce``."""
+    if is_cancelled and job_cancelled.receivers:
+        await _in_thread(partial(announce_finished, result, is_cancelled=True))
+    else:
+        await aannounce(task_finished, result)
+
+
+def is_retry(outcome: Outcome) -> bool:
+    """Whether an attempt has failed and another one follows. A job that was handed back has spent no attempt."""
+    return outcome.status == READY and outcome.spent and outcome.error is not None
+
+
+def announce_retry(result: TaskResult[..., Any], outcome: Outcome, error: BaseException | None) -> None:
+    """Send ``job_retried`` after an attempt that has failed with ``error``."""
+    _send(job_retried, result, exception=error, run_after=outcome.run_after)
+
+
+async def aannounce_retry(result: TaskResult[..., Any], outcome: Outcome, error: BaseException | None) -> None:
+    """``announce_retry`` on an event loop; see ``aannounce``."""
+    if job_retried.receivers:
+        await _in_thread(partial(announce_retry, result, outcome, error))
+
+
+def _send(signal: Signal, result: TaskResult[..., Any], **values: Any) -> None:
+    if signal.receivers:
+        signals.send(signal, backend_class(result.task.backend), task_result=result, **values)
+
+
+async def _in_thread(announcement: Callable[[], None]) -> None:
     try:
-        await sync_to_async(announce)(signal, result)
+        await sync_to_async(announcement)()
     except asyncio.CancelledError:  # at a shutdown: the outcome of the job does not change
         logger.debug("The receivers of a task signal were cancelled")
 
@@ -85,9 +127,22 @@ def announce_refused(job: Job) -> None:
 
 
 def announce_cancelled(job: Job) -> None:
-    """Send ``task_finished`` for a job that was cancelled before its worker noticed. That is nobody's fault."""
+    """Announce the end of a job that was cancelled before its worker noticed. That is nobody's fault."""
     label(job)
     _announce_failure(job, JobCancelled, is_reported=False)
+    _send(job_cancelled, shown_result_of(job))
+
+
+def announce_death(job: Job) -> None:
+    """Send ``job_lost`` for a job whose worker has died."""
+    label(job)
+    _send(job_lost, shown_result_of(job))
+
+
+def announce_released(job: Job) -> None:
+    """Send ``job_released`` for a job that had begun, and that the queue has back."""
+    label(job)
+    _send(job_released, shown_result_of(job))
 
 
 def _announce_failure(job: Job, kind: type[Exception], *, is_reported: bool = True) -> None:

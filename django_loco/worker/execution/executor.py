@@ -36,14 +36,23 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ...core.compat import task_backends, task_finished, task_started
+from ...core.compat import task_backends, task_started
 from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
 from ...exceptions import JobCancelled, JobTimeout
 from ...log import job_lines, sentry
 from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
-from .announcements import aannounce, announce, label
+from .announcements import (
+    aannounce,
+    aannounce_finished,
+    aannounce_retry,
+    announce,
+    announce_finished,
+    announce_retry,
+    is_retry,
+    label,
+)
 from .attempt import Attempt, prepare
 from .context import has_unsaved_metadata, save_metadata
 
@@ -117,11 +126,13 @@ def _announce_end_elsewhere(attempt: Attempt, outcome: Outcome, error: BaseExcep
 
 
 def announce_end(attempt: Attempt, outcome: Outcome) -> None:
-    """Log a retry, or send ``task_finished``. Nothing that is raised here changes the outcome."""
+    """Log and announce a retry or the end. Nothing that is raised here changes the outcome."""
     try:
         _record_end(attempt, outcome)
         if outcome.status != READY:
-            announce(task_finished, attempt.result)
+            announce_finished(attempt.result, is_cancelled=attempt.claimed.cancelled is not None)
+        elif is_retry(outcome):
+            announce_retry(attempt.result, outcome, sys.exception())
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
@@ -191,19 +202,21 @@ async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
     try:
         _record_end(attempt, outcome)
         if outcome.status != READY:
-            await aannounce(task_finished, attempt.result)
+            await aannounce_finished(attempt.result, is_cancelled=attempt.claimed.cancelled is not None)
+        elif is_retry(outcome):
+            await aannounce_retry(attempt.result, outcome, sys.exception())
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
 
 def log_retry(attempt: Attempt, outcome: Outcome) -> None:
-    """Log that an attempt failed and when the next one is due. A job that was handed back has spent no attempt."""
-    if outcome.spent and outcome.error is not None and outcome.run_after is not None:
+    """Log that an attempt failed and when the next one is due."""
+    if is_retry(outcome) and outcome.run_after is not None:
         logger.warning(
             "%s: attempt %d of %d failed; the next one is due in %.1f s",
             attempt.job.task_path,
             attempt.job.attempt,
             attempt.policy.max_attempts,
-            (outcome.run_after - utcnow()).total_seconds(),
+            max(0.0, (outcome.run_after - utcnow()).total_seconds()),
             exc_info=True,  # noqa: LOG014 - within the handler of the exception
         )

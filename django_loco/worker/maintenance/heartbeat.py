@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from ... import __version__
+from ...core.job import utcnow
 from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
-from ...queues import Queue
+from ...queues import Claim, Queue
 from ...queues.workers import WorkerInfo
 from ..claimed_job import ClaimedJob
 from .queue_thread import QueueThread
@@ -163,3 +167,19 @@ class Heartbeat(QueueThread):
             claimed.job.id,
             one_line(claimed.job.task_path),
         )
+
+
+def info_of(claim: Claim, lease: float) -> WorkerInfo:
+    """Return the entry of a worker of this process with this ``claim`` in the registry."""
+    return WorkerInfo(
+        worker_id=claim.worker_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        queues=claim.queues,
+        tags=claim.tags,
+        threads=claim.threads,
+        coroutines=claim.coroutines,
+        lease=lease,
+        started_at=utcnow(),
+        version=__version__,
+    )

@@ -15,7 +15,7 @@ from ...metrics.tally import Tally
 from ...metrics.writer import MinuteWriter
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
-from ..execution.announcements import announce_apart, announce_cancelled, announce_refused
+from ..execution.announcements import announce_apart, announce_cancelled, announce_refused, announce_released
 from .pruner import Pruner
 from .queue_thread import QueueThread
 from .reaper import Reaper
@@ -63,15 +63,21 @@ class Housekeeping(QueueThread):
         self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead, on_rescued=tally.lost)
         self._writer = MinuteWriter(queue, tally, clock)
         self._pruner = Pruner(queue, result_ttl, self.ended, clock)
-        self._accepted: SimpleQueue[tuple[ClaimedJob, Outcome]] = SimpleQueue()
+        self._announcements: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
-        """Announce the end of a job, which the queue has stored as ``outcome``, in the next turn; for other threads."""
-        self._accepted.put((claimed, outcome))
+        """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
+        if announcement := _announcement_of(claimed, outcome):
+            self._announcements.put(announcement)
+
+    def call_later(self, announcement: Callable[[], None]) -> None:
+        """Call ``announcement`` in this thread; for other threads and for signal handlers."""
+        self._announcements.put(announcement)
+        self._wake.set()
 
     def turn(self) -> float:
         """Announce, write statistics, reap, prune."""
-        self._announce_accepted()
+        self._announce()
         self._writer.write_if_due()
         try:
             self._reaper.reap()
@@ -87,22 +93,25 @@ class Housekeeping(QueueThread):
         return super().failed(error)
 
     def close(self) -> None:
-        """Announce the ends that the queue has accepted last, and write the last statistics if the queue answers."""
-        self._announce_accepted()
+        """Write the last statistics if the queue answers, and announce what is left."""
         if not self.backoff.reason:
             self._writer.write()
+        self._announce()
 
     def _note_turn(self) -> None:
         if not self.has_looked.is_set():
             self.has_looked.set()
             self._on_first_turn()
 
-    def _announce_accepted(self) -> None:
-        while not self._accepted.empty():
-            claimed, outcome = self._accepted.get()
-            announcement = claimed.announcement
-            if claimed.was_replaced_by(outcome):
-                announce_end = announce_cancelled if claimed.cancelled else announce_refused
-                announcement = partial(announce_end, outcome.applied())
-            if announcement is not None:
-                announce_apart(announcement)
+    def _announce(self) -> None:
+        while not self._announcements.empty():
+            announce_apart(self._announcements.get())
+
+
+def _announcement_of(claimed: ClaimedJob, outcome: Outcome) -> Callable[[], None] | None:
+    """Return what announces a job that the queue has stored as ``outcome``; ``None`` if nothing is left to be told."""
+    if claimed.was_replaced_by(outcome):
+        return partial(announce_cancelled if claimed.cancelled else announce_refused, outcome.applied())
+    if claimed.was_handed_back:
+        return partial(announce_released, outcome.applied())
+    return claimed.announcement

@@ -13,7 +13,8 @@ from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.unreadable import readable
 from ...queues.workers import WorkerInfo
-from ..execution.announcements import announce_apart, announce_lost
+from ...signals import job_lost
+from ..execution.announcements import announce_apart, announce_death, announce_lost
 from .batch_size import BatchSize
 from .clocks import ClockWatch
 from .unanswered import Unanswered
@@ -143,14 +144,16 @@ def _report_death(worker: WorkerInfo, queue: Queue, reason: str) -> None:
 
 
 def report_rescued(jobs: Sequence[Job]) -> None:
-    """Log that ``jobs`` were rescued, and announce the end of those that have failed."""
+    """Log and announce that ``jobs`` were rescued, and the end of those that have failed."""
     if jobs:
         names = [f"{one_line(job.task_path).rpartition('.')[2]}#{job.id[-8:]}" for job in jobs[:NAMED]]
         more = f" and {len(jobs) - NAMED} more" if len(jobs) > NAMED else ""
         logger.warning("Rescued %d jobs of workers that died: %s%s", len(jobs), ", ".join(names), more)
     for job in jobs:
-        if job.status == FAILED:
-            try:
+        try:
+            if job.status == FAILED:
                 announce_apart(announce_lost, job)
-            except BaseException:  # its task may raise anything; the other jobs are still reported
-                logger.exception("The end of job %s could not be announced", job.id)
+            if job_lost.receivers:
+                announce_apart(announce_death, job)
+        except BaseException:  # its task may raise anything; the other jobs are still reported
+            logger.exception("The end of job %s could not be announced", job.id)

@@ -52,10 +52,26 @@ def signal(called: list[str]) -> Signal:
     return signal
 
 
+def test_each_receiver_gets_the_signal_itself():
+    signal, got = Signal(), []
+
+    def first(signal: Signal, **kwargs: Any) -> None:
+        got.append(signal)
+
+    async def second(signal: Signal, **kwargs: Any) -> None:
+        await asyncio.sleep(0)
+        got.append(signal)
+
+    for receiver in (first, second):
+        signal.connect(receiver)
+    announce(signal, Sender, RESULT)
+    assert got == [signal, signal]
+
+
 def test_each_receiver_is_called(signal, called, caplog):
     announce(signal, Sender, RESULT)
     assert called == ["first", "leaving", "third"]
-    assert caplog.text.count("A receiver of a task signal raised") == 1
+    assert caplog.text.count("A receiver of a signal raised") == 1
 
 
 def test_a_receiver_of_one_sender_hears_of_that_one(signal, called):
