@@ -43,7 +43,7 @@ from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
 from .claim import Claim
 from .examiner import Examiner
-from .minutes import Minute
+from .minutes import Statistics
 from .timeouts import store_timeout
 from .workers import WorkerInfo
 
@@ -74,7 +74,7 @@ def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
         raise ValueError(f"{status!r} is not a status.{did_you_mean(str(status), TaskResultStatus.values)}") from None
 
 
-class Queue(ABC):
+class Queue(Statistics, ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods raise
@@ -117,7 +117,7 @@ class Queue(ABC):
         """Whether other processes, and the next ones, know the once-keys that this process has used."""
         return self.is_shared
 
-    def share_keys(self, folder: Path, seconds: float) -> None:  # noqa: B027 - as its text says
+    def share_keys(self, folder: Path, seconds: float) -> None:
         """Let the processes of this machine that name the same ``folder`` know each other's once-keys.
 
         A key is remembered there for ``seconds``. A shared queue does nothing.
@@ -318,24 +318,5 @@ class Queue(ABC):
         """Return the messages of ``manage.py check``. A store that cannot be reached is not an error."""
         return ()
 
-    def close(self) -> None:  # noqa: B027 - a queue need not hold anything
+    def close(self) -> None:
         """Close the connections of the calling thread. The queue stays usable."""
-
-    def record(self, minutes: Sequence[Minute]) -> None:  # noqa: B027 - as its text says
-        """Add to the statistics of these minutes. ``prune`` deletes those that are older than ``KEPT_MINUTES``.
-
-        Adds to the totals as well. Must add atomically, because many processes add to the same minutes. Is not called
-        again after an error. A queue that keeps no statistics does nothing.
-        """
-
-    def minutes(self, since: int) -> Sequence[Minute]:  # noqa: ARG002
-        """Return the statistics from the minute ``since`` (minutes since 1970, UTC) on, the oldest first."""
-        return ()
-
-    def totals(self) -> Sequence[Minute]:
-        """Return the sums of all that was recorded, with ``TOTAL`` as their minute. They never decrease.
-
-        ``prune`` deletes a total ``KEPT_MINUTES`` after the last run that it counts, so that names which are no longer
-        used do not accumulate.
-        """
-        return ()

@@ -106,3 +106,26 @@ def totals_of(minutes: Sequence[Minute]) -> list[tuple[Minute, int]]:
 def total_labels(labels: Labels) -> Labels:
     """Return the labels of the total to which a minute with ``labels`` belongs."""
     return labels._replace(minute=TOTAL)
+
+
+class Statistics:
+    """The methods of a queue for statistics. By default it keeps none."""
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics of these minutes. ``prune`` deletes those that are older than ``KEPT_MINUTES``.
+
+        Adds to the totals as well. Must add atomically, because many processes add to the same minutes. Is not called
+        again after an error. A queue that keeps no statistics does nothing.
+        """
+
+    def minutes(self, since: int) -> Sequence[Minute]:  # noqa: ARG002
+        """Return the statistics from the minute ``since`` (minutes since 1970, UTC) on, the oldest first."""
+        return ()
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of all that was recorded, with ``TOTAL`` as their minute. They never decrease.
+
+        ``prune`` deletes a total ``KEPT_MINUTES`` after the last run that it counts, so that names which are no longer
+        used do not accumulate.
+        """
+        return ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ..minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of, totals_of
+from ..minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
 from ..rows import Row
 from .dialect import Dialect
 
@@ -79,3 +81,28 @@ def _add(dialect: Dialect, minutes: Sequence[tuple[Minute, int]]) -> None:
         rows.append(f"(%(alias)s, {', '.join(f'%({name})s' for name in values)})")
         given.update(values)
     dialect.write(dialect.text(ADD, **NAMES, rows=", ".join(rows)), **given)
+
+
+class StoredStatistics(Statistics):
+    """The statistics of ``DatabaseQueue``."""
+
+    _dialect: Dialect
+
+    @abstractmethod
+    def _reached(self) -> AbstractContextManager[None]:
+        """Raise the errors of queues for those of the database."""
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics."""
+        with self._reached():
+            add_minutes(self._dialect, minutes)
+
+    def minutes(self, since: int) -> Sequence[Minute]:
+        """Return the statistics from the minute ``since`` on."""
+        with self._reached():
+            return minutes_since(self._dialect, since)
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of the statistics."""
+        with self._reached():
+            return totals(self._dialect)

@@ -31,7 +31,6 @@ from ...log.safe import get_logger
 from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
-from ..minutes import Minute
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
@@ -41,7 +40,7 @@ from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
-from .minutes import CLEAR_MINUTES, add_minutes, minutes_since, prune_minutes, totals
+from .minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .overview import Page, counts_by_queue, newest, oldest_due_times
 from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
 from .sql import statements
@@ -55,7 +54,7 @@ MAX_DELAY_SECONDS = 0.5
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(ListeningQueue[QueueListener]):
+class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -251,21 +250,6 @@ class DatabaseQueue(ListeningQueue[QueueListener]):
             worker_of_text(worker_id, info, seconds_between(heartbeat_at, now))
             for worker_id, info, heartbeat_at, now in self._run(statements.WORKERS, now=0)
         ]
-
-    def record(self, minutes: Sequence[Minute]) -> None:
-        """Add to the statistics."""
-        with self._reached():
-            add_minutes(self._dialect, minutes)
-
-    def minutes(self, since: int) -> Sequence[Minute]:
-        """Return the statistics from the minute ``since`` on."""
-        with self._reached():
-            return minutes_since(self._dialect, since)
-
-    def totals(self) -> Sequence[Minute]:
-        """Return the sums of the statistics."""
-        with self._reached():
-            return totals(self._dialect)
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""

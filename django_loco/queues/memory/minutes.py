@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
-from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute, totals_of
+from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
 
 
 class MinuteTable:
@@ -25,8 +26,9 @@ class MinuteTable:
                 self._minutes[each.labels] = each if known is None else known.plus(each.numbers)
                 self._last[each.labels] = max(last, self._last.get(each.labels, last))
 
-    def prune(self, now: int) -> None:
-        """Drop what is too old in the minute ``now``."""
+    def prune(self) -> None:
+        """Drop what is too old."""
+        now = minute_of(time.time())
         with self._lock:
             for labels in [labels for labels, last in self._last.items() if last < now - KEPT_MINUTES]:
                 del self._minutes[labels], self._last[labels]
@@ -47,3 +49,21 @@ class MinuteTable:
         with self._lock:
             self._minutes.clear()
             self._last.clear()
+
+
+class MemoryStatistics(Statistics):
+    """The statistics of ``MemoryQueue``."""
+
+    _minutes: MinuteTable
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics of this process."""
+        self._minutes.add(minutes)
+
+    def minutes(self, since: int) -> Sequence[Minute]:
+        """Return the statistics of this process."""
+        return self._minutes.since(since)
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of the statistics of this process."""
+        return self._minutes.totals()

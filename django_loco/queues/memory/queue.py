@@ -17,19 +17,18 @@ from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...exceptions import QueueFull
 from ..base import Change, Queue, status_of
 from ..claim import Claim
-from ..minutes import Minute, minute_of
 from ..workers import WorkerInfo
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
-from .minutes import MinuteTable
+from .minutes import MemoryStatistics, MinuteTable
 from .spool import read_spool, write_spool
 
 MAX_RESULTS = 1_000
 KEYS_FILE = "once-keys.sqlite3"
 
 
-class MemoryQueue(Queue):
+class MemoryQueue(MemoryStatistics, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -50,13 +49,12 @@ class MemoryQueue(Queue):
         """Raises ``LocoConfigurationError`` if a limit is not a number."""
         super().__init__(alias, options)
         self._max_waiting = self.limit("max_waiting", None)
-        self._changed = threading.Condition(threading.Lock())
+        self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
         self.keys, self._minutes = Keys(), MinuteTable()
         self._workers: dict[str, tuple[WorkerInfo, float]] = {}
         self._paused: set[str] = set()
         self._arrivals = self._interrupts = 0
-        self._seen = threading.local()
 
     def clock(self) -> float:
         """Return the seconds on the monotonic clock."""
@@ -223,7 +221,7 @@ class MemoryQueue(Queue):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs; their once-keys are remembered."""
-        self._minutes.prune(minute_of(time.time()))
+        self._minutes.prune()
         with self._changed:
             before = utcnow() - timedelta(seconds=older_than)
             old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
@@ -250,18 +248,6 @@ class MemoryQueue(Queue):
         """Return the registered workers of this process."""
         now = time.monotonic()
         return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
-
-    def record(self, minutes: Sequence[Minute]) -> None:
-        """Add to the statistics of this process."""
-        self._minutes.add(minutes)
-
-    def minutes(self, since: int) -> Sequence[Minute]:
-        """Return the statistics of this process."""
-        return self._minutes.since(since)
-
-    def totals(self) -> Sequence[Minute]:
-        """Return the sums of the statistics of this process."""
-        return self._minutes.totals()
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""

@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute
+from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
 from .codec import decoded, lines
 from .server import RedisServer
 
@@ -75,3 +75,21 @@ def _minute(number: int, field: str, values: str) -> Minute:
 
 def _key(number: int) -> str:
     return f"minute:{number}"
+
+
+class RedisStatistics(Statistics):
+    """The statistics of ``RedisQueue``."""
+
+    server: RedisServer
+
+    def record(self, minutes: Sequence[Minute]) -> None:
+        """Add to the statistics."""
+        add_minutes(self.server, minutes)
+
+    def minutes(self, since: int) -> Sequence[Minute]:
+        """Return the statistics from the minute ``since`` on."""
+        return minutes_since(self.server, since)
+
+    def totals(self) -> Sequence[Minute]:
+        """Return the sums of the statistics."""
+        return totals(self.server)

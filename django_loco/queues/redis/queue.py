@@ -54,7 +54,6 @@ from ...core.job import READY, Job, JobSummary, Outcome
 from ..base import KEY_MEMORY_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue
-from ..minutes import Minute
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change
@@ -77,7 +76,7 @@ from .codec import (
 )
 from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
-from .minutes import add_minutes, clear_minutes, minutes_since, totals
+from .minutes import RedisStatistics, clear_minutes
 from .pages import JobPages
 from .scripts import KEYS
 from .server import RedisServer
@@ -86,7 +85,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(ListeningQueue[RedisListener]):
+class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -257,18 +256,6 @@ class RedisQueue(ListeningQueue[RedisListener]):
         found = [decoded(value) for value in self.server.run("workers", ())]
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [worker_of_text(worker_id, info, int(age) / 1e6) for worker_id, age, info in rows]
-
-    def record(self, minutes: Sequence[Minute]) -> None:
-        """Add to the statistics."""
-        add_minutes(self.server, minutes)
-
-    def minutes(self, since: int) -> Sequence[Minute]:
-        """Return the statistics from the minute ``since`` on."""
-        return minutes_since(self.server, since)
-
-    def totals(self) -> Sequence[Minute]:
-        """Return the sums of the statistics."""
-        return totals(self.server)
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs arrive for which the last fetch had room, or a deferred job becomes due."""
