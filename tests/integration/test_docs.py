@@ -198,7 +198,9 @@ def test_the_reference_of_schedules_is_complete() -> None:
     assert written == [(name, option.help) for name, option in options.items()]
 
 
-@pytest.mark.parametrize("command", ["loco_start", "loco_worker", "loco_scheduler", "loco_status", "loco_doctor"])
+@pytest.mark.parametrize(
+    "command", ["loco_start", "loco_worker", "loco_scheduler", "loco_status", "loco_doctor", "loco_import"]
+)
 def test_the_reference_of_commands_is_complete(command: str) -> None:
     parser = load_command_class("django_loco", command).create_parser("manage.py", command)
     actions: list[argparse.Action] = parser._actions

@@ -1,0 +1,141 @@
+"""Reads a crontab whose commands are management commands or paths of tasks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .foreign import ForeignSchedule, Unconvertible, given
+
+#: A variable, and those that set the time zone of the lines below.
+_VARIABLE = re.compile(r"\s*(\w+)\s*=\s*(.*)")
+ZONES = ("CRON_TZ", "TZ")
+#: What the shell would do between commands, and with their output.
+JOINS, REDIRECTS = ("|", "||", "&", "&&", ";", "(", ")"), (">", ">>", "<", ">&", "&>", ">|")
+#: Options of every management command that choose the project, which is this one.
+PROJECT_OPTIONS = ("--settings", "--pythonpath")
+FIELDS = 5
+#: Commands that prepare the environment, each with one argument and what joins it to the next command.
+PREPARATIONS, WORDS_OF_PREPARATION = ("cd", ".", "source"), 3
+TASK_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def read_crontab(file: Path, *, has_user: bool = False) -> Iterator[ForeignSchedule]:
+    """Yield the lines of a crontab. ``has_user``: a line names a user before the command, as in ``/etc/crontab``.
+
+    Raises ``OSError``.
+    """
+    names: Counter[str] = Counter()
+    zone = ""
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        if variable := _VARIABLE.fullmatch(text):
+            zone = variable[2].strip("\"'") if variable[1] in ZONES else zone
+            continue
+        try:
+            schedule, command = _parts(text, has_user=has_user)
+            run, notes = _run_of(command)
+        except Unconvertible as reason:
+            yield ForeignSchedule(name=f"line {number}", problem=f"{reason} ({text})")
+            continue
+        names[run] += 1
+        name = run if names[run] == 1 else f"{run} {names[run]}"
+        yield ForeignSchedule(
+            name=name, values=given({"run": run, "schedule": schedule, "timezone": zone}), notes=notes
+        )
+
+
+def _parts(text: str, *, has_user: bool) -> tuple[str, str]:
+    """Return the schedule and the command of a line."""
+    count = (1 if text.startswith("@") else FIELDS) + has_user
+    words = text.split(None, count)
+    if len(words) <= count:
+        raise Unconvertible("the line has no command.")
+    fields = words[: count - has_user]
+    if fields == ["@reboot"]:
+        raise Unconvertible("nothing here runs when the machine starts. See run_on_start for schedules in code.")
+    return " ".join(fields), words[-1]
+
+
+def _run_of(command: str) -> tuple[str, tuple[str, ...]]:
+    """Return ``run`` for a command of the shell, and notes."""
+    if re.search(r"(?<!\\)%", command):
+        raise Unconvertible("a percent sign is a line break for cron, which gives the rest to the command.")
+    words, had_output = _without_output(_words(command.replace(r"\%", "%")))
+    words = _without_preparation(words)
+    if any(word in JOINS or "$" in word or "`" in word for word in words):
+        raise Unconvertible("the shell does more than to run one management command.")
+    before, found = _split_at_manage(words)
+    arguments = _without_project(found)
+    if not arguments:
+        raise Unconvertible("manage.py has no command.")
+    notes = ["Its output is the result of the job."] if had_output else []
+    notes += [f"What ran it is left out: {shlex.join(before)}."] if before else []
+    return shlex.join(arguments), tuple(notes)
+
+
+def _split_at_manage(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what comes before the interpreter, and what comes after ``manage.py``; of a task its path."""
+    for place, word in enumerate(words):
+        is_module = [*words[place : place + 2]] == ["-m", "django"]
+        if word.endswith("manage.py") or Path(word).name == "django-admin" or is_module:
+            before = [*words[:place]]
+            while before and before[-1].startswith("-"):
+                before.pop()
+            if before and Path(before[-1]).name.startswith("python"):
+                before.pop()
+            if variables := [each.partition("=")[0] for each in before if "=" in each]:
+                raise Unconvertible(f"it sets {', '.join(variables)} for the command.")
+            return before, [*words[place + 1 + is_module :]]
+    if len(words) == 1 and TASK_PATH.fullmatch(words[0]):
+        return [], [*words]
+    raise Unconvertible("it is neither a management command nor the path of a task.")
+
+
+def _words(command: str) -> list[str]:
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        return [*lexer]
+    except ValueError as error:
+        raise Unconvertible(f"it cannot be split into words: {error}.") from None
+
+
+def _without_output(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the words without what happens to the output, and whether something does: ``>> FILE 2>&1``."""
+    kept: list[str] = []
+    place = 0
+    while place < len(words):
+        if words[place] in REDIRECTS:
+            if kept and kept[-1] in ("1", "2"):
+                kept.pop()
+            place += 2
+        else:
+            kept.append(words[place])
+            place += 1
+    return kept, len(kept) < len(words)
+
+
+def _without_preparation(words: Sequence[str]) -> list[str]:
+    """Return the words without ``cd FOLDER &&`` and ``. FILE &&`` at their start."""
+    rest = [*words]
+    while len(rest) > WORDS_OF_PREPARATION and rest[0] in PREPARATIONS and rest[2] in ("&&", ";"):
+        rest = rest[WORDS_OF_PREPARATION:]
+    return rest
+
+
+def _without_project(words: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in PROJECT_OPTIONS:
+            next(rest, None)
+        elif not word.startswith(tuple(f"{option}=" for option in PROJECT_OPTIONS)):
+            kept.append(word)
+    return kept

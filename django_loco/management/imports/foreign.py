@@ -1,0 +1,68 @@
+"""A schedule of another system in our words, and the rows of a table that it keeps them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connections
+
+from ...exceptions import LocoConfigurationError
+
+
+class Unconvertible(ValueError):
+    """Why a schedule has no equal here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignSchedule:
+    """One schedule of another system."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of ``models.Schedule``, except ``name``."""
+
+    is_paused: bool = False
+    notes: tuple[str, ...] = ()
+    """What is not as it was, in sentences."""
+
+    problem: str = ""
+    """Why it cannot be converted; empty if it can."""
+
+
+def rows_of(database: str, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table by their columns, in the order of their ids.
+
+    The columns are those that the installed version has. Raises ``LocoConfigurationError`` if there is no such table.
+    """
+    connection = connections[database]
+    if table not in connection.introspection.table_names():
+        raise LocoConfigurationError(
+            f"DATABASES[{database!r}] has no table {table}. Name the database that has it with --database."
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")  # noqa: S608 - names of ours
+        columns = [column[0] for column in cursor.description]
+        for row in cursor.fetchall():
+            yield dict(zip(columns, row, strict=True))
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a stored time as an aware one. Without a zone it is in UTC, as Django stores it in SQLite."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if value is None or value.tzinfo:
+        return value  # type: ignore[no-any-return]
+    return value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
+
+
+def every(count: int, unit: str) -> str:
+    """Return the words of an interval; ``unit`` is a plural."""
+    return f"every {unit.removesuffix('s')}" if count == 1 else f"every {count} {unit}"
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that are empty."""
+    return {name: value for name, value in values.items() if value not in (None, "", [], {})}

@@ -1,0 +1,111 @@
+"""Stores the schedules of other systems as rows, each if our own checks accept it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from ...scheduler.api.control import pause
+from ...scheduler.sources.database import database_alias, model
+from .foreign import ForeignSchedule
+
+State = Literal["imported", "replaced", "unchanged", "left out"]
+#: Fields whose value is left out if it is refused here, and what is said then.
+OPTIONAL = {"queue": "The queue {!r} is not in QUEUES of TASKS: its jobs are in the queue of their task."}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What has become of one schedule."""
+
+    name: str
+    state: State
+    run: str = ""
+    schedule: str = ""
+    is_paused: bool = False
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    """Why it was left out."""
+
+
+def import_schedules(
+    found: Iterable[ForeignSchedule],
+    *,
+    replaces: bool = False,
+    dry_run: bool = False,
+    paths: Mapping[str, str] | None = None,
+    by: str = "",
+) -> Iterator[Imported]:
+    """Store each schedule and yield what has become of it. Errors of the database are raised.
+
+    A row of its name is left alone, unless ``replaces``. ``paths`` are the paths of tasks here, by those there.
+    ``by`` is who has paused a schedule that is off there. With ``dry_run`` nothing is stored.
+    """
+    seen: set[str] = set()
+    for each in found:
+        if each.problem:
+            yield Imported(name=each.name, state="left out", reason=each.problem)
+        elif each.name in seen:
+            yield Imported(name=each.name, state="left out", reason="another one above has the same name.")
+        else:
+            seen.add(each.name)
+            yield _imported(_renamed(each, paths or {}), replaces=replaces, dry_run=dry_run, by=by)
+
+
+def _renamed(each: ForeignSchedule, paths: Mapping[str, str]) -> ForeignSchedule:
+    path, space, rest = str(each.values["run"]).partition(" ")
+    values = {**each.values, "run": f"{paths.get(path, path)}{space}{rest}"}
+    return ForeignSchedule(name=each.name, values=values, is_paused=each.is_paused, notes=each.notes)
+
+
+def _imported(each: ForeignSchedule, *, replaces: bool, dry_run: bool, by: str) -> Imported:
+    values, notes = dict(each.values), list(each.notes)
+    before = model("Schedule").objects.using(database_alias()).filter(name=each.name).first()
+    row, refused = _checked(before, each.name, values)
+    if dropped := OPTIONAL.keys() & refused.keys() & values.keys():
+        notes += [OPTIONAL[field].format(values.pop(field)) for field in dropped]
+        row, refused = _checked(before, each.name, values)
+    if refused:
+        reason = " ".join(message for messages in refused.values() for message in messages)
+        return Imported(name=each.name, state="left out", reason=reason)
+    state: State = "imported" if before is None else "replaced"
+    if before is not None:
+        if _same(before, row):
+            state = "unchanged"
+        elif not replaces:
+            reason = "a row with this name exists, and is another one. --replace overwrites it."
+            return Imported(name=each.name, state="left out", reason=reason)
+    if not dry_run and state != "unchanged":
+        _save(row, each, by)
+    when = row.schedule or f"at {row.at:%Y-%m-%d %H:%M:%S %Z}"
+    return Imported(
+        name=each.name, state=state, run=row.run, schedule=when, is_paused=each.is_paused, notes=tuple(notes)
+    )
+
+
+def _checked(before: Any | None, name: str, values: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the row, in place of ``before``, and its errors by field, as the admin would show them."""
+    row = model("Schedule")(pk=before.pk if before else None, name=name, **values)
+    row._state.adding = before is None  # noqa: SLF001 - Django documents it; else its name would seem taken
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        return row, error.message_dict
+    return row, {}
+
+
+def _same(one: Any, other: Any) -> bool:
+    names = [field.name for field in one._meta.concrete_fields if field.editable and not field.primary_key]  # noqa: SLF001
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def _save(row: Any, each: ForeignSchedule, by: str) -> None:
+    """Store a row, paused if it is off: no scheduler sees it in between."""
+    with transaction.atomic(using=database_alias()):
+        row.save(using=database_alias())
+        if each.is_paused:
+            pause(row.name, by=by)
