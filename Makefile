@@ -28,7 +28,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-pool bench-schedules bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -47,6 +47,7 @@ help:
 	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
 	@echo "make bench     compare the speed with other job systems for Python (BENCH_ARGS=--quick)"
 	@echo "make bench-guard compare the speed of the last commit with the one before it; fails below 0.9"
+	@echo "make bench-admin measure the admin's pages of jobs over 6 million jobs on each store; takes many minutes"
 	@echo "make bench-pool compare the number of threads that a worker finds with fixed ones"
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
@@ -134,6 +135,9 @@ bench: .venv/installed-dev
 
 bench-guard: .venv/installed-dev
 	.venv/bin/python -m benchmarks.guard $(BENCH_ARGS)
+
+bench-admin: .venv/installed-dev
+	.venv/bin/python -m benchmarks.admin $(BENCH_ARGS)
 
 bench-pool: .venv/installed-dev
 	.venv/bin/python -m benchmarks.pool $(BENCH_ARGS)

@@ -66,6 +66,9 @@ class DetailPage:
     """All that the template of the page shows."""
 
     row: JobRow
+    path: str
+    """The path of the task."""
+
     reasons: Sequence[jobs.Reason]
     facts: Sequence[Fact]
     arguments: Sequence[tuple[str, str]]
@@ -75,6 +78,9 @@ class DetailPage:
     """The other JSON values of the job."""
 
     moments: Sequence[Moment]
+    zone: str
+    """The name of the time zone of all times."""
+
     workers: Sequence[str]
     """The worker of each attempt that has ended; empty for attempts that are not kept."""
 
@@ -91,11 +97,13 @@ def detail_page(job: Job) -> DetailPage:
     errors = [_error(number, error) for number, error in enumerate(job.errors, 1)]
     return DetailPage(
         row=row_of(job, now, has_aliases=len(jobs.aliases()) > 1),
+        path=one_line(job.task_path),
         reasons=jobs.why(job),
         facts=[*_facts(job)],
         arguments=[*_arguments(job)],
         values=[*_values(job)],
         moments=[*_moments(job, now)],
+        zone=timezone.get_current_timezone_name(),
         workers=[one_line(worker) for worker in job.worker_ids],
         errors=errors[::-1],
         entries=entries_of(job),

@@ -37,7 +37,9 @@ class JobRow:
     job: Job
     url: str
     function: str
-    path: str
+    module: str
+    """The path of the module of the task."""
+
     queue: str
     alias: str
     """Empty if there is only one."""
@@ -138,7 +140,7 @@ def _cursor(text: str) -> tuple[str | None, bool]:
 
 def row_of(job: Job, now: datetime, *, has_aliases: bool) -> JobRow:
     """Return the row of ``job`` at the time ``now``, which is aware."""
-    path, dot, function = one_line(job.task_path).rpartition(".")
+    module, _, function = one_line(job.task_path).rpartition(".")
     state = jobs.state_of(job, now)
     arguments = short(job)
     error = job.errors[-1].exception_class_path.rpartition(".")[2] if job.errors and state != "done" else ""
@@ -146,7 +148,7 @@ def row_of(job: Job, now: datetime, *, has_aliases: bool) -> JobRow:
         job=job,
         url=job_url(job.id),
         function=function,
-        path=f"{path}{dot}",
+        module=module,
         queue=one_line(job.queue_name),
         alias=one_line(job.backend) if has_aliases else "",
         state=state,
@@ -174,7 +176,7 @@ def note_of(job: Job, now: datetime) -> str:
 
 def local_text(moment: datetime) -> str:
     """Return an aware time to the millisecond, in the time zone of the project."""
-    return timezone.localtime(moment).isoformat(" ", "milliseconds")
+    return timezone.localtime(moment).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
 def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:

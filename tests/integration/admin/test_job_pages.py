@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -300,3 +300,12 @@ def test_a_job_that_is_due_far_ahead(client, queue):
     queue.enqueue([replace(job, run_after=utcnow() + timedelta(days=4000))])
     assert "0 s ago" in text(client.get(JOBS))
     assert "It is not due yet" in text(client.get(change(job)))
+
+
+def test_times_without_use_tz_are_those_of_the_project(client, stored, settings):
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    job = stored("failed", enqueued_at=datetime(2025, 11, 28, 20, 15, 30, 123_456, tzinfo=UTC))
+    client.post(f"{JOBS}operate/", {"operation": "retry", "job": job.id})
+    shown = text(client.get(change(job)))
+    assert "Times in Asia/Tokyo Enqueued 2025-11-29 05:15:30.123" in shown
+    assert "Retried." in shown

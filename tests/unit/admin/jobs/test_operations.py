@@ -1,0 +1,38 @@
+"""The jobs that a form has chosen, and the operations that there are."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import QueryDict
+
+from django_loco import jobs
+from django_loco.admin.jobs.operations import MOST_IDS, OPERATIONS, ChosenJobs
+from django_loco.models import LocoJob
+
+
+def test_each_operation_has_a_permission_and_its_states():
+    permissions = {name for name, _ in LocoJob._meta.permissions}
+    assert permissions == {"view_job", "run_again_job", *(f"{name}_job" for name in OPERATIONS)}
+    assert set(OPERATIONS) == set(jobs.OPERATIONS) - {"update"}
+    assert all(each.states == jobs.OPERATIONS[name] for name, each in OPERATIONS.items())
+
+
+@pytest.mark.parametrize(
+    ("form", "chosen"),
+    [
+        ("which=chosen&job=a&job=b&job=a&q=tag:x", ChosenJobs(ids=("a", "b"), words="tag:x")),
+        ("which=everything&job=a&q=+tag:x+", ChosenJobs(words="tag:x", is_everything=True)),
+        ("q=tag:x", ChosenJobs(words="tag:x")),
+    ],
+)
+def test_what_a_form_has_chosen(form, chosen):
+    assert ChosenJobs.of(QueryDict(form)) == chosen
+    assert chosen.is_empty == (form == "q=tag:x")
+
+
+def test_the_log_names_the_jobs():
+    many = tuple(f"id-{number}" for number in range(MOST_IDS + 1))
+    assert ChosenJobs(ids=("a",)).described(1) == "1 job: a"
+    assert ChosenJobs(ids=many).described(21).endswith(f"id-{MOST_IDS - 1}, ...")
+    assert ChosenJobs(words="tag:x", is_everything=True).described(1_000) == "1,000 jobs that match 'tag:x'"
+    assert ChosenJobs(is_everything=True).described(0) == "0 jobs of all"
