@@ -27,6 +27,9 @@ UNREADABLE = "(unreadable)"
 REQUEST = "request_id"
 #: Among the options of a job, its signature: see ``jobs.signing``.
 SIGNATURE = "signature"
+#: Among the options of a job, where it is moved to: see ``jobs.transfer.parking``.
+MOVING = "moving"
+_NOT_GIVEN = (REQUEST, SIGNATURE, MOVING)
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
@@ -157,9 +160,9 @@ class Job:
     @property
     def overrides(self) -> Mapping[str, Any]:
         """The options that ``.using()`` changed for this call: any of ``task_options.STORED_OPTIONS`` except tags."""
-        if REQUEST not in self.options and SIGNATURE not in self.options:
+        if not any(name in self.options for name in _NOT_GIVEN):
             return self.options
-        return {name: given for name, given in self.options.items() if name not in (REQUEST, SIGNATURE)}
+        return {name: given for name, given in self.options.items() if name not in _NOT_GIVEN}
 
     @property
     def request_id(self) -> str:

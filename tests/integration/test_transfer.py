@@ -1,4 +1,4 @@
-"""Dumps of each queue, imported into each other one: nothing is lost, and nothing is changed."""
+"""Dumps, imports and moves between each two stores: nothing is lost, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import permutations
+from itertools import count, permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, error_of, new_id, utcnow
 from django_loco.exceptions import JobTimeout
+from django_loco.jobs.transfer.dumping import Dump
+from django_loco.jobs.transfer.parking import is_parked, parked
 from django_loco.queues import Queue, queue_for
+from django_loco.queues.base import Change
 from django_loco.queues.memory import MemoryQueue
 from tests.app import tasks
 
@@ -142,8 +147,6 @@ def test_a_dump_of_an_import_is_the_dump_that_was_imported(stores, tmp_path, sou
 
 
 def made_dump(made: list[Job]) -> str:
-    from django_loco.jobs.transfer.dumping import Dump  # noqa: PLC0415
-
     return "".join(f"{line}\n" for line in Dump(["database"], made))
 
 
@@ -230,3 +233,116 @@ def test_what_cannot_be_read_is_named_and_fails(stores, file):
     with pytest.raises(CommandError, match=f"lacks 1 job that cannot be read as stored.* is {broken.id}"):
         run("dump", "--backend", "redis", "--output", file)
     assert len(Path(file).read_text().splitlines()) == 2
+
+
+def waiting_jobs(alias: str, number: int = JOBS) -> list[Job]:
+    """Store random jobs that wait, and return them."""
+    draw = random.Random()
+    made = [random_job(draw, each) for each in range(number)]
+    ready = [replace(job, backend=alias, status=READY, finished_at=None, return_value=None) for job in made]
+    assert queue_for(alias).restore(ready) == {job.id for job in ready}
+    return ready
+
+
+def moved(target: str, made: list[Job]) -> list[Job]:
+    return sorted((replace(job, backend=target) for job in made), key=lambda job: job.id, reverse=True)
+
+
+@pytest.mark.parametrize(("source", "target"), [*permutations(STORES, 2)])
+def test_jobs_are_moved_as_they_are(stores, source, target):
+    made = waiting_jobs(source)
+    said = run("move", "--from", source, "--to", target, "--all", "--yes")
+    assert said == f"Moved {JOBS} jobs.\n"
+    assert stores(target).list() == moved(target, made)
+    assert stores(source).list(status=READY) == []
+    rests = stores(source).list()
+    assert {job.key is not None for job in rests} <= {True}
+    assert {jobs.state_of(job, utcnow()) for job in rests} <= {"cancelled"}
+    assert bool(rests) == (source in ("database", "second"))
+    assert run("move", "--from", source, "--to", target, "--all") == "Moved 0 jobs.\n"
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize(("source", "target"), [*permutations(STORES, 2)])
+def test_a_move_that_dies_after_a_step_is_finished_by_the_next_one(stores, monkeypatch, source, target, step):
+    made = waiting_jobs(source, 20)
+    calls = count()
+
+    def dies(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def write(items: Any) -> Any:
+            answer = original(items)
+            if next(calls) == step:
+                raise Killed
+            return answer
+
+        return write
+
+    with monkeypatch.context() as patch:
+        for alias, name in product((source, target), ("change", "restore")):
+            patch.setattr(stores(alias), name, dies(getattr(stores(alias), name)))
+        with suppress(Killed):
+            run("move", "--from", source, "--to", target, "--all", "--yes")
+    due = [job.id for alias in (source, target) for job in stores(alias).list(status=READY) if not is_parked(job)]
+    assert len(set(due)) == len(due)
+    run("move", "--from", source, "--to", target, "--all", "--yes")
+    assert stores(target).list() == moved(target, made)
+    assert stores(source).list(status=READY) == []
+
+
+def test_a_worker_of_the_target_runs_what_arrives(stores, settings):
+    settings.TASKS = settings.TASKS | {"default": settings.TASKS["database"]}
+    results = [tasks.echo.enqueue(number) for number in range(5)]
+    assert run("move", "--from", "default", "--to", "redis", "--all", "--dry-run") == (
+        "Move would take 5 jobs from TASKS['default'] to TASKS['redis']. Nothing was changed.\n"
+    )
+    run("move", "--from", "default", "--to", "redis", "--all", "--yes")
+    drain("redis")
+    assert {jobs.get(result.id).status for result in results} == {SUCCESSFUL}
+
+
+def test_only_what_matches_is_moved(stores):
+    made = waiting_jobs("redis", 20)
+    ids = [job.id for job in made[:2]]
+    assert run("move", *ids, "--from", "redis", "--to", "database", "--yes") == "Moved 2 jobs.\n"
+    assert len(stores("redis").list()) == 18
+
+
+def test_why_says_that_a_job_is_on_its_way_and_how_to_finish_it(stores):
+    [job] = waiting_jobs("redis", 1)
+    stores("redis").change([Change(before=job, after=parked(job, "second"))])
+    said = run("why", job.id)
+    assert "It is on its way from TASKS['redis'] to TASKS['second']" in said
+    assert "loco_jobs move --from redis --to second" in said
+    said = run("move", "--from", "redis", "--to", "database", "--all", "--yes")
+    assert "Left behind by an interrupted move: 1 job. They do not run." in said
+    assert run("move", "--from", "redis", "--to", "second", "--all") == "Moved 1 job.\n"
+
+
+@pytest.mark.parametrize("field", ["queue_name", "task_path"])
+def test_a_job_that_the_target_refuses_stays_and_fails_the_command(stores, field):
+    [job, other] = waiting_jobs("redis", 2)
+    bad = replace(job, **{field: "half \ud800"})
+    assert stores("redis").change([Change(before=job, after=bad)]) == set()
+    with pytest.raises(CommandError, match=rf"TASKS\['second'\] refuses 1 job, which stay.* {job.id}: "):
+        run("move", "--from", "redis", "--to", "second", "--all", "--yes")
+    assert [each.id for each in stores("second").list()] == [other.id]
+    assert stores("redis").get(job.id) == bad
+
+
+def test_jobs_in_the_memory_of_another_process_cannot_be_moved(stores, monkeypatch):
+    monkeypatch.setattr(MemoryQueue, "is_shared", False)
+    for ends in (("memory", "redis"), ("redis", "memory")):
+        with pytest.raises(CommandError, match=r"TASKS\['memory'\] are in the memory of the processes"):
+            run("move", "--from", ends[0], "--to", ends[1], "--all")
+
+
+def test_many_are_moved_only_after_a_yes(stores, monkeypatch):
+    waiting_jobs("redis", 2)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(CommandError, match=r"Move would take 2 jobs from .* To do it, give --yes"):
+        run("move", "--from", "redis", "--to", "second", "--all")
+    assert len(stores("redis").list()) == 2

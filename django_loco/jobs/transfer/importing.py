@@ -16,7 +16,7 @@ from ...core.job import READY, RUNNING, Job, utcnow
 from ...exceptions import QueueRefused, QueueUnavailable, Unfinished
 from ..operations.bulk import batches
 from .dump_lines import NotJSON, job_of, require_header
-from .storing import in_alias, restore, shared_queue
+from .storing import in_alias, require_its_queue, restore, shared_queue
 
 #: What happens to jobs that have finished: they are kept as they are, left out, or run once more.
 Finished = Literal["keep", "skip", "rerun"]
@@ -154,6 +154,7 @@ class Import:
             return None
         elif job.status != READY and self.finished == "rerun":
             job = replace(job, status=READY, run_after=utcnow(), finished_at=None, return_value=None)
+        require_its_queue(job, alias)
         return in_alias(job, alias)
 
 

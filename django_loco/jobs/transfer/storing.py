@@ -27,13 +27,14 @@ def shared_queue(alias: str) -> Queue:
     return queue
 
 
-def in_alias(job: Job, alias: str) -> Job:
-    """Return ``job`` as one of ``alias``, signed again if it was genuine before.
-
-    Raises ``ValueError`` if it waits and the alias does not have its queue.
-    """
+def require_its_queue(job: Job, alias: str) -> None:
+    """Raise ``ValueError`` if ``job`` waits and ``alias`` does not have its queue."""
     if job.status == READY:
         require_queue(alias, job.queue_name)
+
+
+def in_alias(job: Job, alias: str) -> Job:
+    """Return ``job`` as one of ``alias``, signed again if it was genuine before."""
     if job.backend == alias:
         return job
     moved = replace(job, backend=alias)

@@ -13,6 +13,7 @@ from ...queues.workers import WorkerInfo
 from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get
+from ..transfer.parking import ends_of, is_parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,14 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
 def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
     if not job.is_readable:
         yield Reason("unreadable", "It cannot be read as it is stored.", "Delete it.")
-    if job.run_after is not None and job.run_after > now:
+    if is_parked(job):
+        source, target = ends_of(job)
+        yield Reason(
+            "moving",
+            f"It is on its way from TASKS[{source!r}] to TASKS[{target!r}], and does not run meanwhile.",
+            f"If that command has ended: loco_jobs move --from {source} --to {target}",
+        )
+    elif job.run_after is not None and job.run_after > now:
         yield _not_due(job, job.run_after, now)
     if loco_settings().SIGN and not is_genuine(job):
         yield Reason(

@@ -15,6 +15,7 @@ from ..stored_jobs.arguments import json_list, json_object, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.importing import import_dump
 from ..stored_jobs.mass import MASS, MassOperation, searched
+from ..stored_jobs.moving import move_between
 
 FILTER_HELP = (
     "Ids of jobs, or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter that begins with a minus "
@@ -61,7 +62,9 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only say how many jobs it would be.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
         if name == "move":
-            parser.add_argument("--queue", required=True, metavar="NAME", help="The queue to move them to.")
+            parser.add_argument("--queue", metavar="NAME", help="The queue to move them to, within their aliases.")
+            parser.add_argument("--from", metavar="ALIAS", help="With --to: move jobs that wait to another store.")
+            parser.add_argument("--to", metavar="ALIAS", help="The alias in TASKS to move them to.")
         if name == "update":
             parser.add_argument("--priority", type=int, help="From -100 to 100.")
             parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
@@ -95,6 +98,9 @@ class Command(BaseCommand):
         with explained():
             if verb == "import":
                 import_dump(options, self.stdout, self.stderr)
+                return
+            if verb == "move" and (options["queue"] is None or options["from"] or options["to"]):
+                move_between(options, self.stdout, self.stderr)
                 return
             self.warn_of_memory(options["backend"])
             if verb == "dump":

@@ -19,7 +19,7 @@ MASS = {
     "discard": "Give up jobs that wait or have failed. They count as cancelled.",
     "delete": "Delete jobs that do not run.",
     "purge": "Delete finished jobs.",
-    "move": "Move jobs to another queue.",
+    "move": "Move jobs to another queue, or to another store.",
     "update": "Change jobs that wait, or have failed.",
 }
 #: The states of the jobs that ``purge`` deletes.

@@ -7,7 +7,7 @@ import pytest
 from django_loco.core.job import SUCCESSFUL
 from django_loco.exceptions import QueueRefused
 from django_loco.jobs.signing import is_genuine, signed
-from django_loco.jobs.transfer.storing import in_alias, restore, shared_queue
+from django_loco.jobs.transfer.storing import in_alias, require_its_queue, restore, shared_queue
 from django_loco.queues import queue_for
 from django_loco.queues.memory import MemoryQueue
 from tests.unit.jobs.conftest import make_job
@@ -40,9 +40,9 @@ def test_a_genuine_job_is_signed_again_and_a_forged_one_is_not():
 
 def test_what_waits_needs_its_queue_and_what_has_finished_does_not():
     with pytest.raises(ValueError, match=r"TASKS\['default'\] has no queue 'letters'"):
-        in_alias(make_job(backend="other", queue_name="letters"), "default")
-    done = make_job(backend="other", queue_name="letters", status=SUCCESSFUL)
-    assert in_alias(done, "default").backend == "default"
+        require_its_queue(make_job(backend="other", queue_name="letters"), "default")
+    require_its_queue(make_job(backend="other", queue_name="letters", status=SUCCESSFUL), "default")
+    require_its_queue(make_job(queue_name="letters"), "other")
 
 
 @pytest.mark.parametrize("error", [QueueRefused("NUL"), UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates")])

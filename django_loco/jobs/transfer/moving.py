@@ -1,0 +1,181 @@
+"""Moves waiting jobs from the store of one alias to that of another one, while workers of both run.
+
+The two stores have no common transaction, and the command may be killed at any moment. So a batch of jobs goes through
+four steps, and at no moment two stores have a job that can run:
+
+1. *Park* it in the source, if it is as it was read. From now on no worker takes it; one that a worker took in between
+   stays.
+2. *Copy* it, parked, to the target, under its own id. A copy that exists is left as it is.
+3. *Delete* it in the source, if it is still parked. A store that cannot delete it yet, because of its once-key, keeps
+   it as cancelled.
+4. *Release* the copy, if it is still parked: it is ready, and workers of the target are woken.
+
+What a kill leaves behind are parked jobs of one batch, and the next run begins with these:
+
+========================  ======================  ======================================================
+the kill came after       source, target          the next run
+========================  ======================  ======================================================
+1                         parked, nothing         copies, deletes, releases
+2                         parked, parked          deletes, releases
+3                         nothing, parked         releases
+4                         nothing, ready          does nothing
+========================  ======================  ======================================================
+
+So a parked copy without a job in the source means that step 3 was done: nothing else deletes a parked job, as it
+neither runs nor ends. A copy whose job in the source is not parked any more, because somebody has changed it by hand,
+is dropped. Each step may be done by another process than the one before. Two commands at once do not disturb each other
+as long as neither is stopped for longer than the results of jobs are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...core.job import READY, Job
+from ...core.validation import NAME_REQUIREMENT, is_name
+from ...exceptions import QueueUnavailable, Unfinished
+from ...queues import Queue
+from ...queues.base import Change
+from ..operations.bulk import BATCH, batches
+from ..stores import backend_of
+from .parking import PARKED_QUEUE, arrived, ends_of, goes, gone, is_gone, is_parked, parked, unparked
+from .storing import require_its_queue, restore, shared_queue
+
+
+@dataclass(slots=True, kw_only=True)
+class MoveReport:
+    """What a move has done so far."""
+
+    moved: int = 0
+    changed: int = 0
+    """Jobs that were taken by a worker, or changed, after they were read."""
+
+    known: int = 0
+    """Jobs that stay because the target knows their ids or their once-keys."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why the store of the target refuses jobs, which stay, by their ids."""
+
+    elsewhere: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The numbers of parked jobs that an interrupted move to another alias has left in the source, by their ends."""
+
+
+class Move:
+    """One move from the alias ``source`` to the alias ``target``."""
+
+    def __init__(self, source: str, target: str) -> None:
+        """Raises ``ValueError`` for aliases between which nothing can be moved, ``QueueUnavailable``."""
+        if source == target:
+            raise ValueError(f"--from and --to are both {source!r}. To move jobs to another queue of it, give --queue.")
+        self._ends = (source, target)
+        self._target_alias = target
+        backend_of(source), backend_of(target)  # an unknown alias is the worse mistake
+        self._source, self._target = shared_queue(source), shared_queue(target)
+        if self._source.database is not None and self._source.database == self._target.database:
+            raise ValueError(
+                f"TASKS[{source!r}] and TASKS[{target!r}] have their jobs in one table of DATABASES["
+                f"{self._source.database!r}], where an id occurs once. So jobs cannot be moved between these two."
+            )
+        self.report = MoveReport()
+
+    def run(self, found: Iterable[Job]) -> Iterator[MoveReport]:
+        """Finish what an interrupted move has left behind, then move the jobs ``found``; yield the report.
+
+        Raises ``Unfinished`` if a store goes away, ``ValueError`` if the target lacks the queue of a job.
+        """
+        try:
+            self._release_copies()
+            yield self.report
+            for batch in batches(self._left_in_source(), lambda job: job):
+                self._carry(batch, is_resumed=True)
+                yield self.report
+            for batch in batches((job for job in found if not is_parked(job)), lambda job: job):
+                self._carry(self._park(batch), is_resumed=False)
+                yield self.report
+        except QueueUnavailable as error:
+            raise Unfinished(
+                f"{self.report.moved:,} jobs were moved, then a store could not be reached any more. Up to {BATCH:,} "
+                f"jobs are on their way, and do not run. To finish it, run the command again. {error}",
+                done=self.report.moved,
+            ) from error
+
+    def _park(self, jobs: Sequence[Job]) -> list[Job]:
+        for job in {job.queue_name: job for job in jobs}.values():
+            require_its_queue(job, self._target_alias)
+        # The target could take such a job parked, and refuse it later.
+        strange = {job.id: f"its queue must be {NAME_REQUIREMENT}" for job in jobs if not is_name(job.queue_name)}
+        self.report.refused |= strange
+        moving = {job.id: parked(job, self._target_alias) for job in jobs if job.id not in strange}
+        refused = self._source.change(
+            [Change(before=job, after=moving[job.id]) for job in jobs if job.id not in strange]
+        )
+        self.report.changed += len(refused)
+        return [job for job_id, job in moving.items() if job_id not in refused]
+
+    def _carry(self, jobs: Sequence[Job], *, is_resumed: bool) -> None:
+        """Do steps 2 to 4 with jobs that are parked in the source."""
+        copies = {job.id: replace(job, backend=self._target_alias) for job in jobs}
+        stored, refused = restore(self._target, [*copies.values()])
+        self.report.refused |= refused
+        stay = set(refused)
+        for job_id in copies.keys() - stored - stay:
+            there = self._target.get(job_id)
+            if there is not None and goes(there, *self._ends):
+                copies[job_id] = there
+            elif there is not None and is_resumed:
+                del copies[job_id]  # it has arrived, and the source has forgotten that it deleted it
+            else:
+                stay.add(job_id)
+                self.report.known += 1
+        self._put_back([job for job in jobs if job.id in stay])
+        left = _drop(self._source, [job for job in jobs if job.id not in stay])
+        self._release([copy for job_id, copy in copies.items() if job_id in left])
+
+    def _put_back(self, jobs: Sequence[Job]) -> None:
+        """Make parked jobs of the source ready again, of which the target has no copy."""
+        if jobs:
+            self._source.change([Change(before=job, after=unparked(job)) for job in jobs])
+
+    def _release(self, copies: Sequence[Job]) -> None:
+        if copies:
+            refused = self._target.change([Change(before=copy, after=arrived(copy)) for copy in copies])
+            self.report.moved += len(copies) - len(refused)
+
+    def _release_copies(self) -> None:
+        """Release the copies whose jobs have left the source, and drop those whose jobs are not parked any more."""
+        for copies in batches((job for job in _all_parked(self._target) if goes(job, *self._ends)), lambda job: job):
+            pairs = [(copy, self._source.get(copy.id)) for copy in copies]
+            has_left = {copy.id for copy, job in pairs if job is None or is_gone(job, self._target_alias)}
+            self._release([copy for copy in copies if copy.id in has_left])
+            lives = {job.id for _, job in pairs if job is not None and not goes(job, *self._ends)} - has_left
+            _drop(self._target, [copy for copy in copies if copy.id in lives])
+
+    def _left_in_source(self) -> Iterator[Job]:
+        for job in _all_parked(self._source):
+            if goes(job, *self._ends):
+                yield job
+            elif is_parked(job) and ends_of(job)[0] == self._ends[0]:
+                self.report.elsewhere[ends_of(job)] += 1
+
+
+def _all_parked(queue: Queue) -> Iterator[Job]:
+    before = None
+    while page := queue.list(status=READY, queue_name=PARKED_QUEUE, before=before, limit=BATCH):
+        yield from page
+        before = page[-1].id
+
+
+def _drop(queue: Queue, jobs: Sequence[Job]) -> set[str]:
+    """Delete parked jobs, or keep them as cancelled if the queue still needs them for their once-keys.
+
+    Returns the ids of those that were still as they were read.
+    """
+    if not jobs:
+        return set()
+    refused = queue.change([Change(before=job, after=None) for job in jobs])
+    if keyed := [job for job in jobs if job.id in refused and job.key is not None]:
+        still = queue.change([Change(before=job, after=gone(job)) for job in keyed])
+        refused -= {job.id for job in keyed} - still
+    return {job.id for job in jobs} - refused
