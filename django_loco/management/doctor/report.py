@@ -88,7 +88,7 @@ def _of_project(title: str, site: Site) -> Section:
 
 def _of_store(store: Store) -> list[Finding]:
     if store.trouble is not None:
-        return [store.trouble] if not store.trouble.is_silenced else []
+        return [] if store.trouble.is_silenced else [store.trouble]
     found: list[Finding] = []
     for check in STORE_CHECKS:
         found += _found(check, store)
@@ -107,7 +107,7 @@ def _found(check: Check[Any], subject: Any) -> list[Finding]:
     except LocoConfigurationError as failure:
         found.append(info("doctor.skipped", f"{check.id} was not looked at: {said_by(failure)}"))
     except QueueUnavailable as failure:
-        remedy = "Run this again. The other checks of this store were not made."
+        remedy = "Run this again, when the store is back."
         found.append(error("store.gone", f"The store did not answer {check.id}: {said_by(failure)}", remedy))
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - a wrong check must not hide the findings of others
         text = f"The check {check.id} failed: {type(failure).__name__}: {said_by(failure)}"

@@ -21,12 +21,15 @@ from ...core.job import Job
 from ...core.threads.bounded_calls import BoundedCalls
 from ...exceptions import LocoConfigurationError
 from ...jobs.stores import backend_of
+from ...log.safe import get_logger
 from ...queues import Queue, queue_for
 from ...queues.database.migrated import is_unmigrated, migrate_command
 from ...queues.examiner import Examiner
 from ...queues.timeouts import apply_store_timeout
 from ...scheduler.sources.database import database_alias, has_database
 from .finding import Finding, error, info
+
+logger = get_logger("django_loco.operations")
 
 #: The number of the newest waiting jobs that are read, and the states of these.
 SAMPLED, WAITING = 2_000, ("waiting", "scheduled", "retrying")
@@ -73,23 +76,26 @@ class Store:
 
     @property
     def title(self) -> str:
-        """The alias, and where its jobs are."""
+        """The alias, and where its jobs are, if that is known."""
         try:
             return f"TASKS[{self.alias!r}]: {self.examiner.address}"
-        except LocoConfigurationError:
+        except Exception as failure:  # noqa: BLE001 - a queue of a project may raise anything
+            logger.debug("TASKS[%r] has no address: %s", self.alias, failure)
             return f"TASKS[{self.alias!r}]"
 
     @cached_property
     def trouble(self) -> Finding | None:
-        """Why nothing else can be found out about the store; ``None`` if it answers."""
+        """Why nothing else can be found out about the store; ``None`` if it answers. Does not raise."""
         try:
-            shared = self.queue.is_shared
+            return self._away() if self.queue.is_shared else self._in_memory()
         except LocoConfigurationError:
             text = "The alias is configured wrongly (see Settings), so its jobs and workers were not looked at."
             return info("store.skipped", text)
-        if not shared:
-            return self._in_memory()
-        return self._away()
+        except Exception as failure:  # noqa: BLE001 - a queue of a project may raise anything
+            text = (
+                f"The store of TASKS[{self.alias!r}] cannot be examined: {type(failure).__name__}: {said_by(failure)}"
+            )
+            return error("doctor.failed", text, "Mend what the error names, and run this again.")
 
     @cached_property
     def stats(self) -> Sequence[jobs.QueueStats]:

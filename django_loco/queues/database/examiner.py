@@ -77,7 +77,8 @@ class DatabaseExaminer(Examiner):
             most, reserved, used = cursor.fetchone()
         usable = most - reserved
         allows = f"PostgreSQL allows {usable} connections (max_connections is {most}, {reserved} of them reserved)"
-        if wanted > usable:
+        pool = self._settings["OPTIONS"].get("pool")  # whose size loco.W002 compares
+        if wanted > usable and not pool:
             yield checks.Warning(
                 f"{allows}, and workers may open {wanted}.",
                 hint="Raise max_connections, lower LOCO['NUM_WORKERS'], or put PgBouncer in front of it.",
@@ -89,8 +90,7 @@ class DatabaseExaminer(Examiner):
                 hint="Raise max_connections, or find who holds them in pg_stat_activity.",
                 id="postgres.connections",
             )
-        known = self._settings
-        if known["CONN_MAX_AGE"] == 0 and not known["OPTIONS"].get("pool"):
+        if self._settings["CONN_MAX_AGE"] == 0 and not pool:
             yield checks.Info(
                 f"{self.setting}['CONN_MAX_AGE'] is 0: each job that uses the database connects anew.",
                 hint="Set CONN_MAX_AGE to 60, or use a pool (OPTIONS['pool']).",

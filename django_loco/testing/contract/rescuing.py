@@ -28,6 +28,17 @@ class RescueContract(ContractCase):
         assert self.queue.rescue() == []
         assert [again.id for again in self.fetch()] == [job.id]
 
+    def test_a_job_whose_lease_ran_out_can_be_seen_without_being_freed(self) -> None:
+        examiner = self.queue.examiner(self.queue)
+        assert examiner.expired() == []
+        self.enqueue()
+        [held] = self.fetch(lease=0)
+        for _ in range(2):
+            assert [job.id for job in examiner.expired()] == [held.id]
+        assert self.stored(held).status == RUNNING
+        self.queue.rescue()
+        assert examiner.expired() == []
+
     def test_the_clock_that_judges_leases_runs_like_the_monotonic_one(self) -> None:
         before, began = self.queue.clock(), time.monotonic()
         self.held()

@@ -17,7 +17,7 @@ from django.test import override_settings
 from django_loco.management.doctor.report import Report
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.database import examiner
-from django_loco.queues.examiner import Examiner, skew_of
+from django_loco.queues.examiner import Examiner
 from django_loco.queues.memory import MemoryQueue
 from tests.app import tasks
 from tests.conftest import ON_POSTGRES
@@ -127,19 +127,6 @@ def test_a_clock_that_differs(on_redis, monkeypatch, ahead: float, words: str):
     assert words in found("store.clock").text
 
 
-def test_a_slow_answer_is_no_other_clock():
-    assert skew_of(time.time) == pytest.approx(0, abs=0.5)
-
-    def slow() -> float:
-        answer = time.time()
-        deadline = time.monotonic() + 0.05
-        while time.monotonic() < deadline:
-            pass
-        return answer
-
-    assert abs(skew_of(slow)) < 0.02
-
-
 def test_jobs_that_were_left_in_a_cache(server: RedisServer, on_redis, settings):
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -239,6 +226,13 @@ class TestPostgres:
         settings.LOCO = settings.LOCO | {"NUM_WORKERS": 400}
         assert "and workers may open 406" in found("postgres.connections").text
 
+    def test_a_pool_has_a_size_of_its_own(self, settings, monkeypatch):
+        settings.LOCO = settings.LOCO | {"NUM_WORKERS": 400}
+        known = connections["default"].settings_dict | {"OPTIONS": {"pool": {"max_size": 20}}}
+        monkeypatch.setattr(examiner.DatabaseExaminer, "_settings", known)
+        assert "postgres.connections" not in problems()
+        assert "postgres.conn-max-age" not in {each.id for each in findings()}
+
     def test_nearly_all_connections_are_in_use(self, monkeypatch):
         monkeypatch.setattr(examiner, "FULL", 0.0)
         assert "are in use" in found("postgres.connections").text
@@ -251,6 +245,25 @@ class TestPostgres:
         report = examined()
         assert PASSWORD not in str(report)
         assert any("PostgreSQL, test_postgres at 127.0.0.1:" in section.title for section in report.sections)
+
+
+class BrokenQueue(MemoryQueue):
+    is_shared = True
+
+    class examiner(Examiner):  # noqa: N801
+        @property
+        def address(self) -> str:
+            raise RuntimeError("no address")
+
+
+def test_a_queue_that_raises_anything_is_a_finding(db, monkeypatch):
+    with override_settings(TASKS={"default": {"BACKEND": LOCO, "OPTIONS": {"queue": f"{__name__}.BrokenQueue"}}}):
+        assert "workers.none" in problems()
+        assert any(section.title == "TASKS['default']" for section in examined().sections)
+        monkeypatch.setattr(BrokenQueue, "is_shared", property(lambda self: 1 / 0))
+        assert found("doctor.failed").text == (
+            "The store of TASKS['default'] cannot be examined: ZeroDivisionError: division by zero"
+        )
 
 
 class QueueOfOnesOwn(MemoryQueue):
