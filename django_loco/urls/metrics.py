@@ -20,7 +20,7 @@ from ..metrics.exposition import CONTENT_TYPE, text_of
 from ..process.health.job_metrics import job_families
 
 PERMISSION = "django_loco.view_job"
-SCHEME = "Bearer "
+SCHEME = "bearer"
 
 
 @non_atomic_requests
@@ -35,9 +35,9 @@ metrics.login_required = False  # type: ignore[attr-defined]  # for Django's Log
 
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:
-    given = request.headers.get("Authorization", "")
-    if given.startswith(SCHEME):
-        return None if _is_token(given.removeprefix(SCHEME)) else _refused(HTTPStatus.UNAUTHORIZED, _wrong_token())
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == SCHEME:
+        return None if _is_token(given) else _refused(HTTPStatus.UNAUTHORIZED, _wrong_token())
     user = getattr(request, "user", None)  # a site need not have users
     if user is None or not user.is_authenticated:
         return _refused(

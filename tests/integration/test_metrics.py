@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -11,6 +12,7 @@ from django.urls import include, path
 
 from django_loco.exceptions import QueueUnavailable
 from django_loco.process.health import snapshots as snapshots_module
+from django_loco.process.health.probe import Probe
 from django_loco.queues import queue_for
 from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
 from tests.app.tasks import add
@@ -46,6 +48,13 @@ def test_the_token_opens_it():
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "no-store" in response.headers["Cache-Control"]
     assert Client(headers={"authorization": f"Bearer {TOKEN}"}).post("/metrics").status_code == 405
+
+
+def test_the_token_is_enough_where_all_pages_want_a_login(settings):
+    login = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, login]
+    assert get(authorization=f"bearer {TOKEN}").status_code == 200
+    assert get().status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -95,10 +104,7 @@ def test_what_is_in_the_queue_is_on_the_page():
 
 def test_the_queue_is_asked_once_in_five_seconds(monkeypatch):
     now = [0.0]
-    probe = snapshots_module.Probe(
-        lambda: snapshots_module._read("default"), fresh=snapshots_module.FRESH_SECONDS, clock=lambda: now[0]
-    )
-    monkeypatch.setattr(snapshots_module, "_probes", {"default": probe})
+    monkeypatch.setattr(snapshots_module, "Probe", partial(Probe, clock=lambda: now[0]))
     ready = 'loco_queue_jobs{backend="default",queue="default",state="ready"}'
     assert f"{ready} 0" in scraped()
     add.enqueue(1, 2)

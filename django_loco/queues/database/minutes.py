@@ -33,6 +33,7 @@ ADD = """
         CASE WHEN excluded.last_minute > {minute_table}.last_minute
         THEN excluded.last_minute ELSE {minute_table}.last_minute END
 """
+#: The last minute decides. The statement asks for ``minute`` as well because the index has it.
 DROP = """
     DELETE FROM {minute_table} WHERE id IN (
         SELECT id FROM {minute_table} WHERE backend = %(alias)s AND minute < %(oldest)s AND last_minute < %(oldest)s

@@ -115,6 +115,15 @@ def test_a_process_without_room_for_a_thread_enqueues_all_the_same(queue, monkey
     assert sum(recorded(queue).values()) == 2
 
 
+def test_jobs_that_were_refused_start_nothing(queue, monkeypatch):
+    arrivals = Arrivals(lambda alias: queue)
+    monkeypatch.setattr(arrivals_module, "_arrivals", arrivals)
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)
+    count_enqueued(queue, [])
+    assert arrivals._thread is None
+    assert not arrivals.write()
+
+
 def test_tests_count_nothing(queue, monkeypatch):
     arrivals = Arrivals(lambda alias: queue)
     monkeypatch.setattr(arrivals_module, "_arrivals", arrivals)
