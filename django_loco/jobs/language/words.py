@@ -6,6 +6,7 @@ To add a word, write a function that returns its ``Meaning``, and add it to ``WO
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -20,6 +21,9 @@ from ..states import STATES, STATUS_OF, State, state_of
 from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds
 from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_of, number_test
+
+#: Fewer digits than a whole id has, and as many as the log shows.
+_END_OF_ID = re.compile("[0-9a-f]{8,31}", re.IGNORECASE)
 
 Test = Callable[[Job, datetime], bool]
 
@@ -100,7 +104,11 @@ def _tag(given: Given) -> Meaning:
 
 
 def _id(given: Given) -> Meaning:
-    ids = frozenset(map(id_of, given.values))
+    """Match a whole id, or the end of one, which is how the log names a job."""
+    ends = tuple(value.lower() for value in given.values if _END_OF_ID.fullmatch(value))
+    ids = frozenset(id_of(value) for value in given.values if not _END_OF_ID.fullmatch(value))
+    if ends:
+        return Meaning(lambda job, _: job.id in ids or job.id.endswith(ends))
     return Meaning(lambda job, _: job.id in ids, Bounds(ids=ids))
 
 
@@ -109,7 +117,7 @@ def id_of(value: str) -> str:
     try:
         return UUID(value).hex
     except ValueError:
-        raise ValueError(f"{value!r} is not the id of a job: 32 hexadecimal digits") from None
+        raise ValueError(f"{value!r} is not the id of a job: 32 hexadecimal digits, or the last 8") from None
 
 
 def _backend(given: Given) -> Meaning:

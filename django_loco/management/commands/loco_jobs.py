@@ -13,13 +13,14 @@ from ..output import show
 from ..stored_jobs import listing
 from ..stored_jobs.arguments import json_list, json_object, moment, positive
 from ..stored_jobs.dumping import dump
+from ..stored_jobs.ids import id_of
 from ..stored_jobs.importing import import_dump
 from ..stored_jobs.mass import MASS, MassOperation, searched
 from ..stored_jobs.moving import move_between
 
 FILTER_HELP = (
-    "Ids of jobs, or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter that begins with a minus "
-    "together with another word."
+    "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "
+    "that begins with a minus together with another word."
 )
 
 
@@ -36,7 +37,9 @@ class Command(BaseCommand):
             ("show", "Show one job with its arguments, attempts and errors."),
             ("why", "Say why a job does not run, or how it ended."),
         ):
-            self._verb(verbs, name, text).add_argument("id", help="The id of a job.")
+            self._verb(verbs, name, text).add_argument(
+                "id", help="The id of a job, or its last 8 digits, as in the log."
+            )
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
         for name, text in MASS.items():
             self._add_mass(verbs, name, text)
@@ -128,9 +131,9 @@ class Command(BaseCommand):
             case "list":
                 return listing.as_list(searched(options)[: options["limit"]], form)
             case "show":
-                return listing.as_report(jobs.get(options["id"], backend=backend), form)
+                return listing.as_report(jobs.get(id_of(options["id"], backend), backend=backend), form)
             case "why":
-                return listing.as_reasons(jobs.why(options["id"], backend=backend), form)
+                return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
     def set_paused(self, queue: str, backend: str | None, *, pauses: bool) -> None:

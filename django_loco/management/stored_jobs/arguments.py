@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
-from uuid import UUID
 
 from ..schedules import length
-
-
-def ids_of(words: Sequence[str]) -> list[str]:
-    """Return ``words`` if all of them are ids of jobs; else an empty list."""
-    try:
-        return [UUID(word).hex for word in words]
-    except ValueError:
-        return []
 
 
 def positive(text: str) -> int:

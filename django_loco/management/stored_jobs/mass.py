@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 
 from ... import jobs
-from .arguments import ids_of
 from .asking import jobs_in_words, may
+from .ids import ids_of
 
 #: The verbs that do the same with all jobs that match: what they are called, and their help.
 MASS = {
@@ -39,7 +39,7 @@ class MassOperation:
         self._options = options
         self._states = FINISHED if verb == "purge" else tuple(jobs.OPERATIONS[verb])
         self._do = _operation(verb, options)
-        self._ids = ids_of(options["filter"])
+        self._ids = ids_of(options["filter"], options["backend"])
 
     def run(self) -> None:
         """Do it, after a question if it is with several jobs. Raises what ``jobs`` raises."""
@@ -71,7 +71,7 @@ class MassOperation:
 def searched(options: Mapping[str, Any]) -> jobs.Search:
     """Return the search for the ids or the filter of ``options``. Raises ``FilterError``."""
     words: Sequence[str] = options["filter"]
-    if ids := ids_of(words):
+    if ids := ids_of(words, options["backend"]):
         return jobs.filter(id=ids, backend=options["backend"])
     return jobs.filter(" ".join(words), backend=options["backend"])
 

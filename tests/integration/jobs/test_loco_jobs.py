@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_loco import jobs
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.management.stored_jobs import mass
 from django_loco.queues import Queue
@@ -182,6 +182,21 @@ def test_on_a_terminal_it_asks_before_it_changes_many(monkeypatch, answer, statu
 
 
 # Mistakes
+
+
+def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
+    [job_id] = failed("oops")
+    end = job_id[-8:]
+    for word in (end, end.upper(), f"#{end}", f"fail#{end}/1"):
+        assert run("show", word).split()[:2] == ["id", job_id]
+    assert job_id in run("why", end)
+    assert run("list", end) == run("list", job_id)
+    assert run("retry", end) == "Retried 1 job.\n"
+    with pytest.raises(CommandError, match="No job has an id that ends with 99999999;"):
+        run("cancel", "99999999")
+    queue.enqueue([Job(id=f"{digit * 24}{end}", task_path="tests.app.tasks.add", backend="default") for digit in "01"])
+    with pytest.raises(CommandError, match=f"Several jobs have an id that ends with {end}, among them "):
+        run("cancel", end)
 
 
 @pytest.mark.parametrize(

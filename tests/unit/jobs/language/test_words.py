@@ -107,6 +107,12 @@ def test_ids_may_be_written_as_uuids_are(written):
     assert bounds(f"id:{written}") == Bounds(ids=frozenset([OLD.id]))
 
 
+def test_the_end_of_an_id_is_enough():
+    assert selects(f"id:{OLD.id[-8:].upper()}", OLD)
+    assert not selects("id:99999999", OLD)
+    assert bounds(f"id:{OLD.id[-8:]},{OLD.id}") == ANYWHERE
+
+
 def test_what_the_store_can_do():
     assert bounds("status:failed,cancelled,running") == Bounds(statuses=frozenset([FAILED, RUNNING]))
     assert bounds("queue:a,b") == Bounds(queues=frozenset("ab"))

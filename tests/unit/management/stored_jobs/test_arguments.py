@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from django_loco.management.stored_jobs.arguments import ids_of, json_list, json_object, moment, positive
+from django_loco.management.stored_jobs.arguments import json_list, json_object, moment, positive
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,3 @@ def test_numbers():
     for text in ("0", "-1", "x", ""):
         with pytest.raises(ArgumentTypeError):
             positive(text)
-
-
-def test_words_are_ids_only_together():
-    one = "01a220e4884f7d2ba19ca3780b5165c2"
-    assert ids_of([one, "01A220E4-884F-7D2B-A19C-A3780B5165C2"]) == [one, one]
-    assert ids_of([one, "status:failed"]) == []
-    assert ids_of([]) == []

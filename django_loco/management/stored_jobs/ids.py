@@ -1,0 +1,50 @@
+"""Finds the jobs that are named on the command line: by an id, or as the log names them, ``send#9f3a01bc/2``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.core.management.base import CommandError
+
+from ... import jobs
+
+#: The end of an id, with or without what stands around it in the log.
+_LABEL = re.compile(r"(?:[^\s#:]*#)?([0-9a-f]{8,31})(?:/\d+)?", re.IGNORECASE)
+#: The number of jobs, the newest ones, among which the end of an id is looked up.
+WINDOW = 100_000
+
+
+def ids_of(words: Sequence[str], backend: str | None = None) -> list[str]:
+    """Return the ids that ``words`` name if each of them names a job; an empty list if they are a filter.
+
+    Raises ``CommandError`` if no job, or more than one, has an id with such an end.
+    """
+    if all(_whole(word) or _LABEL.fullmatch(word) for word in words):
+        return [id_of(word, backend) for word in words]
+    return []
+
+
+def id_of(word: str, backend: str | None = None) -> str:
+    """Return the id that ``word`` names; what names no job as it is. Raises ``CommandError`` as ``ids_of`` does."""
+    if whole := _whole(word):
+        return whole
+    label = _LABEL.fullmatch(word)
+    return _found(label[1], backend) if label else word
+
+
+def _whole(word: str) -> str:
+    try:
+        return UUID(word).hex
+    except ValueError:
+        return ""
+
+
+def _found(end: str, backend: str | None) -> str:
+    ids = [*jobs.filter(id=end, backend=backend, window=WINDOW)[:2].ids()]
+    if not ids:
+        raise CommandError(f"No job has an id that ends with {end}; only the newest {WINDOW:,} were looked at.")
+    if len(ids) > 1:
+        raise CommandError(f"Several jobs have an id that ends with {end}, among them {' and '.join(ids)}.")
+    return ids[0]

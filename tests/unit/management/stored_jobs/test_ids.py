@@ -1,0 +1,17 @@
+"""Jobs on the command line, by an id. Those by the end of one are in tests/integration/jobs/test_loco_jobs.py."""
+
+from __future__ import annotations
+
+from django_loco.management.stored_jobs.ids import id_of, ids_of
+
+
+def test_words_are_ids_only_together():
+    one = "01a220e4884f7d2ba19ca3780b5165c2"
+    assert ids_of([one, "01A220E4-884F-7D2B-A19C-A3780B5165C2"]) == [one, one]
+    assert ids_of([one, "status:failed"]) == []
+    assert ids_of([]) == []
+
+
+def test_what_names_no_job_stays_as_it_is():
+    for word in ("seven", "#50e7", "50e7a0e", "", "task:50e7a0e5"):
+        assert id_of(word) == word
