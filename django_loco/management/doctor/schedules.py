@@ -19,7 +19,7 @@ from ...scheduler.triggers.trigger import last_tick
 from ..schedules import clock
 from .finding import Finding, counted, error, info, warning
 from .registry import project_check
-from .site import Site
+from .site import Site, remedy_of
 
 #: How long a tick may take to be fired, and by how much it is late if it is worth to say so.
 LATE = timedelta(seconds=60)
@@ -45,7 +45,7 @@ def reachable(site: Site) -> Iterator[Finding]:
         yield error(
             "schedules.reachable",
             f"The schedules and pauses in DATABASES[{name!r}] cannot be read: {trouble}",
-            f"Start or mend it, or correct DATABASES[{name!r}]. Until then only schedules in code and settings fire.",
+            remedy_of(trouble, f"DATABASES[{name!r}]"),
         )
 
 

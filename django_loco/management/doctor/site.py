@@ -31,6 +31,8 @@ from .finding import Finding, error, info
 
 logger = get_logger("django_loco.operations")
 
+#: The trouble of an SQLite file that does not exist.
+NO_FILE = "there is no such file."
 #: The number of the newest waiting jobs that are read, and the states of these.
 SAMPLED, WAITING = 2_000, ("waiting", "scheduled", "retrying")
 #: The number of the newest failed jobs that are read.
@@ -78,7 +80,7 @@ class Store:
     def title(self) -> str:
         """The alias, and where its jobs are, if that is known."""
         try:
-            return f"TASKS[{self.alias!r}]: {self.examiner.address}"
+            return f"TASKS[{self.alias!r}]: {self.examiner.address if self.queue.is_shared else 'memory'}"
         except Exception as failure:  # noqa: BLE001 - a queue of a project may raise anything
             logger.debug("TASKS[%r] has no address: %s", self.alias, failure)
             return f"TASKS[{self.alias!r}]"
@@ -140,7 +142,7 @@ class Store:
             return None
         place, setting = self.examiner.address, self.examiner.setting
         text = f"The jobs of TASKS[{self.alias!r}] cannot be reached in {place}: {trouble}"
-        return error("store.unreachable", text, f"Start or mend it, or correct {setting}.")
+        return error("store.unreachable", text, remedy_of(trouble, setting))
 
     def _unanswered(self) -> str:
         """Ask in a thread of its own: who knows how long the client of a queue waits."""
@@ -193,7 +195,7 @@ class Site:
     def _connected(self, database: str) -> str:
         known: Any = connections[database]  # SQLite's has a method that its base class has not
         if known.vendor == "sqlite" and not known.is_in_memory_db() and not Path(known.settings_dict["NAME"]).exists():
-            return f"there is no such file, which {migrate_command(database)} makes."  # and so would we
+            return NO_FILE  # to connect would make it
         try:
             apply_store_timeout(known)
             if known.connection is not None and not known.in_atomic_block and not known.is_usable():
@@ -202,6 +204,12 @@ class Site:
         except Error as failure:
             return said_by(failure)
         return ""
+
+
+def remedy_of(trouble: str, setting: str) -> str:
+    """Return what to do about a store that cannot be reached; ``setting`` has its address."""
+    what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or mend it"
+    return f"{what}, or correct {setting}."
 
 
 def said_by(failure: BaseException) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from .foreign import ForeignSchedule, Unconvertible, every, given, moment, rows_of
+from .foreign import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_celery_beat_{}"
 #: The kinds of schedules, and the tables of these.
@@ -40,10 +41,7 @@ def read_celery_beat(database: str) -> Iterator[ForeignSchedule]:
         if any(task.get(f"{kind}_id") for task in tasks)
     }
     for task in tasks:
-        try:
-            yield _converted(task, schedules)
-        except Unconvertible as reason:
-            yield ForeignSchedule(name=task["name"], problem=str(reason))
+        yield attempted(task["name"], partial(_converted, task, schedules))
 
 
 def _converted(task: Row, schedules: Mapping[str, Mapping[Any, Row]]) -> ForeignSchedule:

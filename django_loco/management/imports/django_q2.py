@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
-from .foreign import ForeignSchedule, Unconvertible, every, given, moment, rows_of
+from .foreign import ForeignSchedule, Unconvertible, attempted, every, given, moment, rows_of
 
 TABLE = "django_q_schedule"
 #: In months with fewer days Django Q2 runs earlier.
@@ -24,10 +25,7 @@ def read_django_q2(database: str) -> Iterator[ForeignSchedule]:
     """Yield the schedules. Raises ``LocoConfigurationError`` if the table is not in ``database``."""
     for row in rows_of(database, TABLE):
         name = row["name"] or f"{row['func']} {row['id']}"
-        try:
-            yield _converted(name, row)
-        except Unconvertible as reason:
-            yield ForeignSchedule(name=name, problem=str(reason))
+        yield attempted(name, partial(_converted, name, row))
 
 
 def _converted(name: str, row: Row) -> ForeignSchedule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,16 @@ class ForeignSchedule:
 
     problem: str = ""
     """Why it cannot be converted; empty if it can."""
+
+
+def attempted(name: str, convert: Callable[[], ForeignSchedule]) -> ForeignSchedule:
+    """Return what ``convert`` returns, or the reason why it cannot: a wrong row must not hide the others."""
+    try:
+        return convert()
+    except Unconvertible as reason:
+        return ForeignSchedule(name=name, problem=str(reason))
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        return ForeignSchedule(name=name, problem=f"it cannot be read: {error!r}.")
 
 
 def rows_of(database: str, table: str) -> Iterator[dict[str, Any]]:

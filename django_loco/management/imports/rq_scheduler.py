@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from redis import Redis, exceptions
 
 from ...exceptions import LocoConfigurationError
-from .foreign import ForeignSchedule, Unconvertible, every, given
+from .foreign import ForeignSchedule, Unconvertible, attempted, every, given
 
 SCHEDULED, JOB = "rq:scheduler:scheduled_jobs", "rq:job:{}"
 #: The time limit for the answers of the server.
@@ -44,13 +45,10 @@ def read_rq_scheduler(url: str) -> Iterator[ForeignSchedule]:
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise LocoConfigurationError(f"the Redis of rq-scheduler cannot be read: {error}") from error
     for job_id, due, stored in found:
-        try:
-            yield _converted(job_id, datetime.fromtimestamp(due, UTC), stored)
-        except Unconvertible as reason:
-            yield ForeignSchedule(name=job_id, problem=str(reason))
+        yield attempted(job_id, partial(_converted, job_id, due, stored))
 
 
-def _converted(job_id: str, due: datetime, stored: Mapping[bytes, bytes]) -> ForeignSchedule:
+def _converted(job_id: str, due: float, stored: Mapping[bytes, bytes]) -> ForeignSchedule:
     if b"data" not in stored:
         raise Unconvertible("its job is gone.")
     call = _unpickled(stored[b"data"])
@@ -62,7 +60,7 @@ def _converted(job_id: str, due: datetime, stored: Mapping[bytes, bytes]) -> For
     meta = _unpickled(stored[b"meta"]) if stored.get(b"meta") else {}
     if (repeat := meta.get("repeat")) is not None:
         raise Unconvertible(f"it runs {repeat} more times, and a row here has an end in time only.")
-    when = _when(meta, due)
+    when = _when(meta, datetime.fromtimestamp(due, UTC))
     notes = ["It counted from its last run; now it fires at fixed times."] if meta.get("interval") else []
     values = {
         "run": path,

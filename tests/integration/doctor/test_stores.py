@@ -153,6 +153,7 @@ def test_jobs_in_memory_cannot_be_seen(settings, db):
     settings.WORKER_MODE = "BackgroundAsync"
     settings.TASKS = {"default": {"BACKEND": LOCO}}
     assert found("store.memory").level == "info"
+    assert examined().sections[1].title == "TASKS['default']: memory"
     assert problems() == []
     settings.WORKER_MODE = "ForegroundBlocking"
     assert found("store.foreground").level == "info"
@@ -195,7 +196,8 @@ class TestSQLite:
 
     def test_a_file_that_is_not_there(self, other_file: Path):
         assert f"SQLite, {other_file}: there is no such file" in found("store.unreachable", production=True).text
-        assert found("schedules.reachable").level == "error"
+        remedy = "Run manage.py migrate, which makes it, or correct DATABASES['default']."
+        assert (found("store.unreachable").remedy, found("schedules.reachable").remedy) == (remedy, remedy)
         assert not other_file.exists()
 
     def test_a_file_without_tables(self, other_file: Path):

@@ -242,7 +242,7 @@ def rq(redis_server: RedisServer) -> Iterator[Any]:
     with Redis(port=redis_server.port, db=7) as client:
         client.flushdb()
 
-        def put(job_id: str, call: Any, meta: dict[str, Any], **fields: Any) -> None:
+        def put(job_id: str, call: Any, meta: Any, **fields: Any) -> None:
             data = {
                 "data": zlib.compress(pickle.dumps(call)),
                 "meta": pickle.dumps(meta),
@@ -289,10 +289,16 @@ class Evil:
         ((ADD, None, (timedelta(1), 2), {}), {"interval": 5}, "its arguments have a datetime.timedelta"),
         ((ADD, "an object", (), {}), {"interval": 5}, "of an object"),
         ((ADD, None, (1, 2), {}), {"interval": 5, "repeat": 3}, "it runs 3 more times"),
+        ((ADD, None, ({1}, 2), {}), {"interval": 5}, "JSON"),
+        ((ADD, None, (b"x", 2), {}), {"interval": 5}, "JSON"),
+        ((ADD, None, (1, 2, 3), {}), {"interval": 5}, "too many positional arguments"),
+        ((ADD, None, (1, 2), {}), {"cron_string": "61 * * * *"}, "61"),
+        ((ADD, None, (1, 2), {}), {"interval": "soon"}, "it cannot be read: ValueError"),
+        ((ADD, None, (1, 2), {}), ["no dict"], "it cannot be read: AttributeError"),
         ("text", {}, "its job cannot be read."),
     ],
 )
-def test_what_cannot_be_converted_from_rq_scheduler(rq, call: Any, meta: dict[str, Any], reason: str):
+def test_what_cannot_be_converted_from_rq_scheduler(rq, call: Any, meta: Any, reason: str):
     rq("job", call, meta)
     assert reason in run("rq-scheduler", "--url", rq.url)["job"]["reason"]
     assert not Path("/tmp/django-loco-was-here").exists()  # noqa: S108

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from django_loco.management.imports.foreign import every, given, moment
+
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (None, None),
+        (NOON, NOON),
+        (NOON.replace(tzinfo=None), NOON),
+        ("2030-01-02 12:00:00", NOON),
+        ("2030-01-02T14:00:00+02:00", NOON.astimezone(timezone(timedelta(hours=2)))),
+    ],
+)
+def test_times_of_each_engine(stored, read):
+    assert moment(stored) == read
+
+
+def test_intervals_in_words():
+    assert [every(1, "hours"), every(3, "days")] == ["every hour", "every 3 days"]
+
+
+def test_what_is_empty_is_not_given_but_what_is_false_is():
+    assert given({"a": None, "b": "", "c": [], "d": {}, "e": 0, "f": False, "g": 1}) == {"e": 0, "f": False, "g": 1}
