@@ -64,7 +64,7 @@ class JobAdmin(StorePages):
         chosen = ChosenJobs.of(request.POST)
         operation = OPERATIONS.get(request.POST.get("operation", ""))
         if operation is None:
-            self.message_user(request, "Choose an action first. Nothing was changed.", messages.WARNING)
+            self.say(request, "Choose an action first. Nothing was changed.", messages.WARNING)
             return HttpResponseRedirect(list_url(chosen.words))
         self.require(request, operation.permission)
         return OperatePage(self, request, operation, chosen).answer()
@@ -84,7 +84,7 @@ class JobAdmin(StorePages):
                 form.add_error(None, str(error))
             else:
                 self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
-                self.message_user(request, f"Job {job.id} runs again: this is the new job.", messages.SUCCESS)
+                self.say(request, f"Job {job.id} runs again: this is the new job.", messages.SUCCESS)
                 return HttpResponseRedirect(job_url(result.id))
         context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden, "is_below": True}
         return self.page(request, "run_again.html", context, title="Run again")
@@ -93,5 +93,5 @@ class JobAdmin(StorePages):
         """Say that a job does not exist, or that the store is away."""
         if isinstance(error, UNAVAILABLE):
             return self.page(request, "unavailable.html", {"problem": str(error)}, title="Job", status=503)
-        self.message_user(request, str(error), messages.WARNING)
+        self.say(request, str(error), messages.WARNING)
         return HttpResponseRedirect(list_url())

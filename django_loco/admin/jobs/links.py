@@ -11,10 +11,14 @@ from django.urls import reverse
 from ...exceptions import FilterError
 from ...jobs.language.tokens import Token, tokens_of
 
+#: The number of characters of a filter in an address. Django and servers refuse longer ones.
+MOST_WORDS = 2_000
+
 
 def list_url(text: str = "") -> str:
-    """Return the address of the list of the jobs that match the filter ``text``."""
-    return f"{reverse('admin:django_loco_locojob_changelist')}{query_of(q=text)}"
+    """Return the address of the list of the jobs that match the filter ``text``, unless that is too long for one."""
+    words = text if len(text) <= MOST_WORDS else ""
+    return f"{reverse('admin:django_loco_locojob_changelist')}{query_of(q=words)}"
 
 
 def job_url(job_id: str) -> str:

@@ -181,7 +181,7 @@ def local_text(moment: datetime) -> str:
 
 def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
     """Yield the links to the states. What a store keeps under one status has one number."""
-    yield Link(label="All", url=list_url(replaced(text, ["status"], [])), is_selected="status:" not in text)
+    yield Link(label="All", url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
     groups: list[tuple[str, str, str, Sequence[str]]] = [
         ("Ready", "ready", "ready", ("waiting", "scheduled", "retrying")),
         ("Running", "running", "running", ()),
@@ -192,6 +192,10 @@ def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
         yield _link(text, label, f"status:{value}", _sum(getattr(each, attribute) for each in stats))
         for state in states:
             yield _link(text, state.capitalize(), f"status:{state}", is_inner=True)
+
+
+def _all_states(text: str) -> str:
+    return replaced(text, ["status"], [])
 
 
 def _link(text: str, label: str, condition: str, count: str = "", *, is_inner: bool = False) -> Link:

@@ -96,6 +96,6 @@ class OperatePage:
         return job_url(self.chosen.ids[0]) if is_page else list_url(self.chosen.words)
 
     def _said(self, text: str, level: int) -> HttpResponse:
-        self.admin.message_user(self.request, text, level)
+        self.admin.say(self.request, text, level)
         is_gone = level == messages.SUCCESS and self.operation.name == "delete"
         return HttpResponseRedirect(list_url(self.chosen.words) if is_gone else self._back())

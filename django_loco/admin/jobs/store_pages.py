@@ -13,9 +13,13 @@ from django.template.response import TemplateResponse
 
 from ...exceptions import LocoConfigurationError, QueueError
 from ...jobs.stores import queue_of, searched
+from ...log.plain_text import one_line
 
 #: What keeps a page from showing anything: the store does not answer, or the settings name none.
 UNAVAILABLE = (QueueError, LocoConfigurationError)
+
+#: The number of characters of a message.
+MOST_TEXT = 600
 
 
 class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -49,6 +53,11 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
         """Raise ``PermissionDenied`` if the user lacks one of ``permissions``."""
         if not request.user.has_perms(permissions):
             raise PermissionDenied
+
+    def say(self, request: HttpRequest, text: str, level: int) -> None:
+        """Show a message on the next page, shortened: errors quote what was sent, and a cookie has little room."""
+        shown = one_line(text)
+        self.message_user(request, shown if len(shown) <= MOST_TEXT else f"{shown[:MOST_TEXT]}…", level)
 
     def page(
         self, request: HttpRequest, template: str, context: dict[str, Any], *, title: str, status: int = 200

@@ -88,10 +88,10 @@ class WorkerAdmin(StorePages):
         try:
             (jobs.pause if pauses else jobs.resume)(queue=queue, backend=alias)
         except (QueueError, ValueError) as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.say(request, str(error), messages.ERROR)
             return
         done = "paused. Jobs that run go on" if pauses else "resumed"
-        self.message_user(request, f"The queue {queue!r} is {done}.", messages.SUCCESS)
+        self.say(request, f"The queue {queue!r} is {done}.", messages.SUCCESS)
         self.log_change(request, LocoWorker(id=f"{alias}: {queue}"), f"{done.partition('.')[0].capitalize()}.")
 
 

@@ -176,6 +176,7 @@ def test_a_form_from_elsewhere_is_refused(stored):
         ({"operation": "retry", "job": ["x", "y"]}, "is not the id of a job"),
         ({"operation": "retry", "job": "x"}, "is not the id of a job"),
         ({"operation": "retry", "job": "\x00"}, "is not the id of a job"),
+        ({"operation": "retry", "which": "everything", "q": "tag:a " + "x" * 50_000}, "xxx…"),
         ({"operation": "delete", "which": "everything", "q": "staus:x"}, "Did you mean 'status'?"),
         ({"operation": "delete", "which": "everything", "q": "staus:x", "confirmed": "yes"}, "Did you mean 'status'?"),
         ({"operation": "delete", "which": "everything", "q": "tag:none"}, "None of these jobs can be deleted"),

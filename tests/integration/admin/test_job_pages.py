@@ -60,6 +60,7 @@ def test_the_links_count_states_and_queues(client, stored):
         ("default: default", "7", False),
         ("default: emails", "1", False),
     ]
+    assert [link.label for link in shown.states if link.is_selected] == ["All"]
     [running] = [link for link in shown.states if link.label == "Running"]
     assert running.url.endswith("?q=queue%3Aemails+tag%3Aa+-status%3Adone+status%3Arunning")
     assert client.get(running.url).status_code == 200
