@@ -316,7 +316,7 @@ def test_why_says_that_a_job_is_on_its_way_and_how_to_finish_it(stores):
     stores("redis").change([Change(before=job, after=parked(job, "second"))])
     said = run("why", job.id)
     assert "It is on its way from TASKS['redis'] to TASKS['second']" in said
-    assert "loco_jobs move --from redis --to second" in said
+    assert said.endswith("loco_jobs move --from redis --to second --all\n")
     said = run("move", "--from", "redis", "--to", "database", "--all", "--yes")
     assert "Left behind by an interrupted move: 1 job. They do not run." in said
     assert run("move", "--from", "redis", "--to", "second", "--all") == "Moved 1 job.\n"

@@ -10,15 +10,16 @@ a new ``VERSION``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from ... import __version__
 from ...core.job import Job
 from ...core.validation import short
-from ...queues.rows import FIELDS, OPTIONAL, REQUIRED
+from ...queues.rows import COLUMNS, FIELDS, OPTIONAL, REQUIRED, row_of
+from ...queues.rows import job_of as job_of_row
 from ...queues.unreadable import NOT_OURS
 
 VERSION = 1
@@ -30,7 +31,10 @@ TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
 #: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
 TEXTS = ("task_path", "queue_name", "key", "arguments", "return_value", "checkpoint", "metadata")
 ONE_LINE = ("checkpoint", "metadata")
-_LINE_BREAKS = ("\n", "\r", "\t")
+_LINE_BREAK = re.compile(r"[\n\r\t]")
+_ID = re.compile(r"[0-9a-f]{32}")
+#: Most jobs have these.
+_EMPTY: Mapping[str, Any] = {"[]": [], "{}": {}}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -60,7 +64,13 @@ def require_header(line: bytes) -> None:
 
 def line_of(job: Job) -> str:
     """Return the line of ``job``, which must be readable."""
-    return _encode({name: _write(name, getattr(job, name)) for name in FIELDS})
+    values = dict(zip(COLUMNS, row_of(job), strict=True))
+    for name in JSON_FIELDS:
+        values[name] = _EMPTY[values[name]] if values[name] in _EMPTY else json.loads(values[name])
+    for name in TIMES:
+        if values[name] is not None:
+            values[name] = f"{values[name].replace(' ', 'T')}+00:00"
+    return _encode(values)
 
 
 def job_of(line: bytes) -> Job:
@@ -73,47 +83,43 @@ def job_of(line: bytes) -> Job:
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - a mistake in a file
     if missing := [name for name in REQUIRED if name not in values]:
         raise ValueError(f"it lacks {', '.join(missing)}")
-    if unknown := [name for name in values if name not in FIELDS]:
-        raise ValueError(f"this release does not know {short(unknown[0])}")
-    job = Job(**{name: _read(name, value) for name, value in {**OPTIONAL, **values}.items()})
+    if unknown := values.keys() - FIELDS.keys():
+        raise ValueError(f"this release does not know {short(min(unknown))}")
+    row = {**OPTIONAL, **values} | {name: _json_text(values[name]) for name in JSON_FIELDS}
+    try:
+        job = job_of_row([row[name] for name in COLUMNS])
+    except NOT_OURS:
+        _require_readable(row)
+        raise
     _require_storable(job)
     return job
 
 
-def _write(name: str, value: Any) -> Any:
-    if name in TIMES:
-        return None if value is None else value.isoformat(timespec="microseconds")
-    stored = FIELDS[name].stored(value)
-    return json.loads(stored) if name in JSON_FIELDS else stored
+def _json_text(value: Any) -> str:
+    return "[]" if value == [] else "{}" if value == {} else json.dumps(value)
 
 
-def _read(name: str, value: Any) -> Any:
-    stored = json.dumps(value) if name in JSON_FIELDS else value
-    try:
-        return FIELDS[name].value(stored)
-    except NOT_OURS as error:
-        raise ValueError(f"{name} is {short(value)}: {error}") from None
+def _require_readable(row: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for the field that cannot be read."""
+    for name, form in FIELDS.items():
+        try:
+            form.value(row[name])
+        except NOT_OURS as error:
+            raise ValueError(f"{name} is {short(row[name])}: {error}") from None
 
 
 def _require_storable(job: Job) -> None:
     """Raise ``ValueError`` for values that would harm a store."""
     if not job.is_readable:
         raise ValueError("it is the rest of a job that could not be read")
-    if not _is_id(job.id):
+    if not _ID.fullmatch(job.id):
         raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
     for name in TEXTS:
         text = getattr(job, name) or ""
         if not _is_encodable(text):
             raise ValueError(f"{name} is {short(text)}, with half a character, which cannot be stored")
-        if name in ONE_LINE and any(each in text for each in _LINE_BREAKS):
+        if name in ONE_LINE and _LINE_BREAK.search(text):
             raise ValueError(f"{name} is {short(text)}; it must be JSON on one line")
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return UUID(text).hex == text
-    except ValueError:
-        return False
 
 
 def _is_encodable(text: str) -> bool:

@@ -16,6 +16,7 @@ from ...core.job import READY, RUNNING, Job, utcnow
 from ...exceptions import QueueRefused, QueueUnavailable, Unfinished
 from ..operations.bulk import batches
 from .dump_lines import NotJSON, job_of, require_header
+from .parking import is_parked, unparked
 from .storing import in_alias, require_its_queue, restore, shared_queue
 
 #: What happens to jobs that have finished: they are kept as they are, left out, or run once more.
@@ -75,6 +76,8 @@ class Import:
 
     finished: Finished = "keep"
     skips_errors: bool = False
+    _known: set[tuple[str, str]] = field(default_factory=set, init=False)
+    """Aliases and their queues that were looked at: a dump has many jobs, but few of these."""
 
     def check(self) -> ImportReport:
         """Look at each line, and store nothing.
@@ -147,14 +150,20 @@ class Import:
     def _imported(self, job: Job) -> Job | None:
         """Return a job as it is to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""
         alias = self.backend or job.backend
-        shared_queue(alias)
         if job.status == RUNNING:
             job = replace(job, status=READY, token=None, worker_id=None)
         elif job.status != READY and self.finished == "skip":
             return None
         elif job.status != READY and self.finished == "rerun":
             job = replace(job, status=READY, run_after=utcnow(), finished_at=None, return_value=None)
-        require_its_queue(job, alias)
+        if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
+            job = unparked(job)
+        place = (alias, job.queue_name if job.status == READY else "")
+        if place not in self._known:
+            shared_queue(alias)
+            if not is_parked(job):
+                require_its_queue(job, alias)
+            self._known.add(place)
         return in_alias(job, alias)
 
 

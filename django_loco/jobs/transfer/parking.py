@@ -62,7 +62,10 @@ def gone(job: Job) -> Job:
 
 def is_parked(job: Job) -> bool:
     """Return whether ``job`` is on its way."""
-    return job.status == READY and job.queue_name == PARKED_QUEUE and MOVING in job.options
+    if job.status != READY or job.queue_name != PARKED_QUEUE:
+        return False
+    way = job.options.get(MOVING)
+    return isinstance(way, dict) and way.keys() >= {"from", "to", "queue", "run_after"}
 
 
 def is_gone(job: Job, target: str) -> bool:

@@ -51,9 +51,10 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         yield Reason(
             "moving",
             f"It is on its way from TASKS[{source!r}] to TASKS[{target!r}], and does not run meanwhile.",
-            f"If that command has ended: loco_jobs move --from {source} --to {target}",
+            f"If that command has ended: loco_jobs move --from {source} --to {target} --all",
         )
-    elif job.run_after is not None and job.run_after > now:
+        return
+    if job.run_after is not None and job.run_after > now:
         yield _not_due(job, job.run_after, now)
     if loco_settings().SIGN and not is_genuine(job):
         yield Reason(

@@ -14,6 +14,7 @@ from django_loco.jobs.transfer import importing
 from django_loco.jobs.transfer.dump_lines import line_of
 from django_loco.jobs.transfer.dumping import Dump
 from django_loco.jobs.transfer.importing import SHOWN, BrokenLine, Import
+from django_loco.jobs.transfer.parking import parked
 from django_loco.queues import queue_for
 from tests.unit.jobs.conftest import found, make_job
 
@@ -80,6 +81,15 @@ def test_jobs_can_go_to_another_alias(stored, queue):
     job = stored("failed")
     report = imported(dumped(), backend="other")
     assert report.aliases == {"other": 1}
+    assert found(queue_for("other"), job) == replace(job, backend="other")
+
+
+def test_a_parked_job_stays_so_in_its_alias_and_waits_in_another_one(queue):
+    job = make_job()
+    file = dumped(line_of(parked(job, "third")))
+    imported(file)
+    assert found(queue, job) == parked(job, "third")
+    imported(file, backend="other")
     assert found(queue_for("other"), job) == replace(job, backend="other")
 
 

@@ -34,6 +34,8 @@ def test_a_parked_job_knows_its_way():
     assert not goes(away, "other", "default")
     assert not is_parked(make_job())
     assert not is_parked(replace(away, status=FAILED))
+    assert not is_parked(replace(away, options={MOVING: {"to": "other"}}))
+    assert not is_parked(replace(away, options={MOVING: "nonsense"}))
     assert ends_of(make_job(options={MOVING: "nonsense"})) == ("", "")
 
 

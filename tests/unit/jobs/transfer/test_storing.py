@@ -8,7 +8,7 @@ from django_loco.core.job import SUCCESSFUL
 from django_loco.exceptions import QueueRefused
 from django_loco.jobs.signing import is_genuine, signed
 from django_loco.jobs.transfer.storing import in_alias, require_its_queue, restore, shared_queue
-from django_loco.queues import queue_for
+from django_loco.queues import Queue, queue_for
 from django_loco.queues.memory import MemoryQueue
 from tests.unit.jobs.conftest import make_job
 
@@ -43,6 +43,14 @@ def test_what_waits_needs_its_queue_and_what_has_finished_does_not():
         require_its_queue(make_job(backend="other", queue_name="letters"), "default")
     require_its_queue(make_job(backend="other", queue_name="letters", status=SUCCESSFUL), "default")
     require_its_queue(make_job(queue_name="letters"), "other")
+
+
+def test_a_queue_of_a_project_refuses_until_it_can(queue, monkeypatch):
+    job = make_job()
+    monkeypatch.setattr(MemoryQueue, "restore", Queue.restore)
+    stored, refused = restore(queue, [job])
+    assert stored == set()
+    assert "it has no restore()" in refused[job.id]
 
 
 @pytest.mark.parametrize("error", [QueueRefused("NUL"), UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates")])
