@@ -333,6 +333,16 @@ def test_a_job_that_the_target_refuses_stays_and_fails_the_command(stores, field
     assert stores("redis").get(job.id) == bad
 
 
+def test_a_job_that_cannot_be_read_stays(stores):
+    broken, _ = waiting_jobs("redis", 2)
+    server = stores("redis").server
+    server.ask("HSET", server.key("jobs"), broken.id, "nonsense")
+    assert run("move", "--from", "redis", "--to", "second", "--all", "--yes") == (
+        "Moved 1 job. Stayed: 1 job that cannot be read as stored.\n"
+    )
+    assert [job.id for job in stores("redis").list()] == [broken.id]
+
+
 def test_jobs_in_the_memory_of_another_process_cannot_be_moved(stores, monkeypatch):
     monkeypatch.setattr(MemoryQueue, "is_shared", False)
     for ends in (("memory", "redis"), ("redis", "memory")):

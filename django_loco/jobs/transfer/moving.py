@@ -55,6 +55,9 @@ class MoveReport:
     known: int = 0
     """Jobs that stay because the target knows their ids or their once-keys."""
 
+    unreadable: int = 0
+    """Jobs that stay because they cannot be read as they are stored."""
+
     refused: dict[str, str] = field(default_factory=dict)
     """Why the store of the target refuses jobs, which stay, by their ids."""
 
@@ -91,15 +94,21 @@ class Move:
             for batch in batches(self._left_in_source(), lambda job: job):
                 self._carry(batch, is_resumed=True)
                 yield self.report
-            for batch in batches((job for job in found if not is_parked(job)), lambda job: job):
+            for batch in batches((job for job in found if self._can_take(job)), lambda job: job):
                 self._carry(self._park(batch), is_resumed=False)
                 yield self.report
+            self._release_copies()  # those whose deletion took effect late, or was done by another command
+            yield self.report
         except QueueUnavailable as error:
             raise Unfinished(
                 f"{self.report.moved:,} jobs were moved, then a store could not be reached any more. Up to {BATCH:,} "
                 f"jobs are on their way, and do not run. To finish it, run the command again. {error}",
                 done=self.report.moved,
             ) from error
+
+    def _can_take(self, job: Job) -> bool:
+        self.report.unreadable += not job.is_readable
+        return job.is_readable and not is_parked(job)
 
     def _park(self, jobs: Sequence[Job]) -> list[Job]:
         for job in {job.queue_name: job for job in jobs}.values():

@@ -53,6 +53,8 @@ def _sentences(report: MoveReport) -> Iterator[str]:
         yield f"Stayed: {jobs_in_words(report.changed)} that changed or began to run meanwhile."
     if report.known:
         yield f"Stayed: {jobs_in_words(report.known)} whose ids or once-keys are known there."
+    if report.unreadable:
+        yield f"Stayed: {jobs_in_words(report.unreadable)} that cannot be read as stored."
     for (source, target), number in sorted(report.elsewhere.items()):
         yield (
             f"Left behind by an interrupted move: {jobs_in_words(number)}. They do not run. To finish it: "

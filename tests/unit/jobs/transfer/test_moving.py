@@ -291,6 +291,20 @@ def test_a_copy_whose_job_was_changed_by_hand_is_dropped(queue, target, monkeypa
     assert len(runnable(target)) == 3
 
 
+def test_a_deletion_that_takes_effect_late_is_noticed_in_the_same_run(queue, target, monkeypatch):
+    job = make_job()
+    queue.restore([job])
+    change = queue.change
+
+    def late(changes):
+        refused = change(changes)
+        return {each.before.id for each in changes if each.after is None} | refused
+
+    monkeypatch.setattr(queue, "change", late)
+    assert move().moved == 1
+    assert runnable(target) == [job.id]
+
+
 def test_a_copy_that_has_arrived_is_not_moved_again(queue, target):
     """As after a power cut that has undone the deletion in the source."""
     job = make_job()
