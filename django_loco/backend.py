@@ -23,6 +23,7 @@ from .core.threads import is_on_event_loop
 from .exceptions import UnknownTask
 from .jobs.signing import sign
 from .jobs.stores import JobBackend
+from .log import tracing
 from .log.labels import labelled_context
 from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
@@ -271,7 +272,7 @@ class LocoBackend(JobBackend):
     def _after_commit(self, action: Callable[[], object]) -> None:
         """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
         if loco_settings().ENQUEUE_ON_COMMIT and open_transactions():
-            after_commit(action, except_for=self.queue.database)
+            after_commit(tracing.with_trace(action), except_for=self.queue.database)
         else:
             action()
 
@@ -284,7 +285,7 @@ class LocoBackend(JobBackend):
         if mode == "BackgroundAsync":
             _warn_of_async_caller()
             in_process.ensure_started(self.alias)
-        accepted = self.queue.enqueue(sign(jobs))
+        accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
         count_enqueued(self.queue, accepted)
         stored = [job.id for job in accepted]
         test_environment.record_enqueued(stored)
@@ -297,12 +298,11 @@ class LocoBackend(JobBackend):
 
     def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
         """Run ``jobs`` one after the other in this thread; return those that ran: not those with a used once-key."""
-        finished = []
-        for job in sign(jobs):
-            self._announce([result_of(job, task)])
-            if (result := in_process.run_in_foreground(self.alias, job)) is not None:
-                finished.append(result)
-        return finished
+        return tracing.send(jobs, lambda traced: [ended for job in sign(traced) if (ended := self._ended(task, job))])
+
+    def _ended(self, task: Task[..., Any], job: Job) -> Job | None:
+        self._announce([result_of(job, task)])
+        return in_process.run_in_foreground(self.alias, job)
 
     def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
         logs = _tasks_logger.isEnabledFor(logging.DEBUG)

@@ -156,6 +156,9 @@ class LocoSettings:
     ] = None
     """The token with which Prometheus may read ``/metrics`` of the site; ``None``: no token opens it."""
 
+    TRACE_PARENT: Annotated[bool, _BOOL] = False
+    """Whether the OpenTelemetry span of an attempt is a child of that of ``enqueue()``, and not only linked to it."""
+
     TESTING: Annotated[Testing, Rule(lambda value: value in get_args(Testing), '"manual", "inline" or "live"')] = (
         "manual"
     )

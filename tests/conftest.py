@@ -13,6 +13,10 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from .postgres import Server
 from .processes import Site
@@ -137,6 +141,15 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, migrated: str) -> Itera
         copy = shutil.copy(migrated, tmp_path / "site.sqlite3")
         with Site(str(copy), tmp_path) as site:
             yield site
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Let this process trace as a project does that has set a ``TracerProvider``; return where the spans end up."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)  # it can be set only once per process
+    return exporter
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,9 @@ REQUEST = "request_id"
 SIGNATURE = "signature"
 #: Among the options of a job, where it is moved to: see ``jobs.transfer.parking``.
 MOVING = "moving"
-_NOT_GIVEN = (REQUEST, SIGNATURE, MOVING)
+#: Among the options of a job, the headers that connect it with the trace of whoever enqueued it: see ``log.tracing``.
+TRACE = "trace"
+_NOT_GIVEN = frozenset((REQUEST, SIGNATURE, MOVING, TRACE))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
@@ -117,7 +119,7 @@ class Job:
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: the options that ``.using()`` changed for this call, the request id (``REQUEST``), ``SIGNATURE``."""
+    """JSON values: the options that ``.using()`` changed for this call, ``REQUEST``, ``SIGNATURE``, ``TRACE``."""
 
     key: str | None = None
     """A once-key: the queue accepts only one job with it; ``None``: no limit. See also ``series``."""
@@ -160,7 +162,7 @@ class Job:
     @property
     def overrides(self) -> Mapping[str, Any]:
         """The options that ``.using()`` changed for this call: any of ``task_options.STORED_OPTIONS`` except tags."""
-        if not any(name in self.options for name in _NOT_GIVEN):
+        if _NOT_GIVEN.isdisjoint(self.options):
             return self.options
         return {name: given for name, given in self.options.items() if name not in _NOT_GIVEN}
 

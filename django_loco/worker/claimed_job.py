@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
+from ..log import tracing
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +74,9 @@ class ClaimedJob:
     announcement: Callable[[], None] | None = None
     """Announces its end, to be called when the queue has accepted it; ``None``: it was announced."""
 
+    span: Any = None
+    """The OpenTelemetry span of the attempt; ``None``: it has not begun, or the project does not trace."""
+
     # A lock that is acquired once and never released: the cheapest way to let one thread win.
     _decided: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,6 +86,11 @@ class ClaimedJob:
             return False
         self.outcome = outcome
         return True
+
+    def end_span(self, outcome: Outcome, secrets: Sequence[str] = ()) -> None:
+        """End the span of the attempt; for the thread that has decided on ``outcome``. ``secrets`` are not shown."""
+        if self.span is not None:
+            tracing.end(self.span, outcome, is_cancelled=self.cancelled is not None, secrets=secrets)
 
     def outcome_or(self, otherwise: Outcome) -> Outcome | None:
         """Return the outcome that was decided on; if there is none, decide on ``otherwise`` and return that.

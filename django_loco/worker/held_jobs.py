@@ -113,7 +113,9 @@ class HeldJobs:
         for claimed in claimed_jobs:
             if claimed.decide():
                 claimed.released = claimed.ended = True
-                self.acknowledger.add(claimed, Outcome.released(claimed.job))
+                outcome = Outcome.released(claimed.job)
+                claimed.end_span(outcome)
+                self.acknowledger.add(claimed, outcome)
 
     def _without_missing(self, claimed_jobs: list[ClaimedJob]) -> list[ClaimedJob]:
         """Put off the jobs whose tasks are known to be missing here; return the others."""

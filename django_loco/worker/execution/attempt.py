@@ -188,7 +188,10 @@ class Attempt:
     def decide(self, outcome: Outcome) -> bool:
         """Decide on ``outcome``; see ``ClaimedJob.decide``."""
         self.duration = self.claimed.duration = time.monotonic() - self.began_at
-        return self.claimed.decide(outcome)
+        if not self.claimed.decide(outcome):
+            return False
+        self.claimed.end_span(outcome, self.secrets)
+        return True
 
     def begin(self) -> Any:
         """Call the task's function and return its value, or its coroutine if it is async.

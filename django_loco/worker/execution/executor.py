@@ -39,7 +39,7 @@ from asgiref.sync import sync_to_async
 from ...core.compat import task_backends, task_started
 from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
 from ...exceptions import JobCancelled, JobTimeout
-from ...log import job_lines, sentry
+from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
@@ -80,6 +80,7 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
         return attempt if claimed.decide(attempt) else None
+    claimed.span = tracing.start(attempt.job)
     job_lines.started(attempt.job)
     announce(task_started, attempt.result)
     try:
@@ -159,6 +160,7 @@ def give_up(attempt: Attempt, error: JobTimeout | JobCancelled) -> Outcome:
         raise error
     except (JobTimeout, JobCancelled):
         outcome = attempt.failed(error)
+        attempt.claimed.end_span(outcome, attempt.secrets)
         if _is_doubtful(attempt, outcome):
             _defer_announcement(attempt, outcome)
         else:
@@ -172,6 +174,7 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
     attempt = prepare(claimed)
     if isinstance(attempt, Outcome):
         return attempt if claimed.decide(attempt) else None
+    claimed.span = tracing.start(attempt.job)
     job_lines.started(attempt.job)
     await aannounce(task_started, attempt.result)
     try:
