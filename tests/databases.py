@@ -29,7 +29,6 @@ import pytest
 AT_ONCE = 2
 UNIT, ACCEPTANCE = "tests/unit", "tests/acceptance"
 TOGETHER = ("tests/contract", "tests/integration")
-QUEUES = ("tests/contract", "tests/integration/queues", "tests/integration/worker")
 #: Fails if less of the package is covered, in percent: a point below what the quick unit tests reach.
 COVERED = ("--cov=django_loco", "--cov-report=", "--cov-fail-under=71")
 
@@ -66,7 +65,6 @@ PARTS = (
     *(Part(f"quick-unit-{share}", "sqlite", (UNIT, "-m", "not slow", "--share", f"{share}/3")) for share in (1, 2, 3)),
     Part("sqlite", "sqlite", TOGETHER),
     Part("postgres", "postgres", TOGETHER),
-    Part("postgres-queues", "postgres", (*QUEUES, "-k", "not redis")),
     acceptance("acceptance-1", "sqlite", "1/3"),
     acceptance("acceptance-2", "sqlite", "2/3"),
     acceptance("acceptance-3", "sqlite", "3/3"),
