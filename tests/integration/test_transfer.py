@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from .jobs.conftest import LOCO, drain
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "second"])
 
 #: How many random jobs travel between two queues.
-JOBS = 60
+JOBS = 60 * int(os.environ.get("LOCO_CHAOS", "1"))
 #: Characters that stores have mangled before.
 LETTERS = "aä€𝄞\x7f\u2028\ud800\x00\n\t\"'\\%{}[],:@ "
 STORES = ("database", "second", "redis", "memory")
@@ -331,6 +332,21 @@ def test_a_job_that_the_target_refuses_stays_and_fails_the_command(stores, field
         run("move", "--from", "redis", "--to", "second", "--all", "--yes")
     assert [each.id for each in stores("second").list()] == [other.id]
     assert stores("redis").get(job.id) == bad
+
+
+@pytest.mark.parametrize("verb", ["import", "move"])
+def test_an_interrupt_says_what_to_do(stores, file, monkeypatch, verb):
+    waiting_jobs("redis", 2)
+    run("dump", "--backend", "redis", "--output", file)
+
+    def interrupt(items: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stores("second"), "restore", interrupt)
+    words = {"import": [file, "--backend", "second"], "move": ["--from", "redis", "--to", "second", "--all"]}
+    with pytest.raises(CommandError, match=r"Interrupted, after 0 jobs were \w+. To finish it, run the") as caught:
+        run(verb, *words[verb], "--yes")
+    assert caught.value.returncode == 130
 
 
 def test_a_job_that_cannot_be_read_stays(stores):

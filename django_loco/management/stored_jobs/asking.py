@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from signal import SIGINT
 
 from django.core.management.base import CommandError, OutputWrapper
+
+from ...process.exit_codes import shell_code
 
 
 def may(stdout: OutputWrapper, title: str, what: str, *, yes: bool) -> bool:
@@ -22,6 +25,12 @@ def may(stdout: OutputWrapper, title: str, what: str, *, yes: bool) -> bool:
         return True
     stdout.write("Nothing was changed.")
     return False
+
+
+def interrupted(number: int, done: str) -> CommandError:
+    """Return the error after Ctrl-C, when ``number`` jobs were ``done``."""
+    text = f"Interrupted, after {jobs_in_words(number)} {'was' if number == 1 else 'were'} {done}."
+    return CommandError(f"{text} To finish it, run the command again.", returncode=shell_code(-SIGINT))
 
 
 def jobs_in_words(number: int, text: str = "") -> str:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.transfer.importing import Import, ImportReport
-from .asking import jobs_in_words, may
+from .asking import interrupted, jobs_in_words, may
 from .progress import Progress
 
 #: The name of a file that stands for stdin.
@@ -37,11 +37,20 @@ def import_dump(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outpu
             _say_mistakes(found, stderr)
             stdout.write("There are no jobs to import.")
         elif may(stdout, "Import", _in_words(found), yes=options["yes"] or found.jobs == 1):
-            with Progress(stderr, "Importing") as progress:
-                for report in wanted.run():
-                    progress.show(report.jobs)
+            report = _run(wanted, stderr)
             _say_mistakes(report, stderr)
             stdout.write(" ".join(_sentences(report)))
+
+
+def _run(wanted: Import, stderr: OutputWrapper) -> ImportReport:
+    report = ImportReport()
+    try:
+        with Progress(stderr, "Importing") as progress:
+            for report in wanted.run():
+                progress.show(report.jobs)
+    except KeyboardInterrupt:
+        raise interrupted(report.jobs, "imported") from None
+    return report
 
 
 def _in_words(report: ImportReport) -> str:

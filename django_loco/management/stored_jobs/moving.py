@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from ...jobs.operations import UNFINISHED
 from ...jobs.transfer.moving import Move, MoveReport
-from .asking import jobs_in_words, may
+from .asking import interrupted, jobs_in_words, may
 from .mass import searched
 from .progress import Progress
 
@@ -24,9 +24,12 @@ def move_between(options: Mapping[str, Any], stdout: OutputWrapper, stderr: Outp
     if options["dry_run"]:
         stdout.write(f"Move would take {what}. Nothing was changed.")
     elif may(stdout, "Move", what, yes=options["yes"] or count <= 1):
-        with Progress(stderr, "Moving") as progress:
-            for report in move.run(found):
-                progress.show(report.moved)
+        try:
+            with Progress(stderr, "Moving") as progress:
+                for report in move.run(found):
+                    progress.show(report.moved)
+        except KeyboardInterrupt:
+            raise interrupted(move.report.moved, "moved") from None
         stdout.write(" ".join(_sentences(report)))
         if report.refused:
             job_id, reason = min(report.refused.items())
