@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextvars import Context
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from opentelemetry import trace
@@ -36,7 +36,14 @@ def without_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
 
 
-@pytest.mark.parametrize("prepare", [absent, half_imported, without_provider])
+def other_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the private name that is read because it takes less time."""
+    names = ("ProxyTracerProvider", "get_tracer_provider", "use_span")
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", SimpleNamespace(**{n: getattr(trace, n) for n in names}))
+
+
+@pytest.mark.parametrize("prepare", [absent, half_imported, without_provider, other_version])
 def test_a_project_that_does_not_trace_stores_the_jobs_as_they_are(
     prepare: Callable[[pytest.MonkeyPatch], None], monkeypatch
 ):
@@ -46,6 +53,13 @@ def test_a_project_that_does_not_trace_stores_the_jobs_as_they_are(
     assert jobs[0].options == {}
     assert tracing.start(jobs[0]) is None
     assert tracing.with_trace(a_job) is a_job
+
+
+def test_a_provider_that_is_named_in_the_environment_is_loaded(monkeypatch):
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
+    monkeypatch.setattr(tracing, "_PROVIDER_IS_NAMED", True)
+    assert tracing.start(a_job()) is not None
 
 
 def test_only_one_module_imports_opentelemetry_and_no_module_imports_that_one():
