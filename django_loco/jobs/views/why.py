@@ -146,7 +146,7 @@ def _running(job: Job) -> Reason:
 def _failed(job: Job) -> Reason:
     return Reason(
         "failed",
-        f"It has failed for good after {len(job.worker_ids)} attempts: {_last_line(job)}",
+        f"It has failed for good after {_attempts(len(job.worker_ids))}: {_last_line(job)}",
         f"When the cause is mended: loco_jobs retry {job.id}",
     )
 
@@ -169,3 +169,7 @@ _ENDS: dict[str, Callable[[Job], Reason]] = {
     "cancelled": _cancelled,
     "done": _done,
 }
+
+
+def _attempts(number: int) -> str:
+    return "1 attempt" if number == 1 else f"{number} attempts"

@@ -151,7 +151,7 @@ def test_the_page_of_a_job(client, stored):
         "a 1.10 b 123456789012345678901234567890",
         'c {"d": [true, null, "ü"]}',
         'Metadata {"tenant": "acme"}',
-        "It has failed for good after 1 attempts: KeyError: 7",
+        "It has failed for good after 1 attempt: KeyError: 7",
         f"loco_jobs retry {job.id}",
         "Schedule nightly",
         "Request abc",

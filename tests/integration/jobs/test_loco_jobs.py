@@ -98,7 +98,7 @@ def test_why_a_job_does_not_run(queue):
     queue.fetch(CLAIM)
     assert "The worker worker-1 runs it since" in run("why", waiting)
     [broken] = failed("oops")
-    assert "It has failed for good after 1 attempts: ValueError: oops" in run("why", broken)
+    assert "It has failed for good after 1 attempt: ValueError: oops" in run("why", broken)
 
 
 # To do something
