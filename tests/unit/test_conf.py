@@ -46,6 +46,7 @@ def test_settings_follow_override_settings():
             ({"METRICS_TOKEN": token}, "it must be text of 16 or more ASCII characters without spaces, or None.")
             for token in ("", "short", "with a space in it", "\N{SNOWMAN}" * 16, 4711)
         ),
+        ({"TRACE_PARENT": "yes"}, "LOCO['TRACE_PARENT'] is 'yes'; it must be True or False."),
         ({"LOG_FORMAT": "xml"}, 'it must be "text" or "json".'),
         ({"COMPONENTS": "shop.Feed"}, "it must be a list of dotted paths."),
         (
