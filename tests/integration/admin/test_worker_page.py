@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from django_loco import jobs
@@ -35,7 +37,8 @@ def test_workers_are_shown_with_what_they_run(client, queue, stored):
     queue.register(worker(worker_id="worker-2", queues=("emails",), tags=(), busy=0))
     page = client.get(WORKERS)
     shown = text(page)
-    assert "worker-1 web-1, process 4711, default alive all any 1 of 8 threads, 100 coroutines 0 s ago add all" in shown
+    described = r"worker-1 web-1, process 4711, default alive all any 1 of 8 threads, 100 coroutines \d s ago add all"
+    assert re.search(described, shown)
     assert "worker-2 web-1, process 4711, default alive emails none 0 of 8 threads" in shown
     assert f'href="/admin/django_loco/locojob/{job.id}/change/"' in page.content.decode()
 
@@ -51,7 +54,7 @@ def test_queues_are_shown_with_their_numbers(client, queue, stored):
     stored("done", queue_name="emails")
     jobs.pause(queue="emails", backend="default")
     shown = text(client.get(WORKERS))
-    assert "default default 2 1 2 1 0 s open" in shown
+    assert re.search(r"default default 2 1 2 1 \d s open", shown)
     assert "emails default 0 0 0 1 - paused" in shown
 
 

@@ -31,7 +31,8 @@ def asked(queue, monkeypatch):
 def enqueue(count, backend="default", **fields):
     jobs = [make_job(number, backend=backend, age=number, **fields) for number in range(count)]
     queue_for(backend).enqueue(jobs)
-    return jobs
+    # On a busy machine a second may pass between two of them, which then have the same age, or change places.
+    return sorted(jobs, key=lambda job: job.id, reverse=True)
 
 
 def ids(text="", **fields):

@@ -324,8 +324,8 @@ class PostgresDialect(Dialect):
 
 
 def _in_order_of_keys(jobs: Sequence[Job]) -> str:
-    """Return ``jobs`` as JSON."""
-    in_order = sorted(jobs, key=lambda job: (job.key or "", job.id))
+    """Return ``jobs`` as JSON; those without a key by their id, of those with the same key the first one first."""
+    in_order = sorted(jobs, key=lambda job: (job.key or "", "" if job.key else job.id))
     return json.dumps([dict(zip(COLUMNS, row_of(job), strict=True)) for job in in_order])
 
 
