@@ -32,7 +32,7 @@ PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
-	@echo "                 with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
+	@echo "                 with a dashboard of its jobs at /jobs/, for staff; with its jobs on Redis: LOCO_QUEUE=redis REDIS_URL=redis://127.0.0.1:6379/0 make start"
 	@echo "make test      all tests, on each supported pair of Python and Django that is installed (PYTEST_ARGS=...)"
 	@echo "make unit      the fast unit tests, on one Python, without servers; takes seconds (PYTEST_ARGS=...)"
 	@echo "make chaos     more runs of the tests that kill workers, schedulers and Redis, on every durable queue; takes minutes"
@@ -91,7 +91,7 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
-	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py $(PYTEST_ARGS)
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py $(PYTEST_ARGS)
 
 check: lint types layers dead django docs wheel commits
 

@@ -1,4 +1,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls), path("", include("shop.urls"))]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("jobs/", include("django_loco.urls.dashboard")),
+    path("", include("shop.urls")),
+]

@@ -37,13 +37,20 @@ NONE = QueueRates()
 def rates(*, backend: str | None = None) -> dict[tuple[str, str], QueueRates]:
     """Return the rates of each queue that had jobs in the last hour, by its alias in ``TASKS`` and its name."""
     now = minute_of(utcnow().timestamp())
-    found = {}
-    for alias in searched(backend):
-        by_queue: dict[str, list[Minute]] = {}
-        for minute in queue_of(alias).minutes(now - FAILED_MINUTES):
+    return {
+        (alias, name): rate
+        for alias in searched(backend)
+        for name, rate in rates_in(queue_of(alias).minutes(now - FAILED_MINUTES), now).items()
+    }
+
+
+def rates_in(minutes: Sequence[Minute], now: int) -> dict[str, QueueRates]:
+    """Return the rates of each queue in ``minutes``, those of one alias, in the hour before the minute ``now``."""
+    by_queue: dict[str, list[Minute]] = {}
+    for minute in minutes:
+        if minute.labels.minute >= now - FAILED_MINUTES:
             by_queue.setdefault(minute.labels.queue_name, []).append(minute)
-        found.update({(alias, name): _rates(minutes, now) for name, minutes in by_queue.items()})
-    return found
+    return {name: _rates(of_queue, now) for name, of_queue in by_queue.items()}
 
 
 def _rates(minutes: Sequence[Minute], now: int) -> QueueRates:

@@ -1,0 +1,99 @@
+"""Reads what the page shows, in a bounded number of calls to the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+
+from .. import jobs, scheduler
+from ..core.job import Job, utcnow
+from ..jobs.stores import backend_of, queue_of
+from ..jobs.views.rates import FAILED_MINUTES, rates_in
+from ..queues.minutes import Minute, minute_of
+from ..scheduler.api.control import current
+from .activity import Range
+
+#: The queues whose oldest due job is looked up each by itself, those with the most jobs. The others share one look.
+AGES = 3
+#: The failed jobs that are read, and the jobs among which they are looked for.
+FAILURES, WINDOW = 50, 500
+SCHEDULES = 8
+#: Counts end here: a larger number is not worth the time that it takes.
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The state of all jobs at one moment."""
+
+    at: datetime
+    queues: Sequence[jobs.QueueStats]
+    ages: Mapping[tuple[str, str], float]
+    """Seconds for which the oldest due job of a queue waits, by alias and name."""
+
+    workers: Sequence[jobs.AliasWorker]
+    workerless: Sequence[str]
+    """The aliases that need a worker and have none that is alive."""
+
+    rates: Mapping[tuple[str, str], jobs.QueueRates]
+    minutes_of: Mapping[str, Sequence[Minute]]
+    """The statistics of the range, and of an hour at least, by alias."""
+
+    failures: Sequence[Job]
+    upcoming: Sequence[scheduler.Upcoming]
+    off: Sequence[scheduler.Problem]
+    """Schedules that cannot be read."""
+
+    @property
+    def minutes(self) -> Sequence[Minute]:
+        """The statistics of all aliases."""
+        return [each for minutes in self.minutes_of.values() for each in minutes]
+
+    @property
+    def minute(self) -> int:
+        """The minute of this moment, since 1970."""
+        return minute_of(self.at.timestamp())
+
+
+def read(chosen: Range) -> Facts:
+    """Return the present facts. Raises ``QueueError`` and ``LocoConfigurationError``."""
+    now = utcnow()
+    queues, workers = jobs.stats(limit=MOST, ages=False), jobs.workers()
+    alive = {worker.backend for worker in workers if worker.is_alive}
+    minute = minute_of(now.timestamp())
+    since = min(chosen.first(minute), minute - FAILED_MINUTES)
+    minutes = {alias: queue_of(alias).minutes(since) for alias in jobs.aliases()}
+    schedules = current()
+    due = [each for each in schedules.upcoming(1) if each.next_runs]
+    return Facts(
+        at=now,
+        queues=queues,
+        ages=_ages(queues, now),
+        workers=workers,
+        workerless=[each for each in jobs.aliases() if each not in alive and backend_of(each).runs_stored_jobs],
+        rates={(alias, name): rate for alias in minutes for name, rate in rates_in(minutes[alias], minute).items()},
+        minutes_of=minutes,
+        failures=[*jobs.filter("status:failed", window=WINDOW)[:FAILURES]],
+        upcoming=sorted(due, key=attrgetter("next_runs"))[:SCHEDULES],
+        off=schedules.registry.problems(),
+    )
+
+
+def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, str], float]:
+    waiting = sorted((each for each in queues if each.ready), key=lambda each: (each.is_paused, -each.ready))
+    found = {}
+    for each in waiting[:AGES]:
+        since = queue_of(each.backend).oldest_due((each.queue,))
+        if since is not None:
+            found[each.backend, each.queue] = max(0.0, (now - since).total_seconds())
+    rest: dict[str, list[str]] = {}
+    for each in waiting[AGES:]:
+        if not each.is_paused:
+            rest.setdefault(each.backend, []).append(each.queue)
+    for alias, names in rest.items():
+        since = queue_of(alias).oldest_due(tuple(names))
+        if since is not None:
+            found[alias, ", ".join(names[:3])] = max(0.0, (now - since).total_seconds())
+    return found

@@ -1,0 +1,116 @@
+"""Says in one sentence and one colour whether jobs fare well, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..jobs.views.age import age
+from ..log.plain_text import one_line
+from .facts import Facts
+
+#: The seconds after which a due job has waited for long, and for too long.
+LONG, TOO_LONG = 60, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The worst that there is to say."""
+
+    level: str
+    """``"good"``, ``"warning"`` or ``"bad"``: the name of a colour."""
+
+    word: str
+    sentence: str
+
+
+def health_of(facts: Facts) -> Health:
+    """Return the first of these that is true: no worker, a long wait, failures, dead workers, pauses, all is well."""
+    for level, sentence in (
+        ("bad", _no_worker(facts)),
+        _wait(facts),
+        ("warning", _failures(facts)),
+        ("warning", _off(facts)),
+        ("warning", _dead(facts)),
+        ("warning", _paused(facts)),
+    ):
+        if sentence:
+            return Health(level, _("Trouble") if level == "bad" else _("Attention"), sentence)
+    alive = sum(worker.is_alive for worker in facts.workers)
+    return Health(
+        "good",
+        _("Healthy"),
+        ngettext(
+            "%(count)s worker is alive, no job waits for long, and none failed in the last hour.",
+            "%(count)s workers are alive, no job waits for long, and none failed in the last hour.",
+            alive,
+        )
+        % {"count": alive},
+    )
+
+
+def _no_worker(facts: Facts) -> str:
+    waiting = [each for each in facts.queues if each.ready and each.backend in facts.workerless]
+    if not waiting:
+        return ""
+    number = sum(each.ready for each in waiting)
+    more = "+" if any(each.ready.is_capped for each in waiting) else ""
+    return ngettext(
+        "No worker is alive, and %(count)s job waits.", "No worker is alive, and %(count)s jobs wait.", number
+    ) % {"count": f"{number:,}{more}"}
+
+
+def _wait(facts: Facts) -> tuple[str, str]:
+    paused = {(each.backend, each.queue) for each in facts.queues if each.is_paused}
+    seconds, name = max(((s, key[1]) for key, s in facts.ages.items() if key not in paused), default=(0.0, ""))
+    if seconds < LONG:
+        return "warning", ""
+    level = "bad" if seconds >= TOO_LONG else "warning"
+    text = _("The oldest job of %(queue)s has waited for %(age)s.")
+    return level, text % {"queue": one_line(name), "age": coarse(seconds)}
+
+
+def _failures(facts: Facts) -> str:
+    number = sum(each.failed_last_hour for each in facts.rates.values())
+    return (
+        number
+        and ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
+        % {"count": f"{number:,}"}
+    ) or ""
+
+
+def _off(facts: Facts) -> str:
+    number = len(facts.off)
+    return (
+        number
+        and ngettext(
+            "%(count)s schedule is off, because of a mistake in it.",
+            "%(count)s schedules are off, because of mistakes in them.",
+            number,
+        )
+        % {"count": number}
+    ) or ""
+
+
+def _dead(facts: Facts) -> str:
+    number = sum(not worker.is_alive for worker in facts.workers)
+    return (
+        number
+        and ngettext(
+            "%(count)s worker has stopped without a word.", "%(count)s workers have stopped without a word.", number
+        )
+        % {"count": number}
+    ) or ""
+
+
+def _paused(facts: Facts) -> str:
+    names = [one_line(each.queue) for each in facts.queues if each.is_paused and each.ready]
+    return _("Jobs wait in paused queues: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""
+
+
+def coarse(seconds: float) -> str:
+    """Return a duration whose text changes seldom, so that the page changes seldom: ``10 s``, ``3 h 5 min``."""
+    step = 5 if seconds < LONG else 60
+    return age(seconds // step * step)

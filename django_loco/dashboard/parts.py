@@ -1,0 +1,130 @@
+"""The parts of the page as HTML: each is replaced by itself when it has changed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from .. import jobs
+from ..core.job import Job
+from ..jobs.views.rates import WRITTEN_AFTER_MINUTES
+from ..log.plain_text import one_line
+from .activity import RANGES, Range, bars_of, enqueued_by_queue, percentiles_of
+from .chart import chart, sparkline, top_of
+from .facts import Facts
+from .health import coarse, health_of
+from .links import job_url, list_url, workers_url
+
+PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
+#: The failures and groups of failures that are shown, and the characters of an error's text.
+NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
+
+
+def rendered(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, str]:
+    """Return the HTML of each part by its name."""
+    context = {
+        "has_aliases": len(jobs.aliases()) > 1,
+        "may_pause": may_pause,
+        "workers_url": workers_url(),
+        "health": health_of(facts),
+        "queues": _queues(facts, chosen),
+        "workers": [_worker(each) for each in facts.workers],
+        "schedules": facts.upcoming,
+        "off": facts.off,
+        "newest": [_failure(job) for job in facts.failures[:NEWEST]],
+        "groups": _groups(facts.failures),
+        "read": len(facts.failures),
+        "all_failures_url": list_url(("status", "failed")),
+        **_activity(facts, chosen),
+    }
+    return {name: render_to_string(f"django_loco/dashboard/{name}.html", context) for name in PARTS}
+
+
+def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
+    bars = bars_of(facts.minutes, chosen, facts.minute)
+    return {
+        "bars": [bar for bar in bars if bar.runs],
+        "chart": chart(bars),
+        "top": f"{top_of(bars):,}",
+        "first": bars[0].at,
+        "chosen": chosen,
+        "ranges": RANGES,
+        "runs": f"{sum(bar.runs for bar in bars):,}",
+        "failed": f"{sum(bar.failed for bar in bars):,}",
+        "percentiles": [
+            (each.percent, _seconds(each.wait), _seconds(each.run)) for each in percentiles_of(facts.minutes)
+        ],
+    }
+
+
+def _seconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{max(1, round(seconds * 1000)):d} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else coarse(seconds)  # noqa: PLR2004 - a minute
+
+
+def _queues(facts: Facts, chosen: Range) -> list[dict[str, Any]]:
+    lines = {alias: enqueued_by_queue(minutes, chosen, facts.minute) for alias, minutes in facts.minutes_of.items()}
+    rows = []
+    for each in facts.queues:
+        key = (each.backend, each.queue)
+        words = ("queue", each.queue), ("backend", each.backend)
+        seconds = facts.ages.get(key)
+        rows.append(
+            {
+                "stats": each,
+                "name": one_line(each.queue),
+                "value": json.dumps(key),
+                "url": list_url(*words),
+                "failed_url": list_url(("status", "failed"), *words),
+                "oldest": "-" if seconds is None else coarse(seconds),
+                "rates": facts.rates.get(key),
+                "line": sparkline(lines[each.backend].get(each.queue, ())[:-WRITTEN_AFTER_MINUTES]),
+            }
+        )
+    return rows
+
+
+def _worker(worker: jobs.AliasWorker) -> dict[str, Any]:
+    slots = worker.threads + worker.coroutines
+    return {
+        "worker": worker,
+        "name": one_line(worker.worker_id),
+        "host": one_line(worker.host),
+        "queues": None if worker.queues is None else one_line(", ".join(worker.queues)),
+        "slots": slots,
+        "silent": "" if worker.is_alive else coarse(worker.heartbeat_age),
+        "url": list_url(("status", "running"), ("worker", worker.worker_id)),
+    }
+
+
+def _failure(job: Job) -> dict[str, Any]:
+    error = job.errors[-1] if job.errors else None
+    last = error.traceback.strip().rpartition("\n")[2] if error else ""
+    return {
+        "url": job_url(job.id),
+        "task": one_line(job.task_path),
+        "queue": one_line(job.queue_name),
+        "text": one_line(last.removeprefix("builtins."))[:MOST_TEXT],
+        "at": job.finished_at,
+    }
+
+
+def _groups(failures: Sequence[Job]) -> list[dict[str, Any]]:
+    kinds = Counter((job.errors[-1].exception_class_path if job.errors else "", job.task_path) for job in failures)
+    return [
+        {
+            "error": one_line(error.rpartition(".")[2]) or "?",
+            "path": one_line(error),
+            "task": one_line(task),
+            "count": count,
+            "url": list_url(("status", "failed"), ("task", task), *([("error", error)] if error else [])),
+        }
+        for (error, task), count in kinds.most_common(GROUPS)
+    ]

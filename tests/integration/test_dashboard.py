@@ -1,0 +1,204 @@
+"""The dashboard, on every queue."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import path
+
+from django_loco import jobs
+from django_loco.core.job import utcnow
+from django_loco.dashboard import views
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.workers import WorkerInfo
+
+from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db
+PAGE = "/jobs/"
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    views._known.clear()
+
+
+def worker(**given):
+    described = {"worker_id": "worker-1", "host": "web-1", "pid": 4711, "queues": None, "tags": None, "threads": 8}
+    described |= {"coroutines": 0, "lease": 30.0, "started_at": utcnow(), "busy": 1}
+    return WorkerInfo(**described | given)
+
+
+def minute(outcome, runs, queue_name="default"):
+    numbers = dict.fromkeys(NUMBERS, 0) | {"count": runs, "duration_2": runs, "wait_1": runs}
+    return Minute(Labels(minute_of(time.time()) - 3, queue_name, "shop.pay", outcome), tuple(numbers.values()))
+
+
+def test_nothing_yet(client, queue):  # noqa: F811
+    shown = text(client.get(PAGE))
+    assert "Healthy 0 workers are alive" in shown
+    assert "There are no jobs yet." in shown
+    assert "No worker is registered." in shown
+
+
+def test_everything_is_shown(client, queue, stored):  # noqa: F811
+    for state in ("failed", "running", "waiting"):
+        stored(state)
+    queue.register(worker())
+    queue.record([minute("successful", 40), minute("failed", 3), minute("enqueued", 43)])
+    page = client.get(PAGE)
+    shown = text(page)
+    assert "Attention 3 jobs failed in the last hour." in shown
+    assert "40 succeeded, 3 failed, 0 retried or stopped" in shown
+    assert "Runs 43" in shown
+    assert "p50 about 20 ms wait, 65 ms run" in shown
+    assert "4.3 / 4.3" in shown
+    assert "worker-1 web-1, default, all queues 1 of 8 busy alive" in shown
+    assert "tests.app.tasks.add ValueError: ValueError: boom" in shown
+    assert "/admin/django_loco/locojob/?q=queue%3Adefault" in page.content.decode()
+
+
+def test_the_links_to_failures_find_them(client, queue, stored):  # noqa: F811
+    job = stored("failed")
+    links = re.findall(r'href="(/admin/django_loco/locojob/[^"]*)"', client.get(PAGE).content.decode())
+    assert len(links) > 3
+    for link in links:
+        assert client.get(link.replace("&amp;", "&")).status_code == 200
+    assert all(job.id in client.get(link).content.decode() for link in links if "error" in link)
+
+
+def test_no_worker_is_trouble(client, queue, stored):  # noqa: F811
+    stored("waiting")
+    assert "Trouble No worker is alive, and 1 job waits." in text(client.get(PAGE))
+
+
+def test_it_is_closed(queue):  # noqa: F811
+    assert Client().get(PAGE)["Location"] == "/admin/login/?next=/jobs/"
+    refused = client_of("view_job").get(PAGE)
+    assert (refused.status_code, refused.content) == (
+        403,
+        b"You lack django_loco.view_worker. An administrator can grant it.\n",
+    )
+    for address in ("/jobs/parts", PAGE):
+        assert client_of("view_job", "view_worker").get(address).status_code == 200
+
+
+def test_staff_status_is_needed(queue):  # noqa: F811
+    from django.contrib.auth.models import User  # noqa: PLC0415
+
+    browser = client_of("view_job", "view_worker")
+    User.objects.update(is_staff=False)
+    assert browser.get(PAGE).status_code == 403
+
+
+def test_a_queue_is_paused_and_resumed(client, queue, stored):  # noqa: F811
+    stored("waiting")
+    value = json.dumps(["default", "default"])
+    assert client.post("/jobs/pause", {"pause": value})["Location"] == PAGE
+    assert jobs.paused() == {"default": ["default"]}
+    assert "paused Resume" in text(client.get(PAGE))
+    assert client.post("/jobs/pause", {"resume": value}).status_code == 302
+    assert jobs.paused() == {}
+    assert sorted(LogEntry.objects.values_list("object_repr", "change_message")) == [
+        ("default: default", "Paused."),
+        ("default: default", "Resumed."),
+    ]
+
+
+def test_who_may_not_pause_cannot(queue, stored):  # noqa: F811
+    stored("waiting")
+    browser = client_of("view_job", "view_worker")
+    assert b"<button" not in browser.get(PAGE).content
+    assert browser.post("/jobs/pause", {"pause": '["default", "default"]'}).status_code == 403
+    assert jobs.paused() == {}
+
+
+@pytest.mark.parametrize("value", ["", "[]", "1", '["nowhere", "default"]', '["default", "other"]', "{"])
+def test_a_wrong_queue_is_refused(client, queue, value):  # noqa: F811
+    assert client.post("/jobs/pause", {"pause": value}).status_code == 400
+
+
+def test_a_post_needs_the_token(queue):  # noqa: F811
+    browser = client_of(is_superuser=True)
+    browser.handler.enforce_csrf_checks = True
+    assert browser.post("/jobs/pause", {"pause": '["default", "default"]'}).status_code == 403
+    assert jobs.paused() == {}
+
+
+def test_what_has_not_changed_is_not_sent_again(client, queue, stored):  # noqa: F811
+    first = client.get("/jobs/parts")
+    assert set(first.json()) == {"health", "activity", "queues", "workers", "schedules", "failures"}
+    again = client.get("/jobs/parts", headers={"If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    stored("failed")
+    assert client.get("/jobs/parts", headers={"If-None-Match": first["ETag"]}).status_code == 200
+
+
+def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):  # noqa: F811
+    for number in range(9):
+        stored("waiting", queue_name=f"queue-{number}")
+    stored("failed")
+    client.get(PAGE)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(PAGE).status_code == 200
+    assert len(queries) <= 24, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
+
+
+def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, stored):  # noqa: F811
+    stored("failed", error="<script>alert(1)</script>", task_path="<script>x", queue_name="<script>q")
+    queue.register(worker(worker_id="<script>w", host="<b>h"))
+    content = client.get(PAGE).content.decode()
+    assert re.findall(r"<script[^>]*>", content) == ['<script src="/static/django_loco/dashboard.js" defer>']
+    assert "<b>h" not in content
+    assert "alert(1)" in content
+    assert not re.search(r"<style|<[^>]*\s(style|on\w+)=|javascript:", content)
+
+
+def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, monkeypatch):  # noqa: F811
+    stored("failed")
+    client.get(PAGE)
+
+    def read(_):
+        raise QueueUnavailable("The store <b> is away.")
+
+    monkeypatch.setattr(views, "read", read)
+    shown = text(client.get(PAGE), 503)
+    assert "The store does not answer. You see what was last known. The store <b> is away." in shown
+    assert "ValueError: boom" in shown
+    assert client.get("/jobs/parts").status_code == 503
+    views._known.clear()
+    assert "The store <b> is away. Try again" in text(client.get(PAGE), 503)
+
+
+@pytest.mark.parametrize("name", ["24h", "nonsense"])
+def test_other_ranges(client, queue, name):  # noqa: F811
+    assert client.get(f"{PAGE}?range={name}").status_code == 200
+
+
+def _included():
+    from django.urls import include  # noqa: PLC0415
+
+    return [path("a/b/", include("django_loco.urls.dashboard"))]
+
+
+def test_without_an_admin_and_under_another_prefix(client, queue, stored, settings):  # noqa: F811
+    from types import ModuleType  # noqa: PLC0415
+
+    urls = ModuleType("urls_of_a_site")
+    urls.urlpatterns = _included()
+    settings.ROOT_URLCONF = urls
+    settings.LOGIN_URL = "/login/"
+    stored("failed")
+    content = client.get("/a/b/").content.decode()
+    assert "ValueError: boom" in content
+    assert "/admin/" not in content
+    assert 'data-url="/a/b/parts"' in content
+    assert Client().get("/a/b/")["Location"] == "/login/?next=/a/b/"

@@ -1,0 +1,74 @@
+"""The sentence about all jobs: the worst first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from django_loco import jobs
+from django_loco.core.job import utcnow
+from django_loco.dashboard.facts import Facts
+from django_loco.dashboard.health import coarse, health_of
+
+EMPTY = Facts(
+    at=utcnow(),
+    queues=(),
+    ages={},
+    workers=(),
+    workerless=(),
+    rates={},
+    minutes_of={},
+    failures=(),
+    upcoming=(),
+    off=(),
+)
+
+
+def queue(ready, *, paused=False):
+    zero = jobs.Count(0, is_capped=False)
+    return jobs.QueueStats(
+        backend="default",
+        queue="emails",
+        ready=jobs.Count(ready, is_capped=ready >= 10_000),
+        running=zero,
+        failed=zero,
+        done=zero,
+        oldest_due_age=None,
+        is_paused=paused,
+    )
+
+
+FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "sentence"),
+    [
+        ({}, "good", "0 workers are alive, no job waits for long, and none failed in the last hour."),
+        ({"queues": [queue(10_000)], "workerless": ["default"]}, "bad", "No worker is alive, and 10,000+ jobs wait."),
+        ({"queues": [queue(0)], "workerless": ["default"], **FAILED}, "warning", "2 jobs failed in the last hour."),
+        (
+            {"ages": {("default", "emails"): 90.0}, **FAILED},
+            "warning",
+            "The oldest job of emails has waited for 1 min.",
+        ),
+        ({"ages": {("default", "emails"): 300.0}}, "bad", "The oldest job of emails has waited for 5 min."),
+        (
+            {"ages": {("default", "emails"): 900.0}, "queues": [queue(3, paused=True)]},
+            "warning",
+            "Jobs wait in paused queues: emails.",
+        ),
+        ({"off": [None]}, "warning", "1 schedule is off, because of a mistake in it."),
+        ({"workers": [SimpleNamespace(is_alive=False)]}, "warning", "1 worker has stopped without a word."),
+    ],
+)
+def test_the_worst_is_said(given, level, sentence):
+    health = health_of(replace(EMPTY, **given))
+    assert (health.level, health.sentence) == (level, sentence)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (14.9, "10 s"), (119, "1 min"), (3_700, "1 h 1 min")])
+def test_ages_change_seldom(seconds, text):
+    assert coarse(seconds) == text
