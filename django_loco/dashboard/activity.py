@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,12 +23,15 @@ class Range:
     minutes: int
     """The minutes of one bar."""
 
+    kept_seconds: float
+    """How long the sums are kept in a process: statistics are written once a minute, and a day has many."""
+
     def first(self, now: int) -> int:
         """Return the first minute of the chart, if ``now`` is the present one (minutes since 1970)."""
         return (now // self.minutes - self.bars + 1) * self.minutes
 
 
-RANGES = {"1h": Range("1h", 60, 1), "24h": Range("24h", 96, 15)}
+RANGES = {"1h": Range("1h", 60, 1, 5.0), "24h": Range("24h", 96, 15, 60.0)}
 DEFAULT = "1h"
 
 
@@ -57,6 +60,28 @@ class Percentile:
     percent: int
     wait: float | None
     run: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What happened in a range of time."""
+
+    bars: Sequence[Bar]
+    lines: Mapping[tuple[str, str], Sequence[int]]
+    """The jobs that were enqueued in the minutes of each bar, by alias and name of the queue."""
+
+    percentiles: Sequence[Percentile]
+
+
+def activity_of(minutes: Mapping[str, Sequence[Minute]], chosen: Range, now: int) -> Activity:
+    """Return the sums of ``minutes``, which are those of each alias, up to the minute ``now``."""
+    of_all = [each for of_alias in minutes.values() for each in of_alias if each.labels.minute >= chosen.first(now)]
+    lines = {
+        (alias, name): line
+        for alias, of_alias in minutes.items()
+        for name, line in enqueued_by_queue(of_alias, chosen, now).items()
+    }
+    return Activity(bars_of(of_all, chosen, now), lines, percentiles_of(of_all))
 
 
 def bars_of(minutes: Sequence[Minute], chosen: Range, now: int) -> list[Bar]:

@@ -6,22 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import TypeAlias
 
 from .. import jobs, scheduler
 from ..core.job import Job, utcnow
 from ..jobs.stores import backend_of, queue_of
 from ..jobs.views.rates import FAILED_MINUTES, rates_in
-from ..queues.minutes import Minute, minute_of
+from ..queues.minutes import minute_of
 from ..scheduler.api.control import current
-from .activity import Range
+from .activity import Activity, Range, activity_of
+from .recent import Recent
 
 #: The queues whose oldest due job is looked up each by itself, those with the most jobs. The others share one look.
 AGES = 3
 #: The failed jobs that are read, and the jobs among which they are looked for.
 FAILURES, WINDOW = 50, 500
 SCHEDULES = 8
+#: Schedulers read pauses and changes as often.
+SCHEDULES_SECONDS = 5.0
 #: Counts end here: a larger number is not worth the time that it takes.
 MOST = 10_000
+
+Rates: TypeAlias = Mapping[tuple[str, str], jobs.QueueRates]
+_activities: Recent[tuple[Activity, Rates]] = Recent()
+_schedules: Recent[tuple[Sequence[scheduler.Upcoming], Sequence[scheduler.Problem]]] = Recent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,24 +45,12 @@ class Facts:
     workerless: Sequence[str]
     """The aliases that need a worker and have none that is alive."""
 
-    rates: Mapping[tuple[str, str], jobs.QueueRates]
-    minutes_of: Mapping[str, Sequence[Minute]]
-    """The statistics of the range, and of an hour at least, by alias."""
-
+    rates: Rates
+    activity: Activity
     failures: Sequence[Job]
     upcoming: Sequence[scheduler.Upcoming]
     off: Sequence[scheduler.Problem]
     """Schedules that cannot be read."""
-
-    @property
-    def minutes(self) -> Sequence[Minute]:
-        """The statistics of all aliases."""
-        return [each for minutes in self.minutes_of.values() for each in minutes]
-
-    @property
-    def minute(self) -> int:
-        """The minute of this moment, since 1970."""
-        return minute_of(self.at.timestamp())
 
 
 def read(chosen: Range) -> Facts:
@@ -62,23 +58,42 @@ def read(chosen: Range) -> Facts:
     now = utcnow()
     queues, workers = jobs.stats(limit=MOST, ages=False), jobs.workers()
     alive = {worker.backend for worker in workers if worker.is_alive}
-    minute = minute_of(now.timestamp())
-    since = min(chosen.first(minute), minute - FAILED_MINUTES)
-    minutes = {alias: queue_of(alias).minutes(since) for alias in jobs.aliases()}
-    schedules = current()
-    due = [each for each in schedules.upcoming(1) if each.next_runs]
+    aliases = tuple(jobs.aliases())
+    activity, rates = _activities.get(
+        (chosen.name, aliases), chosen.kept_seconds, lambda: _activity(aliases, chosen, minute_of(now.timestamp()))
+    )
+    upcoming, off = _schedules.get("", SCHEDULES_SECONDS, _upcoming)
     return Facts(
         at=now,
         queues=queues,
         ages=_ages(queues, now),
         workers=workers,
         workerless=[each for each in jobs.aliases() if each not in alive and backend_of(each).runs_stored_jobs],
-        rates={(alias, name): rate for alias in minutes for name, rate in rates_in(minutes[alias], minute).items()},
-        minutes_of=minutes,
+        rates=rates,
+        activity=activity,
         failures=[*jobs.filter("status:failed", window=WINDOW)[:FAILURES]],
-        upcoming=sorted(due, key=attrgetter("next_runs"))[:SCHEDULES],
-        off=schedules.registry.problems(),
+        upcoming=upcoming,
+        off=off,
     )
+
+
+def forget() -> None:
+    """Read everything anew the next time."""
+    _activities.clear()
+    _schedules.clear()
+
+
+def _activity(aliases: Sequence[str], chosen: Range, minute: int) -> tuple[Activity, Rates]:
+    since = min(chosen.first(minute), minute - FAILED_MINUTES)
+    minutes = {alias: queue_of(alias).minutes(since) for alias in aliases}
+    rates = {(alias, name): rate for alias in minutes for name, rate in rates_in(minutes[alias], minute).items()}
+    return activity_of(minutes, chosen, minute), rates
+
+
+def _upcoming() -> tuple[Sequence[scheduler.Upcoming], Sequence[scheduler.Problem]]:
+    schedules = current()
+    due = [each for each in schedules.upcoming(1) if each.next_runs]
+    return sorted(due, key=attrgetter("next_runs"))[:SCHEDULES], schedules.registry.problems()
 
 
 def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, str], float]:

@@ -13,7 +13,7 @@ from .. import jobs
 from ..core.job import Job
 from ..jobs.views.rates import WRITTEN_AFTER_MINUTES
 from ..log.plain_text import one_line
-from .activity import RANGES, Range, bars_of, enqueued_by_queue, percentiles_of
+from .activity import RANGES, Range
 from .chart import chart, sparkline, top_of
 from .facts import Facts
 from .health import coarse, health_of
@@ -31,7 +31,7 @@ def rendered(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, str]:
         "may_pause": may_pause,
         "workers_url": workers_url(),
         "health": health_of(facts),
-        "queues": _queues(facts, chosen),
+        "queues": _queues(facts),
         "workers": [_worker(each) for each in facts.workers],
         "schedules": facts.upcoming,
         "off": facts.off,
@@ -45,7 +45,7 @@ def rendered(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, str]:
 
 
 def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
-    bars = bars_of(facts.minutes, chosen, facts.minute)
+    bars = facts.activity.bars
     return {
         "bars": [bar for bar in bars if bar.runs],
         "chart": chart(bars),
@@ -55,9 +55,7 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
         "ranges": RANGES,
         "runs": f"{sum(bar.runs for bar in bars):,}",
         "failed": f"{sum(bar.failed for bar in bars):,}",
-        "percentiles": [
-            (each.percent, _seconds(each.wait), _seconds(each.run)) for each in percentiles_of(facts.minutes)
-        ],
+        "percentiles": [(each.percent, _seconds(each.wait), _seconds(each.run)) for each in facts.activity.percentiles],
     }
 
 
@@ -69,8 +67,7 @@ def _seconds(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else coarse(seconds)  # noqa: PLR2004 - a minute
 
 
-def _queues(facts: Facts, chosen: Range) -> list[dict[str, Any]]:
-    lines = {alias: enqueued_by_queue(minutes, chosen, facts.minute) for alias, minutes in facts.minutes_of.items()}
+def _queues(facts: Facts) -> list[dict[str, Any]]:
     rows = []
     for each in facts.queues:
         key = (each.backend, each.queue)
@@ -85,7 +82,7 @@ def _queues(facts: Facts, chosen: Range) -> list[dict[str, Any]]:
                 "failed_url": list_url(("status", "failed"), *words),
                 "oldest": "-" if seconds is None else coarse(seconds),
                 "rates": facts.rates.get(key),
-                "line": sparkline(lines[each.backend].get(each.queue, ())[:-WRITTEN_AFTER_MINUTES]),
+                "line": sparkline(facts.activity.lines.get(key, ())[:-WRITTEN_AFTER_MINUTES]),
             }
         )
     return rows

@@ -9,6 +9,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
+from django_loco.dashboard.activity import Activity
 from django_loco.dashboard.facts import Facts
 from django_loco.dashboard.health import coarse, health_of
 
@@ -19,7 +20,7 @@ EMPTY = Facts(
     workers=(),
     workerless=(),
     rates={},
-    minutes_of={},
+    activity=Activity((), {}, ()),
     failures=(),
     upcoming=(),
     off=(),

@@ -1,0 +1,31 @@
+"""Keeps what is read for some seconds, so that many viewers cost a store no more than one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Value]):
+    """Values by a key, each for some seconds. For any thread; two may read the same at the same time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` returns seconds."""
+        self._clock = clock
+        self._known: dict[Hashable, tuple[float, Value]] = {}
+
+    def get(self, key: Hashable, seconds: float, read: Callable[[], Value]) -> Value:
+        """Return the value of ``key``, read anew if it is older than ``seconds``. Raises what ``read`` raises."""
+        known = self._known.get(key)
+        if known is not None and self._clock() - known[0] < seconds:
+            return known[1]
+        value = read()
+        self._known[key] = self._clock(), value
+        return value
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._known.clear()

@@ -1,0 +1,29 @@
+"""Values are kept for some seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from django_loco.dashboard.recent import Recent
+
+
+def test_a_value_is_read_again_when_it_is_old():
+    now, reads = [0.0], []
+    recent: Recent[int] = Recent(lambda: now[0])
+
+    def read():
+        reads.append(1)
+        return len(reads)
+
+    assert [recent.get("a", 5, read), recent.get("a", 5, read), recent.get("b", 5, read)] == [1, 1, 2]
+    now[0] = 5.0
+    assert recent.get("a", 5, read) == 3
+    recent.clear()
+    assert recent.get("a", 5, read) == 4
+
+
+def test_an_error_is_not_kept():
+    recent: Recent[float] = Recent()
+    with pytest.raises(ZeroDivisionError):
+        recent.get("a", 5, lambda: 1 / 0)
+    assert recent.get("a", 5, lambda: 1.0) == 1.0
