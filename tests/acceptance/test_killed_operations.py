@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 
 import pytest
@@ -16,12 +15,25 @@ from tests.processes import Site
 from .chaos import SCALE, notes, redis_queue
 
 JOBS = 3_000 * SCALE
-#: A command is killed at most so often.
+#: How often a command is killed, each time after one more batch of 1,000 jobs.
 KILLS = 1 if SCALE == 1 else 5
 ENQUEUE = """
 from django_loco.tasks import enqueue_many
 from tests.app import tasks
 enqueue_many(tasks.step, [(number, 0) for number in range({})])
+"""
+#: Runs a command whose process is killed when its first batch is stored.
+KILLED = """
+import os, signal
+from django.core.management import call_command
+from django_loco.queues import queue_for
+queue = queue_for("default")
+change = queue.change
+def change_and_die(changes):
+    change(changes)
+    os.kill(os.getpid(), signal.SIGKILL)
+queue.change = change_and_die
+call_command("loco_jobs", *{command}, "--yes")
 """
 CANCEL = "from django_loco import jobs; print(jobs.filter('task:tests.app.tasks.step').cancel())"
 
@@ -33,22 +45,15 @@ def states(site: Site) -> Counter[tuple[str, str, int]]:
     return Counter(site.query("select status, queue_name, priority from django_loco_job"))
 
 
-def kill_in_the_middle(site: Site, *command: str) -> int:
-    """Run ``command`` again and again until it is not killed; return how often it was, after it had changed jobs."""
-    kills = 0
-    while True:
+def kill_in_the_middle(site: Site, *command: str) -> None:
+    """Run ``command``, which is killed after its first batch, ``KILLS`` times, and then to its end."""
+    for _ in range(KILLS):
         before = states(site)
-        process = site.start("loco_jobs", *command, "--yes")
-        while kills < KILLS and process.is_running and states(site) == before:
-            time.sleep(0.01)
-        if kills < KILLS and process.is_running:
-            process.signal(signal.SIGKILL)
-        code = process.wait(60)
-        if code == 0:
-            return kills
-        assert code == -signal.SIGKILL, process.output
-        kills += 1
+        process = site.start("shell", "--verbosity", "0", "--command", KILLED.format(command=command))
+        assert process.wait(60) == -signal.SIGKILL, process.output
+        assert states(site) != before
         assert set(states(site)) <= {*before, AFTER[command[0]]}
+    site.manage("loco_jobs", *command, "--yes", timeout=60)
 
 
 READY, FAILED = ("READY", "default", 0), ("FAILED", "default", 0)
@@ -78,7 +83,7 @@ def test_a_killed_operation_is_finished_by_the_next_run(any_site: Site, name: st
     any_site.shell(ENQUEUE.format(JOBS), timeout=60)
     if name == "retry":
         any_site.shell(CANCEL, timeout=60)
-    assert kill_in_the_middle(any_site, *command) > 0
+    kill_in_the_middle(any_site, *command)
     assert states(any_site) == ({} if name == "delete" else {AFTER[name]: JOBS})
 
     worker = any_site.start("loco_worker", "--drain")

@@ -265,6 +265,7 @@ def test_a_user_who_may_not(client, server):
 
 
 def test_a_user_who_may_only_what_is_needed(client, server):
+    RedisQueue("default", {"url": server.url}).clear()  # other tests have enqueued jobs under this prefix
     commands = ["+@read", "+@write", "+@fast", "+@scripting", "+@blocking", "+@connection", "-@dangerous", "-@admin"]
     client.acl_setuser("shop", enabled=True, passwords=["+p"], keys=["django-loco:*"], commands=commands)
     try:
