@@ -31,10 +31,7 @@ class MassOperation:
 
     def __init__(self, verb: str, options: Mapping[str, Any], stdout: OutputWrapper) -> None:
         """``options`` are those of the command. Raises ``CommandError`` for options that do not fit together."""
-        if not (options["filter"] or options["all"]):
-            raise CommandError(f"loco_jobs {verb} needs ids or a filter. For all jobs, give --all.")
-        if options["filter"] and options["all"]:
-            raise CommandError("Give a filter or --all, not both.")
+        require_chosen(verb, options)
         self._verb, self._stdout = verb, stdout
         self._options = options
         self._states = FINISHED if verb == "purge" else tuple(jobs.OPERATIONS[verb])
@@ -66,6 +63,17 @@ class MassOperation:
 
     def _say(self, number: int) -> None:
         self._stdout.write(f"{_PAST[self._verb]} {jobs_in_words(number)}.")
+
+
+def require_chosen(verb: str, options: Mapping[str, Any]) -> None:
+    """Raise ``CommandError`` unless ``options`` name jobs, or say that all are meant.
+
+    Empty words name none: they come from a variable that is not set, and would match all jobs.
+    """
+    if options["filter"] and options["all"]:
+        raise CommandError("Give a filter or --all, not both.")
+    if not (options["all"] or any(word.strip() for word in options["filter"])):
+        raise CommandError(f"loco_jobs {verb} needs ids or a filter. For all jobs, give --all.")
 
 
 def searched(options: Mapping[str, Any]) -> jobs.Search:

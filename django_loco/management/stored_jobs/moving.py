@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from ...jobs.operations import UNFINISHED
 from ...jobs.transfer.moving import Move, MoveReport
 from .asking import interrupted, jobs_in_words, may
-from .mass import searched
+from .mass import require_chosen, searched
 from .progress import Progress
 
 
@@ -43,10 +43,7 @@ def _ends(options: Mapping[str, Any]) -> tuple[str, str]:
         raise CommandError("loco_jobs move needs --queue, or --from and --to.")
     if options["queue"] is not None or options["backend"] is not None:
         raise CommandError("Give --from and --to, or --queue and --backend, not both.")
-    if not (options["filter"] or options["all"]):
-        raise CommandError("loco_jobs move needs ids or a filter. For all jobs, give --all.")
-    if options["filter"] and options["all"]:
-        raise CommandError("Give a filter or --all, not both.")
+    require_chosen("move", options)
     return source, target
 
 

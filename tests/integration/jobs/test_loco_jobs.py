@@ -204,6 +204,12 @@ def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
     [
         (["retry"], "loco_jobs retry needs ids or a filter. For all jobs, give --all."),
         (["purge"], "For all jobs, give --all."),
+        *(
+            ([*verb, *blank, "--yes"], f"loco_jobs {verb[0]} needs ids or a filter. For all jobs, give --all.")
+            for verb in (["delete"], ["cancel"], ["move", "--queue", "emails"], ["move", "--from=default", "--to=bulk"])
+            for blank in ([""], ["  "], ["", ""])  # a shell's variable that is not set
+        ),
+        (["delete", "", "--all", "--yes"], "Give a filter or --all, not both."),
         (["delete", "status:failed", "--all"], "Give a filter or --all, not both."),
         (["list", "status:faild"], "Did you mean 'failed'?"),
         (["list", "--backend", "defualt"], "Did you mean 'default'?"),
