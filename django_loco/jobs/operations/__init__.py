@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ...conf import loco_settings
-from ...core.job import FAILED, READY, RUNNING, Job, Outcome, error_of, utcnow
+from ...core.job import FAILED, MOVING, READY, RUNNING, Job, Outcome, error_of, utcnow
 from ...exceptions import InvalidState, JobCancelled
 from ...queues.base import Change
 from ..states import State, state_of
@@ -55,13 +55,13 @@ class Operation(Protocol):
 
 def is_possible(operation: Operation, job: Job) -> bool:
     """Return whether ``operation`` can be done with ``job`` as it is now."""
-    return _can_take(operation, job) and state_of(job, utcnow()) in operation.states
+    return not _hindrance(operation, job) and state_of(job, utcnow()) in operation.states
 
 
 def require(operation: Operation, job: Job) -> None:
     """Raise ``InvalidState`` if ``operation`` cannot be done with ``job`` as it is now."""
-    if not _can_take(operation, job):
-        raise InvalidState(f"Job {job.id} cannot be read as it is stored, so it can only be deleted.")
+    if hindrance := _hindrance(operation, job):
+        raise InvalidState(f"Job {job.id} {hindrance}.")
     state = state_of(job, utcnow())
     if state not in operation.states:
         raise InvalidState(
@@ -70,8 +70,15 @@ def require(operation: Operation, job: Job) -> None:
         )
 
 
-def _can_take(operation: Operation, job: Job) -> bool:
-    return job.is_readable or isinstance(operation, Delete)
+def _hindrance(operation: Operation, job: Job) -> str:
+    """Return why ``operation`` is not possible with ``job`` whatever its state is; empty if it is."""
+    if isinstance(operation, Delete):
+        return ""
+    if not job.is_readable:
+        return "cannot be read as it is stored, so it can only be deleted"
+    if MOVING in job.options and not isinstance(operation, Cancel):  # the other store may run it, too
+        return "is on its way to another store, or there already, so here it can only be cancelled or deleted"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ...queues.workers import WorkerInfo
 from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get
-from ..transfer.parking import ends_of, is_parked
+from ..transfer.parking import ends_of, is_gone, is_parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def _filters(job: Job) -> Iterator[tuple[str, str, str, Callable[[WorkerInfo], b
 def _running(job: Job) -> Reason:
     workers = {worker.worker_id: worker for worker in backend_of(job.backend).queue.workers()}
     worker = workers.get(job.worker_id or "")
-    text = f"The worker {job.worker_id} runs it since {job.last_attempted_at:%Y-%m-%d %H:%M:%S %Z}."
+    text = f"The worker {job.worker_id} runs it{_time(' since', job.last_attempted_at)}."
     if worker is None or worker.is_alive:
         return Reason("running", text)
     return Reason(
@@ -152,11 +152,19 @@ def _failed(job: Job) -> Reason:
 
 
 def _cancelled(job: Job) -> Reason:
-    return Reason("cancelled", f"{_last_line(job)}", f"To run it all the same: loco_jobs retry {job.id}")
+    target = ends_of(job)[1]
+    if target and is_gone(job, target):
+        return Reason("cancelled", _last_line(job), f"See it there: loco_jobs show {job.id} --backend {target}")
+    return Reason("cancelled", _last_line(job), f"To run it all the same: loco_jobs retry {job.id}")
 
 
 def _done(job: Job) -> Reason:
-    return Reason("done", f"It has run, and ended well at {job.finished_at:%Y-%m-%d %H:%M:%S %Z}.")
+    return Reason("done", f"It has run, and ended well{_time(' at', job.finished_at)}.")
+
+
+def _time(word: str, moment: datetime | None) -> str:
+    """Return ``moment`` after ``word``; nothing if it was not stored."""
+    return "" if moment is None else f"{word} {moment:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _last_line(job: Job) -> str:

@@ -10,8 +10,11 @@ import pytest
 from django_loco.core.job import FAILED, READY, RUNNING, UNREADABLE, error_of, utcnow
 from django_loco.exceptions import InvalidState, JobCancelled
 from django_loco.jobs.operations import Cancel, Delete, Discard, Retry, is_possible, require
+from django_loco.jobs.operations.edits import move_of, update_of
 from django_loco.jobs.states import STATES, state_of
+from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.queues import queue_for
+from django_loco.queues.base import Change
 from tests.unit.jobs.conftest import found, make_job, run
 
 ALL = (Cancel(), Discard(), Retry(), Delete())
@@ -36,6 +39,24 @@ def test_in_which_states_each_is_possible(operation, state, stored):
         return
     with pytest.raises(InvalidState, match=rf"Job {job.id} .* is {state}, so it cannot be {operation.past}"):
         require(operation, job)
+
+
+@pytest.mark.parametrize("operation", [Retry(), move_of("emails"), update_of(priority=5)], ids=lambda each: each.name)
+@pytest.mark.parametrize("left", [parked, lambda job, target: gone(parked(job, target))], ids=["parked", "gone"])
+def test_what_is_or_may_be_in_another_store_cannot_be_made_to_run(operation, left, queue, stored):
+    job = stored()
+    queue.change([Change(before=job, after=left(job, "other"))])
+    away = found(queue, job)
+    assert not is_possible(operation, away)
+    with pytest.raises(InvalidState, match=rf"Job {job.id} .* cancelled or deleted"):
+        require(operation, away)
+
+
+@pytest.mark.parametrize("operation", [Cancel(), Discard(), Delete()], ids=lambda each: each.name)
+def test_what_is_on_its_way_can_be_given_up(operation, queue, stored):
+    job = stored()
+    queue.change([Change(before=job, after=parked(job, "other"))])
+    require(operation, found(queue, job))
 
 
 def test_a_cancelled_job_never_runs_and_says_by_whom(queue, stored):

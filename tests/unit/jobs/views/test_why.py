@@ -9,9 +9,11 @@ import pytest
 
 from django_loco import jobs
 from django_loco.backend import LocoBackend
-from django_loco.core.job import utcnow
+from django_loco.core.job import RUNNING, SUCCESSFUL, utcnow
+from django_loco.jobs.transfer.parking import gone, parked
+from django_loco.queues.base import Change
 from django_loco.queues.workers import WorkerInfo
-from tests.unit.jobs.conftest import found
+from tests.unit.jobs.conftest import found, make_job
 
 
 def worker(**given: Any) -> WorkerInfo:
@@ -96,3 +98,27 @@ def test_the_time_until_it_is_due(queue, stored):
     queue.register(worker())
     [reason] = jobs.why(stored(run_after=utcnow() + timedelta(hours=1)))
     assert reason.text.startswith("It is not due yet: it may run in 3,")
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "text"),
+    [
+        (SUCCESSFUL, "finished_at", "It has run, and ended well."),
+        (RUNNING, "last_attempted_at", "The worker None runs it."),
+    ],
+)
+def test_a_time_that_is_not_stored(queue, monkeypatch, status, field, text):
+    job = make_job(status=status)
+    monkeypatch.setattr(queue, "get", lambda _: job)
+    assert getattr(job, field) is None
+    [reason] = jobs.why(job)
+    assert reason.text == text
+
+
+def test_a_job_that_has_gone_to_another_store_is_not_offered_again(queue, stored):
+    job = stored(key="s@1")
+    queue.change([Change(before=job, after=gone(parked(job, "other")))])
+    [reason] = jobs.why(job.id)
+    assert reason.code == "cancelled"
+    assert reason.text.endswith("moved from TASKS['default'] to TASKS['other']")
+    assert reason.remedy == f"See it there: loco_jobs show {job.id} --backend other"
