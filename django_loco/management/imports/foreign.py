@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connections
 
+from ...conf import did_you_mean
 from ...exceptions import LocoConfigurationError
 
 
@@ -45,8 +46,11 @@ def attempted(name: str, convert: Callable[[], ForeignSchedule]) -> ForeignSched
 def rows_of(database: str, table: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table by their columns, in the order of their ids.
 
-    The columns are those that the installed version has. Raises ``LocoConfigurationError`` if there is no such table.
+    The columns are those that the installed version has. Raises ``LocoConfigurationError`` if there is no such
+    database or table.
     """
+    if database not in connections:
+        raise LocoConfigurationError(f"DATABASES[{database!r}] does not exist.{did_you_mean(database, [*connections])}")
     connection = connections[database]
     if table not in connection.introspection.table_names():
         raise LocoConfigurationError(

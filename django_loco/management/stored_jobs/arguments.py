@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -11,10 +12,10 @@ from ..schedules import length
 
 
 def positive(text: str) -> int:
-    """Parse a whole number above 0."""
+    """Parse a whole number above 0; one that is higher than any place in a list is the last place."""
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is not a whole number above 0.")
-    return int(text)
+    return min(int(text), sys.maxsize)
 
 
 def moment(text: str) -> datetime | timedelta:

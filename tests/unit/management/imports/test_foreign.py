@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from django_loco.management.imports.foreign import every, given, moment
+from django_loco.exceptions import LocoConfigurationError
+from django_loco.management.imports.foreign import every, given, moment, rows_of
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 
@@ -29,3 +30,8 @@ def test_intervals_in_words():
 
 def test_what_is_empty_is_not_given_but_what_is_false_is():
     assert given({"a": None, "b": "", "c": [], "d": {}, "e": 0, "f": False, "g": 1}) == {"e": 0, "f": False, "g": 1}
+
+
+def test_a_database_that_there_is_not():
+    with pytest.raises(LocoConfigurationError, match=r"\['defualt'\] does not exist\. Did you mean 'default'\?"):
+        next(rows_of("defualt", "django_q_schedule"))

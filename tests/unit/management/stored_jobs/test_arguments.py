@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentTypeError
 from datetime import datetime, timedelta
 
@@ -35,3 +36,7 @@ def test_numbers():
     for text in ("0", "-1", "x", ""):
         with pytest.raises(ArgumentTypeError):
             positive(text)
+
+
+def test_a_number_that_is_higher_than_any_place():
+    assert positive("9" * 30) == sys.maxsize
