@@ -152,7 +152,12 @@ class LocoSettings:
     """The number of jobs that end well within a second of which each gets a log line; ``None``: each does, always."""
 
     METRICS_TOKEN: Annotated[
-        str | None, Rule(_is_token, f"text of {MIN_TOKEN} or more ASCII characters without spaces, or None")
+        str | None,
+        Rule(
+            _is_token,
+            f"text of {MIN_TOKEN} or more ASCII characters without spaces and line ends, or None",
+            is_secret=True,
+        ),
     ] = None
     """The token with which Prometheus may read ``/metrics`` of the site; ``None``: no token opens it."""
 

@@ -30,9 +30,15 @@ class Rule:
     requirement: str
     """Completes the error "it must be ..."."""
 
+    is_secret: bool = False
+    """Whether errors leave out the value, because they are shown on screens and in logs."""
+
     def problem(self, name: str, value: Any) -> str | None:
         """Return a sentence that says why ``name`` must not be ``value``; ``None`` if it is valid."""
-        return None if self.is_valid(value) else f"{name} is {short(value)}; it must be {self.requirement}."
+        if self.is_valid(value):
+            return None
+        found = "is not shown here, since it is secret" if self.is_secret else f"is {short(value)}"
+        return f"{name} {found}; it must be {self.requirement}."
 
 
 def is_name(value: object) -> bool:

@@ -57,12 +57,22 @@ def _by_url(setting: str, url: Any, *, is_cluster: bool) -> Callable[[], Any]:
             _require_known_options(pool)
     except (ValueError, TypeError, AttributeError) as error:
         raise LocoConfigurationError(
-            f"{setting} is not the URL of a Redis: {error} It looks like redis://user:password@host:6379/0, with "
-            "rediss:// for TLS or unix:// for a socket."
-        ) from error
+            f"{setting} is not the URL of a Redis: {_text_without_url(error)} It looks like "
+            "redis://user:password@host:6379/0, with rediss:// for TLS or unix:// for a socket."
+        ) from None
     if is_cluster:
         return lambda: RedisCluster.from_url(url, **limits)
     return lambda: Redis(connection_pool=pool)
+
+
+def _text_without_url(error: Exception) -> str:
+    """Return the text of ``error``, which may be shown in logs, without parts of a URL.
+
+    ``urllib.parse`` takes the part of a password before a slash for the port, and quotes it.
+    """
+    if "could not be cast to integer" in str(error):
+        return "The port is not a number. In a user or a password, write %2F for / and %23 for #."
+    return str(error)
 
 
 def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
@@ -81,7 +91,7 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
     except NotImplementedError as error:
         raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
     except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
-        raise LocoConfigurationError(f"{where}: {error}") from error
+        raise LocoConfigurationError(f"{where}: {_text_without_url(error)}") from None
     return lambda: _patient(client)
 
 

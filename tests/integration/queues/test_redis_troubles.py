@@ -6,6 +6,7 @@ import gc
 import re
 import threading
 import time
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -416,7 +417,7 @@ def redis_cache(location, **options):
         ({"cache": "typo"}, "CACHES\\['typo'\\]: .*NoSuchClient"),
         ({}, r"CACHES\['default'\], whose backend"),
         ({"url": "localhost:6379"}, r"\['url'\] is not the URL of a Redis.*redis://user:password@host"),
-        ({"url": "redis://localhost:port"}, r"\['url'\] is not the URL of a Redis"),
+        ({"url": "redis://localhost:port"}, r"\['url'\] is not the URL of a Redis: The port is not a number"),
         (
             {"url": "redis://localhost?timeout=1"},
             r"\['url'\] is not the URL of a Redis.*unexpected keyword argument 'timeout'",
@@ -445,10 +446,14 @@ def test_wrong_options(options, words, settings):
         RedisQueue("shop", options)
 
 
-def test_a_wrong_url_does_not_give_its_password_away():
+@pytest.mark.parametrize("url", ["reddis://user:secret@host", "redis://user:secret/1@host"])
+@pytest.mark.parametrize("by_cache", [False, True])
+def test_a_wrong_url_does_not_give_its_password_away(settings, url, by_cache):
+    settings.CACHES = {"default": redis_cache(url)}
     with pytest.raises(LocoConfigurationError) as caught:
-        RedisQueue("default", {"url": "reddis://user:secret@host"})
-    assert "secret" not in str(caught.value)
+        RedisQueue("default", {"cache": "default"} if by_cache else {"url": url})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret" not in shown
 
 
 def test_sites_with_prefixes_of_their_own_share_a_server(server, settings):
