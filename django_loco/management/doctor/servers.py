@@ -19,6 +19,8 @@ from .site import Site
 #: gunicorn's default.
 GRACEFUL_SECONDS = 30.0
 CONFIG = "gunicorn.conf.py"
+#: The size of a configuration that is read, in bytes.
+MAX_CONFIG = 1 << 20
 
 
 @project_check(
@@ -85,6 +87,8 @@ def _of_file(file: Path | None) -> float | None:
     """
     if file is None:
         return None
+    if not file.is_file() or file.stat().st_size > MAX_CONFIG:  # a device may have no end
+        raise OSError(f"{file} is no file of {MAX_CONFIG:,} bytes at most")
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Assign) and any(ast.unparse(target) == "graceful_timeout" for target in node.targets):
             return float(str(ast.literal_eval(node.value)))

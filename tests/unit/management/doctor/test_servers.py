@@ -76,6 +76,11 @@ def test_a_file_that_is_not_there(folder: Path):
     assert "none.py" in finding.text
 
 
+def test_a_file_without_an_end_is_not_read():
+    [finding] = gunicorn(gunicorn_config=Path("/dev/zero"))
+    assert "/dev/zero is no file of 1,048,576 bytes at most" in finding.text
+
+
 @pytest.mark.parametrize(("arguments", "count"), [("--graceful-timeout 5 -w 3", 1), ("--graceful-timeout=50", 0)])
 def test_the_environment(monkeypatch: pytest.MonkeyPatch, arguments: str, count: int):
     monkeypatch.setenv("GUNICORN_CMD_ARGS", arguments)
