@@ -31,6 +31,8 @@ TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
 #: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
 TEXTS = ("task_path", "queue_name", "key", "arguments", "return_value", "checkpoint", "metadata")
 ONE_LINE = ("checkpoint", "metadata")
+#: Numbers, which a database stores in 16 bits.
+NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 _LINE_BREAK = re.compile(r"[\n\r\t]")
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Most jobs have these.
@@ -114,6 +116,9 @@ def _require_storable(job: Job) -> None:
         raise ValueError("it is the rest of a job that could not be read")
     if not _ID.fullmatch(job.id):
         raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
+    for name in NUMBERS:
+        if not -NUMBERS_END <= (number := getattr(job, name)) < NUMBERS_END:
+            raise ValueError(f"{name} is {short(number)}; it must be from {-NUMBERS_END} to {NUMBERS_END - 1}")
     for name in TEXTS:
         text = getattr(job, name) or ""
         if not _is_encodable(text):

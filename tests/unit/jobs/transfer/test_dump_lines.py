@@ -104,6 +104,8 @@ def test_fields_that_an_older_release_lacks_are_not_set():
     ("changes", "error"),
     [
         ({"priority": "7"}, r"priority is '7': it is str"),
+        ({"priority": 1 << 15}, r"priority is 32768; it must be from -32768 to 32767"),
+        ({"lost": -(10**400)}, r"lost is -1000.*it must be from"),
         ({"enqueued_at": "yesterday"}, "enqueued_at is 'yesterday': Invalid isoformat"),
         ({"status": "DONE"}, "status is 'DONE'"),
         ({"tags": ["a", 1]}, "tags is .*not a list of texts"),
