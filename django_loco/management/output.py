@@ -1,4 +1,4 @@
-"""Writes the lines of commands, also to readers that go away."""
+"""Writes the lines of commands, also to readers that go away and to disks that are full."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from signal import SIGPIPE
 
-from django.core.management.base import OutputWrapper
+from django.core.management.base import CommandError, OutputWrapper
 
 from ..process.exit_codes import shell_code
 
@@ -15,7 +15,8 @@ from ..process.exit_codes import shell_code
 def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> None:
     """Write ``lines``. If the reader of the pipe has gone, end quietly, as Unix filters do.
 
-    ``owns_process``: whether the process was started for this command. If not, ``BrokenPipeError`` is raised.
+    ``owns_process``: whether the process was started for this command. If not, ``BrokenPipeError`` is raised. Raises
+    ``CommandError`` if the output cannot be written for another reason, such as a full disk.
     """
     try:
         for line in lines:
@@ -24,6 +25,14 @@ def show(stdout: OutputWrapper, lines: Iterable[str], *, owns_process: bool) -> 
     except BrokenPipeError:
         if not owns_process:
             raise
-        # The interpreter flushes the rest at its exit, which would fail, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_the_rest()
         sys.exit(shell_code(-SIGPIPE))
+    except OSError as error:
+        if owns_process:
+            _drop_the_rest()
+        raise CommandError(f"The output cannot be written: {error}") from error
+
+
+def _drop_the_rest() -> None:
+    """Let the interpreter flush the rest at its exit to where that succeeds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

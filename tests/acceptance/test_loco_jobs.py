@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
+from django_loco.process.exit_codes import shell_code
 from django_loco.shutdown import CLEAN
 
 from .project import Project
@@ -33,6 +37,41 @@ async def sleep(context):
 """
 #: A job is cancelled within two seconds. The rest is for a busy machine: without the check it would run for a minute.
 WITHIN_SECONDS = 10.0
+
+
+#: Ctrl-C in the middle of a list and of a change.
+INTERRUPTED = """
+import os, signal
+from django.core.management import execute_from_command_line
+from django_loco.queues import queue_for
+queue, name = queue_for("default"), {name!r}
+original = getattr(queue, name)
+def interrupted(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGINT)
+    return original(*args, **kwargs)
+setattr(queue, name, interrupted)
+execute_from_command_line(["manage.py", "loco_jobs", *{words!r}])
+"""
+
+
+@pytest.mark.parametrize(("name", "words"), [("list", ["list"]), ("change", ["delete", "--all", "--yes"])])
+def test_ctrl_c_ends_a_command_without_a_traceback(project: Project, name: str, words: list[str]):
+    project.write("pages/work.py", TASKS)
+    project.shell("from pages.work import *\ncompute.enqueue()")
+    process = project.start("shell", "--verbosity", "0", "--command", INTERRUPTED.format(name=name, words=words))
+    assert process.wait() == shell_code(-signal.SIGINT)
+    assert "Interrupted. If jobs were being changed, run the command again for the others." in process.output
+    assert "Traceback" not in process.output
+
+
+def test_a_full_disk_ends_a_list_with_a_clear_error(project: Project):
+    command = f"{sys.executable} manage.py loco_jobs list > /dev/full"
+    done = subprocess.run(
+        ["sh", "-c", command], check=False, cwd=project.folder, env=project.environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "CommandError: The output cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("store", ["database", "redis"])

@@ -1,5 +1,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from signal import SIGINT
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,6 +10,7 @@ from ...exceptions import QueueError
 from ...jobs.stores import queue_of
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.importing import FINISHED
+from ...process.exit_codes import shell_code
 from ..output import show
 from ..stored_jobs import listing
 from ..stored_jobs.arguments import json_list, json_object, moment, positive
@@ -150,8 +152,11 @@ class Command(BaseCommand):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise ``CommandError`` for the errors that are the caller's, or the store's."""
+    """Raise ``CommandError`` for the errors that are the caller's, or the store's, and after Ctrl-C."""
     try:
         yield
+    except KeyboardInterrupt:
+        text = "Interrupted. If jobs were being changed, run the command again for the others."
+        raise CommandError(text, returncode=shell_code(-SIGINT)) from None
     except (QueueError, jobs.TaskResultDoesNotExist, jobs.InvalidState, ValueError) as error:
         raise CommandError(str(error)) from error
