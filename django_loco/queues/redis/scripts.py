@@ -24,8 +24,10 @@ class Script:
 
 #: The scripts by name.
 SCRIPTS = {
-    "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "enqueue"),
-    "restore": Script("jobs states index ready tagged deferred once counts series extra finished failed", "restore"),
+    "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "texts", "enqueue"),
+    "restore": Script(
+        "jobs states index ready tagged deferred once counts series extra finished failed", "texts", "restore"
+    ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused",

@@ -13,7 +13,8 @@ for row = 1, #payload, 7 do
 end
 
 local known, now = pick(jobs, ids), micros()
-local texts, kept, more, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
+local due, later, refused, arrived = {}, {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, place, after, key, others = unpack(payload, 7 * number - 6, 7 * number)
   if known[number] then
@@ -21,17 +22,7 @@ for number, id in ipairs(ids) do
   elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
     refused[#refused + 1] = id
   else
-    add(texts, id, job)
-    add(named, 0, id)
-    if key ~= '' and series_of(key) then
-      add(of_series, 0, series_of(key) .. '\t' .. id)
-    end
-    if state ~= '' then
-      add(kept, id, state)
-    end
-    if others ~= '' then
-      add(more, id, others)
-    end
+    add_texts(stored, id, job, state, key, others)
     if after == '' or tonumber(after) <= now then
       add(due, 0, place)
     else
@@ -42,17 +33,13 @@ for number, id in ipairs(ids) do
   end
 end
 
-send('HSET', jobs, texts)
-send('HSET', states, kept)
-send('HSET', extra, more)
-send('ZADD', index, named)
-send('ZADD', series, of_series)
+send_texts(stored, {jobs = jobs, states = states, index = index, series = series, extra = extra})
 line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
-if tonumber(ARGV[1]) > 0 and #texts > 0 then
+if tonumber(ARGV[1]) > 0 and #stored.jobs > 0 then
   announce(11, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

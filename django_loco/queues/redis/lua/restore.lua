@@ -18,7 +18,8 @@ for row = 1, #payload, 7 do
 end
 
 local known, now = pick(jobs, ids), micros()
-local texts, kept, more, named, of_series, due, later, refused, arrived = {}, {}, {}, {}, {}, {}, {}, {}, {}
+local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
+local due, later, refused, arrived = {}, {}, {}, {}
 local ended, not_done = {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
@@ -26,17 +27,7 @@ for number, id in ipairs(ids) do
   if known[number] or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time, key) == 0 then
     refused[#refused + 1] = id
   else
-    add(texts, id, job)
-    add(named, 0, id)
-    if key ~= '' and series_of(key) then
-      add(of_series, 0, series_of(key) .. '\t' .. id)
-    end
-    if state ~= '' then
-      add(kept, id, state)
-    end
-    if others ~= '' then
-      add(more, id, others)
-    end
+    add_texts(stored, id, job, state, key, others)
     if not waits then
       add(ended, time, entry)
       if entry:find('\tFAILED', 1, true) then
@@ -52,11 +43,7 @@ for number, id in ipairs(ids) do
   end
 end
 
-send('HSET', jobs, texts)
-send('HSET', states, kept)
-send('HSET', extra, more)
-send('ZADD', index, named)
-send('ZADD', series, of_series)
+send_texts(stored, {jobs = jobs, states = states, index = index, series = series, extra = extra})
 line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 send('ZADD', finished, ended)
