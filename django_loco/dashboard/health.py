@@ -74,35 +74,26 @@ def _wait(facts: Facts) -> tuple[str, str]:
 
 def _failures(facts: Facts) -> str:
     number = sum(each.failed_last_hour for each in facts.rates.values())
-    return (
-        number
-        and ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
-        % {"count": f"{number:,}"}
-    ) or ""
+    text = ngettext("%(count)s job failed in the last hour.", "%(count)s jobs failed in the last hour.", number)
+    return text % {"count": f"{number:,}"} if number else ""
 
 
 def _off(facts: Facts) -> str:
     number = len(facts.off)
-    return (
-        number
-        and ngettext(
-            "%(count)s schedule is off, because of a mistake in it.",
-            "%(count)s schedules are off, because of mistakes in them.",
-            number,
-        )
-        % {"count": number}
-    ) or ""
+    text = ngettext(
+        "%(count)s schedule is off, because of a mistake in it.",
+        "%(count)s schedules are off, because of mistakes in them.",
+        number,
+    )
+    return text % {"count": number} if number else ""
 
 
 def _dead(facts: Facts) -> str:
     number = sum(not worker.is_alive for worker in facts.workers)
-    return (
-        number
-        and ngettext(
-            "%(count)s worker has stopped without a word.", "%(count)s workers have stopped without a word.", number
-        )
-        % {"count": number}
-    ) or ""
+    text = ngettext(
+        "%(count)s worker has stopped without a word.", "%(count)s workers have stopped without a word.", number
+    )
+    return text % {"count": number} if number else ""
 
 
 def _paused(facts: Facts) -> str:
