@@ -15,7 +15,7 @@ from django.dispatch import receiver
 
 from .core import test_environment
 from .core.task_options import STORED_OPTIONS
-from .core.validation import COUNT, SECONDS, Rule, is_seconds, is_whole
+from .core.validation import COUNT, LEVELS, SECONDS, Rule, is_seconds, is_whole
 from .exceptions import LocoConfigurationError
 
 Mode = Literal["BackgroundAsync", "BackgroundQueue", "ForegroundBlocking"]
@@ -150,6 +150,11 @@ class LocoSettings:
         Rule(lambda value: value is None or is_whole(value, 1), "a whole number of lines, 1 or more, or None"),
     ] = 5000
     """The number of jobs that end well within a second of which each gets a log line; ``None``: each does, always."""
+
+    KEEP_LOG: Annotated[
+        str | None, Rule(lambda value: value is None or value in LEVELS, f"one of {', '.join(LEVELS)}, or None")
+    ] = None
+    """The level from which on the log lines of each job are kept with it; ``None``: only where a task says so."""
 
     METRICS_TOKEN: Annotated[
         str | None,

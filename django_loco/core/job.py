@@ -266,6 +266,9 @@ class Outcome:
     worker_died: bool = False
     """Whether the worker died while it held the job."""
 
+    log: str | None = None
+    """What the run has logged: JSON text of an object (``worker.execution.kept_log``); ``None``: nothing is kept."""
+
     errors_kept: int | None = None
     """The number of first and of last attempts whose errors and workers are kept; ``None``: all.
 
@@ -293,7 +296,7 @@ class Outcome:
     @property
     def size(self) -> int:
         """The approximate size of its stored form in bytes."""
-        size = len(self.return_value or "")
+        size = len(self.return_value or "") + len(self.log or "")
         if self.error is not None or self.job.errors:
             size += sum(len(error.traceback) for error in (*self.job.errors, self.error) if error is not None)
         return size

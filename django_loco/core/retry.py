@@ -26,7 +26,7 @@ def exponential(attempt: int, jitter: Callable[[], float] = random.random) -> fl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The options of a job that decide over its retries and its time limit, with all defaults."""
+    """The options of a job that decide over its retries, its time limit and its log, with all defaults."""
 
     max_attempts: int = 1
     backoff: BackoffOption | None = None
@@ -38,6 +38,9 @@ class Policy:
 
     timeout: float | None = None
     """The seconds that one attempt may take; ``None``: no limit."""
+
+    keep_log: bool | str = False
+    """The level from which on its log lines are kept; ``True``: the usual one; ``False``: none are."""
 
     @classmethod
     def merged(cls, *layers: Mapping[str, Any]) -> Policy:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypedDict, get_type_hints
 from django.utils.module_loading import import_string
 
 from .retry import BackoffOption, is_exception_type
-from .validation import COUNT, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
+from .validation import COUNT, LEVELS, MAX_TAGS, NAME_REQUIREMENT, SECONDS, Rule, is_name, is_number, is_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,10 @@ def _are_paths(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(
         _has_dots(path) and all(part.isidentifier() for part in path.split(".")) for path in value
     )
+
+
+def _is_kept(value: Any) -> bool:
+    return isinstance(value, bool) or value in LEVELS
 
 
 def _has_dots(value: Any) -> bool:
@@ -139,6 +143,16 @@ class StoredOptions(TypedDict, total=False):
             default="none",
             help="by which a worker can choose jobs (`--tags`)",
             rule=Rule(_are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
+        ),
+    ]
+    keep_log: Annotated[
+        bool | str | None,
+        Option(
+            type="bool, or a level",
+            default='`LOCO["KEEP_LOG"]`',
+            help="whether what it logs is [kept with the job](../how-to/logging.md#keep-the-log-of-a-job); a level "
+            'such as `"WARNING"`: from which on',
+            rule=Rule(_is_kept, f"True, False, or one of {', '.join(LEVELS)}"),
         ),
     ]
 

@@ -18,6 +18,8 @@ MAX_TAGS = 100
 MAX_SECONDS = 100 * 366 * 86_400
 #: Years in which a time can be converted to every time zone.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
+#: The names of the levels from which on log lines can be kept.
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The requirement for a name in an error: "it must be ...".
 NAME_REQUIREMENT = f"text of 1 to {MAX_NAME} printable characters"
 

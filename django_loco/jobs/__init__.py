@@ -18,6 +18,7 @@ from .control import AliasWorker, QueueStats, pause, paused, resume, stats, work
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
+from .views.logs import log
 from .views.rates import QueueRates, rates
 from .views.shown import shown_job
 from .views.why import Reason, why
@@ -44,6 +45,7 @@ __all__ = [
     "discard",
     "filter",
     "get",
+    "log",
     "move",
     "pause",
     "paused",

@@ -56,6 +56,8 @@ class StoredJob(models.Model):
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held
     due_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
+    #: The logs of its runs, see ``Queue.logs``. They may be large, so this is the last column.
+    log = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
 
     class Meta:
         """Names that do not follow from the class's."""

@@ -31,6 +31,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.core.checks import CheckMessage
@@ -51,6 +52,8 @@ logger = get_logger("django_loco.queues")
 
 #: The time for which a once-key is remembered after its job has finished, however soon results are pruned.
 KEY_MEMORY_SECONDS = 3600.0
+#: The logs of no job.
+NO_LOGS: Mapping[str, str] = MappingProxyType({})
 #: How long a store may take to answer ``Queue.answers``.
 PROBE_SECONDS = 2.0
 
@@ -145,12 +148,13 @@ class Queue(Statistics, ABC):
         A job whose ``key`` the queue has seen before is neither stored nor returned. Raises ``QueueFull``.
         """
 
-    def restore(self, jobs: Sequence[Job]) -> set[str]:  # noqa: ARG002
+    def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:  # noqa: ARG002
         """Store jobs as they are, with their ids and histories, waiting or finished; return the ids of those stored.
 
         A job whose id the queue has, or whose once-key it has seen, is not stored, so that the call may be repeated.
-        One that waits is due at its ``run_after``. All or none are stored, in one round trip, also if more jobs wait
-        than ``enqueue`` allows. Raises ``QueueRefused``: by default for all jobs.
+        One that waits is due at its ``run_after``. ``logs`` are those of some of the jobs, as ``logs()`` returns them.
+        All or none are stored, also if more jobs wait than ``enqueue`` allows. Raises ``QueueRefused``: by default for
+        all jobs.
         """
         raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
 
@@ -207,6 +211,14 @@ class Queue(Statistics, ABC):
     @abstractmethod
     def get(self, job_id: str) -> Job | None:
         """Return a job, finished or not; ``None`` if it does not exist, or has been pruned."""
+
+    def logs(self, ids: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return the kept logs of jobs by their ids; jobs without one are left out. A line is the log of one run.
+
+        ``finish`` and ``exchange`` append each ``Outcome.log`` that they accept, and the last ``LOGS_KEPT`` stay as
+        long as the job. No other method reads them, as they may be large. By default none are kept.
+        """
+        return {}
 
     @abstractmethod
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:

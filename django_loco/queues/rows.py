@@ -23,13 +23,16 @@ from typing import Any
 from uuid import UUID
 
 from ..core.compat import TaskError, TaskResultStatus
-from ..core.job import Job
+from ..core.job import READY, Job, Outcome
 from .unreadable import texts
 
 Row = tuple[Any, ...]
 
 #: The maximum number of attempts of a stored job. A text that somebody has edited must not fill the memory.
 MAX_ATTEMPTS = 10_000_000
+
+#: The number of runs of a job whose logs are kept: the last ones.
+LOGS_KEPT = 5
 
 #: Stands for a stored time that Python cannot represent: PostgreSQL's ``infinity``, or the year 10,000.
 BEYOND = datetime.min  # noqa: DTZ901 - as a database without zones gives it
@@ -202,9 +205,22 @@ _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 
 
-def outcome_values(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored form of those of ``Outcome.changes`` that are in ``SET_BY_OUTCOME``."""
-    return {name: FIELDS[name].stored(changes[name]) for name in SET_BY_OUTCOME}
+def appended_log(stored: str | None, more: str) -> str:
+    """Return the last ``LOGS_KEPT`` of the logs of a job and ``more``. Each line is the log of a run."""
+    lines = [*(stored.split("\n") if stored else ()), *more.split("\n")]
+    return "\n".join(lines[-LOGS_KEPT:])
+
+
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """Return the stored form of ``outcome``: its claim, ``SET_BY_OUTCOME``, and the log if there is one.
+
+    ``due_at`` is ``None`` if the job keeps its place in the order.
+    """
+    job, changes = outcome.job, outcome.changes()
+    due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
+    row = {"id": job.id, "token": job.token, "due_at": due_at}
+    row |= {name: FIELDS[name].stored(changes[name]) for name in SET_BY_OUTCOME}
+    return row if outcome.log is None else row | {"log": outcome.log}
 
 
 def has_only_required(job: Job) -> bool:

@@ -76,6 +76,7 @@ class LocoTask(_Task[P, R]):
     no_retry_on: tuple[type[BaseException], ...] | None = None
     timeout: float | None = None
     tags: tuple[str, ...] | None = None
+    keep_log: bool | str | None = None
     aliases: tuple[str, ...] = ()
     description: str = ""
 

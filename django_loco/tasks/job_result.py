@@ -71,6 +71,14 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
             await self.arefresh()
         return self
 
+    def log(self) -> str:
+        """Return what the last runs of the job have logged, if that is kept; see ``jobs.log``."""
+        return jobs.log(self.id, backend=self.backend)
+
+    async def alog(self) -> str:
+        """``log`` for async code."""
+        return await sync_to_async(self.log, thread_sensitive=True)()
+
     def cancel(self, *, by: str = "") -> None:
         """Cancel the job, which waits or runs, and load its state; see ``jobs.cancel``. Raises ``InvalidState``."""
         jobs.cancel(self.id, backend=self.backend, by=by)

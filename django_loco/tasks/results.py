@@ -131,7 +131,8 @@ def _merged(task: Task[..., Any], path: str, loco: LocoSettings, options: Mappin
         }
         for layer in (declared, configured)
     ]
-    return Policy.merged({"max_attempts": loco.MAX_ATTEMPTS}, *layers, restored)
+    policy = Policy.merged({"max_attempts": loco.MAX_ATTEMPTS, "keep_log": loco.KEEP_LOG}, *layers, restored)
+    return replace(policy, keep_log=loco.KEEP_LOG or "INFO") if policy.keep_log is True else policy
 
 
 def _policy_options(path: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Acknowledger:
 
     def add(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Take an outcome."""
-        self._fresh.append(PendingOutcome(claimed, outcome))
+        self._fresh.append(PendingOutcome(claimed, claimed.with_log(outcome)))
 
     @property
     def max_wait(self) -> float:

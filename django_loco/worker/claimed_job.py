@@ -6,12 +6,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
 from ..log import tracing
+from .execution.kept_log import KeptLog
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +78,9 @@ class ClaimedJob:
     span: Any = None
     """The OpenTelemetry span of the attempt; ``None``: it has not begun, or the project does not trace."""
 
+    kept_log: KeptLog | None = None
+    """What the run logs, if that is kept."""
+
     # A lock that is acquired once and never released: the cheapest way to let one thread win.
     _decided: threading.Lock = field(default_factory=threading.Lock)
 
@@ -86,6 +90,10 @@ class ClaimedJob:
             return False
         self.outcome = outcome
         return True
+
+    def with_log(self, outcome: Outcome) -> Outcome:
+        """Return ``outcome`` with what the run has logged, if that is kept. After that nothing more is."""
+        return outcome if self.kept_log is None else replace(outcome, log=self.kept_log.end())
 
     def end_span(self, outcome: Outcome, secrets: Sequence[str] = ()) -> None:
         """End the span of the attempt; for the thread that has decided on ``outcome``. ``secrets`` are not shown."""

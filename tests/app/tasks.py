@@ -218,3 +218,15 @@ async def aannotate(context: Any, changes: dict[str, Any], error: str = "") -> d
 @task(takes_context=True)
 def spoil_metadata(context: Any) -> None:
     context.metadata["value"] = {1, 2}
+
+
+@task(keep_log=True, takes_context=True)
+def log_a_line(context: Any, text: str, *, error: str = "") -> None:
+    context.log.info("%s", text)
+    if error:
+        raise ValueError(error)
+
+
+@task(keep_log=True, takes_context=True)
+async def alog_a_line(context: Any, text: str) -> None:
+    context.log.info("%s", text)

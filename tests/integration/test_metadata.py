@@ -143,7 +143,7 @@ def test_files_of_an_older_release_are_read(tmp_path):
     del document["metadata"]
     path.write_text(f"{path.read_text()}{json.dumps(document)}\n")
     taken: list[Job] = []
-    assert read_spool(tmp_path, "default", taken.extend) == 2
+    assert read_spool(tmp_path, "default", lambda jobs, _logs: taken.extend(jobs)) == 2
     assert [job.metadata for job in taken] == ['{"a":1}', None]
 
 

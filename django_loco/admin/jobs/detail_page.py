@@ -16,6 +16,7 @@ from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut
 from ...jobs.stores import backend_of
 from ...jobs.views.age import age
+from ...jobs.views.logs import logs_of
 from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
@@ -87,6 +88,9 @@ class DetailPage:
     errors: Sequence[ShownError]
     """The newest first."""
 
+    logs: Sequence[tuple[str, str]]
+    """What its last runs have logged, each with a title. The newest run comes first."""
+
     entries: Sequence[tuple[str, str]]
     """When somebody has done something with the job, and who has done what."""
 
@@ -106,6 +110,7 @@ def detail_page(job: Job) -> DetailPage:
         zone=timezone.get_current_timezone_name(),
         workers=[one_line(worker) for worker in job.worker_ids],
         errors=errors[::-1],
+        logs=[(run.title, cut(run.shown, MOST_BYTES, "a page shows no more")) for run in logs_of(job)][::-1],
         entries=entries_of(job),
     )
 

@@ -1,6 +1,6 @@
 """The lines of a dump: a header, then a JSON object per job with all its fields.
 
-Texts are stored to the letter: arguments, return values, checkpoints and metadata are JSON texts in JSON strings. Times
+Texts are stored to the letter: arguments, return values, checkpoints, metadata and kept logs are in JSON strings. Times
 have microseconds and a zone, which is UTC. A list of worker ids has a number in place of that many empty ones.
 
 A release may add a field whose default is ``None``; a dump without it is still read. Any other change of the form needs
@@ -25,6 +25,8 @@ from ...queues.unreadable import NOT_OURS
 VERSION = 1
 #: The key of the header that tells that a file is a dump. Its value is ``VERSION``.
 MARK = "django_loco_jobs"
+#: The key of the kept logs of a job, beside those of its fields. Jobs without logs do not have it.
+LOG = "log"
 #: The fields that a row has as JSON text, and a dump as JSON.
 JSON_FIELDS = ("tags", "options", "worker_ids", "errors")
 TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
@@ -64,25 +66,26 @@ def require_header(line: bytes) -> None:
         )
 
 
-def line_of(job: Job) -> str:
-    """Return the line of ``job``, which must be readable."""
+def line_of(job: Job, log: str | None = None) -> str:
+    """Return the line of ``job``, which must be readable, and of its kept logs."""
     values = dict(zip(COLUMNS, row_of(job), strict=True))
     for name in JSON_FIELDS:
         values[name] = _EMPTY[values[name]] if values[name] in _EMPTY else json.loads(values[name])
     for name in TIMES:
         if values[name] is not None:
             values[name] = f"{values[name].replace(' ', 'T')}+00:00"
-    return _encode(values)
+    return _encode(values if log is None else values | {LOG: log})
 
 
-def job_of(line: bytes) -> Job:
-    """Return the job in a line. Raises ``ValueError``, which says what is wrong."""
+def job_and_log_of(line: bytes) -> tuple[Job, str | None]:
+    """Return the job in a line, and its kept logs. Raises ``ValueError``, which says what is wrong."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise NotJSON(f"it is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise ValueError("it is not a JSON object")  # noqa: TRY004 - a mistake in a file
+    log = _checked_log(values.pop(LOG, None))
     if missing := [name for name in REQUIRED if name not in values]:
         raise ValueError(f"it lacks {', '.join(missing)}")
     if unknown := values.keys() - FIELDS.keys():
@@ -94,7 +97,21 @@ def job_of(line: bytes) -> Job:
         _require_readable(row)
         raise
     _require_storable(job)
-    return job
+    return job, log
+
+
+def _checked_log(log: Any) -> str | None:
+    """Return the logs of a job. Raises ``ValueError`` if they are not JSON objects, each on a line."""
+    if log is None or (isinstance(log, str) and log.isascii() and all(map(_is_log_of_run, log.split("\n")))):
+        return log
+    raise ValueError(f"{LOG} is {short(log)}; it must be JSON objects in ASCII, each on a line")
+
+
+def _is_log_of_run(line: str) -> bool:
+    try:
+        return "\t" not in line and isinstance(json.loads(line), dict)
+    except NOT_OURS:
+        return False
 
 
 def _json_text(value: Any) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ...core.job import Job
 from .dump_lines import header, line_of
+from .storing import with_logs
 
 
 class Dump:
     """The lines of some jobs. Iterate it once, and ask afterwards how many jobs are in it.
 
-    It holds one page of jobs at a time. Each job is as it was when its page was read.
+    It holds a few pages of jobs at a time. Each job is as it was when its page was read.
     """
 
     def __init__(self, aliases: Sequence[str], found: Iterable[Job]) -> None:
@@ -25,9 +26,9 @@ class Dump:
     def __iter__(self) -> Iterator[str]:
         """Yield the header, and a line per job. Raises ``QueueUnavailable``."""
         yield header(self._aliases)
-        for job in self._found:
+        for job, log in with_logs(self._found):
             if job.is_readable:
                 self.number += 1
-                yield line_of(job)
+                yield line_of(job, log)
             else:
                 self.unreadable.append(job.id)

@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal, get_args
 from ...core.job import READY, RUNNING, Job, utcnow
 from ...exceptions import QueueRefused, QueueUnavailable, Unfinished
 from ..operations.bulk import batches
-from .dump_lines import NotJSON, job_of, require_header
+from .dump_lines import NotJSON, job_and_log_of, require_header
 from .parking import is_parked, unparked
 from .storing import in_alias, require_its_queue, restore, shared_queue
 
@@ -26,8 +26,8 @@ FINISHED: tuple[Finished, ...] = get_args(Finished)
 #: The number of mistakes that are remembered.
 SHOWN = 20
 
-#: A job and the number of its line.
-_Item = tuple[int, Job]
+#: The number of a line, the job in it, and its kept logs.
+_Item = tuple[int, Job, str | None]
 
 
 class BrokenLine(ValueError):
@@ -87,7 +87,7 @@ class Import:
         if self.backend is not None:
             shared_queue(self.backend)
         report = ImportReport()
-        for _, job in self._items(report):
+        for _, job, _ in self._items(report):
             report.jobs += 1
             report.finished += job.status != READY
             report.aliases[job.backend] += 1
@@ -113,9 +113,10 @@ class Import:
             yield report
 
     def _store(self, alias: str, items: Sequence[_Item], report: ImportReport) -> None:
-        lines = {job.id: number for number, job in items}
-        jobs = {job.id: job for _, job in items}
-        stored, refused = restore(shared_queue(alias), [*jobs.values()])
+        lines = {job.id: number for number, job, _ in items}
+        jobs = {job.id: job for _, job, _ in items}
+        logs = {job.id: log for _, job, log in items if log is not None}
+        stored, refused = restore(shared_queue(alias), [*jobs.values()], logs)
         report.jobs += len(stored)
         report.finished += sum(jobs[job_id].status != READY for job_id in stored)
         report.aliases[alias] += len(stored)
@@ -133,7 +134,8 @@ class Import:
         require_header(self.file.readline())
         for number, line in enumerate(self.file, 2):
             try:
-                job = self._imported(job_of(line))
+                given, log = job_and_log_of(line)
+                job = self._imported(given)
             except ValueError as error:
                 mistake = f"Line {number:,} cannot be imported: {str(error).rstrip('.')}."
                 if isinstance(error, NotJSON) and not line.endswith(b"\n"):
@@ -145,7 +147,7 @@ class Import:
             if job is None:
                 report.left_out += 1
             else:
-                yield number, job
+                yield number, job, log
 
     def _imported(self, job: Job) -> Job | None:
         """Return a job as it is to be stored; ``None`` if it is not wanted. Raises ``ValueError``."""

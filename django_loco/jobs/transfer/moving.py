@@ -30,7 +30,7 @@ as long as neither is stopped for longer than the results of jobs are kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ...core.job import READY, Job
@@ -41,7 +41,7 @@ from ...queues.base import Change
 from ..operations.bulk import BATCH, batches
 from ..stores import backend_of
 from .parking import PARKED_QUEUE, arrived, ends_of, goes, gone, is_gone, is_parked, parked, unparked
-from .storing import require_its_queue, restore, shared_queue
+from .storing import LOGS_AT_ONCE, require_its_queue, restore, shared_queue
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class Move:
     def _carry(self, jobs: Sequence[Job], *, is_resumed: bool) -> None:
         """Do steps 2 to 4 with jobs that are parked in the source."""
         copies = {job.id: replace(job, backend=self._target_alias) for job in jobs}
-        stored, refused = restore(self._target, [*copies.values()])
+        stored, refused = self._copy([*copies.values()])
         self.report.refused |= refused
         stay = set(refused)
         for job_id in copies.keys() - stored - stay:
@@ -141,6 +141,17 @@ class Move:
         self._put_back([job for job in jobs if job.id in stay])
         left = _drop(self._source, [job for job in jobs if job.id not in stay])
         self._release([copy for job_id, copy in copies.items() if job_id in left])
+
+    def _copy(self, copies: Sequence[Job]) -> tuple[set[str], Mapping[str, str]]:
+        """Do step 2. A job that has run before may have kept logs, which are large, so fewer are copied at once."""
+        new = [copy for copy in copies if copy.started_at is None]
+        stored, refused = restore(self._target, new)
+        begun = [copy for copy in copies if copy.started_at is not None]
+        for first in range(0, len(begun), LOGS_AT_ONCE):
+            few = begun[first : first + LOGS_AT_ONCE]
+            more_stored, more_refused = restore(self._target, few, self._source.logs([copy.id for copy in few]))
+            stored, refused = stored | more_stored, {**refused, **more_refused}
+        return stored, refused
 
     def _put_back(self, jobs: Sequence[Job]) -> None:
         """Make parked jobs of the source ready again, of which the target has no copy."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from ...core.job import READY, SIGNATURE, Job
 from ...exceptions import QueueRefused
 from ...queues import Queue
+from ...queues.base import NO_LOGS
 from ..operations.edits import require_queue
 from ..signing import is_genuine, signed
 from ..stores import queue_of
+
+#: The number of jobs whose logs are read in one call. Those of a job may have a megabyte.
+LOGS_AT_ONCE = 100
 
 
 def shared_queue(alias: str) -> Queue:
@@ -27,6 +32,17 @@ def shared_queue(alias: str) -> Queue:
     return queue
 
 
+def with_logs(jobs: Iterable[Job]) -> Iterator[tuple[Job, str | None]]:
+    """Yield each of ``jobs`` with its kept logs, of which few are in memory at once. Raises ``QueueUnavailable``."""
+    rest = iter(jobs)
+    while few := [*islice(rest, LOGS_AT_ONCE)]:
+        logs: dict[str, str] = {}
+        for alias in {job.backend for job in few}:
+            begun = [job.id for job in few if job.backend == alias and job.started_at is not None]
+            logs |= queue_of(alias).logs(begun) if begun else NO_LOGS
+        yield from ((job, logs.get(job.id)) for job in few)
+
+
 def require_its_queue(job: Job, alias: str) -> None:
     """Raise ``ValueError`` if ``job`` waits and ``alias`` does not have its queue."""
     if job.status == READY:
@@ -41,17 +57,18 @@ def in_alias(job: Job, alias: str) -> Job:
     return signed(moved) if SIGNATURE in job.options and is_genuine(job) else moved
 
 
-def restore(queue: Queue, jobs: Sequence[Job]) -> tuple[set[str], Mapping[str, str]]:
+def restore(queue: Queue, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> tuple[set[str], Mapping[str, str]]:
     """Store jobs; return the ids of those that were new, and why the store refuses others, by their ids.
 
-    Raises ``QueueUnavailable``.
+    ``logs`` are the kept logs of some of them by their ids. Raises ``QueueUnavailable``.
     """
+    own = {job.id: logs[job.id] for job in jobs if job.id in logs}
     try:
-        return queue.restore(jobs), {}
+        return (queue.restore(jobs, own) if own else queue.restore(jobs)), {}
     except (QueueRefused, UnicodeError) as error:
         if len(jobs) == 1:
             return set(), {jobs[0].id: str(error)}
     half = len(jobs) // 2
-    stored, refused = restore(queue, jobs[:half])
-    more_stored, more_refused = restore(queue, jobs[half:])
+    stored, refused = restore(queue, jobs[:half], logs)
+    more_stored, more_refused = restore(queue, jobs[half:], logs)
     return stored | more_stored, {**refused, **more_refused}

@@ -15,6 +15,7 @@ from django.utils import timezone
 from ... import jobs
 from ...core.job import Job, utcnow
 from ...jobs.views.age import age
+from ...jobs.views.logs import logs_of
 from ...jobs.views.rates import NONE
 from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
@@ -72,9 +73,9 @@ def as_list(found: Iterable[Job], form: str) -> Iterator[str]:
 
 def as_report(job: Job, form: str) -> Iterator[str]:
     """Yield the lines of ``loco_jobs show``."""
-    shown = jobs.shown_job(job, utcnow())
+    shown, logs = jobs.shown_job(job, utcnow()), logs_of(job)
     if form == "json":
-        yield json.dumps(shown, indent=2, default=_text)
+        yield json.dumps({**shown, "log": [asdict(run) for run in logs]}, indent=2, default=_text)
         return
     width = max(map(len, shown))
     for name, value in shown.items():
@@ -83,6 +84,9 @@ def as_report(job: Job, form: str) -> Iterator[str]:
     for number, error in enumerate(shown["errors"], 1):
         yield f"\nError {number} of {len(shown['errors'])}: {one_line(error['class'])}"
         yield plain(shown_traceback(error["traceback"]).rstrip())
+    for run in logs:
+        yield f"\nLog of {run.title}"
+        yield run.shown
 
 
 def as_reasons(reasons: Sequence[jobs.Reason], form: str) -> Iterator[str]:

@@ -9,6 +9,8 @@ so that no transition is missed:
 
 The jobs of a batch travel as one JSON text. What all of them have in common is sent once, as a parameter.
 
+Importing and moving jobs also stores them as they are, with their kept logs.
+
 The columns are compared with what this version stores. Somebody else, or another version, may have written the same
 JSON or the same time in other words. So jobs that were refused are read once more, and compared with their own words if
 these mean what was read. An unreadable job can only be deleted.
@@ -21,12 +23,14 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
+from django.db import transaction
+
 from ...core.job import READY, Job
 from ..base import KEY_MEMORY_SECONDS, Change
-from ..rows import COLUMNS, FIELDS, row_of, stored_time
+from ..rows import COLUMNS, FIELDS, id_of, row_of, stored_time
 from .dialect import CLAIM_COLUMNS, Dialect, is_due
 from .shown_rows import ids, shown_job_of
-from .sql.statements import AMONG, CHANGE, CHOSEN, DELETE, LOST, UNCHANGED
+from .sql.statements import AMONG, CHANGE, CHOSEN, DELETE, LOGS, LOST, RESTORE_LOGS, UNCHANGED
 
 #: The fields that prove that a job is as it was read, and those of them that may change.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
@@ -52,6 +56,25 @@ def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
     payload = json.dumps([{"id": job.id, "token": job.token} for job in jobs])
     sql = dialect.sql(LOST, listed=dialect.listed(CLAIM_COLUMNS))
     return {job.id for job in jobs} - ids(dialect.execute(sql, payload=payload))
+
+
+def logs_of(dialect: Dialect, ids: Sequence[str]) -> dict[str, str]:
+    """Return the kept logs of jobs by their ids. They are in a column that no other statement reads."""
+    payload = json.dumps([{"id": job_id} for job_id in ids])
+    sql = dialect.sql(LOGS, in_listed=dialect.is_in.format(dialect.listed(["id"])))
+    rows = dialect.execute(sql, payload=payload)
+    return {id_of(job_id): log for job_id, log in rows if isinstance(log, str)}  # SQLite may store other types
+
+
+def restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
+    """Store jobs as they are, with their logs, all or none; return the ids of the new ones."""
+    if not logs:
+        return dialect.restore(jobs)
+    with transaction.atomic(using=dialect.database, savepoint=False):
+        stored = dialect.restore(jobs)
+        payload = json.dumps([{"id": job_id, "log": logs[job_id]} for job_id in stored & logs.keys()])
+        dialect.write(dialect.sql(RESTORE_LOGS, listed=dialect.listed(["id", "log"])), payload=payload)
+    return stored
 
 
 class _Batch:

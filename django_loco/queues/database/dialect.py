@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...core.job import READY, SUMMARY, Job, Outcome, first_id, utcnow
 from ...exceptions import LocoConfigurationError
 from ..claim import Claim
-from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_values, stored_time
+from ..rows import COLUMNS, SET_BY_OUTCOME, Row, outcome_row
 from .shown_rows import ids
 from .sql import statements
 from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragments_of
@@ -27,6 +27,7 @@ from .sql.index_ranges import DUE_RANGES, MAX_RANGES, condition_of, range_fragme
 #: The fields that prove a claim, and the fields that an outcome stores.
 CLAIM_COLUMNS = ("id", "token")
 ENDED = (*CLAIM_COLUMNS, "due_at", *SET_BY_OUTCOME)
+ENDED_WITH_LOG = (*ENDED, "log")
 #: The place of ``is_async`` in a row.
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
@@ -192,9 +193,13 @@ class Dialect(ABC):
 
     def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
         """Store how jobs ended; return the ids of those that were held with their tokens."""
-        payload = json.dumps([_outcome_payload(outcome) for outcome in outcomes])
+        payload = json.dumps([outcome_row(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
-        return ids(self.write(self.sql(statement, held=self.held(ENDED)), wakes=wakes, payload=payload, now=0))
+        if any([outcome.log for outcome in outcomes]):
+            sql = self.sql(statement, held=self.held(ENDED_WITH_LOG), set_log=statements.SET_LOG)
+        else:
+            sql = self.sql(statement, held=self.held(ENDED), set_log="")
+        return ids(self.write(sql, wakes=wakes, payload=payload, now=0))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids of the jobs that were held with their tokens."""
@@ -314,6 +319,7 @@ class Dialect(ABC):
             "few_payload": self.few.format("payload.queue_name"),
             "few_ranges": self.few.format("ranges.queue_name"),
         }
+        names |= {"contains": self.contains}
         names |= {"random_text": self.random_text, "by_index": self.by_index, "skip_locked": self.skip_locked}
         names |= {"plain": self.plain, "id_now": self.id_now, "fence": self.fence, "lock_mine": self.lock_mine}
         return names | {name: text.format(**names) for name, text in statements.SHARED.items()}
@@ -323,8 +329,3 @@ def is_due(run_after: Iterable[datetime | None]) -> bool:
     """Return whether one of these times has passed; ``None`` always has."""
     now = utcnow()
     return any(moment is None or moment <= now for moment in run_after)
-
-
-def _outcome_payload(outcome: Outcome) -> dict[str, Any]:
-    due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
-    return {"id": outcome.job.id, "token": outcome.job.token, "due_at": due_at, **outcome_values(outcome.changes())}

@@ -28,14 +28,14 @@ from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
 from ...exceptions import QueueRefused, QueueUnavailable
 from ...log.safe import get_logger
-from ..base import KEY_MEMORY_SECONDS, PROBE_SECONDS, Change, status_of
+from ..base import KEY_MEMORY_SECONDS, NO_LOGS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
-from .changes import change, lost
+from .changes import change, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
@@ -90,10 +90,10 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
             stored = self._dialect.insert(jobs)
         return [job for job in jobs if job.id in stored]
 
-    def restore(self, jobs: Sequence[Job]) -> set[str]:
+    def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are, as part of the caller's transaction, if one is open; return the ids of new ones."""
         with self._reached():
-            return self._dialect.restore(jobs)
+            return restore(self._dialect, jobs, logs)
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
@@ -166,6 +166,11 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         except ValueError:
             return None
         return next(map(shown_job_of, self._run(statements.GET, id=digits)), None)
+
+    def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the kept logs of jobs."""
+        with self._reached():
+            return logs_of(self._dialect, ids)
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""

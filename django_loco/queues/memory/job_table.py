@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, Outcome, written_by_run
+from ..rows import appended_log
 from .series import Series
 from .waiting import WaitingJobs
 
@@ -38,6 +39,8 @@ class JobTable:
         self.held: dict[str, Hold] = {}
         self.finished: OrderedDict[str, Job] = OrderedDict()
         self.series = Series()
+        self.logs: dict[str, str] = {}
+        """The kept logs of jobs, see ``Queue.logs``."""
         self._max_finished = max_finished
 
     def get(self, job_id: str) -> Job | None:
@@ -85,10 +88,15 @@ class JobTable:
             self.finished[job.id] = job
             self.series.add(job)
         while self._max_finished is not None and len(self.finished) > self._max_finished:
-            self.series.drop(self.finished.popitem(last=False)[1])
+            self.forget(self.finished.popitem(last=False)[1])
+
+    def forget(self, job: Job) -> None:
+        """Drop what is stored about ``job``, which is in no part any more."""
+        self.series.drop(job)
+        self.logs.pop(job.id, None)
 
     def remove(self, jobs: Sequence[Job]) -> None:
-        """Remove jobs that no worker holds."""
+        """Remove jobs that no worker holds. Their logs stay until ``forget``."""
         self.waiting.remove([job for job in jobs if job.status == READY])
         for job in jobs:
             self.finished.pop(job.id, None)
@@ -97,7 +105,7 @@ class JobTable:
     def clear(self) -> None:
         """Remove all."""
         self.waiting.take_all()
-        for part in (self.held, self.finished, self.series):
+        for part in (self.held, self.finished, self.series, self.logs):
             part.clear()
 
     def with_written(self, job: Job) -> Job:
@@ -111,6 +119,9 @@ class JobTable:
         jobs = [replace(outcome, job=self.with_written(outcome.job)).applied() for outcome in outcomes]
         for job in jobs:
             del self.held[job.id]
+        for outcome in outcomes:
+            if outcome.log is not None:
+                self.logs[outcome.job.id] = appended_log(self.logs.get(outcome.job.id), outcome.log)
         return jobs
 
     def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:

@@ -15,20 +15,20 @@ from typing import Any, ClassVar, cast
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobSummary, Outcome, utcnow
 from ...exceptions import QueueFull
-from ..base import Change, Queue, status_of
+from ..base import NO_LOGS, Change, Queue, status_of
 from ..claim import Claim
-from ..workers import WorkerInfo
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
 from .minutes import MemoryStatistics, MinuteTable
 from .spool import read_spool, write_spool
+from .workers import MemoryWorkers, RegisteredWorkers
 
 MAX_RESULTS = 1_000
 KEYS_FILE = "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryStatistics, Queue):
+class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -52,7 +52,7 @@ class MemoryQueue(MemoryStatistics, Queue):
         self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
         self.keys, self._minutes = Keys(), MinuteTable()
-        self._workers: dict[str, tuple[WorkerInfo, float]] = {}
+        self._workers: RegisteredWorkers = {}
         self._paused: set[str] = set()
         self._arrivals = self._interrupts = 0
 
@@ -84,7 +84,7 @@ class MemoryQueue(MemoryStatistics, Queue):
             self._add(added)
             return added
 
-    def restore(self, jobs: Sequence[Job]) -> set[str]:
+    def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of those that are new."""
         with self._changed:
             unknown = list(self.keys.unknown({job.id: job for job in jobs if not self._jobs.get(job.id)}.values()))
@@ -92,6 +92,7 @@ class MemoryQueue(MemoryStatistics, Queue):
         with self._changed:
             added = [job for job in self.keys.unknown(won) if self._jobs.get(job.id) is None]
             self._store(added)
+            self._jobs.logs |= {job.id: logs[job.id] for job in added if job.id in logs}
             return {job.id for job in added}
 
     def fetch(self, claim: Claim) -> list[Job]:
@@ -157,6 +158,11 @@ class MemoryQueue(MemoryStatistics, Queue):
         with self._changed:
             return self._jobs.get(job_id)
 
+    def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the kept logs of jobs."""
+        with self._changed:
+            return {job_id: self._jobs.logs[job_id] for job_id in ids if job_id in self._jobs.logs}
+
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
         with self._changed:
@@ -183,6 +189,9 @@ class MemoryQueue(MemoryStatistics, Queue):
             made = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
             self._jobs.remove([change.before for change in made])
             self._store([change.after for change in made if change.after is not None])
+            for change in made:
+                if change.after is None:
+                    self._jobs.forget(change.before)
             return last.keys() - {change.before.id for change in made}
 
     def lost(self, jobs: Sequence[Job]) -> set[str]:
@@ -227,7 +236,7 @@ class MemoryQueue(MemoryStatistics, Queue):
             old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
             pruned = list(itertools.islice(old, limit))
             for job_id in pruned:
-                self._jobs.series.drop(self._jobs.finished.pop(job_id))
+                self._jobs.forget(self._jobs.finished.pop(job_id))
             return len(pruned)
 
     def clear(self) -> None:
@@ -235,19 +244,6 @@ class MemoryQueue(MemoryStatistics, Queue):
         with self._changed:
             for known in (self._jobs, self.keys, self._workers, self._paused, self._minutes):
                 known.clear()
-
-    def register(self, worker: WorkerInfo) -> None:
-        """Record that ``worker`` lives."""
-        self._workers[worker.worker_id] = (worker, time.monotonic())
-
-    def unregister(self, worker_id: str) -> bool:
-        """Delete a worker; return whether it was registered."""
-        return self._workers.pop(worker_id, None) is not None
-
-    def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers of this process."""
-        now = time.monotonic()
-        return [replace(worker, heartbeat_age=now - at) for worker, at in tuple(self._workers.values())]
 
     def wait(self, timeout: float) -> bool:
         """Block until jobs have become due since this thread's last ``wait``, deferred ones too."""
@@ -275,13 +271,13 @@ class MemoryQueue(MemoryStatistics, Queue):
         """
         with self._changed:
             jobs = self._jobs.waiting.take_all()
+            logs = {job.id: self._jobs.logs[job.id] for job in jobs if job.id in self._jobs.logs}
             for job in jobs:
-                self._jobs.series.drop(job)
+                self._jobs.forget(job)
         try:
-            write_spool(folder, self.alias, jobs)
+            write_spool(folder, self.alias, jobs, logs)
         except BaseException:
-            with self._changed:
-                self._add(jobs)
+            self._restore(jobs, logs)
             raise
         return len(jobs)
 
@@ -292,9 +288,10 @@ class MemoryQueue(MemoryStatistics, Queue):
         """
         return read_spool(folder, self.alias, self._restore)
 
-    def _restore(self, jobs: Sequence[Job]) -> None:
+    def _restore(self, jobs: Sequence[Job], logs: Mapping[str, str]) -> None:
         with self._changed:
             self._add(jobs)
+            self._jobs.logs |= logs
 
     def _require_room(self, more: int) -> None:
         if self._max_waiting is not None and len(self._jobs.waiting) + more > self._max_waiting:

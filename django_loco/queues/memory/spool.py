@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,17 @@ from ...core import test_environment
 from ...core.compat import task_backends
 from ...core.job import Job, new_id
 from ...log.safe import get_logger
+from ..base import NO_LOGS
 from ..rows import COLUMNS, OPTIONAL, job_of, row_of
 from ..unreadable import NOT_OURS
 from .private_files import NotPrivate, create_file, make_folder, open_file, require_folder
 
 logger = get_logger(__name__)
 
+#: The key of the kept logs of a job, beside those of its fields.
+LOG = "log"
+#: Takes jobs, and the kept logs of some of them by their ids.
+Take = Callable[[Sequence[Job], Mapping[str, str]], Any]
 REMEDY = "Name a folder of this user's own in OPTIONS['spool']."
 
 
@@ -66,11 +71,11 @@ def _project() -> str:
     return hashlib.blake2b(str(place).encode(), digest_size=8).hexdigest()
 
 
-def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
-    """Write ``jobs`` to a new file in ``folder``, which is created if it is missing.
+def write_spool(folder: Path, alias: str, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> None:
+    """Write ``jobs``, with the kept ``logs`` of some of them by their ids, to a new file in ``folder``.
 
-    Raises ``OSError``, and then leaves no file; ``private_files.NotPrivate`` if another user could have made the
-    folder.
+    The folder is created if it is missing. Raises ``OSError``, and then leaves no file; ``private_files.NotPrivate`` if
+    another user could have made the folder.
     """
     if not jobs:
         return
@@ -82,7 +87,7 @@ def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
     unfinished = path.with_suffix(".unfinished")
     try:
         with create_file(unfinished) as file:
-            file.writelines(filter(None, map(_line, jobs)))
+            file.writelines(filter(None, (_line(job, logs.get(job.id)) for job in jobs)))
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -90,9 +95,10 @@ def write_spool(folder: Path, alias: str, jobs: Sequence[Job]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _line(job: Job) -> bytes | None:
+def _line(job: Job, log: str | None) -> bytes | None:
     try:
-        return f"{json.dumps(dict(zip(COLUMNS, row_of(job), strict=True)))}\n".encode()
+        row = dict(zip(COLUMNS, row_of(job), strict=True)) | ({} if log is None else {LOG: log})
+        return f"{json.dumps(row)}\n".encode()
     except (ValueError, TypeError, OverflowError):
         logger.exception(
             "Job %s (%s) cannot be written to a file and is lost; the others are kept", job.id, job.task_path
@@ -105,8 +111,8 @@ def has_jobs(folder: Path, alias: str) -> bool:
     return any(folder.glob(_name("?" * 32, alias)))
 
 
-def read_spool(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -> int:
-    """Call ``take`` with the jobs in each file of ``alias``, the oldest first; return the number of jobs.
+def read_spool(folder: Path, alias: str, take: Take) -> int:
+    """Call ``take`` with the jobs and logs in each file of ``alias``, the oldest first; return the number of jobs.
 
     A file with a line that cannot be read is kept as ``*.damaged``; its other lines are used. If the folder is not this
     user's own, logs that and takes nothing.
@@ -121,7 +127,7 @@ def read_spool(folder: Path, alias: str, take: Callable[[Sequence[Job]], Any]) -
     return sum(_tried(path, take) for path in sorted(folder.glob(_name("?" * 32, alias))))
 
 
-def _tried(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+def _tried(path: Path, take: Take) -> int:
     try:
         return _read(path, take)
     except OSError:
@@ -129,18 +135,18 @@ def _tried(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
         return 0
 
 
-def _read(path: Path, take: Callable[[Sequence[Job]], Any]) -> int:
+def _read(path: Path, take: Take) -> int:
     with _locked(path) as lines:
         if lines is None:
             return 0
-        jobs = [job for number, line in enumerate(lines, 1) if (job := _job(path, number, line)) is not None]
+        found = [item for number, line in enumerate(lines, 1) if (item := _job_and_log(path, number, line)) is not None]
         # Delete it before taking its jobs: if a file cannot be deleted, each process would run its jobs.
-        if len(jobs) == len(lines):
+        if len(found) == len(lines):
             path.unlink()
         else:
             path.replace(path.with_suffix(".damaged"))
-        take(jobs)
-        return len(jobs)
+        take([job for job, _ in found], {job.id: log for job, log in found if log})
+        return len(found)
 
 
 @contextmanager
@@ -156,9 +162,11 @@ def _locked(path: Path) -> Iterator[list[bytes] | None]:
         yield file.readlines() if mine else None
 
 
-def _job(path: Path, number: int, line: bytes) -> Job | None:
+def _job_and_log(path: Path, number: int, line: bytes) -> tuple[Job, str | None] | None:
     try:
-        return job_of([{**OPTIONAL, **json.loads(line)}[column] for column in COLUMNS])
+        row = {**OPTIONAL, **json.loads(line)}
+        log = row.get(LOG)
+        return job_of([row[column] for column in COLUMNS]), log if isinstance(log, str) else None
     except NOT_OURS:
         logger.exception("Line %d of %s is not a job; the file is kept as *.damaged.", number, path)
         return None

@@ -8,10 +8,11 @@ have. Scripts do not parse these texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -151,6 +152,16 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     if outcome.status == READY:
         return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), score(outcome.run_after)
     return *shared, once(job), micros(outcome.at)
+
+
+def logs_payload(logs: Mapping[str, str]) -> str:
+    """Return the logs of jobs by their ids for scripts. Those of a job are separated by tabs, as in the hash."""
+    return lines(chain.from_iterable((job_id, log.replace("\n", "\t")) for job_id, log in logs.items()))
+
+
+def logs_of(ids: Sequence[str], stored: Sequence[bytes | None]) -> dict[str, str]:
+    """Return the kept logs of jobs by their ids, from the values in the hash."""
+    return {job_id: decoded(log).replace("\t", "\n") for job_id, log in zip(ids, stored, strict=True) if log}
 
 
 def claim_payload(claim: Claim, nonce: str) -> tuple[object, ...]:

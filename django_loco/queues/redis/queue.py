@@ -16,6 +16,8 @@ Keys
 ``index``, ``series``, ``failed``, ``counts``, ``once``
     all ids in order, the ids of jobs with once-keys by series, and the ids of failed jobs; the number of jobs per queue
     and status; the once-keys.
+``logs``
+    a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``
     a hash: the last heartbeat and the description of each worker (``queues.workers``).
 ``minutes``, ``minute:...``, ``totals``, ``totaled``
@@ -51,7 +53,7 @@ from django.core.checks import CheckMessage
 
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, Job, JobSummary, Outcome
-from ..base import KEY_MEMORY_SECONDS, Change, status_of
+from ..base import KEY_MEMORY_SECONDS, NO_LOGS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue
 from ..unreadable import outcomes_of, readable, split
@@ -67,6 +69,8 @@ from .codec import (
     job_payload,
     jobs_of,
     lines,
+    logs_of,
+    logs_payload,
     micros_in,
     outcome_payload,
     simple_payload,
@@ -126,7 +130,7 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
         refused = ids_of(self.server.run("enqueue", (len(announced), payload), sorted(channels_for(announced))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
-    def restore(self, jobs: Sequence[Job]) -> set[str]:
+    def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of those that are new."""
         if not jobs:
             return set()
@@ -134,7 +138,8 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
         announced = [job for job in by_id.values() if job.status == READY and is_soon(job.run_after)]
         payload = lines(chain.from_iterable(map(job_payload, by_id.values())))
         more_keys = (f"answer:restore:{secrets.token_hex(8)}", *sorted(channels_for(announced)))
-        return by_id.keys() - ids_of(self.server.run("restore", (len(announced), payload), more_keys))
+        answer = self.server.run("restore", (len(announced), payload, logs_payload(logs)), more_keys)
+        return by_id.keys() - ids_of(answer)
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
@@ -178,6 +183,10 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
     def get(self, job_id: str) -> Job | None:
         """Return a job, if it is there."""
         return self._pages.get(job_id)
+
+    def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the kept logs of jobs."""
+        return logs_of(ids, self._ask("HMGET", "logs", *ids)) if ids else NO_LOGS
 
     def series(self, name: str, limit: int = 100) -> list[JobSummary]:
         """Return jobs of a series, the newest first."""
@@ -276,11 +285,12 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
     ) -> tuple[set[str], Sequence[Job]]:
         ready = [outcome.job for outcome in outcomes if outcome.status == READY and is_soon(outcome.run_after)]
         payload = lines(chain.from_iterable(map(outcome_payload, outcomes)))
+        logs = logs_payload({outcome.job.id: outcome.log for outcome in outcomes if outcome.log})
         claimed = self._claim_payload(claim) if claim else ()
         # The answer to a rescue is remembered under a name of its own, the answer to a fetch under that of the worker.
         asker = claim.worker_id if claim else f"rescue:{secrets.token_hex(8)}" if only_expired else ""
         more_keys = (f"answer:{asker}", *sorted(channels_for(ready)))
-        answer = self.server.run("exchange", (payload, int(only_expired), len(ready), *claimed), more_keys)
+        answer = self.server.run("exchange", (payload, int(only_expired), len(ready), logs, *claimed), more_keys)
         refused, rows, next_due = answer
         jobs = jobs_of(self.alias, decoded(rows))
         jobs, unreadable = split(jobs)

@@ -26,15 +26,15 @@ class Script:
 SCRIPTS = {
     "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "texts", "enqueue"),
     "restore": Script(
-        "jobs states index ready tagged deferred once counts series extra finished failed", "texts", "restore"
+        "jobs states index ready tagged deferred once counts series extra finished failed logs", "texts", "restore"
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "exchange": Script(
-        "jobs states ready tagged deferred held leases finished failed once counts extra paused",
+        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs",
         *("ready", "best", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
-        "jobs states extra held index ready tagged deferred finished failed counts series once", "show", "change"
+        "jobs states extra held index ready tagged deferred finished failed counts series once logs", "show", "change"
     ),
     "entries": Script("", "entries"),
     "renew": Script("held leases", "renew"),
@@ -46,7 +46,7 @@ SCRIPTS = {
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred", "ready", "oldest"),
     "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
-    "prune": Script("jobs states index finished failed once counts series extra", "prune"),
+    "prune": Script("jobs states index finished failed once counts series extra logs", "prune"),
     "register": Script("workers", "register"),
     "workers": Script("workers", "workers"),
     "record": Script("minutes totals totaled", "record"),

@@ -7,7 +7,7 @@ from .outcomes import OutcomeContract
 from .rescuing import RescueContract
 from .series import SeriesContract
 from .suspecting import SuspectContract
-from .updating import UpdateContract
+from .updating import LogContract, UpdateContract
 from .viewing import ViewContract
 from .waiting import WaitContract
 from .workers import MinuteContract, WorkerContract
@@ -20,6 +20,7 @@ class QueueContract(
     FetchContract,
     OutcomeContract,
     UpdateContract,
+    LogContract,
     RescueContract,
     SuspectContract,
     ViewContract,

@@ -1,12 +1,16 @@
-"""The contract of ``update``: a run stores its checkpoint and its metadata while it holds the job."""
+"""The contract of what a run writes: its checkpoint and its metadata while it holds the job, its log when it ends."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
-from ...core.job import READY, SUCCESSFUL, Outcome
+from ...core.job import READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...queues import Claim
+from ...queues.base import Change
+from ...queues.rows import LOGS_KEPT
 from .case import ContractCase, done, failed, in_seconds, retry
 from .enqueueing import NASTY
 
@@ -150,3 +154,127 @@ class UpdateContract(ContractCase):
         self.queue.finish([done(held)])
         assert self.queue.prune(-60) == 1
         assert self.queue.get(held.id) is None
+
+
+def log_of(text: str) -> str:
+    """Return the log of a run that has logged ``text``."""
+    return json.dumps({"text": text})
+
+
+class LogContract(ContractCase):
+    """What runs have logged stays with the job, and no method but ``logs`` returns it."""
+
+    def logged(self, end: Callable[..., Outcome] = done, text: str = "one", **given: Any) -> Job:
+        """Return a job that was run once, and has logged ``text``."""
+        held = self.held(**given)
+        assert self.queue.finish([replace(end(held), log=log_of(text))]) == set()
+        return held
+
+    def logs(self, job: Job) -> Sequence[str]:
+        """Return what the runs of ``job`` have logged."""
+        stored = self.queue.logs([job.id]).get(job.id)
+        return [json.loads(line)["text"] for line in stored.split("\n")] if stored else []
+
+    def test_a_log_is_stored_with_each_end(self) -> None:
+        for end in (done, failed, retry, Outcome.released):
+            job = self.logged(end)
+            assert self.logs(job) == ["one"]
+            self.queue.clear()
+            assert self.logs(job) == []
+
+    def test_jobs_without_a_log_have_none(self) -> None:
+        job, ended, waiting = self.logged(), self.held(), self.enqueue()
+        self.queue.finish([done(ended)])
+        assert self.queue.logs([ended.id, job.id, waiting.id, self.job().id]) == {job.id: log_of("one")}
+        assert self.queue.logs([]) == {}
+
+    def test_a_log_does_not_change_the_job(self) -> None:
+        plain = self.held(enqueued_at=(at := utcnow()))
+        self.queue.finish([done(plain, at=at)])
+        held = self.held(enqueued_at=at)
+        self.queue.finish([replace(done(held, at=at), log=log_of("one"))])
+        own: dict[str, Any] = {name: getattr(held, name) for name in ("id", "started_at", "last_attempted_at")}
+        assert self.stored(held) == replace(self.stored(plain), **own)
+        assert self.stored(held) in self.queue.list()
+
+    def test_each_text_is_kept_to_the_letter(self) -> None:
+        for text in (*NASTY, "a\nb\tc", "x" * 300_000):
+            assert self.logs(self.logged(text=text)) == [text]
+
+    def test_of_one_call_each_job_keeps_its_own(self) -> None:
+        self.queue.enqueue([self.job() for _ in range(20)])
+        held = self.fetch()
+        logs = {job.id: log_of(str(number)) for number, job in enumerate(held) if number % 3}
+        self.queue.finish([replace(done(job), log=logs.get(job.id)) for job in held])
+        assert self.queue.logs([job.id for job in held]) == logs
+
+    def test_the_logs_of_the_last_runs_stay(self) -> None:
+        job = self.logged(Outcome.released, "0")
+        for number in range(1, LOGS_KEPT + 3):
+            assert self.logs(job) == [str(each) for each in range(max(0, number - LOGS_KEPT), number)]
+            [held] = self.fetch()
+            self.queue.finish([replace(Outcome.released(held), log=log_of(str(number)))])
+        [held] = self.fetch()
+        before = self.logs(job)
+        self.queue.finish([failed(held)])
+        assert self.logs(job) == before == [str(number) for number in range(3, LOGS_KEPT + 3)]
+
+    def test_an_outcome_that_is_refused_leaves_no_log(self) -> None:
+        held = self.held()
+        assert self.queue.finish([replace(done(replace(held, token="stale")), log=log_of("late"))]) == {held.id}
+        assert self.logs(held) == []
+        self.queue.finish([done(held)])
+        self.queue.finish([replace(done(held), log=log_of("late"))])
+        assert self.logs(held) == []
+
+    def test_an_outcome_that_is_stored_twice_has_one_log(self) -> None:
+        held = self.held()
+        outcome = replace(done(held), log=log_of("one"))
+        self.queue.finish([outcome])
+        self.queue.finish([outcome])
+        assert self.logs(held) == ["one"]
+
+    def test_a_rescue_keeps_the_logs_of_earlier_runs(self) -> None:
+        job = self.logged(Outcome.released)
+        self.fetch(lease=0)
+        assert [freed.id for freed in self.queue.rescue()] == [job.id]
+        assert self.logs(job) == ["one"]
+
+    def test_a_change_keeps_the_logs(self) -> None:
+        job = self.stored(self.logged(failed))
+        again = replace(job, status=READY, run_after=None, finished_at=None, priority=7, metadata='{"a":1}')
+        assert self.queue.change([Change(before=job, after=again)]) == set()
+        assert self.logs(job) == ["one"]
+        [held] = self.fetch()
+        self.queue.finish([replace(done(held), log=log_of("two"))])
+        assert self.logs(job) == ["one", "two"]
+
+    def test_logs_are_deleted_with_their_jobs(self) -> None:
+        job, other = self.logged(), self.logged(text="other")
+        assert self.queue.change([Change(before=self.stored(job), after=None)]) == set()
+        assert (self.logs(job), self.logs(other)) == ([], ["other"])
+        self.queue.restore([job := replace(job, status=READY, token=None, worker_id=None)])
+        assert self.logs(job) == []
+        assert self.queue.prune(-60) == 1
+        assert self.logs(other) == []
+
+    def test_jobs_are_restored_with_their_logs(self) -> None:
+        jobs = [self.job(worker_ids=("w1",)), self.job(), self.job(key="k")]
+        stored = {jobs[0].id: f"{log_of('a')}\n{log_of('b')}", jobs[2].id: log_of("c")}
+        assert self.queue.restore(jobs, stored) == {job.id for job in jobs}
+        assert [self.logs(job) for job in jobs] == [["a", "b"], [], ["c"]]
+        assert [self.stored(job) for job in jobs] == jobs
+
+    def test_the_logs_of_jobs_that_exist_are_left_alone(self) -> None:
+        job, keyed = self.stored(self.logged()), self.enqueue(key="k")
+        again = self.job(key="k")
+        logs = dict.fromkeys((job.id, keyed.id, again.id), log_of("new"))
+        assert self.queue.restore([job, keyed, again], logs) == set()
+        assert [self.logs(each) for each in (job, keyed, again)] == [["one"], [], []]
+
+    def test_an_exchange_stores_logs_and_hands_over_jobs(self) -> None:
+        held, waiting = self.held(), self.enqueue()
+        claim = Claim(worker_id="worker-1", lease=60, threads=5, coroutines=5)
+        jobs = self.queue.exchange([replace(done(held), log=log_of("one"))], claim, lambda _refused: None)
+        assert [job.id for job in jobs] == [waiting.id]
+        assert self.logs(held) == ["one"]

@@ -30,6 +30,7 @@ from ...log.safe import get_logger
 from ...tasks.results import load_task, policy_of, result_of, stand_in
 from ..claimed_job import ClaimedJob
 from .context import JobContext
+from .kept_log import KeptLog
 from .unknown_task import is_over, put_off_missing
 
 logger = get_logger("django_loco.worker")
@@ -184,6 +185,12 @@ class Attempt:
     def job(self) -> Job:
         """The job as it was fetched."""
         return self.claimed.job
+
+    def keep_log(self) -> None:
+        """Keep what this thread or asyncio task logs from now on, if the options of the job say so."""
+        if level := self.policy.keep_log:
+            self.claimed.kept_log = KeptLog(self.job, str(level), self.secrets)
+            self.claimed.kept_log.begin()
 
     def decide(self, outcome: Outcome) -> bool:
         """Decide on ``outcome``; see ``ClaimedJob.decide``."""

@@ -16,6 +16,7 @@ from ...exceptions import QueueUnavailable
 from ...log.safe import get_logger
 from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
+from .kept_log import JobLogger
 
 logger = get_logger("django_loco.worker")
 
@@ -41,6 +42,11 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     ends_at: float | None = None
     """The same in seconds of ``time.monotonic()``."""
+
+    @property
+    def log(self) -> JobLogger:
+        """The logger of the task's module. What it logs is kept with the job if the task has ``keep_log``."""
+        return JobLogger(self.task_result.task.func.__module__, self.claimed.kept_log)
 
     def remaining(self) -> float | None:
         """Return the seconds until ``deadline``, 0 if it has passed; ``None`` if there is no deadline."""

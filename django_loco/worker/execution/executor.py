@@ -82,6 +82,7 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
         return attempt if claimed.decide(attempt) else None
     claimed.span = tracing.start(attempt.job)
     job_lines.started(attempt.job)
+    attempt.keep_log()
     announce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(call(attempt))
@@ -176,6 +177,7 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
         return attempt if claimed.decide(attempt) else None
     claimed.span = tracing.start(attempt.job)
     job_lines.started(attempt.job)
+    attempt.keep_log()
     await aannounce(task_started, attempt.result)
     try:
         outcome = attempt.succeeded(await call(attempt))

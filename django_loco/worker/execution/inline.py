@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
+from dataclasses import replace
 from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
 from ...queues import Queue
 from ...queues.memory.queue import MemoryQueue
+from ...queues.rows import appended_log
 from ..claimed_job import ClaimedJob
 from .attempt import Attempt
 from .executor import execute
@@ -29,12 +31,14 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     held = queue.hold(job, WORKER_ID, LEASE_SECONDS)
     if held is None:
         return None
+    log = None
     while True:
         outcome, error = _run(ClaimedJob(held, update=queue.update))
+        log = log if outcome.log is None else appended_log(log, outcome.log)
         if outcome.status != READY or not outcome.spent:
             break
         held = outcome.applied().claimed(worker_id=WORKER_ID, token=held.token or "", at=utcnow())
-    _store(queue, outcome, error)
+    _store(queue, replace(outcome, log=log), error)
     return outcome.applied()
 
 
@@ -73,4 +77,4 @@ def _run(claimed: ClaimedJob) -> tuple[Outcome, BaseException | None]:
     outcome = Context().run(execute, claimed, call)
     interrupter.end()
     assert outcome is not None  # noqa: S101 - no other thread decides on this job
-    return outcome, errors[0] if errors else None
+    return claimed.with_log(outcome), errors[0] if errors else None

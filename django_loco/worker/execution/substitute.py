@@ -6,27 +6,31 @@ from dataclasses import replace
 
 from ...core.compat import TaskError
 from ...core.job import FAILED, SUCCESSFUL, Outcome, error_of
-from ...core.serialization import cut
+from ...core.serialization import cut, encode
 from ...exceptions import ResultRefused
 
 #: The number of bytes that are kept of each text. An error of the store may quote the value that it was sent.
 KEPT_BYTES = 1_000
 LEFT_OUT = "The traceback was left out: the queue refused the outcome of a later attempt for its size.\n"
+LOG_LEFT_OUT = encode({"text": "The log was left out: the queue refused the outcome for its size."})
 
 
 def substitute_for(outcome: Outcome, error: Exception | None) -> Outcome:
     """Return a short version of ``outcome``; ``error`` is the exception of the queue.
 
     A job that succeeded becomes one that failed with ``ResultRefused``. Others keep their status and lose most of their
-    traceback. Of earlier attempts only the types of the errors are kept.
+    traceback. Of earlier attempts only the types of the errors are kept. The log is left out, and nothing else if it is
+    the largest part.
     """
+    if outcome.log and 2 * len(outcome.log) > outcome.size:
+        return replace(outcome, log=LOG_LEFT_OUT)
     job = replace(outcome.job, errors=tuple(replace(kept, traceback=LEFT_OUT) for kept in outcome.job.errors))
     if outcome.status == SUCCESSFUL:
-        return replace(outcome, job=job, status=FAILED, return_value=None, error=_refusal(outcome, error))
+        return replace(outcome, job=job, status=FAILED, return_value=None, error=_refusal(outcome, error), log=None)
     if outcome.error is None:
-        return replace(outcome, job=job)
+        return replace(outcome, job=job, log=None)
     short = cut(outcome.error.traceback, KEPT_BYTES, "the queue refused the outcome for its size")
-    return replace(outcome, job=job, error=replace(outcome.error, traceback=short))
+    return replace(outcome, job=job, error=replace(outcome.error, traceback=short), log=None)
 
 
 def _refusal(outcome: Outcome, error: Exception | None) -> TaskError:

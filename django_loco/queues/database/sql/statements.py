@@ -31,6 +31,7 @@ last two, an engine ensures that in ``held`` or in ``fence``.
 from __future__ import annotations
 
 from ....core.job import SUSPECT
+from ...rows import LOGS_KEPT
 
 #: The parameters that are times. They are given in seconds from now, and compared by the queue's clock.
 MOMENTS = frozenset({"now", "until", "before", "keys_before"})
@@ -100,13 +101,22 @@ UPDATE = """
     RETURNING {id}
 """
 FINISH = """
-    UPDATE {job} SET {set_by_outcome},
+    UPDATE {job} SET {set_by_outcome}, {set_log}
         {due_at} = coalesce(held.due_at, CASE WHEN {job}.{due_at} > {now} THEN {now} ELSE {job}.{due_at} END),
         {checkpoint} = CASE WHEN held.status = 'SUCCESSFUL' THEN NULL ELSE {job}.{checkpoint} END,
         {token} = NULL, {worker_id} = NULL, {lease_until} = NULL
     FROM ({held}) AS held
     WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
+"""
+#: Appends the log of a run, a line of its own. If there are as many logs as are kept, the first line goes.
+SET_LOG = f"""
+    {{log}} = CASE
+        WHEN held.log IS NULL THEN {{job}}.{{log}}
+        WHEN {{job}}.{{log}} IS NULL THEN held.log
+        WHEN length({{job}}.{{log}}) - length(replace({{job}}.{{log}}, '\n', '')) < {LOGS_KEPT - 1}
+            THEN {{job}}.{{log}} || '\n' || held.log
+        ELSE substr({{job}}.{{log}}, {{contains}}({{job}}.{{log}}, '\n') + 1) || '\n' || held.log END,
 """
 EXPIRED = """
     SELECT {columns} FROM {job}
@@ -150,6 +160,12 @@ DELETE = """
     RETURNING {id}
 """
 AMONG = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {status} <> 'RUNNING'"
+LOGS = "SELECT {id}, {log} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed} AND {log} IS NOT NULL"
+RESTORE_LOGS = """
+    UPDATE {job} SET {log} = listed.log FROM ({listed}) AS listed
+    WHERE {job}.{id} = listed.id
+    RETURNING {job}.{id} AS id
+"""
 LOST = """
     SELECT {job}.{id} FROM ({listed}) AS listed CROSS JOIN {job}
     WHERE {job}.{id} = listed.id AND {job}.{token} = listed.token AND {job}.{status} = 'RUNNING'

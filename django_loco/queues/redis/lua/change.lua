@@ -12,7 +12,7 @@
 local keys = {
   jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
   deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
-  answer = KEYS[14],
+  logs = KEYS[14], answer = KEYS[15],
 }
 local remembered = redis.call('GET', keys.answer)
 if remembered then
@@ -154,7 +154,7 @@ send('ZREM', keys.tagged, untagged)
 send('ZREM', keys.failed, not_failed)
 send('ZREM', keys.index, gone)
 send('ZREM', keys.series, out_of_series)
-for _, key in ipairs({ keys.jobs, keys.states, keys.extra }) do
+for _, key in ipairs({ keys.jobs, keys.states, keys.extra, keys.logs }) do
   send('HDEL', key, gone)
 end
 send('HSET', keys.jobs, texts)
@@ -173,6 +173,6 @@ for kind, number in pairs(moved) do
 end
 redis.call('SET', keys.answer, answer, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(15, tonumber(ARGV[1]))
+  announce(16, tonumber(ARGV[1]))
 end
 return answer

@@ -27,6 +27,15 @@ local function lines(list)
   return found
 end
 
+-- Returns the values of a list of keys and values, a line each, by their keys.
+local function pairs_of(list)
+  local found, rows = {}, lines(list)
+  for row = 1, #rows, 2 do
+    found[rows[row]] = rows[row + 1]
+  end
+  return found
+end
+
 local function micros()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]

@@ -3,14 +3,15 @@
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: the outcomes (see `finish`); 1 to accept only those with expired leases; how many marks to leave
--- in the channels; the claim, if there is one: nonce, worker, microseconds of its leases, threads, coroutines, queues,
--- tags, and which kinds of jobs are for the threads, and which for the coroutines (a digit each, see `place`).
+-- in the channels; the logs of some of these runs, two lines each: id and log; the claim, if there is one: nonce, worker,
+-- microseconds of its leases, threads, coroutines, queues, tags, and which kinds of jobs are for the threads, and which
+-- for the coroutines (a digit each, see `place`).
 -- Returns the ids refused; the jobs handed over (see `show`); in how many microseconds the next deferred job becomes
 -- due, or -1 if there is none.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
-  paused = KEYS[13], answer = KEYS[14],
+  paused = KEYS[13], logs = KEYS[14], answer = KEYS[15],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
@@ -23,21 +24,21 @@ local remembered = is_rescue and redis.call('GET', keys.answer)
 if remembered then  -- the reply to this rescue did not arrive
   refused = lines(remembered)
 elseif ARGV[1] ~= '' then
-  refused = finish(ARGV[1], keys, now, is_rescue)
+  refused = finish(ARGV[1], pairs_of(ARGV[4]), keys, now, is_rescue)
   if is_rescue then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
   if tonumber(ARGV[3]) > 0 then
-    announce(15, tonumber(ARGV[3]))
+    announce(16, tonumber(ARGV[3]))
   end
 end
 
 local ids = {}
-if ARGV[4] then
+if ARGV[5] then
   ids = fetch({
-    nonce = ARGV[4], worker = ARGV[5], lease = tonumber(ARGV[6]), memory = math.ceil(ARGV[6] / 1000) + 60000,
-    threads = tonumber(ARGV[7]), coroutines = tonumber(ARGV[8]), queues = words(ARGV[9]), tags = words(ARGV[10]),
-    sync = ARGV[11], async = ARGV[12], paused = paused(keys.paused),
+    nonce = ARGV[5], worker = ARGV[6], lease = tonumber(ARGV[7]), memory = math.ceil(ARGV[7] / 1000) + 60000,
+    threads = tonumber(ARGV[8]), coroutines = tonumber(ARGV[9]), queues = words(ARGV[10]), tags = words(ARGV[11]),
+    sync = ARGV[12], async = ARGV[13], paused = paused(keys.paused),
   }, keys, now)
 end
 

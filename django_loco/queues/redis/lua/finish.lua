@@ -1,19 +1,31 @@
 -- One half of `exchange`: stores the outcomes of runs.
 
+-- The number of runs of a job whose logs are kept, as in `rows.LOGS_KEPT`.
+local LOGS_KEPT = 5
+
+-- Returns the logs of a job, which are separated by tabs, with another one. The oldest goes if there are too many.
+local function with_log(before, log)
+  local _, tabs = (before or ''):gsub('\t', '')
+  if tabs >= LOGS_KEPT - 1 then
+    before = before:match('^[^\t]*\t(.*)')
+  end
+  return before and before .. '\t' .. log or log
+end
+
 -- `payload` has six lines per outcome: id, token, the job's new state, its queue and status separated by a tab. If the job
 -- is READY, its place and the earliest time of its next run (or nothing) follow; otherwise its once-key (or nothing) and
--- the time when it ended.
+-- the time when it ended. `log_of` has the logs of some of these runs by id.
 -- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
 -- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
 -- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
-local function finish(payload, keys, now, only_expired)
+local function finish(payload, log_of, keys, now, only_expired)
   local rows, ids = lines(payload), {}
   for row = 1, #rows, 6 do
     ids[#ids + 1] = rows[row]
   end
 
   local held, before = pick(keys.held, ids), pick(keys.states, ids)
-  local gone, states, new, due, later, ended, failed, refused, moved, known = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local logs, gone, states, new, due, later, ended, failed, refused, moved, known = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
     local holder = not new[id] and held[number]
@@ -25,6 +37,9 @@ local function finish(payload, keys, now, only_expired)
       local checkpoint = before[number] and before[number]:match('\t.*')
       add(states, id, checkpoint and not kind:find('\tSUCCESSFUL', 1, true) and state .. checkpoint or state)
       moved[kind] = (moved[kind] or 0) + 1
+      if log_of[id] then
+        add(logs, id, with_log(redis.call('HGET', keys.logs, id), log_of[id]))
+      end
       if not kind:find('\tREADY', 1, true) then
         local of_series = name ~= '' and series_of(name)
         add(ended, time, id .. '\t' .. kind .. (of_series and '\t' .. of_series or ''))
@@ -48,6 +63,7 @@ local function finish(payload, keys, now, only_expired)
   send('HDEL', keys.held, gone)
   send('ZREM', keys.leases, gone)
   send('HSET', keys.states, states)
+  send('HSET', keys.logs, logs)
   send('ZADD', keys.finished, ended)
   send('ZADD', keys.failed, failed)
   line_up(keys.ready, keys.tagged, due)

@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, failed, once, counts, series, extra = unpack(KEYS, 1, 9)
+local jobs, states, index, finished, failed, once, counts, series, extra, logs = unpack(KEYS, 1, 10)
 local now = micros()
 
 local function before(age)
@@ -30,6 +30,7 @@ send('ZREM', finished, members)
 send('HDEL', jobs, ids)
 send('HDEL', states, ids)
 send('HDEL', extra, ids)
+send('HDEL', logs, ids)
 send('ZREM', index, ids)
 send('ZREM', failed, ids)
 send('ZREM', series, of_series)

@@ -3,10 +3,11 @@
 --
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
--- has its entry (see `change`) instead of a place, and the time at which it has ended.
+-- has its entry (see `change`) instead of a place, and the time at which it has ended. The logs of some of them, two lines
+-- each: id, and its logs (see `finish`).
 -- Returns the ids of those that were not stored because a job with the id exists, or because their once-key is known.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
-local finished, failed, answer = unpack(KEYS, 11, 13)
+local finished, failed, logs, answer = unpack(KEYS, 11, 14)
 local remembered = redis.call('GET', answer)
 if remembered then
   return remembered
@@ -17,10 +18,10 @@ for row = 1, #payload, 7 do
   ids[#ids + 1] = payload[row]
 end
 
-local known, now = pick(jobs, ids), micros()
+local log_of, known, now = pairs_of(ARGV[3]), pick(jobs, ids), micros()
 local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
 local due, later, refused, arrived = {}, {}, {}, {}
-local ended, not_done = {}, {}
+local ended, not_done, kept_logs = {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
   local waits = entry:find('\r', 1, true)
@@ -28,6 +29,9 @@ for number, id in ipairs(ids) do
     refused[#refused + 1] = id
   else
     add_texts(stored, id, job, state, key, others)
+    if log_of[id] then
+      add(kept_logs, id, log_of[id])
+    end
     if not waits then
       add(ended, time, entry)
       if entry:find('\tFAILED', 1, true) then
@@ -44,6 +48,7 @@ for number, id in ipairs(ids) do
 end
 
 send_texts(stored, {jobs = jobs, states = states, index = index, series = series, extra = extra})
+send('HSET', logs, kept_logs)
 line_up(ready, tagged, due)
 send('ZADD', deferred, later)
 send('ZADD', finished, ended)
@@ -55,6 +60,6 @@ end
 local said = table.concat(refused, '\n')
 redis.call('SET', answer, said, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(14, tonumber(ARGV[1]))
+  announce(15, tonumber(ARGV[1]))
 end
 return said

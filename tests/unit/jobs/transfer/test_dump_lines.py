@@ -18,7 +18,7 @@ from django_loco.jobs.transfer.dump_lines import (
     VERSION,
     NotJSON,
     header,
-    job_of,
+    job_and_log_of,
     line_of,
     require_header,
 )
@@ -52,6 +52,10 @@ FULL = Job(
     token="t",
     worker_id="w3",
 )
+
+
+def job_of(line: bytes) -> Job:
+    return job_and_log_of(line)[0]
 
 
 def test_every_field_makes_the_round_trip():
@@ -157,3 +161,18 @@ def test_a_newer_format_is_refused_with_its_release():
     line = json.dumps({MARK: VERSION + 1, "release": "9.1.0", "backends": []}).encode()
     with pytest.raises(ValueError, match=r"format 2, newer than this release.*Release '9\.1\.0' of django-loco"):
         require_header(line)
+
+
+LOG = '{"text":"one\\ntwo"}\n{"text":"\\u00e4"}'
+
+
+def test_kept_logs_make_the_round_trip():
+    assert job_and_log_of(line_of(FULL, LOG).encode()) == (FULL, LOG)
+    assert job_and_log_of(line_of(FULL).encode()) == (FULL, None)
+    assert "log" not in json.loads(line_of(FULL))
+
+
+@pytest.mark.parametrize("log", ["", "x", "[]", "7", 7, {}, "{}\n", "{}\n\n{}", '{"a":\t1}', '{"a":"\u00e4"}'])
+def test_logs_that_would_harm_a_store_are_refused(log):
+    with pytest.raises(ValueError, match=r"log is .*; it must be JSON objects in ASCII, each on a line"):
+        job_of(json.dumps(json.loads(line_of(FULL)) | {"log": log}).encode())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django_loco import jobs
 from django_loco.core.job import UNREADABLE
-from django_loco.jobs.transfer.dump_lines import header, job_of
+from django_loco.jobs.transfer.dump_lines import header, job_and_log_of
 from django_loco.jobs.transfer.dumping import Dump
 
 
@@ -17,7 +17,7 @@ def test_a_dump_has_a_header_and_a_line_per_job(stored, queue):
     dump = Dump(["default"], jobs.filter())
     first, *lines = dump
     assert first == header(["default"])
-    assert [job_of(line.encode()) for line in lines] == made
+    assert [job_and_log_of(line.encode()) for line in lines] == [(job, None) for job in made]
     assert (dump.number, dump.unreadable) == (4, [])
 
 

@@ -148,7 +148,7 @@ def test_other_files_are_refused():
 
 
 def test_what_the_store_refuses_is_named(monkeypatch):
-    def refuses(queue, batch):
+    def refuses(queue, batch, logs):
         return set(), {batch[0].id: "it has a NUL."}
 
     file = dumped(line_of(make_job()))

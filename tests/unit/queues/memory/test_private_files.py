@@ -66,7 +66,7 @@ def kept(folder, **given):
 
 def read(folder):
     taken = []
-    spool.read_spool(folder, "default", taken.extend)
+    spool.read_spool(folder, "default", lambda jobs, _logs: taken.extend(jobs))
     return taken
 
 

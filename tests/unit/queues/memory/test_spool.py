@@ -189,5 +189,33 @@ def test_checkpoints_are_kept_and_files_from_before_there_were_any_are_read(tmp_
     document = json.loads(path.read_text())
     del document["checkpoint"]
     path.write_text(f"{path.read_text()}{json.dumps(document)}\n")
-    assert spool.read_spool(tmp_path, "default", taken.extend) == 2
+    assert spool.read_spool(tmp_path, "default", lambda jobs, _logs: taken.extend(jobs)) == 2
     assert [job.checkpoint for job in taken] == ["7", None]
+
+
+def test_kept_logs_go_with_the_jobs(tmp_path):
+    old, new = MemoryQueue("default", {}), MemoryQueue("default", {})
+    job, other = (Job(task_path="shop.tasks.send", backend="default") for _ in range(2))
+    old.restore([job, other], {job.id: '{"text":"one"}'})
+    assert old.save(tmp_path) == 2
+    assert old.logs([job.id, other.id]) == {}
+    assert new.load(tmp_path) == 2
+    assert new.logs([job.id, other.id]) == {job.id: '{"text":"one"}'}
+
+
+def test_kept_logs_stay_if_the_jobs_cannot_be_written(tmp_path, monkeypatch):
+    queue, job = MemoryQueue("default", {}), Job(task_path="shop.tasks.send", backend="default")
+    queue.restore([job], {job.id: '{"text":"one"}'})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        queue.save(tmp_path / "file")
+    assert queue.logs([job.id]) == {job.id: '{"text":"one"}'}
+
+
+def test_a_log_that_is_no_text_is_left_out(tmp_path):
+    spool.write_spool(tmp_path, "default", [Job(task_path="shop.tasks.send", backend="default")])
+    [path] = tmp_path.iterdir()
+    path.write_text(f"{json.dumps(json.loads(path.read_text()) | {'log': 7})}\n")
+    taken: list[object] = []
+    assert spool.read_spool(tmp_path, "default", lambda jobs, logs: taken.append(logs)) == 1
+    assert taken == [{}]
