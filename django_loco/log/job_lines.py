@@ -20,14 +20,11 @@ from typing import Protocol, TextIO
 
 from ..core.job import Job
 from . import audience
-from .labels import bound, component_label, job_label, placed
+from .labels import bound, component_label, duration_text, job_label, placed
 from .streams import Entry
 
 #: The logger whose level decides whether there are such lines.
 LOGGER = "django_loco.jobs"
-
-#: From so many seconds on a time is given in seconds, and in whole milliseconds.
-_SECOND, _MILLISECOND = 0.9995, 0.001
 
 #: After a second, the time for threads to count their jobs.
 _LATE_SECONDS = 0.05
@@ -116,7 +113,7 @@ class ConsoleJobLines:
 
     def _started(self, job: Job, component: str, at: float) -> str:
         waited = _waited(job, at)
-        return self._form(at, component, f"started, waited {span(waited)}", job, waited=waited)
+        return self._form(at, component, f"started, waited {duration_text(waited)}", job, waited=waited)
 
     def _done(self, job: Job, component: str, at: float, seconds: float) -> str:
         is_next = at >= self._second + 1 or at < self._second - 1  # the clock may be set back
@@ -126,7 +123,7 @@ class ConsoleJobLines:
             self._leave_out(component)
             return more
         waited = _waited(job, at - seconds)
-        text = f"done in {span(seconds)}, waited {span(waited)}"
+        text = f"done in {duration_text(seconds)}, waited {duration_text(waited)}"
         return more + self._form(at, component, text, job, duration=seconds, waited=waited)
 
     def _leave_out(self, component: str) -> None:
@@ -158,13 +155,6 @@ class ConsoleJobLines:
 def _is_shown() -> bool:
     """Whether the project wants these lines, and shows no others in their place."""
     return _logger.isEnabledFor(logging.INFO) and not audience.is_silenced() and not audience.sees_tasks()
-
-
-def span(seconds: float) -> str:
-    """Return a time in words: ``0.4 ms``, ``12 ms``, ``3.20 s``."""
-    if seconds >= _SECOND:
-        return f"{seconds:,.2f} s"
-    return f"{int(1000 * seconds + 0.5)} ms" if seconds >= _MILLISECOND else f"{1000 * seconds:.1f} ms"
 
 
 def _waited(job: Job, begun: float) -> float:

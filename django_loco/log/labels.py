@@ -33,6 +33,9 @@ from .redaction import scrubbed
 
 Fields = Mapping[str, Any]
 
+#: From so many seconds on a duration is given in seconds, and in whole milliseconds.
+_SECOND, _MILLISECOND = 0.9995, 0.001
+
 #: The parts of a label, in the order of the JSON form.
 FIELDS = ("component", "job_id", "task", "attempt", "request_id", "duration")
 
@@ -262,8 +265,16 @@ def _state(record: logging.LogRecord) -> str:
     """Return the state and duration in Django's ``Task id=... path=... state=...``: the label says the rest."""
     if record.name == TASKS_LOGGER and str(record.msg).endswith("state=%s") and isinstance(record.args, tuple):
         duration = record.__dict__.get("duration", "")
-        return str(record.args[-1]).lower() + (f" after {duration:.3f} s" if isinstance(duration, float) else "")
+        after = f" after {duration_text(duration)}" if isinstance(duration, float) else ""
+        return f"{str(record.args[-1]).lower()}{after}"
     return ""
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words: ``0.4 ms``, ``12 ms``, ``3.20 s``."""
+    if seconds >= _SECOND:
+        return f"{seconds:,.2f} s"
+    return f"{int(1000 * seconds + 0.5)} ms" if seconds >= _MILLISECOND else f"{1000 * seconds:.1f} ms"
 
 
 class JSONFormatter(logging.Formatter):

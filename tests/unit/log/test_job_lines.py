@@ -16,7 +16,7 @@ import pytest
 from django_loco.core.compat import TASKS_LOGGER
 from django_loco.core.job import Job
 from django_loco.log import audience, job_lines
-from django_loco.log.job_lines import ConsoleJobLines, DirectStream, span
+from django_loco.log.job_lines import ConsoleJobLines, DirectStream
 from django_loco.log.streams import Entry
 
 NOW = 1_790_000_000.25
@@ -223,14 +223,6 @@ def test_a_stream_without_a_descriptor_gets_each_line_at_once(lines):
     assert stream.getvalue().count("\n") == 1
     stream.close()
     shown.done(job(), 0.0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0004, "0.4 ms"), (0.0012, "1 ms"), (0.9994, "999 ms"), (0.9996, "1.00 s"), (75.25, "75.25 s")],
-)
-def test_times_in_words(seconds, text):
-    assert span(seconds) == text
 
 
 def test_nothing_is_shown_where_no_console_was_set_up(lines):

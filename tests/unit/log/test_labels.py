@@ -139,7 +139,7 @@ def test_the_end_of_an_attempt_says_how_long_it_took(job):
         TASKS_LOGGER, logging.INFO, __file__, 1, "Task id=%s path=%s state=%s", ("id", "path", "SUCCESSFUL"), None
     )
     line = context.run(log.LabelFormatter(log.PlainFormatter()).format, entry)
-    assert line.endswith("] send#9f3a01bc/2 successful after 0.012 s")
+    assert line.endswith("] send#9f3a01bc/2 successful after 12 ms")
     assert json.loads(log.JSONFormatter().format(entry))["duration"] == 0.01234
     assert "duration" not in json.loads(log.JSONFormatter().format(record()))
 
@@ -206,3 +206,11 @@ def test_a_line_in_json_carries_the_stack_if_there_is_one():
         "shop", logging.INFO, __file__, 1, "here", (), None, sinfo="Stack (most recent call last)"
     )
     assert json.loads(log.JSONFormatter().format(entry))["stack"] == "Stack (most recent call last)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0004, "0.4 ms"), (0.0012, "1 ms"), (0.9994, "999 ms"), (0.9996, "1.00 s"), (75.25, "75.25 s")],
+)
+def test_times_in_words(seconds, text):
+    assert log.duration_text(seconds) == text
