@@ -1,7 +1,4 @@
-"""The two values that the parts exchange: a ``Job`` on its way to where it runs, and an ``Outcome`` on its way back.
-
-Both do no I/O. A change makes a new value, and only a queue stores it.
-"""
+"""A job, its summary, and what both are made of."""
 
 from __future__ import annotations
 
@@ -12,9 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, dataclass_transform
 
-from ..exceptions import LostJob
-from . import test_environment
-from .compat import TaskError, TaskResultStatus
+from .. import test_environment
+from ..compat import TaskError, TaskResultStatus
 
 #: The number of workers that may die with a job before it fails as ``LostJob``.
 MAX_LOST = 3
@@ -242,92 +238,3 @@ class JobSummary:
 
 #: The fields that a summary has in common with its job.
 SUMMARY = tuple(field.name for field in fields(JobSummary) if field.name != "error")
-
-
-@value
-class Outcome:
-    """How a run ended. ``job`` is the job as it was fetched, with its token."""
-
-    job: Job
-    status: TaskResultStatus
-    """``SUCCESSFUL``, ``FAILED``, or ``READY`` to be run again."""
-
-    at: datetime = field(default_factory=utcnow)
-    return_value: str | None = None
-    """JSON text, if ``SUCCESSFUL``."""
-
-    error: TaskError | None = None
-    run_after: datetime | None = None
-    """If ``READY``: the earliest time of the next run; ``None``: the job keeps its place in the order."""
-
-    spent: bool = True
-    """Whether the run counts as an attempt."""
-
-    worker_died: bool = False
-    """Whether the worker died while it held the job."""
-
-    log: str | None = None
-    """What the run has logged: JSON text of an object (``worker.execution.kept_log``); ``None``: nothing is kept."""
-
-    errors_kept: int | None = None
-    """The number of first and of last attempts whose errors and workers are kept; ``None``: all.
-
-    Errors of the attempts in between are removed, and their worker ids are empty, so that there is one per attempt.
-    """
-
-    @classmethod
-    def released(cls, job: Job, *, run_after: datetime | None = None, error: TaskError | None = None) -> Outcome:
-        """Return the outcome of ``job`` handed back: no attempt is spent; without ``run_after`` it keeps its place."""
-        return cls(job=job, status=READY, spent=False, run_after=run_after, error=error)
-
-    @classmethod
-    def of_dead_worker(cls, job: Job) -> Outcome:
-        """Return the outcome of ``job`` after its lease ran out: ``READY``, or ``FAILED`` after ``MAX_LOST`` deaths.
-
-        A job that cannot be read is ``FAILED`` at once.
-        """
-        if not job.is_readable:
-            return cls(job=job, status=FAILED, spent=False, worker_died=True, error=job.errors[-1])
-        if job.lost + 1 < MAX_LOST:
-            return cls(job=job, status=READY, spent=False, worker_died=True)
-        reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
-        return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
-
-    @property
-    def size(self) -> int:
-        """The approximate size of its stored form in bytes."""
-        size = len(self.return_value or "") + len(self.log or "")
-        if self.error is not None or self.job.errors:
-            size += sum(len(error.traceback) for error in (*self.job.errors, self.error) if error is not None)
-        return size
-
-    def applied(self) -> Job:
-        """Return the job after this outcome. It is not held by a worker."""
-        return replace(self.job, **self.changes())
-
-    def changes(self) -> dict[str, Any]:
-        """Return the fields of the job that this outcome sets."""
-        job = self.job
-        # A job that is handed back repeatedly for the same reason stores the reason once.
-        is_repeated = not self.spent and job.errors[-1:] == (self.error,)
-        errors = () if self.error is None or is_repeated else (self.error,)
-        worker_ids = (job.worker_id or "",) if self.spent else ()
-        return {
-            "status": self.status,
-            "token": None,
-            "worker_id": None,
-            "run_after": self.run_after or job.run_after,
-            "finished_at": self.at if self.status != READY else None,
-            "worker_ids": _ends((*job.worker_ids, *worker_ids), self.errors_kept, between=("",)),
-            "errors": _ends((*job.errors, *errors), self.errors_kept),
-            "lost": job.lost + self.worker_died,
-            "return_value": self.return_value,
-            "checkpoint": None if self.status == SUCCESSFUL else job.checkpoint,
-        }
-
-
-def _ends(items: tuple[Value, ...], kept: int | None, *, between: tuple[Value, ...] = ()) -> tuple[Value, ...]:
-    """Return the first and the last ``kept`` of ``items``, with ``between`` in place of each removed item."""
-    if kept is None or len(items) <= 2 * kept:
-        return items
-    return (*items[:kept], *between * (len(items) - 2 * kept), *items[-kept:])

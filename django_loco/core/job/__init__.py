@@ -1,0 +1,52 @@
+"""The two values that the parts exchange: a ``Job`` on its way to where it runs, and an ``Outcome`` on its way back.
+
+Both do no I/O. A change makes a new value, and only a queue stores it.
+"""
+
+from .job import (
+    FAILED,
+    MAX_LOST,
+    MOVING,
+    READY,
+    REQUEST,
+    RUNNING,
+    SIGNATURE,
+    SUCCESSFUL,
+    SUMMARY,
+    SUSPECT,
+    TRACE,
+    UNREADABLE,
+    Job,
+    JobSummary,
+    error_of,
+    first_id,
+    new_id,
+    path_of,
+    utcnow,
+    written_by_run,
+)
+from .outcome import Outcome
+
+__all__ = [
+    "FAILED",
+    "MAX_LOST",
+    "MOVING",
+    "READY",
+    "REQUEST",
+    "RUNNING",
+    "SIGNATURE",
+    "SUCCESSFUL",
+    "SUMMARY",
+    "SUSPECT",
+    "TRACE",
+    "UNREADABLE",
+    "Job",
+    "JobSummary",
+    "Outcome",
+    "error_of",
+    "first_id",
+    "new_id",
+    "path_of",
+    "utcnow",
+    "written_by_run",
+]
