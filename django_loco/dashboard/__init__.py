@@ -1,6 +1,7 @@
-"""A page that shows how all jobs fare, on one screen: ``path("jobs/", include("django_loco.urls.dashboard"))``.
+"""Pages that show how all jobs fare, for staff: ``path("jobs/", include("django_loco.urls.dashboard"))``.
 
-1. ``facts`` reads the queues, workers, statistics and schedules, through ``django_loco.jobs`` and the queues.
-2. ``activity`` adds up the statistics, ``chart`` draws them as SVG, and ``health`` says in a sentence what is wrong.
-3. ``views`` makes the page of them, and the parts of it that the script asks for every two seconds.
+1. ``pages`` has a folder for each page. What it shows is read through ``django_loco.jobs`` and the queues.
+2. ``live`` answers for a page, and sends the parts that the script asks for every two seconds.
+3. ``frame`` puts a page into its frame, with the navigation; ``access`` says who may see it.
+4. ``actions`` is what a button changes; ``activity`` adds up the statistics, and ``chart`` draws them as SVG.
 """

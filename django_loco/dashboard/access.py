@@ -1,38 +1,46 @@
-"""Who may see the page: staff with the permissions of the admin's pages of jobs and of workers."""
+"""Who may see a page: staff with its permissions, which are those of the admin's pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
+from typing import TypeAlias
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from .links import login_url
 
-VIEW = ("django_loco.view_job", "django_loco.view_worker")
-PAUSE = "django_loco.pause_queue"
-View = Callable[[HttpRequest], HttpResponseBase]
+VIEW_JOB, VIEW_WORKER, PAUSE = "django_loco.view_job", "django_loco.view_worker", "django_loco.pause_queue"
+View: TypeAlias = Callable[..., HttpResponseBase]
 
 
-def closed(view: View) -> View:
-    """Return ``view`` for those who may see the page; others are led to the login, or told what they lack."""
+def closed(*permissions: str) -> Callable[[View], View]:
+    """Make a view for staff with all of ``permissions``; others are led to the login, or told what they lack."""
 
-    @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponseBase:
-        return refusal(request, *VIEW) or view(request)
+    def decorator(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, **names: str) -> HttpResponseBase:
+            return refusal(request, *permissions) or view(request, **names)
 
-    guarded.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware: this is stricter
-    return guarded
+        guarded.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware: this is stricter
+        return guarded
+
+    return decorator
 
 
 def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
-    """Return the answer to a user who is no staff or lacks one of ``permissions``; ``None`` to others."""
+    """Return the answer to a user who is no staff or lacks one of ``permissions``; ``None`` to others.
+
+    A script is never led to the login, whose page it could not use: it gets 401.
+    """
     user = getattr(request, "user", None)  # a site need not have users
     if user is None:
         return refused("The dashboard needs django.contrib.auth: it is for staff only.")
     if not user.is_authenticated:
+        if is_for_script(request):
+            return refused("Your session has ended. Reload the page to log in.", HTTPStatus.UNAUTHORIZED)
         return redirect_to_login(request.get_full_path(), login_url())
     missing = [each for each in permissions if not user.has_perm(each)]
     if not user.is_staff or not user.is_active or missing:
@@ -41,6 +49,11 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
     return None
 
 
-def refused(text: str) -> HttpResponse:
-    """Return a 403 with a sentence."""
-    return HttpResponse(f"{text}\n", status=HTTPStatus.FORBIDDEN, content_type="text/plain; charset=utf-8")
+def is_for_script(request: HttpRequest) -> bool:
+    """Return whether the script of a page asks for the parts of it."""
+    return request.headers.get("Accept") == "application/json"
+
+
+def refused(text: str, status: int = HTTPStatus.FORBIDDEN) -> HttpResponse:
+    """Return a sentence as plain text."""
+    return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")

@@ -13,6 +13,11 @@ from ..jobs.language.tokens import Token
 MOST_WORDS = 2_000
 
 
+def page_url(name: str, *args: str) -> str:
+    """Return the address of a page of the dashboard; empty if there is no such page."""
+    return _address(f"loco_dashboard:{name}", *args)
+
+
 def list_url(*words: tuple[str, str]) -> str:
     """Return the address of the jobs that match all words of a filter, each a name and a value; empty without admin."""
     text = " ".join(str(Token(word=name, values=(value,))) for name, value in words)

@@ -1,14 +1,14 @@
-"""``path("jobs/", include("django_loco.urls.dashboard"))`` gives a page that shows how all jobs fare."""
+"""``path("jobs/", include("django_loco.urls.dashboard"))`` gives pages that show how all jobs fare."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from ..dashboard.views import overview, parts, pause
+from ..dashboard.actions import pause
+from ..dashboard.pages.overview.page import overview
 
 app_name = "loco_dashboard"
 urlpatterns = [
-    path("", overview, name="overview"),
-    path("parts", parts, name="parts"),
+    path("", overview.view(), name="overview"),
     path("pause", pause, name="pause"),
 ]

@@ -15,7 +15,8 @@ from django.urls import path
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.dashboard import facts, views
+from django_loco.dashboard.pages.overview import facts, page
+from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import WorkerInfo
@@ -24,11 +25,12 @@ from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 PAGE = "/jobs/"
+PARTS = {"Accept": "application/json"}
 
 
 @pytest.fixture(autouse=True)
 def nothing_known():
-    views._known.clear()
+    overview.forget()
     facts.forget()
 
 
@@ -55,8 +57,8 @@ def test_everything_is_shown(client, queue, stored):  # noqa: F811
         stored(state)
     queue.register(worker())
     queue.record([minute("successful", 40), minute("failed", 3), minute("enqueued", 43)])
-    page = client.get(PAGE)
-    shown = text(page)
+    answer = client.get(PAGE)
+    shown = text(answer)
     assert "Attention 3 jobs failed in the last hour." in shown
     assert "40 succeeded, 3 failed, 0 retried or stopped" in shown
     assert "Runs 43" in shown
@@ -64,7 +66,7 @@ def test_everything_is_shown(client, queue, stored):  # noqa: F811
     assert "4.3 / 4.3" in shown
     assert "worker-1 web-1, default, all queues 1 of 8 busy alive" in shown
     assert "tests.app.tasks.add ValueError: ValueError: boom" in shown
-    assert "/admin/django_loco/locojob/?q=queue%3Adefault" in page.content.decode()
+    assert "/admin/django_loco/locojob/?q=queue%3Adefault" in answer.content.decode()
 
 
 def test_the_links_to_failures_find_them(client, queue, stored):  # noqa: F811
@@ -88,8 +90,9 @@ def test_it_is_closed(queue):  # noqa: F811
         403,
         b"You lack django_loco.view_worker. An administrator can grant it.\n",
     )
-    for address in ("/jobs/parts", PAGE):
-        assert client_of("view_job", "view_worker").get(address).status_code == 200
+    assert client_of("view_job", "view_worker").get(PAGE).status_code == 200
+    ended = Client().get(PAGE, headers=PARTS)
+    assert (ended.status_code, ended.content) == (401, b"Your session has ended. Reload the page to log in.\n")
 
 
 def test_staff_status_is_needed(queue):  # noqa: F811
@@ -135,12 +138,12 @@ def test_a_post_needs_the_token(queue):  # noqa: F811
 
 
 def test_what_has_not_changed_is_not_sent_again(client, queue, stored):  # noqa: F811
-    first = client.get("/jobs/parts")
+    first = client.get(PAGE, headers=PARTS)
     assert set(first.json()) == {"health", "activity", "queues", "workers", "schedules", "failures"}
-    again = client.get("/jobs/parts", headers={"If-None-Match": first["ETag"]})
+    again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     stored("failed")
-    assert client.get("/jobs/parts", headers={"If-None-Match": first["ETag"]}).status_code == 200
+    assert client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]}).status_code == 200
 
 
 def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):  # noqa: F811
@@ -157,7 +160,7 @@ def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, sto
     stored("failed", error="<script>alert(1)</script>", task_path="<script>x", queue_name="<script>q")
     queue.register(worker(worker_id="<script>w", host="<b>h"))
     content = client.get(PAGE).content.decode()
-    assert re.findall(r"<script[^>]*>", content) == ['<script src="/static/django_loco/dashboard.js" defer>']
+    assert re.findall(r"<script[^>]*>", content) == ['<script src="/static/django_loco/dashboard/live.js" defer>']
     assert "<b>h" not in content
     assert "alert(1)" in content
     assert not re.search(r"<style|<[^>]*\s(style|on\w+)=|javascript:", content)
@@ -170,12 +173,12 @@ def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, 
     def read(_):
         raise QueueUnavailable("The store <b> is away.")
 
-    monkeypatch.setattr(views, "read", read)
+    monkeypatch.setattr(page, "read", read)
     shown = text(client.get(PAGE), 503)
     assert "The store does not answer. You see what was last known. The store <b> is away." in shown
     assert "ValueError: boom" in shown
-    assert client.get("/jobs/parts").status_code == 503
-    views._known.clear()
+    assert client.get(PAGE, headers=PARTS).status_code == 503
+    overview.forget()
     assert "The store <b> is away. Try again" in text(client.get(PAGE), 503)
 
 
@@ -201,7 +204,7 @@ def test_without_an_admin_and_under_another_prefix(client, queue, stored, settin
     content = client.get("/a/b/").content.decode()
     assert "ValueError: boom" in content
     assert "/admin/" not in content
-    assert 'data-url="/a/b/parts"' in content
+    assert '<a href="/a/b/" aria-current="page">Overview</a>' in content
     assert Client().get("/a/b/")["Location"] == "/login/?next=/a/b/"
 
 

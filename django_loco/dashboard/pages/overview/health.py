@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..jobs.views.age import age
-from ..log.plain_text import one_line
+from ....jobs.views.age import age
+from ....log.plain_text import one_line
 from .facts import Facts
 
 #: The seconds after which a due job has waited for long, and for too long.

@@ -1,4 +1,4 @@
-"""The parts of the page as HTML: each is replaced by itself when it has changed."""
+"""What the parts of the overview show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from django.template.loader import render_to_string
-
-from .. import jobs
-from ..core.job import Job
-from ..jobs.views.rates import WRITTEN_AFTER_MINUTES
-from ..log.plain_text import one_line
-from .activity import RANGES, Range
-from .chart import chart, sparkline, top_of
+from .... import jobs
+from ....core.job import Job
+from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
+from ....log.plain_text import one_line
+from ...activity import RANGES, Range
+from ...chart import chart, sparkline, top_of
+from ...links import job_url, list_url, workers_url
 from .facts import Facts
 from .health import coarse, health_of
-from .links import job_url, list_url, workers_url
 
 PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
 
 
-def rendered(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, str]:
-    """Return the HTML of each part by its name."""
+def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of each part by its name."""
     context = {
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
@@ -41,7 +39,7 @@ def rendered(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, str]:
         "all_failures_url": list_url(("status", "failed")),
         **_activity(facts, chosen),
     }
-    return {name: render_to_string(f"django_loco/dashboard/{name}.html", context) for name in PARTS}
+    return dict.fromkeys(PARTS, context)
 
 
 def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from django_loco import jobs
 from django_loco.core.job import utcnow
 from django_loco.dashboard.activity import Activity
-from django_loco.dashboard.facts import Facts
-from django_loco.dashboard.health import coarse, health_of
+from django_loco.dashboard.pages.overview.facts import Facts
+from django_loco.dashboard.pages.overview.health import coarse, health_of
 
 EMPTY = Facts(
     at=utcnow(),

@@ -8,14 +8,14 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TypeAlias
 
-from .. import jobs, scheduler
-from ..core.job import Job, utcnow
-from ..jobs.stores import backend_of, queue_of
-from ..jobs.views.rates import FAILED_MINUTES, rates_in
-from ..queues.minutes import minute_of
-from ..scheduler.api.control import current
-from .activity import Activity, Range, activity_of
-from .recent import Recent
+from .... import jobs, scheduler
+from ....core.job import Job, utcnow
+from ....jobs.stores import backend_of, queue_of
+from ....jobs.views.rates import FAILED_MINUTES, rates_in
+from ....queues.minutes import minute_of
+from ....scheduler.api.control import current
+from ...activity import Activity, Range, activity_of
+from ...recent import Recent
 
 #: The queues whose oldest due job is looked up each by itself, those with the most jobs. The others share one look.
 AGES = 3

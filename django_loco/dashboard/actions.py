@@ -1,0 +1,61 @@
+"""What buttons change besides jobs: they pause and resume queues. The admin's log says who has done it."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
+
+from .. import jobs
+from ..models import LocoWorker
+from ..queues.timeouts import store_timeout
+from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused
+from .frame import untold
+from .live import STORE_SECONDS, UNAVAILABLE
+
+
+@non_atomic_requests
+@never_cache
+@require_POST
+@closed(VIEW_JOB, VIEW_WORKER, PAUSE)
+@csrf_protect
+def pause(request: HttpRequest) -> HttpResponseBase:
+    """Pause or resume a queue: the field ``pause`` or ``resume`` is the JSON of its alias and its name."""
+    name = "pause" if "pause" in request.POST else "resume"
+    try:
+        alias, queue = map(str, json.loads(request.POST.get(name, "")))
+        with store_timeout(STORE_SECONDS):
+            (jobs.pause if name == "pause" else jobs.resume)(queue=queue, backend=alias)
+    except (ValueError, TypeError) as error:
+        return refused(str(error), HTTPStatus.BAD_REQUEST)
+    except UNAVAILABLE as error:
+        return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
+    log(request, LocoWorker(id=f"{alias}: {queue}"), _("Paused.") if name == "pause" else _("Resumed."))
+    return HttpResponseRedirect(back(request))
+
+
+def back(request: HttpRequest) -> str:
+    """Return the address in the form's field ``back``, if it is one of this site; otherwise that of the overview."""
+    address = request.POST.get("back", "")
+    if url_has_allowed_host_and_scheme(address, allowed_hosts=None) and address.startswith("/"):
+        return address
+    return reverse("loco_dashboard:overview")
+
+
+def log(request: HttpRequest, changed: Model, text: str) -> None:
+    """Note a change where the admin's own pages note it."""
+    if apps.is_installed("django.contrib.admin"):
+        entry: Any = apps.get_model("admin", "LogEntry")
+        change = 2  # the admin's CHANGE; its module cannot be imported where it is not installed
+        entry.objects.log_actions(request.user.pk, [changed], change, text, single_object=True)

@@ -1,0 +1,1 @@
+"""How all jobs fare, on one screen."""

@@ -1,0 +1,93 @@
+"use strict";
+// Asks for the parts of the page every two seconds while it is seen, and changes in the document what differs.
+(() => {
+  const EVERY = 2000, MOST = 60000;
+  const updated = document.getElementById("updated"), away = document.getElementById("away"), announced = document.getElementById("announced");
+  const shown = {};
+  let etag = "", wait = EVERY, timer = 0, last = Date.now(), busy = false, failing = false;
+
+  // What people have done with the document is not in the HTML of a part, so it stays.
+  const KEPT = { DETAILS: ["open"], INPUT: ["checked", "value"] };
+  const same = (one, other) => one.nodeName === other.nodeName && (one.id || "") === (other.id || "");
+
+  function become(node, wanted) {
+    if (node.isEqualNode(wanted)) return;
+    if (node.nodeType !== Node.ELEMENT_NODE) { node.nodeValue = wanted.nodeValue; return; }
+    const kept = KEPT[node.nodeName] || [];
+    for (const { name } of [...node.attributes]) if (!wanted.hasAttribute(name) && !kept.includes(name)) node.removeAttribute(name);
+    for (const { name, value } of wanted.attributes) if (!kept.includes(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
+    children(node, wanted);
+  }
+
+  // Elements with an id are found again wherever they are; others by their place.
+  function children(node, wanted) {
+    const named = new Set([...wanted.children].map((each) => each.id).filter(Boolean));
+    for (const each of [...node.children]) if (each.id && !named.has(each.id)) each.remove();
+    let at = node.firstChild;
+    for (const next of [...wanted.childNodes]) {
+      if (at && same(at, next)) {
+        become(at, next);
+        at = at.nextSibling;
+        continue;
+      }
+      const known = next.id && [...node.children].find((each) => each.id === next.id && each.nodeName === next.nodeName);
+      if (known) { node.insertBefore(known, at); become(known, next); continue; }
+      node.insertBefore(next, at);
+      if (at && at.nodeType === Node.ELEMENT_NODE && !at.id) { const gone = at; at = at.nextSibling; gone.remove(); }
+    }
+    while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+  }
+
+  function replace(name, html) {
+    const part = document.querySelector(`[data-part="${name}"]`);
+    if (!part) { location.reload(); return; }
+    const selection = getSelection();
+    if (!selection.isCollapsed && selection.containsNode(part, true)) return;  // somebody copies from it
+    if (document.querySelector("dialog[open]")) return;
+    const wanted = document.createElement("div");
+    wanted.innerHTML = html;
+    const said = part.querySelector("[data-announce]")?.dataset.announce;
+    children(part, wanted);
+    const says = part.querySelector("[data-announce]")?.dataset.announce;
+    if (says && says !== said) announced.textContent = says;
+    shown[name] = html;
+    part.dispatchEvent(new CustomEvent("loco:changed", { bubbles: true }));
+  }
+
+  function tell() {
+    const seconds = Math.round((Date.now() - last) / 1000);
+    updated.textContent = failing ? updated.dataset.ago.replace("%s", `${seconds} s`) : updated.dataset.now;
+  }
+
+  async function ask() {
+    if (busy || document.hidden) return;
+    busy = true;
+    try {
+      const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
+      const options = { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(15000) };
+      const answer = await fetch(location.pathname + location.search, options);
+      if (answer.status === 200) {
+        const parts = await answer.json();
+        for (const [name, html] of Object.entries(parts)) if (shown[name] !== html) replace(name, html);
+        // A part that could not be replaced is asked for again.
+        etag = Object.entries(parts).every(([name, html]) => shown[name] === html) ? answer.headers.get("ETag") || "" : "";
+      } else if (answer.status >= 400 && answer.status < 500) {
+        throw new Error(await answer.text());
+      } else if (answer.status !== 304) throw new Error();
+      last = Date.now(); wait = EVERY; failing = false; away.hidden = true;
+    } catch (error) {
+      wait = Math.min(wait * 2, MOST); failing = true; away.hidden = false;
+      const text = error.name === "Error" && error.message.length < 500 ? error.message : "";
+      if (away.textContent !== (text || away.dataset.text)) away.textContent = text || away.dataset.text;
+    }
+    busy = false;
+    tell();
+    next(wait);
+  }
+
+  function next(after) { clearTimeout(timer); if (!document.hidden) timer = setTimeout(ask, after * (0.9 + Math.random() / 5)); }
+
+  document.addEventListener("visibilitychange", () => { wait = EVERY; next(0); });
+  setInterval(() => { if (failing && !document.hidden) tell(); }, 1000);
+  next(EVERY);
+})();
