@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from ..metrics.arrivals import ENQUEUED
 from ..metrics.tally import FAILURE, LOST, SUCCESS
-from ..queues.minutes import BOUNDS, Minute
+from ..queues.records.minutes import BOUNDS, Minute
 
 PERCENTILES = (50, 95, 99)
 

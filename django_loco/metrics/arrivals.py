@@ -23,7 +23,7 @@ from ..core import test_environment
 from ..core.job import Job
 from ..core.threads import DaemonThread
 from ..queues import Queue, queue_for
-from ..queues.minutes import NUMBERS, Labels, Minute, minute_of
+from ..queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from .names import BoundedNames
 from .writer import WRITE_EVERY_SECONDS, write
 

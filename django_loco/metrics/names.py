@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..queues.minutes import Labels, Minute, summed
+from ..queues.records.minutes import Labels, Minute, summed
 
 #: The most pairs of queue and task that are counted by their names, and the name of all others.
 MAX_NAMES = 1_000

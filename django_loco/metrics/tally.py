@@ -16,7 +16,7 @@ from typing import Final
 
 from ..core.job import FAILED, SUCCESSFUL, Job, Outcome, path_of
 from ..exceptions import JobCancelled
-from ..queues.minutes import BOUNDS, DURATION, MICROS, NUMBERS, WAIT, Labels, Minute
+from ..queues.records.minutes import BOUNDS, DURATION, MICROS, NUMBERS, WAIT, Labels, Minute
 from .names import BoundedNames
 
 #: The number of runs that are added up together.

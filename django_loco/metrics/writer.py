@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ..log.safe import get_logger
 from ..queues import Queue
-from ..queues.minutes import Minute
+from ..queues.records.minutes import Minute
 from ..queues.timeouts import store_timeout
 from .tally import Tally
 

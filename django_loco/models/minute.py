@@ -6,10 +6,10 @@ from django.db import models
 
 
 class StoredMinute(models.Model):
-    """A ``queues.minutes.Minute``: the runs of a task that ended in the same minute in the same way, or all of them.
+    """A ``queues.records.minutes.Minute``: the runs of a task that ended in the same minute in the same way, or all.
 
     All processes add to the same row. A bucket counts the runs in it alone; for their bounds see
-    ``queues.minutes.BOUNDS``.
+    ``queues.records.minutes.BOUNDS``.
     """
 
     backend = models.TextField()

@@ -44,7 +44,7 @@ from ..exceptions import LocoConfigurationError, QueueRefused
 from ..log.safe import get_logger
 from .claim import Claim
 from .examiner import Examiner
-from .minutes import Statistics
+from .records import Records
 from .timeouts import store_timeout
 from .workers import WorkerInfo
 
@@ -77,7 +77,7 @@ def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
         raise ValueError(f"{status!r} is not a status.{did_you_mean(str(status), TaskResultStatus.values)}") from None
 
 
-class Queue(Statistics, ABC):
+class Queue(Records, ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods raise

@@ -18,7 +18,7 @@ from django_loco.core.job import utcnow
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
-from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import WorkerInfo
 
 from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401 - fixtures

@@ -14,7 +14,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.process.health import snapshots as snapshots_module
 from django_loco.process.health.probe import Probe
 from django_loco.queues import queue_for
-from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from tests.app.tasks import add
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]

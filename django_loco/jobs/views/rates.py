@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...core.job import utcnow
 from ...metrics.arrivals import ENQUEUED
 from ...metrics.tally import CANCELLED, FAILURE, SUCCESS
-from ...queues.minutes import Minute, minute_of
+from ...queues.records.minutes import Minute, minute_of
 from ..stores import queue_of, searched
 
 #: The minutes for which failures are counted, and over which rates are averaged.

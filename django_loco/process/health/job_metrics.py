@@ -13,7 +13,7 @@ from ...metrics.arrivals import ENQUEUED
 from ...metrics.exposition import Family, Kind
 from ...metrics.names import MAX_NAMES, bounded
 from ...metrics.tally import FAILURE, LOST, SUCCESS
-from ...queues.minutes import BOUNDS, Minute, summed
+from ...queues.records.minutes import BOUNDS, Minute, summed
 from .snapshots import MAX_COUNT, Snapshot, snapshots
 
 #: The outcomes that are shown from the first run of a task on. Prometheus sees no increase in the first value of a

@@ -19,7 +19,7 @@ from ... import jobs
 from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import queue_for
-from ...queues.minutes import Minute
+from ...queues.records.minutes import Minute
 from .probe import Probe
 
 logger = get_logger("django_loco.metrics")

@@ -40,8 +40,8 @@ from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
-from .minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .overview import Page, counts_by_queue, newest, oldest_due_times
+from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
 from .sql import statements
 

@@ -80,8 +80,8 @@ from .codec import (
 )
 from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
-from .minutes import RedisStatistics, clear_minutes
 from .pages import JobPages
+from .records.minutes import RedisStatistics, clear_minutes
 from .scripts import KEYS
 from .server import RedisServer
 

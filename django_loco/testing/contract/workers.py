@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.job import utcnow
-from ...queues.minutes import BUCKETS, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
+from ...queues.records.minutes import BUCKETS, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
 from ...queues.workers import WorkerInfo
 from .case import THREADS, ContractCase
 

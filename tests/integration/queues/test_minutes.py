@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.models import StoredMinute
 from django_loco.queues.database import DatabaseQueue
-from django_loco.queues.database import minutes as minute_rows
-from django_loco.queues.minutes import KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.database.records import minutes as minute_rows
+from django_loco.queues.records.minutes import KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
 
 from ...conftest import ON_POSTGRES
 

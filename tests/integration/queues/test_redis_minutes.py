@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from django_loco.queues.minutes import KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.records.minutes import KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.redis import RedisQueue
 
 from .test_redis_replies import Line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from django_loco.dashboard.activity import RANGES, bars_of, enqueued_by_queue, percentiles_of, quantile
-from django_loco.queues.minutes import BOUNDS, BUCKETS, NUMBERS, Labels, Minute
+from django_loco.queues.records.minutes import BOUNDS, BUCKETS, NUMBERS, Labels, Minute
 
 HOUR, DAY = RANGES["1h"], RANGES["24h"]
 NOW = 29_000_007

@@ -12,7 +12,7 @@ from django_loco.core.job import Job
 from django_loco.metrics import arrivals as arrivals_module
 from django_loco.metrics.arrivals import ENQUEUED, Arrivals, count_enqueued
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.minutes import Labels
+from django_loco.queues.records.minutes import Labels
 
 SECONDS = 10
 

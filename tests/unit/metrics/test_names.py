@@ -6,7 +6,7 @@ import pytest
 
 from django_loco.metrics import names as names_module
 from django_loco.metrics.names import MAX_LENGTH, OTHER, BoundedNames, bounded
-from django_loco.queues.minutes import NUMBERS, TOTAL, Labels, Minute
+from django_loco.queues.records.minutes import NUMBERS, TOTAL, Labels, Minute
 
 
 @pytest.fixture

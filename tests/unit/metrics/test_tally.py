@@ -14,7 +14,7 @@ from django_loco.exceptions import JobCancelled, LostJob
 from django_loco.metrics import tally as tally_module
 from django_loco.metrics.names import MAX_LENGTH
 from django_loco.metrics.tally import Tally, kind_of
-from django_loco.queues.minutes import BOUNDS, BUCKETS, Labels
+from django_loco.queues.records.minutes import BOUNDS, BUCKETS, Labels
 
 DUE = datetime(2026, 1, 2, tzinfo=UTC)
 ERROR = TaskError(exception_class_path="builtins.ValueError", traceback="ValueError\n")

@@ -12,7 +12,7 @@ from .... import jobs, scheduler
 from ....core.job import Job, utcnow
 from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
-from ....queues.minutes import minute_of
+from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
 from ...activity import Activity, Range, activity_of
 from ...recent import Recent

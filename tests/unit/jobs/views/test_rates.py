@@ -8,7 +8,7 @@ from django_loco.core.job import utcnow
 from django_loco.jobs.views import rates as rates_module
 from django_loco.jobs.views.rates import QueueRates, rates
 from django_loco.queues.memory import MemoryQueue
-from django_loco.queues.minutes import NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 
 
 @pytest.fixture

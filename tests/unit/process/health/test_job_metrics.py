@@ -9,7 +9,7 @@ from django_loco.core.job import utcnow
 from django_loco.metrics.exposition import text_of
 from django_loco.process.health import job_metrics
 from django_loco.process.health.snapshots import Snapshot
-from django_loco.queues.minutes import NUMBERS, TOTAL, Labels, Minute
+from django_loco.queues.records.minutes import NUMBERS, TOTAL, Labels, Minute
 
 
 def stats(queue: str, *, ready: int = 0, age: float | None = None, is_paused: bool = False) -> jobs.QueueStats:

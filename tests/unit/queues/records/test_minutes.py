@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.queues.minutes import BUCKETS, NUMBERS, TOTAL, Labels, Minute, minute_of, totals_of
+from django_loco.queues.records.minutes import BUCKETS, NUMBERS, TOTAL, Labels, Minute, minute_of, totals_of
 
 LABELS = Labels(1, "default", "shop.send", "failed")
 

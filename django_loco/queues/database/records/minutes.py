@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
-from ..rows import Row
-from .dialect import Dialect
+from ...records.minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
+from ...rows import Row
+from ..dialect import Dialect
 
 #: The number of rows of one statement. Each has some 30 parameters, of which engines allow some ten thousand.
 BATCH = 100

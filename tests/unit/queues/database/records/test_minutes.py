@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from django_loco.models import StoredMinute
-from django_loco.queues.database.minutes import COLUMNS
-from django_loco.queues.minutes import Labels
+from django_loco.queues.database.records.minutes import COLUMNS
+from django_loco.queues.records.minutes import Labels
 
 
 def test_the_table_has_a_column_for_each_label_and_number():

@@ -1,8 +1,8 @@
 """The statistics in Redis: a hash for each minute, which expires by itself.
 
-A field of such a hash is a queue, a task and an outcome, its value the numbers of ``queues.minutes``, with spaces
-between. ``minutes`` is a sorted set of the minutes that there are. ``totals`` is such a hash for all minutes together,
-and ``totaled`` a sorted set of its fields by the last minute in them.
+A field of such a hash is a queue, a task and an outcome, its value the numbers of ``queues.records.minutes``, with
+spaces between. ``minutes`` is a sorted set of the minutes that there are. ``totals`` is such a hash for all minutes
+together, and ``totaled`` a sorted set of its fields by the last minute in them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from ..minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
-from .codec import decoded, lines
-from .server import RedisServer
+from ...records.minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
+from ..codec import decoded, lines
+from ..server import RedisServer
 
 #: The number of rows that one script adds, and of minutes that one script reads.
 BATCH = 500

@@ -1,0 +1,1 @@
+"""What the database queue stores beside jobs."""

@@ -1,0 +1,1 @@
+"""What the Redis queue stores beside jobs."""
