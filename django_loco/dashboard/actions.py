@@ -18,11 +18,12 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from .. import jobs
+from ..jobs.pages.available import UNAVAILABLE
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
 from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused
 from .frame import untold
-from .live import STORE_SECONDS, UNAVAILABLE
+from .live import STORE_SECONDS
 
 
 @non_atomic_requests

@@ -27,14 +27,13 @@ from django.views.decorators.http import require_safe
 
 from ..core.compat import TaskResultDoesNotExist
 from ..core.job import utcnow
-from ..exceptions import LocoConfigurationError, QueueError
+from ..jobs.pages.available import UNAVAILABLE
 from ..queues.timeouts import store_timeout
 from .access import View, closed, is_for_script, refused
 from .frame import framed, sentence, untold
 
 #: How long a store may take to answer one call, in seconds.
 STORE_SECONDS = 2.0
-UNAVAILABLE = (QueueError, LocoConfigurationError)
 Read = TypeVar("Read")
 
 

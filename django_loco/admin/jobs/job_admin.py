@@ -10,14 +10,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from ... import jobs
+from ...jobs.pages.available import UNAVAILABLE, notes
+from ...jobs.pages.details import details_of
+from ...jobs.pages.operate import REFUSED
+from ...jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
+from ...jobs.pages.run_again import RunAgainForm
 from ...models import LocoJob
-from .detail_page import detail_page
-from .links import job_url, list_url
+from .links import LINKS, job_url, list_url
 from .list_page import list_page
-from .operate_page import REFUSED, OperatePage
-from .operations import OPERATIONS, ChosenJobs, permitted
-from .run_again import RunAgainForm
-from .store_pages import UNAVAILABLE, StorePages, notes
+from .operate_page import AdminOperatePage
+from .store_pages import StorePages
 
 RUN_AGAIN = "django_loco.run_again_job"
 
@@ -43,13 +45,15 @@ class JobAdmin(StorePages):
         self.require(request, self.view_permission)
         shown = list_page(request.GET)
         context = {"shown": shown, "operations": permitted(request), **(extra_context or {})}
-        return self.page(request, "list.html", context, title="Jobs", status=503 if shown.is_unavailable else 200)
+        return self.page(
+            request, "list.html", context, title="Jobs", status=503 if shown.listing.is_unavailable else 200
+        )
 
     def job_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
         """Show a job, or the list with a message if there is no such job (any more)."""
         self.require(request, self.view_permission)
         try:
-            shown = detail_page(jobs.get(unquote(job_id)))
+            shown = details_of(jobs.get(unquote(job_id)), LINKS)
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
@@ -67,7 +71,7 @@ class JobAdmin(StorePages):
             self.say(request, "Choose an action first. Nothing was changed.", messages.WARNING)
             return HttpResponseRedirect(list_url(chosen.words))
         self.require(request, operation.permission)
-        return OperatePage(self, request, operation, chosen).answer()
+        return AdminOperatePage(request, operation, chosen, self).answer()
 
     def run_again_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
         """Show the form with the arguments of a job; a ``POST`` enqueues a new job."""

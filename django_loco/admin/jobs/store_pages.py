@@ -11,12 +11,7 @@ from django.forms import Media
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from ...exceptions import LocoConfigurationError, QueueError
-from ...jobs.stores import queue_of, searched
 from ...log.plain_text import one_line
-
-#: What keeps a page from showing anything: the store does not answer, or the settings name none.
-UNAVAILABLE = (QueueError, LocoConfigurationError)
 
 #: The number of characters of a message.
 MOST_TEXT = 600
@@ -71,11 +66,3 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
             "breadcrumbs_are_a_list": VERSION >= (6, 1),
         }
         return TemplateResponse(request, f"admin/django_loco/jobs/{template}", frame | context, status=status)
-
-
-def notes() -> list[str]:
-    """Return what a reader of the pages has to know about the stores. Raises ``LocoConfigurationError`` without any."""
-    own = [f"TASKS[{alias!r}]" for alias in searched(None) if not queue_of(alias).is_shared]
-    if not own:
-        return []
-    return [f"Of {' and '.join(own)} you see the jobs of this process only: they are in its memory."]

@@ -13,12 +13,14 @@ from django.urls import URLPattern, path
 
 from ... import jobs
 from ...exceptions import QueueError
+from ...jobs.pages.addresses import word
+from ...jobs.pages.available import UNAVAILABLE, notes
+from ...jobs.pages.rows import local_text
 from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
-from .links import job_url, list_url, word
-from .list_page import local_text
-from .store_pages import UNAVAILABLE, StorePages, notes
+from .links import job_url, list_url
+from .store_pages import StorePages
 
 #: The number of running jobs that are read, and of those that are shown for one worker.
 MOST_RUNNING, MOST_OF_WORKER = 500, 10

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from django_loco import jobs
-from django_loco.admin.jobs import operations
-from django_loco.admin.jobs.operations import OPERATIONS
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.pages import operations
+from django_loco.jobs.pages.operations import OPERATIONS
 from django_loco.log.redaction import MARK
 from django_loco.queues import queue_for
 

@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client, override_settings
 
 from django_loco import jobs
-from django_loco.admin.jobs import list_page
 from django_loco.core.job import Job, first_id, new_id, utcnow
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.pages import listing
 from django_loco.log.redaction import MARK
 
 from .conftest import JOBS, STATES, WORKERS, change, client_of, text
@@ -27,7 +27,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 def ids_of(response):
-    return [row.job.id for row in response.context["shown"].rows]
+    return [row.job.id for row in response.context["shown"].listing.rows]
 
 
 def test_each_state_is_shown_and_found(client, stored):
@@ -73,19 +73,19 @@ def test_a_paused_queue_is_marked(client, stored):
 
 
 def test_pages_go_older_and_newer(client, stored, monkeypatch):
-    monkeypatch.setattr(list_page, "PER_PAGE", 2)
+    monkeypatch.setattr(listing, "PER_PAGE", 2)
     made = sorted((stored().id for _ in range(5)), reverse=True)
     first = client.get(JOBS, {"q": "task:add"})
     assert ids_of(first) == made[:2]
-    assert first.context["shown"].newer == ""
-    second = client.get(first.context["shown"].older)
-    third = client.get(second.context["shown"].older)
+    assert first.context["shown"].listing.newer == ""
+    second = client.get(first.context["shown"].listing.older)
+    third = client.get(second.context["shown"].listing.older)
     assert (ids_of(second), ids_of(third)) == (made[2:4], made[4:])
-    assert third.context["shown"].older == ""
-    back = client.get(third.context["shown"].newer)
+    assert third.context["shown"].listing.older == ""
+    back = client.get(third.context["shown"].listing.newer)
     assert ids_of(back) == made[2:4]
-    assert ids_of(client.get(back.context["shown"].newer)) == made[:2]
-    assert ids_of(client.get(third.context["shown"].newest)) == made[:2]
+    assert ids_of(client.get(back.context["shown"].listing.newer)) == made[:2]
+    assert ids_of(client.get(third.context["shown"].listing.newest)) == made[:2]
     assert 'rel="next"' in first.content.decode()
 
 
@@ -124,14 +124,14 @@ def test_no_filter_is_an_error_of_the_server(client, stored, words):
 
 
 def test_a_search_by_arguments_says_how_far_it_has_looked(client, stored, monkeypatch):
-    monkeypatch.setattr(list_page, "WINDOW", 2)
+    monkeypatch.setattr(listing, "WINDOW", 2)
     wanted = stored(arguments="[[7, 2], {}]", id=first_id(utcnow() - timedelta(hours=1)))
     for _ in range(3):
         stored()
     page = client.get(JOBS, {"q": "args.a:7"})
     assert ids_of(page) == []
     assert "Older ones were not searched yet" in text(page)
-    assert ids_of(client.get(page.context["shown"].older)) == [wanted.id]
+    assert ids_of(client.get(page.context["shown"].listing.older)) == [wanted.id]
 
 
 def test_the_page_of_a_job(client, stored):

@@ -1,4 +1,4 @@
-"""The page of one job: why it does not run, its arguments, times, attempts and errors, and who has changed it."""
+"""All that people see of one job: why it does not run, its arguments, times, attempts, errors and changes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
+from django.apps import apps
 from django.utils import timezone
 
-from ... import jobs
 from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut
-from ...jobs.stores import backend_of
-from ...jobs.views.age import age
-from ...jobs.views.logs import logs_of
-from ...jobs.views.shown import shown_traceback
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
-from .links import list_url, word
-from .list_page import MINUTE, JobRow, local_text, row_of
+from ..stores import aliases, backend_of
+from ..views.age import age
+from ..views.logs import logs_of
+from ..views.shown import shown_traceback
+from ..views.why import Reason, why
+from .addresses import JobLinks, word
+from .rows import MINUTE, JobRow, local_text, row_of
 from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty
 
 #: The number of entries of the admin's log that are shown.
@@ -63,14 +62,14 @@ class ShownError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DetailPage:
-    """All that the template of the page shows."""
+class Details:
+    """All that a page of a job shows."""
 
     row: JobRow
     path: str
     """The path of the task."""
 
-    reasons: Sequence[jobs.Reason]
+    reasons: Sequence[Reason]
     facts: Sequence[Fact]
     arguments: Sequence[tuple[str, str]]
     """Each with its name, or its place."""
@@ -95,15 +94,15 @@ class DetailPage:
     """When somebody has done something with the job, and who has done what."""
 
 
-def detail_page(job: Job) -> DetailPage:
-    """Return the page of ``job``. Raises ``QueueUnavailable``, and ``TaskResultDoesNotExist`` if it was deleted."""
+def details_of(job: Job, links: JobLinks) -> Details:
+    """Return what a page of ``job`` shows. Raises ``QueueUnavailable``, ``TaskResultDoesNotExist`` if it is gone."""
     now = utcnow()
     errors = [_error(number, error) for number, error in enumerate(job.errors, 1)]
-    return DetailPage(
-        row=row_of(job, now, has_aliases=len(jobs.aliases()) > 1),
+    return Details(
+        row=row_of(job, now, links, has_aliases=len(aliases()) > 1),
         path=one_line(job.task_path),
-        reasons=jobs.why(job),
-        facts=[*_facts(job)],
+        reasons=why(job),
+        facts=[*_facts(job, links)],
         arguments=[*_arguments(job)],
         values=[*_values(job)],
         moments=[*_moments(job, now)],
@@ -116,9 +115,13 @@ def detail_page(job: Job) -> DetailPage:
 
 
 def entries_of(job: Job) -> list[tuple[str, str]]:
-    """Return what people have done with ``job`` alone in the admin, the newest first."""
-    content_type = ContentType.objects.get_for_model(LocoJob, for_concrete_model=False)
-    found = LogEntry.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
+    """Return what people have done with ``job`` alone on pages, the newest first; nothing on a site without admin."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    entries: Any = apps.get_model("admin", "LogEntry")
+    types: Any = apps.get_model("contenttypes", "ContentType")
+    content_type = types.objects.get_for_model(LocoJob, for_concrete_model=False)
+    found = entries.objects.filter(content_type=content_type, object_id=job.id).select_related("user")
     return [
         (local_text(_aware(entry.action_time)), plain(f"{entry.user}: {entry.get_change_message()}"))
         for entry in found.order_by("-action_time")[:MOST_ENTRIES]
@@ -130,7 +133,7 @@ def _aware(moment: datetime) -> datetime:
     return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
 
 
-def _facts(job: Job) -> Iterator[Fact]:
+def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     linked = [
         ("Task", "task", job.task_path),
         ("Queue", "queue", job.queue_name),
@@ -143,7 +146,7 @@ def _facts(job: Job) -> Iterator[Fact]:
     yield Fact(label="Id", text=job.id)
     for label, name, value in linked:
         if value:
-            yield Fact(label=label, text=one_line(value), url=list_url(word(name, str(value))))
+            yield Fact(label=label, text=one_line(value), url=links.list_url(word(name, str(value))))
     yield Fact(label="Priority", text=str(job.priority))
     yield Fact(label="Kind", text="async" if job.is_async else "sync")
     for name, option in job.overrides.items():

@@ -6,7 +6,7 @@ import pytest
 from django.http import QueryDict
 
 from django_loco import jobs
-from django_loco.admin.jobs.operations import MOST_IDS, OPERATIONS, ChosenJobs
+from django_loco.jobs.pages.operations import MOST_IDS, OPERATIONS, ChosenJobs
 from django_loco.models import LocoJob
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from ...conf import loco_settings
 from ...core.job import Job
 from ...core.serialization import cut
-from ...jobs.views.shown import BROKEN, shown_arguments
 from ...log.plain_text import one_line
 from ...log.redaction import shown_value
 from ...queues.unreadable import NOT_OURS
+from ..views.shown import BROKEN, shown_arguments
 
 #: The number of bytes of one value that a page shows.
 MOST_BYTES = 100_000

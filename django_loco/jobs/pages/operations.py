@@ -1,4 +1,4 @@
-"""What people may do with jobs in the admin: each operation has a permission of its own, and is written to its log."""
+"""What people may do with jobs on pages: each operation has a permission of its own, and is written to its log."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 from django.http import HttpRequest, QueryDict
 
-from ... import jobs
 from ...exceptions import FilterError
-from ...jobs.language.patterns import has_wildcards
-from .links import word
-from .list_page import WINDOW
+from .. import api
+from ..language.patterns import has_wildcards
+from ..search import Count, Search
+from ..states import State
+from ..stores import get
+from .addresses import word
+from .listing import WINDOW
 
 #: The number of jobs that one request changes at most, so that it ends before its server gives up.
 MOST = 10_000
@@ -21,7 +24,7 @@ MOST_IDS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdminOperation:
+class PageOperation:
     """Something that can be done with one job or with many."""
 
     name: str
@@ -48,9 +51,9 @@ class AdminOperation:
         return f"django_loco.{self.name}_job"
 
     @property
-    def states(self) -> Collection[jobs.State]:
+    def states(self) -> Collection[State]:
         """The states of the jobs that it takes."""
-        return jobs.OPERATIONS[self.name]
+        return api.OPERATIONS[self.name]
 
     @property
     def needs_queue(self) -> bool:
@@ -61,42 +64,42 @@ class AdminOperation:
 OPERATIONS = {
     each.name: each
     for each in (
-        AdminOperation(
+        PageOperation(
             name="retry",
             past="retried",
             text="They are due now, and each runs once more. Their errors so far stay.",
-            do=lambda which, _by, _queue: jobs.retry(which),
+            do=lambda which, _by, _queue: api.retry(which),
             is_asked=False,
         ),
-        AdminOperation(
+        PageOperation(
             name="cancel",
             past="cancelled",
             text="What waits never runs. What runs is interrupted, and its result does not count.",
-            do=lambda which, by, _queue: jobs.cancel(which, by=by),
+            do=lambda which, by, _queue: api.cancel(which, by=by),
         ),
-        AdminOperation(
+        PageOperation(
             name="discard",
             past="discarded",
             text="They are given up: what waits never runs, what has failed counts as cancelled.",
-            do=lambda which, by, _queue: jobs.discard(which, by=by),
+            do=lambda which, by, _queue: api.discard(which, by=by),
         ),
-        AdminOperation(
+        PageOperation(
             name="move",
             past="moved",
             text="They wait in another queue of their alias from then on.",
-            do=lambda which, _by, queue: jobs.move(which, queue=queue),
+            do=lambda which, _by, queue: api.move(which, queue=queue),
         ),
-        AdminOperation(
+        PageOperation(
             name="delete",
             past="deleted",
             text="They are gone, with their arguments, errors and results.",
-            do=lambda which, _by, _queue: jobs.delete(which),
+            do=lambda which, _by, _queue: api.delete(which),
         ),
     )
 }
 
 
-def permitted(request: HttpRequest) -> list[AdminOperation]:
+def permitted(request: HttpRequest) -> list[PageOperation]:
     """Return the operations that the user may use."""
     return [each for each in OPERATIONS.values() if request.user.has_perm(each.permission)]
 
@@ -121,26 +124,26 @@ class ChosenJobs:
         """Whether no job was chosen."""
         return not (self.ids or self.is_everything)
 
-    def found_for(self, operation: AdminOperation, queue: str = "") -> jobs.Search:
+    def found_for(self, operation: PageOperation, queue: str = "") -> Search:
         """Return the search for those of the jobs that ``operation`` takes. Raises ``FilterError``."""
         if not self.is_everything:
-            return jobs.filter(id=list(self.ids), status=list(operation.states))
-        search = jobs.filter(self.words, window=WINDOW, status=list(operation.states))
+            return api.filter(id=list(self.ids), status=list(operation.states))
+        search = api.filter(self.words, window=WINDOW, status=list(operation.states))
         # What is in the queue already would be moved again by the next request.
         is_told_apart = operation.needs_queue and queue and not has_wildcards(queue)
         return search.filter(f"-{word('queue', queue)}") if is_told_apart else search
 
-    def operate(self, operation: AdminOperation, by: str, queue: str) -> jobs.Count:
+    def operate(self, operation: PageOperation, by: str, queue: str) -> Count:
         """Do ``operation`` with the jobs, at most ``MOST``; return with how many, capped if there may be more.
 
         Raises what ``jobs`` raises: of one job that is in another state, ``InvalidState``.
         """
         if len(self.ids) == 1:
-            return jobs.Count(operation.do(jobs.get(self.ids[0]), by, queue))
+            return Count(operation.do(get(self.ids[0]), by, queue))
         if self.is_empty:
             raise FilterError("no jobs were chosen")
         number = operation.do(self.found_for(operation, queue)[:MOST], by, queue)
-        return jobs.Count(number, is_capped=number == MOST or getattr(number, "is_capped", False))
+        return Count(number, is_capped=number == MOST or getattr(number, "is_capped", False))
 
     def described(self, number: int) -> str:
         """Return which jobs they are, for the log."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.admin.jobs.links import has, query_of, replaced, word
 from django_loco.jobs.language import filter_of
+from django_loco.jobs.pages.addresses import has, query_of, replaced, word
 
 
 @pytest.mark.parametrize(

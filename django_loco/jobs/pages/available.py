@@ -1,0 +1,17 @@
+"""Whether the stores can be asked at all, and what a reader of a page has to know about them."""
+
+from __future__ import annotations
+
+from ...exceptions import LocoConfigurationError, QueueError
+from ..stores import queue_of, searched
+
+#: What keeps a page from showing anything: the store does not answer, or the settings name none.
+UNAVAILABLE = (QueueError, LocoConfigurationError)
+
+
+def notes() -> list[str]:
+    """Return what a reader of the pages has to know about the stores. Raises ``LocoConfigurationError`` without any."""
+    own = [f"TASKS[{alias!r}]" for alias in searched(None) if not queue_of(alias).is_shared]
+    if not own:
+        return []
+    return [f"Of {' and '.join(own)} you see the jobs of this process only: they are in its memory."]

@@ -1,0 +1,84 @@
+"""A job as a row of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from ...core.job import FAILED, Job
+from ...log.plain_text import one_line
+from ..states import State, state_of
+from ..views.age import age
+from .addresses import JobLinks
+from .stored_json import short
+
+#: The number of characters of the arguments of a job.
+ARGUMENTS = 120
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job in the list."""
+
+    job: Job
+    url: str
+    function: str
+    module: str
+    """The path of the module of the task."""
+
+    queue: str
+    alias: str
+    """Empty if there is only one."""
+
+    state: State
+    note: str
+    """What the state does not say: when it runs next, or how long it has taken."""
+
+    arguments: str
+    enqueued: str
+    age: str
+    error: str
+
+
+def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> JobRow:
+    """Return the row of ``job`` at the time ``now``, which is aware."""
+    module, _, function = one_line(job.task_path).rpartition(".")
+    state = state_of(job, now)
+    arguments = short(job)
+    error = job.errors[-1].exception_class_path.rpartition(".")[2] if job.errors and state != "done" else ""
+    return JobRow(
+        job=job,
+        url=links.job_url(job.id),
+        function=function,
+        module=module,
+        queue=one_line(job.queue_name),
+        alias=one_line(job.backend) if has_aliases else "",
+        state=state,
+        note=note_of(job, now),
+        arguments=arguments if len(arguments) <= ARGUMENTS else f"{arguments[:ARGUMENTS]}…",
+        enqueued=local_text(job.enqueued_at),
+        age=f"{age(max(0.0, (now - job.enqueued_at).total_seconds()))} ago",
+        error="" if state == "cancelled" else one_line(error),
+    )
+
+
+def note_of(job: Job, now: datetime) -> str:
+    """Return what the state of ``job`` does not say: when it runs, since when, or how long its last attempt took."""
+    if job.finished_at is None and job.run_after is not None and job.run_after > now:
+        return f"in {age((job.run_after - now).total_seconds())}"
+    if job.last_attempted_at is None:
+        return ""
+    if job.worker_id is not None:
+        return f"for {age((now - job.last_attempted_at).total_seconds())}"
+    if job.finished_at is None or job.status == FAILED:
+        return ""
+    seconds = (job.finished_at - job.last_attempted_at).total_seconds()
+    return f"took {seconds:.3f} s" if seconds < MINUTE else f"took {age(seconds)}"
+
+
+def local_text(moment: datetime) -> str:
+    """Return an aware time to the millisecond, in the time zone of the project."""
+    return timezone.localtime(moment).replace(tzinfo=None).isoformat(" ", "milliseconds")
