@@ -50,7 +50,10 @@ def process_of(
             LIMIT_REACHED if any(worker.has_reached_limit for worker in workers()) else "all jobs are done"
         )
 
-    supervisor = Supervisor(component_specs(run_options, retire), on_drained)
+    def end_process() -> None:
+        shutdown.request("somebody has stopped its worker")
+
+    supervisor = Supervisor(component_specs(run_options, retire, end_process), on_drained)
     systemd = SystemdNotifier.of_process()
     return Process(
         server,

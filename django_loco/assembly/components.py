@@ -22,10 +22,14 @@ from .run_options import RunOptions, queues_of, served_aliases
 from .supervised_component import ComponentSpec
 
 
-def component_specs(run_options: RunOptions, retire: Callable[[], None] = lambda: None) -> list[ComponentSpec]:
+def component_specs(
+    run_options: RunOptions,
+    retire: Callable[[], None] = lambda: None,
+    end_process: Callable[[], object] | None = None,
+) -> list[ComponentSpec]:
     """Return the components to supervise, in the order of the shutdown: those that enqueue jobs before the workers.
 
-    ``retire`` is called when the process uses more than ``--max-memory``.
+    ``retire`` is called when the process uses more than ``--max-memory``, ``end_process`` when somebody stops a worker.
     """
     specs = []
     if run_options.scheduler:
@@ -35,13 +39,13 @@ def component_specs(run_options: RunOptions, retire: Callable[[], None] = lambda
     for alias in aliases:
         name = "worker" if len(aliases) == 1 else f"worker of {alias!r}"
         may_end = alias in run_options.backends and run_options.may_end
-        specs.append(ComponentSpec(name, partial(make_worker, alias, run_options), may_end=may_end))
+        specs.append(ComponentSpec(name, partial(make_worker, alias, run_options, end_process), may_end=may_end))
     if run_options.max_memory is not None:
         specs.append(ComponentSpec("memory limit", partial(MemoryLimit, run_options.max_memory, retire)))
     return specs
 
 
-def make_worker(alias: str, run_options: RunOptions) -> Component:
+def make_worker(alias: str, run_options: RunOptions, end_process: Callable[[], object] | None = None) -> Component:
     """Return a new worker for ``alias``. Raises ``LocoConfigurationError`` if its tables are missing."""
     if run_options.server:
         shorten_turns()
@@ -65,6 +69,7 @@ def make_worker(alias: str, run_options: RunOptions) -> Component:
             dead=run_options.identity.dead if run_options.identity else (),
             isolate=isolate,
             is_isolated=run_options.is_isolated,
+            end_process=None if run_options.server else end_process,
         )
     finally:
         connections.close_all()

@@ -1,4 +1,4 @@
-"""The one way to stored jobs: find them, retry, cancel, change, move and delete them; pause queues.
+"""The one way to stored jobs: find, retry, cancel, change, move and delete them; pause queues, and stop workers.
 
 ::
 
@@ -14,7 +14,7 @@ Commands, the admin and pages go through it, and it uses nothing but the interfa
 from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
 from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
-from .control import AliasWorker, QueueStats, pause, paused, resume, stats, workers
+from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
@@ -49,6 +49,7 @@ __all__ = [
     "move",
     "pause",
     "paused",
+    "quiet",
     "rates",
     "resume",
     "retry",
@@ -56,6 +57,8 @@ __all__ = [
     "shown_job",
     "state_of",
     "stats",
+    "stop",
+    "unquiet",
     "update",
     "why",
     "workers",

@@ -1,4 +1,4 @@
-"""Pauses of queues, the workers, and the numbers of jobs, over all aliases of ``TASKS`` that use django-loco."""
+"""Pauses of queues, commands to workers, and the numbers of jobs, over all aliases of ``TASKS`` of django-loco."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
 from ..core.validation import NAME_REQUIREMENT, is_name, short
-from ..queues.workers import WorkerInfo
+from ..exceptions import InvalidState
+from ..log.plain_text import one_line
+from ..queues.workers import Command, Role, WorkerInfo
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
+from .views.age import age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,58 @@ def workers(*, backend: str | None = None) -> list[AliasWorker]:
         for alias in searched(backend)
         for worker in queue_of(alias).workers()
     ]
+
+
+def quiet(worker_id: str, /, *, backend: str | None = None) -> None:
+    """Let a worker take no more jobs until ``unquiet``. It obeys within two seconds; its running jobs go on.
+
+    Jobs that it has fetched and not begun go back to the queue. This ends with the worker: the next one of its process
+    takes jobs. Raises ``ValueError`` if no such worker is registered, and ``InvalidState`` for one that cannot be
+    told: it is dead, of an earlier release, or an isolated worker, which belongs to another one.
+    """
+    _tell(worker_id, Command.QUIET, backend)
+
+
+def unquiet(worker_id: str, /, *, backend: str | None = None) -> None:
+    """Let a worker take jobs again after ``quiet``. One that SIGTSTP has made quiet stays so.
+
+    For errors see ``quiet``.
+    """
+    _tell(worker_id, Command.RUN, backend)
+
+
+def stop(worker_id: str, /, *, backend: str | None = None) -> None:
+    """End the process of a worker as SIGTERM does: its jobs have ``SHUTDOWN_TIMEOUT`` seconds to end.
+
+    What supervises the process, such as systemd or ``--processes``, may start it again. Raises ``InvalidState`` as well
+    for a worker in the process of a web server, or in one of the project, which is left alone; else see ``quiet``.
+    """
+    _tell(worker_id, Command.STOP, backend)
+
+
+def _tell(worker_id: str, command: Command, backend: str | None) -> None:
+    known = {worker.worker_id: worker for worker in workers(backend=backend)}
+    worker = known.get(worker_id)
+    if worker is None:
+        raise ValueError(f"no worker {short(worker_id)} is registered.{did_you_mean(str(worker_id), [*known])}")
+    if problem := _why_not(worker, command):
+        raise InvalidState(f"Worker {one_line(worker_id)} {problem}")
+    if not queue_of(worker.backend).command(worker_id, command):
+        raise InvalidState(f"Worker {one_line(worker_id)} has ended meanwhile.")
+
+
+def _why_not(worker: AliasWorker, command: Command) -> str:
+    """Return why a worker would not obey, after its name; empty if it would."""
+    if not worker.is_alive:
+        silent = age(worker.heartbeat_age)
+        return f"has given no sign of life for {silent}: it has died, or cannot reach its queue."
+    if not worker.role:
+        return "runs an earlier release of django-loco, which takes no commands."
+    if worker.role == Role.ISOLATED:
+        return "runs one suspect job for another worker, and ends by itself. Tell that worker."
+    if command == Command.STOP and worker.role != Role.WORKER:
+        return "shares its process with a web server or other code. Quiet it, or stop that process."
+    return ""
 
 
 def stats(*, backend: str | None = None, limit: int = COUNTED, ages: bool = True) -> list[QueueStats]:

@@ -145,5 +145,7 @@ def _worker_row(worker: jobs.AliasWorker) -> Sequence[str]:
     queues = "all" if worker.queues is None else ", ".join(worker.queues)
     tags = "any" if worker.tags is None else ", ".join(worker.tags) or "none"
     busy = f"{worker.busy} of {worker.threads + worker.coroutines}"
-    heartbeat = f"{age(worker.heartbeat_age)} ago" + ("" if worker.is_alive else ", dead")
+    heartbeat = f"{age(worker.heartbeat_age)} ago" + (
+        "" if worker.takes_jobs else f", {worker.state}" if worker.is_alive else ", dead"
+    )
     return worker.worker_id, worker.host, f"{worker.pid}", queues, tags, busy, heartbeat

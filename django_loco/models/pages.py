@@ -49,4 +49,5 @@ class LocoWorker(StoredWorker):
         permissions = [
             ("view_worker", "Can view workers and queues"),
             ("pause_queue", "Can pause and resume queues"),
+            ("control_worker", "Can quiet and stop workers"),
         ]

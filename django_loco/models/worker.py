@@ -23,6 +23,9 @@ class StoredWorker(models.Model):
     heartbeat_at = models.DateTimeField()
     """By the database's clock."""
 
+    command = models.TextField(null=True)  # noqa: DJ001 - earlier releases write rows without it
+    """A ``queues.workers.Command``, which its worker reads once a second."""
+
     class Meta:
         """Names that do not follow from the class's."""
 

@@ -46,7 +46,7 @@ from .claim import Claim
 from .examiner import Examiner
 from .records import Records
 from .timeouts import store_timeout
-from .workers import WorkerInfo
+from .workers import WorkerRegistry
 
 logger = get_logger("django_loco.queues")
 
@@ -77,7 +77,7 @@ def status_of(status: TaskResultStatus | str | None) -> TaskResultStatus | None:
         raise ValueError(f"{status!r} is not a status.{did_you_mean(str(status), TaskResultStatus.values)}") from None
 
 
-class Queue(Records, ABC):
+class Queue(Records, WorkerRegistry, ABC):
     """A place where jobs wait, and where their outcomes are kept.
 
     One instance serves a ``TASKS`` alias in a process and is used by many threads at once. Methods raise
@@ -288,18 +288,6 @@ class Queue(Records, ABC):
     @abstractmethod
     def clear(self) -> None:
         """Delete every job. For tests."""
-
-    @abstractmethod
-    def register(self, worker: WorkerInfo) -> None:
-        """Record that ``worker`` lives. Workers call it with each heartbeat."""
-
-    @abstractmethod
-    def unregister(self, worker_id: str) -> bool:
-        """Delete a worker; return whether it was registered. Of several callers at once, one gets ``True``."""
-
-    @abstractmethod
-    def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, also those that have died and were not unregistered yet."""
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:

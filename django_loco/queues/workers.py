@@ -1,13 +1,52 @@
-"""Describes the workers that take jobs from a queue: the entries of its registry of workers."""
+"""The registry of the workers that take jobs from a queue, through which people control them as well."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from enum import StrEnum
 
 from ..core.job import utcnow
+
+
+class Role(StrEnum):
+    """What the process of a worker is for."""
+
+    WORKER = "worker"
+    """It runs jobs, and perhaps the scheduler."""
+
+    SHARED = "shared"
+    """It has a web server, or is a process of the project that runs its own jobs."""
+
+    ISOLATED = "isolated"
+    """It runs one suspect job after the other, for the worker that has started it."""
+
+
+class WorkerState(StrEnum):
+    """Whether a worker takes jobs."""
+
+    RUNNING = "running"
+    QUIET = "quiet"
+    """It takes no more jobs."""
+
+    STOPPING = "stopping"
+    """It ends when its jobs have ended."""
+
+
+class Command(StrEnum):
+    """What somebody wants a worker to do."""
+
+    RUN = ""
+    """Take jobs, as at first."""
+
+    QUIET = "quiet"
+    """Take no more jobs, until ``RUN``."""
+
+    STOP = "stop"
+    """End the process as at SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +80,18 @@ class WorkerInfo:
     busy: int = 0
     """The number of jobs that it held at its last heartbeat."""
 
+    state: str = WorkerState.RUNNING
+    """A ``WorkerState``, as it was at its last heartbeat."""
+
+    role: str = ""
+    """A ``Role``; empty if a worker of an earlier release did not say so."""
+
+    memory: int = 0
+    """The bytes of memory that its process used at its last heartbeat; 0: not known."""
+
+    release: str = ""
+    """``LOCO["RELEASE"]`` of its process."""
+
     heartbeat_age: float = 0.0
     """Seconds since its last heartbeat, by the queue's clock."""
 
@@ -49,13 +100,18 @@ class WorkerInfo:
         """Whether its last heartbeat is younger than its lease."""
         return self.heartbeat_age <= self.lease
 
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether it is alive, and neither quiet nor about to end."""
+        return self.is_alive and self.state == WorkerState.RUNNING
+
     def serves(self, queue_name: str) -> bool:
         """Whether it takes jobs from the queue ``queue_name``. Does not consider tags."""
         return self.queues is None or queue_name in self.queues
 
-    def beating(self, busy: int) -> WorkerInfo:
-        """Return a copy with the number of jobs that it holds now."""
-        return replace(self, busy=busy)
+    def beating(self, busy: int, state: str = WorkerState.RUNNING, memory: int = 0) -> WorkerInfo:
+        """Return a copy with what it holds, does and uses now."""
+        return replace(self, busy=busy, state=state, memory=memory)
 
 
 FIELDS = frozenset(field.name for field in fields(WorkerInfo))
@@ -95,3 +151,33 @@ def worker_of_text(worker_id: str, text: str, age: float) -> WorkerInfo:
 
 def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(map(str, names))
+
+
+class WorkerRegistry(ABC):
+    """The methods of a queue for its workers."""
+
+    @abstractmethod
+    def register(self, worker: WorkerInfo) -> None:
+        """Record that ``worker`` lives. Workers call it with each heartbeat."""
+
+    @abstractmethod
+    def unregister(self, worker_id: str) -> bool:
+        """Delete a worker, and the command for it; return whether it was registered.
+
+        Of several callers at once, one gets ``True``.
+        """
+
+    @abstractmethod
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Return the registered workers, also those that have died and were not unregistered yet."""
+
+    def command(self, worker_id: str, command: str) -> bool:  # noqa: ARG002
+        """Leave a ``Command`` for a worker, in place of an earlier one; return whether the worker is registered.
+
+        By default a queue cannot do that, and returns ``False``.
+        """
+        return False
+
+    def command_of(self, worker_id: str) -> str:  # noqa: ARG002
+        """Return the last command for a worker, ``Command.RUN`` if there is none. Workers ask once a second."""
+        return Command.RUN

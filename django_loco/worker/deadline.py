@@ -1,10 +1,11 @@
-"""The deadline of a worker that was told to stop, and what it does shortly before."""
+"""How a worker winds down: when its pools begin no more jobs, and the deadline of a stop."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 #: Seconds before the deadline at which the worker stops waiting for running jobs. If there are less than ten times as
 #: many seconds altogether, it is a tenth of them.
@@ -42,3 +43,40 @@ class ShutdownDeadline:
         """Seconds until the next of the three moments; infinite if there is none."""
         now = self._clock()
         return min((at - now for at in (self.cancel_at, self.release_at, self.deadline) if at > now), default=math.inf)
+
+
+class QuietPool(Protocol):
+    """A pool that can be kept from beginning jobs."""
+
+    def quiet(self) -> None:
+        """Let no more jobs begin."""
+
+    def resume(self) -> None:
+        """Let jobs begin again."""
+
+
+class Quietness:
+    """Whether the pools of a worker may begin jobs. ``begin`` may be called in a signal handler at any moment."""
+
+    def __init__(self, pools: Sequence[QuietPool]) -> None:
+        self._pools = pools
+        self._is_for_good = False
+        self.is_on = False
+
+    def begin(self, *, for_now: bool = False) -> None:
+        """Let no more jobs begin. ``for_now``: until ``end``."""
+        if not for_now:
+            self._is_for_good = True
+        self.is_on = True
+        for pool in self._pools:
+            pool.quiet()
+
+    def end(self) -> bool:
+        """Let jobs begin again, unless it is for good; return whether they may."""
+        if not self._is_for_good:
+            self.is_on = False
+            for pool in self._pools:
+                pool.resume()
+        if self._is_for_good:  # perhaps since the question above
+            self.begin()
+        return not self.is_on

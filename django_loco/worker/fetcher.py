@@ -17,10 +17,11 @@ from ..log.safe import get_logger
 from ..metrics.tally import Tally
 from ..queues import Claim, Queue
 from ..queues.timeouts import set_store_timeout
+from ..queues.workers import WorkerState
 from .acknowledger import OutcomeInbox
 from .backoff import QueueBackoff
 from .claimed_job import ClaimedJob
-from .deadline import ShutdownDeadline
+from .deadline import Quietness, ShutdownDeadline
 from .held_jobs import HeldJobs
 from .maintenance.queue_thread import QueueThread
 from .pools.event_loop import EventLoopPool
@@ -81,8 +82,7 @@ class Fetcher:
             pools: run the jobs.
             held: the jobs that the worker holds, by id; shared with the heartbeat.
             inbox: where the pools leave outcomes.
-            drain: see ``Worker``.
-            max_jobs: see ``Worker``.
+            drain, max_jobs: see ``Worker``.
             on_accepted: called when the queue has accepted an outcome that is still to be announced.
             tally: counts the outcomes that the queue has accepted.
             request_priority: knows whether web requests are waiting.
@@ -108,17 +108,22 @@ class Fetcher:
         self._request_priority = request_priority or RequestPriority()
         self._others_are_done = others_are_done
         self._clock = clock
-        self._quiet = self._is_retired = False
+        self._quietness = Quietness(pools)
+        self._is_retired = False
         self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
 
-    def quiet(self) -> None:
-        """Fetch no more, and hand back the jobs that have not begun. None of them begins meanwhile."""
-        self._quiet = True
-        for pool in self._pools:
-            pool.quiet()
+    def quiet(self, *, for_now: bool = False) -> None:
+        """Fetch no more, and hand back the jobs that have not begun. ``for_now``: until ``resume``."""
+        self._quietness.begin(for_now=for_now)
         self._inbox.wake.set()
+
+    def resume(self) -> bool:
+        """Fetch jobs again unless it is quiet for good; return whether it does."""
+        does = self._quietness.end()
+        self._inbox.wake.set()
+        return does
 
     def drain(self) -> None:
         """End when no job is due and none runs."""
@@ -137,6 +142,13 @@ class Fetcher:
         self.stopping.set()
         self._end_pause.set()
         self.quiet()
+
+    @property
+    def state(self) -> WorkerState:
+        """Whether it takes jobs."""
+        if self.stopping.is_set() or self._is_retired:
+            return WorkerState.STOPPING
+        return WorkerState.QUIET if self._quietness.is_on else WorkerState.RUNNING
 
     @property
     def has_reached_limit(self) -> bool:
@@ -164,7 +176,7 @@ class Fetcher:
         return not self.jobs and (self._shutdown.has_begun or self._jobs_left() == 0 or self._is_drained())
 
     def _is_drained(self) -> bool:
-        return self.draining and (self._found_nothing or self._quiet)
+        return self.draining and (self._found_nothing or self._quietness.is_on)
 
     def _guarded_turn(self) -> None:
         self.last_try = self._clock()
@@ -208,7 +220,7 @@ class Fetcher:
 
     def _collect(self) -> None:
         self.jobs.collect(self._inbox.take())
-        self.jobs.release_waiting(only_stale=not self._quiet)
+        self.jobs.release_waiting(only_stale=not self._quietness.is_on)
 
     def _wind_down(self) -> None:
         """Near the deadline of a stop, cancel the async jobs, and then hand back the jobs that still run."""
@@ -263,7 +275,7 @@ class Fetcher:
     def _next_claim(self) -> Claim | None:
         if self._claim.suspects:
             self._retire_if_not_alone()
-        if self._quiet or (self._claim.suspects and self.jobs):
+        if self._quietness.is_on or (self._claim.suspects and self.jobs):
             return None
         # Near ``max_jobs``, it asks for that many of each kind, and releases the surplus.
         threads, coroutines = (min(room, self._jobs_left()) for room in self.jobs.room)

@@ -73,6 +73,7 @@ def worker_for(
     dead: Collection[str] = (),
     isolate: Callable[[Claim], Isolated] | None = None,
     is_isolated: bool = False,
+    end_process: Callable[[], object] | None = None,
 ) -> Worker:
     """Return a new worker for ``TASKS[alias]``, not started, with ``LOCO``'s values for what is ``None``.
 
@@ -105,6 +106,8 @@ def worker_for(
             isolate=isolate,
             isolated_workers=loco.ISOLATED_WORKERS,
             is_isolated=is_isolated,
+            release=loco.RELEASE,
+            end_process=end_process,
         )
         _supervised.add(alias)
         return worker

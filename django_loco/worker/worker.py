@@ -20,12 +20,14 @@ from ..core.job import FAILED, READY, SUCCESSFUL
 from ..core.threads import DaemonThread
 from ..metrics.tally import Tally
 from ..queues import Claim, Queue
+from ..queues.workers import Role
 from ..signals import worker_quieted, worker_started, worker_stopped
 from ..tasks.signals import send
 from .acknowledger import OutcomeInbox
 from .claimed_job import ClaimedJob
 from .fetcher import Fetcher, JobListener
 from .maintenance.cancellations import Cancellations
+from .maintenance.commands import Commands
 from .maintenance.heartbeat import VALID_PART, Heartbeat, info_of
 from .maintenance.housekeeping import Housekeeping
 from .maintenance.isolation import Isolated, Isolation
@@ -50,7 +52,7 @@ class Worker(Component):
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
-    4. ``Cancellations`` finds out which of these jobs somebody has cancelled.
+    4. ``Cancellations`` finds out which of them somebody has cancelled, and what the worker must do (``Commands``).
     5. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
     6. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
     7. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
@@ -64,6 +66,8 @@ class Worker(Component):
     """
 
     name: ClassVar[str] = "worker"
+    _fetcher: Fetcher
+    _heartbeat: Heartbeat
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class Worker(Component):
         isolate: Callable[[Claim], Isolated] | None = None,
         isolated_workers: int = 1,
         is_isolated: bool = False,
+        release: str = "",
+        end_process: Callable[[], object] | None = None,
     ) -> None:
         """Starts nothing.
 
@@ -102,6 +108,8 @@ class Worker(Component):
             isolate: starts an isolated worker; ``None``: suspects run here, beside other jobs.
             isolated_workers: the number of isolated workers at most.
             is_isolated: whether this is an isolated worker.
+            release: ``RELEASE``.
+            end_process: ends the process as SIGTERM does; ``None``: nobody may tell the worker to.
         """
         self.worker_id = worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._queue, self._queues = queue, queues
@@ -120,9 +128,13 @@ class Worker(Component):
         self._isolation = isolate and Isolation(
             queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
         )
-        cancellations = Cancellations(queue, self._held, self._interrupt)
-        info = info_of(suspects_claim, lease)
-        self._heartbeat = Heartbeat(queue, self._held, lease, worker=info, on_lost=cancellations.interrupt_cancelled)
+        commands = Commands(queue, self, end_process, lambda: self._heartbeat.register())  # noqa: PLW0108 - it is made below
+        cancellations = Cancellations(queue, self._held, self._interrupt, obey=commands.obey)
+        role = Role.ISOLATED if is_isolated else Role.WORKER if end_process else Role.SHARED
+        info = info_of(suspects_claim, lease, role=role, release=release)
+        state = lambda: self._fetcher.state  # noqa: E731
+        on_lost = cancellations.interrupt_cancelled
+        self._heartbeat = Heartbeat(queue, self._held, lease, worker=info, state=state, on_lost=on_lost)
         # An isolated worker leaves the jobs of other workers to the worker that started it.
         may_rescue = lambda: not is_isolated and self._heartbeat.is_steady  # noqa: E731
         self._housekeeping = Housekeeping(
@@ -183,9 +195,15 @@ class Worker(Component):
         for pool in (self._threads, self._event_loop):
             pool.warm_up()
 
-    def quiet(self) -> None:
-        """Fetch no more jobs, and hand those that have not begun back to the queue at once."""
-        self._fetcher.quiet()
+    def resume(self) -> None:
+        """Fetch jobs again after a ``quiet`` that was for now."""
+        self._is_quiet = not self._fetcher.resume()
+        if self._isolation and not self._is_quiet:
+            self._isolation.resume()
+
+    def quiet(self, *, for_now: bool = False) -> None:
+        """Fetch no more jobs, and hand those that have not begun back to the queue. ``for_now``: until ``resume``."""
+        self._fetcher.quiet(for_now=for_now)
         if not self._is_quiet:
             self._is_quiet = True
             self._announce(worker_quieted)
@@ -248,22 +266,15 @@ class Worker(Component):
             jobs that have begun, jobs that have not begun, and jobs that have ended but are not stored yet.
         ``active_threads``, ``thread_limit``, ``thread_limit_reason``
             threads inside a job; how many of them may compute now, and why: see ``pools.thread_limit``.
-        ``abandoned``
-            jobs that were given up at their timeout and still occupy a thread.
-        ``handed_back``
-            jobs that had begun and were handed back because the worker had to end.
+        ``abandoned``: jobs that were given up at their timeout and still occupy a thread.
+        ``handed_back``: jobs that had begun and were handed back because the worker had to end.
         ``suspects``, ``isolated``
             jobs that wait to run alone, because workers died with them; the processes that run such jobs.
-        ``loop_lag``
-            seconds for which an async job has been holding up the event loop.
-        ``done``, ``failed``, ``retried``
-            attempts since the start, by their end.
-        ``missing``
-            threads for jobs that have died and are not replaced yet; 0 as a rule.
-        ``trouble``
-            what is wrong with the queue or the threads, or keeps suspects from running; empty if nothing is.
-        ``stuck``
-            whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
+        ``loop_lag``: seconds for which an async job has been holding up the event loop.
+        ``done``, ``failed``, ``retried``: attempts since the start, by their end.
+        ``missing``: threads for jobs that have died and are not replaced yet; 0 as a rule.
+        ``trouble``: what is wrong with the queue or the threads, or keeps suspects from running; empty if nothing is.
+        ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
         """
         fetcher, now = self._fetcher, time.monotonic()
         prefetches = (fetcher.jobs.threads, fetcher.jobs.coroutines)
@@ -293,7 +304,7 @@ class Worker(Component):
             "done": fetcher.jobs.counts[SUCCESSFUL],
             "failed": fetcher.jobs.counts[FAILED],
             "retried": fetcher.jobs.counts[READY],
-            "trouble": self._trouble or _missing_threads(missing),
+            "trouble": self._trouble or (f"{missing} threads for jobs have died" if missing else ""),
             "stuck": last_try > HUNG_SECONDS or max(poll, beat) > LONG_LOST_SECONDS,
         }
 
@@ -320,7 +331,3 @@ class Worker(Component):
         if signal.receivers:
             about = {"worker_id": self.worker_id, "backend": self._queue.alias, "queues": self._queues}
             self._housekeeping.call_later(partial(send, signal, type(self), **about))
-
-
-def _missing_threads(missing: int) -> str:
-    return f"{missing} threads for jobs have died" if missing else ""

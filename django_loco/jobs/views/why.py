@@ -128,6 +128,12 @@ def _filters(job: Job) -> Iterator[tuple[str, str, str, Callable[[WorkerInfo], b
         f"Start one with LOCO[{setting!r}] above 0.",
         lambda worker: (worker.coroutines if job.is_async else worker.threads) > 0,
     )
+    yield (
+        "quiet",
+        "Every living worker that could take it is quiet or about to stop.",
+        "Start another one, or let one take jobs again: manage.py loco_jobs unquiet ID.",
+        lambda worker: worker.takes_jobs,
+    )
 
 
 def _running(job: Job) -> Reason:

@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from signal import SIGINT
 from typing import Any
@@ -10,6 +10,7 @@ from ...exceptions import QueueError
 from ...jobs.stores import queue_of
 from ...jobs.stores import searched as searched_aliases
 from ...jobs.transfer.importing import FINISHED
+from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
 from ..stored_jobs import listing
@@ -24,10 +25,28 @@ FILTER_HELP = (
     "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "
     "that begins with a minus together with another word."
 )
+#: What a worker can be told: the function, the help, and what is printed.
+WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
+    "quiet": (
+        jobs.quiet,
+        "Let a worker take no more jobs.",
+        "Worker {0} takes no more jobs within two seconds. Jobs that run go on. To end that: loco_jobs unquiet {0}",
+    ),
+    "unquiet": (
+        jobs.unquiet,
+        "Let a quiet worker take jobs again.",
+        "Worker {0} takes jobs again within two seconds.",
+    ),
+    "stop": (
+        jobs.stop,
+        "End the process of a worker when its jobs have ended.",
+        "Worker {0} was told to stop, as by SIGTERM.",
+    ),
+}
 
 
 class Command(BaseCommand):
-    help = "Shows stored jobs, and retries, cancels, changes, moves or deletes them. Pauses queues."
+    help = "Shows stored jobs, and retries, cancels, changes, moves or deletes them. Pauses queues, and stops workers."
     requires_system_checks = ()  # it has to work when something is wrong
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,6 +71,8 @@ class Command(BaseCommand):
             ("resume", "Let workers take jobs of a paused queue again."),
         ):
             self._verb(verbs, name, text, forms=()).add_argument("queue", help="The name of a queue.")
+        for name, (_, text, _) in WORKER_VERBS.items():
+            self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
 
     def _verb(self, verbs: Any, name: str, text: str, forms: Sequence[str] = ("table", "json")) -> CommandParser:
         parser: CommandParser = verbs.add_parser(name, help=text, description=text)
@@ -114,6 +135,10 @@ class Command(BaseCommand):
                 MassOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
                 self.set_paused(options["queue"], options["backend"], pauses=verb == "pause")
+            elif verb in WORKER_VERBS:
+                tell, _, answer = WORKER_VERBS[verb]
+                tell(options["worker"], backend=options["backend"])
+                self.stdout.write(answer.format(one_line(options["worker"])))
             else:
                 show(self.stdout, self.lines(verb, options), owns_process=owns_process)
 

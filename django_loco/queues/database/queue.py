@@ -249,6 +249,14 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         """Delete a worker; return whether it was registered."""
         return bool(self._run(statements.UNREGISTER, worker_id=worker_id))
 
+    def command(self, worker_id: str, command: str) -> bool:
+        """Leave a command for a worker; return whether it is registered."""
+        return bool(self._run(statements.COMMAND, worker_id=worker_id, command=command))
+
+    def command_of(self, worker_id: str) -> str:
+        """Return the last command for a worker."""
+        return next((command or "" for (command,) in self._run(statements.COMMAND_OF, worker_id=worker_id)), "")
+
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""
         return [

@@ -53,6 +53,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
         self.keys, self._minutes = Keys(), MinuteTable()
         self._workers: RegisteredWorkers = {}
+        self._commands: dict[str, str] = {}
         self._paused: set[str] = set()
         self._arrivals = self._interrupts = 0
 
@@ -242,7 +243,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._changed:
-            for known in (self._jobs, self.keys, self._workers, self._paused, self._minutes):
+            for known in (self._jobs, self.keys, self._workers, self._commands, self._paused, self._minutes):
                 known.clear()
 
     def wait(self, timeout: float) -> bool:

@@ -20,6 +20,8 @@ Keys
     a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``
     a hash: the last heartbeat and the description of each worker (``queues.workers``).
+``commands``
+    a hash: the last command for each worker that was given one.
 ``minutes``, ``minute:...``, ``totals``, ``totaled``
     the statistics (``minutes``).
 ``bell...``, ``answer...``
@@ -258,7 +260,15 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
 
     def unregister(self, worker_id: str) -> bool:
         """Delete a worker; return whether it was registered."""
-        return bool(self._ask("HDEL", "workers", worker_id))
+        return bool(self.server.run("unregister", (worker_id,)))
+
+    def command(self, worker_id: str, command: str) -> bool:
+        """Leave a command for a worker; return whether it is registered."""
+        return bool(self.server.run("command", (worker_id, command)))
+
+    def command_of(self, worker_id: str) -> str:
+        """Return the last command for a worker."""
+        return decoded(self._ask("HGET", "commands", worker_id) or b"")
 
     def workers(self) -> Sequence[WorkerInfo]:
         """Return the registered workers, of all machines."""

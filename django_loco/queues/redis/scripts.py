@@ -48,6 +48,8 @@ SCRIPTS = {
     "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
     "prune": Script("jobs states index finished failed once counts series extra logs", "prune"),
     "register": Script("workers", "register"),
+    "unregister": Script("workers commands", "unregister", common=False),
+    "command": Script("workers commands", "command", common=False),
     "workers": Script("workers", "workers"),
     "record": Script("minutes totals totaled", "record"),
     "minutes": Script("minutes", "minutes"),

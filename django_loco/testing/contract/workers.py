@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.job import utcnow
 from ...queues.records.minutes import BUCKETS, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
-from ...queues.workers import WorkerInfo
+from ...queues.workers import Command, WorkerInfo
 from .case import THREADS, ContractCase
 
 #: The minute in which the tests began.
@@ -59,8 +59,32 @@ class WorkerContract(ContractCase):
 
     def test_clear_forgets_them(self) -> None:
         self.queue.register(self.worker())
+        self.queue.command("worker-1", Command.QUIET)
         self.queue.clear()
         assert list(self.queue.workers()) == []
+        assert self.queue.command_of("worker-1") == Command.RUN
+
+    def test_a_worker_is_given_the_last_command_for_it(self) -> None:
+        for worker_id in ("worker-1", "worker-2 \u00e4"):
+            self.queue.register(self.worker(worker_id=worker_id))
+        if not self.queue.command("worker-2 \u00e4", Command.QUIET):
+            return  # it reaches no workers, as queues of other projects may
+        assert self.queue.command_of("worker-2 \u00e4") == Command.QUIET
+        assert self.queue.command_of("worker-1") == Command.RUN
+        self.queue.register(self.worker(worker_id="worker-2 \u00e4", busy=1))
+        assert self.queue.command_of("worker-2 \u00e4") == Command.QUIET
+        for command in (Command.STOP, Command.RUN):
+            assert self.queue.command("worker-2 \u00e4", command) is True
+            assert self.queue.command_of("worker-2 \u00e4") == command
+
+    def test_only_registered_workers_are_given_commands(self) -> None:
+        assert self.queue.command("worker-1", Command.STOP) is False
+        assert self.queue.command_of("worker-1") == Command.RUN
+        self.queue.register(self.worker())
+        self.queue.command("worker-1", Command.STOP)
+        assert self.queue.unregister("worker-1") is True
+        self.queue.register(self.worker())
+        assert self.queue.command_of("worker-1") == Command.RUN
 
 
 class MinuteContract(ContractCase):

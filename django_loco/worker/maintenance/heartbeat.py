@@ -15,8 +15,9 @@ from ...exceptions import QueueUnavailable
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Claim, Queue
-from ...queues.workers import WorkerInfo
+from ...queues.workers import WorkerInfo, WorkerState
 from ..claimed_job import ClaimedJob
+from .memory_limit import MEGABYTE, resident
 from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
@@ -47,15 +48,17 @@ class Heartbeat(QueueThread):
         clock: Callable[[], float] = time.monotonic,
         *,
         worker: WorkerInfo | None = None,
+        state: Callable[[], str] = lambda: WorkerState.RUNNING,
         on_lost: Callable[[Sequence[ClaimedJob]], None] = lambda _: None,
     ) -> None:
         """``held`` has the worker's jobs by id, shared with the fetcher. ``lease`` is ``LEASE``, in seconds.
 
         ``worker`` is how the worker describes itself in the registry of the queue; ``None``: it is not registered.
+        ``state`` returns whether it takes jobs now.
         ``on_lost`` is called with jobs that are not held any more, and marks those that somebody has cancelled.
         """
         super().__init__(queue)
-        self._worker = worker
+        self._worker, self._state = worker, state
         self._has_logged = False
         self.last_beat = clock()
         """The time of the last turn that succeeded, by ``clock``."""
@@ -76,10 +79,14 @@ class Heartbeat(QueueThread):
         if before - self.last_beat > self._lease / 2:
             self._steady_since = self._clock()
         self.last_beat = before
-        if self._worker is not None:
-            info = self._worker.beating(len(self._held))
-            self._in_registry(lambda: self.queue.register(info))
+        self.register()
         return self._lease / 3
+
+    def register(self) -> None:
+        """Write the worker into the registry of the queue as it is now. For any thread."""
+        if self._worker is not None:
+            info = self._worker.beating(len(self._held), self._state(), int(resident() * MEGABYTE))
+            self._in_registry(lambda: self.queue.register(info))
 
     def close(self) -> None:
         """Remove the worker from the registry, unless the queue cannot be reached, which would delay the shutdown."""
@@ -169,7 +176,7 @@ class Heartbeat(QueueThread):
         )
 
 
-def info_of(claim: Claim, lease: float) -> WorkerInfo:
+def info_of(claim: Claim, lease: float, *, role: str = "", release: str = "") -> WorkerInfo:
     """Return the entry of a worker of this process with this ``claim`` in the registry."""
     return WorkerInfo(
         worker_id=claim.worker_id,
@@ -182,4 +189,6 @@ def info_of(claim: Claim, lease: float) -> WorkerInfo:
         lease=lease,
         started_at=utcnow(),
         version=__version__,
+        role=role,
+        release=release,
     )

@@ -132,6 +132,10 @@ class Isolation(QueueThread):
             self._look_at = self._clock() + self._every * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         return min(CHECK_SECONDS, self._every) if self._workers else self._every
 
+    def resume(self) -> None:
+        """Start isolated workers again."""
+        self._is_quiet = False
+
     def quiet(self) -> None:
         """Start no more isolated workers; those that run fetch no more jobs."""
         was_quiet, self._is_quiet = self._is_quiet, True

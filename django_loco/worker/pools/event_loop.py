@@ -117,6 +117,12 @@ class EventLoopPool:
         """Let no more jobs begin: they wait until they are withdrawn."""
         self._is_quiet = True
 
+    def resume(self) -> None:
+        """Let jobs begin again."""
+        self._is_quiet = False
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._fill)
+
     def interrupt(self, claimed: ClaimedJob) -> None:
         """Cancel the asyncio task of a job that somebody cancelled, if it runs here."""
         if self._loop is not None and not self._loop.is_closed():

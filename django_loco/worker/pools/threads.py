@@ -134,6 +134,10 @@ class ThreadPool:
         """Let no more jobs begin: they wait until they are withdrawn."""
         self._work.quiet()
 
+    def resume(self) -> None:
+        """Let jobs begin again."""
+        self._work.resume()
+
     def interrupt(self, claimed: ClaimedJob) -> None:
         """Interrupt a job that somebody cancelled, if it runs here."""
         self._interrupter.cancel(claimed)

@@ -158,6 +158,11 @@ class WorkQueue:
         """Let no more jobs begin: they wait until they are withdrawn. May be called by a signal handler."""
         self._is_quiet = True  # without the lock, which the interrupted thread may hold
 
+    def resume(self) -> None:
+        """Let jobs begin again."""
+        self._is_quiet = False
+        self.wake_next()
+
     def close(self) -> None:
         """Give out no more jobs, and wake all threads that sleep."""
         with self._lock:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.management.stored_jobs import mass
 from django_loco.queues import Queue
+from django_loco.queues.workers import Role, WorkerInfo
 from tests.app import tasks
 
 from .conftest import CLAIM, drain
@@ -171,6 +173,23 @@ def test_a_queue_is_paused_and_resumed():
     assert run("resume", "emails") == "The queue 'emails' was not paused.\n"
 
 
+def test_a_worker_is_told_what_to_do(queue):
+    info = WorkerInfo(
+        worker_id="host:1:ab", host="host", pid=1, queues=None, tags=None, threads=1, coroutines=1, lease=60.0,
+        started_at=utcnow(), role=Role.WORKER,
+    )  # fmt: skip
+    queue.register(info)
+    assert "takes no more jobs within two seconds" in run("quiet", "host:1:ab")
+    assert queue.command_of("host:1:ab") == "quiet"
+    assert "takes jobs again" in run("unquiet", "host:1:ab")
+    assert queue.command_of("host:1:ab") == ""
+    assert "was told to stop" in run("stop", "host:1:ab", "--backend", "default")
+    assert queue.command_of("host:1:ab") == "stop"
+    queue.register(replace(info, role=Role.SHARED))
+    with pytest.raises(CommandError, match="shares its process with a web server"):
+        run("stop", "host:1:ab")
+
+
 @pytest.mark.parametrize(("answer", "status"), [("y\n", READY), ("Yes\n", READY), ("n\n", FAILED), ("\n", FAILED)])
 def test_on_a_terminal_it_asks_before_it_changes_many(monkeypatch, answer, status):
     ids = failed("a", "b")
@@ -217,6 +236,8 @@ def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
         (["show", "seven"], "'seven' is not the id of a job"),
         (["retry", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job"),
         (["pause", "emial"], "Did you mean 'emails'?"),
+        (["quiet", "nobody"], "no worker 'nobody' is registered"),
+        (["stop"], "the following arguments are required: worker"),
         (["update", "--all"], "Give at least one of --priority"),
         (["update", "--all", "--priority", "700"], "from -100 to 100"),
         (["update", "--all", "--args", "7"], "'7' is not a JSON list, such as [1, 2]"),

@@ -16,8 +16,17 @@ def test_a_worker_is_read_as_it_was_told():
 
 
 def test_a_worker_of_a_newer_version_is_alive_to_older_ones():
-    newer = json.dumps(json.loads(text_of_worker(WORKER)) | {"release": "9.9"})
+    newer = json.dumps(json.loads(text_of_worker(WORKER)) | {"colour": "9.9"})
     assert worker_of_text("w", newer, 4.0) == WORKER
+
+
+def test_a_worker_of_an_earlier_version_takes_jobs_and_no_commands():
+    earlier = json.loads(text_of_worker(WORKER))
+    for field in ("state", "role", "memory", "release"):
+        del earlier[field]
+    found = worker_of_text("w", json.dumps(earlier), 4.0)
+    assert found == WORKER
+    assert (found.takes_jobs, found.role) == (True, "")
 
 
 def test_a_text_that_cannot_be_read_tells_of_a_dead_worker():

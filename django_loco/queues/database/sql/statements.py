@@ -216,6 +216,10 @@ REGISTER = """
     ON CONFLICT (id) DO UPDATE SET info = excluded.info, heartbeat_at = excluded.heartbeat_at
 """
 UNREGISTER = "DELETE FROM {worker} WHERE backend = %(alias)s AND id = %(worker_id)s RETURNING id"
+COMMAND = """
+    UPDATE {worker} SET command = %(command)s WHERE backend = %(alias)s AND id = %(worker_id)s RETURNING id
+"""
+COMMAND_OF = "SELECT command FROM {worker} WHERE backend = %(alias)s AND id = %(worker_id)s"
 WORKERS = "SELECT id, info, {heartbeat_read}, {now_read} FROM {worker} WHERE backend = %(alias)s ORDER BY id"
 PAUSE = """
     INSERT INTO {paused} (backend, queue_name, paused_at) VALUES (%(alias)s, %(queue_name)s, {now})

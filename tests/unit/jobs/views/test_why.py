@@ -45,6 +45,8 @@ def codes(job: Any) -> list[str]:
         ({"tags": ()}, {"tags": ("a",)}, "no worker for its tags"),
         ({"tags": ("b",)}, {"tags": ("a",)}, "no worker for its tags"),
         ({"tags": ("b",)}, {}, "no worker for its tags"),
+        ({"state": "quiet"}, {}, "quiet"),
+        ({"state": "stopping"}, {}, "quiet"),
         ({"tags": ("a", "b")}, {"tags": ("a",)}, "next"),
         ({"threads": 0}, {}, "no worker for sync jobs"),
         ({"coroutines": 0}, {"is_async": True}, "no worker for async jobs"),
