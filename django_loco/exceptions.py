@@ -16,13 +16,24 @@
     ├── JobCancelled             somebody cancelled the job
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            the store refused the return value of a job
-    └── Interrupted              a job ends early and will be continued; the job raises it
+    ├── Interrupted              a job ends early and will be continued; the job raises it
+    ├── Snooze                   a job puts its next run off; the job raises it
+    └── Discard                  a job gives itself up, and is not tried again; the job raises it
 
 Exceptions of Django's Tasks framework, such as ``InvalidTask`` and ``TaskResultDoesNotExist``, are Django's own: import
 them from ``django.tasks.exceptions`` or ``django_loco.tasks``.
 """
 
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+#: The latest year to which a job can put off its next run, and the longest time in seconds.
+LAST_YEAR, LONGEST_SNOOZE = 9998, 100 * 366 * 86_400
 
 
 class LocoError(Exception):
@@ -126,3 +137,54 @@ class ResultRefused(LocoError):
 
 class Interrupted(LocoError):
     """A job raises it to end early because its worker is shutting down. It is released, and no attempt is spent."""
+
+
+class Snooze(LocoError):
+    """A job raises it to run again later: ``raise Snooze(60)``. No attempt is spent, and no error is stored.
+
+    ``delay`` is in seconds, or a ``timedelta``; ``until`` is the time of the next run, aware unless ``USE_TZ`` is
+    false. If that time has passed, the job runs again after a second.
+
+    Raises ``TypeError`` and ``ValueError`` for other values, so that the job fails with an error that says why.
+    """
+
+    def __init__(self, delay: float | timedelta | None = None, *, until: datetime | None = None) -> None:
+        if (delay is None) == (until is None):
+            raise TypeError("Write Snooze(seconds), Snooze(timedelta), or Snooze(until=datetime).")
+        super().__init__(f"for {delay}" if until is None else f"until {until}")
+        self.delay = None if delay is None else _snooze_of(delay)
+        """The time from the end of the run to the next one."""
+        self.until = None if until is None else _moment_of(until)
+        """The time of the next run, aware."""
+
+    def due_at(self, now: datetime) -> datetime:
+        """Return the time of the next run after one that ends at ``now``, aware."""
+        return self.until or now + (self.delay or timedelta())
+
+
+class Discard(LocoError):
+    """A job raises it to give itself up: ``raise Discard("the customer has left")``. It is not tried again.
+
+    It has failed with this error, and its state is ``cancelled``, as after ``jobs.discard()``.
+    """
+
+
+def _snooze_of(delay: object) -> timedelta:
+    if isinstance(delay, bool) or not isinstance(delay, int | float | timedelta):
+        raise TypeError(f"Snooze takes a number of seconds or a timedelta, not {delay!r:.100}.")
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+    if not -LONGEST_SNOOZE <= seconds <= LONGEST_SNOOZE:
+        raise ValueError(f"Snooze takes a time of a hundred years at most, not {delay!r:.100}.")
+    return timedelta(seconds=seconds)
+
+
+def _moment_of(until: object) -> datetime:
+    if not isinstance(until, datetime):
+        raise TypeError(f"Snooze(until=...) takes a datetime, not {until!r:.100}.")
+    if until.year > LAST_YEAR:
+        raise ValueError(f"Snooze(until=...) takes a time up to the year {LAST_YEAR}, not {until}.")
+    if timezone.is_naive(until):
+        if settings.USE_TZ:
+            raise ValueError(f"Snooze(until=...) takes an aware datetime, such as timezone.now() gives, not {until}.")
+        until = timezone.make_aware(until)
+    return until

@@ -12,7 +12,7 @@ from ..core.job import Job
 from ..core.serialization import decode_call
 from ..exceptions import FilterError, InvalidState
 from .language import Keywords, filter_of
-from .operations import EDITABLE, Cancel, Delete, Discard, Operation, Retry, require
+from .operations import EDITABLE, Cancel, Delete, GiveUp, Operation, Retry, require
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .search import Search
@@ -24,7 +24,7 @@ Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
 
 #: The states of the jobs that each operation takes, such as those of ``OPERATIONS["retry"]``: for buttons and previews.
 OPERATIONS: Mapping[str, Collection[State]] = {
-    **{operation.name: operation.states for operation in (Retry(), Cancel(), Discard(), Delete())},
+    **{operation.name: operation.states for operation in (Retry(), Cancel(), GiveUp(), Delete())},
     "move": EDITABLE,
     "update": EDITABLE,
 }
@@ -72,7 +72,7 @@ def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
 
     For ``which`` and errors see ``retry``.
     """
-    return _operate(Discard(by), which, backend)
+    return _operate(GiveUp(by), which, backend)
 
 
 def delete(which: Jobs, /, *, backend: str | None = None) -> int:

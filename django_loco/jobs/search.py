@@ -10,7 +10,7 @@ from typing import Any, Self, Unpack, overload
 
 from ..core.job import Job, utcnow
 from .language import Filter, Keywords, filter_of
-from .operations import Cancel, Delete, Discard, Operation, Retry
+from .operations import Cancel, Delete, GiveUp, Operation, Retry
 from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .scan import Scan
@@ -173,7 +173,7 @@ class Search:
 
     def discard(self, *, by: str = "") -> Count:
         """Give up jobs that wait or have failed; see ``jobs.discard``."""
-        return self.do(Discard(by))
+        return self.do(GiveUp(by))
 
     def delete(self) -> Count:
         """Delete jobs that do not run; see ``jobs.delete``."""

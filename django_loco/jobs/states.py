@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from ..core.compat import TaskError, TaskResultStatus
-from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, path_of
-from ..exceptions import JobCancelled
+from ..core.job import CANCELLED, FAILED, GIVEN_UP, READY, RUNNING, SUCCESSFUL, Job
 
 State = Literal["waiting", "scheduled", "retrying", "running", "failed", "cancelled", "done"]
 
@@ -23,14 +22,13 @@ STATUS_OF: Mapping[State, TaskResultStatus] = {
     "cancelled": FAILED,
     "done": SUCCESSFUL,
 }
-CANCELLED = path_of(JobCancelled)
 
 
 def state_of(job: Job, now: datetime) -> State:
     """Return the state of ``job`` at the time ``now``, which must be aware.
 
     ``waiting``: it may run. ``scheduled``: it may run later, for the first time. ``retrying``: it may run later, after
-    an attempt that failed. ``cancelled``: its last error is ``JobCancelled``.
+    an attempt that failed. ``cancelled``: somebody has cancelled or discarded it, or it has discarded itself.
     """
     if job.status == READY:
         if job.run_after is None or job.run_after <= now:
@@ -40,7 +38,7 @@ def state_of(job: Job, now: datetime) -> State:
         return "running"
     if job.status == SUCCESSFUL:
         return "done"
-    return "cancelled" if cancellation_of(job) else "failed"
+    return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
 
 
 def cancellation_of(job: Job | None) -> TaskError | None:

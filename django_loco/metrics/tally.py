@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from ..core.job import FAILED, SUCCESSFUL, Job, Outcome, path_of
-from ..exceptions import JobCancelled
+from ..core.job import READY, Job, Outcome
 from ..queues.records.minutes import BOUNDS, DURATION, MICROS, NUMBERS, WAIT, Labels, Minute
 from .names import BoundedNames
 
@@ -26,7 +25,6 @@ SUCCESS: Final = "successful"
 FAILURE: Final = "failed"
 CANCELLED: Final = "cancelled"
 LOST: Final = "lost"
-CANCELLED_PATH = path_of(JobCancelled)
 
 
 #: What is noted of a run:
@@ -126,14 +124,7 @@ class Tally:
 
 def kind_of(outcome: Outcome, *, has_begun: bool = True) -> str | None:
     """Return the word for an outcome; ``None`` for a job that was handed back before it began."""
-    if outcome.status == SUCCESSFUL:
-        return SUCCESS
-    if outcome.status == FAILED:
-        is_cancelled = outcome.error is not None and outcome.error.exception_class_path == CANCELLED_PATH
-        return CANCELLED if is_cancelled else FAILURE
-    if outcome.spent:
-        return "retried"
-    return "interrupted" if has_begun else None
+    return None if outcome.status == READY and not outcome.spent and not has_begun else outcome.kind
 
 
 def _add_times(sums: list[float], total: int, first: int, times: list[float]) -> None:

@@ -5,11 +5,15 @@
 
 from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
 from ..core.retry import backoff_function
+from ..exceptions import Discard, Interrupted, Snooze
 from .decorator import LocoTask, aenqueue_many, enqueue_many, task
 
 __all__ = [
+    "Discard",
+    "Interrupted",
     "InvalidTask",
     "LocoTask",
+    "Snooze",
     "TaskResult",
     "TaskResultDoesNotExist",
     "aenqueue_many",

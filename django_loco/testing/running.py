@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 from django.db import DatabaseError, connections
 
 from ..core.compat import Task, task_backends
-from ..core.job import READY, SUCCESSFUL, Job, Outcome
+from ..core.job import SUCCESSFUL, Job, Outcome
 from ..core.serialization import decode, encode_exact
 from ..core.validation import is_whole, short
 from ..exceptions import LocoConfigurationError, LocoError
@@ -37,7 +37,8 @@ def drain(
     """Run the waiting jobs of this test in the calling thread, the most urgent first, until none is left.
 
     Returns how many runs ended in which way: ``"successful"``, ``"failed"``, ``"retried"`` (failed, and another attempt
-    waits), or ``"released"`` (handed back without spending an attempt). What did not occur is not a key, and counts 0.
+    waits), ``"cancelled"`` (discarded), ``"snoozed"``, or ``"released"`` (handed back without spending an attempt).
+    What did not occur is not a key, and counts 0.
 
     Args:
         queue: the name of the only queue to run jobs from.
@@ -127,9 +128,7 @@ def _stays_failed(outcome: Outcome, selection: Selection) -> bool:
 
 
 def _name_of(outcome: Outcome) -> str:
-    if outcome.status == READY:
-        return "retried" if outcome.spent else "released"
-    return str(outcome.status.name).lower()
+    return "released" if outcome.kind == "interrupted" else outcome.kind
 
 
 @contextmanager

@@ -25,10 +25,13 @@ from .job import (
     utcnow,
     written_by_run,
 )
-from .outcome import Outcome
+from .outcome import CANCELLED, DISCARDED, GIVEN_UP, Outcome
 
 __all__ = [
+    "CANCELLED",
+    "DISCARDED",
     "FAILED",
+    "GIVEN_UP",
     "MAX_LOST",
     "MOVING",
     "READY",

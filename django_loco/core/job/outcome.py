@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from ...exceptions import LostJob
+from ...exceptions import Discard, JobCancelled, LostJob
 from ..compat import TaskError, TaskResultStatus
-from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, error_of, utcnow, value
+from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, error_of, path_of, utcnow, value
+
+#: How a run ended, in a word: see ``Outcome.kind``.
+Kind = Literal["successful", "failed", "cancelled", "retried", "snoozed", "interrupted"]
+
+#: The path of the error of a job that somebody has cancelled, and of one that has discarded itself.
+CANCELLED, DISCARDED = path_of(JobCancelled), path_of(Discard)
+#: The errors of jobs that have not failed, but were given up: their state is ``cancelled``.
+GIVEN_UP = frozenset((CANCELLED, DISCARDED))
 
 
 @value
@@ -29,6 +37,9 @@ class Outcome:
 
     spent: bool = True
     """Whether the run counts as an attempt."""
+
+    snoozed: bool = False
+    """Whether the job itself has put off its next run."""
 
     worker_died: bool = False
     """Whether the worker died while it held the job."""
@@ -59,6 +70,17 @@ class Outcome:
             return cls(job=job, status=READY, spent=False, worker_died=True)
         reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
         return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
+
+    @property
+    def kind(self) -> Kind:
+        """How the run ended, in a word, as statistics and traces have it."""
+        if self.status == SUCCESSFUL:
+            return "successful"
+        if self.status == FAILED:
+            return "cancelled" if self.error and self.error.exception_class_path in GIVEN_UP else "failed"
+        if self.spent:
+            return "retried"
+        return "snoozed" if self.snoozed else "interrupted"
 
     @property
     def size(self) -> int:

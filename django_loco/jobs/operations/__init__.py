@@ -110,7 +110,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Discard(Cancel):
+class GiveUp(Cancel):
     """Gives up jobs that wait or have failed."""
 
     name: str = "discard"

@@ -75,6 +75,8 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
 def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
     seconds = (due - now).total_seconds()
     text = f"It is not due yet: it may run in {seconds:,.0f} s."
+    if not job.errors and job.last_attempted_at:
+        return Reason("put off", f"{text} It ran before{_time(', at', job.last_attempted_at)}, and was put off.")
     if not job.errors:
         return Reason("scheduled", text)
     return Reason(

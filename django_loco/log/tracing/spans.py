@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer
 from ... import __version__
 from ...conf import loco_settings
 from ...core.compat import TaskError
-from ...core.job import FAILED, SUCCESSFUL, TRACE, Job, Outcome
+from ...core.job import TRACE, Job, Outcome
 from ..redaction import scrubbed
 
 SYSTEM = "django_loco"
@@ -123,7 +123,7 @@ def start(job: Job) -> Span:
 
 def end(span: Span, outcome: Outcome, is_cancelled: bool, secrets: Sequence[str]) -> None:
     """End the ``span`` of an attempt that had this ``outcome``."""
-    name = "cancelled" if is_cancelled else _name_of(outcome)
+    name = "cancelled" if is_cancelled else outcome.kind
     span.set_attribute("loco.outcome", name)
     try:
         if name in ("failed", "retried") and outcome.error is not None:
@@ -138,12 +138,6 @@ def _carrier(job: Job) -> dict[str, str]:
     if not isinstance(stored, Mapping):
         return {}
     return {name: header for name, header in stored.items() if isinstance(header, str)}
-
-
-def _name_of(outcome: Outcome) -> str:
-    if outcome.status in (SUCCESSFUL, FAILED):
-        return "successful" if outcome.status == SUCCESSFUL else "failed"
-    return "retried" if outcome.spent else "interrupted"
 
 
 def _add_error(span: Span, stored: TaskError, error: BaseException | None, secrets: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...queues.base import Change
 from .case import ContractCase, done, error_of, failed, in_seconds, retry
 from .enqueueing import NASTY
 
@@ -93,6 +94,18 @@ class OutcomeContract(ContractCase):
             )
             assert self.stored(first).attempt == 1
             assert next(job.id for job in self.fetch()) == first.id
+
+    def test_a_snoozed_job_is_due_at_its_time_and_has_spent_nothing(self) -> None:
+        held = self.held(options={"max_attempts": 2})
+        assert self.queue.update(held, "checkpoint", "7")
+        later = in_seconds(3600)
+        self.queue.finish([Outcome(job=held, status=READY, spent=False, run_after=later, snoozed=True)])
+        assert self.fetch() == []
+        stored = self.stored(held)
+        assert (stored.run_after, stored.checkpoint, stored.errors, stored.attempt) == (later, "7", (), 1)
+        self.queue.change([Change(before=stored, after=replace(stored, run_after=in_seconds(-1)))])
+        [again] = self.fetch()
+        assert (again.id, again.checkpoint, again.attempt) == (held.id, "7", 1)
 
     def test_a_job_released_for_later_waits(self) -> None:
         held = self.held()

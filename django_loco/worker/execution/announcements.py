@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
-from ...core.job import FAILED, READY, Job, Outcome
+from ...core.job import DISCARDED, FAILED, READY, Job, Outcome
 from ...exceptions import JobCancelled, LostJob, ResultRefused
 from ...log import sentry
 from ...log.audience import hears_tasks
@@ -41,10 +41,11 @@ def label(job: Job) -> None:
 def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``. Logs what a receiver raises.
 
-    Django's own receivers log the start or the end. They are called only if that log line is enabled.
+    Django's own receivers log the start or the end. They are called only if that log line is enabled, and not for a job
+    that has discarded itself, which is no error.
     """
     try:
-        logs = result.status == FAILED or hears_tasks()
+        logs = not has_discarded_itself(result) if result.status == FAILED else hears_tasks()
         signals.announce(signal, backend_class(result.task.backend), result, logs=logs)
     except BaseException:
         logger.exception("A receiver of a signal raised")
@@ -63,8 +64,13 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
     await _in_thread(partial(announce, signal, result))
 
 
+def has_discarded_itself(result: TaskResult[..., Any]) -> bool:
+    """Whether a job has failed by ``Discard``."""
+    return result.status == FAILED and bool(result.errors) and result.errors[-1].exception_class_path == DISCARDED
+
+
 def announce_finished(result: TaskResult[..., Any], *, is_cancelled: bool) -> None:
-    """Send ``task_finished``; of a job that somebody has cancelled also ``job_cancelled``."""
+    """Send ``task_finished``; of a job that was cancelled, by somebody or by itself, also ``job_cancelled``."""
     announce(task_finished, result)
     if is_cancelled:
         _send(job_cancelled, result)

@@ -21,7 +21,7 @@ from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
-from ...exceptions import Interrupted, InvalidSignature, JobCancelled, JobTimeout, UnknownTask
+from ...exceptions import Discard, Interrupted, InvalidSignature, JobCancelled, JobTimeout, Snooze, UnknownTask
 from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
@@ -37,7 +37,8 @@ logger = get_logger("django_loco.worker")
 
 #: The delay before a job that could not be started is fetched again, by this or another worker.
 NOT_BEGUN_DELAY = timedelta(seconds=60)
-#: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping.
+#: The delay before a job runs again that raised ``Interrupted`` although the worker was not stopping, or ``Snooze``
+#: with a time that has passed.
 INTERRUPTION_DELAY = timedelta(seconds=1)
 #: The text of the error in a job that somebody cancelled.
 CANCELLED = "the job was cancelled"
@@ -250,7 +251,9 @@ class Attempt:
             return Outcome.released(self.job)
         if isinstance(error, Interrupted):
             return self._interrupted()
-        again = self.policy.wants_retry(error, self.job.attempt)
+        if isinstance(error, Snooze):
+            return self._snoozed(error)
+        again = not isinstance(error, Discard) and self.policy.wants_retry(error, self.job.attempt)
         return Outcome(
             job=self.job,
             status=READY if again else FAILED,
@@ -266,6 +269,12 @@ class Attempt:
     def _interrupted(self) -> Outcome:
         """Return the outcome of a job that ended early. It is handed back, at once if the worker is stopping."""
         return Outcome.released(self.job, run_after=None if self.claimed.stopping else utcnow() + INTERRUPTION_DELAY)
+
+    def _snoozed(self, snooze: Snooze) -> Outcome:
+        now = utcnow()
+        due_at = snooze.due_at(now)
+        released = Outcome.released(self.job, run_after=due_at if due_at > now else now + INTERRUPTION_DELAY)
+        return replace(released, snoozed=True)
 
     def _next_attempt_at(self, error: BaseException) -> datetime:
         try:

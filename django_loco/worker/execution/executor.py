@@ -41,6 +41,7 @@ from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
 from ...exceptions import JobCancelled, JobTimeout
 from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
+from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ..claimed_job import ClaimedJob
 from .announcements import (
@@ -50,6 +51,7 @@ from .announcements import (
     announce,
     announce_finished,
     announce_retry,
+    has_discarded_itself,
     is_retry,
     label,
 )
@@ -132,23 +134,29 @@ def announce_end(attempt: Attempt, outcome: Outcome) -> None:
     try:
         _record_end(attempt, outcome)
         if outcome.status != READY:
-            announce_finished(attempt.result, is_cancelled=attempt.claimed.cancelled is not None)
+            announce_finished(attempt.result, is_cancelled=_is_cancelled(attempt, outcome))
         elif is_retry(outcome):
             announce_retry(attempt.result, outcome, sys.exception())
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
 
+def _is_cancelled(attempt: Attempt, outcome: Outcome) -> bool:
+    return attempt.claimed.cancelled is not None or outcome.kind == "cancelled"
+
+
 def _record_end(attempt: Attempt, outcome: Outcome) -> None:
     """Log the end of an attempt. If it is the end of the job, note it in the result, and tell Sentry of an error."""
     bind_duration(attempt.duration)
     if outcome.status == READY:
-        log_retry(attempt, outcome)
+        log_next_run(attempt, outcome)
         return
     attempt.conclude(outcome)
     if outcome.status == SUCCESSFUL:
         job_lines.done(attempt.job, attempt.duration)
-    if not attempt.claimed.cancelled:
+    if has_discarded_itself(attempt.result):
+        logger.info("%s has discarded itself: %s", one_line(attempt.job.task_path), one_line(sys.exception()))
+    elif not attempt.claimed.cancelled:
         sentry.report(sys.exception())
 
 
@@ -207,16 +215,21 @@ async def aannounce_end(attempt: Attempt, outcome: Outcome) -> None:
     try:
         _record_end(attempt, outcome)
         if outcome.status != READY:
-            await aannounce_finished(attempt.result, is_cancelled=attempt.claimed.cancelled is not None)
+            await aannounce_finished(attempt.result, is_cancelled=_is_cancelled(attempt, outcome))
         elif is_retry(outcome):
             await aannounce_retry(attempt.result, outcome, sys.exception())
     except BaseException:
         logger.exception("The end of job %s could not be announced", attempt.job.id)
 
 
-def log_retry(attempt: Attempt, outcome: Outcome) -> None:
-    """Log that an attempt failed and when the next one is due."""
-    if is_retry(outcome) and outcome.run_after is not None:
+def log_next_run(attempt: Attempt, outcome: Outcome) -> None:
+    """Log when the next run is due, after an attempt that failed or a job that has put itself off."""
+    if outcome.run_after is None:
+        return
+    if outcome.snoozed:
+        seconds = (outcome.run_after - utcnow()).total_seconds()
+        logger.info("%s is snoozed; the next run is due in %.1f s", one_line(attempt.job.task_path), max(0.0, seconds))
+    elif is_retry(outcome):
         logger.warning(
             "%s: attempt %d of %d failed; the next one is due in %.1f s",
             attempt.job.task_path,

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.job import READY, Job, Outcome, utcnow
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
 from ...queues import Queue
 from ...queues.memory.queue import MemoryQueue
 from ...queues.rows import appended_log
@@ -17,6 +19,8 @@ from .attempt import Attempt
 from .executor import execute
 from .interrupter import ThreadInterrupter
 
+logger = get_logger("django_loco.worker")
+
 WORKER_ID = "foreground"
 #: The claims on these jobs are not renewed, and no other worker sees the jobs.
 LEASE_SECONDS = 86_400.0
@@ -24,6 +28,8 @@ LEASE_SECONDS = 86_400.0
 
 def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
     """Run a new ``job`` to its end in the calling thread, at once, with all its retries and no pauses between them.
+
+    A job that raises ``Interrupted`` or ``Snooze`` stays ready, and does not run again.
 
     Returns the job as it ended, or ``None`` if the queue has seen its ``key``. ``KeyboardInterrupt`` fails the job and
     is raised again, because it was not meant for the job.
@@ -38,6 +44,8 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
         if outcome.status != READY or not outcome.spent:
             break
         held = outcome.applied().claimed(worker_id=WORKER_ID, token=held.token or "", at=utcnow())
+    if outcome.snoozed:
+        logger.warning("%s is snoozed inside enqueue(), where nothing runs it again", one_line(job.task_path))
     _store(queue, replace(outcome, log=log), error)
     return outcome.applied()
 

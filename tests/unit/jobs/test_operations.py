@@ -9,7 +9,7 @@ import pytest
 
 from django_loco.core.job import FAILED, READY, RUNNING, UNREADABLE, error_of, utcnow
 from django_loco.exceptions import InvalidState, JobCancelled
-from django_loco.jobs.operations import Cancel, Delete, Discard, Retry, is_possible, require
+from django_loco.jobs.operations import Cancel, Delete, GiveUp, Retry, is_possible, require
 from django_loco.jobs.operations.edits import move_of, update_of
 from django_loco.jobs.states import STATES, state_of
 from django_loco.jobs.transfer.parking import gone, parked
@@ -17,7 +17,7 @@ from django_loco.queues import queue_for
 from django_loco.queues.base import Change
 from tests.unit.jobs.conftest import found, make_job, run
 
-ALL = (Cancel(), Discard(), Retry(), Delete())
+ALL = (Cancel(), GiveUp(), Retry(), Delete())
 
 
 def in_state(stored, state):
@@ -52,7 +52,7 @@ def test_what_is_or_may_be_in_another_store_cannot_be_made_to_run(operation, lef
         require(operation, away)
 
 
-@pytest.mark.parametrize("operation", [Cancel(), Discard(), Delete()], ids=lambda each: each.name)
+@pytest.mark.parametrize("operation", [Cancel(), GiveUp(), Delete()], ids=lambda each: each.name)
 def test_what_is_on_its_way_can_be_given_up(operation, queue, stored):
     job = stored()
     queue.change([Change(before=job, after=parked(job, "other"))])
@@ -94,7 +94,7 @@ def test_of_many_errors_the_ends_are_kept(stored, settings):
 
 def test_a_discarded_failed_job_counts_as_cancelled_and_keeps_its_end(queue, stored):
     job = stored("failed")
-    queue.change([Discard("anna").of(job)])
+    queue.change([GiveUp("anna").of(job)])
     after = found(queue, job)
     assert state_of(after, utcnow()) == "cancelled"
     assert after.finished_at == job.finished_at

@@ -12,7 +12,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from django_loco.exceptions import JobTimeout
-from django_loco.tasks import task
+from django_loco.tasks import Discard, Snooze, task
 
 
 class Events(dict[str, threading.Event]):
@@ -331,3 +331,25 @@ async def auntil_cancelled(context: Any, name: str) -> None:
     finally:
         told.append((context.cancelled, context.stopping))
         events[f"{name} ended"].set()
+
+
+@task(max_attempts=3, takes_context=True)
+def snooze(context: Any, seconds: float) -> None:
+    context.checkpoint("half")
+    raise Snooze(seconds)
+
+
+@task(max_attempts=3, takes_context=True)
+async def asnooze(context: Any, seconds: float) -> None:
+    await context.acheckpoint("half")
+    raise Snooze(seconds)
+
+
+@task(max_attempts=3)
+def discard(why: str) -> None:
+    raise Discard(why)
+
+
+@task(max_attempts=3)
+async def adiscard(why: str) -> None:
+    raise Discard(why)

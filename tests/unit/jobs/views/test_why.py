@@ -9,7 +9,8 @@ import pytest
 
 from django_loco import jobs
 from django_loco.backend import LocoBackend
-from django_loco.core.job import RUNNING, SUCCESSFUL, utcnow
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, utcnow
+from django_loco.exceptions import Discard
 from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.queues.base import Change
 from django_loco.queues.workers import WorkerInfo
@@ -68,6 +69,15 @@ def test_several_reasons(queue, stored):
     queue.resume("default")
     [reason] = jobs.why(stored("retrying"))
     assert (reason.code, "the last error was" in reason.text) == ("retrying", True)
+
+
+def test_a_job_that_was_put_off_and_one_that_has_discarded_itself(queue, stored):
+    queue.register(worker())
+    assert codes(stored("scheduled", last_attempted_at=utcnow())) == ["put off"]
+    held = stored("running")
+    queue.finish([Outcome(job=held, status=FAILED, error=error_of(Discard, "the customer has left"))])
+    [reason] = jobs.why(held)
+    assert (reason.code, "the customer has left" in reason.text) == ("cancelled", True)
 
 
 def test_a_job_that_has_ended_or_runs(queue, stored):

@@ -106,6 +106,7 @@ def test_spans_end_also_if_the_text_of_the_error_cannot_be_read(traced):
         ("failed", False, {"status": FAILED, "error": ERROR}),
         ("retried", False, {"status": READY, "error": ERROR}),
         ("interrupted", False, {"status": READY, "spent": False}),
+        ("snoozed", False, {"status": READY, "spent": False, "snoozed": True}),
         ("cancelled", True, {"status": FAILED, "error": ERROR}),
     ],
 )

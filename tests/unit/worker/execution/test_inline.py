@@ -52,6 +52,14 @@ def test_an_unknown_task_is_kept_and_not_tried_for_ever(queue):
     assert len(ended.errors) == 1
 
 
+@pytest.mark.parametrize("name", ["snooze", "asnooze"])
+def test_a_snoozed_job_stays_ready_and_the_log_says_that_nothing_runs_it(queue, name, caplog):
+    ended = run(queue, name, 60)
+    assert (ended.status, ended.errors, ended.checkpoint) == (READY, (), '"half"')
+    assert ended.run_after is not None
+    assert "nothing runs it again" in caplog.text
+
+
 def test_a_job_for_later_runs_now_for_nobody_would_run_it_then(queue):
     assert run(queue, "nothing", run_after=utcnow() + timedelta(hours=1)).status == SUCCESSFUL
 

@@ -1,0 +1,106 @@
+"""Jobs that end by ``Snooze`` or ``Discard``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from django_loco.core.compat import TASKS_LOGGER, task_finished
+from django_loco.core.job import DISCARDED, FAILED, READY, Outcome, utcnow
+from django_loco.jobs.states import state_of
+from django_loco.log import sentry
+from django_loco.signals import job_cancelled, job_retried
+from django_loco.worker.execution.attempt import INTERRUPTION_DELAY
+from django_loco.worker.execution.executor import aexecute, execute
+
+from ..support import claimed_of
+
+SOON = timedelta(seconds=5)
+
+
+def on_a_thread(name: str, *args: Any) -> Outcome:
+    outcome = copy_context().run(execute, claimed_of(name, *args))
+    assert outcome is not None
+    return outcome
+
+
+def on_a_loop(name: str, *args: Any) -> Outcome:
+    async def main() -> Outcome | None:
+        return await aexecute(claimed_of(f"a{name}", *args), lambda attempt: attempt.begin())
+
+    outcome = copy_context().run(asyncio.run, main())
+    assert outcome is not None
+    return outcome
+
+
+@pytest.fixture(params=[on_a_thread, on_a_loop])
+def ended(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
+    run: Callable[..., Outcome] = request.param
+    return run
+
+
+@contextmanager
+def hearing(*signals: Any) -> Iterator[list[Any]]:
+    heard: list[Any] = []
+
+    def receive(signal: Any, **values: Any) -> None:
+        heard.append(signal)
+
+    for signal in signals:
+        signal.connect(receive)
+    yield heard
+    for signal in signals:
+        signal.disconnect(receive)
+
+
+def test_a_snoozed_job_is_due_later_and_has_spent_nothing(ended, caplog):
+    caplog.set_level(logging.INFO)
+    with hearing(task_finished, job_retried) as heard:
+        outcome = ended("snooze", 60)
+    assert (outcome.status, outcome.spent, outcome.error, outcome.kind) == (READY, False, None, "snoozed")
+    assert abs(outcome.run_after - utcnow() - timedelta(seconds=60)) < SOON
+    after = outcome.applied()
+    assert (after.attempt, after.errors, after.checkpoint) == (1, (), '"half"')
+    assert heard == []
+    [line] = [record for record in caplog.records if "snoozed" in record.getMessage()]
+    assert (line.levelname, line.name) == ("INFO", "django_loco.worker")
+    assert "snooze is snoozed; the next run is due in " in line.getMessage()
+    assert not line.exc_info
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_time_that_has_passed_is_soon(ended, seconds):
+    """Else such a job would keep its worker busy."""
+    before = utcnow()
+    outcome = ended("snooze", seconds)
+    assert before + INTERRUPTION_DELAY <= outcome.run_after <= utcnow() + INTERRUPTION_DELAY
+
+
+def test_a_wrong_time_is_an_error_as_any_other(ended):
+    outcome = ended("snooze", "soon")
+    assert (outcome.status, outcome.spent) == (READY, True)
+    assert "Snooze takes a number of seconds or a timedelta, not 'soon'" in outcome.error.traceback
+
+
+def test_a_discarded_job_has_ended_for_good(ended, caplog, monkeypatch):
+    reported: list[BaseException] = []
+    monkeypatch.setattr(sentry, "report", reported.append)
+    caplog.set_level(logging.INFO)
+    with hearing(task_finished, job_cancelled, job_retried) as heard:
+        outcome = ended("discard", "the customer\nhas left")
+    assert (outcome.status, outcome.spent, outcome.kind) == (FAILED, True, "cancelled")
+    assert outcome.error.exception_class_path == DISCARDED
+    assert state_of(outcome.applied(), utcnow()) == "cancelled"
+    assert heard == [task_finished, job_cancelled]
+    assert reported == []
+    [line] = [record for record in caplog.records if "discarded" in record.getMessage()]
+    assert line.levelname == "INFO"
+    assert "discard has discarded itself: the customer" in line.getMessage()
+    assert not [record for record in caplog.records if record.name == TASKS_LOGGER and record.levelno > logging.INFO]
