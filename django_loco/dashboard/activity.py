@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ..jobs.stores import queue_of
+from ..log.plain_text import one_line
 from ..metrics.arrivals import ENQUEUED
 from ..metrics.tally import FAILURE, LOST, SUCCESS
-from ..queues.records.minutes import BOUNDS, Minute
+from ..queues.records.minutes import BOUNDS, HOUR, Minute
+from ..queues.workers import WorkerInfo
 
 PERCENTILES = (50, 95, 99)
 
@@ -26,12 +29,33 @@ class Range:
     kept_seconds: float
     """How long the sums are kept in a process: statistics are written once a minute, and a day has many."""
 
+    @property
+    def is_of_days(self) -> bool:
+        """Whether it is longer than a day, so that its times need a date."""
+        return self.bars * self.minutes > DAY_MINUTES
+
+    @property
+    def is_by_hours(self) -> bool:
+        """Whether each bar is of whole hours, so that the sums of hours are enough."""
+        return self.minutes % HOUR == 0
+
     def first(self, now: int) -> int:
         """Return the first minute of the chart, if ``now`` is the present one (minutes since 1970)."""
         return (now // self.minutes - self.bars + 1) * self.minutes
 
 
-RANGES = {"1h": Range("1h", 60, 1, 5.0), "24h": Range("24h", 96, 15, 60.0)}
+DAY_MINUTES = 24 * 60
+RANGES = {
+    each.name: each
+    for each in (
+        Range("5m", 5, 1, 5.0),
+        Range("1h", 60, 1, 5.0),
+        Range("6h", 72, 5, 15.0),
+        Range("1d", 96, 15, 60.0),
+        Range("7d", 84, 2 * HOUR, 60.0),
+        Range("14d", 84, 4 * HOUR, 60.0),
+    )
+}
 DEFAULT = "1h"
 
 
@@ -71,6 +95,27 @@ class Activity:
     """The jobs that were enqueued in the minutes of each bar, by alias and name of the queue."""
 
     percentiles: Sequence[Percentile]
+
+
+def minutes_in(chosen: Range, aliases: Sequence[str], now: int) -> dict[str, Sequence[Minute]]:
+    """Return the statistics of each alias in a range that ends with the minute ``now``, those of hours if they do.
+
+    Raises ``QueueError``.
+    """
+    first = chosen.first(now)
+    return {
+        alias: queue_of(alias).hours(first) if chosen.is_by_hours else queue_of(alias).minutes(first)
+        for alias in aliases
+    }
+
+
+def releases(workers: Iterable[WorkerInfo]) -> list[tuple[datetime, str]]:
+    """Return when each release began that ``workers`` run, with its name: when the first of them started."""
+    first: dict[str, datetime] = {}
+    for each in workers:
+        if each.release:
+            first[each.release] = min(each.started_at, first.get(each.release, each.started_at))
+    return [(at, one_line(name)) for name, at in first.items()]
 
 
 def activity_of(minutes: Mapping[str, Sequence[Minute]], chosen: Range, now: int) -> Activity:

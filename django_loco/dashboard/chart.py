@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -14,6 +16,8 @@ from .activity import Bar
 WIDTH, HEIGHT = 720.0, 160.0
 #: The least height of a part that is not 0: one failure among a million runs is seen.
 LEAST = 2.5
+#: How many bars there must be to know the time of one.
+MIN_BARS = 2
 SPARK_WIDTH, SPARK_HEIGHT = 120.0, 24.0
 
 
@@ -24,8 +28,16 @@ def top_of(bars: Sequence[Bar]) -> int:
     return max(4, -(-highest // step) * step)
 
 
-def chart(bars: Sequence[Bar]) -> SafeString:
-    """Return stacked bars: failed runs at the bottom, where they are compared with each other."""
+def clock_of(at: datetime, *, of_days: bool) -> str:
+    """Return a time in the viewer's zone, with its day if the chart is ``of_days``."""
+    return date_format(timezone.localtime(at), "D j H:i" if of_days else "H:i")
+
+
+def chart(bars: Sequence[Bar], *, of_days: bool = False, marks: Sequence[tuple[datetime, str]] = ()) -> SafeString:
+    """Return stacked bars: failed runs at the bottom, where they are compared with each other.
+
+    ``of_days``: its times need a date. ``marks``: moments at which a line is drawn, and what to say of each.
+    """
     slot = WIDTH / max(1, len(bars))
     top = top_of(bars)
     lines = format_html_join(
@@ -34,16 +46,33 @@ def chart(bars: Sequence[Bar]) -> SafeString:
     columns = format_html_join(
         "",
         "<g><title>{}</title>{}</g>",
-        ((_title(bar), _column(bar, place * slot, slot, top)) for place, bar in enumerate(bars)),
+        ((_title(bar, of_days=of_days), _column(bar, place * slot, slot, top)) for place, bar in enumerate(bars)),
+    )
+    moments = format_html_join(
+        "",
+        '<path class="mark" d="M{0} 0V{1}"><title>{2}</title></path>',
+        ((f"{left:.1f}", f"{HEIGHT:g}", text) for left, text in _placed(bars, marks)),
     )
     return format_html(
         '<svg class="chart" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-labelledby="activity-h">'
-        "{}{}</svg>",
+        "{}{}{}</svg>",
         f"{WIDTH:g}",
         f"{HEIGHT:g}",
         lines,
         columns,
+        moments,
     )
+
+
+def _placed(bars: Sequence[Bar], marks: Sequence[tuple[datetime, str]]) -> Iterator[tuple[float, str]]:
+    """Yield from left to right where each mark is that is in the time of the bars, and its text."""
+    if len(bars) < MIN_BARS:
+        return
+    seconds = (bars[1].at - bars[0].at).total_seconds() * len(bars)
+    for at, text in sorted(marks):
+        part = (at - bars[0].at).total_seconds() / seconds
+        if 0 <= part <= 1:
+            yield WIDTH * part, text
 
 
 def _column(bar: Bar, left: float, slot: float, top: int) -> SafeString:
@@ -66,9 +95,9 @@ def _stack(bar: Bar, top: int) -> Iterator[tuple[str, float, float]]:
             yield kind, y, height
 
 
-def _title(bar: Bar) -> str:
+def _title(bar: Bar, *, of_days: bool) -> str:
     return _("%(time)s: %(succeeded)s succeeded, %(failed)s failed, %(other)s retried or stopped") % {
-        "time": f"{timezone.localtime(bar.at):%H:%M}",
+        "time": clock_of(bar.at, of_days=of_days),
         "succeeded": f"{bar.succeeded:,}",
         "failed": f"{bar.failed:,}",
         "other": f"{bar.other:,}",

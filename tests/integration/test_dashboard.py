@@ -182,9 +182,21 @@ def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, 
     assert "The store <b> is away. Try again" in text(client.get(PAGE), 503)
 
 
-@pytest.mark.parametrize("name", ["24h", "nonsense"])
+@pytest.mark.parametrize("name", ["5m", "1d", "7d", "14d", "nonsense"])
 def test_other_ranges(client, queue, name):  # noqa: F811
     assert client.get(f"{PAGE}?range={name}").status_code == 200
+
+
+def test_two_weeks_are_read_by_the_hour(client, queue):  # noqa: F811
+    now = minute_of(time.time())
+    days_ago = minute("failed", 5)
+    queue.record([days_ago._replace(labels=days_ago.labels._replace(minute=now - 9 * 1440)), minute("successful", 2)])
+    queue.register(worker(release="<r7>"))
+    shown = client.get(f"{PAGE}?range=14d")
+    assert "Runs 7" in text(shown)
+    assert '<path class="mark"' in shown.content.decode()
+    assert "&lt;r7&gt;" in shown.content.decode()
+    assert "Runs 2" in text(client.get(f"{PAGE}?range=7d"))
 
 
 def _included():

@@ -25,6 +25,8 @@ DURATION, WAIT = NUMBERS.index("duration_0"), NUMBERS.index("wait_0")
 KEPT_MINUTES: Final = 14 * 24 * 60
 #: The minute of a total, which counts all runs with the same other labels.
 TOTAL: Final = 0
+#: The minutes of an hour.
+HOUR: Final = 60
 
 
 def minute_of(seconds: float) -> int:
@@ -103,6 +105,11 @@ def totals_of(minutes: Sequence[Minute]) -> list[tuple[Minute, int]]:
     return [(total, last[total.labels]) for total in summed(minutes, total_labels)]
 
 
+def hours_of(minutes: Iterable[Minute]) -> list[Minute]:
+    """Return the sums of ``minutes`` over each hour, with its first minute as theirs, the oldest first."""
+    return sorted(summed(minutes, lambda labels: labels._replace(minute=labels.minute // HOUR * HOUR)))
+
+
 def total_labels(labels: Labels) -> Labels:
     """Return the labels of the total to which a minute with ``labels`` belongs."""
     return labels._replace(minute=TOTAL)
@@ -114,13 +121,20 @@ class Statistics:
     def record(self, minutes: Sequence[Minute]) -> None:
         """Add to the statistics of these minutes. ``prune`` deletes those that are older than ``KEPT_MINUTES``.
 
-        Adds to the totals as well. Must add atomically, because many processes add to the same minutes. Is not called
-        again after an error. A queue that keeps no statistics does nothing.
+        Adds to the totals and hours as well. Must add atomically, because many processes add to the same minutes. Is
+        not called again after an error. A queue that keeps no statistics does nothing.
         """
 
     def minutes(self, since: int) -> Sequence[Minute]:  # noqa: ARG002
         """Return the statistics from the minute ``since`` (minutes since 1970, UTC) on, the oldest first."""
         return ()
+
+    def hours(self, since: int) -> Sequence[Minute]:
+        """Return the sums of each hour from that of the minute ``since`` on, with its first minute, the oldest first.
+
+        A page reads two weeks of them at a time, so they should be kept as sums. By default the minutes are summed.
+        """
+        return hours_of(self.minutes(since // HOUR * HOUR))
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of all that was recorded, with ``TOTAL`` as their minute. They never decrease.

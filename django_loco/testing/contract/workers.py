@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.job import utcnow
-from ...queues.records.minutes import BUCKETS, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
+from ...queues.records.minutes import BUCKETS, HOUR, KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, minute_of
 from ...queues.workers import Command, WorkerInfo
 from .case import THREADS, ContractCase
 
@@ -165,6 +165,29 @@ class MinuteContract(ContractCase):
             self.queue.record([self.minute(NOW + 2 * KEPT_MINUTES)])
             self.queue.prune(3600)
             assert list(self.queue.minutes(0)) == [self.minute(), self.minute(NOW + 2 * KEPT_MINUTES)]
+
+    def test_hours_are_the_sums_of_their_minutes(self) -> None:
+        if self.keeps:
+            first = NOW // HOUR * HOUR
+            self.queue.record([self.minute(first), self.minute(first + 59, runs=2), self.minute(outcome="failed")])
+            self.queue.record([self.minute(first - 1, runs=8), self.minute(first + 7), self.minute(first - HOUR - 1)])
+            this = [self.minute(first, outcome="failed"), self.minute(first, runs=4)]
+            before = self.minute(first - HOUR, runs=8)
+            assert list(self.queue.hours(first + 30)) == this
+            assert list(self.queue.hours(first - 1)) == [before, *this]
+            assert list(self.queue.hours(0)) == [self.minute(first - 2 * HOUR), before, *this]
+            assert list(self.queue.hours(first + HOUR)) == []
+            assert len(self.queue.minutes(0)) == 6, "none of them counts as a minute"
+
+    def test_old_hours_are_deleted(self) -> None:
+        if self.keeps:
+            kept = NOW - KEPT_MINUTES + 600
+            self.queue.record([self.minute(NOW - KEPT_MINUTES - HOUR), self.minute(kept), self.minute()])
+            self.queue.prune(3600)
+            expected = [self.minute(number // HOUR * HOUR) for number in (kept, NOW)]
+            assert list(self.queue.hours(0)) == expected
+            self.queue.clear()
+            assert list(self.queue.hours(0)) == []
 
     def test_totals_count_all_minutes(self) -> None:
         if self.keeps:

@@ -12,7 +12,7 @@ from django_loco.exceptions import QueueRefused, QueueUnavailable
 from django_loco.models import StoredMinute
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.records import minutes as minute_rows
-from django_loco.queues.records.minutes import KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
+from django_loco.queues.records.minutes import HOUR, KEPT_MINUTES, NUMBERS, Labels, Minute, minute_of
 
 from ...conftest import ON_POSTGRES
 
@@ -31,7 +31,7 @@ def minute(number: int = NOW, task_path: str = "shop.send", runs: int = 1) -> Mi
 
 def test_a_minute_of_a_process_is_one_statement(queue):
     with CaptureQueriesContext(connection) as queries:
-        queue.record([minute(task_path=f"shop.task_{number}") for number in range(minute_rows.BATCH // 2)])
+        queue.record([minute(task_path=f"shop.task_{number}") for number in range(minute_rows.BATCH // 3)])
     statements = [query["sql"].split()[0] for query in queries if query["sql"].split()[0] in ("INSERT", "DELETE")]
     assert statements == ["INSERT"]
 
@@ -47,14 +47,14 @@ def test_other_aliases_have_their_own(queue):
 
 def test_many_old_minutes_are_deleted_in_parts(queue, monkeypatch):
     monkeypatch.setattr(minute_rows, "DELETED_AT_ONCE", 3)
-    long_ago = NOW - KEPT_MINUTES - 100
+    long_ago = (NOW - KEPT_MINUTES - 100) // HOUR * HOUR  # one hour, whose sum is deleted first
     queue.record([minute(long_ago + number) for number in range(20)])
     left = []
     queue.record([minute()])
     for _ in range(8):
         queue.prune(3600)
         left.append(StoredMinute.objects.filter(minute__range=(1, NOW - 1)).count())
-    assert left == [17, 14, 11, 8, 5, 2, 0, 0]
+    assert left == [18, 15, 12, 9, 6, 3, 0, 0]
     assert queue.minutes(0) == [minute()]
 
 

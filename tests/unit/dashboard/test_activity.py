@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from django_loco.dashboard.activity import RANGES, bars_of, enqueued_by_queue, percentiles_of, quantile
-from django_loco.queues.records.minutes import BOUNDS, BUCKETS, NUMBERS, Labels, Minute
+from django_loco.dashboard import activity as module
+from django_loco.dashboard.activity import (
+    RANGES,
+    bars_of,
+    enqueued_by_queue,
+    minutes_in,
+    percentiles_of,
+    quantile,
+    releases,
+)
+from django_loco.queues.records.minutes import BOUNDS, BUCKETS, KEPT_MINUTES, NUMBERS, Labels, Minute
+from django_loco.queues.workers import WorkerInfo
 
-HOUR, DAY = RANGES["1h"], RANGES["24h"]
+HOUR, DAY = RANGES["1h"], RANGES["1d"]
 NOW = 29_000_007
 
 
@@ -48,3 +60,45 @@ def test_a_percentile_lies_in_its_bucket(bucket, percent, seconds):
 def test_without_runs_there_is_no_percentile():
     assert quantile([0] * BUCKETS, 50) is None
     assert {(each.wait, each.run) for each in percentiles_of([minute(NOW, "enqueued", 4)])} == {(None, None)}
+
+
+def test_ranges_are_of_at_most_two_weeks_and_say_whether_hours_are_enough():
+    lengths = {name: each.bars * each.minutes for name, each in RANGES.items()}
+    assert lengths == {"5m": 5, "1h": 60, "6h": 360, "1d": 1440, "7d": 7 * 1440, "14d": KEPT_MINUTES}
+    assert [name for name, each in RANGES.items() if each.is_by_hours] == ["7d", "14d"]
+    assert [name for name, each in RANGES.items() if each.is_of_days] == ["7d", "14d"]
+    assert {each.first(NOW) % 60 for each in RANGES.values() if each.is_by_hours} == {0}
+
+
+class Asked:
+    """A queue that notes what it was asked for."""
+
+    def __init__(self):
+        self.notes = []
+
+    def hours(self, since):
+        self.notes.append(("hours", since))
+        return ["hour"]
+
+    def minutes(self, since):
+        self.notes.append(("minutes", since))
+        return ["minute"]
+
+
+def test_long_ranges_are_read_by_the_hour(monkeypatch):
+    queue = Asked()
+    monkeypatch.setattr(module, "queue_of", lambda alias: queue)
+    assert minutes_in(RANGES["14d"], ["a"], NOW) == {"a": ["hour"]}
+    assert minutes_in(HOUR, ["a"], NOW) == {"a": ["minute"]}
+    assert queue.notes == [("hours", RANGES["14d"].first(NOW)), ("minutes", NOW - 59)]
+
+
+def test_a_release_began_when_its_first_worker_started():
+    early, late = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
+    fields = {"host": "h", "pid": 1, "queues": None, "tags": None, "threads": 1, "coroutines": 1, "lease": 30.0}
+    workers = [
+        WorkerInfo(worker_id="w", started_at=at, release=name, **fields)
+        for at, name in ((late, "r1"), (early, "r1"), (late, "r\n2"), (early, ""))
+    ]
+    assert [at for at, _ in releases(workers)] == [early, late]
+    assert all("\n" not in name for _, name in releases(workers))

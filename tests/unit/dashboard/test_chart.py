@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.dashboard.activity import Bar
-from django_loco.dashboard.chart import HEIGHT, LEAST, SPARK_HEIGHT, WIDTH, chart, sparkline, top_of
+from django_loco.dashboard.chart import HEIGHT, LEAST, SPARK_HEIGHT, WIDTH, chart, clock_of, sparkline, top_of
 
 NUMBERS = st.integers(min_value=0, max_value=10**7)
 BARS = st.lists(st.builds(Bar, st.just(datetime(2026, 1, 1, tzinfo=UTC)), NUMBERS, NUMBERS, NUMBERS), max_size=8)
@@ -44,3 +45,20 @@ def test_a_line_stays_in_its_frame(values):
     points = [point.split(",") for point in line.attrib["points"].split()]
     assert len(points) == len(values)
     assert all(0 <= float(y) <= SPARK_HEIGHT for _, y in points)
+
+
+def test_marks_are_lines_in_the_time_of_the_bars_and_escaped():
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    bars = [Bar(first + timedelta(hours=number)) for number in range(4)]
+    marks = [(first + timedelta(hours=2), "<r2>"), (first - timedelta(hours=1), "old"), (first, "r1")]
+    svg = ET.fromstring(chart(bars, marks=marks))  # noqa: S314 - our own
+    found = [(each.attrib["d"], each[0].text) for each in svg.iter("path") if each.attrib["class"] == "mark"]
+    assert found == [(f"M0.0 0V{HEIGHT:g}", "r1"), (f"M{WIDTH / 2:.1f} 0V{HEIGHT:g}", "<r2>")]
+    assert "mark" not in chart(bars[:1], marks=marks)
+
+
+def test_times_of_several_days_have_their_day():
+    at = datetime(2026, 1, 5, 13, 30, tzinfo=UTC)
+    with timezone.override("UTC"):
+        assert clock_of(at, of_days=False) == "13:30"
+        assert clock_of(at, of_days=True) == "Mon 5 13:30"

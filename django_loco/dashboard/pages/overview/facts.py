@@ -14,7 +14,7 @@ from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
-from ...activity import Activity, Range, activity_of
+from ...activity import Activity, Range, activity_of, minutes_in
 from ...recent import Recent
 
 #: The queues whose oldest due job is looked up each by itself, those with the most jobs. The others share one look.
@@ -84,9 +84,10 @@ def forget() -> None:
 
 
 def _activity(aliases: Sequence[str], chosen: Range, minute: int) -> tuple[Activity, Rates]:
-    since = min(chosen.first(minute), minute - FAILED_MINUTES)
-    minutes = {alias: queue_of(alias).minutes(since) for alias in aliases}
-    rates = {(alias, name): rate for alias in minutes for name, rate in rates_in(minutes[alias], minute).items()}
+    minutes = minutes_in(chosen, aliases, minute)
+    holds_an_hour = not chosen.is_by_hours and chosen.first(minute) <= minute - FAILED_MINUTES
+    recent = minutes if holds_an_hour else {each: queue_of(each).minutes(minute - FAILED_MINUTES) for each in aliases}
+    rates = {(alias, name): rate for alias in recent for name, rate in rates_in(recent[alias], minute).items()}
     return activity_of(minutes, chosen, minute), rates
 
 

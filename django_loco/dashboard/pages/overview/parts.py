@@ -11,8 +11,8 @@ from .... import jobs
 from ....core.job import Job
 from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
-from ...activity import RANGES, Range
-from ...chart import chart, sparkline, top_of
+from ...activity import RANGES, Range, releases
+from ...chart import chart, clock_of, sparkline, top_of
 from ...links import job_url, list_url, workers_url
 from .facts import Facts
 from .health import coarse, health_of
@@ -45,10 +45,11 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
 def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
     bars = facts.activity.bars
     return {
-        "bars": [bar for bar in bars if bar.runs],
-        "chart": chart(bars),
+        "bars": [(bar, clock_of(bar.at, of_days=chosen.is_of_days)) for bar in bars if bar.runs],
+        "chart": chart(bars, of_days=chosen.is_of_days, marks=releases(facts.workers)),
         "top": f"{top_of(bars):,}",
         "first": bars[0].at,
+        "first_text": clock_of(bars[0].at, of_days=chosen.is_of_days),
         "chosen": chosen,
         "ranges": RANGES,
         "runs": f"{sum(bar.runs for bar in bars):,}",

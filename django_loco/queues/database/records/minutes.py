@@ -1,4 +1,8 @@
-"""The statistics in the database: a row for each minute, queue, task and outcome, and one for all minutes together."""
+"""The statistics in the database: a row for each minute, queue, task and outcome, and sums of these.
+
+The sum of an hour is a row with the negative number of the hour as its minute, that of all minutes one with ``TOTAL``.
+So an index finds minutes, hours and totals, and those that are too old are side by side in it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ...records.minutes import KEPT_MINUTES, NUMBERS, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
+from ...records.minutes import (
+    HOUR,
+    KEPT_MINUTES,
+    NUMBERS,
+    TOTAL,
+    Labels,
+    Minute,
+    Statistics,
+    hours_of,
+    minute_of,
+    totals_of,
+)
 from ...rows import Row
 from ..dialect import Dialect
 
@@ -33,14 +48,20 @@ ADD = """
         CASE WHEN excluded.last_minute > {minute_table}.last_minute
         THEN excluded.last_minute ELSE {minute_table}.last_minute END
 """
-#: The last minute decides. The statement asks for ``minute`` as well because the index has it.
+#: The last minute decides. The statement asks for ``minute`` as well because the index has it: it leaves out what is
+#: young, minutes and hours.
 DROP = """
     DELETE FROM {minute_table} WHERE id IN (
-        SELECT id FROM {minute_table} WHERE backend = %(alias)s AND minute < %(oldest)s AND last_minute < %(oldest)s
+        SELECT id FROM {minute_table}
+        WHERE backend = %(alias)s AND minute > %(oldest_hour)s AND minute < %(oldest)s AND last_minute < %(oldest)s
         ORDER BY minute LIMIT %(limit)s {skip_locked})
 """
 SINCE = """
     SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute >= %(since)s ORDER BY {labels}
+"""
+HOURS = """
+    SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute < 0 AND minute <= %(since)s
+    ORDER BY minute DESC, queue_name, task_path, outcome
 """
 TOTALS = "SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute = %(total)s"
 CLEAR_MINUTES = "DELETE FROM django_loco_minute WHERE backend = %(alias)s"
@@ -48,7 +69,9 @@ CLEAR_MINUTES = "DELETE FROM django_loco_minute WHERE backend = %(alias)s"
 
 def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
     """Add to what is stored."""
-    ordered = sorted([*((each, each.labels.minute) for each in minutes), *totals_of(minutes)])
+    hours = [_stored_hour(each) for each in hours_of(minutes)]
+    rows = [*((each, each.labels.minute) for each in minutes), *hours, *totals_of(minutes)]
+    ordered = sorted(rows)
     for first in range(0, len(ordered), BATCH):
         _add(dialect, ordered[first : first + BATCH])
 
@@ -56,12 +79,24 @@ def add_minutes(dialect: Dialect, minutes: Sequence[Minute]) -> None:
 def prune_minutes(dialect: Dialect) -> None:
     """Delete what is too old by the clock of the database."""
     oldest = minute_of(dialect.clock()) - KEPT_MINUTES
-    dialect.write(dialect.sql(DROP, **NAMES), oldest=oldest, limit=DELETED_AT_ONCE)
+    dialect.write(dialect.sql(DROP, **NAMES), oldest=oldest, oldest_hour=-(oldest // HOUR), limit=DELETED_AT_ONCE)
 
 
 def minutes_since(dialect: Dialect, minute: int) -> list[Minute]:
     """Return the minutes from ``minute`` on."""
     return _minutes(dialect.execute(dialect.sql(SINCE, **NAMES), since=max(minute, TOTAL + 1)))
+
+
+def hours_since(dialect: Dialect, minute: int) -> list[Minute]:
+    """Return the sums of the hours from that of ``minute`` on."""
+    hours = _minutes(dialect.execute(dialect.sql(HOURS, **NAMES), since=-(minute // HOUR)))
+    return [each._replace(labels=each.labels._replace(minute=-each.labels.minute * HOUR)) for each in hours]
+
+
+def _stored_hour(hour: Minute) -> tuple[Minute, int]:
+    """Return the row of an hour, and its last minute, however little of the hour is in it."""
+    number = hour.labels.minute // HOUR
+    return hour._replace(labels=hour.labels._replace(minute=-number)), number * HOUR + HOUR - 1
 
 
 def totals(dialect: Dialect) -> list[Minute]:
@@ -102,6 +137,11 @@ class StoredStatistics(Statistics):
         """Return the statistics from the minute ``since`` on."""
         with self._reached():
             return minutes_since(self._dialect, since)
+
+    def hours(self, since: int) -> Sequence[Minute]:
+        """Return the sums of the hours from that of the minute ``since`` on."""
+        with self._reached():
+            return hours_since(self._dialect, since)
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of the statistics."""

@@ -1,4 +1,4 @@
-"""The statistics in Redis: a hash for each minute, which expires by itself.
+"""The statistics in Redis: a hash for each minute and each hour, which expire by themselves.
 
 A field of such a hash is a queue, a task and an outcome, its value the numbers of ``queues.records.minutes``, with
 spaces between. ``minutes`` is a sorted set of the minutes that there are. ``totals`` is such a hash for all minutes
@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from ...records.minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
+from ...records.minutes import HOUR, KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
 from ..codec import decoded, lines
 from ..server import RedisServer
 
@@ -31,10 +31,22 @@ def add_minutes(server: RedisServer, minutes: Sequence[Minute]) -> None:
 def minutes_since(server: RedisServer, minute: int) -> list[Minute]:
     """Return the minutes from ``minute`` on."""
     known = [int(each) for each in server.ask("ZRANGEBYSCORE", server.key("minutes"), minute, "+inf")]
+    return _read(server, [(number, _key(number)) for number in known])
+
+
+def hours_since(server: RedisServer, minute: int) -> list[Minute]:
+    """Return the sums of the hours from that of ``minute`` on."""
+    known = [int(each) for each in server.ask("ZRANGEBYSCORE", server.key("minutes"), minute // HOUR * HOUR, "+inf")]
+    hours = sorted({number // HOUR for number in known})
+    return _read(server, [(hour * HOUR, _hour_key(hour)) for hour in hours])
+
+
+def _read(server: RedisServer, wanted: Sequence[tuple[int, str]]) -> list[Minute]:
+    """Return what is in hashes, each given with the minute of its statistics."""
     found: list[Minute] = []
-    for first in range(0, len(known), BATCH):
-        part = known[first : first + BATCH]
-        for number, fields in zip(part, server.run("minutes", (), list(map(_key, part))), strict=True):
+    for first in range(0, len(wanted), BATCH):
+        part = wanted[first : first + BATCH]
+        for (number, _), fields in zip(part, server.run("minutes", (), [key for _, key in part]), strict=True):
             found += sorted(
                 _minute(number, decoded(field), decoded(values))
                 for field, values in zip(fields[::2], fields[1::2], strict=True)
@@ -51,17 +63,19 @@ def totals(server: RedisServer) -> list[Minute]:
 
 def clear_minutes(server: RedisServer) -> None:
     """Delete everything."""
-    known = server.ask("ZRANGE", server.key("minutes"), 0, -1)
-    for first in range(0, len(known), BATCH):
-        server.ask("UNLINK", *(server.key(_key(int(each))) for each in known[first : first + BATCH]))
+    known = [int(each) for each in server.ask("ZRANGE", server.key("minutes"), 0, -1)]
+    keys = [*map(_key, known), *map(_hour_key, sorted({number // HOUR for number in known}))]
+    for first in range(0, len(keys), BATCH):
+        server.ask("UNLINK", *map(server.key, keys[first : first + BATCH]))
     server.ask("UNLINK", *map(server.key, ("minutes", "totals", "totaled")))
 
 
 def _add(server: RedisServer, minutes: Sequence[Minute]) -> None:
     numbers = sorted({each.labels.minute for each in minutes})
+    hours = sorted({number // HOUR for number in numbers})
     rows = ((_place(numbers, each), json.dumps(each.labels[1:]), " ".join(map(str, each.numbers))) for each in minutes)
     payload = lines(value for row in rows for value in row)
-    more_keys = (f"answer:minutes:{secrets.token_hex(8)}", *map(_key, numbers))
+    more_keys = (f"answer:minutes:{secrets.token_hex(8)}", *map(_key, numbers), *map(_hour_key, hours))
     server.run("record", (REMEMBERED_MS, KEPT_MINUTES, lines(numbers), payload), more_keys)
 
 
@@ -77,6 +91,10 @@ def _key(number: int) -> str:
     return f"minute:{number}"
 
 
+def _hour_key(number: int) -> str:
+    return f"hour:{number}"
+
+
 class RedisStatistics(Statistics):
     """The statistics of ``RedisQueue``."""
 
@@ -89,6 +107,10 @@ class RedisStatistics(Statistics):
     def minutes(self, since: int) -> Sequence[Minute]:
         """Return the statistics from the minute ``since`` on."""
         return minutes_since(self.server, since)
+
+    def hours(self, since: int) -> Sequence[Minute]:
+        """Return the sums of the hours from that of the minute ``since`` on."""
+        return hours_since(self.server, since)
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of the statistics."""
