@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from .links import login_url
 
 VIEW_JOB, VIEW_WORKER, PAUSE = "django_loco.view_job", "django_loco.view_worker", "django_loco.pause_queue"
+CONTROL = "django_loco.control_worker"
 View: TypeAlias = Callable[..., HttpResponseBase]
 
 

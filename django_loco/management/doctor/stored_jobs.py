@@ -10,6 +10,7 @@ from ... import jobs
 from ...core.job import Job
 from ...exceptions import UnknownTask
 from ...jobs.views.age import age
+from ...jobs.views.unserved import is_served as served
 from ...jobs.views.why import Reason, missing_workers
 from ...log.plain_text import one_line
 from ...queues import Claim
@@ -115,7 +116,7 @@ def unserved(store: Store) -> Iterator[Finding]:
 
 def is_served(store: Store, queue: jobs.QueueStats) -> bool:
     """Return whether a living worker takes jobs of a queue."""
-    return any(worker.serves(queue.queue) for worker in store.alive)
+    return served(queue.queue, store.alive)
 
 
 def _of_other_kinds(store: Store, skipped: set[str]) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ....jobs.views.age import age
 from ....log.plain_text import one_line
+from ...durations import coarse
 from .facts import Facts
 
 #: The seconds after which a due job has waited for long, and for too long.
@@ -99,9 +99,3 @@ def _dead(facts: Facts) -> str:
 def _paused(facts: Facts) -> str:
     names = [one_line(each.queue) for each in facts.queues if each.is_paused and each.ready]
     return _("Jobs wait in paused queues: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""
-
-
-def coarse(seconds: float) -> str:
-    """Return a duration whose text changes seldom, so that the page changes seldom: ``10 s``, ``3 h 5 min``."""
-    step = 5 if seconds < LONG else 60
-    return age(seconds // step * step)

@@ -13,9 +13,10 @@ from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of
+from ...durations import coarse, estimated
 from ...links import job_url, list_url, workers_url
 from .facts import Facts
-from .health import coarse, health_of
+from .health import health_of
 
 PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
@@ -54,16 +55,10 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
         "ranges": RANGES,
         "runs": f"{sum(bar.runs for bar in bars):,}",
         "failed": f"{sum(bar.failed for bar in bars):,}",
-        "percentiles": [(each.percent, _seconds(each.wait), _seconds(each.run)) for each in facts.activity.percentiles],
+        "percentiles": [
+            (each.percent, estimated(each.wait), estimated(each.run)) for each in facts.activity.percentiles
+        ],
     }
-
-
-def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{max(1, round(seconds * 1000)):d} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else coarse(seconds)  # noqa: PLR2004 - a minute
 
 
 def _queues(facts: Facts) -> list[dict[str, Any]]:

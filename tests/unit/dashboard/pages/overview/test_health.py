@@ -11,7 +11,7 @@ from django_loco import jobs
 from django_loco.core.job import utcnow
 from django_loco.dashboard.activity import Activity
 from django_loco.dashboard.pages.overview.facts import Facts
-from django_loco.dashboard.pages.overview.health import coarse, health_of
+from django_loco.dashboard.pages.overview.health import health_of
 
 EMPTY = Facts(
     at=utcnow(),
@@ -68,8 +68,3 @@ FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
 def test_the_worst_is_said(given, level, sentence):
     health = health_of(replace(EMPTY, **given))
     assert (health.level, health.sentence) == (level, sentence)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (14.9, "10 s"), (119, "1 min"), (3_700, "1 h 1 min")])
-def test_ages_change_seldom(seconds, text):
-    assert coarse(seconds) == text

@@ -1,0 +1,42 @@
+"""Reads the workers, what they run, and the queues that none of them takes jobs from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .... import jobs
+from ....core.job import Job
+from ....jobs.stores import backend_of
+from ....jobs.views.unserved import unserved
+
+#: The number of running jobs that are read, and up to which jobs that wait are counted.
+MOST_RUNNING, MOST_WAITING = 500, 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersRead:
+    """The workers of all aliases at one moment."""
+
+    workers: Sequence[jobs.AliasWorker]
+    running: Mapping[str, Sequence[Job]]
+    """The jobs that each runs, by its id: those among the newest running ones."""
+
+    unserved: Sequence[jobs.QueueStats]
+    """Queues with jobs that no worker takes, of aliases that need one."""
+
+
+def read() -> WorkersRead:
+    """Return the present workers. Raises ``QueueError`` and ``LocoConfigurationError``."""
+    workers = sorted(jobs.workers(), key=lambda worker: (worker.backend, worker.host, worker.pid, worker.worker_id))
+    stats = jobs.stats(limit=MOST_WAITING, ages=False)
+    needs = {alias for alias in jobs.aliases() if backend_of(alias).runs_stored_jobs}
+    running: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs.filter("status:running")[:MOST_RUNNING] if workers else ():
+        running[job.worker_id or ""].append(job)
+    return WorkersRead(
+        workers=workers,
+        running=running,
+        unserved=unserved([each for each in stats if each.backend in needs], workers),
+    )

@@ -1,0 +1,82 @@
+"""The view of the page of workers, and of its buttons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
+
+from .... import jobs
+from ....jobs.pages.available import UNAVAILABLE
+from ....models import LocoWorker
+from ....queues.timeouts import store_timeout
+from ...access import CONTROL, VIEW_WORKER, closed, refused
+from ...actions import back, log
+from ...frame import untold
+from ...live import STORE_SECONDS, LivePage
+from .facts import WorkersRead, read
+from .parts import parts_of
+
+#: What each button does, by the name of its field, and what the history says of it.
+BUTTONS: Mapping[str, tuple[Callable[..., None], Promise]] = {
+    "quiet": (jobs.quiet, _("Told to take no more jobs.")),
+    "unquiet": (jobs.unquiet, _("Told to take jobs again.")),
+    "stop": (jobs.stop, _("Told to stop.")),
+}
+
+
+class Workers(LivePage[WorkersRead]):
+    """The workers, and what they run."""
+
+    entry = "workers"
+    template = "workers.html"
+    permissions = (VIEW_WORKER,)
+
+    def key(self, request: HttpRequest) -> Hashable:  # noqa: ARG002
+        """Keep what was read for all."""
+        return ""
+
+    def read(self, request: HttpRequest, **_names: str) -> WorkersRead:  # noqa: ARG002
+        """Return the present workers."""
+        return read()
+
+    def parts(self, request: HttpRequest, read: WorkersRead) -> Mapping[str, Mapping[str, Any]]:
+        """Return the parts, with buttons for those who may control workers."""
+        return parts_of(read, may_control=request.user.has_perm(CONTROL))
+
+
+workers = Workers()
+
+
+@non_atomic_requests
+@never_cache
+@require_POST
+@closed(VIEW_WORKER, CONTROL)
+@csrf_protect
+def tell(request: HttpRequest) -> HttpResponseBase:
+    """Tell a worker what its button says: a field of ``BUTTONS`` is the JSON of its alias and its id."""
+    name = next((name for name in BUTTONS if name in request.POST), "")
+    try:
+        action, text = BUTTONS[name]
+        alias, worker_id = map(str, json.loads(request.POST[name]))
+        with store_timeout(STORE_SECONDS):
+            action(worker_id, backend=alias)
+    except KeyError:
+        return refused("Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST)
+    except jobs.InvalidState as error:
+        return refused(str(error), HTTPStatus.CONFLICT)
+    except (ValueError, TypeError) as error:
+        return refused(str(error), HTTPStatus.BAD_REQUEST)
+    except UNAVAILABLE as error:
+        return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
+    log(request, LocoWorker(id=f"{alias}: {worker_id}"), str(text))
+    return HttpResponseRedirect(back(request))

@@ -1,0 +1,98 @@
+"""What the page of workers shows of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from .... import jobs
+from ....core.job import Job
+from ....jobs.views.age import age
+from ....log.plain_text import one_line
+from ....queues.workers import Role, WorkerState
+from ...durations import coarse
+from ...links import job_url, list_url
+from .facts import WorkersRead
+
+#: The running jobs that are shown of one worker.
+SHOWN = 5
+MEGABYTE = 1024 * 1024
+#: The part of a lease after which a heartbeat is late. Workers send one three times per lease.
+LATE_PART = 0.7
+
+
+def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of each part by its name."""
+    rows = [_row(worker, read.running.get(worker.worker_id, ()), may_control) for worker in read.workers]
+    alive = [worker for worker in read.workers if worker.is_alive]
+    return {
+        "unserved": {"queues": [_unserved(each) for each in read.unserved]},
+        "list": {
+            "rows": rows,
+            "has_aliases": len(jobs.aliases()) > 1,
+            "may_control": may_control,
+            "alive": len(alive),
+            "busy": sum(worker.busy for worker in alive),
+            "slots": sum(worker.threads + worker.coroutines for worker in alive),
+        },
+    }
+
+
+def _unserved(queue: jobs.QueueStats) -> dict[str, Any]:
+    return {
+        "name": one_line(queue.queue),
+        "ready": queue.ready.text,
+        "url": list_url(("queue", queue.queue), ("backend", queue.backend)),
+    }
+
+
+def _row(worker: jobs.AliasWorker, running: Sequence[Job], may_control: bool) -> dict[str, Any]:
+    slots = worker.threads + worker.coroutines
+    return {
+        "worker": worker,
+        "id": f"w-{worker.worker_id}",
+        "value": json.dumps([worker.backend, worker.worker_id]),
+        "name": one_line(worker.worker_id),
+        "host": one_line(worker.host),
+        "alias": one_line(worker.backend),
+        "role": one_line(worker.role),
+        "state": _state(worker),
+        "is_late": worker.is_alive and worker.heartbeat_age > LATE_PART * worker.lease,
+        "silent": coarse(worker.heartbeat_age),
+        "queues": None if worker.queues is None else one_line(", ".join(worker.queues)),
+        "tags": None if worker.tags is None else one_line(", ".join(worker.tags)),
+        "slots": slots,
+        "busy_width": round(100 * min(1.0, worker.busy / slots)) if slots else 0,
+        "memory": f"{worker.memory / MEGABYTE:,.0f} MB" if worker.memory else "",
+        "release": one_line(worker.release),
+        "version": one_line(worker.version),
+        "lease": age(worker.lease),
+        "running": [_job(job) for job in running[:SHOWN]],
+        "more": max(0, worker.busy - SHOWN) if len(running) > SHOWN else 0,
+        "url": list_url(("status", "running"), ("worker", worker.worker_id)),
+        **_buttons(worker, may_control),
+    }
+
+
+def _state(worker: jobs.AliasWorker) -> str:
+    """Return one of four words."""
+    if not worker.is_alive:
+        return "dead"
+    known = (WorkerState.QUIET, WorkerState.STOPPING)
+    return str(worker.state) if worker.state in known else str(WorkerState.RUNNING)
+
+
+def _buttons(worker: jobs.AliasWorker, may_control: bool) -> dict[str, bool]:
+    """Return which buttons there are: those that the worker would obey."""
+    can = may_control and worker.is_alive and worker.role in (Role.WORKER, Role.SHARED)
+    return {
+        "may_quiet": can and worker.state == WorkerState.RUNNING,
+        "may_resume": can and worker.state == WorkerState.QUIET,
+        "may_stop": can and worker.role == Role.WORKER and worker.state != WorkerState.STOPPING,
+    }
+
+
+def _job(job: Job) -> dict[str, str]:
+    path = one_line(job.task_path)
+    return {"name": path.rpartition(".")[2], "path": path, "url": job_url(job.id)}

@@ -1,0 +1,157 @@
+"""The dashboard's page of workers, on every queue."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from django_loco.core.job import utcnow
+from django_loco.dashboard.pages.workers import page
+from django_loco.exceptions import QueueUnavailable
+from django_loco.queues.workers import WorkerInfo
+
+from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db
+PAGE, TELL = "/jobs/workers/", "/jobs/workers/tell"
+PARTS = {"Accept": "application/json"}
+HOSTILE = 'w-"><script>alert(1)</script>\n\u202e'
+
+
+@pytest.fixture(autouse=True)
+def nothing_known():
+    page.workers.forget()
+
+
+def worker(**given):
+    described = {"worker_id": "host:1:ab", "host": "web-1", "pid": 4711, "queues": None, "tags": None, "threads": 8}
+    described |= {"coroutines": 0, "lease": 30.0, "started_at": utcnow(), "busy": 2, "role": "worker"}
+    return WorkerInfo(**described | {"memory": 200 * 1024 * 1024, "release": "r7"} | given)
+
+
+def value(worker_id="host:1:ab"):
+    return json.dumps(["default", worker_id])
+
+
+def test_nothing_yet(client, queue):  # noqa: F811
+    assert "No worker is registered." in text(client.get(PAGE))
+
+
+def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):  # noqa: F811
+    stored("waiting")
+    queue.register(worker(queues=("emails",), tags=("a",)))
+    shown = text(client.get(PAGE))
+    assert "1 worker is alive 2 of 8 busy" in shown
+    assert "host:1:ab web-1, process 4711, default, release r7" in shown
+    assert "alive since" in shown
+    assert "2 of 8 200 MB emails tags a" in shown
+    assert "1 jobs wait in the queue default, and no worker takes them." in shown
+    assert '<a href="/jobs/workers/" aria-current="page">Workers</a>' in client.get(PAGE).content.decode()
+
+
+def test_its_running_jobs_are_named(client, queue, stored):  # noqa: F811
+    job = stored("running")
+    queue.register(worker(worker_id=job.worker_id))
+    assert "add" in text(client.get(PAGE))
+    assert job.id in client.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize(("name", "command"), [("quiet", "quiet"), ("unquiet", ""), ("stop", "stop")])
+def test_a_button_tells_the_worker_and_the_history_says_who(client, queue, name, command):  # noqa: F811
+    queue.register(worker())
+    queue.command("host:1:ab", "quiet")
+    answer = client.post(TELL, {name: value(), "back": PAGE})
+    assert (answer.status_code, answer["Location"]) == (302, PAGE)
+    assert queue.command_of("host:1:ab") == command
+    [entry] = LogEntry.objects.all()
+    assert entry.object_repr == "default: host:1:ab"
+    assert entry.change_message.startswith("Told to")
+
+
+@pytest.mark.parametrize("permissions", [("view_worker",), ("view_job", "control_worker"), ("view_worker", "view_job")])
+def test_who_may_not_control_workers_cannot(queue, permissions):  # noqa: F811
+    queue.register(worker())
+    browser = client_of(*permissions)
+    if "view_worker" in permissions:
+        assert b"<button" not in browser.get(PAGE).content
+    assert browser.post(TELL, {"stop": value()}).status_code == 403
+    assert queue.command_of("host:1:ab") == ""
+    assert not LogEntry.objects.exists()
+
+
+def test_with_the_permission_there_are_buttons(queue):  # noqa: F811
+    queue.register(worker())
+    browser = client_of("view_worker", "control_worker")
+    assert "Quiet Stop" in text(browser.get(PAGE))
+    assert browser.post(TELL, {"quiet": value()}).status_code == 302
+    queue.register(worker(state="quiet"))
+    assert "quiet since" in text(browser.get(PAGE))
+    assert 'name="unquiet"' in browser.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({}, 400),
+        ({"dance": '["default", "host:1:ab"]'}, 400),
+        ({"stop": ""}, 400),
+        ({"stop": "[]"}, 400),
+        ({"stop": "1"}, 400),
+        ({"stop": '["nowhere", "host:1:ab"]'}, 400),
+        ({"stop": '["default", "nobody"]'}, 400),
+        ({"stop": '["default", "dead"]'}, 409),
+        ({"stop": '["default", "site"]'}, 409),
+    ],
+)
+def test_what_cannot_be_done_is_said(client, queue, data, status):  # noqa: F811
+    for info in (worker(), worker(worker_id="dead", lease=-1.0), worker(worker_id="site", role="shared")):
+        queue.register(info)
+    answer = client.post(TELL, data)
+    assert (answer.status_code, answer["Content-Type"]) == (status, "text/plain; charset=utf-8")
+    assert not LogEntry.objects.exists()
+
+
+def test_a_post_needs_the_token(queue):  # noqa: F811
+    queue.register(worker())
+    browser = client_of(is_superuser=True)
+    browser.handler.enforce_csrf_checks = True
+    assert browser.post(TELL, {"stop": value()}).status_code == 403
+    assert queue.command_of("host:1:ab") == ""
+
+
+def test_hostile_texts_are_escaped(client, queue):  # noqa: F811
+    queue.register(worker(worker_id=HOSTILE, host=HOSTILE, queues=(HOSTILE,), tags=(HOSTILE,), release=HOSTILE))
+    content = client.get(PAGE).content.decode()
+    assert "<script>alert" not in content
+    assert "style=" not in content
+    assert client.post(TELL, {"quiet": value(HOSTILE)}).status_code == 302
+    assert queue.command_of(HOSTILE) == "quiet"
+
+
+def test_a_store_that_is_away(client, queue, monkeypatch):  # noqa: F811
+    queue.register(worker())
+    client.get(PAGE)
+
+    def away(*_args, **_options):
+        raise QueueUnavailable("The store <b> is away.")
+
+    monkeypatch.setattr(type(queue), "workers", away)
+    shown = text(client.get(PAGE), 503)
+    assert "You see what was last known." in shown
+    assert "host:1:ab" in shown
+    assert client.get(PAGE, headers=PARTS).status_code == 503
+    assert client.post(TELL, {"quiet": value()}).status_code == 503
+
+
+def test_what_has_not_changed_is_not_sent_again_and_takes_few_queries(client, queue):  # noqa: F811
+    for number in range(30):
+        queue.register(worker(worker_id=f"host:{number}"))
+    first = client.get(PAGE, headers=PARTS)
+    with CaptureQueriesContext(connection) as queries:
+        again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert len(queries) <= 16, "of two aliases"
