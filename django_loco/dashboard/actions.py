@@ -46,12 +46,13 @@ def pause(request: HttpRequest) -> HttpResponseBase:
     return HttpResponseRedirect(back(request))
 
 
-def back(request: HttpRequest) -> str:
-    """Return the address in the form's field ``back``, if it is one of this site; otherwise that of the overview."""
+def back(request: HttpRequest, otherwise: str | None = None) -> str:
+    """Return the address in the form's field ``back`` if it is one of this site; or ``otherwise``, or the overview."""
     address = request.POST.get("back", "")
-    if url_has_allowed_host_and_scheme(address, allowed_hosts=None) and address.startswith("/"):
+    is_ours = address.startswith("/") and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
+    if is_ours:
         return address
-    return reverse("loco_dashboard:overview")
+    return reverse("loco_dashboard:overview") if otherwise is None else otherwise
 
 
 def log(request: HttpRequest, changed: Model, text: str) -> None:

@@ -1,16 +1,10 @@
-"""Addresses of the admin's pages of jobs, where the site has an admin; without one, names are shown without links."""
+"""Addresses of the pages, and of those of the admin, where the site has one."""
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
-from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 
-from ..jobs.language.tokens import Token
-
-#: The number of characters of a filter in an address. Django and servers refuse longer ones.
-MOST_WORDS = 2_000
+from ..jobs.pages.addresses import JobLinks, word, words_query
 
 
 def page_url(name: str, *args: str) -> str:
@@ -18,16 +12,19 @@ def page_url(name: str, *args: str) -> str:
     return _address(f"loco_dashboard:{name}", *args)
 
 
+def jobs_url(text: str = "") -> str:
+    """Return the address of the jobs that match the filter ``text``, unless that is too long for an address."""
+    return f"{page_url('jobs')}{words_query(text)}"
+
+
 def list_url(*words: tuple[str, str]) -> str:
-    """Return the address of the jobs that match all words of a filter, each a name and a value; empty without admin."""
-    text = " ".join(str(Token(word=name, values=(value,))) for name, value in words)
-    address = _address("admin:django_loco_locojob_changelist")
-    return f"{address}?{urlencode({'q': text}, errors='replace')}" if address and len(text) <= MOST_WORDS else address
+    """Return the address of the jobs that match all words of a filter, each a name and a value."""
+    return jobs_url(" ".join(word(name, value) for name, value in words))
 
 
 def job_url(job_id: str) -> str:
-    """Return the address of the page of a job; empty without admin, or if a job in an edited store has no id."""
-    return _address("admin:django_loco_locojob_change", quote(job_id)) if job_id else ""
+    """Return the address of the page of a job; empty if a job in an edited store has no id of a job."""
+    return page_url("job", job_id) or (_address("admin:django_loco_locojob_change", job_id) if job_id else "")
 
 
 def workers_url() -> str:
@@ -45,3 +42,6 @@ def _address(name: str, *args: str) -> str:
         return reverse(name, args=args)
     except NoReverseMatch:
         return ""
+
+
+LINKS = JobLinks(jobs_url, job_url)

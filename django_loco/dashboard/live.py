@@ -113,7 +113,7 @@ class LivePage(ABC, Generic[Read]):
         if read is not None:
             context |= {"parts": self._rendered(request, read), **self.context(request, read)}
             status = self.status(read)
-            context["is_live"] = status == HTTPStatus.OK
+            context["is_live"] = context["is_live"] and status == HTTPStatus.OK
         if problem:
             status = HTTPStatus.SERVICE_UNAVAILABLE
         return framed(request, self.template, context, entry=self.entry, status=status)

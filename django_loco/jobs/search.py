@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -36,6 +36,14 @@ class Count(int):
     def text(self) -> str:
         """The number for people: ``10,000+`` if it is capped."""
         return f"{self:,}{'+' * self.is_capped}"
+
+
+def total(numbers: Iterable[Count]) -> Count:
+    """Return the sum of ``numbers``, at most ``COUNTED``."""
+    counts = [*numbers]
+    number = sum(counts)
+    is_capped = number > COUNTED or any(each.is_capped for each in counts)
+    return Count(min(number, COUNTED), is_capped=is_capped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from ..dashboard.actions import pause
+from ..dashboard.pages.jobs.operate import operate
+from ..dashboard.pages.jobs.page import jobs_page
 from ..dashboard.pages.overview.page import overview
 from ..dashboard.pages.workers.page import tell, workers
 
@@ -12,6 +14,8 @@ app_name = "loco_dashboard"
 urlpatterns = [
     path("", overview.view(), name="overview"),
     path("pause", pause, name="pause"),
+    path("jobs/", jobs_page.view(), name="jobs"),
+    path("jobs/operate", operate, name="operate"),
     path("workers/", workers.view(), name="workers"),
     path("workers/tell", tell, name="tell_worker"),
 ]

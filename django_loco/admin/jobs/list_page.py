@@ -10,6 +10,7 @@ from ... import jobs
 from ...jobs.pages.addresses import has, replaced, word
 from ...jobs.pages.available import UNAVAILABLE
 from ...jobs.pages.listing import Listing, listing_of
+from ...jobs.search import total
 from ...log.plain_text import one_line
 from .links import LINKS, list_url
 
@@ -65,7 +66,7 @@ def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
         ("Done", "done", "done", ()),
     ]
     for label, value, attribute, states in groups:
-        yield _link(text, label, f"status:{value}", _sum(getattr(each, attribute) for each in stats))
+        yield _link(text, label, f"status:{value}", total(getattr(each, attribute) for each in stats).text)
         for state in states:
             yield _link(text, state.capitalize(), f"status:{state}", is_inner=True)
 
@@ -94,15 +95,7 @@ def _queues(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
             label=f"{one_line(name)}{' (paused)' if each.is_paused else ''}",
             url=list_url(replaced(text, ["queue", "backend"], conditions)),
             is_selected=all(has(text, condition) for condition in conditions),
-            count=_sum([each.ready, each.running, each.failed, each.done]),
+            count=total([each.ready, each.running, each.failed, each.done]).text,
         )
     if len(stats) > MOST_QUEUES:
         yield Link(label=f"and {len(stats) - MOST_QUEUES:,} more", url=list_url(text), is_selected=False)
-
-
-def _sum(counts: Any) -> str:
-    """Return the sum of numbers of jobs as text; with a plus if there are more."""
-    numbers: list[jobs.Count] = [*counts]
-    total = min(sum(numbers), jobs.COUNTED)
-    is_capped = sum(numbers) > jobs.COUNTED or any(each.is_capped for each in numbers)
-    return jobs.Count(total, is_capped=is_capped).text

@@ -40,6 +40,9 @@ class Listing:
     older: str = ""
     """The addresses of other pages; empty if there are none."""
 
+    looked_at: int = 0
+    """The number of jobs that were read."""
+
     reached_window: bool = False
     window: str = f"{WINDOW:,}"
 
@@ -68,7 +71,7 @@ def _find(listing: Listing, query: Mapping[str, Any], links: JobLinks) -> None:
     page = filter_jobs(listing.words, window=WINDOW).page(PER_PAGE, before=before)
     now, has_aliases = utcnow(), len(aliases()) > 1
     listing.rows = [row_of(job, now, links, has_aliases=has_aliases) for job in page.jobs]
-    listing.reached_window = page.reached_window
+    listing.looked_at, listing.reached_window = page.looked_at, page.reached_window
     address = links.list_url("")
     if page.next:
         further = ",".join([*trail, *([before] if before else [])][-TRAIL:])

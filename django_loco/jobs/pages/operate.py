@@ -64,7 +64,8 @@ class OperatePage(ABC):
             return self._said("Choose jobs first. Nothing was changed.", constants.WARNING)
         is_one = len(self.chosen.ids) == 1
         try:
-            if "confirmed" in self.request.POST or (is_one and not self.operation.is_asked):
+            is_asked = self.operation.is_asked or "ask" in self.request.POST
+            if "confirmed" in self.request.POST or (is_one and not is_asked):
                 return self._operate()
             return self._ask()
         except REFUSED as error:

@@ -43,7 +43,7 @@
     if (!part) { location.reload(); return; }
     const selection = getSelection();
     if (!selection.isCollapsed && selection.containsNode(part, true)) return;  // somebody copies from it
-    if (document.querySelector("dialog[open]")) return;
+    if (document.querySelector("dialog[open]") || part.querySelector("[data-row] input:checked")) return;
     const wanted = document.createElement("div");
     wanted.innerHTML = html;
     const said = part.querySelector("[data-announce]")?.dataset.announce;

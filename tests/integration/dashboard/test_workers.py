@@ -13,8 +13,7 @@ from django_loco.core.job import utcnow
 from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.workers import WorkerInfo
-
-from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401 - fixtures
+from tests.integration.admin.conftest import client_of, text
 
 pytestmark = pytest.mark.django_db
 PAGE, TELL = "/jobs/workers/", "/jobs/workers/tell"
@@ -37,11 +36,11 @@ def value(worker_id="host:1:ab"):
     return json.dumps(["default", worker_id])
 
 
-def test_nothing_yet(client, queue):  # noqa: F811
+def test_nothing_yet(client, queue):
     assert "No worker is registered." in text(client.get(PAGE))
 
 
-def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):  # noqa: F811
+def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):
     stored("waiting")
     queue.register(worker(queues=("emails",), tags=("a",)))
     shown = text(client.get(PAGE))
@@ -53,7 +52,7 @@ def test_a_worker_is_shown_with_what_it_runs(client, queue, stored):  # noqa: F8
     assert '<a href="/jobs/workers/" aria-current="page">Workers</a>' in client.get(PAGE).content.decode()
 
 
-def test_its_running_jobs_are_named(client, queue, stored):  # noqa: F811
+def test_its_running_jobs_are_named(client, queue, stored):
     job = stored("running")
     queue.register(worker(worker_id=job.worker_id))
     assert "add" in text(client.get(PAGE))
@@ -61,7 +60,7 @@ def test_its_running_jobs_are_named(client, queue, stored):  # noqa: F811
 
 
 @pytest.mark.parametrize(("name", "command"), [("quiet", "quiet"), ("unquiet", ""), ("stop", "stop")])
-def test_a_button_tells_the_worker_and_the_history_says_who(client, queue, name, command):  # noqa: F811
+def test_a_button_tells_the_worker_and_the_history_says_who(client, queue, name, command):
     queue.register(worker())
     queue.command("host:1:ab", "quiet")
     answer = client.post(TELL, {name: value(), "back": PAGE})
@@ -73,7 +72,7 @@ def test_a_button_tells_the_worker_and_the_history_says_who(client, queue, name,
 
 
 @pytest.mark.parametrize("permissions", [("view_worker",), ("view_job", "control_worker"), ("view_worker", "view_job")])
-def test_who_may_not_control_workers_cannot(queue, permissions):  # noqa: F811
+def test_who_may_not_control_workers_cannot(queue, permissions):
     queue.register(worker())
     browser = client_of(*permissions)
     if "view_worker" in permissions:
@@ -83,7 +82,7 @@ def test_who_may_not_control_workers_cannot(queue, permissions):  # noqa: F811
     assert not LogEntry.objects.exists()
 
 
-def test_with_the_permission_there_are_buttons(queue):  # noqa: F811
+def test_with_the_permission_there_are_buttons(queue):
     queue.register(worker())
     browser = client_of("view_worker", "control_worker")
     assert "Quiet Stop" in text(browser.get(PAGE))
@@ -107,7 +106,7 @@ def test_with_the_permission_there_are_buttons(queue):  # noqa: F811
         ({"stop": '["default", "site"]'}, 409),
     ],
 )
-def test_what_cannot_be_done_is_said(client, queue, data, status):  # noqa: F811
+def test_what_cannot_be_done_is_said(client, queue, data, status):
     for info in (worker(), worker(worker_id="dead", lease=-1.0), worker(worker_id="site", role="shared")):
         queue.register(info)
     answer = client.post(TELL, data)
@@ -115,7 +114,7 @@ def test_what_cannot_be_done_is_said(client, queue, data, status):  # noqa: F811
     assert not LogEntry.objects.exists()
 
 
-def test_a_post_needs_the_token(queue):  # noqa: F811
+def test_a_post_needs_the_token(queue):
     queue.register(worker())
     browser = client_of(is_superuser=True)
     browser.handler.enforce_csrf_checks = True
@@ -123,7 +122,7 @@ def test_a_post_needs_the_token(queue):  # noqa: F811
     assert queue.command_of("host:1:ab") == ""
 
 
-def test_hostile_texts_are_escaped(client, queue):  # noqa: F811
+def test_hostile_texts_are_escaped(client, queue):
     queue.register(worker(worker_id=HOSTILE, host=HOSTILE, queues=(HOSTILE,), tags=(HOSTILE,), release=HOSTILE))
     content = client.get(PAGE).content.decode()
     assert "<script>alert" not in content
@@ -132,7 +131,7 @@ def test_hostile_texts_are_escaped(client, queue):  # noqa: F811
     assert queue.command_of(HOSTILE) == "quiet"
 
 
-def test_a_store_that_is_away(client, queue, monkeypatch):  # noqa: F811
+def test_a_store_that_is_away(client, queue, monkeypatch):
     queue.register(worker())
     client.get(PAGE)
 
@@ -147,7 +146,7 @@ def test_a_store_that_is_away(client, queue, monkeypatch):  # noqa: F811
     assert client.post(TELL, {"quiet": value()}).status_code == 503
 
 
-def test_what_has_not_changed_is_not_sent_again_and_takes_few_queries(client, queue):  # noqa: F811
+def test_what_has_not_changed_is_not_sent_again_and_takes_few_queries(client, queue):
     for number in range(30):
         queue.register(worker(worker_id=f"host:{number}"))
     first = client.get(PAGE, headers=PARTS)

@@ -1,4 +1,4 @@
-"""The dashboard, on every queue."""
+"""The overview, on every queue."""
 
 from __future__ import annotations
 
@@ -20,18 +20,12 @@ from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import WorkerInfo
+from tests.integration.admin.conftest import client_of, text
 
-from .admin.conftest import client, client_of, queue, stored, text  # noqa: F401 - fixtures
+from .conftest import PARTS
 
 pytestmark = pytest.mark.django_db
 PAGE = "/jobs/"
-PARTS = {"Accept": "application/json"}
-
-
-@pytest.fixture(autouse=True)
-def nothing_known():
-    overview.forget()
-    facts.forget()
 
 
 def worker(**given):
@@ -45,14 +39,14 @@ def minute(outcome, runs, queue_name="default"):
     return Minute(Labels(minute_of(time.time()) - 3, queue_name, "shop.pay", outcome), tuple(numbers.values()))
 
 
-def test_nothing_yet(client, queue):  # noqa: F811
+def test_nothing_yet(client, queue):
     shown = text(client.get(PAGE))
     assert "Healthy 0 workers are alive" in shown
     assert "There are no jobs yet." in shown
     assert "No worker is registered." in shown
 
 
-def test_everything_is_shown(client, queue, stored):  # noqa: F811
+def test_everything_is_shown(client, queue, stored):
     for state in ("failed", "running", "waiting"):
         stored(state)
     queue.register(worker())
@@ -66,24 +60,24 @@ def test_everything_is_shown(client, queue, stored):  # noqa: F811
     assert "4.3 / 4.3" in shown
     assert "worker-1 web-1, default, all queues 1 of 8 busy alive" in shown
     assert "tests.app.tasks.add ValueError: ValueError: boom" in shown
-    assert "/admin/django_loco/locojob/?q=queue%3Adefault" in answer.content.decode()
+    assert "/jobs/jobs/?q=queue%3Adefault" in answer.content.decode()
 
 
-def test_the_links_to_failures_find_them(client, queue, stored):  # noqa: F811
+def test_the_links_to_failures_find_them(client, queue, stored):
     job = stored("failed")
-    links = re.findall(r'href="(/admin/django_loco/locojob/[^"]*)"', client.get(PAGE).content.decode())
+    links = re.findall(r'href="(/jobs/jobs/[^"]*)"', client.get(PAGE).content.decode())
     assert len(links) > 3
     for link in links:
         assert client.get(link.replace("&amp;", "&")).status_code == 200
     assert all(job.id in client.get(link).content.decode() for link in links if "error" in link)
 
 
-def test_no_worker_is_trouble(client, queue, stored):  # noqa: F811
+def test_no_worker_is_trouble(client, queue, stored):
     stored("waiting")
     assert "Trouble No worker is alive, and 1 job waits." in text(client.get(PAGE))
 
 
-def test_it_is_closed(queue):  # noqa: F811
+def test_it_is_closed(queue):
     assert Client().get(PAGE)["Location"] == "/admin/login/?next=/jobs/"
     refused = client_of("view_job").get(PAGE)
     assert (refused.status_code, refused.content) == (
@@ -95,7 +89,7 @@ def test_it_is_closed(queue):  # noqa: F811
     assert (ended.status_code, ended.content) == (401, b"Your session has ended. Reload the page to log in.\n")
 
 
-def test_staff_status_is_needed(queue):  # noqa: F811
+def test_staff_status_is_needed(queue):
     from django.contrib.auth.models import User  # noqa: PLC0415
 
     browser = client_of("view_job", "view_worker")
@@ -103,7 +97,7 @@ def test_staff_status_is_needed(queue):  # noqa: F811
     assert browser.get(PAGE).status_code == 403
 
 
-def test_a_queue_is_paused_and_resumed(client, queue, stored):  # noqa: F811
+def test_a_queue_is_paused_and_resumed(client, queue, stored):
     stored("waiting")
     value = json.dumps(["default", "default"])
     assert client.post("/jobs/pause", {"pause": value})["Location"] == PAGE
@@ -117,7 +111,7 @@ def test_a_queue_is_paused_and_resumed(client, queue, stored):  # noqa: F811
     ]
 
 
-def test_who_may_not_pause_cannot(queue, stored):  # noqa: F811
+def test_who_may_not_pause_cannot(queue, stored):
     stored("waiting")
     browser = client_of("view_job", "view_worker")
     assert b"<button" not in browser.get(PAGE).content
@@ -126,18 +120,18 @@ def test_who_may_not_pause_cannot(queue, stored):  # noqa: F811
 
 
 @pytest.mark.parametrize("value", ["", "[]", "1", '["nowhere", "default"]', '["default", "other"]', "{"])
-def test_a_wrong_queue_is_refused(client, queue, value):  # noqa: F811
+def test_a_wrong_queue_is_refused(client, queue, value):
     assert client.post("/jobs/pause", {"pause": value}).status_code == 400
 
 
-def test_a_post_needs_the_token(queue):  # noqa: F811
+def test_a_post_needs_the_token(queue):
     browser = client_of(is_superuser=True)
     browser.handler.enforce_csrf_checks = True
     assert browser.post("/jobs/pause", {"pause": '["default", "default"]'}).status_code == 403
     assert jobs.paused() == {}
 
 
-def test_what_has_not_changed_is_not_sent_again(client, queue, stored):  # noqa: F811
+def test_what_has_not_changed_is_not_sent_again(client, queue, stored):
     first = client.get(PAGE, headers=PARTS)
     assert set(first.json()) == {"health", "activity", "queues", "workers", "schedules", "failures"}
     again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})
@@ -146,7 +140,7 @@ def test_what_has_not_changed_is_not_sent_again(client, queue, stored):  # noqa:
     assert client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]}).status_code == 200
 
 
-def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):  # noqa: F811
+def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):
     for number in range(9):
         stored("waiting", queue_name=f"queue-{number}")
     stored("failed")
@@ -156,17 +150,19 @@ def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):  
     assert len(queries) <= 17, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
 
 
-def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, stored):  # noqa: F811
+def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, stored):
     stored("failed", error="<script>alert(1)</script>", task_path="<script>x", queue_name="<script>q")
     queue.register(worker(worker_id="<script>w", host="<b>h"))
     content = client.get(PAGE).content.decode()
-    assert re.findall(r"<script[^>]*>", content) == ['<script src="/static/django_loco/dashboard/live.js" defer>']
+    assert set(re.findall(r"<script[^>]*>", content)) == {
+        f'<script src="/static/django_loco/dashboard/{name}.js" defer>' for name in ("live", "times")
+    }
     assert "<b>h" not in content
     assert "alert(1)" in content
     assert not re.search(r"<style|<[^>]*\s(style|on\w+)=|javascript:", content)
 
 
-def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, monkeypatch):  # noqa: F811
+def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, monkeypatch):
     stored("failed")
     client.get(PAGE)
 
@@ -183,11 +179,11 @@ def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, 
 
 
 @pytest.mark.parametrize("name", ["5m", "1d", "7d", "14d", "nonsense"])
-def test_other_ranges(client, queue, name):  # noqa: F811
+def test_other_ranges(client, queue, name):
     assert client.get(f"{PAGE}?range={name}").status_code == 200
 
 
-def test_two_weeks_are_read_by_the_hour(client, queue):  # noqa: F811
+def test_two_weeks_are_read_by_the_hour(client, queue):
     now = minute_of(time.time())
     days_ago = minute("failed", 5)
     queue.record([days_ago._replace(labels=days_ago.labels._replace(minute=now - 9 * 1440)), minute("successful", 2)])
@@ -205,7 +201,7 @@ def _included():
     return [path("a/b/", include("django_loco.urls.dashboard"))]
 
 
-def test_without_an_admin_and_under_another_prefix(client, queue, stored, settings):  # noqa: F811
+def test_without_an_admin_and_under_another_prefix(client, queue, stored, settings):
     from types import ModuleType  # noqa: PLC0415
 
     urls = ModuleType("urls_of_a_site")
@@ -220,7 +216,7 @@ def test_without_an_admin_and_under_another_prefix(client, queue, stored, settin
     assert Client().get("/a/b/")["Location"] == "/login/?next=/a/b/"
 
 
-def test_statistics_are_read_once_in_a_while(client, queue):  # noqa: F811
+def test_statistics_are_read_once_in_a_while(client, queue):
     queue.record([minute("successful", 4)])
     assert "Runs 4" in text(client.get(PAGE))
     queue.record([minute("successful", 3)])

@@ -1,0 +1,53 @@
+"""Conditions that the filter can be completed to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .... import jobs
+from ....core.job import utcnow
+from ....jobs.language.words import WITH_PATHS, WORDS
+from ....jobs.pages.addresses import word
+from ....jobs.stores import queue_of
+from ....queues.records.minutes import minute_of
+from ...recent import Recent
+
+#: The number of names of each kind, and of characters of one: the page has to stay small with 50,000 queues.
+MOST, LONGEST = 100, 200
+#: The tasks are those that ran in the last hour, read once in five minutes.
+TASK_MINUTES, TASK_SECONDS = 60, 300.0
+TIMES = ("5m", "1h", "1d", "7d")
+_tasks: Recent[Sequence[str]] = Recent()
+
+
+def conditions(stats: Sequence[jobs.QueueStats]) -> list[str]:
+    """Return conditions, such as ``status:failed``, and words that need a value, such as ``tag:``.
+
+    Raises ``QueueUnavailable``.
+    """
+    aliases = jobs.aliases()
+    largest = sorted(stats, key=lambda each: -(each.ready + each.running + each.failed))
+    values = {
+        "status": jobs.STATES,
+        "queue": [*dict.fromkeys(each.queue for each in largest)],
+        "task": _tasks.get(tuple(aliases), TASK_SECONDS, lambda: _tasks_of(aliases)),
+        "backend": aliases if len(aliases) > 1 else (),
+        "newer": TIMES,
+        "older": TIMES,
+    }
+    known = [word(name, value) for name, names in values.items() for value in _short(names)]
+    return [*known, *(f"{name}{'.' if name in WITH_PATHS else ':'}" for name in WORDS)]
+
+
+def forget() -> None:
+    """Read the tasks anew the next time."""
+    _tasks.clear()
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    return [name for name in names if len(name) <= LONGEST and name.isprintable()][:MOST]
+
+
+def _tasks_of(aliases: Sequence[str]) -> Sequence[str]:
+    since = minute_of(utcnow().timestamp()) - TASK_MINUTES
+    return sorted({each.labels.task_path for alias in aliases for each in queue_of(alias).minutes(since)})

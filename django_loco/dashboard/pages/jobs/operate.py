@@ -1,0 +1,76 @@
+"""Does something with jobs, after a question where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.db.transaction import non_atomic_requests
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+
+from ....jobs.pages.addresses import JobLinks
+from ....jobs.pages.operate import OperatePage
+from ....jobs.pages.operations import OPERATIONS, ChosenJobs
+from ....log.plain_text import one_line
+from ....models import LocoJob
+from ...access import VIEW_JOB, closed, refusal
+from ...actions import back, log
+from ...frame import framed, sentence
+from ...links import LINKS, page_url
+
+#: The number of characters of a message: a cookie has little room.
+MOST_TEXT = 600
+
+
+class DashboardOperatePage(OperatePage):
+    """The answer to a form that has chosen an operation and jobs. The user has its permission."""
+
+    @property
+    def links(self) -> JobLinks:
+        """Where the pages of the dashboard are."""
+        return LINKS
+
+    @property
+    def place(self) -> str:
+        """Where somebody does it."""
+        return "on the dashboard"
+
+    def question(self, context: Mapping[str, Any]) -> HttpResponse:
+        """Return the page that asks."""
+        return framed(self.request, "confirm.html", {**context, "came_from": back(self.request, "")}, entry="jobs")
+
+    def back(self) -> str:
+        """Return where to go: to the page that the form names, or as in the admin."""
+        return back(self.request, super().back())
+
+    def say(self, text: str, level: int) -> None:
+        """Show a message on the next page, if the site shows messages."""
+        shown = one_line(text)
+        shown = shown if len(shown) <= MOST_TEXT else f"{shown[:MOST_TEXT]}…"
+        messages.add_message(self.request, level, shown, fail_silently=True)
+
+    def log(self, changed: LocoJob, text: str) -> None:
+        """Note a change in the admin's log."""
+        log(self.request, changed, text)
+
+
+@non_atomic_requests
+@never_cache
+@closed(VIEW_JOB)
+@csrf_protect
+def operate(request: HttpRequest) -> HttpResponseBase:
+    """Do an operation with the jobs that a form has chosen, or ask whether to do it."""
+    if request.method != "POST":  # somebody has logged in again, after the end of a session
+        return HttpResponseRedirect(page_url("jobs"))
+    operation = OPERATIONS.get(request.POST.get("operation", ""))
+    if operation is None:
+        text = _("Choose an action first. Nothing was changed.")
+        return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=page_url("jobs"))
+    if answer := refusal(request, operation.permission):
+        return answer
+    return DashboardOperatePage(request, operation, ChosenJobs.of(request.POST)).answer()

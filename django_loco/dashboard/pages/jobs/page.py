@@ -1,0 +1,69 @@
+"""The view of the list of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+
+from .... import jobs
+from ....exceptions import QueueUnavailable
+from ....jobs.pages.listing import Listing, listing_of
+from ....jobs.pages.operations import permitted
+from ...access import VIEW_JOB
+from ...links import LINKS
+from ...live import LivePage
+from .completion import conditions
+from .tabs import Tab, tabs_of
+
+#: A page that has looked at more jobs is not read again every two seconds.
+MOST_LIVE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsRead:
+    """What the page shows."""
+
+    listing: Listing
+    tabs: Sequence[Tab]
+    stats: Sequence[jobs.QueueStats]
+
+
+class JobsPage(LivePage[JobsRead]):
+    """The jobs that match a filter."""
+
+    entry = "jobs"
+    template = "jobs.html"
+    permissions = (VIEW_JOB,)
+
+    def read(self, request: HttpRequest, **_names: str) -> JobsRead:
+        """Return the jobs that match ``q``, and the numbers of jobs in each state."""
+        listing = listing_of(request.GET, LINKS)
+        if listing.is_unavailable:
+            raise QueueUnavailable(listing.problem)
+        stats = jobs.stats(ages=False)
+        return JobsRead(listing=listing, tabs=tabs_of(listing.words, stats), stats=stats)
+
+    def parts(self, request: HttpRequest, read: JobsRead) -> Mapping[str, Mapping[str, Any]]:
+        """Return the tabs and the list."""
+        names = [each.name for each in permitted(request)]
+        return {"tabs": {"tabs": read.tabs}, "list": {"listing": read.listing, "operations": names}}
+
+    def context(self, request: HttpRequest, read: JobsRead) -> Mapping[str, Any]:
+        """Return the filter, its completions, and the operations that the user may use."""
+        return {
+            "listing": read.listing,
+            "conditions": conditions(read.stats),
+            "operations": permitted(request),
+            "is_live": not read.listing.problem and read.listing.looked_at <= MOST_LIVE,
+        }
+
+    def status(self, read: JobsRead) -> int:
+        """Return 400 if the filter or the place in the list means nothing."""
+        return HTTPStatus.BAD_REQUEST if read.listing.problem or read.listing.is_lost else HTTPStatus.OK
+
+
+jobs_page = JobsPage()

@@ -1,0 +1,28 @@
+"use strict";
+// Writes times that are marked with data-age as durations, "5 min ago", and tells all times in the zone of the reader.
+(() => {
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always", style: "short" });
+  const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+  function text(seconds) {
+    const [unit, size] = UNITS.find(([, each]) => Math.abs(seconds) >= each) || UNITS[3];
+    return words.format(Math.trunc(seconds / size), unit);
+  }
+
+  function write() {
+    for (const each of document.querySelectorAll("time[datetime]")) {
+      const at = new Date(each.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const exact = at.toLocaleString([], { dateStyle: "medium", timeStyle: "long" });
+      if (each.title !== exact) each.title = exact;
+      if (!each.hasAttribute("data-age")) continue;
+      const now = text((at - Date.now()) / 1000);
+      if (each.textContent !== now) each.textContent = now;
+    }
+  }
+
+  document.addEventListener("loco:changed", write);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) write(); });
+  setInterval(() => { if (!document.hidden) write(); }, 10000);
+  write();
+})();
