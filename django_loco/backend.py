@@ -33,7 +33,7 @@ from .tasks import stored_jobs
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
-from .tasks.new_job import JobTemplate, new_job, validate_task
+from .tasks.new_job import JobTemplate, due_at, new_job, validate_task
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
 from .worker import in_process
@@ -165,7 +165,7 @@ class LocoBackend(JobBackend):
         """Store the jobs of several ticks, all or none; return for each the same as ``enqueue_tick``, in order."""
         in_process.share_keys(self.alias)
         jobs = [
-            replace(new_job(tick.task, self.alias, tick.args, tick.kwargs), key=tick.key, run_after=tick.at)
+            replace(due_at(new_job(tick.task, self.alias, tick.args, tick.kwargs), tick.at), key=tick.key)
             for tick in ticks
         ]
         mode = worker_mode(self.alias, self.options)

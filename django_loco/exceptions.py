@@ -14,6 +14,7 @@
     ├── InvalidSignature         a stored job lacks the signature that ``LOCO["SIGN"]`` requires
     ├── LostJob                  several workers died while they ran the job
     ├── JobCancelled             somebody cancelled the job
+    ├── JobExpired               a job had not begun by its ``expires``
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            the store refused the return value of a job
     ├── Interrupted              a job ends early and will be continued; the job raises it
@@ -125,6 +126,10 @@ class JobCancelled(LocoError):
 
     It is raised in a job that runs, so that its ``finally`` blocks run.
     """
+
+
+class JobExpired(LocoError):
+    """The job had not begun by the time that ``expires`` sets, and never runs. Its state is ``cancelled``."""
 
 
 class JobTimeout(LocoError, TimeoutError):

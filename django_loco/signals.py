@@ -9,8 +9,8 @@ Each receiver gets these keyword arguments, and ``signal`` and ``sender``, the c
 ``worker_stopped``  the same: it has ended, and has stored all outcomes that it could
 ``job_retried``     ``task_result``, ``exception``, ``run_after`` (an aware datetime): an attempt has failed, and
                     another one follows
-``job_cancelled``   ``task_result``: somebody has cancelled or discarded the job, or it has discarded itself; sent after
-                    ``task_finished``
+``job_cancelled``   ``task_result``: somebody has cancelled or discarded the job, or it has discarded itself or
+                    expired; sent after ``task_finished``
 ``job_lost``        ``task_result``: its worker has died. Its ``status`` says whether the job is ``READY`` again or has
                     ``FAILED``, because it took too many workers down
 ``job_released``    ``task_result``: it had begun and runs again elsewhere, because its worker had to end

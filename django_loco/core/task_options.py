@@ -75,6 +75,12 @@ def _has_dots(value: Any) -> bool:
     return isinstance(value, str) and "." in value
 
 
+def _is_expiry(value: Any) -> bool:
+    if isinstance(value, timedelta):
+        return is_seconds(value.total_seconds())
+    return isinstance(value, datetime) or is_seconds(value)
+
+
 class DjangoOptions(TypedDict, total=False):
     """Django's own options of ``@task`` and ``using()``."""
 
@@ -134,6 +140,16 @@ class StoredOptions(TypedDict, total=False):
             default="no limit",
             help="how long one attempt may take",
             rule=SECONDS,
+        ),
+    ]
+    expires: Annotated[
+        float | timedelta | datetime | None,
+        Option(
+            type="seconds, `timedelta`, or `datetime`",
+            default="never",
+            help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) so long after `enqueue()`, or by "
+            "then, never runs",
+            rule=Rule(_is_expiry, "seconds or a timedelta above 0, a hundred years at most, or a datetime"),
         ),
     ]
     tags: Annotated[

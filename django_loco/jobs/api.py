@@ -99,18 +99,20 @@ def update(
     backend: str | None = None,
     priority: int | None = None,
     run_after: datetime | timedelta | None = None,
+    expires: datetime | timedelta | None = None,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
 ) -> int:
     """Change jobs that wait, have failed or were cancelled; return how many. What is ``None`` stays as it is.
 
-    ``run_after`` is a time, or a duration from now on; ``args``, ``kwargs`` and ``tags`` replace the present ones.
+    ``run_after`` and ``expires`` are times, or durations from now on; the job never runs if it has not begun by
+    ``expires``. ``args``, ``kwargs`` and ``tags`` replace the present ones.
     Arguments are checked as by ``enqueue``, which raises ``InvalidArguments``; other values raise ``ValueError``.
 
     For ``which`` and other errors see ``retry``.
     """
-    change = update_of(priority=priority, run_after=run_after, args=args, kwargs=kwargs, tags=tags)
+    change = update_of(priority=priority, run_after=run_after, expires=expires, args=args, kwargs=kwargs, tags=tags)
     return _operate(change, which, backend)
 
 

@@ -196,12 +196,15 @@ class Search:
         *,
         priority: int | None = None,
         run_after: datetime | timedelta | None = None,
+        expires: datetime | timedelta | None = None,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
     ) -> Count:
         """Change jobs that wait or have failed; see ``jobs.update``."""
-        return self.do(update_of(priority=priority, run_after=run_after, args=args, kwargs=kwargs, tags=tags))
+        return self.do(
+            update_of(priority=priority, run_after=run_after, expires=expires, args=args, kwargs=kwargs, tags=tags)
+        )
 
     def do(self, operation: Operation) -> Count:
         """Do an operation with the jobs; return with how many it was done; see ``retry``."""

@@ -28,7 +28,8 @@ def state_of(job: Job, now: datetime) -> State:
     """Return the state of ``job`` at the time ``now``, which must be aware.
 
     ``waiting``: it may run. ``scheduled``: it may run later, for the first time. ``retrying``: it may run later, after
-    an attempt that failed. ``cancelled``: somebody has cancelled or discarded it, or it has discarded itself.
+    an attempt that failed. ``cancelled``: somebody has cancelled or discarded it, or it has discarded itself
+    or expired.
     """
     if job.status == READY:
         if job.run_after is None or job.run_after <= now:

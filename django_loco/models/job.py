@@ -38,6 +38,7 @@ class StoredJob(models.Model):
     priority = models.SmallIntegerField()
     is_async = models.BooleanField()
     run_after = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
     enqueued_at = models.DateTimeField()
     tags = models.TextField()
     options = models.TextField()

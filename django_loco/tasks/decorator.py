@@ -75,6 +75,7 @@ class LocoTask(_Task[P, R]):
     retry_on: tuple[type[BaseException], ...] | None = None
     no_retry_on: tuple[type[BaseException], ...] | None = None
     timeout: float | None = None
+    expires: float | timedelta | datetime | None = None
     tags: tuple[str, ...] | None = None
     keep_log: bool | str | None = None
     aliases: tuple[str, ...] = ()

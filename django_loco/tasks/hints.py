@@ -20,6 +20,8 @@ _OPTIONS = {
     "time_limit": "Write timeout.",
     "eta": "Write run_after where you enqueue: task.using(run_after=...).enqueue().",
     "countdown": "Write run_after where you enqueue: task.using(run_after=timedelta(seconds=...)).enqueue().",
+    "expiration": "Write expires.",
+    "max_age": "Write expires, in seconds.",
     "acks_late": "Remove it: a job is always acknowledged after it has ended.",
     "ignore_result": "Remove it: LOCO['RESULT_TTL'] sets how long results are kept.",
 }

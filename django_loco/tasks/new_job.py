@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from ..conf import loco_settings
@@ -22,6 +23,9 @@ from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, 
 from ..exceptions import InvalidArguments
 from ..log.labels import bound
 from .stored_options import option_to_json
+
+#: The stored options that have a field of their own in the job.
+OWN_FIELDS = ("tags", "expires")
 
 
 def validate_task(task: Task[..., Any]) -> None:
@@ -69,13 +73,14 @@ def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) ->
 class JobTemplate:
     """The fields that are the same in the jobs of all calls of a task, checked and encoded once."""
 
-    __slots__ = ("_delay", "_fields", "_options", "settings", "task")
+    __slots__ = ("_delay", "_expires", "_fields", "_options", "settings", "task")
 
     def __init__(self, task: Task[..., Any], alias: str) -> None:
         """``alias`` is that of the backend. Raises ``InvalidTask``."""
         self.task = task
         self.settings = loco_settings()
         self._delay = getattr(task, "run_after_delay", None)
+        self._expires = _merged(task, "expires")
         self._options = _stored_options(task)
         self._fields: dict[str, Any] = {
             "task_path": task.module_path,
@@ -84,7 +89,7 @@ class JobTemplate:
             "priority": int(task.priority),
             "is_async": inspect.iscoroutinefunction(task.func),
             "run_after": _aware(task.run_after),
-            "tags": _tags(task),
+            "tags": tuple(_merged(task, "tags") or ()),
             "metadata": _metadata(task),
         }
 
@@ -104,7 +109,9 @@ class JobTemplate:
         options = {**self._options, REQUEST: request_id} if request_id else self._options.copy()
         now = utcnow()
         job = Job(**self._fields, arguments=arguments, enqueued_at=now, options=options)
-        return replace(job, run_after=_later(now, self._delay)) if self._delay else job
+        if self._delay:
+            job = replace(job, run_after=_later(now, self._delay))
+        return job if self._expires is None else replace(job, expires_at=_expiry(job, self._expires))
 
 
 def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
@@ -115,18 +122,30 @@ def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mappi
     return JobTemplate(task, alias).job(args, kwargs)
 
 
-def _tags(task: Task[..., Any]) -> tuple[str, ...]:
-    declared = getattr(task, "tags", None) or ()
-    if "tags" in getattr(task, "overrides", ()):
-        return tuple(declared)
-    return tuple(loco_settings().TASKS.get(task.module_path, {}).get("tags", declared))
+def due_at(job: Job, moment: datetime) -> Job:
+    """Return a new ``job`` that is due at ``moment``. If that is later, it also expires later by as much."""
+    expires_at = job.expires_at
+    if expires_at is not None:
+        expires_at += max(timedelta(), moment - job.enqueued_at)
+    return replace(job, run_after=moment, expires_at=expires_at)
+
+
+def _merged(task: Task[..., Any], name: str) -> Any:
+    """Return an option that has a field of its own in the job: of ``using()``, ``LOCO["TASKS"]`` or ``@task``."""
+    declared = getattr(task, name, None)
+    if name in getattr(task, "overrides", ()):
+        return declared
+    configured = loco_settings().TASKS.get(task.module_path, {}).get(name)
+    return declared if configured is None else configured
 
 
 def _stored_options(task: Task[..., Any]) -> dict[str, Any]:
-    """Return the options of ``using()``. Tags have a field of their own in the job."""
+    """Return the options of ``using()`` that have no field of their own in the job."""
     try:
         return {
-            name: option_to_json(name, getattr(task, name)) for name in getattr(task, "overrides", ()) if name != "tags"
+            name: option_to_json(name, getattr(task, name))
+            for name in getattr(task, "overrides", ())
+            if name not in OWN_FIELDS
         }
     except (ImportError, ValueError) as error:
         raise InvalidTask(f"{task.module_path}: {error}") from None
@@ -155,6 +174,22 @@ def _later(now: datetime, delay: timedelta) -> datetime:
         raise InvalidTask(
             f"run_after is {delay!r}, counted from now; the time must be in the years {FIRST_YEAR} to {LAST_YEAR}."
         )
+    return moment
+
+
+def _expiry(job: Job, expires: float | timedelta | datetime) -> datetime:
+    """Return the time at which a new job expires."""
+    if isinstance(expires, datetime):
+        if settings.USE_TZ and timezone.is_naive(expires):
+            raise InvalidTask(f"expires is {expires}; it must be an aware datetime.")
+        moment = timezone.make_aware(expires) if timezone.is_naive(expires) else expires
+    else:
+        moment = job.enqueued_at + (expires if isinstance(expires, timedelta) else timedelta(seconds=expires))
+    if moment.year > LAST_YEAR:
+        raise InvalidTask(f"expires is {moment}; it must be in the years {FIRST_YEAR} to {LAST_YEAR}.")
+    if moment <= job.due_at:
+        due = "run_after, when the job may run" if job.run_after else "now"
+        raise InvalidTask(f"expires is {short(expires)}: the job would expire at {moment}, and not after {due}.")
     return moment
 
 

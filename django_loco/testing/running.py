@@ -37,8 +37,8 @@ def drain(
     """Run the waiting jobs of this test in the calling thread, the most urgent first, until none is left.
 
     Returns how many runs ended in which way: ``"successful"``, ``"failed"``, ``"retried"`` (failed, and another attempt
-    waits), ``"cancelled"`` (discarded), ``"snoozed"``, or ``"released"`` (handed back without spending an attempt).
-    What did not occur is not a key, and counts 0.
+    waits), ``"cancelled"`` (discarded), ``"expired"``, ``"snoozed"``, or ``"released"`` (handed back without spending
+    an attempt). What did not occur is not a key, and counts 0.
 
     Args:
         queue: the name of the only queue to run jobs from.

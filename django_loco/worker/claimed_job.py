@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from ..core.compat import TaskError
@@ -110,6 +111,14 @@ class ClaimedJob:
     def was_replaced_by(self, outcome: Outcome) -> bool:
         """Whether the queue has stored another end, ``outcome``, than the one that was decided on."""
         return self.outcome is not None and self.outcome.status != outcome.status
+
+    @property
+    def is_too_late(self) -> bool:
+        """Whether the job has expired and has not begun, by the clock that its claim has noted and the time since."""
+        expires_at, claimed_at = self.job.expires_at, self.job.last_attempted_at
+        if expires_at is None or claimed_at is None or self.job.is_known_to_have_begun:
+            return False
+        return claimed_at + timedelta(seconds=time.monotonic() - self.fetched_at) > expires_at
 
     @property
     def was_handed_back(self) -> bool:

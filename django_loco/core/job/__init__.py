@@ -25,11 +25,12 @@ from .job import (
     utcnow,
     written_by_run,
 )
-from .outcome import CANCELLED, DISCARDED, GIVEN_UP, Outcome
+from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
 
 __all__ = [
     "CANCELLED",
     "DISCARDED",
+    "EXPIRED",
     "FAILED",
     "GIVEN_UP",
     "MAX_LOST",

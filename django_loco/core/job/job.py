@@ -112,6 +112,9 @@ class Job:
     run_after: datetime | None = None
     """The earliest time of the next run; ``None``: at once."""
 
+    expires_at: datetime | None = None
+    """The time after which it does not begin any more; ``None``: it may begin at any time."""
+
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -177,6 +180,11 @@ class Job:
         """The part of the once-key before the last ``@``. Jobs of one series can be listed together."""
         name, at, _ = (self.key or "").rpartition("@")
         return name if at else None
+
+    @property
+    def is_known_to_have_begun(self) -> bool:
+        """Whether a run has left something behind: an attempt, the death of its worker, or a checkpoint."""
+        return bool(self.worker_ids or self.lost or self.checkpoint is not None)
 
     @property
     def is_suspect(self) -> bool:

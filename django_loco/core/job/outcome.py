@@ -6,17 +6,17 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from ...exceptions import Discard, JobCancelled, LostJob
+from ...exceptions import Discard, JobCancelled, JobExpired, LostJob
 from ..compat import TaskError, TaskResultStatus
 from .job import FAILED, MAX_LOST, READY, SUCCESSFUL, Job, Value, error_of, path_of, utcnow, value
 
 #: How a run ended, in a word: see ``Outcome.kind``.
-Kind = Literal["successful", "failed", "cancelled", "retried", "snoozed", "interrupted"]
+Kind = Literal["successful", "failed", "cancelled", "expired", "retried", "snoozed", "interrupted"]
 
-#: The path of the error of a job that somebody has cancelled, and of one that has discarded itself.
-CANCELLED, DISCARDED = path_of(JobCancelled), path_of(Discard)
+#: The paths of the errors of jobs that somebody has cancelled, that have discarded themselves, and that have expired.
+CANCELLED, DISCARDED, EXPIRED = path_of(JobCancelled), path_of(Discard), path_of(JobExpired)
 #: The errors of jobs that have not failed, but were given up: their state is ``cancelled``.
-GIVEN_UP = frozenset((CANCELLED, DISCARDED))
+GIVEN_UP = frozenset((CANCELLED, DISCARDED, EXPIRED))
 
 
 @value
@@ -59,6 +59,12 @@ class Outcome:
         return cls(job=job, status=READY, spent=False, run_after=run_after, error=error)
 
     @classmethod
+    def expired(cls, job: Job) -> Outcome:
+        """Return the outcome of ``job``, which has not begun by its ``expires_at``, and never runs."""
+        reason = f"the job had not begun by {job.expires_at:%Y-%m-%d %H:%M:%S %Z}, when it expired."
+        return cls(job=job, status=FAILED, spent=False, error=error_of(JobExpired, reason))
+
+    @classmethod
     def of_dead_worker(cls, job: Job) -> Outcome:
         """Return the outcome of ``job`` after its lease ran out: ``READY``, or ``FAILED`` after ``MAX_LOST`` deaths.
 
@@ -77,7 +83,8 @@ class Outcome:
         if self.status == SUCCESSFUL:
             return "successful"
         if self.status == FAILED:
-            return "cancelled" if self.error and self.error.exception_class_path in GIVEN_UP else "failed"
+            path = self.error.exception_class_path if self.error else ""
+            return "expired" if path == EXPIRED else "cancelled" if path in GIVEN_UP else "failed"
         if self.spent:
             return "retried"
         return "snoozed" if self.snoozed else "interrupted"

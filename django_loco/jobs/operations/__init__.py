@@ -8,7 +8,7 @@
     ``cancelled`` rather than ``failed`` and nobody looks at it again. Its history stays until it is pruned.
 ``retry``
     Makes what has failed or was cancelled ready again, due at the time of the operation, so that it comes after the
-    jobs that wait already. Its history stays, so it has spent its attempts: it runs once more.
+    jobs that wait already. Its history stays, so it has spent its attempts: it runs once more, also if it has expired.
 ``delete``
     Deletes what waits and what has finished.
 ``move``, ``update``
@@ -134,7 +134,9 @@ class Retry:
                 f"TASKS[{job.backend!r}] runs jobs inside enqueue(), so nothing would run job {job.id}. "
                 "Use jobs.run_again()."
             )
-        return Change(before=job, after=replace(job, status=READY, run_after=self.at, finished_at=None))
+        return Change(
+            before=job, after=replace(job, status=READY, run_after=self.at, expires_at=None, finished_at=None)
+        )
 
 
 @dataclass(frozen=True, slots=True)

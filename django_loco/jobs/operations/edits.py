@@ -31,6 +31,7 @@ class Update:
     queue_name: str | None = None
     priority: int | None = None
     run_after: datetime | None = None
+    expires_at: datetime | None = None
     args: Sequence[Any] | None = None
     kwargs: Mapping[str, Any] | None = None
     tags: tuple[str, ...] | None = None
@@ -42,7 +43,7 @@ class Update:
         """Return the change. Raises ``ValueError`` for a queue that the alias does not have, ``InvalidArguments``."""
         fields: dict[str, Any] = {
             name: value
-            for name in ("queue_name", "priority", "run_after", "tags")
+            for name in ("queue_name", "priority", "run_after", "expires_at", "tags")
             if (value := getattr(self, name)) is not None
         }
         if self.queue_name is not None:
@@ -70,13 +71,14 @@ def update_of(
     *,
     priority: int | None = None,
     run_after: datetime | timedelta | None = None,
+    expires: datetime | timedelta | None = None,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
 ) -> Update:
     """Return the operation that changes jobs so. Raises ``ValueError``, also if nothing is to be changed."""
-    if all(given is None for given in (priority, run_after, args, kwargs, tags)):
-        raise ValueError("update() needs something to change: priority, run_after, args, kwargs or tags.")
+    if all(given is None for given in (priority, run_after, expires, args, kwargs, tags)):
+        raise ValueError("update() needs something to change: priority, run_after, expires, args, kwargs or tags.")
     if priority is not None and not (is_whole(priority, LOWEST_PRIORITY) and priority <= HIGHEST_PRIORITY):
         raise ValueError(
             f"priority is {short(priority)}; it must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}."
@@ -89,24 +91,24 @@ def update_of(
         raise ValueError(f"kwargs is {short(kwargs)}; it must be a dict.")
     return Update(
         priority=priority,
-        run_after=None if run_after is None else _moment(run_after),
+        run_after=None if run_after is None else _moment("run_after", run_after),
+        expires_at=None if expires is None else _moment("expires", expires),
         args=args,
         kwargs=kwargs,
         tags=None if tags is None else tuple(tags),
     )
 
 
-def _moment(run_after: datetime | timedelta) -> datetime:
+def _moment(name: str, given: datetime | timedelta) -> datetime:
     try:
-        moment = utcnow() + run_after if isinstance(run_after, timedelta) else run_after
+        moment = utcnow() + given if isinstance(given, timedelta) else given
         moment = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
         if FIRST_YEAR <= moment.year <= LAST_YEAR:
             return moment
     except (OverflowError, AttributeError, TypeError):
         pass
     raise ValueError(
-        f"run_after is {short(run_after)}; it must be a datetime or a timedelta, "
-        f"in the years {FIRST_YEAR} to {LAST_YEAR}."
+        f"{name} is {short(given)}; it must be a datetime or a timedelta, in the years {FIRST_YEAR} to {LAST_YEAR}."
     )
 
 

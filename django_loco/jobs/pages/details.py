@@ -181,6 +181,7 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
     times = [
         ("Enqueued", job.enqueued_at),
         ("Due", job.run_after),
+        ("Expires", job.expires_at),
         ("First attempt", job.started_at),
         ("Last attempt", job.last_attempted_at if job.last_attempted_at != job.started_at else None),
         ("Ended", job.finished_at),

@@ -157,7 +157,7 @@ class Import:
         elif job.status != READY and self.finished == "skip":
             return None
         elif job.status != READY and self.finished == "rerun":
-            job = replace(job, status=READY, run_after=utcnow(), finished_at=None, return_value=None)
+            job = replace(job, status=READY, run_after=utcnow(), expires_at=None, finished_at=None, return_value=None)
         if is_parked(job) and alias != job.backend:  # in its own alias, a move finishes what it has begun
             job = unparked(job)
         place = (alias, job.queue_name if job.status == READY else "")

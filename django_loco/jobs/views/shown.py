@@ -41,6 +41,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "request": job.request_id or None,
         "enqueued_at": job.enqueued_at,
         "run_after": job.run_after,
+        "expires_at": job.expires_at,
         "started_at": job.started_at,
         "last_attempted_at": job.last_attempted_at,
         "finished_at": job.finished_at,

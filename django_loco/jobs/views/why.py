@@ -56,6 +56,12 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         return
     if job.run_after is not None and job.run_after > now:
         yield _not_due(job, job.run_after, now)
+    if job.expires_at is not None and job.expires_at <= now and not job.is_known_to_have_begun:
+        yield Reason(
+            "expired",
+            f"It has expired at {job.expires_at:%Y-%m-%d %H:%M:%S %Z}: the worker that takes it will not run it.",
+            f"To run it all the same: loco_jobs update {job.id} --expires 1h",
+        )
     if loco_settings().SIGN and not is_genuine(job):
         yield Reason(
             "unsigned", "Its signature is missing or wrong (LOCO['SIGN']), so it will fail.", "Enqueue it again."

@@ -94,6 +94,7 @@ class Command(BaseCommand):
         if name == "update":
             parser.add_argument("--priority", type=int, help="From -100 to 100.")
             parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
+            parser.add_argument("--expires", type=moment, metavar="TIME", help="The same; begins by then, or never.")
             parser.add_argument("--args", type=json_list, dest="new_args", metavar="JSON", help="A JSON list.")
             parser.add_argument("--kwargs", type=json_object, dest="new_kwargs", metavar="JSON", help="A JSON object.")
             parser.add_argument("--tags", metavar="A,B", help="Tags with commas between; empty for none.")

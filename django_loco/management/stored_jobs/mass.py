@@ -103,12 +103,14 @@ def _operation(verb: str, options: Mapping[str, Any]) -> Callable[[Any], int]:
         case "move":
             return lambda which: jobs.move(which, queue=options["queue"])
         case "update":
-            names = {"priority": "priority", "run_after": "run_after", "args": "new_args", "kwargs": "new_kwargs"}
-            changes = {name: options[option] for name, option in names.items()}
+            changes = {name: options[name] for name in ("priority", "run_after", "expires")}
+            changes |= {"args": options["new_args"], "kwargs": options["new_kwargs"]}
             if options["tags"] is not None:
                 changes["tags"] = [tag for tag in options["tags"].split(",") if tag]
             if all(value is None for value in changes.values()):
-                raise CommandError("Give at least one of --priority, --run-after, --args, --kwargs and --tags.")
+                raise CommandError(
+                    "Give at least one of --priority, --run-after, --expires, --args, --kwargs and --tags."
+                )
             return lambda which: jobs.update(which, **changes)
     return jobs.delete
 

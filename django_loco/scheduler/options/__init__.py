@@ -124,6 +124,14 @@ class AfterOptions(TypedDict, total=False):
             form_help="Seconds.",
         ),
     ]
+    expires: Annotated[
+        float | timedelta,
+        ScheduleOption(
+            help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) after so many seconds, or a "
+            "`timedelta`, never runs; by default as its task says",
+            task_option="expires",
+        ),
+    ]
     tags: Annotated[
         Sequence[str],
         ScheduleOption(

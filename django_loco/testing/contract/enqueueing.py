@@ -44,6 +44,7 @@ class EnqueueContract(ContractCase):
             priority=-100,
             is_async=True,
             run_after=in_seconds(3600).replace(microsecond=0),
+            expires_at=in_seconds(7200).replace(microsecond=7),
             tags=("a", 'b "c"'),
             options={"max_attempts": 3, "backoff": [1, 2.5]},
             key="schedule:2026-11-21T05:42:00+00:00",

@@ -107,6 +107,19 @@ class OutcomeContract(ContractCase):
         [again] = self.fetch()
         assert (again.id, again.checkpoint, again.attempt) == (held.id, "7", 1)
 
+    def test_a_job_that_has_expired_has_ended_without_an_attempt(self) -> None:
+        held = self.held(expires_at=in_seconds(-1), options={"max_attempts": 2})
+        assert held.expires_at is not None
+        outcome = Outcome.expired(held)
+        assert self.queue.finish([outcome]) == set()
+        stored = self.stored(held)
+        assert stored == outcome.applied()
+        assert (stored.status, stored.worker_ids, stored.expires_at) == (FAILED, (), held.expires_at)
+        after = replace(stored, status=READY, expires_at=None, finished_at=None, run_after=in_seconds(-1))
+        self.queue.change([Change(before=stored, after=after)])
+        [again] = self.fetch()
+        assert (again.id, again.expires_at) == (held.id, None)
+
     def test_a_job_released_for_later_waits(self) -> None:
         held = self.held()
         self.queue.finish([Outcome.released(held, run_after=in_seconds(3600), error=error_of("unknown task"))])

@@ -13,8 +13,8 @@ from asgiref.sync import sync_to_async
 from django.dispatch import Signal
 
 from ...core.compat import TaskResult, task_finished
-from ...core.job import DISCARDED, FAILED, READY, Job, Outcome
-from ...exceptions import JobCancelled, LostJob, ResultRefused
+from ...core.job import DISCARDED, EXPIRED, FAILED, READY, Job, Outcome
+from ...exceptions import JobCancelled, JobExpired, LostJob, ResultRefused
 from ...log import sentry
 from ...log.audience import hears_tasks
 from ...log.labels import bind
@@ -42,10 +42,10 @@ def announce(signal: Signal, result: TaskResult[..., Any]) -> None:
     """Send ``signal``. Logs what a receiver raises.
 
     Django's own receivers log the start or the end. They are called only if that log line is enabled, and not for a job
-    that has discarded itself, which is no error.
+    that has discarded itself or expired, which is no error.
     """
     try:
-        logs = not has_discarded_itself(result) if result.status == FAILED else hears_tasks()
+        logs = not _failed_by(result, DISCARDED, EXPIRED) if result.status == FAILED else hears_tasks()
         signals.announce(signal, backend_class(result.task.backend), result, logs=logs)
     except BaseException:
         logger.exception("A receiver of a signal raised")
@@ -66,7 +66,11 @@ async def aannounce(signal: Signal, result: TaskResult[..., Any]) -> None:
 
 def has_discarded_itself(result: TaskResult[..., Any]) -> bool:
     """Whether a job has failed by ``Discard``."""
-    return result.status == FAILED and bool(result.errors) and result.errors[-1].exception_class_path == DISCARDED
+    return _failed_by(result, DISCARDED)
+
+
+def _failed_by(result: TaskResult[..., Any], *paths: str) -> bool:
+    return result.status == FAILED and bool(result.errors) and result.errors[-1].exception_class_path in paths
 
 
 def announce_finished(result: TaskResult[..., Any], *, is_cancelled: bool) -> None:
@@ -139,6 +143,14 @@ def announce_cancelled(job: Job) -> None:
     _send(job_cancelled, shown_result_of(job))
 
 
+def announce_expired(job: Job) -> None:
+    """Log and announce the end of a job that has not begun by its ``expires_at``."""
+    label(job)
+    logger.info("%s has expired: %s", one_line(job.task_path), _reason(job))
+    _announce_failure(job, JobExpired, is_reported=False)
+    _send(job_cancelled, shown_result_of(job))
+
+
 def announce_death(job: Job) -> None:
     """Send ``job_lost`` for a job whose worker has died."""
     label(job)
@@ -151,9 +163,13 @@ def announce_released(job: Job) -> None:
     _send(job_released, shown_result_of(job))
 
 
+def _reason(job: Job) -> str:
+    return job.errors[-1].traceback.strip().partition(": ")[2]
+
+
 def _announce_failure(job: Job, kind: type[Exception], *, is_reported: bool = True) -> None:
     try:
-        raise kind(job.errors[-1].traceback.strip().partition(": ")[2])
+        raise kind(_reason(job))
     except kind:
         if is_reported:
             sentry.report(sys.exception())

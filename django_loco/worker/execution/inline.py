@@ -58,8 +58,11 @@ def run_once(
     ``around`` is entered for the attempt. ``KeyboardInterrupt`` fails the job and is raised again.
     """
     with around():
-        outcome, error = _run(ClaimedJob(job, update=queue.update))
+        claimed = ClaimedJob(job, update=queue.update)
+        outcome, error = _run(claimed)
     _store(queue, outcome, error)
+    if claimed.announcement is not None:
+        Context().run(claimed.announcement)
     return outcome, error
 
 

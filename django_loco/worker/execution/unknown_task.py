@@ -116,7 +116,7 @@ class MissingTasks:
 
     def take(self, claimed_jobs: Sequence[ClaimedJob]) -> list[tuple[ClaimedJob, Outcome]]:
         """Return those of ``claimed_jobs`` that cannot run here, with their outcomes."""
-        absent = [claimed for claimed in claimed_jobs if self._has(claimed.job)] if self._paths else []
+        absent = [claimed for claimed in claimed_jobs if self._has(claimed)] if self._paths else []
         for is_async in (False, True):
             came = sum(claimed.job.is_async is is_async for claimed in claimed_jobs)
             went = sum(claimed.job.is_async is is_async for claimed in absent)
@@ -127,9 +127,9 @@ class MissingTasks:
         """Return the number of jobs to claim beyond the room, because others wait behind those that are put off."""
         return self._more[is_async]
 
-    def _has(self, job: Job) -> bool:
-        missing = self._paths.get(job.task_path)
-        if missing is None or is_over(job):
+    def _has(self, claimed: ClaimedJob) -> bool:
+        missing = self._paths.get(claimed.job.task_path)
+        if missing is None or is_over(claimed.job) or claimed.is_too_late:
             return False
         if self._clock() < missing.until:
             return True

@@ -10,7 +10,7 @@ import pytest
 
 from django_loco.core.compat import TaskError
 from django_loco.core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, error_of
-from django_loco.exceptions import Discard, JobCancelled, LostJob
+from django_loco.exceptions import Discard, JobCancelled, JobExpired, LostJob
 from django_loco.metrics import tally as tally_module
 from django_loco.metrics.names import MAX_LENGTH
 from django_loco.metrics.tally import Tally, kind_of
@@ -66,6 +66,7 @@ def labels(tally: Tally) -> list[Labels]:
         ({"status": FAILED, "error": error_of(LostJob, "raised by the task itself")}, "failed"),
         ({"status": READY, "error": ERROR}, "retried"),
         ({"status": FAILED, "error": error_of(Discard, "why")}, "cancelled"),
+        ({"status": FAILED, "error": error_of(JobExpired, "late"), "spent": False}, "expired"),
         ({"status": READY, "spent": False}, "interrupted"),
         ({"status": READY, "spent": False, "snoozed": True}, "snoozed"),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from django_loco.core.compat import TaskContext
-from django_loco.core.job import SUCCESSFUL, Outcome
+from django_loco.core.job import SUCCESSFUL, Outcome, error_of, utcnow
+from django_loco.exceptions import LostJob
 from django_loco.worker import JobContext
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.attempt import Attempt, prepare
@@ -47,6 +49,26 @@ def test_a_run_that_is_expired_or_cancelled_is_stopping(flag):
     assert not claimed.stopping
     setattr(claimed, flag, True)
     assert claimed.stopping
+
+
+def too_late(seconds: float, **fields: Any) -> bool:
+    """Whether a job that expires so many seconds from now is too late."""
+    return claimed_of("nothing", expires_at=utcnow() + timedelta(seconds=seconds), **fields).is_too_late
+
+
+def test_a_job_that_has_expired_and_has_not_begun_is_too_late():
+    assert not claimed_of("nothing").is_too_late
+    assert not too_late(60)
+    assert too_late(-1)
+    error = error_of(LostJob, "no")
+    for begun in ({"lost": 1}, {"checkpoint": "1"}, {"worker_ids": ("w",), "errors": (error,)}):
+        assert not too_late(-1, **begun)
+
+
+def test_the_time_since_the_claim_counts():
+    claimed = claimed_of("nothing", expires_at=utcnow() + timedelta(seconds=60))
+    claimed.fetched_at -= 61
+    assert claimed.is_too_late
 
 
 def test_a_run_stops_with_its_worker():

@@ -61,8 +61,9 @@ def test_fields_are_changed_and_others_stay(queue, stored):
 def test_a_duration_counts_from_now(queue, stored):
     job = stored("scheduled")
     before = utcnow()
-    jobs.update(job, run_after=timedelta(hours=2))
+    jobs.update(job, run_after=timedelta(hours=2), expires=timedelta(hours=3))
     assert before <= found(queue, job).run_after - timedelta(hours=2) <= utcnow()
+    assert before <= found(queue, job).expires_at - timedelta(hours=3) <= utcnow()
 
 
 def test_a_naive_time_is_in_the_zone_of_the_project(queue, stored, settings):
@@ -83,6 +84,7 @@ def test_a_naive_time_is_in_the_zone_of_the_project(queue, stored, settings):
         ({"args": "abc"}, "args is 'abc'; it must be a list"),
         ({"kwargs": [1]}, r"kwargs is \[1\]; it must be a dict"),
         ({"run_after": "soon"}, "run_after is 'soon'; it must be a datetime or a timedelta"),
+        ({"expires": "soon"}, "expires is 'soon'; it must be a datetime or a timedelta"),
         ({"run_after": timedelta.max}, "in the years 1970 to 9998"),
         ({"run_after": datetime(1900, 1, 1, tzinfo=UTC)}, "in the years 1970 to 9998"),
     ],

@@ -35,6 +35,7 @@ FULL = Job(
     priority=-100,
     is_async=True,
     run_after=datetime(9998, 12, 31, 23, 59, 59, 1, tzinfo=UTC),
+    expires_at=datetime(9998, 12, 31, 23, 59, 59, 2, tzinfo=UTC),
     enqueued_at=datetime(1970, 1, 1, tzinfo=UTC),
     tags=("a", 'b "c"'),
     options={"text": NASTY, "backoff": [1, 2.5]},
@@ -86,7 +87,7 @@ def test_a_line_is_one_line_of_ascii_with_times_in_full():
 
 
 def test_all_times_and_all_json_are_known():
-    assert set(TIMES) == {"run_after", "enqueued_at", "started_at", "last_attempted_at", "finished_at"}
+    assert set(TIMES) == {"run_after", "expires_at", "enqueued_at", "started_at", "last_attempted_at", "finished_at"}
     texts = {name for name, form in FIELDS.items() if form.write and name not in TIMES and name != "status"}
     assert texts == set(JSON_FIELDS)
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from django_loco.core.compat import TASKS_LOGGER, task_finished
-from django_loco.core.job import DISCARDED, FAILED, READY, Outcome, utcnow
+from django_loco.core.compat import TASKS_LOGGER, task_finished, task_started
+from django_loco.core.job import DISCARDED, EXPIRED, FAILED, READY, Outcome, utcnow
 from django_loco.jobs.states import state_of
 from django_loco.log import sentry
 from django_loco.signals import job_cancelled, job_retried
 from django_loco.worker.execution.attempt import INTERRUPTION_DELAY
 from django_loco.worker.execution.executor import aexecute, execute
 
-from ..support import claimed_of
+from ..support import claimed_of, job
+from ..tasks import told
 
 SOON = timedelta(seconds=5)
 
@@ -87,6 +88,20 @@ def test_a_wrong_time_is_an_error_as_any_other(ended):
     outcome = ended("snooze", "soon")
     assert (outcome.status, outcome.spent) == (READY, True)
     assert "Snooze takes a number of seconds or a timedelta, not 'soon'" in outcome.error.traceback
+
+
+@pytest.mark.parametrize("name", ["note", "anote"])
+def test_a_worker_runs_no_job_that_has_expired_and_says_so_when_that_is_stored(queue, start, name):
+    with hearing(task_started, task_finished, job_cancelled) as heard:
+        [late, missing] = queue.enqueue([job(name, "late", expires_at=utcnow()), job("gone", expires_at=utcnow())])
+        worker = start(drain=True)
+        assert worker.join(20)
+    assert told == []
+    assert heard == [task_finished, job_cancelled] * 2
+    for each in (late, missing):
+        ended = queue.get(each.id)
+        assert (ended.status, ended.errors[0].exception_class_path, ended.worker_ids) == (FAILED, EXPIRED, ())
+    assert {minute.labels.outcome for minute in queue.totals()} == {"expired"}
 
 
 def test_a_discarded_job_has_ended_for_good(ended, caplog, monkeypatch):
