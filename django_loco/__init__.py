@@ -1,10 +1,13 @@
 """Background jobs and cron for Django, in one command with the site or on machines of their own.
 
-The public names are in ``django_loco.tasks``, ``django_loco.scheduler`` and ``django_loco.shutdown``.
+The public names are in ``django_loco.tasks``, ``django_loco.scheduler``, ``django_loco.shutdown`` and
+``django_loco.locks``. ``lock`` is a name of the package, too.
 """
 
 import sys
+from importlib import import_module
 from importlib.abc import MetaPathFinder
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -22,3 +25,10 @@ class _MovedModules(MetaPathFinder):
 
 
 sys.meta_path.append(_MovedModules())
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``lock`` of ``django_loco.locks``, which is imported when it is first used."""
+    if name == "lock":
+        return import_module(f"{__name__}.locks").lock
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,9 @@
     │   │   └── Unfinished       it could not be reached any more after a part of an operation on many jobs
     │   ├── QueueRefused         it answers, and refuses the values
     │   └── QueueFull            it has no room at the moment
+    ├── LockTimeout              a lock was not free in time      (a TimeoutError too)
+    ├── LockLost                 a lock was lost while it was held
+    ├── LockHeld                 a thread or asyncio task claims a lock that it holds   (a RuntimeError too)
     ├── FilterError              the text of a filter of jobs has a mistake   (a ValueError too)
     ├── InvalidState             an operation is not possible with a job as it is now
     ├── UnknownTask              this process does not have the task of a stored job
@@ -88,6 +91,18 @@ class QueueRefused(QueueError):
 
 class QueueFull(QueueError):
     """The queue holds as many waiting jobs as its ``max_waiting`` option allows. Nothing was stored."""
+
+
+class LockTimeout(LocoError, TimeoutError):
+    """A lock was not free within ``timeout`` seconds. The message says who holds it, since when, and in which job."""
+
+
+class LockLost(LocoError):
+    """The lease of a lock ended while the ``with`` block ran: somebody else may have held the lock meanwhile."""
+
+
+class LockHeld(LocoError, RuntimeError):
+    """A thread or an asyncio task claims a lock that it holds. It would wait for itself for ever."""
 
 
 class FilterError(LocoError, ValueError):

@@ -1,6 +1,7 @@
 """The tables of django-loco."""
 
 from .job import JobIdField, StoredJob
+from .lock import StoredLock
 from .minute import StoredMinute
 from .pages import LocoJob, LocoWorker
 from .paused_queue import PausedQueue
@@ -17,6 +18,7 @@ __all__ = [
     "Schedule",
     "ScheduleState",
     "StoredJob",
+    "StoredLock",
     "StoredMinute",
     "StoredWorker",
     "WaitingTag",

@@ -53,6 +53,7 @@ SCRIPTS = {
     "workers": Script("workers", "workers"),
     "record": Script("minutes totals totaled", "record"),
     "minutes": Script("minutes", "minutes"),
+    "lock": Script("locks", "lock"),
     "probe": Script("probe:hash probe:sorted probe:text", "probe"),
 }
 #: The commands that scripts use, as ``probe`` tries them. Commands that store something have others that delete it.
@@ -61,7 +62,7 @@ COMMANDS = (
     *("HDEL *1 a", "ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0"),
     *("ZRANGEBYLEX *2 - +", "ZLEXCOUNT *2 - +", "ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf"),
     *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "PEXPIREAT *2 1"),
-    *("ZREM *2 a", "SET *3 a PX 1000", "GET *3"),
+    *("ZREM *2 a", "ZREMRANGEBYSCORE *2 1 0", "SET *3 a PX 1000", "GET *3"),
 )
 
 #: All keys except channels and answers, which exist for each queue and each worker.

@@ -1,0 +1,46 @@
+"""The interface of the stores of locks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..state import LockState
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a store has of a lock."""
+
+    text: str | None
+    """The text of its ``LockState``; ``None``: nothing."""
+
+    now: int
+    """The time of the store's clock when it was read, in microseconds since 1970."""
+
+
+class LockStore(ABC):
+    """Keeps a text for each lock. Used by many threads. Methods raise ``QueueUnavailable``.
+
+    It knows nothing of leases or lines: ``swap`` replaces the text that was read by another one, unless somebody
+    else was faster. So each change is made as a whole or not at all, on any store.
+    """
+
+    longest_poll_seconds: float = 0.05
+    """How long the first in line may wait until it looks again."""
+
+    @abstractmethod
+    def read(self, name: str) -> Stored:
+        """Return what is stored of the lock ``name``."""
+
+    @abstractmethod
+    def swap(self, name: str, before: str | None, after: LockState, now: int) -> bool:
+        """Store ``after`` if the text is still ``before``; return whether it was. ``now`` is the time it was read."""
+
+    @abstractmethod
+    def held(self) -> Sequence[tuple[str, Stored]]:
+        """Return names and texts of all locks that somebody seems to hold; leases may have run out."""
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Close connections that are not in use."""

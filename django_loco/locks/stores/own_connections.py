@@ -1,0 +1,80 @@
+"""Connections for locks alone, apart from those on which the project has its transactions.
+
+A lock that is part of a transaction would be seen by others when that commits, and be gone if it is rolled back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import load_backend
+
+from ...core import test_environment
+from ...queues.timeouts import apply_store_timeout
+
+#: The number of connections that a process has at most. A call takes a millisecond.
+MAX_CONNECTIONS = 4
+
+
+class OwnConnections:
+    """A few connections to one database, in autocommit mode, each for one call at a time."""
+
+    def __init__(self, database: str, name: str = "") -> None:
+        """``database`` is the alias in ``DATABASES``; ``name`` replaces its ``NAME``. Connects to nothing yet."""
+        self._database, self._name = database, name
+        self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._idle: list[BaseDatabaseWrapper] = []
+
+    @contextmanager
+    def borrowed(self) -> Iterator[BaseDatabaseWrapper]:
+        """Lend a connection, which is closed if the block raises. Django's errors pass through."""
+        with self._room:
+            connection = self._idle.pop() if self._idle else self._made()
+            try:
+                yield apply_store_timeout(connection)
+            except BaseException:
+                connection.close()
+                raise
+            if test_environment.is_on():
+                connection.close()  # a test database cannot be dropped while somebody is connected
+            else:
+                self._idle.append(connection)
+
+    def run(self, sql: str, parameters: tuple[Any, ...]) -> tuple[int, list[tuple[Any, ...]]]:
+        """Run a statement; return the number of rows it has found or changed, and the rows if it returns any.
+
+        It runs again on a new connection if an idle one was cut.
+        """
+        was_idle = bool(self._idle)
+        try:
+            return self._run_once(sql, parameters)
+        except (DatabaseError, InterfaceError):
+            if not was_idle:
+                raise
+        self.close()
+        return self._run_once(sql, parameters)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _run_once(self, sql: str, parameters: tuple[Any, ...]) -> tuple[int, list[tuple[Any, ...]]]:
+        with self.borrowed() as connection, connection.wrap_database_errors, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+    def _made(self) -> BaseDatabaseWrapper:
+        given = connections[self._database].settings_dict
+        options = {name: value for name, value in given["OPTIONS"].items() if name not in ("pool", "isolation_level")}
+        chosen = {**given, "OPTIONS": options, "AUTOCOMMIT": True, "ATOMIC_REQUESTS": False}
+        if self._name:
+            chosen["NAME"] = self._name
+        connection: BaseDatabaseWrapper = load_backend(given["ENGINE"]).DatabaseWrapper(chosen, self._database)
+        connection.inc_thread_sharing()
+        return connection

@@ -1,0 +1,38 @@
+"""Locks in Redis: a key for each, which expires a day after its last use, and an index of those that are held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...queues.redis.codec import decoded
+from ...queues.redis.server import RedisServer
+from ..state import LockState
+from .base import LockStore, Stored
+
+
+class RedisLocks(LockStore):
+    """For the queue in Redis, on its connections. Leases are judged by the server's clock."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+
+    def read(self, name: str) -> Stored:
+        """Return what is stored of a lock."""
+        text, now = self._server.run("lock", (), (_key(name),))
+        return Stored(None if text is None else decoded(text), int(now))
+
+    def swap(self, name: str, before: str | None, after: LockState, now: int) -> bool:
+        """Store ``after`` if the text is still ``before``."""
+        milliseconds = -(-(after.memory_until(now) - now) // 1000)
+        held_until = after.holder.until if after.holder else 0
+        arguments = (before or "", after.text(), milliseconds, name, held_until)
+        return bool(self._server.run("lock", arguments, (_key(name),)))
+
+    def held(self) -> Sequence[tuple[str, Stored]]:
+        """Return what is stored of the locks in the index."""
+        names = map(decoded, self._server.ask("ZRANGE", self._server.key("locks"), 0, -1))
+        return [(name, self.read(name)) for name in names]
+
+
+def _key(name: str) -> str:
+    return f"lock:{name}"

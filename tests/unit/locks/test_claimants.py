@@ -1,0 +1,26 @@
+from django_loco.locks.claimants import Claimants
+
+
+def test_only_the_first_of_a_lock_looks_at_the_store():
+    woken, claimants = [], Claimants()
+    for owner in ("a", "b", "c"):
+        claimants.add("stock", owner, lambda owner=owner: woken.append(owner))
+    claimants.add("other", "d", lambda: woken.append("d"))
+    assert [claimants.is_first("stock", owner) for owner in ("a", "b", "c")] == [True, False, False]
+    assert claimants.is_first("other", "d")
+    claimants.remove("stock", "a")
+    assert woken == ["b"]
+    claimants.remove("stock", "b")
+    claimants.remove("stock", "c")
+    claimants.remove("stock", "c")
+    assert woken == ["b", "c"]
+    assert claimants._by_name.keys() == {"other"}
+
+
+def test_one_that_is_elsewhere_is_not_woken():
+    woken, claimants = [], Claimants()
+    claimants.add("stock", "a", lambda: woken.append("a"))
+    assert claimants.wake("stock", "a")
+    assert not claimants.wake("stock", "b")
+    assert not claimants.wake("other", "a")
+    assert woken == ["a"]
