@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.http import HttpRequest
+
 from ..jobs.stores import queue_of
 from ..log.plain_text import one_line
 from ..metrics.arrivals import ENQUEUED
@@ -57,6 +59,11 @@ RANGES = {
     )
 }
 DEFAULT = "1h"
+
+
+def range_of(request: HttpRequest) -> Range:
+    """Return the range that an address asks for; the hour for one that there is not."""
+    return RANGES.get(request.GET.get("range", DEFAULT), RANGES[DEFAULT])
 
 
 @dataclass(slots=True)

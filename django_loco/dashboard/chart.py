@@ -104,6 +104,39 @@ def _title(bar: Bar, *, of_days: bool) -> str:
     }
 
 
+def small_chart(ended: Sequence[int], failed: Sequence[int]) -> SafeString:
+    """Return narrow bars of the runs that ended, the failed ones at the bottom. For the eye only, as ``sparkline``.
+
+    It is one path for each colour, since a page has many of these.
+    """
+    top, step = max([*ended, 1]), SPARK_WIDTH / max(1, len(ended))
+    heights = [(_least(number, top), _least(bad, top)) for number, bad in zip(ended, failed, strict=True)]
+    whole = "".join(f"M{_middle(at, step)} {SPARK_HEIGHT:g}v-{all_of:.1f}" for at, (all_of, _) in _drawn(heights))
+    part = "".join(f"M{_middle(at, step)} {SPARK_HEIGHT:g}v-{bad:.1f}" for at, (_, bad) in _drawn(heights) if bad)
+    return format_html(
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="ended" stroke-width="{}" d="{}"/><path class="failed" stroke-width="{}" d="{}"/></svg>',
+        f"{SPARK_WIDTH:g}",
+        f"{SPARK_HEIGHT:g}",
+        f"{step * 0.8:.2f}",
+        whole,
+        f"{step * 0.8:.2f}",
+        part,
+    )
+
+
+def _least(number: int, top: int) -> float:
+    return max(LEAST, SPARK_HEIGHT * number / top) if number else 0.0
+
+
+def _middle(at: int, step: float) -> str:
+    return f"{(at + 0.5) * step:.1f}"
+
+
+def _drawn(heights: Sequence[tuple[float, float]]) -> Iterator[tuple[int, tuple[float, float]]]:
+    return ((at, each) for at, each in enumerate(heights) if each[0])
+
+
 def sparkline(values: Sequence[int]) -> SafeString:
     """Return a small line of ``values``, for the eye only: the numbers stand beside it."""
     top = max([*values, 1])

@@ -8,6 +8,8 @@ from ..dashboard.actions import pause
 from ..dashboard.pages.jobs.operate import operate
 from ..dashboard.pages.jobs.page import jobs_page
 from ..dashboard.pages.overview.page import overview
+from ..dashboard.pages.queues.page import queues
+from ..dashboard.pages.tasks.page import tasks
 from ..dashboard.pages.workers.page import tell, workers
 
 app_name = "loco_dashboard"
@@ -16,6 +18,8 @@ urlpatterns = [
     path("pause", pause, name="pause"),
     path("jobs/", jobs_page.view(), name="jobs"),
     path("jobs/operate", operate, name="operate"),
+    path("queues/", queues.view(), name="queues"),
+    path("tasks/", tasks.view(), name="tasks"),
     path("workers/", workers.view(), name="workers"),
     path("workers/tell", tell, name="tell_worker"),
 ]

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_loco.dashboard.activity import Bar
-from django_loco.dashboard.chart import HEIGHT, LEAST, SPARK_HEIGHT, WIDTH, chart, clock_of, sparkline, top_of
+from django_loco.dashboard.chart import (
+    HEIGHT,
+    LEAST,
+    SPARK_HEIGHT,
+    WIDTH,
+    chart,
+    clock_of,
+    small_chart,
+    sparkline,
+    top_of,
+)
 
 NUMBERS = st.integers(min_value=0, max_value=10**7)
 BARS = st.lists(st.builds(Bar, st.just(datetime(2026, 1, 1, tzinfo=UTC)), NUMBERS, NUMBERS, NUMBERS), max_size=8)
@@ -62,3 +72,12 @@ def test_times_of_several_days_have_their_day():
     with timezone.override("UTC"):
         assert clock_of(at, of_days=False) == "13:30"
         assert clock_of(at, of_days=True) == "Mon 5 13:30"
+
+
+def test_small_charts_are_two_paths_within_their_frame():
+    svg = ET.fromstring(small_chart([0, 1, 1_000_000], [0, 1, 0]))  # noqa: S314 - our own
+    ended, failed = svg.iter("path")
+    assert (ended.attrib["d"].count("M"), failed.attrib["d"].count("M")) == (2, 1)
+    heights = [float(each.partition("v-")[2]) for each in ended.attrib["d"].split("M")[1:]]
+    assert heights == [LEAST, SPARK_HEIGHT]
+    assert "style" not in small_chart([], [])

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
-from ...activity import DEFAULT, RANGES, Range
+from ...activity import range_of
 from ...live import LivePage
 from .facts import Facts, read
 from .parts import parts_of
@@ -23,19 +23,15 @@ class Overview(LivePage[Facts]):
 
     def key(self, request: HttpRequest) -> Hashable:
         """Return the name of the range of time."""
-        return _range(request).name
+        return range_of(request).name
 
     def read(self, request: HttpRequest, **_names: str) -> Facts:
         """Return the present facts."""
-        return read(_range(request))
+        return read(range_of(request))
 
     def parts(self, request: HttpRequest, read: Facts) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts, with buttons for those who may pause."""
-        return parts_of(read, _range(request), may_pause=request.user.has_perm(PAUSE))
-
-
-def _range(request: HttpRequest) -> Range:
-    return RANGES.get(request.GET.get("range", DEFAULT), RANGES[DEFAULT])
+        return parts_of(read, range_of(request), may_pause=request.user.has_perm(PAUSE))
 
 
 overview = Overview()

@@ -1,0 +1,113 @@
+"""Reads the queues and their statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeAlias
+
+from .... import jobs
+from ....core.job import utcnow
+from ....jobs.stores import backend_of, queue_of
+from ....jobs.views.rates import FAILED_MINUTES, rates_in
+from ....jobs.views.unserved import unserved
+from ....queues.records.minutes import minute_of
+from ...activity import Range, minutes_in
+from ...breakdown import Sums, by_key, most
+from ...recent import Recent
+
+#: Up to which jobs are counted, and how many queues and tasks of one queue are shown.
+MOST, QUEUES, TASKS = 10_000, 100, 8
+#: The queues whose oldest due job is looked up, those with the most jobs.
+AGES = 5
+
+QueueKey: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSums:
+    """The statistics of all queues in a range."""
+
+    by_queue: Mapping[QueueKey, Sums]
+    """By alias and name."""
+
+    tasks: Mapping[QueueKey, Sequence[tuple[str, Sums]]]
+    """The tasks of each queue with their paths: those that failed most, then those that took longest."""
+
+    rates: Mapping[QueueKey, jobs.QueueRates]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuesRead:
+    """The queues of all aliases at one moment."""
+
+    stats: Sequence[jobs.QueueStats]
+    more: int
+    """How many queues are left out."""
+
+    ages: Mapping[QueueKey, float]
+    """Seconds for which the oldest due job waits, of the queues with the most jobs."""
+
+    unserved: frozenset[QueueKey]
+    """Those with jobs that no worker takes."""
+
+    sums: QueueSums
+
+
+_sums: Recent[QueueSums] = Recent()
+
+
+def read(chosen: Range) -> QueuesRead:
+    """Return the present queues. Raises ``QueueError`` and ``LocoConfigurationError``."""
+    now, aliases = utcnow(), tuple(jobs.aliases())
+    stats = jobs.stats(limit=MOST, ages=False)
+    needs = {alias for alias in aliases if backend_of(alias).runs_stored_jobs}
+    in_vain = unserved([each for each in stats if each.backend in needs], jobs.workers())
+    shown = sorted(stats, key=lambda each: (-each.ready, -each.running, -each.failed, each.queue, each.backend))[
+        :QUEUES
+    ]
+    ages = {}
+    for each in shown[:AGES]:
+        since = queue_of(each.backend).oldest_due((each.queue,)) if each.ready else None
+        if since is not None:
+            ages[each.backend, each.queue] = max(0.0, (now - since).total_seconds())
+    return QueuesRead(
+        stats=shown,
+        more=len(stats) - len(shown),
+        ages=ages,
+        unserved=frozenset((each.backend, each.queue) for each in in_vain),
+        sums=_sums.get(
+            (chosen.name, aliases), chosen.kept_seconds, lambda: _read_sums(aliases, chosen, minute_of(now.timestamp()))
+        ),
+    )
+
+
+def forget() -> None:
+    """Read the statistics anew the next time."""
+    _sums.clear()
+
+
+def _read_sums(aliases: Sequence[str], chosen: Range, minute: int) -> QueueSums:
+    minutes = minutes_in(chosen, aliases, minute)
+    by_task = by_key(minutes, chosen, minute, lambda alias, labels: (alias, labels.queue_name, labels.task_path))
+    of_queue: dict[QueueKey, dict[str, Sums]] = {}
+    for (alias, name, path), sums in by_task.items():
+        of_queue.setdefault((alias, name), {})[path] = sums
+    return QueueSums(
+        by_queue={key: reduce(Sums.plus, tasks.values()) for key, tasks in of_queue.items()},
+        tasks={
+            key: most({path: sums for path, sums in tasks.items() if sums.runs}, _trouble, TASKS)
+            for key, tasks in of_queue.items()
+        },
+        rates={
+            (alias, name): rate
+            for alias in aliases
+            for name, rate in rates_in(queue_of(alias).minutes(minute - FAILED_MINUTES), minute).items()
+        },
+    )
+
+
+def _trouble(sums: Sums) -> float:
+    # No run takes as long as one failure weighs: the highest bound of the buckets is below an hour.
+    return sums.failed * 3600.0 + (sums.duration(95) or 0.0)

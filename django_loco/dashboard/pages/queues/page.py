@@ -1,0 +1,41 @@
+"""The view of the page of queues."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
+from ...activity import range_of
+from ...live import LivePage
+from .facts import QueuesRead, read
+from .parts import parts_of
+
+
+class Queues(LivePage[QueuesRead]):
+    """The queues, with buttons to pause and resume each."""
+
+    entry = "queues"
+    template = "queues.html"
+    permissions = (VIEW_JOB, VIEW_WORKER)
+
+    def key(self, request: HttpRequest) -> Hashable:
+        """Return the name of the range of time."""
+        return range_of(request).name
+
+    def read(self, request: HttpRequest, **_names: str) -> QueuesRead:
+        """Return the present queues."""
+        return read(range_of(request))
+
+    def context(self, request: HttpRequest, read: QueuesRead) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return where a button leads back to."""
+        return {"here": request.get_full_path()}
+
+    def parts(self, request: HttpRequest, read: QueuesRead) -> Mapping[str, Mapping[str, Any]]:
+        """Return the parts, with buttons for those who may pause."""
+        return parts_of(read, range_of(request), may_pause=request.user.has_perm(PAUSE))
+
+
+queues = Queues()

@@ -1,0 +1,68 @@
+"""What the page of queues shows of each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .... import jobs
+from ....jobs.views.rates import NONE
+from ....log.plain_text import one_line
+from ...activity import RANGES, Range
+from ...breakdown import Sums
+from ...chart import small_chart
+from ...durations import coarse, estimated
+from ...links import list_url
+from .facts import QueuesRead
+
+
+def parts_of(read: QueuesRead, chosen: Range, *, may_pause: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of the one part."""
+    return {
+        "list": {
+            "rows": [_row(each, read, chosen) for each in read.stats],
+            "more": read.more,
+            "has_aliases": len(jobs.aliases()) > 1,
+            "may_pause": may_pause,
+            "chosen": chosen,
+            "ranges": RANGES,
+        }
+    }
+
+
+def _row(stats: jobs.QueueStats, read: QueuesRead, chosen: Range) -> dict[str, Any]:
+    key = (stats.backend, stats.queue)
+    words = ("queue", stats.queue), ("backend", stats.backend)
+    sums = read.sums.by_queue.get(key) or Sums(chosen.bars)
+    seconds = read.ages.get(key)
+    return {
+        "stats": stats,
+        "id": f"q-{stats.backend}-{stats.queue}",
+        "name": one_line(stats.queue),
+        "alias": one_line(stats.backend),
+        "value": json.dumps(key),
+        "url": list_url(*words),
+        "running_url": list_url(("status", "running"), *words),
+        "failed_url": list_url(("status", "failed"), *words),
+        "oldest": "-" if seconds is None else coarse(seconds),
+        "is_unserved": key in read.unserved,
+        "rates": read.sums.rates.get(key, NONE),
+        "ended": f"{sums.runs:,}",
+        "chart": small_chart(sums.ended_by_bar, sums.failed_by_bar),
+        "wait": estimated(sums.wait(95)),
+        "run": estimated(sums.duration(95)),
+        "tasks": [_task(path, of_task, words) for path, of_task in read.sums.tasks.get(key, ())],
+    }
+
+
+def _task(path: str, sums: Sums, words: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    return {
+        "name": one_line(path.rpartition(".")[2]),
+        "path": one_line(path),
+        "url": list_url(("task", path), *words),
+        "failed_url": list_url(("status", "failed"), ("task", path), *words),
+        "runs": f"{sums.runs:,}",
+        "failed": f"{sums.failed:,}" if sums.failed else "",
+        "typical": estimated(sums.duration(50)),
+        "slow": estimated(sums.duration(95)),
+    }

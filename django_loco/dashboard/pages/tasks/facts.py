@@ -1,0 +1,60 @@
+"""Reads the statistics of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .... import jobs
+from ....core.job import utcnow
+from ....jobs.stores import queue_of
+from ....queues.records.minutes import minute_of
+from ...activity import Range, minutes_in
+from ...breakdown import Sums, by_key
+from ...recent import Recent
+
+#: The number of tasks that are shown.
+TASKS = 200
+#: The orders in which tasks can be listed, by name in the address; those of numbers begin with the highest.
+ORDERS: Mapping[str, Callable[[Sums], float]] = {
+    "runs": lambda sums: sums.runs or sums.enqueued / 1e9,
+    "failed": lambda sums: sums.failed,
+    "rate": lambda sums: sums.failure_rate or 0.0,
+    "wait": lambda sums: sums.wait(95) or 0.0,
+    "run": lambda sums: sums.duration(95) or 0.0,
+}
+DEFAULT_ORDER = "runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TasksRead:
+    """The tasks of all aliases, by their paths."""
+
+    tasks: Sequence[tuple[str, Sums]]
+    more: int
+    """How many are left out."""
+
+
+_sums: Recent[Mapping[str, Sums]] = Recent()
+
+
+def read(chosen: Range, order: str) -> TasksRead:
+    """Return the tasks of the last two weeks in an order of ``ORDERS``. Raises ``QueueError``."""
+    aliases = tuple(jobs.aliases())
+    minute = minute_of(utcnow().timestamp())
+    found = _sums.get((chosen.name, aliases), chosen.kept_seconds, lambda: _read_sums(aliases, chosen, minute))
+    value = ORDERS[order]
+    tasks = sorted(found.items(), key=lambda each: (-value(each[1]), each[0]))
+    return TasksRead(tasks=tasks[:TASKS], more=max(0, len(tasks) - TASKS))
+
+
+def forget() -> None:
+    """Read the statistics anew the next time."""
+    _sums.clear()
+
+
+def _read_sums(aliases: Sequence[str], chosen: Range, minute: int) -> Mapping[str, Sums]:
+    # The totals name also the tasks without a run in this range.
+    known = {each.labels.task_path for alias in aliases for each in queue_of(alias).totals()}
+    found = by_key(minutes_in(chosen, aliases, minute), chosen, minute, lambda _, labels: labels.task_path)
+    return {path: Sums(chosen.bars) for path in known} | found

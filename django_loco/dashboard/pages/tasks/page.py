@@ -1,0 +1,42 @@
+"""The view of the page of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from ...access import VIEW_JOB
+from ...activity import range_of
+from ...live import LivePage
+from .facts import DEFAULT_ORDER, ORDERS, TasksRead, read
+from .parts import parts_of
+
+
+class Tasks(LivePage[TasksRead]):
+    """The tasks of the last two weeks."""
+
+    entry = "tasks"
+    template = "tasks.html"
+    permissions = (VIEW_JOB,)
+
+    def key(self, request: HttpRequest) -> Hashable:
+        """Return the range of time and the order."""
+        return range_of(request).name, _order(request)
+
+    def read(self, request: HttpRequest, **_names: str) -> TasksRead:
+        """Return the statistics of the tasks."""
+        return read(range_of(request), _order(request))
+
+    def parts(self, request: HttpRequest, read: TasksRead) -> Mapping[str, Mapping[str, Any]]:
+        """Return the parts."""
+        return parts_of(read, range_of(request), _order(request))
+
+
+def _order(request: HttpRequest) -> str:
+    order = request.GET.get("order", DEFAULT_ORDER)
+    return order if order in ORDERS else DEFAULT_ORDER
+
+
+tasks = Tasks()

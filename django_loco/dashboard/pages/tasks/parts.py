@@ -1,0 +1,53 @@
+"""What the page of tasks shows of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....log.plain_text import one_line
+from ...activity import PERCENTILES, RANGES, Range
+from ...breakdown import Sums
+from ...chart import small_chart
+from ...durations import estimated
+from ...links import list_url
+from .facts import TasksRead
+
+
+def parts_of(read: TasksRead, chosen: Range, order: str) -> dict[str, dict[str, Any]]:
+    """Return the context of the one part."""
+    return {
+        "list": {
+            "rows": [_row(path, sums) for path, sums in read.tasks],
+            "more": read.more,
+            "order": order,
+            "chosen": chosen,
+            "ranges": RANGES,
+            "range_more": f"&order={order}",
+        }
+    }
+
+
+def _row(path: str, sums: Sums) -> dict[str, Any]:
+    module, _, name = one_line(path).rpartition(".")
+    rate = sums.failure_rate
+    return {
+        "id": f"t-{path}",
+        "name": name,
+        "module": module,
+        "url": list_url(("task", path)),
+        "failed_url": list_url(("status", "failed"), ("task", path)),
+        "ended": f"{sums.runs:,}",
+        "failed": f"{sums.failed:,}" if sums.failed else "",
+        "rate": "-" if rate is None else _percent(rate),
+        "chart": small_chart(sums.ended_by_bar, sums.failed_by_bar),
+        "waits": " / ".join(estimated(sums.wait(percent)) for percent in PERCENTILES),
+        "runs": " / ".join(estimated(sums.duration(percent)) for percent in PERCENTILES),
+    }
+
+
+def _percent(share: float) -> str:
+    """Return a share of 1 in percent; one that is not 0 does not look like 0."""
+    percent = share * 100
+    if 0 < percent < 0.1:  # noqa: PLR2004 - the least that is shown
+        return "< 0.1 %"
+    return f"{percent:.1f} %".replace(".0 %", " %")
