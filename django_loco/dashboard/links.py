@@ -24,7 +24,7 @@ def list_url(*words: tuple[str, str]) -> str:
 
 def job_url(job_id: str) -> str:
     """Return the address of the page of a job; empty if a job in an edited store has no id of a job."""
-    return page_url("job", job_id) or (_address("admin:django_loco_locojob_change", job_id) if job_id else "")
+    return page_url("job", job_id)
 
 
 def workers_url() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.urls import path
 
 from ..dashboard.actions import pause
+from ..dashboard.pages.job.page import job_page
+from ..dashboard.pages.job.run_again import run_again
 from ..dashboard.pages.jobs.operate import operate
 from ..dashboard.pages.jobs.page import jobs_page
 from ..dashboard.pages.overview.page import overview
@@ -18,6 +20,8 @@ urlpatterns = [
     path("pause", pause, name="pause"),
     path("jobs/", jobs_page.view(), name="jobs"),
     path("jobs/operate", operate, name="operate"),
+    path("jobs/<str:job_id>/", job_page.view(), name="job"),
+    path("jobs/<str:job_id>/again", run_again, name="run_again"),
     path("queues/", queues.view(), name="queues"),
     path("tasks/", tasks.view(), name="tasks"),
     path("workers/", workers.view(), name="workers"),

@@ -1,0 +1,72 @@
+"""The life of a job as steps with times, of which those ahead are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from ....core.job import RUNNING, Job, utcnow
+from ....jobs.states import State, state_of
+from ....jobs.views.age import age
+
+MINUTE = 60.0
+ENDS: dict[State, Promise] = {"done": _("Done"), "failed": _("Failed"), "cancelled": _("Cancelled")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A moment in the life of a job."""
+
+    kind: str
+    """The name of a colour: ``"past"``, ``"now"``, ``"ahead"``, or the state in which it has ended."""
+
+    label: Promise
+    at: datetime | None
+    """``None``: nobody knows."""
+
+    since: str
+    """The time since the step before it."""
+
+
+def life_of(job: Job) -> list[Step]:
+    """Return the steps of the life of ``job``, in their order."""
+    now = utcnow()
+    state = state_of(job, now)
+    steps: list[Step] = []
+    before: datetime | None = None
+    for label, at in sorted(_times(job), key=lambda pair: pair[1]):
+        kind = "ahead" if at > now else "past"
+        steps.append(Step(kind=kind, label=label, at=at, since=_between(before, at)))
+        before = at
+    if job.finished_at is not None:
+        since = _between(before, job.finished_at)
+        steps.append(Step(kind=state, label=ENDS.get(state, _("Ended")), at=job.finished_at, since=since))
+    elif job.status == RUNNING:
+        steps.append(Step(kind="now", label=_("Running"), at=None, since=""))
+        steps.append(Step(kind="ahead", label=_("Ends"), at=None, since=""))
+    else:
+        steps.append(Step(kind="ahead", label=_("Runs"), at=None, since=""))
+    return steps
+
+
+def _times(job: Job) -> Iterator[tuple[Promise, datetime]]:
+    times = (
+        (_("Enqueued"), job.enqueued_at),
+        (_("Due"), job.run_after),
+        (_("First attempt"), job.started_at),
+        (_("Last attempt"), job.last_attempted_at if job.last_attempted_at != job.started_at else None),
+    )
+    for label, at in times:
+        if at is not None and (job.finished_at is None or at <= job.finished_at):
+            yield label, at
+
+
+def _between(start: datetime | None, end: datetime) -> str:
+    if start is None:
+        return ""
+    seconds = (end - start).total_seconds()
+    return f"{seconds:.3f} s" if seconds < MINUTE else age(seconds)

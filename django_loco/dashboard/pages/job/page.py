@@ -1,0 +1,68 @@
+"""The view of one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from .... import jobs
+from ....core.job import TRACE
+from ....core.serialization import cut
+from ....jobs.pages.details import Details, details_of
+from ....jobs.pages.operations import permitted
+from ....jobs.pages.stored_json import MOST_BYTES
+from ....log.plain_text import one_line, plain
+from ...access import VIEW_JOB
+from ...links import LINKS, page_url
+from ...live import LivePage
+from .life import life_of
+from .python import python_of
+from .tracebacks import pieces_of
+
+RUN_AGAIN = "django_loco.run_again_job"
+
+
+class JobPage(LivePage[Details]):
+    """One job."""
+
+    entry = "jobs"
+    template = "job.html"
+    permissions = (VIEW_JOB,)
+
+    def read(self, request: HttpRequest, **names: str) -> Details:  # noqa: ARG002
+        """Return all that there is to say of the job."""
+        return details_of(jobs.get(names["job_id"]), LINKS)
+
+    def parts(self, request: HttpRequest, read: Details) -> Mapping[str, Mapping[str, Any]]:
+        """Return the parts, with buttons for what the user may do with the job as it is now."""
+        job = read.row.job
+        may_run_again = request.user.has_perm(RUN_AGAIN) and job.is_readable
+        trace = job.options.get(TRACE)
+        trace = trace.get("traceparent") if isinstance(trace, dict) else trace
+        return {
+            "head": {
+                "details": read,
+                "row": read.row,
+                "steps": life_of(job),
+                "operations": [each for each in permitted(request) if read.row.state in each.states],
+                "run_again": page_url("run_again", job.id) if may_run_again else "",
+            },
+            "facts": {"details": read, "trace": one_line(trace) if trace else ""},
+            "data": {"details": read, "python": python_of(job)},
+            "errors": {"errors": [(error, self._pieces(read, error.number)) for error in read.errors]},
+            "log": {"logs": read.logs},
+            "entries": {"entries": read.entries},
+        }
+
+    def context(self, request: HttpRequest, read: Details) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return the name and the id of the job."""
+        return {"row": read.row}
+
+    def _pieces(self, read: Details, number: int) -> Any:
+        traceback = plain(read.row.job.errors[number - 1].traceback).rstrip()
+        return pieces_of(cut(traceback, MOST_BYTES, "a page shows no more"))
+
+
+job_page = JobPage()

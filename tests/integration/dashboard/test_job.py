@@ -1,0 +1,222 @@
+"""The page of one job on the dashboard, on every queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from django_loco import jobs
+from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id
+from django_loco.exceptions import QueueUnavailable
+from django_loco.log.redaction import MARK
+from tests.integration.admin.conftest import STATES, client_of, text
+from tests.integration.jobs.conftest import CLAIM
+
+from .conftest import LIST, OPERATE, PARTS, require_no_inline
+
+pytestmark = pytest.mark.django_db
+SCRIPT = "<script>alert(1)</script>"
+
+
+def page_of(job):
+    return f"{LIST}{job.id}/"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_has_its_buttons(client, stored, state):
+    job = stored(state)
+    page = client.get(page_of(job))
+    shown = text(page)
+    assert f"add tests.app.tasks {state}" in shown
+    content = page.content.decode()
+    for name, states in jobs.OPERATIONS.items():
+        if name != "update":
+            assert (f'name="operation" value="{name}"' in content) == (state in states)
+    assert f'href="{page_of(job)}again"' in content
+    for link in (f"{LIST}?q=task%3Atests.app.tasks.add", f"{LIST}?q=queue%3Adefault"):
+        assert f'href="{link}"' in content
+        assert client.get(link).status_code == 200
+
+
+def test_everything_is_shown(client, queue):
+    job = Job(
+        task_path="tests.app.tasks.add",
+        backend="default",
+        arguments='[[9007199254740993], {"b": 1.10}]',
+        tags=("bulk",),
+        metadata='{"tenant": "acme"}',
+        options={"request_id": "7f3c", "trace": {"traceparent": "00-0af7-b7ad-01"}},
+        priority=7,
+    )
+    queue.enqueue([job])
+    [held] = queue.fetch(CLAIM)
+    line = json.dumps({"attempt": 1, "began_at": "2026-11-28T12:00:00", "dropped": 0, "text": f"INFO {SCRIPT}"})
+    queue.finish([Outcome(job=held, status=FAILED, error=error_of(ValueError, "boom"), log=line)])
+    page = client.get(page_of(job))
+    shown = text(page)
+    for each in (
+        "It has failed for good after 1 attempt: builtins.ValueError: boom",
+        "a 9007199254740993 b 1.10",
+        'Metadata {"tenant": "acme"}',
+        "Request 7f3c",
+        "Trace 00-0af7-b7ad-01",
+        "Worker of attempt 1 worker-1",
+        "1 of 1: builtins.ValueError: boom",
+        f"attempt 1, 2026-11-28T12:00:00 INFO {SCRIPT}",
+        "add.using(queue_name='default', priority=7).enqueue(9007199254740993, b=1.10)",
+        "Enqueued",
+        "First attempt",
+    ):
+        assert each in shown, each
+    require_no_inline(page.content.decode())
+
+
+def test_why_it_does_not_run(client, stored):
+    job = stored("waiting")
+    jobs.pause(queue="default", backend="default")
+    shown = text(client.get(page_of(job)))
+    assert "Why it does not run now Its queue 'default' is paused. loco_jobs resume default" in shown
+    assert "No worker of TASKS['default'] is alive." in shown
+
+
+def test_hidden_arguments_stay_hidden(client, queue, settings):
+    settings.LOCO = {**settings.LOCO, "REDACT": ["password"]}
+    call = json.dumps([[], {"password": "secret", "user": {"password": "secret"}}])
+    job = Job(task_path="tests.app.tasks.add", backend="default", arguments=call, metadata='{"password": "secret"}')
+    queue.enqueue([job])
+    for address in (page_of(job), f"{page_of(job)}again"):
+        content = client.get(address).content.decode()
+        assert "secret" not in content
+        assert MARK in content
+
+
+def test_texts_of_jobs_are_no_markup(client, stored):
+    job = stored(
+        "failed",
+        error=SCRIPT,
+        task_path=f"a.{SCRIPT}",
+        queue_name=SCRIPT,
+        arguments=json.dumps([[SCRIPT], {SCRIPT: SCRIPT}]),
+    )
+    for address in (page_of(job), f"{page_of(job)}again"):
+        require_no_inline(client.get(address).content.decode())
+
+
+def test_large_arguments_leave_the_page_small(client, queue):
+    job = Job(task_path="a.b", backend="default", arguments=json.dumps([["x" * 10_000_000], {}]))
+    queue.enqueue([job])
+    page = client.get(page_of(job))
+    assert page.status_code == 200
+    assert len(page.content) < 150_000
+
+
+@pytest.mark.parametrize("job_id", ["nonsense", new_id(), "a b", "%00", "<script>"])
+def test_a_job_that_is_not_there_is_told(client, queue, job_id):
+    for address in (f"{LIST}{job_id}/", f"{LIST}{job_id}/again"):
+        answer = client.get(address)
+        shown = text(answer, 404)
+        assert "There is no job" in shown or "is not the id of a job" in shown
+        require_no_inline(answer.content.decode())
+    assert client.get(f"{LIST}{job_id}/", headers=PARTS).status_code == 404
+
+
+def test_a_job_that_is_deleted_while_one_looks_at_it_is_told(client, stored):
+    job = stored("done")
+    first = client.get(page_of(job), headers=PARTS)
+    jobs.delete(job.id)
+    answer = client.get(page_of(job), headers={**PARTS, "If-None-Match": first["ETag"]})
+    assert (answer.status_code, answer["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert b"There is no job" in answer.content
+
+
+def test_a_store_that_is_away_is_told(client, stored, queue, monkeypatch):
+    job = stored("done")
+
+    def away(*_args, **_named):
+        raise QueueUnavailable("The store <b> is away.")
+
+    monkeypatch.setattr(type(queue), "get", away)
+    assert "The store <b> is away." in text(client.get(page_of(job)), 503)
+    assert "The store <b> is away." in text(client.get(f"{page_of(job)}again"), 503)
+
+
+def test_what_has_not_changed_is_not_sent_again(client, stored):
+    job = stored("done")
+    first = client.get(page_of(job), headers=PARTS)
+    assert set(first.json()) == {"head", "facts", "data", "errors", "log", "entries"}
+    assert client.get(page_of(job), headers={**PARTS, "If-None-Match": first["ETag"]}).status_code == 304
+
+
+def test_it_is_closed(stored):
+    job = stored("failed")
+    assert Client().get(page_of(job))["Location"] == f"/admin/login/?next={page_of(job)}"
+    assert client_of("view_worker").get(page_of(job)).status_code == 403
+    reader = client_of("view_job")
+    content = reader.get(page_of(job)).content.decode()
+    assert 'name="operation"' not in content
+    assert "again" not in content
+    for address in (f"{page_of(job)}again",):
+        assert reader.get(address).status_code == 403
+        assert reader.post(address, {"args": "[]"}).status_code == 403
+
+
+def test_a_button_leads_back_to_the_job(client, stored):
+    job = stored("failed")
+    answer = client.post(OPERATE, {"operation": "retry", "job": job.id, "page": "yes"}, follow=True)
+    assert answer.redirect_chain == [(page_of(job), 302)]
+    shown = text(answer)
+    assert "1 job was retried." in shown
+    assert "What people have done" in shown
+    asked = client.post(OPERATE, {"operation": "delete", "job": job.id, "page": "yes"})
+    assert f'href="{page_of(job)}"' in asked.content.decode()
+    answer = client.post(OPERATE, {"operation": "delete", "job": job.id, "page": "yes", "confirmed": "yes"})
+    assert answer["Location"] == LIST
+
+
+def test_it_runs_again_with_other_arguments(client, stored):
+    job = stored("failed")
+    form = client.get(f"{page_of(job)}again")
+    assert "[1, 2]" in text(form)
+    answer = client.post(f"{page_of(job)}again", {"args": "[3]", "kwargs": '{"b": 4}'}, follow=True)
+    assert "runs again: this is the new job." in text(answer)
+    new = jobs.filter("status:waiting").first()
+    assert answer.redirect_chain == [(page_of(new), 302)]
+    assert json.loads(new.arguments) == [[3], {"b": 4}]
+    assert LogEntry.objects.get().change_message == f"Run again, as job {new.id}."
+    assert jobs.get(job.id) == job
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"args": "[", "kwargs": "{}"}, "It cannot be read"),
+        ({"args": "{}", "kwargs": "{}"}, "It has to be a JSON list"),
+        ({"args": "[1, 2, 3]", "kwargs": "{}"}, "too many positional arguments"),
+        ({"args": "[" * 100_000, "kwargs": "{}"}, "It cannot be read"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_told(client, stored, form, told):
+    job = stored("failed")
+    assert told in text(client.post(f"{page_of(job)}again", form), 400)
+    assert jobs.filter().count() == 1
+
+
+def test_a_job_that_cannot_be_read_has_a_page(client, queue):
+    job = Job(task_path="tests.app.tasks.add", backend="default", arguments="{nonsense", metadata="[")
+    queue.enqueue([replace(job)])
+    assert "(unreadable)" in text(client.get(page_of(job)))
+    assert client.get(f"{page_of(job)}again").status_code == 200
+
+
+def test_a_page_takes_few_queries(client, stored):
+    job = stored("failed")
+    client.get(page_of(job))
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page_of(job)).status_code == 200
+    assert len(queries) <= 12, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
