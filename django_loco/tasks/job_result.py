@@ -38,6 +38,9 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     metadata: dict[str, Any] = field(default_factory=dict)
     """The metadata that ``using(metadata=...)`` and the job itself have stored."""
 
+    parent: str | None = None
+    """The id of the job that enqueued this one; ``None`` if no job did."""
+
     def refresh(self) -> None:
         """Load the present state of the job."""
         self._copy(self.task.get_backend().get_result(self.id))
@@ -111,7 +114,7 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _copy(self, result: TaskResult[..., Any]) -> None:
-        unchanged = ("task", "id", "args", "kwargs", "backend")
+        unchanged = ("task", "id", "args", "kwargs", "backend", "parent")
         fill(self, {each.name: getattr(result, each.name) for each in fields(self) if each.name not in unchanged})
 
 

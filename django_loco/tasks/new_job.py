@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from ..conf import loco_settings
 from ..core.compat import InvalidTask, Task
-from ..core.job import REQUEST, Job, utcnow
+from ..core.job import PARENT, REQUEST, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import InvalidArguments
@@ -70,6 +70,16 @@ def _misfit(function: Callable[..., Any], count: int, names: tuple[str, ...]) ->
     return ""
 
 
+def with_origin(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the ``options`` of a new job with the names of the request and the job in which this runs."""
+    copy = {**options}
+    if request_id := bound("request_id"):
+        copy[REQUEST] = request_id
+    if parent := bound("job_id"):
+        copy[PARENT] = parent
+    return copy
+
+
 class JobTemplate:
     """The fields that are the same in the jobs of all calls of a task, checked and encoded once."""
 
@@ -105,8 +115,7 @@ class JobTemplate:
         """
         validate_call(self.task, args, kwargs)
         arguments = encode_call(self._fields["task_path"], args, kwargs)
-        request_id = bound("request_id")
-        options = {**self._options, REQUEST: request_id} if request_id else self._options.copy()
+        options = with_origin(self._options)
         now = utcnow()
         job = Job(**self._fields, arguments=arguments, enqueued_at=now, options=options)
         if self._delay:

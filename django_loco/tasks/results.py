@@ -185,6 +185,7 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
             ],
             "worker_ids": [*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
             "metadata": _metadata_of(job) if job.metadata else {},
+            "parent": job.parent or None,
             "_return_value": decode(job.return_value or "null") if job.status == SUCCESSFUL else None,
         },
     )
@@ -211,6 +212,7 @@ def result_of_new(
             "errors": [],
             "worker_ids": [],
             "metadata": _metadata_of(job) if job.metadata else {},
+            "parent": job.parent or None,
         },
     )
     return result

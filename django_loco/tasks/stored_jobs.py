@@ -8,15 +8,15 @@ from typing import Any
 
 from ..conf import loco_settings
 from ..core.compat import Task, task_finished
-from ..core.job import REQUEST, Job
+from ..core.job import Job
 from ..core.serialization import encode_call
 from ..exceptions import InvalidSignature, UnknownTask
 from ..jobs.signing import is_genuine
-from ..log.labels import bound, labelled_context
+from ..log.labels import labelled_context
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..signals import job_cancelled
-from .new_job import validate_call
+from .new_job import validate_call, with_origin
 from .results import load_task, shown_result_of
 from .signals import announce, only_log, send
 
@@ -33,7 +33,6 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         raise InvalidSignature(f"Job {job.id} was not signed with SECRET_KEY, or was changed later.")
     task = load_task(job.task_path)
     validate_call(task, args, kwargs)
-    request_id = bound("request_id")
     return task, Job(
         task_path=job.task_path,
         backend=job.backend,
@@ -42,7 +41,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         priority=job.priority,
         is_async=inspect.iscoroutinefunction(task.func),
         tags=job.tags,
-        options={**job.overrides, REQUEST: request_id} if request_id else {**job.overrides},
+        options=with_origin(job.overrides),
         metadata=job.metadata,
     )
 

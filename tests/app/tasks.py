@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django_loco.tasks import task
+from django_loco.tasks import enqueue_many, task
 
 #: What ran, in this process: ``(name, arguments)`` in the order of their ends.
 ran: list[tuple[str, Any]] = []
@@ -189,6 +189,21 @@ def chain(number: int) -> None:
     note(f"end {number}")
     if number:
         chain.enqueue(number - 1)
+
+
+@task
+def generations(number: int) -> list[str | None]:
+    """Enqueue a child in each way, the first with ``number`` generations below it; return the parents they name."""
+    if not number:
+        return []
+    children: list[Any] = [generations.enqueue(number - 1), add.using(timeout=5).enqueue(1, 2)]
+    return [child.parent for child in (*children, *enqueue_many(add, [(3, 4)]))]
+
+
+@task
+async def agenerations() -> str | None:
+    """``generations`` on the event loop."""
+    return (await add.aenqueue(1, 2)).parent
 
 
 @task(takes_context=True)

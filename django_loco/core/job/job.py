@@ -21,13 +21,15 @@ SUSPECT = MAX_LOST - 1
 UNREADABLE = "(unreadable)"
 #: Among the options of a job, the id of the request that it comes from.
 REQUEST = "request_id"
+#: Among the options of a job, the id of the job that has enqueued it.
+PARENT = "parent"
 #: Among the options of a job, its signature: see ``jobs.signing``.
 SIGNATURE = "signature"
 #: Among the options of a job, where it is moved to: see ``jobs.transfer.parking``.
 MOVING = "moving"
 #: Among the options of a job, the headers that connect it with the trace of whoever enqueued it: see ``log.tracing``.
 TRACE = "trace"
-_NOT_GIVEN = frozenset((REQUEST, SIGNATURE, MOVING, TRACE))
+_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL
@@ -118,7 +120,7 @@ class Job:
     enqueued_at: datetime = field(default_factory=utcnow)
     tags: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values: the options that ``.using()`` changed for this call, ``REQUEST``, ``SIGNATURE``, ``TRACE``."""
+    """JSON values: the options that ``.using()`` changed for this call, ``REQUEST``, ``PARENT``, ``TRACE``, ..."""
 
     key: str | None = None
     """A once-key: the queue accepts only one job with it; ``None``: no limit. See also ``series``."""
@@ -169,6 +171,12 @@ class Job:
     def request_id(self) -> str:
         """The id of the request that enqueued this job, directly or through other jobs; empty if there was none."""
         return self.options.get(REQUEST, "") if self.options else ""
+
+    @property
+    def parent(self) -> str:
+        """The id of the job that enqueued this one while it ran; empty if no job did. It may be gone by now."""
+        found = self.options.get(PARENT) if self.options else None
+        return found if isinstance(found, str) else ""
 
     @property
     def due_at(self) -> datetime:

@@ -40,6 +40,7 @@ class Keywords(TypedDict, total=False):
     worker: Texts | None
     schedule: Texts | None
     request: Texts | None
+    parent: Texts | None
 
 
 def tokens_of_keywords(keywords: Mapping[str, Any]) -> Iterator[Token]:

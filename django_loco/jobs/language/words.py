@@ -25,6 +25,9 @@ from .patterns import any_glob, any_json, at_path, glob, has_wildcards, moment_o
 #: Fewer digits than a whole id has, and as many as the log shows.
 _END_OF_ID = re.compile("[0-9a-f]{8,31}", re.IGNORECASE)
 
+#: Milliseconds by which the clock of a worker may be behind that of whoever enqueued the job it runs: an hour.
+_CLOCKS_DIFFER = 3_600_000
+
 Test = Callable[[Job, datetime], bool]
 
 
@@ -120,6 +123,23 @@ def id_of(value: str) -> str:
         raise ValueError(f"{value!r} is not the id of a job: 32 hexadecimal digits, or the last 8") from None
 
 
+def _parent(given: Given) -> Meaning:
+    """Match the id of the job that has enqueued it, the end of one, or a pattern."""
+    if any(map(has_wildcards, given.values)):
+        return _text("parent", given)
+    ends = tuple(value.lower() for value in given.values if _END_OF_ID.fullmatch(value))
+    ids = frozenset(id_of(value) for value in given.values if not _END_OF_ID.fullmatch(value))
+    bounds = ANYWHERE if ends else Bounds(since=min(map(_first_child, ids)))
+    return Meaning(lambda job, _: job.parent in ids or job.parent.endswith(ends), bounds)
+
+
+def _first_child(parent: str) -> str:
+    """Return the lowest id that a job which ``parent`` has enqueued can have."""
+    if parent[12] != "7":  # its id does not begin with the time
+        return ""
+    return f"{max(0, int(parent[:12], 16) - _CLOCKS_DIFFER):012x}"
+
+
 def _backend(given: Given) -> Meaning:
     aliases = frozenset(map(_alias_of, given.values))
     return Meaning(lambda job, _: job.backend in aliases, Bounds(backends=aliases), is_exact=True)
@@ -184,8 +204,9 @@ def _worker(given: Given) -> Meaning:
 
 
 def _text(attribute: str, given: Given) -> Meaning:
+    """Match a value. A job without one matches no pattern, so that ``-schedule:*`` are the jobs without a schedule."""
     matches = any_glob(given.values)
-    return Meaning(lambda job, _: matches(getattr(job, attribute) or ""))
+    return Meaning(lambda job, _: bool(value := getattr(job, attribute)) and matches(value))
 
 
 WORDS: Mapping[str, Callable[[Given], Meaning]] = {
@@ -205,6 +226,7 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "worker": _worker,
     "schedule": partial(_text, "series"),
     "request": partial(_text, "request_id"),
+    "parent": _parent,
 }
 #: The words that are followed by the path of a value: ``args.user_id``.
 WITH_PATHS = ("args", "metadata")

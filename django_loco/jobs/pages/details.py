@@ -14,6 +14,7 @@ from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
+from ..language.words import id_of
 from ..stores import aliases, backend_of
 from ..views.age import age
 from ..views.logs import logs_of
@@ -34,7 +35,7 @@ class Fact:
     label: str
     text: str
     url: str = ""
-    """The list of the jobs that have the same value."""
+    """The list of the jobs that have the same value, or the page of the job that it names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,10 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     for label, name, value in linked:
         if value:
             yield Fact(label=label, text=one_line(value), url=links.list_url(word(name, str(value))))
+    if job.parent:
+        yield Fact(label="Parent", text=one_line(job.parent), url=_parent_url(job, links))
+    if job.started_at:
+        yield Fact(label="Children", text="the jobs that it has enqueued", url=links.list_url(word("parent", job.id)))
     yield Fact(label="Priority", text=str(job.priority))
     yield Fact(label="Kind", text="async" if job.is_async else "sync")
     for name, option in job.overrides.items():
@@ -156,6 +161,14 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     yield Fact(label="Attempt", text=f"{job.attempt:,}")
     if job.lost:
         yield Fact(label="Workers that died with it", text=f"{job.lost}")
+
+
+def _parent_url(job: Job, links: JobLinks) -> str:
+    """Return the address of the parent's page; empty if somebody has edited the store, so that it is no id."""
+    try:
+        return links.job_url(id_of(job.parent))
+    except ValueError:
+        return ""
 
 
 def _arguments(job: Job) -> Iterator[tuple[str, str]]:

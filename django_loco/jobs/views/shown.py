@@ -39,6 +39,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "options": dict(job.overrides),
         "key": job.key,
         "request": job.request_id or None,
+        "parent": job.parent or None,
         "enqueued_at": job.enqueued_at,
         "run_after": job.run_after,
         "expires_at": job.expires_at,

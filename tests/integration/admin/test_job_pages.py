@@ -162,10 +162,30 @@ def test_the_page_of_a_job(client, stored):
         "Workers of its attempts worker-1",
     ):
         assert part in shown
-    links = [link for link in re.findall(r'href="([^"]+\?q=[^"]+)"', page.content.decode()) if "request" not in link]
+    links = re.findall(r'href="([^"]+\?q=[^"]+)"', page.content.decode())
+    links = [link for link in links if not re.search("request|parent", link)]
     assert len(links) >= 6
     for link in links:
         assert ids_of(client.get(link)) == [job.id], link
+
+
+def test_a_job_and_those_that_it_has_enqueued_lead_to_each_other(client, stored):
+    parent = stored("done")
+    child = stored(options={"parent": parent.id})
+    page = client.get(change(child))
+    assert f"Parent {parent.id}" in text(page)
+    assert f'href="{change(parent)}"' in page.content.decode()
+    assert "Children" not in text(page)
+    [link] = re.findall(r'href="([^"]+\?q=parent[^"]+)"', client.get(change(parent)).content.decode())
+    assert ids_of(client.get(link)) == [child.id]
+
+
+@pytest.mark.parametrize("parent", ["\ud800/..", SCRIPT, 7, None, ["x"]])
+def test_a_parent_that_somebody_has_edited_is_no_link(client, stored, parent):
+    page = client.get(change(stored(options={"parent": parent})))
+    urls = [fact.url for fact in page.context["shown"].facts if fact.label == "Parent"]
+    assert urls == [""] * isinstance(parent, str)
+    assert "<script>alert" not in page.content.decode()
 
 
 def test_times_are_in_their_order(client, stored):

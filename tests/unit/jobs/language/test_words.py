@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.unit.jobs.conftest import make_job
 NOW = utcnow()
 TOO_SLOW = error_of(JobTimeout, "too slow")
 OLD = make_job(task="shop.tasks.send", age=7200)
+PARENT = first_id(NOW - timedelta(hours=3))[:24] + "abcdef01"
 
 
 def selects(text, job):
@@ -90,8 +92,17 @@ def bounds(text):
         ("schedule:nightly", {"key": "nightly@2026-11-28"}, True),
         ("schedule:nightly", {"key": "other@2026-11-28"}, False),
         ("schedule:*", {"key": "a@1"}, True),
+        ("schedule:*", {}, False),
         ("request:abc", {"options": {"request_id": "abc"}}, True),
         ("request:abc", {}, False),
+        (f"parent:{PARENT}", {"options": {"parent": PARENT}}, True),
+        (f"parent:{UUID(PARENT)}", {"options": {"parent": PARENT}}, True),
+        (f"parent:{PARENT[-8:]}", {"options": {"parent": PARENT}}, True),
+        (f"parent:{PARENT}", {}, False),
+        (f"parent:{PARENT[-8:]}", {"options": {"parent": 7}}, False),
+        (f"parent:{PARENT}", {"options": {"parent": OLD.id}}, False),
+        ("parent:*", {"options": {"parent": PARENT}}, True),
+        ("parent:*", {}, False),
     ],
 )
 def test_what_is_selected(text, fields, does):
@@ -120,6 +131,21 @@ def test_what_the_store_can_do():
     assert bounds("backend:other") == Bounds(backends=frozenset(["other"]))
     assert bounds("older:1h") == Bounds(before=first_id(NOW - timedelta(hours=1)))
     assert bounds("newer:1h") == Bounds(since=first_id(NOW - timedelta(hours=1)))
+
+
+def test_where_the_children_of_a_job_are():
+    parent, later = (f"{first_id(at)[:12]}7{'f' * 19}" for at in (NOW, NOW + timedelta(hours=9)))
+    since = bounds(f"parent:{parent}").since
+    assert first_id(NOW - timedelta(hours=2)) < since <= first_id(NOW - timedelta(hours=1))
+    assert bounds(f"parent:{later},{parent}").since == since
+    assert selects(f"parent:{parent}", replace(OLD, options={"parent": parent}))
+    assert bounds(f"parent:{uuid4()}") == Bounds(since="")  # an id that does not begin with the time
+    assert bounds(f"parent:{parent[-8:]}") == bounds("parent:*") == ANYWHERE
+
+
+def test_a_parent_that_is_no_id():
+    with pytest.raises(ValueError, match="is not the id of a job"):
+        meaning_of("parent", ["x"], NOW)
 
 
 def test_where_the_others_are():
