@@ -29,13 +29,14 @@ from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
 from .queues.timeouts import no_store_timeout
-from .tasks import stored_jobs
+from .tasks import duplicates
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
 from .tasks.loading import may_be_imported
-from .tasks.new_job import JobTemplate, due_at, new_job, validate_task
+from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_task
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
 from .tasks.signals import announce
+from .tasks.stored import jobs as stored_jobs
 from .worker import in_process
 
 logger = get_logger(__name__)
@@ -49,26 +50,6 @@ _importable: set[str] = set()
 #: emptied now and then.
 _templates: dict[int, KnownTask] = {}
 MAX_TEMPLATES = 500
-
-
-class KnownTask(NamedTuple):
-    """The template of a task, and for which backend and settings the task was checked."""
-
-    template: JobTemplate
-    backend: type[LocoBackend]
-    alias: str
-    queues: set[str]
-
-    def is_valid(self, task: Task[..., Any], backend: LocoBackend) -> bool:
-        """Whether ``task`` need not be checked again for ``backend``."""
-        template = self.template
-        return (
-            template.task is task
-            and template.settings is loco_settings()
-            and self.backend is type(backend)
-            and self.alias == backend.alias
-            and self.queues == backend.queues
-        )
 
 
 class ScheduledCall(NamedTuple):
@@ -138,15 +119,19 @@ class LocoBackend(JobBackend):
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
-        return self._enqueued(task, jobs, calls) if jobs else []
+        return self._enqueued(task, jobs, calls, getattr(task, "on_duplicate", None)) if jobs else []
 
-    def _enqueued(self, task: Task[..., Any], jobs: list[Job], calls: Sequence[Any]) -> list[TaskResult[..., Any]]:
+    def _enqueued(
+        self, task: Task[..., Any], jobs: list[Job], calls: Sequence[Any], on_duplicate: str | None
+    ) -> list[TaskResult[..., Any]]:
         mode = worker_mode(self.alias, self.options)
         if mode == "ForegroundBlocking":
-            return self._run(task, jobs)
+            return self._run(task, jobs, on_duplicate)
         results = [result_of_new(job, task, *call) for job, call in zip(jobs, calls, strict=True)]
         try:
-            self._after_commit(lambda: self._store(jobs, results, mode))
+            if on_duplicate == "raise":
+                duplicates.refuse(self.queue, jobs)
+            self._after_commit(lambda: self._store(jobs, results, mode, on_duplicate))
         except SynchronousOnlyOperation as error:
             raise _hint("enqueue") from error
         return results
@@ -172,7 +157,9 @@ class LocoBackend(JobBackend):
         if mode == "ForegroundBlocking":
             with no_store_timeout():  # the project's code has no limit
                 finished = [self._run_now(tick.task, [job]) for tick, job in zip(ticks, jobs, strict=True)]
-            return [result_of(run[0], tick.task) if run else None for tick, run in zip(ticks, finished, strict=True)]
+            ran = [result_of(run[0], tick.task) if run else None for tick, run in zip(ticks, finished, strict=True)]
+            duplicates.mark(ran, jobs)
+            return ran
         stored = self._add(jobs, mode)
         results = [
             result_of(job, tick.task) if job.id in stored else None for tick, job in zip(ticks, jobs, strict=True)
@@ -180,7 +167,8 @@ class LocoBackend(JobBackend):
         with no_store_timeout():
             for result in filter(None, results):
                 labelled_context().run(self._announce, [result])
-        return results
+        others = duplicates.results_of_ticks(self.queue, [job for job in jobs if job.id not in stored])
+        return [result or others.get(job.id) for job, result in zip(jobs, results, strict=True)]
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
         """Return the present state of a job. Raises ``TaskResultDoesNotExist``, also for a malformed id."""
@@ -212,7 +200,7 @@ class LocoBackend(JobBackend):
     def run_again(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> TaskResult[..., Any]:
         """Enqueue a new job like ``job`` with these arguments; return its result. Raises as ``job_like``."""
         task, new = stored_jobs.job_like(job, args, kwargs)
-        return self._enqueued(task, [new], [(args, kwargs)])[0]
+        return self._enqueued(task, [new], [(args, kwargs)], None)[0]
 
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
@@ -276,9 +264,16 @@ class LocoBackend(JobBackend):
         else:
             action()
 
-    def _store(self, jobs: list[Job], results: list[TaskResult[..., Any]], mode: Mode) -> None:
-        stored = self._add(jobs, mode)
+    def _store(
+        self, jobs: list[Job], results: list[TaskResult[..., Any]], mode: Mode, on_duplicate: str | None
+    ) -> None:
+        if jobs[0].unique_key is None:
+            stored, holders = self._add(jobs, mode), duplicates.NOBODY
+        else:
+            stored, holders = duplicates.store(self.queue, jobs, on_duplicate, lambda few: self._add(few, mode))
         self._announce(result for result in results if result.id in stored)
+        if holders:
+            duplicates.note(results, holders, on_duplicate)
 
     def _add(self, jobs: list[Job], mode: Mode) -> set[str]:
         """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
@@ -291,16 +286,25 @@ class LocoBackend(JobBackend):
         test_environment.record_enqueued(stored)
         return set(stored)
 
-    def _run(self, task: Task[..., Any], jobs: list[Job]) -> list[TaskResult[..., Any]]:
+    def _run(self, task: Task[..., Any], jobs: list[Job], on_duplicate: str | None) -> list[TaskResult[..., Any]]:
+        if on_duplicate == "raise":
+            duplicates.refuse(self.queue, jobs[:1])  # the first has ended before the others are enqueued
         finished: list[Job] = []
         self._after_commit(lambda: finished.extend(self._run_now(task, jobs)))
-        return [result_of(job, task) for job in finished or jobs]
+        results = [result_of(job, task) for job in finished or jobs]
+        duplicates.mark(results, jobs)
+        return results
 
     def _run_now(self, task: Task[..., Any], jobs: list[Job]) -> list[Job]:
-        """Run ``jobs`` one after the other in this thread; return those that ran: not those with a used once-key."""
+        """Run ``jobs`` one after the other in this thread; return those that ran: not those with a used once-key.
+
+        In the place of one whose unique key another job holds is that one.
+        """
         return tracing.send(jobs, lambda traced: [ended for job in sign(traced) if (ended := self._ended(task, job))])
 
     def _ended(self, task: Task[..., Any], job: Job) -> Job | None:
+        if job.unique_key is not None and (holders := self.queue.holders([job.unique_key])):
+            return holders[job.unique_key]
         self._announce([result_of(job, task)])
         return in_process.run_in_foreground(self.alias, job)
 

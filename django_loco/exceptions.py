@@ -8,6 +8,7 @@
     │   │   └── Unfinished       it could not be reached any more after a part of an operation on many jobs
     │   ├── QueueRefused         it answers, and refuses the values
     │   └── QueueFull            it has no room at the moment
+    ├── DuplicateJob             a unique job that is to be enqueued is there already
     ├── LockTimeout              a lock was not free in time      (a TimeoutError too)
     ├── LockLost                 a lock was lost while it was held
     ├── LockHeld                 a thread or asyncio task claims a lock that it holds   (a RuntimeError too)
@@ -30,7 +31,9 @@ them from ``django.tasks.exceptions`` or ``django_loco.tasks``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -91,6 +94,20 @@ class QueueRefused(QueueError):
 
 class QueueFull(QueueError):
     """The queue holds as many waiting jobs as its ``max_waiting`` option allows. Nothing was stored."""
+
+
+class DuplicateJob(LocoError):
+    """Another job has the unique key of a call, and the task has ``on_duplicate="raise"``.
+
+    Of several calls at once the others may have been stored: see ``results``.
+    """
+
+    def __init__(self, message: str = "", *, result: Any = None, results: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.result = result
+        """The result of that job, a ``TaskResult``."""
+        self.results = results
+        """A result for each call of ``enqueue_many``; empty if nothing was stored."""
 
 
 class LockTimeout(LocoError, TimeoutError):

@@ -5,7 +5,7 @@
 An option also needs a field of the same name in ``tasks.decorator.LocoTask``, where its value is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypedDict, get_type_hints
@@ -69,6 +69,16 @@ def _are_paths(value: Any) -> bool:
 
 def _is_kept(value: Any) -> bool:
     return isinstance(value, bool) or value in LEVELS
+
+
+def _is_unique(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(name, str) and name.isidentifier() for name in value)
+    return isinstance(value, bool) or callable(value)
+
+
+def _is_duration(value: Any) -> bool:
+    return is_seconds(value.total_seconds() if isinstance(value, timedelta) else value)
 
 
 def _has_dots(value: Any) -> bool:
@@ -173,7 +183,50 @@ class StoredOptions(TypedDict, total=False):
     ]
 
 
-class TaskOptions(DjangoOptions, StoredOptions, total=False):
+class UniqueOptions(TypedDict, total=False):
+    """Options of ``@task`` and ``using()`` that decide over the unique key of a job, see ``core.uniqueness``."""
+
+    unique: Annotated[
+        bool | Sequence[str] | Callable[..., Any] | None,
+        Option(
+            type="bool, list of names, function",
+            default="`False`",
+            help="whether [one such job](../how-to/unique-jobs.md) at a time is enough: with the same arguments, the "
+            "same values of those named, or the same result of a function of them",
+            rule=Rule(_is_unique, "True, False, a list of names of arguments, or a function of the arguments"),
+        ),
+    ]
+    unique_until: Annotated[
+        Literal["finished", "started"] | None,
+        Option(
+            type="str",
+            default='`"finished"`',
+            help='until when the next such call makes no job: `"finished"` or `"started"`',
+            rule=Rule(lambda value: value in ("finished", "started"), '"finished" or "started"'),
+        ),
+    ]
+    unique_for: Annotated[
+        float | timedelta | None,
+        Option(
+            type="seconds, timedelta",
+            default="none",
+            help="instead of `unique_until`: for how long after its enqueue the next such call makes no job",
+            rule=Rule(_is_duration, "a number of seconds or a timedelta, above 0"),
+        ),
+    ]
+    on_duplicate: Annotated[
+        Literal["keep", "replace", "raise"] | None,
+        Option(
+            type="str",
+            default='`"keep"`',
+            help='what the next such call does: `"keep"` the job as it is, `"replace"` its arguments if it has not '
+            'begun, `"raise"` `DuplicateJob`',
+            rule=Rule(lambda value: value in ("keep", "replace", "raise"), '"keep", "replace" or "raise"'),
+        ),
+    ]
+
+
+class TaskOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
     """Options of ``@task``. Those declared here can be given nowhere else."""
 
     aliases: Annotated[
@@ -197,8 +250,10 @@ class TaskOptions(DjangoOptions, StoredOptions, total=False):
     ]
 
 
-class CallOptions(DjangoOptions, StoredOptions, total=False):
+class CallOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
     """Options of ``using()``."""
+
+    unique_key: str | None
 
     run_after: datetime | timedelta | None
     metadata: Mapping[str, Any] | None
@@ -225,7 +280,7 @@ CALL_OPTIONS = tuple(CallOptions.__annotations__)
 def resolve_paths(name: str, value: Any) -> Any:
     """Return the value of the option ``name`` in code or settings, with dotted paths replaced by their objects.
 
-    Not for values from the store, because it imports any path: see ``tasks.stored_options``. Raises ``ImportError`` for
+    Not for values from the store, because it imports any path: see ``tasks.stored.options``. Raises ``ImportError`` for
     a path that does not exist, ``ValueError`` for an invalid value.
     """
     option = STORED_OPTIONS[name]

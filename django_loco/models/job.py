@@ -57,6 +57,8 @@ class StoredJob(models.Model):
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held
     due_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
+    unique_key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
+    unique_until = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     #: The logs of its runs, see ``Queue.logs``. They may be large, so this is the last column.
     log = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
 
@@ -71,6 +73,17 @@ class StoredJob(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["backend", "key"], condition=Q(key__isnull=False), name="django_loco_once_key"
+            ),
+            # Of the jobs that hold a key, see ``core.uniqueness``. Most jobs have none, and are not in it.
+            models.UniqueConstraint(
+                fields=["backend", "unique_key"],
+                condition=Q(unique_key__isnull=False)
+                & (
+                    Q(finished_at__isnull=True, unique_until="finished")
+                    | Q(started_at__isnull=True, status="READY", unique_until="started")
+                    | Q(unique_until__gt="0", unique_until__lt="9")
+                ),
+                name="django_loco_unique_key",
             ),
         ]
         indexes = [

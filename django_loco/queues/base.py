@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -145,18 +145,26 @@ class Queue(Records, WorkerRegistry, ABC):
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs, all or none, in one round trip; return those stored.
 
-        A job whose ``key`` the queue has seen before is neither stored nor returned. Raises ``QueueFull``.
+        A job whose ``key`` the queue has seen before, or whose ``unique_key`` another job holds, is neither stored nor
+        returned. Raises ``QueueFull``.
         """
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:  # noqa: ARG002
         """Store jobs as they are, with their ids and histories, waiting or finished; return the ids of those stored.
 
-        A job whose id the queue has, or whose once-key it has seen, is not stored, so that the call may be repeated.
+        A job whose id the queue has, whose once-key it has seen, or whose unique key another job holds is not stored.
         One that waits is due at its ``run_after``. ``logs`` are those of some of the jobs, as ``logs()`` returns them.
         All or none are stored, also if more jobs wait than ``enqueue`` allows. Raises ``QueueRefused``: by default for
         all jobs.
         """
         raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
+
+    def holders(self, keys: Collection[str]) -> Mapping[str, Job]:  # noqa: ARG002
+        """Return the jobs that hold unique keys (``core.uniqueness``), by these; keys that no job holds are left out.
+
+        A queue that does not know these keys stores every job, and returns nothing, which is the default.
+        """
+        return {}
 
     @abstractmethod
     def fetch(self, claim: Claim) -> list[Job]:

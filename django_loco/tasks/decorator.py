@@ -27,6 +27,7 @@ from ..core.compat import (
 )
 from ..core.retry import BackoffOption, backoff_function
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
+from ..core.uniqueness import rule_of
 from ..exceptions import LocoConfigurationError
 from .aliases import register
 from .hints import attribute_hint, option_hint
@@ -78,11 +79,18 @@ class LocoTask(_Task[P, R]):
     expires: float | timedelta | datetime | None = None
     tags: tuple[str, ...] | None = None
     keep_log: bool | str | None = None
+    unique: bool | tuple[str, ...] | Callable[..., Any] | None = None
+    unique_until: Literal["finished", "started"] | None = None
+    unique_for: float | timedelta | None = None
+    on_duplicate: Literal["keep", "replace", "raise"] | None = None
     aliases: tuple[str, ...] = ()
     description: str = ""
 
     metadata: Mapping[str, Any] | None = None
     """Set by ``using(metadata=...)``: JSON that travels with the job, and that the job can change."""
+
+    unique_key: str | None = None
+    """Set by ``using(unique_key=...)``: the text that stands for the call, in place of its arguments."""
 
     run_after_delay: timedelta | None = None
     """The time from ``enqueue()`` until the job may run, if ``using()`` was given a ``timedelta``."""
@@ -112,6 +120,7 @@ class LocoTask(_Task[P, R]):
                 raise InvalidTask(f"{self.module_path}: {problem}")
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+        self._require_unique_options()
         if callable(self.backoff) and "backoff" not in self.overrides:
             backoff_function(self.backoff)
         register(self.module_path, self.aliases or ())
@@ -119,6 +128,12 @@ class LocoTask(_Task[P, R]):
         # super() does not work here, because dataclass(slots=True) creates a new class.
         with self._backend_required():
             Task.__post_init__(self)
+
+    def _require_unique_options(self) -> None:
+        try:
+            rule_of(self)
+        except ValueError as error:
+            raise InvalidTask(f"{self.module_path}: {error}") from None
 
     @contextmanager
     def _backend_required(self) -> Iterator[None]:
@@ -175,7 +190,7 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Raises ``InvalidTask`` for an invalid value and ``TypeError`` for an unknown option.
     """
-    for name in ("run_after", "metadata"):
+    for name in ("run_after", "metadata", "unique_key"):
         if name in options:
             raise TypeError(f"{name} cannot be given to @task; use .using({name}=...) where you enqueue.")
     given = {name: value for name, value in options.items() if value is not None}

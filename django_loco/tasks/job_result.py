@@ -41,6 +41,9 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
     parent: str | None = None
     """The id of the job that enqueued this one; ``None`` if no job did."""
 
+    duplicate: bool = False
+    """Whether the call has made no job, because this one, which was there before, has its unique key."""
+
     def refresh(self) -> None:
         """Load the present state of the job."""
         self._copy(self.task.get_backend().get_result(self.id))
@@ -114,7 +117,7 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _copy(self, result: TaskResult[..., Any]) -> None:
-        unchanged = ("task", "id", "args", "kwargs", "backend", "parent")
+        unchanged = ("task", "id", "args", "kwargs", "backend", "parent", "duplicate")
         fill(self, {each.name: getattr(result, each.name) for each in fields(self) if each.name not in unchanged})
 
 

@@ -10,19 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
 
 from ..conf import loco_settings
-from ..core.compat import InvalidTask, Task
+from ..core.compat import BaseTaskBackend, InvalidTask, Task
 from ..core.job import PARENT, REQUEST, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
+from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
 from ..exceptions import InvalidArguments
 from ..log.labels import bound
-from .stored_options import option_to_json
+from .stored.options import option_to_json
 
 #: The stored options that have a field of their own in the job.
 OWN_FIELDS = ("tags", "expires")
@@ -83,7 +84,7 @@ def with_origin(options: Mapping[str, Any]) -> dict[str, Any]:
 class JobTemplate:
     """The fields that are the same in the jobs of all calls of a task, checked and encoded once."""
 
-    __slots__ = ("_delay", "_expires", "_fields", "_options", "settings", "task")
+    __slots__ = ("_delay", "_expires", "_fields", "_options", "_unique", "settings", "task")
 
     def __init__(self, task: Task[..., Any], alias: str) -> None:
         """``alias`` is that of the backend. Raises ``InvalidTask``."""
@@ -92,6 +93,7 @@ class JobTemplate:
         self._delay = getattr(task, "run_after_delay", None)
         self._expires = _merged(task, "expires")
         self._options = _stored_options(task)
+        self._unique = rule_of(task)
         self._fields: dict[str, Any] = {
             "task_path": task.module_path,
             "backend": alias,
@@ -117,10 +119,38 @@ class JobTemplate:
         arguments = encode_call(self._fields["task_path"], args, kwargs)
         options = with_origin(self._options)
         now = utcnow()
-        job = Job(**self._fields, arguments=arguments, enqueued_at=now, options=options)
+        key, until = self._unique.fields(args, kwargs, now) if self._unique else (None, None)
+        job = Job(
+            **self._fields,
+            arguments=arguments,
+            enqueued_at=now,
+            options=options,
+            unique_key=key,
+            unique_until=until,
+        )
         if self._delay:
             job = replace(job, run_after=_later(now, self._delay))
         return job if self._expires is None else replace(job, expires_at=_expiry(job, self._expires))
+
+
+class KnownTask(NamedTuple):
+    """The template of a task, and for which backend and settings the task was checked."""
+
+    template: JobTemplate
+    backend: type[BaseTaskBackend]
+    alias: str
+    queues: set[str]
+
+    def is_valid(self, task: Task[..., Any], backend: BaseTaskBackend) -> bool:
+        """Whether ``task`` need not be checked again for ``backend``."""
+        template = self.template
+        return (
+            template.task is task
+            and template.settings is loco_settings()
+            and self.backend is type(backend)
+            and self.alias == backend.alias
+            and self.queues == backend.queues
+        )
 
 
 def new_job(task: Task[..., Any], alias: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:

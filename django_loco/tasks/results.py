@@ -27,7 +27,7 @@ from .aliases import target_of
 from .decorator import LocoTask
 from .job_result import JobResult, fill
 from .loading import load_module
-from .stored_options import option_from_json
+from .stored.options import option_from_json
 
 logger = get_logger("django_loco.worker")
 
@@ -237,7 +237,7 @@ def shown_result_of(job: Job) -> TaskResult[..., Any]:
 
 
 #: For fields that a later version of ``TaskResult`` may have.
-_DEFAULTS = {field.name: field.default for field in fields(TaskResult) if field.default is not MISSING}
+_DEFAULTS = {field.name: field.default for field in fields(JobResult) if field.default is not MISSING}
 
 
 #: The fields of a job that has not begun.

@@ -23,6 +23,12 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+@task(unique=True)
+def sync_stock(shop: str, *, full: bool = False) -> str:
+    ran.append(("sync_stock", (shop, full)))
+    return shop
+
+
 @task
 async def aadd(a: int, b: int) -> int:
     await asyncio.sleep(0)
@@ -245,3 +251,9 @@ def log_a_line(context: Any, text: str, *, error: str = "") -> None:
 @task(keep_log=True, takes_context=True)
 async def alog_a_line(context: Any, text: str) -> None:
     context.log.info("%s", text)
+
+
+@task(unique=True)
+def enqueue_itself() -> list[Any]:
+    result: Any = enqueue_itself.enqueue()
+    return [result.id, result.duplicate]

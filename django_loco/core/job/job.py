@@ -125,6 +125,10 @@ class Job:
     key: str | None = None
     """A once-key: the queue accepts only one job with it; ``None``: no limit. See also ``series``."""
 
+    unique_key: str | None = None
+    unique_until: str | None = None
+    """Until when it holds its unique key, which no other job has meanwhile: see ``core.uniqueness``."""
+
     status: TaskResultStatus = READY
     started_at: datetime | None = None
     """When the first attempt began."""

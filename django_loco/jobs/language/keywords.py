@@ -39,6 +39,7 @@ class Keywords(TypedDict, total=False):
     attempt: Numbers | None
     worker: Texts | None
     schedule: Texts | None
+    unique: Texts | None
     request: Texts | None
     parent: Texts | None
 

@@ -17,6 +17,7 @@ from ...conf import did_you_mean
 from ...core.compat import task_backends
 from ...core.job import Job, first_id
 from ...core.serialization import decode
+from ...core.uniqueness import digest_of
 from ..states import STATES, STATUS_OF, State, state_of
 from .arguments import Argument, decoded
 from .bounds import ANYWHERE, Bounds
@@ -209,6 +210,12 @@ def _text(attribute: str, given: Given) -> Meaning:
     return Meaning(lambda job, _: bool(value := getattr(job, attribute)) and matches(value))
 
 
+def _unique(given: Given) -> Meaning:
+    """Match the unique key that a job has, or had: the text that it stands for, or its digits."""
+    keys = {*map(digest_of, given.values)}
+    return Meaning(lambda job, _: job.unique_key in keys)
+
+
 WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "status": _status,
     "task": _task,
@@ -225,6 +232,7 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "attempt": partial(_number, "attempt"),
     "worker": _worker,
     "schedule": partial(_text, "series"),
+    "unique": _unique,
     "request": partial(_text, "request_id"),
     "parent": _parent,
 }

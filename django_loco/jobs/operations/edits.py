@@ -50,7 +50,7 @@ class Update:
             require_queue(job.backend, self.queue_name)
         if self.args is not None or self.kwargs is not None:
             fields["arguments"] = self._arguments(job)
-        return Change(before=job, after=_signed_again(job, replace(job, **fields)))
+        return Change(before=job, after=signed_again(job, replace(job, **fields)))
 
     def _arguments(self, job: Job) -> str:
         args, kwargs = decode_call(job.arguments)
@@ -122,7 +122,7 @@ def require_queue(alias: str, queue_name: str) -> None:
         )
 
 
-def _signed_again(before: Job, after: Job) -> Job:
+def signed_again(before: Job, after: Job) -> Job:
     """Return ``after`` with a signature if jobs are signed.
 
     A job that was not signed with this project's key stays so, and is never run: a change by somebody who may change

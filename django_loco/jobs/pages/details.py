@@ -143,6 +143,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         ("Worker", "worker", job.worker_id),
         ("Schedule", "schedule", job.series),
         ("Request", "request", job.request_id),
+        (f"Unique until {one_line(job.unique_until)}", "unique", job.unique_key),
     ]
     yield Fact(label="Id", text=job.id)
     for label, name, value in linked:

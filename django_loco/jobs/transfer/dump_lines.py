@@ -31,7 +31,10 @@ LOG = "log"
 JSON_FIELDS = ("tags", "options", "worker_ids", "errors")
 TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
 #: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
-TEXTS = ("task_path", "queue_name", "key", "arguments", "return_value", "checkpoint", "metadata")
+TEXTS = (
+    *("task_path", "queue_name", "key", "unique_key", "unique_until"),
+    *("arguments", "return_value", "checkpoint", "metadata"),
+)
 ONE_LINE = ("checkpoint", "metadata")
 #: Numbers, which a database stores in 16 bits.
 NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15

@@ -45,7 +45,7 @@ class ImportReport:
     """Those of them that are stored as finished."""
 
     existing: int = 0
-    """Jobs that were left alone: their ids or their once-keys are known."""
+    """Jobs that were left alone: their ids, once-keys or unique keys are known."""
 
     left_out: int = 0
     """Finished jobs that were not wanted."""

@@ -53,7 +53,7 @@ class MoveReport:
     """Jobs that were taken by a worker, or changed, after they were read."""
 
     known: int = 0
-    """Jobs that stay because the target knows their ids or their once-keys."""
+    """Jobs that stay because the target knows their ids, once-keys or unique keys."""
 
     unreadable: int = 0
     """Jobs that stay because they cannot be read as they are stored."""

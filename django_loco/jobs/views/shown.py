@@ -38,6 +38,8 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "kwargs": kwargs,
         "options": dict(job.overrides),
         "key": job.key,
+        "unique_key": job.unique_key,
+        "unique_until": job.unique_until,
         "request": job.request_id or None,
         "parent": job.parent or None,
         "enqueued_at": job.enqueued_at,

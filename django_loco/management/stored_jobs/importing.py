@@ -64,7 +64,7 @@ def _sentences(report: ImportReport) -> Iterator[str]:
     if report.finished:
         yield f"{report.finished:,} of them had finished, and do not run."
     if report.existing:
-        yield f"Left alone: {jobs_in_words(report.existing)} whose ids or once-keys are known."
+        yield f"Left alone: {jobs_in_words(report.existing)} whose ids, once-keys or unique keys are known."
     if report.left_out:
         yield f"Left out: {jobs_in_words(report.left_out)} that had finished."
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Self
 
-from ...core.wakeup import Wakeup
+from ...core.threads.wakeup import Wakeup
 
 
 class Mailbox:

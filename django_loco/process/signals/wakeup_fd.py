@@ -18,7 +18,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.wakeup import Wakeup
+from ...core.threads.wakeup import Wakeup
 
 #: ``read`` returns this at the end. No signal has this number.
 END = 0

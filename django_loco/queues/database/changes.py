@@ -9,6 +9,8 @@ so that no transition is missed:
 
 The jobs of a batch travel as one JSON text. What all of them have in common is sent once, as a parameter.
 
+A change that makes a job ready again may give it back its unique key, unless another job holds it.
+
 Importing and moving jobs also stores them as they are, with their kept logs.
 
 The columns are compared with what this version stores. Somebody else, or another version, may have written the same
@@ -19,19 +21,33 @@ these mean what was read. An unreadable job can only be deleted.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from ...core.job import READY, Job
+from ...core.job import READY, Job, utcnow
+from ...core.uniqueness import holds_key, takes_key
 from ..base import KEY_MEMORY_SECONDS, Change
 from ..rows import COLUMNS, FIELDS, id_of, row_of, stored_time
 from .dialect import CLAIM_COLUMNS, Dialect, is_due
 from .shown_rows import ids, shown_job_of
-from .sql.statements import AMONG, CHANGE, CHOSEN, DELETE, LOGS, LOST, RESTORE_LOGS, UNCHANGED
+from .sql.statements import (
+    AMONG,
+    CHANGE,
+    CHOSEN,
+    DELETE,
+    GIVE_UP,
+    HOLDERS,
+    LOGS,
+    LOST,
+    RESTORE_LOGS,
+    UNCHANGED,
+)
 
+#: The fields that decide whether a job holds its unique key until a time.
+KEY_COLUMNS = ("id", "unique_key", "unique_until")
 #: The fields that prove that a job is as it was read, and those of them that may change.
 FENCE = tuple(name for name in COLUMNS if name not in ("id", "backend", "token", "worker_id"))
 CHANGEABLE = tuple(name for name in FENCE if name != "key")
@@ -44,11 +60,76 @@ Words = Mapping[str, Mapping[str, Any]]
 
 def change(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     """Make those ``changes`` whose job is as it was read; return the ids of these jobs."""
+    now = utcnow()
+    takers = {each.before.id: each for each in changes if takes_key(each.before, each.after, now)}
+    others = [each for each in changes if each.before.id not in takers] if takers else changes
+    made = _take_keys(dialect, [*takers.values()]) if takers else set()
+    return made | _change_unchanged(dialect, others) if others else made
+
+
+def _take_keys(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
+    """Make changes by which jobs take their unique keys; return the ids of the jobs that were changed.
+
+    Those whose key another job has are left out. If one is taken meanwhile, the database refuses the statement, and
+    each change is tried by itself.
+    """
+    held = holders(dialect, {str(each.before.unique_key) for each in changes})
+    free = {key: each for each in changes if (key := str(each.before.unique_key)) not in held}
+    made: set[str] = set()
+    for batch in ([*free.values()], *([each] for each in free.values())):
+        try:
+            with transaction.atomic(using=dialect.database):
+                made |= _change_unchanged(dialect, batch) if batch else set()
+        except IntegrityError:
+            continue
+        if len(batch) == len(free):
+            break
+    return made
+
+
+def _change_unchanged(dialect: Dialect, changes: Sequence[Change]) -> set[str]:
     made = _make(dialect, changes)
     if refused := {each.before.id: each for each in changes if each.before.id not in made}:
         words = _other_words(dialect, refused)
         made |= _make(dialect, [refused[job_id] for job_id in words], words)
     return made
+
+
+def holders(dialect: Dialect, keys: Collection[str]) -> dict[str, Job]:
+    """Return the jobs that hold unique keys, by these."""
+    now = utcnow()
+    return {str(job.unique_key): job for job in _in_index(dialect, keys) if holds_key(job, now)}
+
+
+def insert(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
+    """Store new jobs; return the ids of those whose keys were new, or free."""
+    stored = dialect.insert(jobs)
+    if len(stored) < len(jobs) and (again := _with_free_keys(dialect, jobs, stored)):
+        stored |= dialect.insert(again)
+    return stored
+
+
+def _with_free_keys(dialect: Dialect, jobs: Sequence[Job], stored: Collection[str]) -> list[Job]:
+    """Return those of ``jobs`` that were not stored because of a key which its job held until a time that is over.
+
+    These jobs give up their keys.
+    """
+    refused = [job for job in jobs if job.id not in stored and job.unique_key is not None]
+    now = utcnow()
+    over = [job for job in _in_index(dialect, {str(job.unique_key) for job in refused}) if not holds_key(job, now)]
+    if not over:
+        return []
+    payload = json.dumps([{name: getattr(job, name) for name in KEY_COLUMNS} for job in over])
+    dialect.write(dialect.sql(GIVE_UP, listed=dialect.listed(KEY_COLUMNS)), is_durable=True, payload=payload)
+    free = {job.unique_key for job in over}
+    return [job for job in refused if job.unique_key in free]
+
+
+def _in_index(dialect: Dialect, keys: Collection[str]) -> list[Job]:
+    """Return the jobs that the unique index has for some keys."""
+    payload = json.dumps([{"unique_key": key} for key in sorted(keys)])
+    sql = dialect.sql(HOLDERS, in_listed=dialect.is_in.format(dialect.listed(["unique_key"])))
+    return [shown_job_of(row) for row in dialect.execute(sql, payload=payload)] if keys else []
 
 
 def lost(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
@@ -68,6 +149,13 @@ def logs_of(dialect: Dialect, ids: Sequence[str]) -> dict[str, str]:
 
 def restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
     """Store jobs as they are, with their logs, all or none; return the ids of the new ones."""
+    stored = _restore(dialect, jobs, logs)
+    if len(stored) < len(jobs) and (again := _with_free_keys(dialect, jobs, stored)):
+        stored |= _restore(dialect, again, logs)
+    return stored
+
+
+def _restore(dialect: Dialect, jobs: Sequence[Job], logs: Mapping[str, str]) -> set[str]:
     if not logs:
         return dialect.restore(jobs)
     with transaction.atomic(using=dialect.database, savepoint=False):

@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connections,
-    transaction,
-)
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connections
+from django.db.transaction import TransactionManagementError, atomic, mark_for_rollback_on_error
 
 from ...core.compat import TaskResultStatus
 from ...core.job import Job, JobSummary, Outcome
@@ -35,7 +28,7 @@ from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
 from ..workers import WorkerInfo, text_of_worker, worker_of_text
-from .changes import change, logs_of, lost, restore
+from .changes import change, holders, insert, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
@@ -87,8 +80,13 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         if not jobs:
             return []
         with self._reached():
-            stored = self._dialect.insert(jobs)
+            stored = insert(self._dialect, jobs)
         return [job for job in jobs if job.id in stored]
+
+    def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
+        """Return the jobs that hold unique keys."""
+        with self._reached():
+            return holders(self._dialect, keys)
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are, as part of the caller's transaction, if one is open; return the ids of new ones."""
@@ -132,7 +130,7 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
                 self._explained(),
                 store_timeout(PROBE_SECONDS),
                 self._dialect.hurried(),
-                transaction.atomic(using=self.database),
+                atomic(using=self.database),
             ):
                 self._run(statements.REGISTER, worker_id=probe, info="", now=0)
                 self._run(statements.UNREGISTER, worker_id=probe)
@@ -276,7 +274,7 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
 
     def _rescue(self, limit: int) -> Sequence[Job]:
         began, clock = time.monotonic(), time.time()
-        with transaction.atomic(using=self.database, savepoint=False):
+        with atomic(using=self.database, savepoint=False):
             if time.monotonic() - began > MAX_DELAY_SECONDS:
                 return []
             # However long this takes: a job whose lease is renewed meanwhile is not finished below.
@@ -301,7 +299,7 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
     @contextmanager
     def _reached(self) -> Iterator[None]:
         """If a statement fails, mark the caller's transaction for rollback."""
-        with self._explained(), transaction.mark_for_rollback_on_error(using=self.database):
+        with self._explained(), mark_for_rollback_on_error(using=self.database):
             yield
 
     @contextmanager
@@ -310,7 +308,7 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         try:
             with connections[self.database].wrap_database_errors:  # not all errors are raised by Django's cursors
                 yield
-        except transaction.TransactionManagementError:
+        except TransactionManagementError:
             raise  # the caller's transaction was already broken
         except (DataError, IntegrityError) as error:
             raise QueueRefused(f"{self._where}which refuses this: {error}") from error

@@ -16,6 +16,7 @@ from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, Outcome, written_by_run
 from ..rows import appended_log
 from .series import Series
+from .unique_keys import UniqueKeys
 from .waiting import WaitingJobs
 
 
@@ -38,7 +39,7 @@ class JobTable:
         self.waiting = WaitingJobs()
         self.held: dict[str, Hold] = {}
         self.finished: OrderedDict[str, Job] = OrderedDict()
-        self.series = Series()
+        self.series, self.unique = Series(), UniqueKeys(self.get)
         self.logs: dict[str, str] = {}
         """The kept logs of jobs, see ``Queue.logs``."""
         self._max_finished = max_finished
@@ -76,10 +77,14 @@ class JobTable:
         """Add a job that is held for ``lease`` seconds."""
         self.held[job.id] = Hold(job, time.monotonic() + lease)
         self.series.add(job)
+        if job.unique_key is not None:
+            self.unique.note(job)
 
     def wait(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
         """Add a job that waits; return whether it is due. With ``is_due`` it is due regardless of the clock."""
         self.series.add(job)
+        if job.unique_key is not None:
+            self.unique.note(job)
         return self.waiting.add(job, now, is_due=is_due)
 
     def finish(self, jobs: Iterable[Job]) -> None:
@@ -87,12 +92,15 @@ class JobTable:
         for job in jobs:
             self.finished[job.id] = job
             self.series.add(job)
+            if job.unique_key is not None:
+                self.unique.note(job)
         while self._max_finished is not None and len(self.finished) > self._max_finished:
             self.forget(self.finished.popitem(last=False)[1])
 
     def forget(self, job: Job) -> None:
         """Drop what is stored about ``job``, which is in no part any more."""
         self.series.drop(job)
+        self.unique.drop(job)
         self.logs.pop(job.id, None)
 
     def remove(self, jobs: Sequence[Job]) -> None:
@@ -105,7 +113,7 @@ class JobTable:
     def clear(self) -> None:
         """Remove all."""
         self.waiting.take_all()
-        for part in (self.held, self.finished, self.series, self.logs):
+        for part in (self.held, self.finished, self.series, self.unique, self.logs):
             part.clear()
 
     def with_written(self, job: Job) -> Job:

@@ -21,14 +21,14 @@ from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
 from .minutes import MemoryStatistics, MinuteTable
-from .spool import read_spool, write_spool
+from .saving import MemorySpool
 from .workers import MemoryWorkers, RegisteredWorkers
 
 MAX_RESULTS = 1_000
 KEYS_FILE = "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
+class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -74,16 +74,22 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
     def enqueue(self, jobs: Sequence[Job]) -> list[Job]:
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
         with self._changed:
-            added = list(self.keys.unknown(jobs))
+            added = list(self._jobs.unique.free(self.keys.unknown(jobs)))
             self._require_room(len(added))
             if not self.keys.have_to_be_reserved(added):
                 self._add(added)
                 return added
         won = self.keys.reserve(added)
         with self._changed:
-            added = list(self.keys.unknown(won))
+            added = list(self._jobs.unique.free(self.keys.unknown(won)))
             self._add(added)
             return added
+
+    def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
+        """Return the jobs that hold unique keys."""
+        with self._changed:
+            now = utcnow()
+            return {key: job for key in keys if (job := self._jobs.unique.holder(key, now))}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of those that are new."""
@@ -91,7 +97,8 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
             unknown = list(self.keys.unknown({job.id: job for job in jobs if not self._jobs.get(job.id)}.values()))
         won = self.keys.reserve(unknown)
         with self._changed:
-            added = [job for job in self.keys.unknown(won) if self._jobs.get(job.id) is None]
+            new = (job for job in self.keys.unknown(won) if self._jobs.get(job.id) is None)
+            added = list(self._jobs.unique.free(new))
             self._store(added)
             self._jobs.logs |= {job.id: logs[job.id] for job in added if job.id in logs}
             return {job.id for job in added}
@@ -116,7 +123,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
         if job.id not in self._jobs.held and not self.keys.reserve([job]):
             return None
         with self._changed:
-            if job.id not in self._jobs.held and not list(self.keys.unknown([job])):
+            if job.id not in self._jobs.held and not list(self._jobs.unique.free(self.keys.unknown([job]))):
                 return None
             self.keys.note(job)
             held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
@@ -187,7 +194,10 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
         """Make changes to jobs that no worker holds; return the ids refused."""
         with self._changed:
             last = {change.before.id: change for change in changes}
-            made = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
+            possible = [change for change in last.values() if self._jobs.is_unchanged(change.before)]
+            made = [change for change in possible if change.after is None]
+            kept = {job.id for job in self._jobs.unique.free(each.after for each in possible if each.after)}
+            made += [change for change in possible if change.before.id in kept]
             self._jobs.remove([change.before for change in made])
             self._store([change.after for change in made if change.after is not None])
             for change in made:
@@ -264,35 +274,6 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, Queue):
         with self._changed:
             self._interrupts += 1
             self._changed.notify_all()
-
-    def save(self, folder: Path) -> int:
-        """Move the jobs that wait, deferred ones too, to a new file in ``folder``; return how many.
-
-        Jobs that are held stay. If the file cannot be written (``OSError``), all stay.
-        """
-        with self._changed:
-            jobs = self._jobs.waiting.take_all()
-            logs = {job.id: self._jobs.logs[job.id] for job in jobs if job.id in self._jobs.logs}
-            for job in jobs:
-                self._jobs.forget(job)
-        try:
-            write_spool(folder, self.alias, jobs, logs)
-        except BaseException:
-            self._restore(jobs, logs)
-            raise
-        return len(jobs)
-
-    def load(self, folder: Path) -> int:
-        """Enqueue the jobs that ``save`` left in ``folder``, in this process or another; return how many.
-
-        Does not check ``max_waiting`` and once-keys, because these jobs were accepted before.
-        """
-        return read_spool(folder, self.alias, self._restore)
-
-    def _restore(self, jobs: Sequence[Job], logs: Mapping[str, str]) -> None:
-        with self._changed:
-            self._add(jobs)
-            self._jobs.logs |= logs
 
     def _require_room(self, more: int) -> None:
         if self._max_waiting is not None and len(self._jobs.waiting) + more > self._max_waiting:

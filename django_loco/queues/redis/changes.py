@@ -26,9 +26,21 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ...core.job import READY, RUNNING, Job
+from ...core.job import READY, RUNNING, Job, utcnow
+from ...core.uniqueness import takes_key
 from ..base import Change
-from .codec import decoded, entry_of, extra_text, is_id, jobs_of, lines, once, time_of_entry, with_checkpoint
+from .codec import (
+    decoded,
+    entry_of,
+    extra_text,
+    is_id,
+    jobs_of,
+    lines,
+    once,
+    time_of_entry,
+    unique_payload,
+    with_checkpoint,
+)
 from .job_lists import EXTRA, FIXED, fixed_text, fixed_text_of_any_run, has_run, states_of_change
 from .listener import channels_for, is_soon
 from .pages import STEP
@@ -128,8 +140,10 @@ def _make(server: RedisServer, steps: Collection[_Step]) -> tuple[set[str], set[
     after = (step.change.after for step in steps if step.change.after is not None)
     ready = [job for job in after if job.status == READY and is_soon(job.run_after)]
     payload = lines(chain.from_iterable(step.payload for step in steps)).encode(errors="surrogateescape")
+    now, moves = utcnow(), [(step.change.before, step.change.after) for step in steps]
+    unique = unique_payload(after for before, after in moves if after and takes_key(before, after, now))
     more_keys = (f"answer:change:{secrets.token_hex(8)}", *sorted(channels_for(ready)))
-    answer: bytes = server.run("change", (len(ready), payload), more_keys)
+    answer: bytes = server.run("change", (len(ready), payload, unique), more_keys)
     refused = set(answer.decode().split("\n")) if answer else set()
     astray = {line for line in refused if line.endswith("\t")}
     return refused - astray, {line[:-1] for line in astray}

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, SUSPECT, UNREADABLE, Job, Outcome, utcnow
 from ...core.serialization import encode
+from ...core.uniqueness import holds_key, is_time, time_of_until
 from ..claim import Claim
 from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
@@ -98,8 +99,12 @@ def is_id(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def job_payload(job: Job) -> tuple[object, ...]:
-    """Return the lines of ``job``, which no worker holds, for ``lua/enqueue.lua`` and ``lua/restore.lua``."""
+def jobs_payload(jobs: Iterable[Job]) -> str:
+    """Return ``jobs``, which no worker holds, for ``lua/enqueue.lua`` and ``lua/restore.lua``."""
+    return lines(chain.from_iterable(map(_job_payload, jobs)))
+
+
+def _job_payload(job: Job) -> tuple[object, ...]:
     state = with_checkpoint(state_text(job, {"token": None}) if has_run(job) else "", job)
     return job.id, fixed_text(job), state, entry_of(job), time_of_entry(job), once(job), extra_text(job)
 
@@ -152,6 +157,17 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     if outcome.status == READY:
         return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), score(outcome.run_after)
     return *shared, once(job), micros(outcome.at)
+
+
+def unique_payload(jobs: Iterable[Job]) -> str:
+    """Return the unique keys that ``jobs`` are to hold, for ``lua/enqueue.lua`` and others."""
+    now = utcnow()
+    wanted = (job for job in jobs if job.unique_key is not None and holds_key(job, now))
+    return lines(chain.from_iterable((job.id, f"{word(job.unique_key or '')}\t{_until(job)}") for job in wanted))
+
+
+def _until(job: Job) -> object:
+    return micros(time_of_until(job.unique_until)) if is_time(job.unique_until) else job.unique_until
 
 
 def logs_payload(logs: Mapping[str, str]) -> str:

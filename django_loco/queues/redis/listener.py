@@ -27,7 +27,7 @@ from typing import Any
 from redis import exceptions
 
 from ...core.job import Job, utcnow
-from ...core.wakeup import Wakeup
+from ...core.threads.wakeup import Wakeup
 from ...log.safe import get_logger
 from ..claim import Claim
 from ..listener import QueueListener

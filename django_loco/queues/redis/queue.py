@@ -20,15 +20,13 @@ Keys
     a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``
     a hash: the last heartbeat and the description of each worker (``queues.workers``).
-``commands``
-    a hash: the last command for each worker that was given one.
+``commands``, ``unique``
+    hashes: the last command for each worker that was given one; which jobs hold unique keys (``lua/unique.lua``).
 ``minutes``, ``minute:...``, ``totals``, ``totaled``
     the statistics (``minutes``).
 ``bell...``, ``answer...``
     the channels that wake workers (``listener``); the last answer to each worker (``lua/fetch.lua``).
 
-Clock
------
 Leases and due times are judged by the server's clock.
 
 When a reply does not arrive
@@ -44,7 +42,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -68,8 +66,8 @@ from .codec import (
     decoded,
     ids_of,
     is_simple,
-    job_payload,
     jobs_of,
+    jobs_payload,
     lines,
     logs_of,
     logs_payload,
@@ -77,6 +75,7 @@ from .codec import (
     outcome_payload,
     simple_payload,
     start_of_series,
+    unique_payload,
     update_payload,
     words_of,
 )
@@ -128,9 +127,14 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
             self.server.run("enqueue_one", simple_payload(jobs[0]), channels_of(jobs[0]))
             return [*jobs]
         announced = [job for job in jobs if is_soon(job.run_after)]
-        payload = lines(chain.from_iterable(map(job_payload, jobs)))
-        refused = ids_of(self.server.run("enqueue", (len(announced), payload), sorted(channels_for(announced))))
+        arguments = (len(announced), jobs_payload(jobs), unique_payload(jobs))
+        refused = ids_of(self.server.run("enqueue", arguments, sorted(channels_for(announced))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
+
+    def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
+        """Return the jobs that hold unique keys."""
+        jobs = jobs_of(self.alias, decoded(self.server.run("holders", (lines(map(word, keys)),)))) if keys else ()
+        return {job.unique_key: job for job in jobs if job.unique_key is not None}
 
     def restore(self, jobs: Sequence[Job], logs: Mapping[str, str] = NO_LOGS) -> set[str]:
         """Store jobs as they are; return the ids of those that are new."""
@@ -138,10 +142,10 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
             return set()
         by_id = {job.id: job for job in jobs}
         announced = [job for job in by_id.values() if job.status == READY and is_soon(job.run_after)]
-        payload = lines(chain.from_iterable(map(job_payload, by_id.values())))
         more_keys = (f"answer:restore:{secrets.token_hex(8)}", *sorted(channels_for(announced)))
-        answer = self.server.run("restore", (len(announced), payload, logs_payload(logs)), more_keys)
-        return by_id.keys() - ids_of(answer)
+        jobs = [*by_id.values()]
+        arguments = (len(announced), jobs_payload(jobs), logs_payload(logs), unique_payload(jobs))
+        return by_id.keys() - ids_of(self.server.run("restore", arguments, more_keys))
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""

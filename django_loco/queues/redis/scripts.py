@@ -24,18 +24,23 @@ class Script:
 
 #: The scripts by name.
 SCRIPTS = {
-    "enqueue": Script("jobs states index ready tagged deferred once counts series extra", "texts", "enqueue"),
+    "enqueue": Script(
+        "jobs states index ready tagged deferred once counts series extra unique", "unique", "texts", "enqueue"
+    ),
     "restore": Script(
-        "jobs states index ready tagged deferred once counts series extra finished failed logs", "texts", "restore"
+        "jobs states index ready tagged deferred once counts series extra finished failed logs unique",
+        *("unique", "texts", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "exchange": Script(
-        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs",
-        *("ready", "best", "finish", "fetch", "show", "exchange"),
+        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique",
+        *("unique", "ready", "best", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
-        "jobs states extra held index ready tagged deferred finished failed counts series once logs", "show", "change"
+        "jobs states extra held index ready tagged deferred finished failed counts series once logs unique",
+        *("unique", "show", "change"),
     ),
+    "holders": Script("unique jobs states held extra", "unique", "show", "holders"),
     "entries": Script("", "entries"),
     "renew": Script("held leases", "renew"),
     "clock": Script("leases", "clock"),
@@ -46,7 +51,7 @@ SCRIPTS = {
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred", "ready", "oldest"),
     "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
-    "prune": Script("jobs states index finished failed once counts series extra logs", "prune"),
+    "prune": Script("jobs states index finished failed once counts series extra logs unique", "unique", "prune"),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
     "command": Script("workers commands", "command", common=False),

@@ -4,9 +4,9 @@ from .changing import ChangeContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
-from .rescuing import RescueContract
+from .rescuing import RescueContract, SuspectContract
 from .series import SeriesContract
-from .suspecting import SuspectContract
+from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
 from .viewing import ViewContract
 from .waiting import WaitContract
@@ -27,6 +27,7 @@ class QueueContract(
     ChangeContract,
     RestoreContract,
     SeriesContract,
+    UniqueContract,
     WaitContract,
     WorkerContract,
     MinuteContract,

@@ -48,6 +48,8 @@ class EnqueueContract(ContractCase):
             tags=("a", 'b "c"'),
             options={"max_attempts": 3, "backoff": [1, 2.5]},
             key="schedule:2026-11-21T05:42:00+00:00",
+            unique_key="5" * 64,
+            unique_until="finished",
             lost=1,
             worker_ids=("w1", "w2"),
             errors=(failed(self.job()).error,),

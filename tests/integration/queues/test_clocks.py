@@ -135,7 +135,7 @@ def test_a_rescue_that_waited_for_its_turn_leaves_it_to_live_workers(queue, monk
         passed += 10
         return atomic(**given)
 
-    monkeypatch.setattr("django_loco.queues.database.queue.transaction.atomic", later)
+    monkeypatch.setattr("django_loco.queues.database.queue.atomic", later)
     monkeypatch.setattr("django_loco.queues.database.queue.time.time", lambda: clock() + passed)
     monkeypatch.setattr("django_loco.queues.database.queue.time.monotonic", lambda: monotonic() + passed)
     assert queue.rescue() == []

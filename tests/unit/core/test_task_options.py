@@ -15,12 +15,15 @@ REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "tasks.md"
 
 
 def test_a_task_has_a_field_for_each_option():
-    internal = {"func", "run_after", "run_after_delay", "metadata", "overrides"}
+    internal = {"func", "run_after", "run_after_delay", "metadata", "unique_key", "overrides"}
     assert {field.name for field in fields(LocoTask)} - internal == set(TASK_OPTIONS)
 
 
 def test_using_takes_what_can_be_stored_and_what_django_takes():
-    assert set(CALL_OPTIONS) == {*STORED_OPTIONS, "priority", "queue_name", "backend", "run_after", "metadata"}
+    of_django = {"priority", "queue_name", "backend"}
+    of_calls = {"run_after", "metadata", "unique_key"}
+    unique = {"unique", "unique_until", "unique_for", "on_duplicate"}
+    assert set(CALL_OPTIONS) == {*STORED_OPTIONS, *of_django, *of_calls, *unique}
 
 
 def test_the_reference_shows_the_table():

@@ -145,8 +145,8 @@ class PostgresDialect(Dialect):
             plain, notifying = self._insert_one
             self.write(plain, wakes=True, notifying=notifying, **required_row_of(jobs[0]))
             return {jobs[0].id}
-        wakes = is_due(job.run_after for job in jobs)
-        return ids(self.write(self._insert_of(INSERT), wakes=wakes, payload=_in_order_of_keys(jobs)))
+        sql = self._insert_of(INSERT if all(job.unique_key is None for job in jobs) else RESTORE)
+        return ids(self.write(sql, wakes=is_due(job.run_after for job in jobs), payload=_in_order_of_keys(jobs)))
 
     def restore(self, jobs: Sequence[Job]) -> set[str]:
         """Store jobs as they are, in one statement."""
@@ -324,8 +324,8 @@ class PostgresDialect(Dialect):
 
 
 def _in_order_of_keys(jobs: Sequence[Job]) -> str:
-    """Return ``jobs`` as JSON; those without a key by their id, of those with the same key the first one first."""
-    in_order = sorted(jobs, key=lambda job: (job.key or "", "" if job.key else job.id))
+    """Return ``jobs`` as JSON; those without a key by their id, of those with the same keys the first one first."""
+    in_order = sorted(jobs, key=lambda job: (job.key or "", job.unique_key or ("" if job.key else job.id)))
     return json.dumps([dict(zip(COLUMNS, row_of(job), strict=True)) for job in in_order])
 
 

@@ -22,7 +22,7 @@ import psycopg
 from django.db import connections
 from psycopg.sql import SQL, Identifier
 
-from ....core.wakeup import Wakeup
+from ....core.threads.wakeup import Wakeup
 from ....log.safe import get_logger
 from ...listener import QueueListener
 from .timeouts import watched, with_limit

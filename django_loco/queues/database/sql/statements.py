@@ -95,6 +95,19 @@ EXTEND = """
     WHERE {job}.{id} = held.id {fence}
     RETURNING {job}.{id} AS id
 """
+#: As in the index of unique keys, see ``core.uniqueness``. A key whose time is over stays there until it is taken.
+HOLDS = """{unique_key} IS NOT NULL AND (
+    ({finished_at} IS NULL AND {unique_until} = 'finished')
+    OR ({started_at} IS NULL AND {status} = 'READY' AND {unique_until} = 'started')
+    OR ({unique_until} > '0' AND {unique_until} < '9'))
+"""
+HOLDERS = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {holds} AND {unique_key} {in_listed}"
+GIVE_UP = """
+    UPDATE {job} SET {unique_key} = NULL FROM ({listed}) AS listed
+    WHERE {job}.{id} = listed.id AND {job}.{unique_key} = listed.unique_key
+    AND {job}.{unique_until} = listed.unique_until
+    RETURNING {job}.{id} AS id
+"""
 UPDATE = """
     UPDATE {job} SET {field} = %(text)s
     WHERE {backend} = %(alias)s AND {id} = %(id)s AND {token} = %(token)s AND {status} = 'RUNNING'
@@ -236,6 +249,7 @@ SHARED = {
     "claimed": CLAIMED,
     "suspect": f"{{lost}} >= {SUSPECT}",
     "series_of_key": SERIES_OF_KEY,
+    "holds": HOLDS,
 }
 
 

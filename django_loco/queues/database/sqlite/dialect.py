@@ -107,11 +107,13 @@ class SQLiteDialect(Dialect):
             return {jobs[0].id}
         together = transaction.atomic(using=self.database, savepoint=False) if len(jobs) > 1 else nullcontext()
         with together, self.connection.cursor() as cursor:
-            keyless = [job for job in jobs if job.key is None]
+            keyless = [job for job in jobs if job.key is None and job.unique_key is None]
             cursor.executemany(self._insert, [_new_row(job) for job in keyless])
             stored = {job.id for job in keyless}
-            for job in jobs:
-                if job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
+            for job in jobs if len(stored) < len(jobs) else ():
+                if job.unique_key is not None:
+                    stored.update([job.id] * cursor.execute(self._restore, _new_row(job)).rowcount)
+                elif job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
                     stored.add(job.id)
         return stored
 

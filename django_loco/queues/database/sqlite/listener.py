@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connections
 
-from ....core.wakeup import Wakeup
+from ....core.threads.wakeup import Wakeup
 from ...listener import QueueListener
 from .connections import close_if_replaced
 from .file_watch import FileWatch

@@ -6,20 +6,21 @@
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; the changes, eleven lines each: id, its texts as they were (the job,
 -- its state, its other fields), its entry, its new entry or nothing to delete it, the time before which it may not run or at
--- which it has ended (or nothing), its once-key or nothing, and its new texts, each nothing if it stays.
+-- which it has ended (or nothing), its once-key or nothing, and its new texts, each nothing if it stays; the unique keys
+-- that some of them take, as for `enqueue`. A job does not change if another one holds the key.
 -- Returns the ids of the jobs that have changed since they were read, a line each. A tab follows the id of a job that is as
 -- it was read, but not at its entry. The answer is remembered, so running the script again changes nothing.
 local keys = {
   jobs = KEYS[1], states = KEYS[2], extra = KEYS[3], held = KEYS[4], index = KEYS[5], ready = KEYS[6], tagged = KEYS[7],
   deferred = KEYS[8], finished = KEYS[9], failed = KEYS[10], counts = KEYS[11], series = KEYS[12], once = KEYS[13],
-  logs = KEYS[14], answer = KEYS[15],
+  logs = KEYS[14], unique = KEYS[15], answer = KEYS[16],
 }
 local remembered = redis.call('GET', keys.answer)
 if remembered then
   return remembered
 end
 
-local now = micros()
+local now, wishes = micros(), pairs_of(ARGV[3])
 local rows, ids = lines(ARGV[2]), {}
 for row = 1, #rows, 11 do
   ids[#ids + 1] = rows[row]
@@ -27,7 +28,7 @@ end
 
 -- What to do to each key when all jobs were looked at.
 local texts, states, others, due, later, ended, failed, known = {}, {}, {}, {}, {}, {}, {}, {}
-local gone, untagged, out_of_series, not_failed, moved = {}, {}, {}, {}, {}
+local over, gone, untagged, out_of_series, not_failed, moved = {}, {}, {}, {}, {}, {}
 
 local function is_place(entry)
   return entry:find('\r', 1, true) ~= nil
@@ -72,9 +73,10 @@ local function delete(id, entry, key)
 end
 
 -- Notes that a job moves to its new entry. One that was due stays due, even if the clock was put back, unless it is put off.
-local function move(entry, was_due, new, time, key)
+local function move(id, entry, was_due, new, time, key)
   if not is_place(new) then
     add(ended, time, new)
+    over[#over + 1] = id
     if key ~= '' then
       add(known, time, key)
     end
@@ -118,6 +120,7 @@ for number, id in ipairs(ids) do
     unpack(rows, 11 * number - 10, 11 * number)
   local is_same = not holders[number] and same_job(flat(had_text[number]), was_text)
     and same_state(flat(had_state[number]), was_state) and flat(had_others[number]) == was_other
+    and not (wishes[id] and is_taken(keys.unique, wishes[id], id, now))
   local is_there, was_due = false, false
   if is_same then
     is_there, was_due = leave(entry)
@@ -134,7 +137,10 @@ for number, id in ipairs(ids) do
       delete(id, entry, key)
     else
       moved[after] = (moved[after] or 0) + 1
-      move(entry, was_due, new, time, key)
+      if wishes[id] then
+        hold_key(keys.unique, wishes[id], id, now)
+      end
+      move(id, entry, was_due, new, time, key)
       if after:find('\tFAILED', 1, true) then
         add(failed, 0, id)
       end
@@ -150,6 +156,8 @@ if #refused == #ids then
 end
 
 -- Begin with the commands that free memory, as in `finish`.
+free_keys(keys.unique, gone)
+free_keys(keys.unique, over, { started = true, finished = true })
 send('ZREM', keys.tagged, untagged)
 send('ZREM', keys.failed, not_failed)
 send('ZREM', keys.index, gone)
@@ -173,6 +181,6 @@ for kind, number in pairs(moved) do
 end
 redis.call('SET', keys.answer, answer, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(16, tonumber(ARGV[1]))
+  announce(17, tonumber(ARGV[1]))
 end
 return answer

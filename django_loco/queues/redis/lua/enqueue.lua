@@ -2,11 +2,13 @@
 --
 -- Keys: see the first line; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; the jobs, seven lines each: id, the job, its state or nothing,
--- its place, the time before which it may not run or nothing, its once-key or nothing, its other fields or nothing.
--- Returns the ids of those that were not stored because their once-key is known. A job whose id exists is
+-- its place, the time before which it may not run or nothing, its once-key or nothing, its other fields or nothing; for
+-- some of them the unique key that each wants to hold, two lines each: id, and the key, a TAB, and until when.
+-- Returns the ids of those that were not stored because their once-key is known or their unique key is held. A job whose id exists is
 -- stored: the reply to the same arguments did not arrive, and they were sent again.
-local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
+local jobs, states, index, ready, tagged, deferred, once, counts, series, extra, unique = unpack(KEYS, 1, 11)
 
+local wishes = pairs_of(ARGV[3])
 local payload, ids = lines(ARGV[2]), {}
 for row = 1, #payload, 7 do
   ids[#ids + 1] = payload[row]
@@ -19,9 +21,13 @@ for number, id in ipairs(ids) do
   local _, job, state, place, after, key, others = unpack(payload, 7 * number - 6, 7 * number)
   if known[number] then
     -- An earlier try has stored it.
-  elseif key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
+  elseif wishes[id] and is_taken(unique, wishes[id], id, now)
+    or key ~= '' and redis.call('ZADD', once, 'NX', '+inf', key) == 0 then
     refused[#refused + 1] = id
   else
+    if wishes[id] then
+      hold_key(unique, wishes[id], id, now)
+    end
     add_texts(stored, id, job, state, key, others)
     if after == '' or tonumber(after) <= now then
       add(due, 0, place)
@@ -40,6 +46,6 @@ for queue, number in pairs(arrived) do
   count(counts, queue, 'READY', number)
 end
 if tonumber(ARGV[1]) > 0 and #stored.jobs > 0 then
-  announce(11, tonumber(ARGV[1]))
+  announce(12, tonumber(ARGV[1]))
 end
 return table.concat(refused, '\n')

@@ -12,6 +12,7 @@ local function take(places, claim, keys, now)
     add(leases, until_then, id)
     moved[queue] = (moved[queue] or 0) + 1
   end
+  free_keys(keys.unique, ids, { started = true })
   send('ZREM', keys.ready, places)
   send('ZREM', keys.tagged, tags)
   send('HSET', keys.held, held)

@@ -1,5 +1,8 @@
 -- One half of `exchange`: stores the outcomes of runs.
 
+-- Until when jobs hold their unique keys that give them up when they end. See `free_keys`.
+local ENDS = { started = true, finished = true }
+
 -- The number of runs of a job whose logs are kept, as in `rows.LOGS_KEPT`.
 local LOGS_KEPT = 5
 
@@ -25,7 +28,7 @@ local function finish(payload, log_of, keys, now, only_expired)
   end
 
   local held, before = pick(keys.held, ids), pick(keys.states, ids)
-  local logs, gone, states, new, due, later, ended, failed, refused, moved, known = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+  local logs, gone, states, new, due, later, ended, failed, refused, moved, known, over = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
     local holder = not new[id] and held[number]
@@ -41,6 +44,7 @@ local function finish(payload, log_of, keys, now, only_expired)
         add(logs, id, with_log(redis.call('HGET', keys.logs, id), log_of[id]))
       end
       if not kind:find('\tREADY', 1, true) then
+        over[#over + 1] = id
         local of_series = name ~= '' and series_of(name)
         add(ended, time, id .. '\t' .. kind .. (of_series and '\t' .. of_series or ''))
         if kind:find('\tFAILED', 1, true) then
@@ -62,6 +66,7 @@ local function finish(payload, log_of, keys, now, only_expired)
   -- Begin with the commands that free memory: a full server then lets the script continue.
   send('HDEL', keys.held, gone)
   send('ZREM', keys.leases, gone)
+  free_keys(keys.unique, over, ENDS)
   send('HSET', keys.states, states)
   send('HSET', keys.logs, logs)
   send('ZADD', keys.finished, ended)

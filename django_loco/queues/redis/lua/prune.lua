@@ -3,7 +3,7 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, failed, once, counts, series, extra, logs = unpack(KEYS, 1, 10)
+local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique = unpack(KEYS, 1, 11)
 local now = micros()
 
 local function before(age)
@@ -26,6 +26,7 @@ for _, member in ipairs(members) do
   end
   gone[kind] = (gone[kind] or 0) + 1
 end
+free_keys(unique, ids)
 send('ZREM', finished, members)
 send('HDEL', jobs, ids)
 send('HDEL', states, ids)

@@ -4,10 +4,11 @@
 -- Keys: see the first lines; the channels to announce jobs in follow.
 -- Arguments: how many marks to leave in the channels; different jobs, seven lines each as for `enqueue`. A job that has ended
 -- has its entry (see `change`) instead of a place, and the time at which it has ended. The logs of some of them, two lines
--- each: id, and its logs (see `finish`).
--- Returns the ids of those that were not stored because a job with the id exists, or because their once-key is known.
+-- each: id, and its logs (see `finish`); for some of them the unique keys as for `enqueue`.
+-- Returns the ids of those that were not stored because a job with the id exists, their once-key is known, or their unique
+-- key is held.
 local jobs, states, index, ready, tagged, deferred, once, counts, series, extra = unpack(KEYS, 1, 10)
-local finished, failed, logs, answer = unpack(KEYS, 11, 14)
+local finished, failed, logs, unique, answer = unpack(KEYS, 11, 15)
 local remembered = redis.call('GET', answer)
 if remembered then
   return remembered
@@ -18,16 +19,20 @@ for row = 1, #payload, 7 do
   ids[#ids + 1] = payload[row]
 end
 
-local log_of, known, now = pairs_of(ARGV[3]), pick(jobs, ids), micros()
+local log_of, wishes, known, now = pairs_of(ARGV[3]), pairs_of(ARGV[4]), pick(jobs, ids), micros()
 local stored = {jobs = {}, states = {}, index = {}, series = {}, extra = {}}
 local due, later, refused, arrived = {}, {}, {}, {}
 local ended, not_done, kept_logs = {}, {}, {}
 for number, id in ipairs(ids) do
   local _, job, state, entry, time, key, others = unpack(payload, 7 * number - 6, 7 * number)
   local waits = entry:find('\r', 1, true)
-  if known[number] or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time, key) == 0 then
+  if known[number] or wishes[id] and is_taken(unique, wishes[id], id, now)
+    or key ~= '' and redis.call('ZADD', once, 'NX', waits and '+inf' or time, key) == 0 then
     refused[#refused + 1] = id
   else
+    if wishes[id] then
+      hold_key(unique, wishes[id], id, now)
+    end
     add_texts(stored, id, job, state, key, others)
     if log_of[id] then
       add(kept_logs, id, log_of[id])
@@ -60,6 +65,6 @@ end
 local said = table.concat(refused, '\n')
 redis.call('SET', answer, said, 'PX', 60000)
 if tonumber(ARGV[1]) > 0 and #due > 0 then
-  announce(15, tonumber(ARGV[1]))
+  announce(16, tonumber(ARGV[1]))
 end
 return said

@@ -44,7 +44,7 @@ def test_names_are_asked_for_once_per_task(monkeypatch):
     asked = []
     argument = Argument(["b"])
     monkeypatch.setattr(
-        "django_loco.tasks.stored_jobs.parameters_of", lambda job: asked.append(job.task_path) or ["a", "b"]
+        "django_loco.tasks.stored.jobs.parameters_of", lambda job: asked.append(job.task_path) or ["a", "b"]
     )
     assert [argument.of(make_job(1, number, task=ADD)) for number in range(3)] == [0, 1, 2]
     assert asked == [ADD]

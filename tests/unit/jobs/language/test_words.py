@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, error_of, first_id, utcnow
+from django_loco.core.uniqueness import digest_of
 from django_loco.exceptions import JobCancelled, JobTimeout
 from django_loco.jobs.language.bounds import ANYWHERE, Bounds
 from django_loco.jobs.language.words import WORDS, meaning_of
@@ -103,6 +104,10 @@ def bounds(text):
         (f"parent:{PARENT}", {"options": {"parent": OLD.id}}, False),
         ("parent:*", {"options": {"parent": PARENT}}, True),
         ("parent:*", {}, False),
+        ("unique:shop-7", {"unique_key": digest_of("shop-7")}, True),
+        (f"unique:{digest_of('shop-7')}", {"unique_key": digest_of("shop-7")}, True),
+        ("unique:shop-7", {"unique_key": "5" * 64}, False),
+        ("unique:shop-7", {}, False),
     ],
 )
 def test_what_is_selected(text, fields, does):

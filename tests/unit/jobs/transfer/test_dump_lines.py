@@ -40,6 +40,8 @@ FULL = Job(
     tags=("a", 'b "c"'),
     options={"text": NASTY, "backoff": [1, 2.5]},
     key="s@1",
+    unique_key="5" * 64,
+    unique_until="started",
     status=RUNNING,
     started_at=datetime(2026, 11, 21, 5, 42, tzinfo=UTC),
     last_attempted_at=datetime(2026, 11, 21, 5, 42, 7, 123456, tzinfo=UTC),

@@ -6,19 +6,20 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..conf import loco_settings
-from ..core.compat import Task, task_finished
-from ..core.job import Job
-from ..core.serialization import encode_call
-from ..exceptions import InvalidSignature, UnknownTask
-from ..jobs.signing import is_genuine
-from ..log.labels import labelled_context
-from ..log.plain_text import one_line
-from ..log.safe import get_logger
-from ..signals import job_cancelled
-from .new_job import validate_call, with_origin
-from .results import load_task, shown_result_of
-from .signals import announce, only_log, send
+from ...conf import loco_settings
+from ...core.compat import Task, task_finished
+from ...core.job import Job
+from ...core.serialization import decode_call, encode_call
+from ...core.uniqueness import keys_again
+from ...exceptions import InvalidSignature, UnknownTask
+from ...jobs.signing import is_genuine
+from ...log.labels import labelled_context
+from ...log.plain_text import one_line
+from ...log.safe import get_logger
+from ...signals import job_cancelled
+from ..new_job import validate_call, with_origin
+from ..results import load_task, shown_result_of
+from ..signals import announce, only_log, send
 
 logger = get_logger(__name__)
 
@@ -33,6 +34,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         raise InvalidSignature(f"Job {job.id} was not signed with SECRET_KEY, or was changed later.")
     task = load_task(job.task_path)
     validate_call(task, args, kwargs)
+    key, until = keys_again(task, job, decode_call(job.arguments), (args, kwargs))
     return task, Job(
         task_path=job.task_path,
         backend=job.backend,
@@ -43,6 +45,8 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         tags=job.tags,
         options=with_origin(job.overrides),
         metadata=job.metadata,
+        unique_key=key,
+        unique_until=until,
     )
 
 

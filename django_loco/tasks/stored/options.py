@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..core.job import path_of
-from ..core.retry import is_exception_type, marked_backoff
-from ..core.task_options import STORED_OPTIONS, resolve_paths
-from .loading import load_module, may_be_imported
+from ...core.job import path_of
+from ...core.retry import is_exception_type, marked_backoff
+from ...core.task_options import STORED_OPTIONS, resolve_paths
+from ..loading import load_module, may_be_imported
 
 
 def option_to_json(name: str, value: Any) -> Any:

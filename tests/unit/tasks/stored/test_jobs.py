@@ -10,7 +10,7 @@ from django_loco.backend import LocoBackend
 from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, Job, error_of, utcnow
 from django_loco.exceptions import InvalidArguments, JobCancelled, UnknownTask
-from django_loco.tasks.stored_jobs import announce_end, job_like, parameters_of, require_arguments
+from django_loco.tasks.stored.jobs import announce_end, job_like, parameters_of, require_arguments
 from tests.app.tasks import aadd, add
 
 JOB = Job(
@@ -97,5 +97,5 @@ def test_a_receiver_that_raises_stops_nothing(heard, caplog):
 
 
 def test_without_receivers_no_result_is_made(monkeypatch):
-    monkeypatch.setattr("django_loco.tasks.stored_jobs.shown_result_of", None)
+    monkeypatch.setattr("django_loco.tasks.stored.jobs.shown_result_of", None)
     announce_end(LocoBackend, [ENDED])

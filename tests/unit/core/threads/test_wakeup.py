@@ -6,7 +6,7 @@ import selectors
 
 import pytest
 
-from django_loco.core.wakeup import Wakeup
+from django_loco.core.threads.wakeup import Wakeup
 
 
 @pytest.fixture

@@ -1,0 +1,219 @@
+"""Unique jobs: their keys, and whether a job holds its key.
+
+A job of a unique task has a *key*, and of the jobs of an alias with one key at most one *holds* it. A job says until
+when it does, in ``unique_until``:
+
+``finished``
+    from its enqueue to its end: also while it waits for another attempt, and after the death of a worker.
+``started``
+    from its enqueue until a worker fetches it for the first time. It never takes the key back.
+a time
+    until then, whatever becomes of the job; another job may take the key afterwards.
+
+So no key is ever locked or released. Whether a job holds it follows from its state, and a job that is deleted holds
+nothing. In databases a unique index has the same condition, and in Redis the scripts that change the state of a job
+change the owner of its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from ..conf import did_you_mean
+from ..exceptions import InvalidArguments
+from .job import READY, Job
+from .serialization import encode_exact
+from .validation import short
+
+STARTED, FINISHED = "started", "finished"
+#: The arguments of a call: by place, and by name.
+Call = tuple[Sequence[Any], Mapping[str, Any]]
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+def holds_key(job: Job, now: datetime) -> bool:
+    """Return whether ``job`` holds its unique key at the time ``now``, which is aware."""
+    if job.unique_key is None:
+        return False
+    if job.unique_until == FINISHED:
+        return job.finished_at is None
+    if job.unique_until == STARTED:
+        return job.status == READY and job.started_at is None
+    return now < time_of_until(job.unique_until)
+
+
+def takes_key(before: Job, after: Job | None, now: datetime) -> bool:
+    """Return whether a job that changes so holds its unique key from then on."""
+    if before.unique_key is None or after is None:
+        return False
+    return holds_key(after, now) and not holds_key(before, now)
+
+
+def time_of_until(until: str | None) -> datetime:
+    """Return the time in ``unique_until``; the beginning of time if somebody has written another text."""
+    try:
+        return datetime.fromisoformat(until or "").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def is_time(until: str | None) -> bool:
+    """Return whether a job keeps its key until a time, and not until its start or end."""
+    return until not in (STARTED, FINISHED)
+
+
+def digest_of(text: str) -> str:
+    """Return the key of jobs with ``unique_key=text``. The digest of one is returned as it is."""
+    return text if _DIGEST.fullmatch(text) else _digest("text", text)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
+
+
+class UniqueRule:
+    """How the keys of the calls of a task are made, from the options of ``@task`` and ``using()``."""
+
+    def __init__(self, task: Any) -> None:
+        """``task`` has ``unique`` or ``unique_key``. Raises ``ValueError`` for arguments that it does not have."""
+        self._path: str = task.module_path
+        text, duration = task.unique_key, task.unique_for
+        self._key = None if text is None else _digest("text", text)
+        self._until: str = task.unique_until or FINISHED
+        self._seconds: float | None = duration.total_seconds() if isinstance(duration, timedelta) else duration
+        self._unique: bool | Sequence[str] | Callable[..., Any] = task.unique
+        self._call = _Signature.of(task.func, skips=int(task.takes_context))
+        self._chosen = self._unique if isinstance(self._unique, tuple | list) else None
+        for name in self._chosen or ():
+            if name not in self._call.known and not self._call.takes_any:
+                raise ValueError(
+                    f"unique names {short(name)}, which is no argument of it.{did_you_mean(name, self._call.known)}"
+                )
+
+    def fields(self, args: Sequence[Any], kwargs: Mapping[str, Any], now: datetime) -> tuple[str, str]:
+        """Return the key of a call that is enqueued at ``now``, and until when its job holds it.
+
+        The arguments fit the function, and are JSON. Raises ``InvalidArguments``.
+        """
+        key = self._key or self._key_of(args, kwargs)
+        if self._seconds is None:
+            return key, self._until
+        return key, (now + timedelta(seconds=self._seconds)).isoformat(" ", "microseconds")
+
+    def _key_of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        if callable(self._unique):
+            return _digest(self._path, self._said(self._unique, args, kwargs))
+        given = self._call.named(args, kwargs)
+        if self._chosen is not None:
+            given = {name: given.get(name) for name in self._chosen}
+        return _digest(self._path, _canonical(given))
+
+    def _said(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        name = getattr(function, "__qualname__", repr(function))
+        try:
+            value = function(*args, **kwargs)
+        except Exception as error:
+            raise InvalidArguments(
+                f"{self._path}: unique={name} raised {type(error).__name__}: {error}. It is called with the arguments "
+                "of the task, and returns what tells the calls apart. Nothing was enqueued."
+            ) from error
+        try:
+            if value is None:
+                raise TypeError("None tells no calls apart.")
+            encode_exact(value)
+            return _canonical(value)
+        except (TypeError, ValueError) as error:
+            raise InvalidArguments(
+                f"{self._path}: unique={name} returned {short(value)}; it must return text, a number or other JSON. "
+                f"{error} Nothing was enqueued."
+            ) from None
+
+
+def rule_of(task: Any) -> UniqueRule | None:
+    """Return the rule of ``task``; ``None`` if its jobs have no unique keys. Raises ``ValueError`` for its options."""
+    unique, text = getattr(task, "unique", None), getattr(task, "unique_key", None)
+    if text is not None and not (isinstance(text, str) and text):
+        raise ValueError(f"unique_key is {short(text)}; it must be text, not empty.")
+    if not unique and text is None:
+        for name in ("unique_until", "unique_for", "on_duplicate"):
+            if unique is None and getattr(task, name, None) is not None:
+                raise ValueError(f"{name} is given without unique. Add unique=True, or remove it.")
+        return None
+    if task.unique_until is not None and task.unique_for is not None:
+        raise ValueError(
+            "unique_until and unique_for are both given. A key is held until the job has started or finished, or for "
+            "a time; remove one of them."
+        )
+    return UniqueRule(task)
+
+
+def keys_again(task: Any, job: Job, stored: Call, given: Call) -> tuple[str | None, str | None]:
+    """Return the unique key, and until when it is held, of a new call of ``task`` like ``job``.
+
+    ``stored`` are the arguments of ``job``, ``given`` those of the new one. It has no key that is held until a time.
+    """
+    if job.unique_key is None or is_time(job.unique_until):
+        return None, None
+    rule = rule_of(task)
+    if rule is not None and rule.fields(*stored, job.enqueued_at)[0] == job.unique_key:
+        return rule.fields(*given, job.enqueued_at)[0], job.unique_until
+    return job.unique_key, job.unique_until
+
+
+class _Signature:
+    """The arguments that a function takes."""
+
+    def __init__(self, function: Callable[..., Any], skips: int) -> None:
+        parameters = _parameters(function)[skips:]
+        self._names = [
+            each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+        self._defaults = {each.name: each.default for each in parameters if _is_json(each.default)}
+        self.known = [each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+        self.takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(function: Callable[..., Any], *, skips: int) -> _Signature:
+        """Return that of ``function``; ``skips``: the number of leading parameters that are no arguments."""
+        return _Signature(function, skips)
+
+    def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, with defaults; those that have no names under ``*``."""
+        given = {**self._defaults, **dict(zip(self._names, args, strict=False)), **kwargs}
+        return given | {"*": args[len(self._names) :]} if len(args) > len(self._names) else given
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function, follow_wrapped=False).parameters.values())
+    except (TypeError, ValueError):  # a function in C without a signature
+        return []
+
+
+def _is_json(value: object) -> bool:
+    if value is inspect.Parameter.empty:
+        return False
+    try:
+        encode_exact(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _canonical(value: Any) -> str:
+    return _encoder.encode(value)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else list(value)
+
+
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

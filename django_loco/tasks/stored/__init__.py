@@ -1,0 +1,1 @@
+"""Tasks and options of jobs as they are stored."""

@@ -1,0 +1,302 @@
+"""The contract of unique keys: of the jobs with one key at most one holds it, and no key is held without a job."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ...core.job import FAILED, READY, RUNNING, Job, Outcome
+from ...core.uniqueness import holds_key
+from ...queues.base import Change
+from .case import ContractCase, done, failed, in_seconds, retry
+
+KEYS = ("a" * 64, "b" * 64, "c" * 64)
+#: The number of jobs that threads enqueue at once, and of steps in a random history.
+MANY, STEPS = 100, 2_000 if os.environ.get("LOCO_CHAOS") else 150
+
+
+def until(seconds: float) -> str:
+    """Return ``unique_until`` for so many seconds from now."""
+    moment: datetime = in_seconds(seconds)
+    return moment.isoformat(" ", "microseconds")
+
+
+def cancelled(job: Job) -> Change:
+    """Return the change by which a waiting job ends."""
+    return Change(before=job, after=failed(job).applied())
+
+
+def ready_again(job: Job) -> Change:
+    """Return the change by which a finished job waits again."""
+    return Change(before=job, after=replace(job, status=READY, run_after=in_seconds(0), finished_at=None))
+
+
+class UniqueContract(ContractCase):
+    """A queue that stores every job, because it does not know unique keys, fails here."""
+
+    def unique(self, unique_key: str = KEYS[0], **given: Any) -> Job:
+        """Return a new job with a key."""
+        return self.job(**{"unique_key": unique_key, "unique_until": "finished"} | given)
+
+    def is_free(self, key: str = KEYS[0]) -> bool:
+        """Enqueue a job with ``key``; return whether that was possible. The job is deleted again."""
+        job = self.unique(key)
+        stored = self.queue.enqueue([job])
+        holder = self.queue.holders([key]).get(key)
+        assert (holder is not None and holder.id == job.id) == bool(stored)
+        if stored:
+            assert self.queue.change([Change(before=self.stored(job), after=None)]) == set()
+        return bool(stored)
+
+    def test_of_two_jobs_one_is_stored(self) -> None:
+        first = self.unique()
+        assert self.queue.enqueue([first]) == [first]
+        assert self.queue.enqueue([self.unique()]) == []
+        assert self.queue.holders([*KEYS]) == {KEYS[0]: first}
+        assert [job.id for job in self.queue.list()] == [first.id]
+
+    def test_other_keys_and_jobs_without_keys_are_stored(self) -> None:
+        jobs = [self.unique(), self.job(), self.unique(KEYS[1]), self.job(key="once"), self.unique(KEYS[2], key="tick")]
+        assert self.queue.enqueue(jobs) == jobs
+        assert {key: job.id for key, job in self.queue.holders(KEYS).items()} == dict(
+            zip(KEYS, (jobs[0].id, jobs[2].id, jobs[4].id), strict=True)
+        )
+
+    def test_duplicates_in_one_call_are_refused(self) -> None:
+        jobs = [self.unique(KEYS[number % 3]) for number in range(30)]
+        assert self.queue.enqueue([*jobs, plain := self.job()]) == [*jobs[:3], plain]
+        assert self.queue.enqueue([self.unique(key) for key in KEYS]) == []
+
+    def test_nobody_holds_no_keys(self) -> None:
+        assert self.queue.holders([]) == {}
+        assert self.queue.holders(KEYS) == {}
+
+    def test_of_threads_at_once_one_stores_it(self) -> None:
+        stored = self.side_by_side(
+            lambda _: [job for _ in range(MANY // 10) for job in self.queue.enqueue([self.unique()])], threads=10
+        )
+        [job] = [job for jobs in stored for job in jobs]
+        assert self.queue.holders(KEYS) == {KEYS[0]: job}
+
+    def test_threads_with_the_same_keys_in_other_orders_do_not_block_each_other(self) -> None:
+        keys = [f"{number:064x}" for number in range(20)]
+
+        def enqueue(number: int) -> list[Job]:
+            return self.queue.enqueue([self.unique(key) for key in (keys if number % 2 else keys[::-1])])
+
+        stored = [job for jobs in self.side_by_side(enqueue) for job in jobs]
+        assert sorted(str(job.unique_key) for job in stored) == keys
+        assert {job.id for job in self.queue.holders(keys).values()} == {job.id for job in stored}
+
+    def test_the_end_of_a_job_frees_its_key(self) -> None:
+        for end in (done, failed):
+            held = self.held(unique_key=KEYS[0], unique_until="finished")
+            assert not self.is_free()
+            self.queue.finish([end(held)])
+            assert self.is_free()
+
+    def test_a_job_that_waits_for_another_attempt_keeps_its_key(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until="finished")
+        self.queue.finish([retry(held, run_after=in_seconds(60))])
+        assert not self.is_free()
+        assert self.queue.holders(KEYS)[KEYS[0]] == self.stored(held)
+
+    def test_a_job_whose_worker_has_died_keeps_its_key(self) -> None:
+        job = self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        for _ in range(2):
+            self.fetch(lease=0)
+            [freed] = self.queue.rescue()
+            assert (freed.id, freed.status) == (job.id, READY)
+            assert not self.is_free()
+        self.fetch(lease=0, suspects=None)
+        [lost] = self.queue.rescue()
+        assert (lost.id, lost.status) == (job.id, FAILED)
+        assert self.is_free()
+
+    def test_a_key_until_the_start_is_free_from_then_on(self) -> None:
+        first = self.enqueue(unique_key=KEYS[0], unique_until="started")
+        assert not self.is_free()
+        [held] = self.fetch()
+        assert self.stored(first).status == RUNNING
+        [second] = self.queue.enqueue([self.unique(unique_until="started")])
+        assert self.queue.finish([retry(held)]) == set()  # it does not take its key back
+        assert self.queue.holders(KEYS) == {KEYS[0]: second}
+        again = [job for job in self.fetch() if job.id == first.id]
+        assert self.queue.finish([done(job) for job in again]) == set()
+        assert self.is_free()
+
+    def test_a_key_until_a_time_outlives_the_end_of_its_job(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until=until(3600))
+        self.queue.finish([done(held)])
+        assert not self.is_free()
+        assert self.queue.holders(KEYS)[KEYS[0]] == self.stored(held)
+
+    def test_a_key_whose_time_is_over_is_free(self) -> None:
+        first = self.enqueue(unique_key=KEYS[0], unique_until=until(0))
+        [second] = self.queue.enqueue([self.unique(unique_until=until(3600))])
+        assert self.queue.enqueue([self.unique()]) == []
+        assert self.queue.holders(KEYS) == {KEYS[0]: second}
+        assert {job.id for job in self.fetch()} == {first.id, second.id}
+
+    def test_what_is_cancelled_or_deleted_frees_its_key(self) -> None:
+        for ends in ("finished", "started"):
+            job = self.enqueue(unique_key=KEYS[0], unique_until=ends)
+            assert self.queue.change([cancelled(job)]) == set()
+            assert self.is_free()
+        for ends in ("finished", "started", until(3600)):
+            job = self.enqueue(unique_key=KEYS[0], unique_until=ends)
+            assert self.queue.change([Change(before=job, after=None)]) == set()
+            assert self.is_free()
+
+    def test_what_is_pruned_or_cleared_frees_its_key(self) -> None:
+        self.queue.finish([done(self.held(unique_key=KEYS[0], unique_until=until(3600)))])
+        assert self.queue.prune(-1) == 1
+        assert self.is_free()
+        self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        self.queue.clear()
+        assert self.is_free()
+
+    def test_a_change_leaves_the_key_to_its_job(self) -> None:
+        job = self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        put_off = replace(job, run_after=in_seconds(60), arguments="[[2],{}]", priority=5)
+        assert self.queue.change([Change(before=job, after=put_off)]) == set()
+        assert self.queue.holders(KEYS) == {KEYS[0]: put_off}
+
+    def test_a_job_that_is_ready_again_takes_its_key(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until="finished")
+        self.queue.finish([failed(held)])
+        assert self.queue.change([ready_again(self.stored(held))]) == set()
+        assert self.queue.holders(KEYS) == {KEYS[0]: self.stored(held)}
+        assert not self.is_free()
+
+    def test_a_job_stays_as_it_is_while_another_holds_its_key(self) -> None:
+        held = self.held(unique_key=KEYS[0], unique_until="finished")
+        self.queue.finish([failed(held)])
+        other = self.held()
+        self.queue.finish([failed(other)])
+        newer = self.enqueue(unique_key=KEYS[0], unique_until="finished")
+        before = self.stored(held)
+        assert self.queue.change([ready_again(before), ready_again(self.stored(other))]) == {held.id}
+        assert self.stored(held) == before
+        assert self.stored(other).status == READY
+        assert self.queue.holders(KEYS) == {KEYS[0]: newer}
+
+    def test_of_several_that_are_ready_again_one_takes_the_key(self) -> None:
+        held = []
+        for _ in range(3):
+            held.append(self.held(unique_key=KEYS[0], unique_until="finished"))
+            self.queue.finish([failed(held[-1])])
+        refused = self.queue.change([ready_again(self.stored(job)) for job in held])
+        assert len(refused) == 2
+        [winner] = {job.id for job in held} - refused
+        assert self.queue.holders(KEYS)[KEYS[0]].id == winner
+        assert [self.stored(job).status for job in held].count(FAILED) == 2
+
+    def test_of_threads_that_make_them_ready_again_one_takes_the_key(self) -> None:
+        held = []
+        for _ in range(8):
+            held.append(self.held(unique_key=KEYS[0], unique_until="finished"))
+            self.queue.finish([failed(held[-1])])
+        before = [self.stored(job) for job in held]
+        refused = self.side_by_side(lambda number: self.queue.change([ready_again(before[number])]))
+        assert sorted(map(len, refused)) == [0] + [1] * 7
+        assert [self.stored(job).status for job in held].count(READY) == 1
+
+    def test_a_restored_job_takes_its_key_unless_another_holds_it(self) -> None:
+        job, same = self.unique(), self.unique()
+        over = replace(failed(self.unique()).applied(), started_at=in_seconds(-1))
+        assert self.queue.restore([over, job, same]) in ({over.id, job.id}, {over.id, same.id})
+        assert not self.is_free()
+        assert self.queue.restore([self.unique()]) == set()
+
+    def test_random_histories_agree_with_a_model(self) -> None:
+        seed = os.environ.get("LOCO_CHAOS_SEED") or str(random.getrandbits(32))
+        history = _History(self, random.Random(seed))  # noqa: S311 - a test
+        for number in range(STEPS):
+            step = history.step()
+            jobs = {job.id: job for job in self.queue.list(limit=10_000)}
+            expected = {job.unique_key: job.id for job in jobs.values() if holds_key(job, in_seconds(0))}
+            found = {key: job.id for key, job in self.queue.holders(KEYS).items()}
+            assert found == expected == history.holders, f"LOCO_CHAOS_SEED={seed}, step {number}: {step}"
+
+
+class _History:
+    """What is done to a queue at random, and which jobs should hold the keys then."""
+
+    def __init__(self, case: UniqueContract, random: random.Random) -> None:
+        self._case, self._random = case, random
+        self._queue = case.queue
+        self.holders: dict[str | None, str] = {}
+        self._steps: Mapping[str, Callable[[], object]] = {
+            "enqueue": self._enqueue,
+            "fetch": self._fetch,
+            "finish": self._finish,
+            "rescue": self._rescue,
+            "cancel": self._cancel,
+            "delete": self._delete,
+            "again": self._again,
+            "prune": lambda: self._queue.prune(-1, limit=1),
+        }
+
+    def step(self) -> str:
+        """Do something; return what it was."""
+        [name] = self._random.choices([*self._steps], [8, 4, 4, 1, 2, 1, 3, 1])
+        self._steps[name]()
+        jobs = {job.id for job in self._queue.list(limit=10_000)}
+        self.holders = {key: job_id for key, job_id in self.holders.items() if job_id in jobs}
+        return name
+
+    def _some(self, *statuses: str) -> list[Job]:
+        jobs = [job for status in statuses for job in self._queue.list(status=status, limit=10_000)]
+        return self._random.sample(jobs, min(len(jobs), self._random.randint(1, 3)))
+
+    def _enqueue(self) -> None:
+        endings = ("finished", "started", until(3600))
+        jobs = [
+            self._case.unique(self._random.choice(KEYS), unique_until=self._random.choice(endings))
+            for _ in range(self._random.randint(1, 3))
+        ]
+        accepted = [job.id for job in jobs if self.holders.setdefault(job.unique_key, job.id) == job.id]
+        assert [job.id for job in self._queue.enqueue(jobs)] == accepted
+
+    def _fetch(self) -> None:
+        for job in self._case.fetch(lease=self._random.choice((0, 60)), threads=self._random.randint(1, 3)):
+            self._free(job, "started")
+
+    def _finish(self) -> None:
+        held = self._some("RUNNING")
+        outcomes: list[Outcome] = [self._random.choice((done, failed, retry))(job) for job in held]
+        refused = self._queue.finish(outcomes)
+        self._note_ends(outcome.applied() for outcome in outcomes if outcome.job.id not in refused)
+
+    def _rescue(self) -> None:
+        self._note_ends(self._queue.rescue())
+
+    def _cancel(self) -> None:
+        waiting = self._some("READY")
+        refused = self._queue.change([cancelled(job) for job in waiting])
+        self._note_ends(failed(job).applied() for job in waiting if job.id not in refused)
+
+    def _delete(self) -> None:
+        self._queue.change([Change(before=job, after=None) for job in self._some("READY", "FAILED", "SUCCESSFUL")])
+
+    def _again(self) -> None:
+        for job in self._some("FAILED")[:1]:
+            takes = job.unique_until in ("finished", "started" if job.started_at is None else "")
+            is_held = takes and job.unique_key in self.holders
+            assert self._queue.change([ready_again(job)]) == ({job.id} if is_held else set())
+            if takes and not is_held:
+                self.holders[job.unique_key] = job.id
+
+    def _note_ends(self, jobs: Any) -> None:
+        for job in jobs:
+            if job.finished_at is not None:
+                self._free(job, "finished", "started")
+
+    def _free(self, job: Job, *ends: str) -> None:
+        if job.unique_until in ends and self.holders.get(job.unique_key) == job.id:
+            del self.holders[job.unique_key]

@@ -1,0 +1,266 @@
+"""Unique jobs, from the options of a task to the result of a duplicate, on every queue."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from django_loco import jobs
+from django_loco.core.compat import TaskResultStatus
+from django_loco.core.job import FAILED, RUNNING, utcnow
+from django_loco.core.uniqueness import digest_of
+from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState
+from django_loco.queues import Claim, queue_for
+from django_loco.tasks import InvalidTask, LocoTask, enqueue_many, task
+from django_loco.testing import drain
+from tests.app import tasks
+from tests.app.tasks import sync_stock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BACKEND = "django_loco.backend.LocoBackend"
+
+
+@pytest.fixture(params=["database", "memory", "redis"], autouse=True)
+def queue(request, settings):
+    options = {"queue": request.param}
+    if request.param == "redis":
+        options["url"] = request.getfixturevalue("redis_server").url
+    settings.LOCO = {**settings.LOCO, "TESTING": "manual"}
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "QUEUES": [], "OPTIONS": options}}
+    queue = queue_for("default")
+    queue.clear()
+    yield queue
+    queue.clear()
+
+
+def fetched(queue, number=10):
+    return queue.fetch(Claim(worker_id="w", lease=60, threads=number, coroutines=number))
+
+
+def ids(queue):
+    return sorted(job.id for job in queue.list())
+
+
+def test_a_duplicate_gets_the_result_of_the_job_that_will_run(queue):
+    first, second = sync_stock.enqueue("a"), sync_stock.enqueue("a", full=False)
+    other = sync_stock.enqueue("a", full=True)
+    assert (first.duplicate, second.duplicate, other.duplicate) == (False, True, False)
+    assert second.id == first.id
+    assert ids(queue) == sorted([first.id, other.id])
+    drain()
+    second.refresh()
+    assert (second.return_value, second.duplicate) == ("a", True)
+    assert not sync_stock.enqueue("a").duplicate
+
+
+def test_positional_and_keyword_arguments_and_defaults_are_the_same_call(queue):
+    first = sync_stock.enqueue(shop="a")
+    assert sync_stock.enqueue("a").id == sync_stock.enqueue("a", full=False).id == first.id
+    assert not sync_stock.enqueue("b").duplicate
+
+
+def test_the_result_of_a_duplicate_says_how_far_the_job_is(queue):
+    sync_stock.enqueue("a")
+    [held] = fetched(queue)
+    result = sync_stock.enqueue("a")
+    assert (result.id, result.status, result.duplicate) == (held.id, RUNNING, True)
+
+
+def test_some_arguments_can_be_chosen(queue):
+    chosen = sync_stock.using(unique=["shop"])
+    assert chosen.enqueue("a", full=True).id == chosen.enqueue("a").id
+    assert not chosen.enqueue("b").duplicate
+
+
+def test_a_function_can_choose(queue):
+    chosen = sync_stock.using(unique=lambda shop, **_: shop.lower())
+    assert chosen.enqueue("A", full=True).id == chosen.enqueue("a").id
+    assert not chosen.enqueue("b").duplicate
+
+
+def test_a_text_stands_for_any_call_of_any_task(queue):
+    first = sync_stock.using(unique_key="stock").enqueue("a")
+    second = tasks.add.using(unique_key="stock").enqueue(1, 2)
+    assert (second.id, second.duplicate) == (first.id, True)
+    assert (second.task.module_path, second.args) == (sync_stock.module_path, ["a"])
+    assert queue.get(first.id).unique_key == digest_of("stock")
+
+
+def test_unique_can_be_turned_off_for_a_call(queue):
+    sync_stock.enqueue("a")
+    assert not sync_stock.using(unique=False).enqueue("a").duplicate
+
+
+def test_enqueue_many_returns_a_result_for_each_call(queue):
+    waiting = sync_stock.enqueue("a")
+    results = enqueue_many(sync_stock, ["a", "b", "c", "b", {"shop": "c"}])
+    assert [result.duplicate for result in results] == [True, False, False, True, True]
+    assert results[0].id == waiting.id
+    assert results[3].id == results[1].id
+    assert results[4].id == results[2].id
+    assert len(queue.list()) == 3
+
+
+def test_until_started(queue):
+    early = sync_stock.using(unique_until="started")
+    first = early.enqueue("a")
+    assert early.enqueue("a").id == first.id
+    fetched(queue)
+    assert not early.enqueue("a").duplicate
+
+
+def test_for_a_time(queue):
+    first = sync_stock.using(unique_for=timedelta(hours=1)).enqueue("a")
+    drain()
+    assert sync_stock.using(unique_for=3600).enqueue("a").id == first.id
+    jobs.delete(first.id)
+    assert not sync_stock.using(unique_for=3600).enqueue("a").duplicate
+
+
+def test_replace_gives_a_waiting_job_the_newest_call(queue):
+    debounced = sync_stock.using(unique=("shop",), on_duplicate="replace")
+    first = debounced.using(run_after=timedelta(minutes=5)).enqueue("a", full=True)
+    second = debounced.using(run_after=timedelta(hours=1), priority=7).enqueue("a")
+    assert (second.id, second.duplicate) == (first.id, True)
+    job = queue.get(first.id)
+    assert (job.arguments, job.priority) == ('[["a"],{}]', 7)
+    assert job.run_after - utcnow() > timedelta(minutes=50)
+    results = enqueue_many(debounced, [("a",), {"shop": "a", "full": True}])
+    assert {result.id for result in results} == {first.id}
+    assert queue.get(first.id).arguments == '[[],{"shop":"a","full":true}]'
+    assert queue.get(first.id).run_after is None
+
+
+def test_replace_keeps_a_job_that_has_begun(queue):
+    task = sync_stock.using(unique=("shop",), on_duplicate="replace")
+    first = task.enqueue("a", full=True)
+    [held] = fetched(queue)
+    assert task.enqueue("a").id == first.id
+    assert queue.get(first.id) == held
+
+
+def test_raise(queue):
+    strict = sync_stock.using(on_duplicate="raise")
+    first = strict.enqueue("a")
+    with pytest.raises(DuplicateJob, match=f"Job {first.id} ") as caught:
+        strict.enqueue("a")
+    assert (caught.value.result.id, caught.value.result.duplicate) == (first.id, True)
+    for calls in (["b", "a"], ["b", "b"]):
+        with pytest.raises(DuplicateJob):
+            enqueue_many(strict, calls)
+    assert ids(queue) == [first.id]
+
+
+def test_what_is_cancelled_makes_room(queue):
+    first = sync_stock.enqueue("a")
+    first.cancel()
+    second = sync_stock.enqueue("a")
+    assert not second.duplicate
+    jobs.delete(second.id)
+    assert not sync_stock.enqueue("a").duplicate
+
+
+def failed_job(queue):
+    """Return the result of a job that has failed, and that of a newer one with its key."""
+    first = tasks.fail.using(unique=True, max_attempts=1).enqueue()
+    drain(raise_errors=False)
+    return first
+
+
+def test_a_retry_that_meets_a_newer_job_says_so(queue):
+    first = failed_job(queue)
+    newer = tasks.fail.using(unique=True).enqueue()
+    assert not newer.duplicate
+    with pytest.raises(InvalidState, match=f"job {newer.id} has its unique key"):
+        jobs.retry(first.id)
+    assert jobs.retry("status:failed") == 0
+    assert queue.get(first.id).status == FAILED
+    newer.cancel()
+    assert jobs.retry(first.id) == 1
+    assert tasks.fail.using(unique=True).enqueue().id == first.id
+
+
+def test_a_call_like_a_stored_one_is_a_duplicate_of_a_waiting_job(queue):
+    result = sync_stock.enqueue("a")
+    assert jobs.run_again(result.id).id == result.id
+    assert not jobs.run_again(result.id, args=["b"]).duplicate
+    drain()
+    assert not jobs.run_again(result.id).duplicate
+
+
+def test_a_job_that_enqueues_itself_finds_itself(queue, settings):
+    settings.WORKER_MODE = "ForegroundBlocking"
+    tasks.ran.clear()
+    results = enqueue_many(sync_stock, ["a", "a"])
+    assert [result.duplicate for result in results] == [False, False]  # the first has ended by then
+    result = tasks.enqueue_itself.enqueue()
+    assert result.return_value == [result.id, True]
+
+
+def test_names_that_are_no_arguments_are_refused():
+    with pytest.raises(InvalidTask, match=r"unique names 'shp', which is no argument .* Did you mean 'shop'"):
+        sync_stock.using(unique=["shp"])
+    with pytest.raises(InvalidTask, match=r"which is no argument of it\. Choices are: a, b\."):
+        tasks.add.using(unique=["context"])
+    assert LocoTask is type(tasks.echo.using(unique=["anything"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unique": "shop"}, "unique is 'shop'; it must be True, False, a list of names"),
+        ({"unique": []}, r"unique is \[\]; it must be"),
+        ({"unique": True, "unique_until": "ended"}, 'it must be "finished" or "started"'),
+        ({"unique": True, "unique_for": 0}, "unique_for is 0; it must be a number of seconds"),
+        ({"unique": True, "on_duplicate": "drop"}, "on_duplicate is 'drop'; it must be"),
+        ({"unique_until": "started"}, "unique_until is given without unique. Add unique=True"),
+        ({"unique": True, "unique_until": "started", "unique_for": 5}, "unique_until and unique_for are both given"),
+        ({"unique_key": ""}, "unique_key is ''; it must be text"),
+        ({"unique_key": 7}, "unique_key is 7; it must be text"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(InvalidTask, match=message):
+        tasks.add.using(**options)
+
+
+def test_a_key_is_not_given_to_the_decorator():
+    with pytest.raises(TypeError, match=r"use \.using\(unique_key=\.\.\.\)"):
+        task(unique_key="x")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda a, b: 1 / 0, "raised ZeroDivisionError: division by zero"),
+        (lambda a: a, "raised TypeError"),
+        (lambda a, b: {a}, r"returned \{1\}; it must return text"),
+        (lambda a, b: None, "returned None; it must return"),
+    ],
+)
+def test_a_function_that_does_not_work_stores_nothing(queue, function, message):
+    with pytest.raises(InvalidArguments, match=message):
+        tasks.add.using(unique=function).enqueue(1, 2)
+    assert queue.list() == []
+
+
+def test_after_a_rollback_nobody_has_the_key(queue):
+    if queue.database is None:
+        return
+    with transaction.atomic():
+        lost = sync_stock.enqueue("a")
+        assert sync_stock.enqueue("a").id == lost.id
+        transaction.set_rollback(True)
+    assert not sync_stock.enqueue("a").duplicate
+
+
+def test_the_result_is_right_after_a_commit_that_stores_the_job(queue):
+    waiting = sync_stock.enqueue("a")
+    with transaction.atomic():
+        result = sync_stock.enqueue("a")
+    assert (result.id, result.duplicate) == (waiting.id, True)
+    assert result.status == TaskResultStatus.READY
+    assert connection.in_atomic_block is False
