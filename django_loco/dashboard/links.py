@@ -27,11 +27,6 @@ def job_url(job_id: str) -> str:
     return page_url("job", job_id)
 
 
-def workers_url() -> str:
-    """Return the address of the page of workers and queues; empty without admin."""
-    return _address("admin:django_loco_locoworker_changelist")
-
-
 def login_url() -> str | None:
     """Return the address of the admin's login; ``None``: that of the settings."""
     return _address("admin:login") or None

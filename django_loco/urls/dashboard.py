@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from ..dashboard.actions import pause
+from ..dashboard.pages.failures.page import failures_page, operate_group
 from ..dashboard.pages.job.page import job_page
 from ..dashboard.pages.job.run_again import run_again
 from ..dashboard.pages.jobs.operate import operate
@@ -22,6 +23,8 @@ urlpatterns = [
     path("jobs/operate", operate, name="operate"),
     path("jobs/<str:job_id>/", job_page.view(), name="job"),
     path("jobs/<str:job_id>/again", run_again, name="run_again"),
+    path("failures/", failures_page.view(), name="failures"),
+    path("failures/operate", operate_group, name="operate_group"),
     path("queues/", queues.view(), name="queues"),
     path("tasks/", tasks.view(), name="tasks"),
     path("workers/", workers.view(), name="workers"),

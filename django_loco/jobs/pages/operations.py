@@ -114,9 +114,10 @@ class ChosenJobs:
 
     @classmethod
     def of(cls, form: QueryDict) -> ChosenJobs:
-        """Return what a form has chosen."""
+        """Return what a form has chosen: each field ``job`` has an id, or several with commas between them."""
         is_everything = form.get("which") == "everything"
-        ids = () if is_everything else tuple(dict.fromkeys(form.getlist("job")))
+        fields = () if is_everything else form.getlist("job")
+        ids = tuple(dict.fromkeys(each for field in fields for each in field.split(",") if each))
         return cls(ids=ids, words=form.get("q", "").strip(), is_everything=is_everything)
 
     @property

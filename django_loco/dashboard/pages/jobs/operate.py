@@ -22,6 +22,7 @@ from ...access import VIEW_JOB, closed, refusal
 from ...actions import back, log
 from ...frame import framed, sentence
 from ...links import LINKS, page_url
+from ..failures.groups import forget
 
 #: The number of characters of a message: a cookie has little room.
 MOST_TEXT = 600
@@ -73,4 +74,6 @@ def operate(request: HttpRequest) -> HttpResponseBase:
         return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=page_url("jobs"))
     if answer := refusal(request, operation.permission):
         return answer
-    return DashboardOperatePage(request, operation, ChosenJobs.of(request.POST)).answer()
+    answer = DashboardOperatePage(request, operation, ChosenJobs.of(request.POST)).answer()
+    forget()
+    return answer

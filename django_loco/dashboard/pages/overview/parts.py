@@ -14,7 +14,7 @@ from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of
 from ...durations import coarse, estimated
-from ...links import job_url, list_url, workers_url
+from ...links import job_url, list_url, page_url
 from .facts import Facts
 from .health import health_of
 
@@ -28,7 +28,7 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
     context = {
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
-        "workers_url": workers_url(),
+        "workers_url": page_url("workers"),
         "health": health_of(facts),
         "queues": _queues(facts),
         "workers": [_worker(each) for each in facts.workers],
@@ -37,7 +37,7 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "newest": [_failure(job) for job in facts.failures[:NEWEST]],
         "groups": _groups(facts.failures),
         "read": len(facts.failures),
-        "all_failures_url": list_url(("status", "failed")),
+        "all_failures_url": page_url("failures"),
         **_activity(facts, chosen),
     }
     return dict.fromkeys(PARTS, context)

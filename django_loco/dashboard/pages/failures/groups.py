@@ -1,0 +1,112 @@
+"""Failed jobs in groups of the same error, those that failed in a period."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .... import jobs
+from ....core.job import Job, utcnow
+from ...recent import Recent
+from .messages import message_of, normalized
+
+#: The failed jobs that are read, the newest first.
+WINDOW = 1_000
+#: Many viewers cost a store no more than one: the groups are read once in so many seconds.
+SECONDS = 10.0
+#: The number of points of the line of a group.
+POINTS = 24
+PERIODS = {
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "1d": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "14d": timedelta(days=14),
+}
+DEFAULT = "1d"
+
+
+@dataclass(slots=True, kw_only=True)
+class FailureGroup:
+    """Failed jobs with the same class of error, and the same message but for what differs from job to job."""
+
+    kind: str
+    """The path of the class of the error; empty if a job has none."""
+
+    message: str
+    newest: Job
+    ids: list[str] = field(default_factory=list)
+    tasks: Counter[str] = field(default_factory=Counter)
+    times: list[datetime] = field(default_factory=list)
+    """When they failed."""
+
+    @property
+    def key(self) -> str:
+        """What names it in a form."""
+        return hashlib.sha256(f"{self.kind}\0{self.message}".encode(errors="replace")).hexdigest()[:16]
+
+    def points(self, start: datetime, end: datetime) -> list[int]:
+        """Return how many of the jobs have failed in each of ``POINTS`` parts of the time from ``start`` to ``end``."""
+        found = Counter(int((at - start) / (end - start) * POINTS) for at in self.times)
+        return [found[place] for place in range(POINTS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The groups of a period, the largest first."""
+
+    period: str
+    groups: Sequence[FailureGroup]
+    start: datetime
+    end: datetime
+    reached_window: bool
+    """Whether there are more failed jobs, which were not read."""
+
+
+_recent: Recent[Failures] = Recent()
+
+
+def failures_in(period: str) -> Failures:
+    """Return the groups of the jobs that failed in ``period``, read at most ``SECONDS`` ago.
+
+    Raises ``QueueUnavailable`` and ``LocoConfigurationError``.
+    """
+    aliases = tuple(jobs.aliases())
+    return _recent.get((period, aliases), SECONDS, lambda: read(period))
+
+
+def read(period: str) -> Failures:
+    """Return the groups as they are now; errors as of ``failures_in``."""
+    end = utcnow()
+    start = end - PERIODS[period]
+    page = jobs.filter("status:failed", window=WINDOW).page(WINDOW)
+    return Failures(
+        period=period,
+        groups=grouped(page.jobs, start),
+        start=start,
+        end=end,
+        reached_window=page.next is not None,
+    )
+
+
+def forget() -> None:
+    """Read everything anew the next time."""
+    _recent.clear()
+
+
+def grouped(failed: Iterable[Job], start: datetime) -> list[FailureGroup]:
+    """Return the groups of those of ``failed``, the newest first, that failed after ``start``; the largest first."""
+    groups: dict[tuple[str, str], FailureGroup] = {}
+    for job in failed:
+        if job.finished_at is None or job.finished_at < start:
+            continue
+        error = job.errors[-1] if job.errors else None
+        kind, message = (error.exception_class_path, normalized(message_of(error))) if error else ("", "")
+        group = groups.setdefault((kind, message), FailureGroup(kind=kind, message=message, newest=job))
+        group.ids.append(job.id)
+        group.tasks[job.task_path] += 1
+        group.times.append(job.finished_at)
+    return sorted(groups.values(), key=lambda group: (-len(group.ids), -max(group.times).timestamp()))

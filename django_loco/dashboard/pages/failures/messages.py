@@ -1,0 +1,37 @@
+"""The message of an error without what differs from job to job."""
+
+from __future__ import annotations
+
+import re
+
+from ....core.compat import TaskError
+
+#: The number of characters of a message that are compared, and shown.
+MOST = 300
+#: What differs from job to job, and what stands for it. The first that matches is taken.
+_VARYING = re.compile(
+    r"(?P<uuid>\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b)"
+    r"|(?P<double>\"[^\"]*\")"
+    r"|(?P<single>(?<!\w)'[^']*')"
+    r"|(?P<hex>\b0x[0-9a-f]+\b|\b(?=[a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{8,}\b)"
+    r"|(?P<number>[0-9]+(?:[.,:][0-9]+)*)",
+    re.IGNORECASE,
+)
+_MARKS = {"uuid": "UUID", "double": '"…"', "single": "'…'", "hex": "HEX", "number": "#"}
+
+
+def message_of(error: TaskError) -> str:
+    """Return the first line of the message of ``error``, without the name of its class; empty if it has none."""
+    path = error.exception_class_path
+    names = {path, path.removeprefix("builtins."), path.rpartition(".")[2]}
+    lines = error.traceback.strip().splitlines()
+    for line in reversed(lines):
+        name, colon, text = line.strip(" |").partition(":")
+        if name in names:
+            return text.strip()[:MOST] if colon else ""
+    return lines[-1].strip()[:MOST] if lines else ""
+
+
+def normalized(message: str) -> str:
+    """Return ``message`` with marks in place of numbers, hexadecimal digits, quoted texts and UUIDs."""
+    return _VARYING.sub(lambda match: _MARKS[match.lastgroup or "number"], message)
