@@ -36,8 +36,8 @@ POLL_SECONDS = 1.0
 LISTEN_SECONDS = 1.0
 #: The wait between a fetch that has found jobs, but fewer than there was room for, and the next one.
 LINGER_SECONDS = 0.005
-#: The time between two checks for threads of the pools that have died.
-CHECK_SECONDS = 1.0
+#: The time between two checks for threads that have died and for a command. Each idle turn has one.
+CHECK_SECONDS = 0.7
 #: The time in which outcomes may still come in when the deadline has passed.
 LAST_OUTCOMES_SECONDS = 0.5
 
@@ -72,22 +72,21 @@ class Fetcher:
         tally: Tally | None = None,
         request_priority: RequestPriority | None = None,
         others_are_done: Callable[[], bool] = lambda: True,
+        obey: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts nothing.
 
         Args:
-            queue: where the jobs are.
+            queue, pools: where the jobs are, and what runs them.
             claim: which jobs to ask for; the fetcher fills in the numbers.
-            pools: run the jobs.
             held: the jobs that the worker holds, by id; shared with the heartbeat.
             inbox: where the pools leave outcomes.
-            drain, max_jobs: see ``Worker``.
+            drain, max_jobs: see ``Worker``; ``tally`` counts the outcomes that the queue has accepted.
             on_accepted: called when the queue has accepted an outcome that is still to be announced.
-            tally: counts the outcomes that the queue has accepted.
             request_priority: knows whether web requests are waiting.
-            others_are_done: whether neither isolated workers nor the reaper may bring more jobs; asked before it ends
-                after ``drain``.
+            others_are_done: whether nobody else may bring more jobs; asked before it ends after ``drain``.
+            obey: asks the queue for a command and does what it says.
             clock: ``time.monotonic``.
         """
         self.backoff = QueueBackoff("fetch and finish jobs", queue)
@@ -106,11 +105,10 @@ class Fetcher:
         self._shutdown = ShutdownDeadline(clock)
         self._max_jobs = max_jobs
         self._request_priority = request_priority or RequestPriority()
-        self._others_are_done = others_are_done
+        self._others_are_done, self._obey = others_are_done, obey
         self._clock = clock
         self._quietness = Quietness(pools)
-        self._is_retired = False
-        self._found_nothing = self._has_room = False
+        self._is_retired = self._found_nothing = self._has_room = False
         self._next_check = clock()
         self._end_pause = threading.Event()
 
@@ -199,7 +197,7 @@ class Fetcher:
 
     def _turn(self) -> float:
         """Return the seconds to wait for more work before the next turn."""
-        self._replace_dead_threads()
+        self._check()
         self._collect()
         self._wind_down()
         asked_at = time.monotonic()
@@ -209,14 +207,16 @@ class Fetcher:
             return self._max_wait
         return LINGER_SECONDS if self._has_room else 0.0
 
-    def _replace_dead_threads(self) -> None:
-        if self._clock() >= self._next_check:
-            self._next_check = self._clock() + CHECK_SECONDS
-            try:
-                for pool in self._pools:
-                    pool.replace_dead()
-            except BaseException:  # the system has no more threads, which may be different at the next check
-                logger.exception("A thread for jobs that has died could not be replaced")
+    def _check(self) -> None:
+        if self._clock() < self._next_check:
+            return
+        self._next_check = self._clock() + CHECK_SECONDS
+        try:
+            for pool in self._pools:
+                pool.replace_dead()
+        except BaseException:  # the system has no more threads, which may be different at the next check
+            logger.exception("A thread for jobs that has died could not be replaced")
+        self._obey()
 
     def _collect(self) -> None:
         self.jobs.collect(self._inbox.take())

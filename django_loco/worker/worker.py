@@ -52,7 +52,7 @@ class Worker(Component):
     1. ``Fetcher`` fetches jobs, hands them to the pools and stores their outcomes.
     2. ``JobListener`` wakes the fetcher when jobs arrive.
     3. ``Heartbeat`` renews the claims on the jobs that the worker holds, and shows other workers that it is alive.
-    4. ``Cancellations`` finds out which of them somebody has cancelled, and what the worker must do (``Commands``).
+    4. ``Cancellations`` finds out which of them somebody has cancelled.
     5. ``Housekeeping`` rescues the jobs of dead workers (``Reaper``) and deletes old results (``Pruner``).
     6. ``Isolation``, where it is possible, runs jobs alone with which workers have died.
     7. ``ThreadPool`` and ``EventLoopPool`` run the jobs, ``SyncLanes`` the sync parts of async jobs;
@@ -128,8 +128,8 @@ class Worker(Component):
         self._isolation = isolate and Isolation(
             queue, suspects_claim, isolate, every=lease / 10, most=isolated_workers, on_rescued=tally.lost
         )
-        commands = Commands(queue, self, end_process, lambda: self._heartbeat.register())  # noqa: PLW0108 - it is made below
-        cancellations = Cancellations(queue, self._held, self._interrupt, obey=commands.obey)
+        self._commands = Commands(queue, self, end_process, on_obeyed=lambda: self._heartbeat.register())  # noqa: PLW0108 - made below
+        cancellations = Cancellations(queue, self._held, self._interrupt)
         role = Role.ISOLATED if is_isolated else Role.WORKER if end_process else Role.SHARED
         info = info_of(suspects_claim, lease, role=role, release=release)
         state = lambda: self._fetcher.state  # noqa: E731
@@ -172,6 +172,7 @@ class Worker(Component):
             tally=tally,
             request_priority=self._request_priority,
             others_are_done=self._others_are_done,
+            obey=self._commands.obey,
         )
 
     def _interrupt(self, claimed: ClaimedJob) -> None:

@@ -1,9 +1,8 @@
-"""Finds out which of the running jobs somebody has cancelled, and what the worker was told to do.
+"""Finds out which of the running jobs somebody has cancelled, and interrupts them.
 
 Somebody cancels a running job by storing its end: the queue takes the job from its worker, as it does after a lease has
 run out. So a worker asks regularly which of its jobs it still holds. It does not ask for jobs that began less than a
-second ago, so short jobs cost nothing. In the same turn it asks what the worker is told to
-do, which is one small read.
+second ago, so short jobs cost nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CHECK_BATCH = 1_000
 
 
 class Cancellations(QueueThread):
-    """Asks the queue once a second for the jobs that run, if there are any, and for commands."""
+    """Asks the queue once a second for the jobs that run, if there are any."""
 
     name: ClassVar[str] = "cancellations"
     duty: ClassVar[str] = "find out which jobs were cancelled"
@@ -39,27 +38,21 @@ class Cancellations(QueueThread):
         held: dict[str, ClaimedJob],
         interrupt: Callable[[ClaimedJob], None],
         clock: Callable[[], float] = time.monotonic,
-        obey: Callable[[], object] = lambda: None,
     ) -> None:
-        """``held`` has the worker's jobs by id, shared with the fetcher. ``interrupt`` ends the call of a job.
-
-        ``obey`` asks for a command, and may raise ``QueueError``.
-        """
+        """``held`` has the worker's jobs by id, shared with the fetcher. ``interrupt`` ends the call of a job."""
         super().__init__(queue)
         self._held = held
         self._interrupt = interrupt
         self._clock = clock
-        self._obey = obey
 
     def turn(self) -> float:
-        """Interrupt the jobs that were cancelled, and obey a command."""
+        """Interrupt the jobs that were cancelled."""
         before = self._clock() - CHECK_SECONDS
         running = [claimed for claimed in self._held.copy().values() if _runs(claimed) and claimed.fetched_at <= before]
         for first in range(0, len(running), CHECK_BATCH):
             part = running[first : first + CHECK_BATCH]
             lost = self.queue.lost([claimed.job for claimed in part])
             self.interrupt_cancelled([claimed for claimed in part if claimed.job.id in lost])
-        self._obey()
         return CHECK_SECONDS
 
     def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:

@@ -571,7 +571,7 @@ def test_timeouts_race_with_completion(queue, start, nimble):
     statuses = [queue.get(job_id).status for job_id in ids]
     assert set(statuses) == {SUCCESSFUL, FAILED}
     assert worker.health()["abandoned"] == 0
-    assert worker.health()["done"] + worker.health()["failed"] == 600
+    wait_until(lambda: worker.health()["done"] + worker.health()["failed"] == 600)  # after the queue has answered
     wait_for(queue, enqueue(queue, *["nothing"] * 6))
 
 

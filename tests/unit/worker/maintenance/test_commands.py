@@ -10,7 +10,7 @@ import pytest
 from django_loco.core.job import READY, SUCCESSFUL
 from django_loco.queues.memory import MemoryQueue
 from django_loco.queues.workers import Command
-from django_loco.worker.maintenance import cancellations
+from django_loco.worker import fetcher
 from django_loco.worker.maintenance.commands import Commands
 
 from .. import tasks
@@ -72,7 +72,8 @@ def test_what_it_cannot_do_is_logged_once(queue, caplog, command):
 
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancellations, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(fetcher, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(fetcher, "POLL_SECONDS", 0.02)
 
 
 def states(queue: MemoryQueue) -> list[Any]:
