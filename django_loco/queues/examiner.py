@@ -48,6 +48,10 @@ class Examiner:
         """Return by how many seconds the clock of the store is ahead of this machine's; 0 if it is the same clock."""
         return 0.0
 
+    def size(self) -> int | None:
+        """Return how many bytes the store takes up; ``None`` if that is not known. It is asked every few seconds."""
+        return None
+
     def expired(self, limit: int = 100) -> list[Job]:
         """Return up to ``limit`` running jobs whose lease has run out, as far as the queue can tell.
 

@@ -86,6 +86,8 @@ class Acknowledger:
         self._refused: list[list[PendingOutcome]] = []
         """The parts of batches that were refused; each is offered by itself."""
         self._batch_size = BATCH_SIZE
+        self.refused = 0
+        """How many outcomes came too late, so that another worker may have run the job as well."""
 
     def __len__(self) -> int:
         """Return the number of outcomes that are not stored yet."""
@@ -230,6 +232,7 @@ class Acknowledger:
             pending.outcome = Outcome(job=claimed.job, status=FAILED, error=cancellation)
             return
         claimed.refused = True
+        self.refused += 1
         logger.warning("The outcome of %s came too late: %s", pending.name, pending.reason)
 
     def _remove(self, batch: Sequence[PendingOutcome]) -> None:

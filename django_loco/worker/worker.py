@@ -272,7 +272,7 @@ class Worker(Component):
         ``suspects``, ``isolated``
             jobs that wait to run alone, because workers died with them; the processes that run such jobs.
         ``loop_lag``: seconds for which an async job has been holding up the event loop.
-        ``done``, ``failed``, ``retried``: attempts since the start, by their end.
+        ``done``, ``failed``, ``retried``: attempts since the start, by their end. ``refused``: too late to be stored.
         ``missing``: threads for jobs that have died and are not replaced yet; 0 as a rule.
         ``trouble``: what is wrong with the queue or the threads, or keeps suspects from running; empty if nothing is.
         ``stuck``: whether it hangs (no try for ``HUNG_SECONDS``), or its tries have failed for ``LONG_LOST_SECONDS``.
@@ -293,6 +293,7 @@ class Worker(Component):
             "running": sum(prefetch.held for prefetch in prefetches) - buffered,
             "buffered": buffered,
             "unstored": len(fetcher.jobs.acknowledger),
+            "refused": fetcher.jobs.acknowledger.refused,
             "active_threads": self._threads.busy,
             "thread_limit": self._threads.limit.now,
             "thread_limit_reason": self._threads.limit_reason,

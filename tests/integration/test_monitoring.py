@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from django_loco.process.health.job_metrics import MetricsPage
-from django_loco.process.health.process_metrics import SHOWN
+from django_loco.process.health.process_metrics import SHOWN, tick_family
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy/alerts.yml"
@@ -52,6 +52,28 @@ def all_runs(values: str) -> dict[str, str]:
     return {f"loco_job_duration_seconds_count{{{TASK}}}": values}
 
 
+def slots(busy: str, threads: str = "8x30") -> dict[str, str]:
+    labels = 'job="site",instance="a",backend="default"'
+    return {
+        f"loco_slots_busy{{{labels}}}": busy,
+        f'loco_slots{{{labels},kind="threads"}}': threads,
+        f'loco_slots{{{labels},kind="coroutines"}}': "100x30",
+    }
+
+
+def store(size: str) -> dict[str, str]:
+    return {'loco_store_bytes{job="site",instance="a",backend="default"}': size}
+
+
+def ticks(reason: str = "overlap", **outcomes: str) -> dict[str, str]:
+    labels = 'job="workers",instance="b",schedule="nightly"'
+    reasons = {"skipped": f',reason="{reason}"'}
+    return {
+        f'loco_ticks_total{{{labels},outcome="{name}"{reasons.get(name, "")}}}': values
+        for name, values in outcomes.items()
+    }
+
+
 def worker(name: str, values: str, more: str = "") -> dict[str, str]:
     return {f"{name}{{{WORKER}{more}}}": values}
 
@@ -77,6 +99,16 @@ CASES = {
         {**queue("0+60x30"), **workers(1)},
         [{**queue("290x30"), **workers(1)}, {**queue("0+60x30", paused="1x30"), **workers(1)}],
     ),
+    "LocoSlotsFull": Case(
+        {**slots(busy="8x30"), **queue("100x30")},
+        [
+            {**slots(busy="7x30"), **queue("100x30")},
+            {**slots(busy="8x30"), **queue("0x30")},
+            {**slots(busy="8x30"), **queue("100x30", paused="1x30")},
+            {**slots(busy="7x14 8x20"), **queue("100x30")},
+            {**slots(busy="0x30", threads="0x30"), **queue("100x30")},
+        ],
+    ),
     "LocoJobsFail": Case(
         runs(failed="0+2x30", successful="0+10x30"),
         [
@@ -90,12 +122,33 @@ CASES = {
         [{**runs(retried="0+2x30"), **all_runs("0+10x30")}, {**runs(retried="0x19 5x10"), **all_runs("0x19 5x10")}],
     ),
     "LocoJobsLost": Case(runs(lost="0x18 1x10"), [runs(lost="7x30"), runs(failed="0+1x30")]),
+    "LocoStoreLarge": Case(store("11e9x30"), [store("9e9x30"), store("9e9x10 11e9x20")]),
     "LocoComponentDown": gauge("loco_component_up", "0x30", "1x30"),
     "LocoWorkerCannotPoll": gauge("loco_worker_last_poll_age_seconds", "90x30", "1x30"),
     "LocoOutcomesUnstored": gauge("loco_worker_jobs", "3x30", "0x30", ',state="unstored"'),
+    "LocoOutcomesRefused": Case(
+        worker("loco_outcomes_refused_total", "0x18 1x10"), [worker("loco_outcomes_refused_total", "7x30")]
+    ),
     "LocoJobsAbandoned": gauge("loco_worker_jobs", "3x30", "0x30", ',state="abandoned"'),
     "LocoEventLoopBlocked": gauge("loco_worker_loop_lag_seconds", "9x30", "0x30"),
     "LocoTicksLate": gauge("loco_scheduler_late_seconds", "90x30", "30x30"),
+    "LocoScheduleLate": Case(
+        ticks(late="0x5 5x30", fired="0+1x30"),
+        [ticks(late="0x5 1x30", fired="0+1x30"), ticks(late="9x30"), ticks(fired="0+9x30")],
+    ),
+    "LocoTicksSkipped": Case(
+        ticks(skipped="0x5 1x30", fired="3x30"),
+        [
+            ticks(skipped="0x5 1x30", fired="0+1x30"),
+            ticks(skipped="0x5 1x30", fired="3x30", reason="paused"),
+            ticks(skipped="4x30", fired="3x30"),
+            ticks(skipped="0x5 1x30", late="0+1x30"),
+        ],
+    ),
+    "LocoSchedulerGone": Case(
+        worker("loco_scheduler_schedules", "3x5 _x30"),
+        [worker("loco_scheduler_schedules", "3x30"), worker("loco_scheduler_schedules", "3x15 _x20"), {}],
+    ),
     "LocoSchedulesBroken": gauge("loco_scheduler_broken_schedules", "1x30", "0x30"),
     "LocoLogLinesDropped": Case(
         {'loco_log_dropped_lines_total{job="workers",instance="b"}': "0x18 5x10"},
@@ -116,7 +169,7 @@ def names() -> set[str]:
     histograms = [family.name for family in families if family.kind == "histogram"]
     return (
         found
-        | {"loco_component_up", "loco_log_dropped_lines_total"}
+        | {"loco_component_up", "loco_log_dropped_lines_total", tick_family().name}
         | {f"{name}_{suffix}" for name in histograms for suffix in ("bucket", "sum", "count")}
     )
 

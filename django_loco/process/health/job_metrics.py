@@ -40,6 +40,7 @@ class MetricsPage:
         self._jobs = self._gauge("loco_queue_jobs", f"Stored jobs by state, counted up to {MAX_COUNT}.")
         self._age = self._gauge("loco_queue_oldest_due_age_seconds", "How long the oldest due job has waited.")
         self._paused = self._gauge("loco_queue_paused", "Whether the queue is paused.")
+        self._size = self._gauge("loco_store_bytes", "The size of the table of jobs, of the file, or of Redis.")
         self._workers = self._gauge("loco_workers", "Workers that are alive.")
         self._slots = self._gauge("loco_slots", "Jobs that live workers can run at once.")
         self._busy = self._gauge("loco_slots_busy", "Jobs that live workers held at their last heartbeat.")
@@ -51,6 +52,8 @@ class MetricsPage:
     def add(self, alias: str, found: Snapshot) -> None:
         """Add what is known of ``alias``."""
         self._add_queues(alias, found)
+        if found.size is not None:
+            self._size.add(found.size, backend=alias)
         alive = [worker for worker in found.workers if worker.is_alive]
         self._workers.add(len(alive), backend=alias)
         for kind in ("threads", "coroutines"):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ...metrics.exposition import Family, Kind
+from ...metrics.ticks import counts
 from . import report
 
 
@@ -34,6 +35,7 @@ SHOWN: Mapping[str, Shown] = {
     "done": Shown("loco_worker_attempts_total", "counter", "Attempts that ended since the start.", {"result": "done"}),
     "failed": Shown("loco_worker_attempts_total", "counter", "", {"result": "failed"}),
     "retried": Shown("loco_worker_attempts_total", "counter", "", {"result": "retried"}),
+    "refused": Shown("loco_outcomes_refused_total", "counter", "Outcomes that came too late, as the lease was lost."),
     "active_threads": Shown("loco_worker_active_threads", "gauge", "Threads inside a job."),
     "thread_limit": Shown("loco_worker_thread_limit", "gauge", "Threads that may run jobs now."),
     "loop_lag": Shown("loco_worker_loop_lag_seconds", "gauge", "For how long a job has blocked the event loop."),
@@ -59,4 +61,12 @@ def process_families() -> list[Family]:
                 family.add(value, component=name, **shown.labels)
     dropped = Family("loco_log_dropped_lines_total", "counter", "Log lines that could not be written.")
     dropped.add(report.log_health()["dropped"])
-    return [*families.values(), dropped]
+    return [*families.values(), tick_family(), dropped]
+
+
+def tick_family() -> Family:
+    """Return the counts of the ticks of this process's scheduler."""
+    ticks = Family("loco_ticks_total", "counter", "Ticks of each schedule by what became of them.")
+    for (schedule, outcome, reason), number in counts.all().items():
+        ticks.add(number, schedule=schedule, outcome=outcome, **({"reason": reason} if reason else {}))
+    return ticks

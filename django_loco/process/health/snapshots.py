@@ -41,6 +41,9 @@ class Snapshot(NamedTuple):
     names: frozenset[str]
     """The queues that ``TASKS`` names, which may be without jobs."""
 
+    size: int | None = None
+    """The bytes that the store takes up; ``None``: not known."""
+
 
 _probes: dict[str, Probe[Snapshot]] = {}
 
@@ -72,6 +75,7 @@ def _read(alias: str) -> Snapshot:
             workers=jobs.workers(backend=alias),
             totals=queue.totals(),
             names=frozenset(backend_of(alias).queues),
+            size=queue.examiner(queue).size(),
         )
 
 

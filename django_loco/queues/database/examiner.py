@@ -15,7 +15,7 @@ from django.db import connections
 from ...core.job import Job
 from ..examiner import Examiner, skew_of
 from .engines import engine_of
-from .shown_rows import shown_job_of
+from .shown_rows import TABLE, shown_job_of
 from .sql import statements
 
 #: The share of the connections of a server that may be in use before it is reported.
@@ -48,6 +48,17 @@ class DatabaseExaminer(Examiner):
     def skew(self) -> float:
         """Return by how many seconds PostgreSQL's clock is ahead. With SQLite it is this machine's clock."""
         return 0.0 if self._vendor == "sqlite" else skew_of(self.queue.clock)
+
+    def size(self) -> int | None:
+        """Return the bytes of the table of jobs with its indexes; of SQLite those of the whole file."""
+        connection: Any = connections[self.queue.database]
+        with connection.cursor() as cursor:
+            if self._vendor == "sqlite":
+                cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+            else:
+                cursor.execute("SELECT pg_total_relation_size(to_regclass(%s))", [TABLE])
+            (size,) = cursor.fetchone()
+        return None if size is None else int(size)
 
     def expired(self, limit: int = 100) -> list[Job]:
         """Return jobs whose lease has run out. Unlike a rescue it locks no rows."""

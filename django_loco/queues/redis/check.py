@@ -78,6 +78,11 @@ class RedisExaminer(Examiner):
         """Return by how many seconds the server's clock is ahead."""
         return skew_of(self.queue.clock)
 
+    def size(self) -> int | None:
+        """Return the memory of the whole server, in bytes; ``None`` if it hides that."""
+        used = self.queue.server.info("memory").get("used_memory")
+        return None if used is None else int(used)
+
     def expired(self, limit: int = 100) -> list[Job]:
         """Return jobs whose lease has run out."""
         return JobPages(self.queue.server, self.queue.alias).shown("", limit)

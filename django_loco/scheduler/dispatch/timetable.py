@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...log.safe import get_logger
+from ...metrics.ticks import counts
 from ..dependencies import Dependency, dependencies_of
 from ..entry import ScheduleEntry
 from ..registry import Registry
@@ -94,6 +95,7 @@ class Timetable:
 
     def _set_schedules(self, entries: Sequence[ScheduleEntry], registry: Registry) -> None:
         self._by_name = {entry.name: entry for entry in entries}
+        counts.know(self._by_name)
         self.dependencies = dependencies_of(entries, registry.entries())
 
     def _count(self, registry: Registry) -> None:

@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage
 from django.db import connections
 from django.test import override_settings
 
+from django_loco.core.job import Job
 from django_loco.management.doctor.report import Report
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.database import examiner
@@ -285,3 +286,15 @@ def test_a_queue_of_ones_own(db):
         report = examined()
         assert any(section.title == "TASKS['default']: QueueOfOnesOwn" for section in report.sections)
         assert found("own.odd").remedy == "Make it even."
+
+
+def test_the_size_of_a_store(queue):
+    texts = [os.urandom(5_000).hex() for _ in range(200)]
+    queue.enqueue([Job(task_path="a.b", backend="default", arguments=f'[["{text}"],{{}}]') for text in texts])
+    assert 1_000_000 < queue.examiner(queue).size() < 500_000_000
+
+
+def test_the_size_of_a_redis_that_hides_it(queue, monkeypatch):
+    if hasattr(queue, "server"):
+        monkeypatch.setattr(type(queue.server), "info", lambda self, section: {})
+        assert queue.examiner(queue).size() is None

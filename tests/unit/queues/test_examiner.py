@@ -41,4 +41,5 @@ def test_what_is_known_of_any_store():
     queue: Any = FakeQueue()
     examiner = Examiner(queue)
     assert (examiner.address, examiner.setting, examiner.skew()) == ("FakeQueue", "TASKS['default']['OPTIONS']", 0.0)
+    assert examiner.size() is None
     assert [*examiner.messages(10)] == ["a message"]

@@ -457,4 +457,5 @@ def test_the_token_is_shown_with_the_replacement(acknowledger, queue, caplog):
     settle(acknowledger, queue)
     assert queue.get(claimed.job.id) is None
     assert "came too late" in caplog.text
+    assert acknowledger.refused == 1
     assert "is replaced" not in caplog.text

@@ -72,6 +72,11 @@ def test_queues_have_gauges_also_those_without_jobs(shown):
     } <= lines
 
 
+def test_the_size_of_the_store_is_shown_if_it_is_known(shown):
+    assert 'loco_store_bytes{backend="default"} 4096' in shown(Snapshot([], [], [], frozenset(), 4096))
+    assert not [line for line in shown(Snapshot([], [], [], frozenset())) if "loco_store_bytes" in line]
+
+
 def test_only_live_workers_count(shown):
     lines = shown(Snapshot([], [worker(1.0), worker(2.0), worker(31.0)], [], frozenset()))
     assert {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from django_loco.metrics.exposition import text_of
-from django_loco.process.health import report
+from django_loco.metrics.ticks import SKIPPED, TickCounts
+from django_loco.process.health import process_metrics, report
 from django_loco.process.health.process_metrics import SHOWN, process_families
 
 from .support import RUNNING, Supervised
@@ -14,9 +15,10 @@ def lines() -> list[str]:
 
 
 def test_numbers_of_components_are_shown_by_name():
-    worker = RUNNING | {"last_poll_age": 0.5, "running": 2, "buffered": 1, "done": 7, "deaths": 0, "trouble": "secret"}
+    worker = RUNNING | {"last_poll_age": 0.5, "running": 2, "buffered": 1, "done": 7, "refused": 4, "deaths": 0}
+    worker["trouble"] = "secret"
     report.report_on(Supervised(worker=worker, scheduler=RUNNING | {"schedules": 3, "rows_age": None}))
-    *shown, dropped = lines()
+    *shown, dropped = [line for line in lines() if "loco_ticks_total" not in line]
     assert shown == [
         'loco_component_up{component="worker"} 1',
         'loco_component_up{component="scheduler"} 1',
@@ -25,6 +27,7 @@ def test_numbers_of_components_are_shown_by_name():
         'loco_worker_jobs{component="worker",state="running"} 2',
         'loco_worker_jobs{component="worker",state="buffered"} 1',
         'loco_worker_attempts_total{component="worker",result="done"} 7',
+        'loco_outcomes_refused_total{component="worker"} 4',
         'loco_scheduler_schedules{component="scheduler"} 3',
     ]
     assert dropped.startswith("loco_log_dropped_lines_total ")  # the number is that of all tests of this process
@@ -38,6 +41,17 @@ def test_a_component_that_makes_no_progress_is_down():
 def test_an_age_that_is_not_known_yet_is_left_out():
     report.report_on(Supervised(worker=RUNNING | {"last_poll_age": None}))
     assert not [line for line in lines() if "last_poll_age" in line]
+
+
+def test_ticks_are_counted_by_schedule(monkeypatch):
+    monkeypatch.setattr(process_metrics, "counts", counts := TickCounts())
+    report.report_on(Supervised(scheduler=RUNNING))
+    counts.know(["nightly"])
+    counts.add('a"b', SKIPPED, "overlap")
+    assert [line for line in lines() if "ticks" in line] == [
+        r'loco_ticks_total{schedule="a\"b",outcome="skipped",reason="overlap"} 1',
+        'loco_ticks_total{schedule="nightly",outcome="fired"} 0',
+    ]
 
 
 def test_each_family_has_one_help():

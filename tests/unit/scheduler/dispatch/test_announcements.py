@@ -10,7 +10,9 @@ import pytest
 from django.test import override_settings
 
 from django_loco import signals
+from django_loco.metrics.ticks import TickCounts
 from django_loco.scheduler import Registry
+from django_loco.scheduler.dispatch import announcements, timetable
 
 from ..store import NOON, SECOND, SETTING, Store, StoreBackend, let_go_by, started
 from ..tasks import tick
@@ -22,6 +24,14 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     store.now = NOON
     with override_settings(TASKS=SETTING):
         yield store
+
+
+@pytest.fixture(autouse=True)
+def counts(monkeypatch: pytest.MonkeyPatch) -> TickCounts:
+    counts = TickCounts()
+    for module in (announcements, timetable):
+        monkeypatch.setattr(module, "counts", counts)
+    return counts
 
 
 @pytest.fixture
@@ -45,7 +55,7 @@ def heard() -> Iterator[list[tuple[str, Any, Any]]]:
         signal.disconnect(receiver)
 
 
-def test_ticks_are_fired_and_may_be_late(store, heard):
+def test_ticks_are_fired_and_may_be_late(store, heard, counts):
     registry = Registry(strict=True)
     registry.every(tick, seconds=10, name="beat")
     scheduler = started(registry, store)
@@ -55,6 +65,7 @@ def test_ticks_are_fired_and_may_be_late(store, heard):
     store.now = NOON + 26 * SECOND
     scheduler.fire_due()
     assert heard == [("beat", NOON + 20 * SECOND, 6.0), ("beat", "late", 6.0)]
+    assert counts.all() == {("beat", "fired", ""): 2, ("beat", "late", ""): 1}
 
 
 def test_ticks_are_skipped_while_an_earlier_job_runs(store, heard):
@@ -64,7 +75,7 @@ def test_ticks_are_skipped_while_an_earlier_job_runs(store, heard):
     assert heard[1:] == [("beat", NOON + 10 * SECOND, "overlap")]
 
 
-def test_ticks_are_missed(store, heard):
+def test_ticks_are_missed(store, heard, counts):
     registry = Registry(strict=True)
     registry.every(tick, seconds=60, name="beat", misfire="skip")
     scheduler = started(registry, store)
@@ -73,3 +84,11 @@ def test_ticks_are_missed(store, heard):
     store.now = NOON + timedelta(seconds=90)
     scheduler.fire_due()
     assert heard == [("beat", NOON + 60 * SECOND, "missed")]
+    assert counts.all()["beat", "skipped", "missed"] == 1
+
+
+def test_a_schedule_that_has_not_fired_yet_is_counted(store, counts):
+    registry = Registry(strict=True)
+    registry.every(tick, seconds=60, name="beat")
+    started(registry, store)
+    assert counts.all() == {("beat", "fired", ""): 0}
