@@ -11,6 +11,10 @@ from .renewal import Lease
 from .state import MICROS, WAITING_LEASE_SECONDS, Claimant, LockClaim
 from .table import LockTable, Seen, lease_clock
 
+#: The longest pause between two looks at a store that says when to look.
+LONGEST_POLL_SECONDS = 0.5
+#: The pause from which on a thread listens: most waits are over before, and do without its connection.
+LISTEN_FROM_SECONDS = 0.02
 #: The first pause between two looks at the store, and the factor by which pauses grow.
 SHORTEST_POLL_SECONDS, GROWTH = 0.002, 1.5
 
@@ -86,10 +90,20 @@ class Acquisition:
         ahead = next((number for number, each in enumerate(line) if each.owner == self._claim.owner), len(line))
         if ahead != self._ahead:
             self._ahead, self._interval = ahead, SHORTEST_POLL_SECONDS
-        self._interval = min(self._table.store.longest_poll_seconds, GROWTH * self._interval)
+        self._interval = min(self._longest_poll(), GROWTH * self._interval)
         if holder is None:
             return self._interval
-        return min(self._interval * (1 + ahead), max(SHORTEST_POLL_SECONDS, (holder.until - seen.now) / MICROS), 0.5)
+        return min(
+            self._interval * (1 + ahead),
+            max(SHORTEST_POLL_SECONDS, (holder.until - seen.now) / MICROS),
+            LONGEST_POLL_SECONDS,
+        )
+
+    def _longest_poll(self) -> float:
+        longest = self._table.store.longest_poll_seconds
+        if self._interval >= LISTEN_FROM_SECONDS:
+            self._table.hearing.start()
+        return LONGEST_POLL_SECONDS if self._table.hearing.is_trusted else longest
 
     def _text(self, seen: Seen) -> str:
         within = f"was not free within {self._timeout:g} s" if self._timeout else "is not free"

@@ -37,10 +37,27 @@ class Claimants:
         with self._lock:
             return next(iter(self._by_name.get(name, {owner: None}))) == owner
 
-    def wake(self, name: str, owner: str) -> bool:
-        """Wake a claim; return whether it is one of this process."""
+    def is_any(self) -> bool:
+        """Return whether any claim waits."""
+        with self._lock:
+            return bool(self._by_name)
+
+    def has(self, name: str, owner: str) -> bool:
+        """Return whether a claim is one of this process."""
+        with self._lock:
+            return owner in self._by_name.get(name, {})
+
+    def wake(self, name: str, owner: str) -> None:
+        """Wake a claim, if it is one of this process."""
         with self._lock:
             wake = self._by_name.get(name, {}).get(owner)
         if wake is not None:
             wake()
-        return wake is not None
+
+    def wake_all_first(self) -> bool:
+        """Wake the first claim for each lock; return whether there is any."""
+        with self._lock:
+            first = [next(iter(line.values())) for line in self._by_name.values()]
+        for wake in first:
+            wake()
+        return bool(first)

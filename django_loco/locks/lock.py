@@ -164,7 +164,7 @@ class Lock:
         try:
             self._table = table_of(self.backend)
             claim = LockClaim(
-                owner=secrets.token_hex(8),
+                owner=f"{self._table.store.process}.{secrets.token_hex(8)}",
                 place=f"{socket.gethostname()}:{os.getpid()}",
                 job=bound("job_id") or "",
                 lease=round(self._seconds * MICROS),

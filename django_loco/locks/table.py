@@ -15,6 +15,7 @@ from ..jobs.stores import queue_of
 from ..queues import Queue
 from ..queues.timeouts import STORE_TIMEOUT_SECONDS, store_timeout
 from .claimants import Claimants
+from .hearing import Hearing
 from .renewal import Lease, Renewals
 from .state import MICROS, LockClaim, LockState, state_of
 from .stores import LockStore, store_of
@@ -53,7 +54,14 @@ class LockTable:
     def __init__(self, store: LockStore) -> None:
         self.store = store
         self.claimants = Claimants()
+        self.hearing = Hearing(store, self.claimants)
         self.renewals = Renewals(self.renew, lease_clock)
+
+    def end(self) -> None:
+        """End the threads: a test has ended, or the settings were changed."""
+        self.renewals.end()
+        self.hearing.end()
+        self.store.close()
 
     def claim(self, name: str, claim: LockClaim) -> Seen:
         """Get the lock for ``claim``, or put it in line; return the state after that."""
@@ -74,20 +82,18 @@ class LockTable:
     def leave(self, name: str, claim: LockClaim, text: str | None = None) -> None:
         """Give the lock back, or leave the line, and wake the next one.
 
-        ``text`` is what is probably stored; if it is, nothing has to be read.
+        ``text`` is what was stored last. If nobody waited, it probably still is, and nothing has to be read.
         """
         with _bounded(claim.lease):
             before = state_of(text)
-            if text is None or before.holder is None or not self._swap(name, text, before, claim.owner):
+            is_probable = text is not None and before.holder is not None and not before.waiting
+            if not is_probable or not self._swap(name, text, before, claim.owner):
                 self._change(name, lambda state, _: state.left(claim.owner))
 
-    def _swap(self, name: str, text: str, before: LockState, owner: str) -> bool:
+    def _swap(self, name: str, text: str | None, before: LockState, owner: str) -> bool:
         now = before.holder.since if before.holder else 0  # for the memory, which is a day
         after = before.left(owner)
-        if not self.store.swap(name, text, after, now):
-            return False
-        self._wake_next(name, after, now)
-        return True
+        return self._stored(name, text, after, now)
 
     def held(self) -> Iterator[tuple[str, LockState]]:
         """Yield the locks that are held."""
@@ -104,15 +110,27 @@ class LockTable:
             text, now = (stored := self.store.read(name)).text, stored.now
             before = state_of(text)
             after = change(before, now)
-            if after == before or self.store.swap(name, text, after, now):
+            if after == before:
+                self._wake_here(name, after, now)
+                break
+            if self._stored(name, text, after, now):
                 break
             tries += 1
             if tries > TRIES_AT_ONCE:
                 time.sleep(random.random() * CONFLICT_PAUSE_SECONDS)  # noqa: S311 - jitter
-        self._wake_next(name, after, now)
         return Seen(after, now, asked_at, text if after == before else after.text())
 
-    def _wake_next(self, name: str, state: LockState, now: int) -> None:
+    def _stored(self, name: str, before: str | None, after: LockState, now: int) -> bool:
+        """Store a change and wake the next in line; return whether nobody was faster."""
+        following = after.next_at(now)
+        is_elsewhere = following is not None and not self.claimants.has(name, following.owner)
+        wake = following.owner if following is not None and is_elsewhere else ""
+        if not self.store.swap(name, before, after, now, wake):
+            return False
+        self._wake_here(name, after, now)
+        return True
+
+    def _wake_here(self, name: str, state: LockState, now: int) -> None:
         if (following := state.next_at(now)) is not None:
             self.claimants.wake(name, following.owner)
 
@@ -140,7 +158,7 @@ def table_of(alias: str) -> LockTable:
             known = _tables.get(alias)
             if known is None or known[0] is not queue:
                 if known is not None:
-                    known[1].renewals.end()
+                    known[1].end()
                 known = _tables[alias] = queue, LockTable(store_of(queue))
     return known[1]
 
@@ -148,7 +166,7 @@ def table_of(alias: str) -> LockTable:
 def _forget(**kwargs: object) -> None:
     """End what a test has left behind."""
     for _, table in _tables.values():
-        table.renewals.end()
+        table.end()
     _tables.clear()
 
 

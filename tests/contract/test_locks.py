@@ -13,10 +13,12 @@ import pytest
 from django.db import transaction
 
 import django_loco
+from django_loco.core import test_environment
 from django_loco.exceptions import QueueUnavailable
 from django_loco.locks import HeldLock, LockHeld, LockLost, LockTimeout, held, lock, state, table
 from django_loco.locks.state import MICROS, LockClaim
-from django_loco.locks.stores.database import SQLiteLocks
+from django_loco.locks.stores.memory import MemoryLocks
+from django_loco.locks.stores.sqlite import SQLiteLocks
 from django_loco.log.labels import bind, unbind
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,8 +35,7 @@ def store(request, settings):
     settings.TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend", "OPTIONS": options}}
     locks = table.table_of("default")
     if isinstance(locks.store, SQLiteLocks):  # its file is not part of the test's database
-        locks.store.read("")  # makes the table
-        locks.store._run("DELETE FROM django_loco_lock")
+        locks.store._connections.run("DELETE FROM django_loco_lock", ())
     return locks
 
 
@@ -387,6 +388,25 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(store, monkeypatch):
         monkeypatch.setattr(store.store, "read", away_once)
         until(lambda: failures)
     waits.__exit__(None, None, None)
+
+
+def test_the_process_of_the_next_claim_is_woken(store, monkeypatch):
+    monkeypatch.setattr(test_environment, "is_on", lambda: False)  # in tests nothing stays connected
+    listener = store.store.listener()
+    if listener is None:
+        assert store.store.longest_poll_seconds <= 0.02 or isinstance(store.store, MemoryLocks)
+        return
+    try:
+        listener.wait(0.05)
+        while listener.wait(0.05):
+            """It says too often that something has come, at first."""
+        store.claim("stock:42", claim("holder", lease=60))
+        store.claim("stock:42", claim(f"{store.store.process}.next"))
+        store.leave("stock:42", claim("holder"))
+        assert listener.wait(HUNG_AFTER_SECONDS)
+    finally:
+        listener.close()
+        store.end()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from ...exceptions import LocoConfigurationError
 from ...queues import Queue
@@ -12,9 +13,12 @@ from ...queues.database import DatabaseQueue
 from ...queues.memory import MemoryQueue
 from ...queues.redis import RedisQueue
 from .base import LockStore
-from .database import PostgresLocks, SQLiteLocks
 from .memory import MemoryLocks
 from .redis import RedisLocks
+from .sqlite import SQLiteLocks
+
+#: Imported when it is used, because it needs psycopg.
+POSTGRES = "django_loco.locks.stores.postgres.PostgresLocks"
 
 __all__ = ["LockStore", "store_of"]
 
@@ -42,6 +46,7 @@ def _of_redis(queue: RedisQueue) -> LockStore:
 def _of_database(queue: DatabaseQueue) -> LockStore:
     connection = connections[queue.database]
     if connection.vendor == "postgresql":
-        return PostgresLocks(queue.alias, queue.database)
+        store: LockStore = import_string(POSTGRES)(queue.alias, queue.database)
+        return store
     in_memory: bool = connection.is_in_memory_db()  # type: ignore[attr-defined]
     return MemoryLocks() if in_memory else SQLiteLocks(queue.alias, queue.database)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...queues.listener import QueueListener
 from ..state import LockState
 
 
@@ -20,6 +21,11 @@ class Stored:
     """The time of the store's clock when it was read, in microseconds since 1970."""
 
 
+def process_of(owner: str) -> str:
+    """Return the ``LockStore.process`` of the one who has made a claim."""
+    return owner.partition(".")[0]
+
+
 class LockStore(ABC):
     """Keeps a text for each lock. Used by many threads. Methods raise ``QueueUnavailable``.
 
@@ -30,17 +36,30 @@ class LockStore(ABC):
     longest_poll_seconds: float = 0.05
     """How long the first in line may wait until it looks again."""
 
+    process: str = ""
+    """The beginning of the owners of all claims of this process, for a store that wakes single processes."""
+
     @abstractmethod
     def read(self, name: str) -> Stored:
         """Return what is stored of the lock ``name``."""
 
     @abstractmethod
-    def swap(self, name: str, before: str | None, after: LockState, now: int) -> bool:
-        """Store ``after`` if the text is still ``before``; return whether it was. ``now`` is the time it was read."""
+    def swap(self, name: str, before: str | None, after: LockState, now: int, wake: str = "") -> bool:
+        """Store ``after`` if the text is still ``before``; return whether it was. ``now`` is the time it was read.
+
+        ``wake`` is the owner of a claim in another process, which it wakes if it can: see ``listener``.
+        """
 
     @abstractmethod
     def held(self) -> Sequence[tuple[str, Stored]]:
         """Return names and texts of all locks that somebody seems to hold; leases may have run out."""
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Close connections that are not in use."""
+        """Close the connections that are not in use."""
+
+    def listener(self) -> QueueListener | None:
+        """Return what waits until a claim of this process is to look at the store; by default nothing can.
+
+        It may say too often that there is one, and may miss one: the first in line looks by itself, too.
+        """
+        return None

@@ -25,7 +25,7 @@ class MemoryLocks(LockStore):
         with self._lock:
             return Stored(self._text(name), _now())
 
-    def swap(self, name: str, before: str | None, after: LockState, now: int) -> bool:
+    def swap(self, name: str, before: str | None, after: LockState, now: int, wake: str = "") -> bool:  # noqa: ARG002
         """Store ``after`` if the text is still ``before``."""
         with self._lock:
             if self._text(name) != before:

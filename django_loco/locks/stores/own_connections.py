@@ -6,7 +6,7 @@ A lock that is part of a transaction would be seen by others when that commits, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
 from ...core import test_environment
+from ...queues.database.sqlite.connections import close_if_replaced
 from ...queues.timeouts import apply_store_timeout
 
 #: The number of connections that a process has at most. A call takes a millisecond.
@@ -24,9 +25,13 @@ MAX_CONNECTIONS = 4
 class OwnConnections:
     """A few connections to one database, in autocommit mode, each for one call at a time."""
 
-    def __init__(self, database: str, name: str = "") -> None:
-        """``database`` is the alias in ``DATABASES``; ``name`` replaces its ``NAME``. Connects to nothing yet."""
-        self._database, self._name = database, name
+    def __init__(self, database: str, name: str = "", first: Sequence[str] = ()) -> None:
+        """Connects to nothing yet.
+
+        ``database`` is the alias in ``DATABASES``; ``name`` replaces its ``NAME``. A new connection begins with the
+        statements ``first``.
+        """
+        self._database, self._name, self._first = database, name, first
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._idle: list[BaseDatabaseWrapper] = []
 
@@ -34,9 +39,11 @@ class OwnConnections:
     def borrowed(self) -> Iterator[BaseDatabaseWrapper]:
         """Lend a connection, which is closed if the block raises. Django's errors pass through."""
         with self._room:
-            connection = self._idle.pop() if self._idle else self._made()
+            connection = self._taken()
             try:
-                yield apply_store_timeout(connection)
+                with connection.wrap_database_errors:
+                    self._begin(apply_store_timeout(connection))
+                    yield connection
             except BaseException:
                 connection.close()
                 raise
@@ -65,9 +72,20 @@ class OwnConnections:
             self._idle.pop().close()
 
     def _run_once(self, sql: str, parameters: tuple[Any, ...]) -> tuple[int, list[tuple[Any, ...]]]:
-        with self.borrowed() as connection, connection.wrap_database_errors, connection.cursor() as cursor:
+        with self.borrowed() as connection, connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return cursor.rowcount, cursor.fetchall() if cursor.description else []
+
+    def _taken(self) -> BaseDatabaseWrapper:
+        connection = self._idle.pop() if self._idle else self._made()
+        close_if_replaced(connection)
+        return connection
+
+    def _begin(self, connection: BaseDatabaseWrapper) -> None:
+        if connection.connection is None and self._first:
+            with connection.cursor() as cursor:
+                for statement in self._first:
+                    cursor.execute(statement)
 
     def _made(self) -> BaseDatabaseWrapper:
         given = connections[self._database].settings_dict

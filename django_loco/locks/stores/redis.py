@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 from collections.abc import Sequence
 
+from ...queues.listener import QueueListener
 from ...queues.redis.codec import decoded
+from ...queues.redis.listener import Demand, RedisListener
 from ...queues.redis.server import RedisServer
 from ..state import LockState
-from .base import LockStore, Stored
+from .base import LockStore, Stored, process_of
 
 
 class RedisLocks(LockStore):
@@ -15,23 +19,35 @@ class RedisLocks(LockStore):
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
+        self.process = secrets.token_hex(8)
 
     def read(self, name: str) -> Stored:
         """Return what is stored of a lock."""
         text, now = self._server.run("lock", (), (_key(name),))
         return Stored(None if text is None else decoded(text), int(now))
 
-    def swap(self, name: str, before: str | None, after: LockState, now: int) -> bool:
+    def swap(self, name: str, before: str | None, after: LockState, now: int, wake: str = "") -> bool:
         """Store ``after`` if the text is still ``before``."""
         milliseconds = -(-(after.memory_until(now) - now) // 1000)
         held_until = after.holder.until if after.holder else 0
         arguments = (before or "", after.text(), milliseconds, name, held_until)
-        return bool(self._server.run("lock", arguments, (_key(name),)))
+        keys = (_key(name), _bell(process_of(wake))) if wake else (_key(name),)
+        return bool(self._server.run("lock", arguments, keys))
 
     def held(self) -> Sequence[tuple[str, Stored]]:
         """Return what is stored of the locks in the index."""
         names = map(decoded, self._server.ask("ZRANGE", self._server.key("locks"), 0, -1))
         return [(name, self.read(name)) for name in names]
+
+    def listener(self) -> QueueListener | None:
+        """Return what waits for the bell of this process."""
+        demand = Demand()
+        demand.note(self.process, frozenset((_bell(self.process),)), math.inf)
+        return RedisListener(self._server, demand)
+
+
+def _bell(process: str) -> str:
+    return f"bell:lock:{process}"
 
 
 def _key(name: str) -> str:

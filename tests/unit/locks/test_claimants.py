@@ -20,7 +20,18 @@ def test_only_the_first_of_a_lock_looks_at_the_store():
 def test_one_that_is_elsewhere_is_not_woken():
     woken, claimants = [], Claimants()
     claimants.add("stock", "a", lambda: woken.append("a"))
-    assert claimants.wake("stock", "a")
-    assert not claimants.wake("stock", "b")
-    assert not claimants.wake("other", "a")
+    for name, owner in (("stock", "a"), ("stock", "b"), ("other", "a")):
+        claimants.wake(name, owner)
+        assert claimants.has(name, owner) == (woken == ["a"] and name == "stock" and owner == "a")
     assert woken == ["a"]
+
+
+def test_the_first_of_each_lock_are_woken_together():
+    woken, claimants = [], Claimants()
+    assert not claimants.is_any()
+    assert not claimants.wake_all_first()
+    for name, owner in (("stock", "a"), ("stock", "b"), ("other", "c")):
+        claimants.add(name, owner, lambda owner=owner: woken.append(owner))
+    assert claimants.is_any()
+    assert claimants.wake_all_first()
+    assert woken == ["a", "c"]

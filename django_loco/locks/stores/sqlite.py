@@ -1,0 +1,54 @@
+"""Locks in a SQLite file of their own.
+
+SQLite lets one connection write at a time. A claim inside of ``atomic()`` would wait for the transaction of its own
+caller, if it was in the same file.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from django.db import connections
+
+from .base import Stored
+from .database import DatabaseLocks
+
+#: The suffix of the file with the locks of a database.
+SUFFIX = "-locks"
+#: The table of ``models.StoredLock``.
+TABLES = (
+    """
+    CREATE TABLE IF NOT EXISTS django_loco_lock (
+        backend text NOT NULL, name text NOT NULL, state text NOT NULL,
+        held_until bigint NULL, memory_until bigint NOT NULL, PRIMARY KEY (backend, name)
+    )
+    """,
+    "CREATE INDEX IF NOT EXISTS django_loco_lock_old ON django_loco_lock (memory_until)",
+)
+READ = "SELECT state FROM django_loco_lock WHERE backend = %s AND name = %s"
+
+
+class SQLiteLocks(DatabaseLocks):
+    """For a file of this machine: leases are judged by its clock."""
+
+    longest_poll_seconds = 0.02  # a look takes some microseconds
+    hint: ClassVar[str] = f" (in a file of their own, {SUFFIX!r})"
+
+    def __init__(self, alias: str, database: str) -> None:
+        super().__init__(alias, database, f"{path_of(database)}{SUFFIX}", TABLES)
+
+    def read(self, name: str) -> Stored:
+        """Return what is stored of a lock."""
+        rows = self._rows(READ, self._alias, name)
+        return Stored(rows[0][0] if rows else None, self._now())
+
+    def _now(self) -> int:
+        return time.time_ns() // 1000
+
+
+def path_of(database: str) -> str:
+    """Return the path of a SQLite database."""
+    name = str(connections[database].settings_dict["NAME"])
+    return urlsplit(name).path if name.startswith("file:") else name
