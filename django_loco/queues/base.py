@@ -197,6 +197,7 @@ class Queue(Records, WorkerRegistry, ABC):
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store ``text`` (JSON) as a field of a held ``job`` that is in ``WRITTEN_BY_RUN``; return whether it is held.
 
+        The other fields of ``job`` that a run writes have their present values: a queue may store them together.
         It stays with the job however the run ends, except that a ``SUCCESSFUL`` outcome deletes a ``checkpoint``. Other
         outcomes do not change it: the value in their ``job`` may be older than the one that is stored.
         """

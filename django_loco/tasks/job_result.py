@@ -14,6 +14,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from .. import jobs
 from ..core.compat import Task, TaskResult
 from ..core.threads import is_on_event_loop
+from ..jobs.views.progress import JobProgress
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +44,9 @@ class JobResult(_Result[P, R]):  # type: ignore[misc]  # the stubs do not know t
 
     duplicate: bool = False
     """Whether the call has made no job, because this one, which was there before, has its unique key."""
+
+    progress: JobProgress | None = None
+    """How far the job is, as it has said with ``context.progress``; ``None``: it has not."""
 
     def refresh(self) -> None:
         """Load the present state of the job."""

@@ -20,6 +20,7 @@ from ..core.retry import Policy, is_exception_type
 from ..core.serialization import are_scalars, decode, decode_call
 from ..core.task_options import STORED_OPTIONS, resolve_paths
 from ..exceptions import UnknownTask
+from ..jobs.views.progress import progress_of
 from ..log.plain_text import one_line
 from ..log.safe import get_logger
 from ..queues.unreadable import NOT_OURS, record_of
@@ -186,6 +187,7 @@ def result_of(job: Job, task: Task[..., Any] | None = None) -> TaskResult[..., A
             "worker_ids": [*job.worker_ids, job.worker_id or ""] if job.status == RUNNING else list(job.worker_ids),
             "metadata": _metadata_of(job) if job.metadata else {},
             "parent": job.parent or None,
+            "progress": progress_of(job) if job.progress else None,
             "_return_value": decode(job.return_value or "null") if job.status == SUCCESSFUL else None,
         },
     )
@@ -213,6 +215,7 @@ def result_of_new(
             "worker_ids": [],
             "metadata": _metadata_of(job) if job.metadata else {},
             "parent": job.parent or None,
+            "progress": None,
         },
     )
     return result

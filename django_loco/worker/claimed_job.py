@@ -82,6 +82,15 @@ class ClaimedJob:
     kept_log: KeptLog | None = None
     """What the run logs, if that is kept."""
 
+    report: tuple[Any, ...] | None = None
+    """How far the job is, as it has said last: see ``execution.progress``."""
+
+    saved_report: tuple[Any, ...] | None = None
+    """The last report that is stored, or that cannot be."""
+
+    updating: threading.RLock = field(default_factory=threading.RLock)
+    """Held while a field is stored: some queues store it together with the others of ``job``."""
+
     # A lock that is acquired once and never released: the cheapest way to let one thread win.
     _decided: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,6 +100,15 @@ class ClaimedJob:
             return False
         self.outcome = outcome
         return True
+
+    def store_update(self, field: str, text: str) -> bool:
+        """Store a field that a run writes; return whether the job is still held. Raises what the queue does."""
+        changes: dict[str, Any] = {field: text}
+        with self.updating:
+            is_held = self.update(self.job, field, text)
+            if is_held:
+                self.job = replace(self.job, **changes)
+        return is_held
 
     def with_log(self, outcome: Outcome) -> Outcome:
         """Return ``outcome`` with what the run has logged, if that is kept. After that nothing more is."""

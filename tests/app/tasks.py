@@ -257,3 +257,13 @@ async def alog_a_line(context: Any, text: str) -> None:
 def enqueue_itself() -> list[Any]:
     result: Any = enqueue_itself.enqueue()
     return [result.id, result.duplicate]
+
+
+@task(takes_context=True)
+def advance(context: Any, done: int, total: int) -> None:
+    """Say how far it is, save that in every other way as well, and fail."""
+    for number in range(done):
+        context.progress(number + 1, total, "rows <b>")
+        context.checkpoint(number + 1)
+    context.metadata["b"] = 2
+    raise ValueError("the rest is missing")

@@ -153,6 +153,9 @@ class Job:
     metadata: str | None = by_run()
     """JSON text of an object that ``using(metadata=...)`` and the job itself write; ``None``: it is empty."""
 
+    progress: str | None = by_run()
+    """JSON text: how far it is, as the job itself has said (``jobs.views.progress``); ``None``: it has not."""
+
     token: str | None = None
     """The fencing token of its claim, while ``RUNNING``."""
 

@@ -18,6 +18,7 @@ from ..language.words import id_of
 from ..stores import aliases, backend_of
 from ..views.age import age
 from ..views.logs import logs_of
+from ..views.progress import JobProgress, progress_of
 from ..views.shown import shown_traceback
 from ..views.why import Reason, why
 from .addresses import JobLinks, word
@@ -71,6 +72,9 @@ class Details:
     """The path of the task."""
 
     reasons: Sequence[Reason]
+    progress: JobProgress | None
+    """How far it is, if it has said so."""
+
     facts: Sequence[Fact]
     arguments: Sequence[tuple[str, str]]
     """Each with its name, or its place."""
@@ -103,6 +107,7 @@ def details_of(job: Job, links: JobLinks) -> Details:
         row=row_of(job, now, links, has_aliases=len(aliases()) > 1),
         path=one_line(job.task_path),
         reasons=why(job),
+        progress=progress_of(job),
         facts=[*_facts(job, links)],
         arguments=[*_arguments(job)],
         values=[*_values(job)],

@@ -14,6 +14,7 @@ from ...log.redaction import MARK, shown_value
 from ...queues.unreadable import NOT_OURS
 from ..states import state_of
 from ..stores import backend_of
+from .progress import progress_of
 
 #: Stands for JSON that cannot be read.
 BROKEN = "(unreadable)"
@@ -55,6 +56,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "errors": [{"class": error.exception_class_path, "traceback": error.traceback} for error in job.errors],
         "return_value": _decoded(job.return_value) if job.status == SUCCESSFUL else None,
         "checkpoint": _hidden(_decoded(job.checkpoint)),
+        "progress": _progress(job),
         "metadata": _hidden(_decoded(job.metadata)),
     }
 
@@ -85,6 +87,19 @@ def shown_arguments(
 def shown_traceback(traceback: str) -> str:
     """Return the text of a traceback without the frames of the worker, which called the task."""
     return _WORKER_FRAME.sub("", traceback)
+
+
+def _progress(job: Job) -> dict[str, Any] | None:
+    progress = progress_of(job)
+    if progress is None:
+        return None
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "percent": progress.percent,
+        "note": progress.note,
+        "at": progress.at.isoformat(timespec="milliseconds"),
+    }
 
 
 def _decoded(text: str | None) -> Any:

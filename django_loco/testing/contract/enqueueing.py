@@ -54,6 +54,7 @@ class EnqueueContract(ContractCase):
             worker_ids=("w1", "w2"),
             errors=(failed(self.job()).error,),
             metadata='{"a":1}',
+            progress='{"done":1}',
         )
         defaults = Job(task_path="", backend="")
         unset = {each.name for each in fields(Job) if getattr(job, each.name) == getattr(defaults, each.name)}

@@ -18,6 +18,7 @@ from .enqueueing import NASTY
 TEXTS = {
     "checkpoint": ["1", '{"done":[2,"b"]}', "null", *map(json.dumps, NASTY)],
     "metadata": [json.dumps({text: text}) for text in NASTY],
+    "progress": [json.dumps({"done": 1, "total": None, "note": text, "at": ""}) for text in NASTY],
 }
 
 
@@ -51,8 +52,9 @@ class UpdateContract(ContractCase):
         [held] = self.fetch(lease=0)
         for field in TEXTS:
             self.queue.update(held, field, '{"a":7}')
+            held = replace(held, **{field: '{"a":7}'})  # type: ignore[arg-type]
         [freed] = self.queue.rescue()
-        assert (freed.checkpoint, freed.metadata, freed.lost) == ('{"a":7}', '{"a":7}', 1)
+        assert (freed.checkpoint, freed.metadata, freed.progress, freed.lost) == (*('{"a":7}',) * 3, 1)
         assert freed == self.stored(held)
         [again] = self.fetch()
         assert (again.checkpoint, again.metadata) == ('{"a":7}', '{"a":7}')

@@ -56,7 +56,7 @@ from .announcements import (
     label,
 )
 from .attempt import Attempt, prepare
-from .context import has_unsaved_metadata, save_metadata
+from .context import has_unsaved, save_rest
 
 logger = get_logger("django_loco.worker")
 
@@ -96,8 +96,8 @@ def execute(claimed: ClaimedJob, call: Callable[[Attempt], Any] = Attempt.call) 
 
 def conclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """Decide on the outcome of an attempt and announce its end; ``None`` if another thread has decided."""
-    if has_unsaved_metadata(attempt.claimed, attempt.result):
-        save_metadata(attempt.claimed, attempt.result)
+    if has_unsaved(attempt.claimed, attempt.result):
+        save_rest(attempt.claimed, attempt.result)
     if not attempt.decide(outcome):
         return None
     if _is_doubtful(attempt, outcome):
@@ -196,11 +196,11 @@ async def aexecute(claimed: ClaimedJob, call: Callable[[Attempt], Awaitable[Any]
 
 async def aconclude(attempt: Attempt, outcome: Outcome) -> Outcome | None:
     """``conclude`` on an event loop."""
-    if has_unsaved_metadata(attempt.claimed, attempt.result):
+    if has_unsaved(attempt.claimed, attempt.result):
         try:
-            await sync_to_async(save_metadata)(attempt.claimed, attempt.result)
+            await sync_to_async(save_rest)(attempt.claimed, attempt.result)
         except asyncio.CancelledError:  # at a shutdown: the outcome of the job stands
-            logger.debug("The metadata of job %s was not stored in time", attempt.job.id)
+            logger.debug("The last metadata and progress of job %s were not stored in time", attempt.job.id)
     if not attempt.decide(outcome):
         return None
     if _is_doubtful(attempt, outcome):

@@ -1,8 +1,8 @@
-"""Finds out which of the running jobs somebody has cancelled, and interrupts them.
+"""Finds out which of the running jobs somebody has cancelled, and interrupts them; stores progress.
 
 Somebody cancels a running job by storing its end: the queue takes the job from its worker, as it does after a lease has
 run out. So a worker asks regularly which of its jobs it still holds. It does not ask for jobs that began less than a
-second ago, so short jobs cost nothing.
+second ago, so short jobs cost nothing. In the same turn it stores the progress that jobs have reported since the last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
 from ..claimed_job import ClaimedJob
+from ..execution.progress import is_new, save_progress
 from .queue_thread import QueueThread
 
 logger = get_logger("django_loco.worker")
@@ -27,7 +28,7 @@ CHECK_BATCH = 1_000
 
 
 class Cancellations(QueueThread):
-    """Asks the queue once a second for the jobs that run, if there are any."""
+    """Asks the queue once a second for the jobs that run, if there are any. Stores their progress."""
 
     name: ClassVar[str] = "cancellations"
     duty: ClassVar[str] = "find out which jobs were cancelled"
@@ -46,13 +47,16 @@ class Cancellations(QueueThread):
         self._clock = clock
 
     def turn(self) -> float:
-        """Interrupt the jobs that were cancelled."""
+        """Interrupt the jobs that were cancelled, and store the progress of the others."""
         before = self._clock() - CHECK_SECONDS
         running = [claimed for claimed in self._held.copy().values() if _runs(claimed) and claimed.fetched_at <= before]
         for first in range(0, len(running), CHECK_BATCH):
             part = running[first : first + CHECK_BATCH]
             lost = self.queue.lost([claimed.job for claimed in part])
             self.interrupt_cancelled([claimed for claimed in part if claimed.job.id in lost])
+        for claimed in self._held.copy().values():
+            if is_new(claimed) and _runs(claimed):
+                save_progress(claimed)
         return CHECK_SECONDS
 
     def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:

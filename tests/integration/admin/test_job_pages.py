@@ -17,6 +17,7 @@ from django_loco import jobs
 from django_loco.core.job import Job, first_id, new_id, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.pages import listing
+from django_loco.jobs.views.progress import progress_text
 from django_loco.log.redaction import MARK
 
 from .conftest import JOBS, STATES, WORKERS, change, client_of, text
@@ -330,3 +331,14 @@ def test_times_without_use_tz_are_those_of_the_project(client, stored, settings)
     shown = text(client.get(change(job)))
     assert "Times in Asia/Tokyo Enqueued 2025-11-29 05:15:30.123" in shown
     assert "Retried." in shown
+
+
+def test_how_far_a_job_is(client, stored):
+    known, unknown, none = (
+        stored("failed", progress=text) for text in (progress_text(3, 12, "rows <b>"), progress_text(3, None, ""), None)
+    )
+    page = client.get(change(known)).content.decode()
+    assert '<progress id="loco-progress" max="100" value="25.0"></progress>' in page
+    assert "3 of 12 (25 %): rows &lt;b&gt;" in page
+    assert '<progress id="loco-progress"></progress>' in client.get(change(unknown)).content.decode()
+    assert "<progress" not in client.get(change(none)).content.decode()

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_loco import jobs
 from django_loco.core.job import FAILED, Job, Outcome, error_of, new_id
 from django_loco.exceptions import QueueUnavailable
+from django_loco.jobs.views.progress import progress_text
 from django_loco.log.redaction import MARK
 from tests.integration.admin.conftest import STATES, client_of, text
 from tests.integration.jobs.conftest import CLAIM
@@ -220,3 +221,10 @@ def test_a_page_takes_few_queries(client, stored):
     with CaptureQueriesContext(connection) as queries:
         assert client.get(page_of(job)).status_code == 200
     assert len(queries) <= 12, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
+
+
+def test_how_far_it_is(client, stored):
+    page = client.get(page_of(stored("failed", progress=progress_text(3, 12, SCRIPT)))).content.decode()
+    assert '<progress id="progress" max="100" value="25.0"></progress>' in page
+    require_no_inline(page)
+    assert "<progress" not in client.get(page_of(stored("failed"))).content.decode()

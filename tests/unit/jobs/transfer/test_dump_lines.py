@@ -52,6 +52,7 @@ FULL = Job(
     return_value='{"a": 1}',
     checkpoint="[1]",
     metadata='{"b":2}',
+    progress='{"done":1}',
     token="t",
     worker_id="w3",
 )
