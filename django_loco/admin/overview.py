@@ -9,8 +9,9 @@ from django.core.paginator import Paginator
 
 from ..models import Schedule
 from ..scheduler.api.control import current
+from ..scheduler.api.operating import name_of
 from ..scheduler.entry import Problem, ScheduleEntry
-from .schedule_rows import name_of, rows_of
+from .schedule_rows import rows_of
 
 #: The number of schedules on a page.
 PER_PAGE = 50

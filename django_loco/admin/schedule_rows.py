@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -15,10 +13,10 @@ from django.utils.html import format_html
 from ..core.job import utcnow
 from ..log.safe import get_logger
 from ..scheduler.api.history import LastRun, last_runs
+from ..scheduler.api.operating import name_of, source_of, target_of
 from ..scheduler.api.upcoming import Upcoming, upcoming_of
 from ..scheduler.entry import Problem, ScheduleEntry
 from ..scheduler.sources.database import Pause
-from ..scheduler.sources.targets import COMMAND, SHELL
 
 logger = get_logger("django_loco.scheduler")
 
@@ -102,7 +100,7 @@ def _row_or_problem(
             text.encode()
     except Exception as error:
         logger.exception("Schedule %r cannot be shown", name_of(item))
-        place = "database" if isinstance(item, Problem) else _source(item)
+        place = "database" if isinstance(item, Problem) else source_of(item)
         return ScheduleRow(name_of(item), place, problem=f"It cannot be shown: {error!r}")
     return row
 
@@ -111,17 +109,7 @@ def _row(item: ScheduleEntry | Problem, last: Mapping[str, LastRun], paused: Map
     if isinstance(item, Problem):
         return ScheduleRow(item.schedule, "", problem=f"{item.message} {item.hint}")
     row = upcoming_of(item, 1, utcnow())
-    return ScheduleRow(item.name, _source(item), "", _target(item), row, last.get(item.name), paused.get(item.name))
-
-
-def _source(entry: ScheduleEntry) -> str:
-    base = getattr(settings, "BASE_DIR", None)
-    return str(entry.location).removeprefix(f"{base}{os.sep}")
-
-
-def _target(entry: ScheduleEntry) -> str:
-    is_ours = entry.task.module_path in (COMMAND, SHELL)
-    return " ".join(map(str, entry.args)) if is_ours else entry.task.module_path
+    return ScheduleRow(item.name, source_of(item), "", target_of(item), row, last.get(item.name), paused.get(item.name))
 
 
 def next_runs(entry: ScheduleEntry) -> dict[str, Any]:
@@ -139,8 +127,3 @@ def next_runs(entry: ScheduleEntry) -> dict[str, Any]:
 def format_moment(moment: datetime) -> str:
     """Format ``moment`` to the second, in its own time zone."""
     return f"{date_format(moment, 'DATE_FORMAT')}, {moment:%H:%M:%S}"
-
-
-def name_of(item: ScheduleEntry | Problem) -> str:
-    """Return the name of the schedule."""
-    return item.schedule if isinstance(item, Problem) else item.name

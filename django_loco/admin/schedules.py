@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django import VERSION
@@ -15,11 +14,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
-from .. import scheduler
 from ..exceptions import LocoConfigurationError, QueueError
 from ..log.safe import get_logger
 from ..models import Schedule, ScheduleState
 from ..scheduler.api.control import current
+from ..scheduler.api.operating import ACTIONS
 from ..scheduler.api.row_validation import preview_entry
 from ..scheduler.entry import ScheduleEntry
 from ..scheduler.options import SECTIONS
@@ -35,29 +34,6 @@ FOLDED = ("collapse",)
 NO_PREVIEW = "The next runs appear here."
 
 logger = get_logger("django_loco.scheduler")
-
-Action = Callable[[str, HttpRequest], str]
-
-
-def pause(name: str, request: HttpRequest) -> str:
-    """Pause a schedule; return a note for the history."""
-    scheduler.pause(name, by=request.user.get_username())
-    return "paused."
-
-
-def resume(name: str, request: HttpRequest) -> str:  # noqa: ARG001 - as ``pause``
-    """Resume a schedule; return a note for the history."""
-    scheduler.resume(name)
-    return "runs again."
-
-
-def run(name: str, request: HttpRequest) -> str:  # noqa: ARG001 - as ``pause``
-    """Run a schedule now; return a note for the history."""
-    return f"run now, as job {scheduler.run(name).id}."
-
-
-#: The actions on a schedule of any source, by the names of their buttons.
-ACTIONS: dict[str, Action] = {"pause": pause, "resume": resume, "run": run}
 
 
 @admin.register(Schedule)
@@ -211,7 +187,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _act(self, request: HttpRequest, word: str, names: list[str]) -> None:
         for name in names:
             try:
-                note = ACTIONS[word](name, request)
+                note = ACTIONS[word](name, request.user.get_username())
             except (LocoConfigurationError, QueueError) as error:
                 self.message_user(request, f"Schedule {name!r}: {error}", messages.ERROR)
             else:

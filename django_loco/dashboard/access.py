@@ -14,6 +14,7 @@ from .links import login_url
 
 VIEW_JOB, VIEW_WORKER, PAUSE = "django_loco.view_job", "django_loco.view_worker", "django_loco.pause_queue"
 CONTROL = "django_loco.control_worker"
+VIEW_SCHEDULE, CHANGE_SCHEDULE = "django_loco.view_schedule", "django_loco.change_schedule"
 View: TypeAlias = Callable[..., HttpResponseBase]
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .access import VIEW_JOB, VIEW_WORKER
+from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER
 from .links import page_url
 
 
@@ -36,7 +36,7 @@ ENTRIES = (
     Entry(name="queues", label=_("Queues"), permissions=(VIEW_JOB, VIEW_WORKER)),
     Entry(name="tasks", label=_("Tasks"), permissions=(VIEW_JOB,)),
     Entry(name="workers", label=_("Workers"), permissions=(VIEW_WORKER,)),
-    Entry(name="schedules", label=_("Schedules"), permissions=(VIEW_JOB,)),
+    Entry(name="schedules", label=_("Schedules"), permissions=(VIEW_SCHEDULE,)),
 )
 
 

@@ -27,6 +27,11 @@ def job_url(job_id: str) -> str:
     return page_url("job", job_id)
 
 
+def schedule_url(pk: int) -> str:
+    """Return the address of the admin's page that edits a schedule of the database; empty without admin."""
+    return _address("admin:django_loco_schedule_change", str(pk))
+
+
 def login_url() -> str | None:
     """Return the address of the admin's login; ``None``: that of the settings."""
     return _address("admin:login") or None

@@ -237,6 +237,10 @@ class Queue(Records, WorkerRegistry, ABC):
         second, on queues of any length.
         """
 
+    def each_series(self, names: Sequence[str], limit: int = 100) -> dict[str, Sequence[JobSummary]]:
+        """Return ``series`` for each of ``names``, in as few round trips as the queue can."""
+        return {name: self.series(name, limit) for name in names}
+
     @abstractmethod
     def list(
         self,

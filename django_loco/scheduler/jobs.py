@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ..core.job import JobSummary
+from ..exceptions import QueueError
+from ..log.safe import get_logger
 from .entry import ScheduleEntry
+
+logger = get_logger("django_loco.scheduler")
 
 
 def jobs_of(entry: ScheduleEntry, limit: int) -> list[JobSummary]:
     """Return the newest jobs of a schedule, of ticks and of manual runs. Raises ``QueueUnavailable``."""
     backend: Any = entry.task.get_backend()
     return backend.queue.series(entry.name, limit)  # type: ignore[no-any-return]
+
+
+def jobs_of_each(entries: Iterable[ScheduleEntry], limit: int) -> dict[str, Sequence[JobSummary]]:
+    """Return ``jobs_of`` for each of ``entries`` by its name, with one call for each queue.
+
+    Schedules whose queue cannot be reached are left out.
+    """
+    by_alias: dict[str, list[ScheduleEntry]] = defaultdict(list)
+    for entry in entries:
+        by_alias[entry.task.backend].append(entry)
+    found: dict[str, Sequence[JobSummary]] = {}
+    for of_alias in by_alias.values():
+        backend: Any = of_alias[0].task.get_backend()
+        try:
+            found |= backend.queue.each_series([entry.name for entry in of_alias], limit)
+        except QueueError as error:
+            logger.warning("The jobs of schedules in TASKS[%r] cannot be shown: %s", of_alias[0].task.backend, error)
+    return found
 
 
 def tick_of(job: JobSummary) -> datetime | None:

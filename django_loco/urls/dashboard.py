@@ -12,6 +12,7 @@ from ..dashboard.pages.jobs.operate import operate
 from ..dashboard.pages.jobs.page import jobs_page
 from ..dashboard.pages.overview.page import overview
 from ..dashboard.pages.queues.page import queues
+from ..dashboard.pages.schedules.page import act, schedules
 from ..dashboard.pages.tasks.page import tasks
 from ..dashboard.pages.workers.page import tell, workers
 
@@ -27,6 +28,8 @@ urlpatterns = [
     path("failures/operate", operate_group, name="operate_group"),
     path("queues/", queues.view(), name="queues"),
     path("tasks/", tasks.view(), name="tasks"),
+    path("schedules/", schedules.view(), name="schedules"),
+    path("schedules/act", act, name="act_on_schedule"),
     path("workers/", workers.view(), name="workers"),
     path("workers/tell", tell, name="tell_worker"),
 ]

@@ -7,15 +7,17 @@ no counters: every transaction that enqueues would have to wait for the others t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ...core.compat import TaskResultStatus
-from ...core.job import READY, RUNNING
+from ...core.job import READY, RUNNING, JobSummary
 from ..claim import Claim
 from ..rows import COLUMNS, Row
 from .dialect import Dialect
 from .engines import engine_of
+from .shown_rows import summary_of
 from .sql.index_ranges import (
     ANY_READY_BY_QUEUE,
     COUNT_RANGES,
@@ -26,7 +28,7 @@ from .sql.index_ranges import (
     fragments,
     range_fragments_of,
 )
-from .sql.statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SORTED
+from .sql.statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SERIES, SORTED
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
@@ -139,3 +141,17 @@ def oldest_due_times(dialect: Dialect, queues: tuple[str, ...] | None) -> list[R
     shape, words = range_fragments_of(claim, dialect.tag_of_word)
     sql = dialect.sql(OLDEST_DUE_OF_RANGES, **shape, wanted=wanted, unpaused_range="")
     return dialect.execute(sql, now=0, **parameters, **words)
+
+
+def newest_of_each(dialect: Dialect, names: Sequence[str], limit: int) -> dict[str, Sequence[JobSummary]]:
+    """Return up to ``limit`` jobs of each series in ``names``, the newest first, by one statement."""
+    parts = (
+        f"SELECT * FROM ({SERIES.replace('%(series)s', f'%(series_{place})s')}) AS of_{place}"  # noqa: S608
+        for place in range(len(names))
+    )
+    given = {f"series_{place}": f"{name}@" for place, name in enumerate(names)}
+    rows = dialect.execute(dialect.text(" UNION ALL ".join(parts)), limit=limit, **given)
+    found: dict[str, list[JobSummary]] = {name: [] for name in names}
+    for job in sorted(map(summary_of, rows), key=lambda each: each.id, reverse=True):
+        found.setdefault(str(job.key).rpartition("@")[0], []).append(job)
+    return {**found}

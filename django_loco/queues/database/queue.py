@@ -27,15 +27,15 @@ from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
-from ..workers import WorkerInfo, text_of_worker, worker_of_text
 from .changes import change, holders, insert, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
-from .overview import Page, counts_by_queue, newest, oldest_due_times
+from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
-from .shown_rows import counted, in_order, readable_time, seconds_between, shown_job_of, summary_of
+from .records.workers import StoredWorkers
+from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
 
 logger = get_logger("django_loco.queues")
@@ -43,11 +43,13 @@ logger = get_logger("django_loco.queues")
 #: The time that a rescue may wait for its turn to write, or by which the wall clock may jump meanwhile. After a longer
 #: time it frees nothing: the heartbeats of live workers have waited as long, so their jobs may seem expired.
 MAX_DELAY_SECONDS = 0.5
+#: The number of series that one statement reads. SQLite allows 500 parts of a statement.
+SERIES_AT_ONCE = 100
 #: A number larger than that of all jobs.
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
+class DatabaseQueue(StoredStatistics, StoredWorkers, ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -174,6 +176,16 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         """Return jobs of a series, the newest first."""
         return [summary_of(row) for row in self._run(statements.SERIES, series=f"{name}@", limit=limit)]
 
+    def each_series(self, names: Sequence[str], limit: int = 100) -> dict[str, Sequence[JobSummary]]:
+        """Return jobs of several series, in one statement for up to ``SERIES_AT_ONCE`` of them."""
+        wanted = tuple(dict.fromkeys(names))
+        found: dict[str, Sequence[JobSummary]] = {}
+        for first in range(0, len(wanted), SERIES_AT_ONCE):
+            part = wanted[first : first + SERIES_AT_ONCE]
+            with self._reached():
+                found |= newest_of_each(self._dialect, part, limit)
+        return found
+
     def list(
         self,
         *,
@@ -238,29 +250,6 @@ class DatabaseQueue(StoredStatistics, ListeningQueue[QueueListener]):
         self._run(statements.CLEAR_PAUSED)
         self._run(statements.CLEAR_WORKERS)
         self._run(CLEAR_MINUTES)
-
-    def register(self, worker: WorkerInfo) -> None:
-        """Record that ``worker`` lives."""
-        self._run(statements.REGISTER, worker_id=worker.worker_id, info=text_of_worker(worker), now=0)
-
-    def unregister(self, worker_id: str) -> bool:
-        """Delete a worker; return whether it was registered."""
-        return bool(self._run(statements.UNREGISTER, worker_id=worker_id))
-
-    def command(self, worker_id: str, command: str) -> bool:
-        """Leave a command for a worker; return whether it is registered."""
-        return bool(self._run(statements.COMMAND, worker_id=worker_id, command=command))
-
-    def command_of(self, worker_id: str) -> str:
-        """Return the last command for a worker."""
-        return next((command or "" for (command,) in self._run(statements.COMMAND_OF, worker_id=worker_id)), "")
-
-    def workers(self) -> Sequence[WorkerInfo]:
-        """Return the registered workers, of all machines."""
-        return [
-            worker_of_text(worker_id, info, seconds_between(heartbeat_at, now))
-            for worker_id, info, heartbeat_at, now in self._run(statements.WORKERS, now=0)
-        ]
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""

@@ -5,14 +5,13 @@ A skipped tick has no job and is not returned; it is only in the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from ...core.job import JobSummary
-from ...exceptions import QueueError
 from ..entry import ScheduleEntry
-from ..jobs import jobs_of, key_suffix, tick_of
+from ..jobs import jobs_of, jobs_of_each, key_suffix, tick_of
 from .control import registry_with
 
 #: The number of newest jobs among which the latest is searched; nearly always they were made in order.
@@ -74,17 +73,18 @@ def last_runs(entries: Iterable[ScheduleEntry]) -> dict[str, LastRun]:
 
     Schedules whose queue cannot be reached, or is in the memory of another process, have none.
     """
-    found: dict[str, LastRun] = {}
-    away: set[str] = set()
-    for entry in entries:
-        if entry.task.backend not in away:
-            try:
-                runs = [LastRun(job.due_at, job.status.name, job.id) for job in jobs_of(entry, JOBS_INSPECTED)]
-            except QueueError:
-                away.add(entry.task.backend)
-            else:
-                found |= {entry.name: max(runs)} if runs else {}
-    return found
+    return {
+        name: max(LastRun(job.due_at, job.status.name, job.id) for job in jobs)
+        for name, jobs in jobs_of_each(entries, JOBS_INSPECTED).items()
+        if jobs
+    }
+
+
+def histories(entries: Collection[ScheduleEntry], limit: int) -> dict[str, list[Tick]]:
+    """Return ``history`` of each of ``entries`` by name. Those whose queue cannot be reached are left out."""
+    by_name = {entry.name: entry for entry in entries}
+    found = jobs_of_each(entries, limit)
+    return {name: [_tick(job, by_name[name]) for job in jobs] for name, jobs in found.items()}
 
 
 def _tick(job: JobSummary, entry: ScheduleEntry) -> Tick:

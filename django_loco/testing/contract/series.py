@@ -34,6 +34,15 @@ class SeriesContract(ContractCase):
         self.queue.enqueue([self.job(key=f"{name}@{number}") for number, name in enumerate(NAMES)])
         assert [self.members(name) for name in NAMES] == [[str(number)] for number in range(len(NAMES))]
 
+    def test_several_series_are_read_at_once_as_each_by_itself(self) -> None:
+        jobs = [self.job(key=f"{name}@{number}") for number in range(3) for name in NAMES]
+        self.queue.enqueue(jobs)
+        wanted = [*NAMES, "unknown", *(f"other {number}" for number in range(300)), NAMES[0]]
+        found = self.queue.each_series(wanted, 2)
+        assert found == {name: self.queue.series(name, 2) for name in wanted}
+        assert len(found[NAMES[0]]) == 2
+        assert self.queue.each_series([]) == {}
+
     def test_a_series_has_what_waits_runs_and_has_ended(self) -> None:
         self.queue.finish([done(first := self.held(key="s@1", id=id_at(1)))])
         self.queue.finish([failed(second := self.held(key="s@2", id=id_at(2)))])

@@ -83,11 +83,12 @@ def test_the_last_run_is_found_behind_any_number_of_other_jobs(registry, any_que
 def test_a_queue_that_is_away_is_asked_once(registry, any_queue, monkeypatch):
     asked = []
 
-    def away(self, name, limit=100):
-        asked.append(name)
+    def away(self, names, limit=100):
+        asked.append(names)
         raise QueueUnavailable("away")
 
-    monkeypatch.setattr(type(any_queue), "series", away)
+    for name in ("series", "each_series"):
+        monkeypatch.setattr(type(any_queue), name, away)
     assert last_runs(registry.entries()) == {}
     assert len(asked) == 1
     with pytest.raises(CommandError, match="Cannot read the history of schedule 'beat': away"):

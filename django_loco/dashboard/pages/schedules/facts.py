@@ -1,0 +1,162 @@
+"""Reads the schedules of all sources, their last jobs and their next runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+
+from ....core.job import READY, RUNNING, utcnow
+from ....log.safe import get_logger
+from ....models import Schedule
+from ....scheduler import Problem, ScheduleEntry, Tick, Upcoming
+from ....scheduler.api.control import current
+from ....scheduler.api.history import histories
+from ....scheduler.api.operating import name_of
+from ....scheduler.api.upcoming import upcoming_of
+from ....scheduler.sources.database import Pause, has_database
+
+logger = get_logger("django_loco.dashboard")
+
+#: The schedules of one page, the last jobs of each that are read, and its next runs that are drawn.
+PAGE, TICKS, RUNS = 50, 12, 60
+#: A tick without a job counts as late after this time: schedulers look every second, and start within some.
+LATE = timedelta(minutes=1)
+#: The statuses of jobs that have not ended.
+WAITING = (str(READY), str(RUNNING))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRead:
+    """One schedule. One that is off has a ``problem``, and most else is missing."""
+
+    name: str
+    depth: int = 0
+    """How many schedules it runs after, one after the other."""
+
+    problem: Problem | None = None
+    entry: ScheduleEntry | None = None
+    upcoming: Upcoming | None = None
+    ticks: Sequence[Tick] = ()
+    """Its last jobs, the newest first."""
+
+    pause: Pause | None = None
+    late_since: datetime | None = None
+    """The oldest tick that is due and has no job."""
+
+    pk: int | None = None
+    """The primary key of a schedule of the database."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused now."""
+        return self.pause is not None and self.pause.since is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulesRead:
+    """A page of schedules."""
+
+    at: datetime
+    schedules: Sequence[ScheduleRead]
+    total: int
+    number: int
+    """The number of the page, from 1 on."""
+
+    has_more: bool
+
+
+def read(words: str = "", number: int = 1) -> SchedulesRead:
+    """Return a page of the schedules whose names contain ``words``. Raises ``LocoConfigurationError``.
+
+    A schedule that runs after another one follows it.
+    """
+    now, found = utcnow(), current()
+    items: list[ScheduleEntry | Problem] = [*found.registry.entries(), *found.registry.problems()]
+    ordered = [pair for pair in in_order(items) if words.lower() in name_of(pair[0]).lower()]
+    number = min(max(1, number), max(1, -(-len(ordered) // PAGE)))
+    shown = ordered[(number - 1) * PAGE : number * PAGE]
+    entries = [item for item, _ in shown if isinstance(item, ScheduleEntry)]
+    ticks = histories(entries, TICKS)
+    keys = _keys([name_of(item) for item, _ in shown if _is_stored(item)])
+
+    def shown_of(item: ScheduleEntry | Problem) -> ScheduleRead:
+        if isinstance(item, Problem):
+            return ScheduleRead(name=item.schedule, problem=item)
+        return _of_entry(item, now, ticks.get(item.name, ()), found.pauses.get(item.name))
+
+    return SchedulesRead(
+        at=now,
+        schedules=[replace(shown_of(item), depth=depth, pk=keys.get(name_of(item))) for item, depth in shown],
+        total=len(ordered),
+        number=number,
+        has_more=number * PAGE < len(ordered),
+    )
+
+
+def in_order(items: Iterable[ScheduleEntry | Problem]) -> Iterator[tuple[ScheduleEntry | Problem, int]]:
+    """Yield schedules by name, each with its depth, and after it those that run after it."""
+    by_name = sorted(items, key=name_of)
+    known = {item.name for item in by_name if isinstance(item, ScheduleEntry)}
+    then: dict[str, list[ScheduleEntry]] = {}
+    roots: list[ScheduleEntry | Problem] = []
+    for item in by_name:
+        if isinstance(item, ScheduleEntry) and item.after in known:
+            then.setdefault(str(item.after), []).append(item)
+        else:
+            roots.append(item)
+    left = [(item, 0) for item in reversed(roots)]
+    while left:
+        item, depth = left.pop()
+        yield item, depth
+        left += [(each, depth + 1) for each in reversed(then.get(name_of(item), ()))]
+
+
+def late_since(entry: ScheduleEntry, ticks: Sequence[Tick], pause: Pause | None, now: datetime) -> datetime | None:
+    """Return the first tick that should have a job by now and has none; ``None`` if all is well.
+
+    Nothing is known of a schedule without jobs. While a job of one that does not overlap waits or runs, its ticks are
+    skipped or postponed.
+    """
+    last = max((tick.due for tick in ticks if tick.due is not None), default=None)
+    if last is None or entry.after or (entry.overlap != "allow" and any(tick.status in WAITING for tick in ticks)):
+        return None
+    if pause is not None and pause.until is not None:
+        last = max(last, pause.until)
+    due = entry.trigger.next_after(last)
+    is_skipped = due is None or (pause is not None and pause.covers(due))
+    return due if due is not None and not is_skipped and due < now - LATE else None
+
+
+def next_runs(upcoming: Upcoming | None, until: datetime) -> list[datetime]:
+    """Return the runs of ``upcoming`` up to ``until``."""
+    return [run for run in upcoming.next_runs if run <= until] if upcoming else []
+
+
+def _of_entry(entry: ScheduleEntry, now: datetime, ticks: Sequence[Tick], pause: Pause | None) -> ScheduleRead:
+    """Return a schedule. One that cannot be computed must not hide the others: it has a problem."""
+    try:
+        return ScheduleRead(
+            name=entry.name,
+            entry=entry,
+            upcoming=upcoming_of(entry, RUNS, now),
+            ticks=ticks,
+            pause=pause,
+            late_since=late_since(entry, ticks, pause, now),
+        )
+    except Exception as error:
+        logger.exception("Schedule %r cannot be shown", entry.name)
+        return ScheduleRead(name=entry.name, problem=Problem(f"It cannot be shown: {error!r}", "", entry.name))
+
+
+def _is_stored(item: ScheduleEntry | Problem) -> bool:
+    """Return whether a schedule may be a row of the database."""
+    return isinstance(item, Problem) or str(item.location) == "database"
+
+
+def _keys(names: Sequence[str]) -> Mapping[str, int]:
+    """Return the primary keys of schedules of the database, by name."""
+    if not has_database() or not names:
+        return {}
+    return dict(islice(Schedule.objects.filter(name__in=names).values_list("name", "pk"), len(names)))

@@ -1,0 +1,105 @@
+"""What the page of schedules shows of each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ....core.job import FAILED, RUNNING, SUCCESSFUL
+from ....jobs.views.age import age
+from ....log.plain_text import one_line
+from ....scheduler import Tick
+from ....scheduler.api.operating import source_of, target_of
+from ...durations import coarse
+from ...links import job_url, list_url, schedule_url
+from .facts import ScheduleRead, SchedulesRead, next_runs
+from .timeline import SPANS, Span, timeline
+
+#: The class of the dot of a job, by its status; others wait.
+DOTS = {str(SUCCESSFUL): "succeeded", str(FAILED): "failed", str(RUNNING): "running"}
+#: A job that was enqueued later than this many seconds after its tick is marked.
+LATE_SECONDS = 60.0
+#: The deepest indentation.
+DEEPEST = 4
+
+
+def parts_of(read: SchedulesRead, span: Span, words: str, *, may_change: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of the one part."""
+    query = urlencode({name: value for name, value in (("q", words), ("p", read.number)) if value not in ("", 1)})
+    return {
+        "list": {
+            "rows": [_row(each, span, read.at, may_change=may_change) for each in read.schedules],
+            "total": read.total,
+            "words": words,
+            "may_change": may_change,
+            "chosen": span,
+            "ranges": SPANS,
+            "range_more": f"&{query}" if query else "",
+            "previous_query": _page(span, words, read.number - 1) if read.number > 1 else "",
+            "next_query": _page(span, words, read.number + 1) if read.has_more else "",
+        }
+    }
+
+
+def _page(span: Span, words: str, number: int) -> str:
+    return "?" + urlencode({"range": span.name, "q": words, "p": number})
+
+
+def _row(read: ScheduleRead, span: Span, now: datetime, *, may_change: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": f"s-{read.name}",
+        "name": read.name,
+        "shown_name": one_line(read.name),
+        "depth": min(read.depth, DEEPEST),
+        "edit_url": schedule_url(read.pk) if read.pk is not None and may_change else "",
+    }
+    if read.problem is not None:
+        return row | {"problem": one_line(f"{read.problem.message} {read.problem.hint}")}
+    entry, upcoming = read.entry, read.upcoming
+    if entry is None or upcoming is None:  # there is nothing to show
+        return row
+    runs = [] if read.is_paused else next_runs(upcoming, now + span.length)
+    return row | {
+        "words": one_line(upcoming.words),
+        "written": "" if upcoming.schedule == upcoming.words else one_line(upcoming.schedule),
+        "zone": upcoming.zone,
+        "target": one_line(target_of(entry)),
+        "source": one_line(source_of(entry)),
+        "url": list_url(("task", upcoming.task)),
+        "after": one_line(upcoming.after) if upcoming.after else "",
+        "next": upcoming.next_runs[0] if upcoming.next_runs and not read.is_paused else None,
+        "is_over": not upcoming.next_runs and not upcoming.after,
+        "timeline": timeline(runs, span, now, _label(len(runs), span)),
+        "is_paused": read.is_paused,
+        "paused_by": one_line(read.pause.by) if read.pause and read.is_paused else "",
+        "late": coarse((now - read.late_since).total_seconds()) if read.late_since else "",
+        "dots": [_dot(tick) for tick in reversed(read.ticks)],
+        "ticks": [_tick(tick) for tick in read.ticks],
+    }
+
+
+def _label(number: int, span: Span) -> str:
+    text = ngettext("%(number)s run within %(span)s", "%(number)s runs within %(span)s", number)
+    return text % {"number": number, "span": span.name}
+
+
+def _dot(tick: Tick) -> dict[str, Any]:
+    words = {"succeeded": _("succeeded"), "failed": _("failed"), "running": _("running"), "waiting": _("waits")}
+    kind = DOTS.get(tick.status, "waiting")
+    return {"kind": kind, "word": words[kind], "url": job_url(tick.job), "at": tick.due or tick.fired}
+
+
+def _tick(tick: Tick) -> dict[str, Any]:
+    late = tick.late is not None and tick.late > LATE_SECONDS
+    return {
+        **_dot(tick),
+        "manual": "" if tick.due else one_line(tick.tick),
+        "fired": tick.fired,
+        "late": age(tick.late) if late and tick.late is not None else "",
+        "ended": tick.ended,
+        "error": one_line(tick.error.rpartition(".")[2]),
+    }
