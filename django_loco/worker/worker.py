@@ -269,8 +269,7 @@ class Worker(Component):
             threads inside a job; how many of them may compute now, and why: see ``pools.thread_limit``.
         ``abandoned``: jobs that were given up at their timeout and still occupy a thread.
         ``handed_back``: jobs that had begun and were handed back because the worker had to end.
-        ``suspects``, ``isolated``
-            jobs that wait to run alone, because workers died with them; the processes that run such jobs.
+        ``suspects``, ``isolated``: jobs that wait to run alone, as workers died with them; processes that run them.
         ``loop_lag``: seconds for which an async job has been holding up the event loop.
         ``done``, ``failed``, ``retried``: attempts since the start, by their end. ``refused``: too late to be stored.
         ``missing``: threads for jobs that have died and are not replaced yet; 0 as a rule.

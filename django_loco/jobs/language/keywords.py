@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 from uuid import UUID
 
 from ...conf import did_you_mean
@@ -19,6 +19,7 @@ from .tokens import Token
 Texts = str | Iterable[str]
 Numbers = int | str | Iterable[int | str]
 Time = timedelta | datetime | str
+References: TypeAlias = "str | UUID | Job | TaskResult[..., Any] | Iterable[str | UUID | Job | TaskResult[..., Any]]"
 
 
 class Keywords(TypedDict, total=False):
@@ -28,7 +29,7 @@ class Keywords(TypedDict, total=False):
     task: Task[..., Any] | str | Iterable[Task[..., Any] | str] | None
     queue: Texts | None
     tag: Texts | None
-    id: Texts | None
+    id: References | None
     backend: Texts | None
     older: Time | None
     newer: Time | None
@@ -41,7 +42,7 @@ class Keywords(TypedDict, total=False):
     schedule: Texts | None
     unique: Texts | None
     request: Texts | None
-    parent: Texts | None
+    parent: References | None
 
 
 def tokens_of_keywords(keywords: Mapping[str, Any]) -> Iterator[Token]:
