@@ -19,8 +19,8 @@ from .core.compat import DEFAULT_TASK_QUEUE_NAME, TASKS_LOGGER, InvalidTask, Tas
 from .core.job import Job
 from .core.on_commit import after_commit, open_transactions
 from .core.serialization import require_batch_size
-from .core.threads import is_on_event_loop
 from .exceptions import UnknownTask
+from .jobs.operations.batches.settling import store
 from .jobs.signing import sign
 from .jobs.stores import JobBackend
 from .log import tracing
@@ -32,6 +32,7 @@ from .queues.timeouts import no_store_timeout
 from .tasks import duplicates
 from .tasks.backport import not_found
 from .tasks.decorator import LocoTask, P, R
+from .tasks.hints import async_hint, warn_of_async_caller
 from .tasks.loading import may_be_imported
 from .tasks.new_job import JobTemplate, KnownTask, due_at, new_job, validate_task
 from .tasks.results import load_task, result_of, result_of_new, shown_result_of
@@ -39,11 +40,9 @@ from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .worker import in_process
 
-logger = get_logger(__name__)
 #: To it Django's own receiver logs each enqueue.
 _tasks_logger = get_logger(TASKS_LOGGER)
 
-_warned_of_async = False
 #: Paths of tasks that a worker can import. In one process that does not change.
 _importable: set[str] = set()
 #: The tasks that were checked, by ``id()``. It holds those with options of one call (``using()``) as well, so it is
@@ -109,14 +108,20 @@ class LocoBackend(JobBackend):
         return cast("TaskResult[P, R]", self.enqueue_many(task, [(args, kwargs)])[0])
 
     def enqueue_many(
-        self, task: Task[..., Any], calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]
+        self,
+        task: Task[..., Any],
+        calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]],
+        *,
+        batch: str | None = None,
     ) -> list[TaskResult[..., Any]]:
         """Store several calls of ``task``, each ``(args, kwargs)``, all or none; return their results in order.
 
-        Raises the same errors as ``enqueue``.
+        ``batch`` is the id of the batch whose members they become. Raises the same errors as ``enqueue``.
         """
         template, calls = self._template(task), list(calls)
         jobs = [template.job(args, kwargs) for args, kwargs in calls]
+        if batch is not None:
+            jobs = [replace(job, batch=batch) for job in jobs]
         if len(jobs) > 1:
             require_batch_size([job.arguments for job in jobs])
         return self._enqueued(task, jobs, calls, getattr(task, "on_duplicate", None)) if jobs else []
@@ -131,9 +136,9 @@ class LocoBackend(JobBackend):
         try:
             if on_duplicate == "raise":
                 duplicates.refuse(self.queue, jobs)
-            self._after_commit(lambda: self._store(jobs, results, mode, on_duplicate))
+            self.after_commit(lambda: self._store(jobs, results, mode, on_duplicate))
         except SynchronousOnlyOperation as error:
-            raise _hint("enqueue") from error
+            raise async_hint("enqueue") from error
         return results
 
     def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
@@ -179,7 +184,7 @@ class LocoBackend(JobBackend):
         try:
             job = self.queue.get(digits)
         except SynchronousOnlyOperation as error:
-            raise _hint("get_result") from error
+            raise async_hint("get_result") from error
         if job is None:
             raise not_found(result_id)
         return shown_result_of(job)
@@ -209,6 +214,16 @@ class LocoBackend(JobBackend):
     def parameters_of(self, job: Job) -> Sequence[str]:
         """Return the names of the positional arguments that the task of ``job`` takes."""
         return stored_jobs.parameters_of(job)
+
+    def store_keyed(self, jobs: list[Job]) -> None:
+        """Store signed jobs with once-keys, or run them."""
+        mode = worker_mode(self.alias, self.options)
+        if mode == "BackgroundAsync":
+            in_process.ensure_started(self.alias)
+        if mode != "ForegroundBlocking":
+            store(self.queue, jobs)
+        for job in jobs if mode == "ForegroundBlocking" else ():
+            in_process.run_in_foreground(self.alias, job)
 
     def announce_end(self, jobs: Sequence[Job]) -> None:
         """Send ``task_finished`` for jobs that have ended without running."""
@@ -257,10 +272,10 @@ class LocoBackend(JobBackend):
             ) from error
         _importable.add(path)
 
-    def _after_commit(self, action: Callable[[], object]) -> None:
+    def after_commit(self, action: Callable[[], object], *, is_visible: bool = False) -> None:
         """Call ``action`` after the commit, or at once without ``ENQUEUE_ON_COMMIT``."""
-        if loco_settings().ENQUEUE_ON_COMMIT and open_transactions():
-            after_commit(tracing.with_trace(action), except_for=self.queue.database)
+        if (loco_settings().ENQUEUE_ON_COMMIT or is_visible) and open_transactions():
+            after_commit(tracing.with_trace(action), except_for=None if is_visible else self.queue.database)
         else:
             action()
 
@@ -278,7 +293,7 @@ class LocoBackend(JobBackend):
     def _add(self, jobs: list[Job], mode: Mode) -> set[str]:
         """Store ``jobs``; return the ids of those that the queue accepted: all but those with a used once-key."""
         if mode == "BackgroundAsync":
-            _warn_of_async_caller()
+            warn_of_async_caller()
             in_process.ensure_started(self.alias)
         accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
         count_enqueued(self.queue, accepted)
@@ -290,7 +305,7 @@ class LocoBackend(JobBackend):
         if on_duplicate == "raise":
             duplicates.refuse(self.queue, jobs[:1])  # the first has ended before the others are enqueued
         finished: list[Job] = []
-        self._after_commit(lambda: finished.extend(self._run_now(task, jobs)))
+        self.after_commit(lambda: finished.extend(self._run_now(task, jobs)))
         results = [result_of(job, task) for job in finished or jobs]
         duplicates.mark(results, jobs)
         return results
@@ -312,22 +327,3 @@ class LocoBackend(JobBackend):
         logs = _tasks_logger.isEnabledFor(logging.DEBUG)
         for result in results:
             announce(task_enqueued, type(self), result, logs=logs)
-
-
-def _hint(method: str) -> SynchronousOnlyOperation:
-    """Return the error with which Django refuses to use the database in async code, with the remedy."""
-    return SynchronousOnlyOperation(
-        f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
-    )
-
-
-def _warn_of_async_caller() -> None:
-    """Log once that a queue in a database would refuse a sync ``enqueue()`` in async code."""
-    global _warned_of_async
-    if _warned_of_async or not is_on_event_loop():
-        return
-    _warned_of_async = True
-    logger.warning(
-        "enqueue() was called in async code. This works only while jobs wait in memory; a queue in a database would "
-        "block the event loop. Write await task.aenqueue(...)."
-    )

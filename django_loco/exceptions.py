@@ -7,12 +7,14 @@
     │   ├── QueueUnavailable     it cannot be reached, or its tables are missing
     │   │   └── Unfinished       it could not be reached any more after a part of an operation on many jobs
     │   ├── QueueRefused         it answers, and refuses the values
-    │   └── QueueFull            it has no room at the moment
+    │   ├── QueueFull            it has no room at the moment
+    │   └── BatchFinished        the batch takes no more jobs, or there is no such batch
     ├── DuplicateJob             a unique job that is to be enqueued is there already
     ├── LockTimeout              a lock was not free in time      (a TimeoutError too)
     ├── LockLost                 a lock was lost while it was held
     ├── LockHeld                 a thread or asyncio task claims a lock that it holds   (a RuntimeError too)
     ├── FilterError              the text of a filter of jobs has a mistake   (a ValueError too)
+    ├── BatchDoesNotExist        there is no such batch   (a LookupError too)
     ├── InvalidState             an operation is not possible with a job as it is now
     ├── UnknownTask              this process does not have the task of a stored job
     ├── InvalidSignature         a stored job lacks the signature that ``LOCO["SIGN"]`` requires
@@ -120,6 +122,14 @@ class LockLost(LocoError):
 
 class LockHeld(LocoError, RuntimeError):
     """A thread or an asyncio task claims a lock that it holds. It would wait for itself for ever."""
+
+
+class BatchFinished(QueueError):
+    """A job was enqueued in a batch that has finished or was cancelled, or that is not there. Nothing was stored."""
+
+
+class BatchDoesNotExist(LocoError, LookupError):
+    """There is no such batch in the store, or it was deleted after ``RESULT_TTL``."""
 
 
 class FilterError(LocoError, ValueError):

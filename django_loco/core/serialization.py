@@ -157,6 +157,17 @@ def _first_error(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return ""
 
 
+def call_of(item: tuple[Any, ...] | Mapping[str, Any] | Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return the arguments of a call in a list of calls: a tuple, a dict of keyword arguments, or the only argument."""
+    match item:
+        case tuple():
+            return item, {}
+        case Mapping():
+            return (), item
+        case _:
+            return (item,), {}
+
+
 def decode_call(text: str) -> tuple[list[Any], dict[str, Any]]:
     """Return ``(args, kwargs)`` from the text of ``encode_call``."""
     args, kwargs = decode(text)

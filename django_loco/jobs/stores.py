@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from ..conf import did_you_mean, worker_mode
-from ..core.compat import BaseTaskBackend, TaskResult, TaskResultDoesNotExist, task_backends
+from ..core.compat import BaseTaskBackend, Task, TaskResult, TaskResultDoesNotExist, task_backends
 from ..core.job import Job
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..queues import Queue
@@ -41,6 +41,28 @@ class JobBackend(BaseTaskBackend):
     @abstractmethod
     def parameters_of(self, job: Job) -> Sequence[str]:
         """Return the names of the arguments that the task of ``job`` takes by place; empty if there is no such task."""
+
+    @abstractmethod
+    def enqueue_many(
+        self,
+        task: Task[..., Any],
+        calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]],
+        *,
+        batch: str | None = None,
+    ) -> list[TaskResult[..., Any]]:
+        """Store several calls of ``task``, all or none, as members of a ``batch`` if its id is given."""
+
+    @abstractmethod
+    def job_of(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
+
+    @abstractmethod
+    def store_keyed(self, jobs: list[Job]) -> None:
+        """Store signed jobs with once-keys, or run them in ``ForegroundBlocking``, unless their keys are known."""
+
+    @abstractmethod
+    def after_commit(self, action: Callable[[], object], *, is_visible: bool = False) -> None:
+        """Call ``action`` when ``enqueue`` would store a job; ``is_visible``: when other processes see that job."""
 
     @abstractmethod
     def announce_end(self, jobs: Sequence[Job]) -> None:

@@ -1,5 +1,6 @@
 """The tables of django-loco."""
 
+from .batch import StoredBatch
 from .job import JobIdField, StoredJob
 from .lock import StoredLock
 from .minute import StoredMinute
@@ -17,6 +18,7 @@ __all__ = [
     "PausedQueue",
     "Schedule",
     "ScheduleState",
+    "StoredBatch",
     "StoredJob",
     "StoredLock",
     "StoredMinute",

@@ -43,6 +43,7 @@ class StoredJob(models.Model):
     tags = models.TextField()
     options = models.TextField()
     key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none, and only some may not be the same
+    batch = models.TextField(null=True)  # noqa: DJ001 - most jobs are in none
     status = models.TextField()
     started_at = models.DateTimeField(null=True)
     last_attempted_at = models.DateTimeField(null=True)
@@ -60,7 +61,7 @@ class StoredJob(models.Model):
     lease_until = models.DateTimeField(null=True)
     unique_key = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     unique_until = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
-    #: The logs of its runs, see ``Queue.logs``. They may be large, so this is the last column.
+    #: The logs of its runs, see ``Queue.logs``. They may be large, so statements about many jobs leave it out.
     log = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
 
     class Meta:
@@ -137,6 +138,10 @@ class StoredJob(models.Model):
                 F("id").desc(),
                 condition=Q(key__isnull=False),
                 name="django_loco_series",
+            ),
+            # For the members of batches: which are left, and how many have ended in which way.
+            models.Index(
+                fields=["batch", "status", "id"], condition=Q(batch__isnull=False), name="django_loco_batch_members"
             ),
         ]
 

@@ -6,9 +6,11 @@
 from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
 from ..core.retry import backoff_function
 from ..exceptions import Discard, Interrupted, Snooze
+from ..jobs.operations.batches.batch import Batch, batch
 from .decorator import LocoTask, aenqueue_many, enqueue_many, task
 
 __all__ = [
+    "Batch",
     "Discard",
     "Interrupted",
     "InvalidTask",
@@ -18,6 +20,7 @@ __all__ = [
     "TaskResultDoesNotExist",
     "aenqueue_many",
     "backoff_function",
+    "batch",
     "enqueue_many",
     "task",
 ]

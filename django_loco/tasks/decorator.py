@@ -26,6 +26,7 @@ from ..core.compat import (
     TaskResult,
 )
 from ..core.retry import BackoffOption, backoff_function
+from ..core.serialization import call_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
 from ..exceptions import LocoConfigurationError
@@ -219,22 +220,12 @@ def enqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[.
             f"enqueue_many() needs a task on django_loco.backend.LocoBackend; "
             f"TASKS[{task.backend!r}]['BACKEND'] is {type(backend).__module__}.{type(backend).__qualname__}."
         )
-    return backend.enqueue_many(task, [_call(item) for item in calls])  # type: ignore[no-any-return]
+    return backend.enqueue_many(task, [call_of(item) for item in calls])  # type: ignore[no-any-return]
 
 
 async def aenqueue_many(task: Task[..., R], calls: Iterable[Call]) -> list[TaskResult[..., R]]:
     """``enqueue_many`` for async code. Does not block the event loop."""
     return await sync_to_async(enqueue_many, thread_sensitive=True)(task, calls)
-
-
-def _call(item: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    match item:
-        case tuple():
-            return item, {}
-        case Mapping():
-            return (), item
-        case _:
-            return (item,), {}
 
 
 def accept_task_options() -> None:

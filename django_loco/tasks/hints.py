@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.core.exceptions import SynchronousOnlyOperation
+
 from ..conf import did_you_mean, nearest
+from ..core.threads import is_on_event_loop
+from ..log.safe import get_logger
+
+logger = get_logger("django_loco.backend")
+
+_warned_of_async = False
 
 _OPTIONS = {
     "max_retries": "Write max_attempts, which counts the first attempt as well: max_retries=3 is max_attempts=4.",
@@ -62,3 +70,22 @@ def schedule_key_hint(name: str, keys: Sequence[str]) -> str:
 def attribute_hint(name: str) -> str:
     """Return a hint for the unknown method ``name`` of a task, with a leading space; empty if there is none."""
     return f" Write {_METHODS[name]}." if name in _METHODS else ""
+
+
+def async_hint(method: str) -> SynchronousOnlyOperation:
+    """Return the error with which Django refuses to use the database in async code, with the remedy."""
+    return SynchronousOnlyOperation(
+        f"{method}() uses the database, which would block the event loop. Write await task.a{method}(...)."
+    )
+
+
+def warn_of_async_caller() -> None:
+    """Log once that a queue in a database would refuse a sync ``enqueue()`` in async code."""
+    global _warned_of_async
+    if _warned_of_async or not is_on_event_loop():
+        return
+    _warned_of_async = True
+    logger.warning(
+        "enqueue() was called in async code. This works only while jobs wait in memory; a queue in a database would "
+        "block the event loop. Write await task.aenqueue(...)."
+    )

@@ -137,7 +137,10 @@ class HeldJobs:
             del self.by_id[claimed.job.id]
         was_handed_back = claimed.was_handed_back
         if not claimed.refused and (
-            claimed.announcement is not None or was_handed_back or claimed.was_replaced_by(outcome)
+            claimed.announcement is not None
+            or was_handed_back
+            or claimed.job.batch is not None
+            or claimed.was_replaced_by(outcome)
         ):
             self._on_accepted(claimed, outcome)
         if claimed.cancelled or not claimed.refused:

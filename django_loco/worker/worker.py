@@ -315,7 +315,7 @@ class Worker(Component):
         return self._fetcher.backoff.reason or self._heartbeat.backoff.reason or no_isolation
 
     def _others_are_done(self) -> bool:
-        return self._housekeeping.has_looked.is_set() and (self._isolation is None or self._isolation.is_idle)
+        return self._housekeeping.is_idle and (self._isolation is None or self._isolation.is_idle)
 
     def _run(self) -> None:
         try:

@@ -9,11 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 
-from django_loco import backend
 from django_loco.core.compat import InvalidTask, TaskResultDoesNotExist, task_backends
 from django_loco.exceptions import InvalidArguments
 from django_loco.queues import queue_for
-from django_loco.tasks import enqueue_many
+from django_loco.tasks import enqueue_many, hints
 from tests.app import tasks
 
 ENDS = [datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))), datetime.min.replace(tzinfo=UTC)]
@@ -104,7 +103,7 @@ def test_sync_calls_in_async_code_are_answered_with_the_async_ones():
 
 def test_in_memory_they_work_and_are_warned_of_once(settings, caplog, monkeypatch):
     settings.WORKER_MODE = "BackgroundAsync"
-    monkeypatch.setattr(backend, "_warned_of_async", False)
+    monkeypatch.setattr(hints, "_warned_of_async", False)
 
     async def story():
         return [tasks.add.enqueue(1, 2), tasks.add.enqueue(3, 4)]

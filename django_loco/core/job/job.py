@@ -129,6 +129,9 @@ class Job:
     unique_until: str | None = None
     """Until when it holds its unique key, which no other job has meanwhile: see ``core.uniqueness``."""
 
+    batch: str | None = None
+    """The id of the batch that it is a member of."""
+
     status: TaskResultStatus = READY
     started_at: datetime | None = None
     """When the first attempt began."""

@@ -39,6 +39,7 @@ class Keywords(TypedDict, total=False):
     priority: Numbers | None
     attempt: Numbers | None
     worker: Texts | None
+    batch: Texts | None
     schedule: Texts | None
     unique: Texts | None
     request: Texts | None

@@ -231,6 +231,7 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "priority": partial(_number, "priority"),
     "attempt": partial(_number, "attempt"),
     "worker": _worker,
+    "batch": partial(_text, "batch"),
     "schedule": partial(_text, "series"),
     "unique": _unique,
     "request": partial(_text, "request_id"),

@@ -146,6 +146,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         ("Alias", "backend", job.backend),
         *(("Tag", "tag", tag) for tag in job.tags),
         ("Worker", "worker", job.worker_id),
+        ("Batch", "batch", job.batch),
         ("Schedule", "schedule", job.series),
         ("Request", "request", job.request_id),
         (f"Unique until {one_line(job.unique_until)}", "unique", job.unique_key),

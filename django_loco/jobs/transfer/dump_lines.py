@@ -33,9 +33,9 @@ TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
 #: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
 TEXTS = (
     *("task_path", "queue_name", "key", "unique_key", "unique_until"),
-    *("arguments", "return_value", "checkpoint", "metadata", "progress"),
+    *("arguments", "return_value", "checkpoint", "metadata", "progress", "batch"),
 )
-ONE_LINE = ("checkpoint", "metadata", "progress")
+ONE_LINE = ("checkpoint", "metadata", "progress", "batch")
 #: Numbers, which a database stores in 16 bits.
 NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 _LINE_BREAK = re.compile(r"[\n\r\t]")

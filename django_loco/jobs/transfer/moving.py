@@ -108,7 +108,9 @@ class Move:
 
     def _can_take(self, job: Job) -> bool:
         self.report.unreadable += not job.is_readable
-        return job.is_readable and not is_parked(job)
+        if job.batch is not None:
+            self.report.refused[job.id] = f"it is a member of batch {job.batch}, which stays where it is"
+        return job.is_readable and job.batch is None and not is_parked(job)
 
     def _park(self, jobs: Sequence[Job]) -> list[Job]:
         for job in {job.queue_name: job for job in jobs}.values():

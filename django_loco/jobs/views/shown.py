@@ -41,6 +41,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "key": job.key,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until,
+        "batch": job.batch,
         "request": job.request_id or None,
         "parent": job.parent or None,
         "enqueued_at": job.enqueued_at,

@@ -27,12 +27,13 @@ from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
 from ..timeouts import store_timeout
 from ..unreadable import outcomes_of, readable, split
-from .changes import change, holders, insert, logs_of, lost, restore
+from .changes import change, holders, logs_of, lost, restore
 from .dialect import Dialect
 from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
 from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
+from .records.batches import CLEAR_BATCHES, StoredBatches, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.workers import StoredWorkers
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
@@ -49,7 +50,7 @@ SERIES_AT_ONCE = 100
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(StoredStatistics, StoredWorkers, ListeningQueue[QueueListener]):
+class DatabaseQueue(StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -82,7 +83,7 @@ class DatabaseQueue(StoredStatistics, StoredWorkers, ListeningQueue[QueueListene
         if not jobs:
             return []
         with self._reached():
-            stored = insert(self._dialect, jobs)
+            stored = insert_counted(self._dialect, jobs)
         return [job for job in jobs if job.id in stored]
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
@@ -241,15 +242,14 @@ class DatabaseQueue(StoredStatistics, StoredWorkers, ListeningQueue[QueueListene
         """Delete finished jobs; those with a once-key only after an hour."""
         with self._reached():
             prune_minutes(self._dialect)
+            prune_batches(self._dialect, older_than)
         before, keys_before = -older_than, -max(older_than, KEY_MEMORY_SECONDS)
         return len(self._run(statements.PRUNE, before=before, keys_before=keys_before, limit=limit))
 
     def clear(self) -> None:
         """Delete every job of this alias."""
-        self._run(statements.CLEAR)
-        self._run(statements.CLEAR_PAUSED)
-        self._run(statements.CLEAR_WORKERS)
-        self._run(CLEAR_MINUTES)
+        for statement in (*statements.CLEAR_ALL, CLEAR_MINUTES, CLEAR_BATCHES):
+            self._run(statement)
 
     def close(self) -> None:
         """Close the calling thread's connections to the database, unless it is in a transaction."""

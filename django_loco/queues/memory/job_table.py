@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ...core.compat import TaskResultStatus
 from ...core.job import READY, RUNNING, Job, Outcome, written_by_run
 from ..rows import appended_log
+from .records.batches import BatchTable
 from .series import Series
 from .unique_keys import UniqueKeys
 from .waiting import WaitingJobs
@@ -34,15 +35,15 @@ class JobTable:
     2. The queue moves them. ``remove`` and the methods that are named after a part keep the series up to date.
     """
 
-    def __init__(self, max_finished: int | None) -> None:
-        """``max_finished``: the number of finished jobs that are kept; ``None``: no limit."""
+    def __init__(self, max_finished: int | None, batches: BatchTable) -> None:
+        """``max_finished``: how many finished jobs are kept; ``None``: no limit. ``batches`` count their members."""
         self.waiting = WaitingJobs()
         self.held: dict[str, Hold] = {}
         self.finished: OrderedDict[str, Job] = OrderedDict()
         self.series, self.unique = Series(), UniqueKeys(self.get)
         self.logs: dict[str, str] = {}
         """The kept logs of jobs, see ``Queue.logs``."""
-        self._max_finished = max_finished
+        self._max_finished, self._batches = max_finished, batches
 
     def get(self, job_id: str) -> Job | None:
         """Return a job."""
@@ -76,24 +77,18 @@ class JobTable:
     def hold(self, job: Job, lease: float) -> None:
         """Add a job that is held for ``lease`` seconds."""
         self.held[job.id] = Hold(job, time.monotonic() + lease)
-        self.series.add(job)
-        if job.unique_key is not None:
-            self.unique.note(job)
+        self._index(job)
 
     def wait(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
         """Add a job that waits; return whether it is due. With ``is_due`` it is due regardless of the clock."""
-        self.series.add(job)
-        if job.unique_key is not None:
-            self.unique.note(job)
+        self._index(job)
         return self.waiting.add(job, now, is_due=is_due)
 
     def finish(self, jobs: Iterable[Job]) -> None:
         """Add jobs that have finished, and forget the oldest if there are too many."""
         for job in jobs:
             self.finished[job.id] = job
-            self.series.add(job)
-            if job.unique_key is not None:
-                self.unique.note(job)
+            self._index(job)
         while self._max_finished is not None and len(self.finished) > self._max_finished:
             self.forget(self.finished.popitem(last=False)[1])
 
@@ -102,6 +97,8 @@ class JobTable:
         self.series.drop(job)
         self.unique.drop(job)
         self.logs.pop(job.id, None)
+        if job.batch is not None:
+            self._batches.note(job, is_gone=True)
 
     def remove(self, jobs: Sequence[Job]) -> None:
         """Remove jobs that no worker holds. Their logs stay until ``forget``."""
@@ -113,7 +110,7 @@ class JobTable:
     def clear(self) -> None:
         """Remove all."""
         self.waiting.take_all()
-        for part in (self.held, self.finished, self.series, self.unique, self.logs):
+        for part in (self.held, self.finished, self.series, self.unique, self.logs, self._batches):
             part.clear()
 
     def with_written(self, job: Job) -> Job:
@@ -131,6 +128,13 @@ class JobTable:
             if outcome.log is not None:
                 self.logs[outcome.job.id] = appended_log(self.logs.get(outcome.job.id), outcome.log)
         return jobs
+
+    def _index(self, job: Job) -> None:
+        self.series.add(job)
+        if job.unique_key is not None:
+            self.unique.note(job)
+        if job.batch is not None:
+            self._batches.note(job)
 
     def _ids(self, status: TaskResultStatus | None) -> Iterable[str]:
         if status is None:

@@ -20,15 +20,15 @@ from ..claim import Claim
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
-from .minutes import MemoryStatistics, MinuteTable
+from .records.batches import BatchTable, MemoryBatches
+from .records.minutes import MemoryStatistics, MinuteTable
 from .saving import MemorySpool
 from .workers import MemoryWorkers, RegisteredWorkers
 
-MAX_RESULTS = 1_000
-KEYS_FILE = "once-keys.sqlite3"
+MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
+class MemoryQueue(MemoryStatistics, MemoryBatches, MemoryWorkers, MemorySpool, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -39,8 +39,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
         the number of jobs that may wait before ``enqueue`` raises ``QueueFull`` (no limit). Retries always fit.
 
     A job waits, is held, or has finished; one lock guards all three. Due times are judged by this machine's clock,
-    leases by its monotonic clock. With ``keys.shared`` the processes that share once-keys accept one job per key
-    together.
+    leases by its monotonic clock. With ``keys.shared`` several processes accept one job per once-key together.
     """
 
     is_shared: ClassVar[bool] = False
@@ -50,8 +49,8 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
         super().__init__(alias, options)
         self._max_waiting = self.limit("max_waiting", None)
         self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
-        self._jobs = JobTable(self.limit("max_results", MAX_RESULTS))
-        self.keys, self._minutes = Keys(), MinuteTable()
+        self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
+        self._jobs = JobTable(self.limit("max_results", MAX_RESULTS), self._batches)
         self._workers: RegisteredWorkers = {}
         self._commands: dict[str, str] = {}
         self._paused: set[str] = set()
@@ -75,6 +74,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
         """Store new jobs. Raises ``QueueFull`` if they would not all fit."""
         with self._changed:
             added = list(self._jobs.unique.free(self.keys.unknown(jobs)))
+            self._batches.require_open(jobs)
             self._require_room(len(added))
             if not self.keys.have_to_be_reserved(added):
                 self._add(added)
@@ -101,7 +101,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
             added = list(self._jobs.unique.free(new))
             self._store(added)
             self._jobs.logs |= {job.id: logs[job.id] for job in added if job.id in logs}
-            return {job.id for job in added}
+        return {job.id for job in added}
 
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
@@ -123,7 +123,9 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
         if job.id not in self._jobs.held and not self.keys.reserve([job]):
             return None
         with self._changed:
-            if job.id not in self._jobs.held and not list(self._jobs.unique.free(self.keys.unknown([job]))):
+            is_new = job.id not in self._jobs.held
+            self._batches.require_open([job] * is_new)
+            if is_new and not list(self._jobs.unique.free(self.keys.unknown([job]))):
                 return None
             self.keys.note(job)
             held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
@@ -243,7 +245,7 @@ class MemoryQueue(MemoryStatistics, MemoryWorkers, MemorySpool, Queue):
         """Delete finished jobs; their once-keys are remembered."""
         self._minutes.prune()
         with self._changed:
-            before = utcnow() - timedelta(seconds=older_than)
+            self._batches.prune(before := utcnow() - timedelta(seconds=older_than))
             old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
             pruned = list(itertools.islice(old, limit))
             for job_id in pruned:

@@ -18,12 +18,11 @@ Keys
     and status; the once-keys.
 ``logs``
     a hash by job id: the logs of a job's last runs, separated by tabs.
-``workers``
-    a hash: the last heartbeat and the description of each worker (``queues.workers``).
-``commands``, ``unique``
-    hashes: the last command for each worker that was given one; which jobs hold unique keys (``lua/unique.lua``).
-``minutes``, ``minute:...``, ``totals``, ``totaled``
-    the statistics (``minutes``).
+``workers``, ``commands``, ``unique``
+    hashes: the last heartbeat and the description of each worker (``queues.workers``), and the last command for it;
+    which jobs hold unique keys (``lua/unique.lua``).
+``minutes``, ``minute:...``, ``totals``, ``totaled``; ``batches``, ``batch_states``, ``open_batches``, ``members``
+    the statistics (``records.minutes``); the batches (``lua/members.lua``).
 ``bell...``, ``answer...``
     the channels that wake workers (``listener``); the last answer to each worker (``lua/fetch.lua``).
 
@@ -82,6 +81,7 @@ from .codec import (
 from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
+from .records.batches import RedisBatches, members_payload, prune_batches, refused_of
 from .records.minutes import RedisStatistics, clear_minutes
 from .scripts import KEYS
 from .server import RedisServer
@@ -90,7 +90,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
+class RedisQueue(RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -112,8 +112,7 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
         super().__init__(alias, options)
         self._max_results = self.limit("max_results", MAX_RESULTS, is_required=True)
         self.server = RedisServer(alias, options)
-        self._demand = Demand()
-        self._pages = JobPages(self.server, alias)
+        self._demand, self._pages = Demand(), JobPages(self.server, alias)
 
     def clock(self) -> float:
         """Return the seconds since 1970 on the server's clock."""
@@ -127,8 +126,8 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
             self.server.run("enqueue_one", simple_payload(jobs[0]), channels_of(jobs[0]))
             return [*jobs]
         announced = [job for job in jobs if is_soon(job.run_after)]
-        arguments = (len(announced), jobs_payload(jobs), unique_payload(jobs))
-        refused = ids_of(self.server.run("enqueue", arguments, sorted(channels_for(announced))))
+        arguments = (len(announced), jobs_payload(jobs), unique_payload(jobs), members_payload(jobs))
+        refused = refused_of(self.server.run("enqueue", arguments, sorted(channels_for(announced))))
         return [job for job in jobs if job.id not in refused] if refused else list(jobs)
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:
@@ -250,6 +249,7 @@ class RedisQueue(RedisStatistics, ListeningQueue[RedisListener]):
 
     def prune(self, older_than: float, limit: int = 1000) -> int:
         """Delete finished jobs that are too old or too many. Once-keys are remembered for at least an hour."""
+        prune_batches(self.server, older_than)
         ages = micros_in(older_than), micros_in(max(older_than, KEY_MEMORY_SECONDS))
         return int(self.server.run("prune", (*ages, self._max_results, limit)))
 

@@ -25,8 +25,10 @@ class Script:
 #: The scripts by name.
 SCRIPTS = {
     "enqueue": Script(
-        "jobs states index ready tagged deferred once counts series extra unique", "unique", "texts", "enqueue"
+        "jobs states index ready tagged deferred once counts series extra unique batch_states members",
+        *("unique", "texts", "members", "enqueue"),
     ),
+    "batch": Script("jobs states held batches batch_states open_batches members", "members", "batch"),
     "restore": Script(
         "jobs states index ready tagged deferred once counts series extra finished failed logs unique",
         *("unique", "texts", "restore"),

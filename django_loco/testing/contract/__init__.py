@@ -1,14 +1,14 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
+from .batches import BatchContract
 from .changing import ChangeContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
-from .series import SeriesContract
 from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
-from .viewing import ViewContract
+from .viewing import SeriesContract, ViewContract
 from .waiting import WaitContract
 from .workers import MinuteContract, WorkerContract
 
@@ -31,6 +31,7 @@ class QueueContract(
     WaitContract,
     WorkerContract,
     MinuteContract,
+    BatchContract,
 ):
     """Mix it into a test class for pytest or unittest and define ``make_queue``.
 

@@ -14,7 +14,7 @@ from .case import ContractCase, done, error_of, failed, in_seconds
 NASTY = ["", "'\"`", "\\", "%s %(x)s {y}", "\x00", "a\x00b", "\r\n\t", "ä€𝄞", "\ud800", "NULL", "[1]", "x" * 300]
 
 
-#: The fields of a job that have their defaults until a worker claims it, runs it or stores an outcome.
+#: The fields of a job that have their defaults until a worker claims it, runs it or stores an outcome, and its batch.
 SET_LATER = {
     "status",
     "started_at",
@@ -24,6 +24,7 @@ SET_LATER = {
     "checkpoint",
     "token",
     "worker_id",
+    "batch",  # see BatchContract
 }
 
 

@@ -1,11 +1,15 @@
-"""The contract of the methods that inspect a queue, and of those that clean it up."""
+"""The contract of the methods that inspect a queue, among them ``series``, and of those that clean it up."""
 
 from __future__ import annotations
 
 import time
 
-from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL
+from ...core.compat import TaskError
+from ...core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, JobSummary, Outcome, new_id
 from .case import ContractCase, done, failed, in_seconds, retry
+
+#: Names that a store could take for patterns, escapes, or several names.
+NAMES = ("nightly", "night", "nightly@", "a@b", "@", "%", "_ight%", "*", "[a-z]", '"\\', "ä€𝄞", "tab\t", "NIGHTLY", "")
 
 
 class ViewContract(ContractCase):
@@ -98,3 +102,103 @@ class ViewContract(ContractCase):
         assert self.queue.counts() == {}
         assert self.fetch() == []
         self.enqueue(key="k")
+
+
+class SeriesContract(ContractCase):
+    """``series`` returns the jobs of one series, the newest first, with any status."""
+
+    def members(self, name: str, limit: int = 100) -> list[str]:
+        """Return the part of each key after the name of the series."""
+        return [str(job.key).removeprefix(f"{name}@") for job in self.queue.series(name, limit)]
+
+    def test_nothing_is_of_a_series_that_is_unknown(self) -> None:
+        self.queue.enqueue([self.job(), self.job(key="nightly"), self.job(key="nightly@1")])
+        assert self.queue.series("night") == []
+        assert self.queue.series("") == []
+
+    def test_the_newest_of_a_series_come_first(self) -> None:
+        jobs = [self.job(id=id_at(number), key=f"nightly@{number}") for number in range(5)]
+        self.queue.enqueue([*jobs[2:], self.job(key="hourly@1"), *jobs[:2]])
+        newest = [JobSummary.of(job) for job in reversed(jobs)]
+        assert self.queue.series("nightly") == newest
+        assert self.queue.series("nightly", 2) == newest[:2]
+        assert self.queue.series("nightly", 0) == []
+
+    def test_a_name_may_hold_any_character(self) -> None:
+        self.queue.enqueue([self.job(key=f"{name}@{number}") for number, name in enumerate(NAMES)])
+        assert [self.members(name) for name in NAMES] == [[str(number)] for number in range(len(NAMES))]
+
+    def test_several_series_are_read_at_once_as_each_by_itself(self) -> None:
+        jobs = [self.job(key=f"{name}@{number}") for number in range(3) for name in NAMES]
+        self.queue.enqueue(jobs)
+        wanted = [*NAMES, "unknown", *(f"other {number}" for number in range(300)), NAMES[0]]
+        found = self.queue.each_series(wanted, 2)
+        assert found == {name: self.queue.series(name, 2) for name in wanted}
+        assert len(found[NAMES[0]]) == 2
+        assert self.queue.each_series([]) == {}
+
+    def test_a_series_has_what_waits_runs_and_has_ended(self) -> None:
+        self.queue.finish([done(first := self.held(key="s@1", id=id_at(1)))])
+        self.queue.finish([failed(second := self.held(key="s@2", id=id_at(2)))])
+        again = self.held(key="s@3", id=id_at(3))
+        self.queue.finish([retry(again, run_after=in_seconds(3600))])
+        running = self.held(key="s@4", id=id_at(4))
+        deferred = self.enqueue(key="s@5", id=id_at(5), run_after=in_seconds(3600))
+        jobs = [deferred, running, again, second, first]
+        found = self.queue.series("s")
+        assert found == [JobSummary.of(self.stored(job)) for job in jobs]
+        assert [job.status for job in found] == [READY, RUNNING, READY, FAILED, SUCCESSFUL]
+        assert [job.error for job in found] == ["", "", "builtins.ValueError", "builtins.ValueError", ""]
+
+    def test_a_series_tells_the_last_of_several_errors(self) -> None:
+        story = '"exception_class_path": "fake", "traceback": "fake"'
+        errors = [TaskError(exception_class_path=f"shop.E{number}", traceback=story) for number in range(3)]
+        self.enqueue(key="s@1", queue_name='ä€𝄞/\\"')
+        for error in errors:
+            [held] = self.fetch()
+            self.queue.finish([Outcome(job=held, status=READY, error=error)])
+        assert [job.error for job in self.queue.series("s")] == ["shop.E2"]
+
+    def test_a_series_tells_when_its_jobs_were_due_and_have_ended(self) -> None:
+        past = in_seconds(-60)
+        self.queue.finish([done(held := self.held(key="s@1", queue_name='ä€𝄞/\\"', run_after=past))])
+        self.queue.finish([failed(second := self.held(key="s@2", run_after=past))])
+        ended = {job.id: job for job in self.queue.series("s")}
+        for job in (held, second):
+            assert ended[job.id].due_at == past
+            assert ended[job.id].finished_at == self.stored(job).finished_at
+
+    def test_a_job_that_was_refused_is_of_no_series(self) -> None:
+        self.enqueue(key="s@1")
+        assert self.queue.enqueue([self.job(key="s@1"), self.job(key="t@1"), self.job(key="t@1")]) != []
+        assert self.members("s") == self.members("t") == ["1"]
+
+    def test_what_was_pruned_is_gone_from_its_series(self) -> None:
+        self.queue.enqueue([self.job(key=f"s@{number}", id=id_at(number)) for number in range(5)])
+        old, *young = sorted(self.fetch(), key=lambda job: job.id)
+        self.queue.finish([done(old, at=in_seconds(-86_400)), *map(done, young[:2])])
+        assert self.queue.prune(older_than=43_200) == 1
+        assert self.members("s") == ["4", "3", "2", "1"]
+
+    def test_a_series_is_found_among_many_jobs(self) -> None:
+        self.queue.enqueue([self.job(key="s@1", id=id_at(1)), self.job(key="s@2", id=id_at(2))])
+        self.queue.enqueue([self.job(key=f"other {number % 7}@{number}") for number in range(2_000)])
+        assert self.members("s") == ["2", "1"]
+        assert len(self.queue.series("other 3", 5)) == 5
+
+    def test_clear_leaves_no_series(self) -> None:
+        self.enqueue(key="s@1")
+        self.queue.clear()
+        assert self.queue.series("s") == []
+
+    def test_threads_add_to_a_series(self) -> None:
+        def enqueue(number: int) -> list[Job]:
+            return self.queue.enqueue([self.job(key=f"s@{number} {count}") for count in range(10)])
+
+        stored = {job.id for jobs in self.side_by_side(enqueue) for job in jobs}
+        assert {job.id for job in self.queue.series("s", 1000)} == stored
+
+
+def id_at(number: int) -> str:
+    """Return an id that sorts by ``number``."""
+    return f"{number:08x}{new_id()[8:]}"

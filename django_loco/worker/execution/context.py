@@ -13,6 +13,8 @@ from ...core.compat import TaskContext, TaskResult
 from ...core.on_commit import after_commit
 from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
+from ...jobs.operations.batches.batch import Batch
+from ...jobs.operations.batches.settling import batch_of
 from ...log.safe import get_logger
 from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
@@ -48,6 +50,19 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     def log(self) -> JobLogger:
         """The logger of the task's module. What it logs is kept with the job if the task has ``keep_log``."""
         return JobLogger(self.task_result.task.func.__module__, self.claimed.kept_log)
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch of which the job is a member, or which it follows, as it is now; ``None`` if there is none.
+
+        A member may add members: ``context.batch.enqueue(...)``.
+        """
+        batch_id = batch_of(self.claimed.job)
+        return None if batch_id is None else Batch.get(batch_id, backend=self.claimed.job.backend)
+
+    async def abatch(self) -> Batch | None:
+        """``batch`` for async jobs."""
+        return await sync_to_async(lambda: self.batch)()
 
     def remaining(self) -> float | None:
         """Return the seconds until ``deadline``, 0 if it has passed; ``None`` if there is no deadline."""

@@ -1,16 +1,17 @@
-"""The thread for the housekeeping: rescues the jobs of dead workers, deletes old results, writes statistics."""
+"""The thread for the housekeeping: rescues the jobs of dead workers, deletes old results, finishes batches."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import ClassVar
 
-from ...core.job import Outcome
+from ...core.job import Job, Outcome
 from ...exceptions import QueueUnavailable
+from ...jobs.operations.batches.settler import BatchSettler
 from ...metrics.tally import Tally
 from ...metrics.writer import MinuteWriter
 from ...queues import Queue
@@ -60,15 +61,30 @@ class Housekeeping(QueueThread):
         self._on_first_turn = on_first_turn
         self._lease = lease
         tally = tally or Tally()
-        self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead, on_rescued=tally.lost)
+        self._batches = BatchSettler(queue, clock)
+
+        def on_rescued(jobs: Sequence[Job]) -> None:
+            tally.lost(jobs)
+            self._batches.note(jobs)
+
+        self._reaper = Reaper(queue, lease, self.ended, clock, may_rescue=may_rescue, dead=dead, on_rescued=on_rescued)
         self._writer = MinuteWriter(queue, tally, clock)
         self._pruner = Pruner(queue, result_ttl, self.ended, clock)
         self._announcements: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._clock, self._next_round = clock, clock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has looked for jobs of dead workers, and has finished the batches of all members that ended."""
+        return self.has_looked.is_set() and self._batches.is_idle
 
     def announce_later(self, claimed: ClaimedJob, outcome: Outcome) -> None:
         """Announce what has become of a job, which the queue has stored as ``outcome``, in the next turn."""
         if announcement := _announcement_of(claimed, outcome):
             self._announcements.put(announcement)
+        if claimed.job.batch is not None:
+            self._batches.note([outcome.applied()])
+            self._wake.set()
 
     def call_later(self, announcement: Callable[[], None]) -> None:
         """Call ``announcement`` in this thread; for other threads and for signal handlers."""
@@ -76,14 +92,19 @@ class Housekeeping(QueueThread):
         self._wake.set()
 
     def turn(self) -> float:
-        """Announce, write statistics, reap, prune."""
+        """Announce, write statistics, reap, prune. After the end of a member of a batch, only finish the batch."""
         self._announce()
+        if self._batches.settle() and (rest := self._next_round - self._clock()) > 0:
+            return rest
         self._writer.write_if_due()
         try:
             self._reaper.reap()
+            self._batches.settle()
+            self._batches.sweep_if_due()
         finally:  # a job that cannot be rescued does not keep the store from being cleaned
             self._pruner.prune_if_due()
         self._note_turn()
+        self._next_round = self._clock() + self._lease / 10
         return self._lease / 10
 
     def failed(self, error: BaseException) -> float:
@@ -93,9 +114,10 @@ class Housekeeping(QueueThread):
         return super().failed(error)
 
     def close(self) -> None:
-        """Write the last statistics if the queue answers, and announce what is left."""
+        """Write the last statistics and finish batches if the queue answers, and announce what is left."""
         if not self.backoff.reason:
             self._writer.write()
+            self._batches.settle()
         self._announce()
 
     def _note_turn(self) -> None:

@@ -41,6 +41,7 @@ QUOTED = {
     "waiting_tag": "django_loco_waiting_tag",
     "worker": "django_loco_worker",
     "paused": "django_loco_paused_queue",
+    "batches": "django_loco_batch",
     "tag": "tag",
     "job_id": "job_id",
 }
@@ -214,12 +215,13 @@ COUNT_RUNNING = """
     SELECT {queue_name}, 'RUNNING', count(*) FROM {job}
     WHERE {backend} = %(alias)s AND {status} = 'RUNNING' GROUP BY {queue_name}
 """
-#: Does not delete jobs that somebody has made ready again by hand.
+#: Does not delete jobs that somebody has made ready again by hand, nor those that a batch still counts.
 PRUNE = """
     DELETE FROM {job} WHERE {id} IN (
         SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {finished_at} < {before}
         AND ({key} IS NULL OR {finished_at} < {keys_before})
         AND {status} NOT IN ('READY', 'RUNNING')
+        AND ({batch} IS NULL OR {batch} NOT IN (SELECT id FROM {batches} WHERE called_at IS NULL))
         ORDER BY {finished_at} LIMIT %(limit)s {skip_locked})
     RETURNING {id}
 """
@@ -239,9 +241,11 @@ PAUSE = """
     ON CONFLICT (backend, queue_name) DO NOTHING
 """
 RESUME = "DELETE FROM {paused} WHERE backend = %(alias)s AND queue_name = %(queue_name)s RETURNING queue_name"
-CLEAR_PAUSED = "DELETE FROM {paused} WHERE backend = %(alias)s"
-CLEAR_WORKERS = "DELETE FROM {worker} WHERE backend = %(alias)s"
-CLEAR = "DELETE FROM {job} WHERE {backend} = %(alias)s"
+CLEAR_ALL = (
+    "DELETE FROM {job} WHERE {backend} = %(alias)s",
+    "DELETE FROM {paused} WHERE backend = %(alias)s",
+    "DELETE FROM {worker} WHERE backend = %(alias)s",
+)
 #: The texts that others contain by their names.
 SHARED = {
     "levels": LEVELS,

@@ -53,6 +53,7 @@ FULL = Job(
     checkpoint="[1]",
     metadata='{"b":2}',
     progress='{"done":1}',
+    batch="b1",
     token="t",
     worker_id="w3",
 )

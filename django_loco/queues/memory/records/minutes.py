@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from ..records.minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
+from ...records.minutes import KEPT_MINUTES, TOTAL, Labels, Minute, Statistics, minute_of, totals_of
 
 
 class MinuteTable:

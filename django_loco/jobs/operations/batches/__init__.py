@@ -1,0 +1,1 @@
+"""Batches of jobs: ``batch`` is what users write, ``settling`` finishes batches and enqueues what follows."""

@@ -1,0 +1,308 @@
+"""Batches as users write them: ``with batch("import", on_finish=report) as b: b.enqueue(load, 7)``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from ....core.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTask, Task, TaskResult
+from ....core.job import Job, new_id
+from ....core.serialization import call_of, decode, encode_exact, require_result_size
+from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
+from ....log.safe import get_logger
+from ....queues.records.batches import BatchCounts, BatchRecord, new_record
+from ... import api
+from ...stores import backend_of, searched
+from .settling import settle, text_of_callbacks
+
+logger = get_logger("django_loco.batches")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+#: ``open``: it is being filled. ``sealed``: it finishes with its last member. ``cancelled``: so it does, and takes no
+#: more jobs. ``finished``: its callbacks are enqueued, or are about to be.
+BatchState = Literal["open", "sealed", "cancelled", "finished"]
+#: The number of jobs that are stored, or operated on, in one call.
+CHUNK = 1_000
+
+
+class Batch:
+    """Jobs that belong together, and tasks that are enqueued when all of them have ended.
+
+    1. ``with batch(...) as b`` stores it when the first job is enqueued, or at the end of the block.
+    2. Its members run at once. Until it has finished they may add members: ``context.batch.enqueue(...)``.
+    3. At the end of the block it is sealed. Without ``with``, call ``seal``.
+    4. When it is sealed and no member waits or runs, it has finished: ``on_success`` is enqueued if all have succeeded,
+       or else ``on_failure``, and ``on_finish`` in any case. Each is one job.
+
+    If the block raises an exception, or its process is killed, the batch stays open, and nothing follows until somebody
+    calls ``seal`` or ``cancel``. Its counts are those of when it was loaded: see ``refresh``.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        on_success: Task[..., Any] | None = None,
+        on_failure: Task[..., Any] | None = None,
+        on_finish: Task[..., Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        backend: str | None = None,
+    ) -> None:
+        """Stores nothing yet.
+
+        Args:
+            name: what it is, for people.
+            on_success: enqueued when all members have succeeded. Callbacks get the id of the batch as their only
+                argument, or none if they take the context alone: ``context.batch``.
+            on_failure: enqueued when all have ended, and some have failed, or were cancelled, or deleted.
+            on_finish: enqueued when all have ended.
+            metadata: JSON for the callbacks and members; it does not change.
+            backend: the alias in ``TASKS`` of all its jobs; by default that of its callbacks.
+
+        Raises ``InvalidTask`` or ``InvalidArguments`` for a callback that could not be enqueued, and for metadata that
+        are no JSON.
+        """
+        tasks = {"success": on_success, "failure": on_failure, "finish": on_finish}
+        given = {event: _task(event, task) for event, task in tasks.items() if task is not None}
+        self.id = new_id()
+        self.name = name
+        self.backend = backend or next((task.backend for task in given.values()), DEFAULT_TASK_BACKEND_ALIAS)
+        self._backend = backend_of(self.backend)
+        callbacks = text_of_callbacks({event: self._callback(event, task) for event, task in given.items()})
+        self._record = new_record(self.id, self.backend, name, callbacks, _text_of_metadata(metadata))
+        self._is_stored = False
+
+    @classmethod
+    def get(cls, batch_id: str, *, backend: str | None = None) -> Self:
+        """Return a stored batch. Searches the alias ``backend``, or all. Raises ``BatchDoesNotExist``."""
+        for alias in searched(backend):
+            if record := backend_of(alias).queue.get_batch(batch_id):
+                return cls._of(record)
+        raise BatchDoesNotExist(
+            f"There is no batch {batch_id!r} in {' or '.join(f'TASKS[{alias!r}]' for alias in searched(backend))}. "
+            "Finished batches are deleted after LOCO['RESULT_TTL'] seconds."
+        )
+
+    @classmethod
+    async def aget(cls, batch_id: str, *, backend: str | None = None) -> Self:
+        """``get`` for async code."""
+        return await sync_to_async(cls.get, thread_sensitive=True)(batch_id, backend=backend)
+
+    @classmethod
+    def all(cls, *, backend: str | None = None) -> Iterator[Self]:
+        """Yield the batches of an alias, or of all, the newest first; without counts unless they have finished."""
+        for alias in searched(backend):
+            before = None
+            while page := backend_of(alias).queue.list_batches(before=before):
+                yield from map(cls._of, page)
+                before = page[-1].id
+
+    @classmethod
+    def _of(cls, record: BatchRecord) -> Self:
+        batch = cls(record.name, backend=record.backend)
+        batch._load(record)
+        return batch
+
+    def _load(self, record: BatchRecord) -> None:
+        self.id, self._record, self._is_stored = record.id, record, True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.seal()
+        elif self._is_stored:
+            text = "Batch %s (%s) stays open, because its block has raised %s: call seal() or cancel() of Batch.get(%r)"
+            logger.warning(text, self.id, self.name, kind.__name__, self.id)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await sync_to_async(self.__exit__, thread_sensitive=True)(kind, error, traceback)
+
+    def enqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> TaskResult[P, R]:
+        """Enqueue a member: ``task.enqueue(*args, **kwargs)``; ``task.using(...)`` chooses options.
+
+        Raises the errors of that, ``BatchFinished``, and ``InvalidTask`` for a task of another alias.
+        """
+        result: TaskResult[P, R] = self._add(task, [(args, kwargs)])[0]
+        return result
+
+    def enqueue_many(self, task: Task[..., Any], calls: Iterable[Any]) -> int:
+        """Enqueue a member per item of ``calls``, which are those of ``tasks.enqueue_many``; return how many.
+
+        They may be millions: they are stored 1,000 at a time, all or none of these. Raises the errors of ``enqueue``.
+        """
+        number = 0
+        rest = iter(calls)
+        while chunk := [call_of(item) for item in islice(rest, CHUNK)]:
+            number += len(self._add(task, chunk))
+        return number
+
+    async def aenqueue(self, task: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> TaskResult[P, R]:
+        """``enqueue`` for async code."""
+        return await sync_to_async(self.enqueue, thread_sensitive=True)(task, *args, **kwargs)
+
+    async def aenqueue_many(self, task: Task[..., Any], calls: Iterable[Any]) -> int:
+        """``enqueue_many`` for async code."""
+        return await sync_to_async(self.enqueue_many, thread_sensitive=True)(task, calls)
+
+    def seal(self) -> None:
+        """Say that it is filled: it finishes when no member waits or runs. The end of the block calls it.
+
+        Inside a transaction this counts from the commit on.
+        """
+        self._store()
+        queue = self._backend.queue
+        self._backend.after_commit(lambda: queue.seal_batch(self.id))
+        self._settle_later()
+
+    async def aseal(self) -> None:
+        """``seal`` for async code."""
+        await sync_to_async(self.seal, thread_sensitive=True)()
+
+    def cancel(self, *, by: str = "") -> int:
+        """Cancel all members that wait or run, and take no more; return how many. It finishes when they have ended.
+
+        ``by`` names who does it. Raises ``InvalidState`` if the batch has finished.
+        """
+        queue = self._backend.queue
+        if not queue.seal_batch(self.id, is_cancelled=True):
+            raise InvalidState(f"Batch {self.id} has finished, or is not there any more.")
+        number = sum(api.cancel(ids, backend=self.backend, by=by) for ids in self._members("left"))
+        self._settle()
+        return number
+
+    def retry(self) -> int:
+        """Make all members ready again that have failed or were cancelled; return how many.
+
+        If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
+        once more. Members that were pruned meanwhile do not count any more.
+        """
+        queue = self._backend.queue
+        chunks = self._members("failed")
+        if (first := next(chunks, None)) is None:
+            return 0
+        queue.reopen_batch(self.id)
+        number = api.retry(first, backend=self.backend)
+        number += sum(api.retry(ids, backend=self.backend) for ids in chunks)
+        self._settle()
+        return number
+
+    def refresh(self) -> None:
+        """Load the present state and counts. Raises ``BatchDoesNotExist``."""
+        if (record := self._backend.queue.get_batch(self.id)) is None:
+            raise BatchDoesNotExist(f"There is no batch {self.id} in TASKS[{self.backend!r}] any more.")
+        self._load(record)
+
+    async def arefresh(self) -> None:
+        """``refresh`` for async code."""
+        await sync_to_async(self.refresh, thread_sensitive=True)()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A new copy of what it was given."""
+        metadata: dict[str, Any] = decode(self._record.metadata)
+        return metadata
+
+    @property
+    def state(self) -> BatchState:
+        """How far it is, in a word."""
+        record = self._record
+        if record.finished_at is not None:
+            return "finished"
+        if record.cancelled_at is not None:
+            return "cancelled"
+        return "open" if record.sealed_at is None else "sealed"
+
+    @property
+    def counts(self) -> BatchCounts:
+        """How many members it has (``total``), and how many ``succeeded``, ``failed``, ``cancelled``, are ``left``.
+
+        Those that were deleted count as cancelled.
+        """
+        return self._record.counts
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+        return self._record.created_at
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When its last member had ended."""
+        return self._record.finished_at
+
+    def _add(self, task: Task[..., Any], calls: list[tuple[Any, Any]]) -> list[Any]:
+        self._require_alias(task)
+        self._store()
+        return self._backend.enqueue_many(task, calls, batch=self.id)
+
+    def _store(self) -> None:
+        if not self._is_stored:
+            queue, record = self._backend.queue, self._record
+            self._backend.after_commit(lambda: queue.open_batch(record))
+            self._is_stored = True
+
+    def _callback(self, event: str, task: Task[..., Any]) -> Job:
+        self._require_alias(task)
+        if task.run_after is not None or getattr(task, "run_after_delay", None) is not None:
+            raise InvalidTask(f"on_{event}: {task.module_path} has a run_after; it is due when the batch has finished.")
+        try:
+            return self._backend.job_of(task, (self.id,), {})
+        except InvalidArguments as error:
+            if not task.takes_context:
+                raise InvalidArguments(f"on_{event} is called with the id of the batch: {error}") from None
+        return self._backend.job_of(task, (), {})
+
+    def _require_alias(self, task: Task[..., Any]) -> None:
+        if task.backend != self.backend:
+            raise InvalidTask(
+                f"{task.module_path} has the backend {task.backend!r}, and the batch is in {self.backend!r}: all jobs "
+                "of a batch, and its callbacks, are in one store. Give backend= to the batch, or to using()."
+            )
+
+    def _members(self, kind: str) -> Iterator[list[str]]:
+        after = ""
+        while ids := [*self._backend.queue.batch_members(self.id, kind, after=after, limit=CHUNK)]:
+            yield ids
+            after = ids[-1]
+
+    def _settle(self) -> None:
+        settle(self._backend.queue, [self.id], store_jobs=self._backend.store_keyed)
+
+    def _settle_later(self) -> None:
+        self._backend.after_commit(self._settle, is_visible=True)
+
+
+def _task(event: str, task: Task[..., Any]) -> Task[..., Any]:
+    if not isinstance(task, Task):
+        raise InvalidTask(f"on_{event} is {task!r}; it must be a task: decorate the function with @task.")
+    return task
+
+
+def _text_of_metadata(metadata: Mapping[str, Any] | None) -> str:
+    try:
+        if not isinstance(metadata or {}, Mapping):
+            raise TypeError("It must be a dict.")
+        text = encode_exact(dict(metadata or {}))
+        require_result_size("it", text)
+    except (TypeError, ValueError) as error:
+        raise InvalidArguments(f"The metadata of the batch cannot be stored. {error}") from None
+    return text
+
+
+#: How it is written: ``with batch("import") as b``.
+batch = Batch

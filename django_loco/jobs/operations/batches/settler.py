@@ -1,0 +1,55 @@
+"""Finishes batches: at once when a member of this worker has ended, and now and then those that others have left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+
+from ....core.job import READY, Job
+from ....queues import Queue
+from .settling import settle, settle_members
+
+#: The time between two looks at all batches.
+SWEEP_EVERY_SECONDS = 10.0
+
+
+class BatchSettler:
+    """Finishes batches, for the thread ``Housekeeping``. Other threads tell it which members have ended."""
+
+    def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
+        """``queue`` has the batches."""
+        self._queue, self._clock = queue, clock
+        self._ended: SimpleQueue[Job] = SimpleQueue()
+        self._taken: list[Job] = []
+        self._next_sweep = clock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is known to be left to do."""
+        return self._ended.empty() and not self._taken
+
+    def note(self, jobs: Iterable[Job]) -> None:
+        """Note jobs that the queue has stored as ended. Those that are in no batch are left out."""
+        for job in jobs:
+            if job.batch is not None and job.status != READY:
+                self._ended.put(job)
+
+    def settle(self) -> bool:
+        """Finish the batches of the members that have ended; return whether there were any. Raises as the queue does.
+
+        What was not settled because of an error is settled next time.
+        """
+        while not self._ended.empty():
+            self._taken.append(self._ended.get_nowait())
+        if not self._taken:
+            return False
+        settle_members(self._queue, self._taken)
+        self._taken = []
+        return True
+
+    def sweep_if_due(self) -> None:
+        """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises as the queue does."""
+        if self._clock() >= self._next_sweep:
+            settle(self._queue)
+            self._next_sweep = self._clock() + SWEEP_EVERY_SECONDS

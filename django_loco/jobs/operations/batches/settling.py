@@ -1,0 +1,109 @@
+"""Finishes batches of which no member is left, and enqueues the jobs that follow.
+
+1. A member ends. Whoever has stored that calls ``settle``: a worker's housekeeping, an operation on jobs, a test.
+2. The queue returns the batches that have finished.
+3. The jobs that follow are stored, each with a once-key, so that there is one however often this step is repeated.
+4. It is noted that they are stored. Until then the batch is returned again, to whoever asks.
+
+A process may be killed between any two steps. The housekeeping of each worker calls ``settle`` for all batches now and
+then, which does the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ....core import test_environment
+from ....core.job import SIGNATURE, Job, new_id, utcnow
+from ....log.plain_text import one_line
+from ....log.safe import get_logger
+from ....metrics.arrivals import count_enqueued
+from ....queues import Queue
+from ....queues.records.batches import BatchRecord, batches_of
+from ...signing import is_genuine, signed
+from ...transfer.dump_lines import job_and_log_of, line_of
+
+logger = get_logger("django_loco.batches")
+
+_PREFIX = "batch"
+
+
+def key_of(batch_id: str, number: int, event: str) -> str:
+    """Return the once-key of the job that follows in one round of a batch."""
+    return f"{_PREFIX}:{batch_id}:{number}:{event}"
+
+
+def batch_of(job: Job) -> str | None:
+    """Return the id of the batch of which ``job`` is a member, or which it follows; ``None`` if there is none."""
+    prefix, _, rest = (job.key or "").partition(":")
+    return job.batch or (rest.partition(":")[0] if prefix == _PREFIX else None)
+
+
+def text_of_callbacks(jobs: Mapping[str, Job]) -> str:
+    """Return the jobs that follow, by the names of their events, as they are stored with a batch."""
+    return json.dumps({event: line_of(job) for event, job in jobs.items()})
+
+
+def settle(
+    queue: Queue,
+    ids: Sequence[str] | None = None,
+    members: Sequence[Job] = (),
+    store_jobs: Callable[[list[Job]], object] | None = None,
+) -> int:
+    """Finish batches of which no member is left, and enqueue what follows; return how many have finished.
+
+    Args:
+        queue: where the batches are.
+        ids: those to look at; ``None``: all.
+        members: jobs that have just ended, or changed otherwise.
+        store_jobs: stores the jobs that follow; by default ``store``.
+
+    Raises what the queue raises. The call may be repeated.
+    """
+    finished = queue.settle_batches(ids, members)
+    for batch in finished:
+        jobs = _following(batch)
+        if store_jobs is None:
+            store(queue, jobs)
+        else:
+            store_jobs(jobs)
+        queue.note_called(batch)
+        counts = batch.counts
+        text = "Batch %s (%s) has finished: of %d jobs %d have succeeded, %d have failed, %d were cancelled"
+        logger.info(text, batch.id, one_line(batch.name), *counts)
+    return len(finished)
+
+
+def settle_members(queue: Queue, jobs: Sequence[Job]) -> None:
+    """``settle`` the batches of those of ``jobs`` that are members. Does nothing if there are none."""
+    if batches := batches_of(jobs):
+        settle(queue, [*batches], [job for job in jobs if job.batch is not None])
+
+
+def store(queue: Queue, jobs: list[Job]) -> None:
+    """Store the jobs that follow, unless they are stored already."""
+    accepted = queue.enqueue(jobs) if jobs else []
+    count_enqueued(queue, accepted)
+    test_environment.record_enqueued([job.id for job in accepted])
+
+
+def _following(batch: BatchRecord) -> list[Job]:
+    """Return the jobs that follow a batch that has finished."""
+    has_succeeded = batch.counts.failed == batch.counts.cancelled == 0
+    events = ("success" if has_succeeded else "failure", "finish")
+    try:
+        lines = json.loads(batch.callbacks)
+        return [_anew(batch, event, job_and_log_of(lines[event].encode())[0]) for event in events if event in lines]
+    except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has edited the store
+        logger.exception("The callbacks of batch %s cannot be read as they are stored, and are not called", batch.id)
+        return []
+
+
+def _anew(batch: BatchRecord, event: str, job: Job) -> Job:
+    """Return a job that follows as one that is enqueued now. It is signed again if it was genuine."""
+    was_genuine = SIGNATURE in job.options and is_genuine(job)
+    key = key_of(batch.id, batch.round, event)
+    new = replace(job, id=new_id(), backend=batch.backend, key=key, enqueued_at=utcnow())
+    return signed(new) if was_genuine else new

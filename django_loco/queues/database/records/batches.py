@@ -1,0 +1,224 @@
+"""Batches in the database: a row for each, and the id of its batch in the row of each member.
+
+The statements ask for the members by their index, ``django_loco_batch_members``, in its own order. Otherwise PostgreSQL
+may read the whole table, because it still expects as many members that are left as when it last looked.
+
+Whoever adds members locks the row of the batch until the commit, and so does whoever finishes it. So a batch does not
+finish between the look at its state and the insert of a member. One that is locked is looked at again later.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from django.db import transaction
+
+from ....core.job import FAILED, GIVEN_UP, Job
+from ...records.batches import BatchCounts, Batches, BatchRecord, batches_of, refusal
+from ...rows import Row, id_of, time_of
+from ..changes import insert
+from ..dialect import Dialect
+
+#: The batches that are looked at in one call.
+LIMIT = 100
+NO_FRAGMENTS: Mapping[str, str] = MappingProxyType({})
+COUNTS = ("total", "succeeded", "failed", "cancelled")
+TIMES = ("created_at", "sealed_at", "cancelled_at", "finished_at", "called_at")
+COLUMNS = ("id", "backend", "name", "callbacks", "metadata", "round", *TIMES, *COUNTS)
+
+OPEN = """
+    INSERT INTO {batches}
+        (id, backend, name, callbacks, metadata, created_at, round, total, succeeded, failed, cancelled)
+    VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, {now}, 1, 0, 0, 0, 0)
+    ON CONFLICT (id) DO NOTHING
+"""
+READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
+READ_ONE = READ + " AND mine.id = %(batch)s"
+READ_NEWEST = READ + " {below} ORDER BY mine.id DESC LIMIT %(limit)s"
+COUNT = "SELECT {status}, count(*) FROM {job} WHERE {batch} = %(batch)s GROUP BY {status}"
+COUNT_CANCELLED = """
+    SELECT count(*) FROM {job} WHERE {batch} = %(batch)s AND {status} = 'FAILED' AND {last_error} IN ({given_up})
+"""
+MEMBERS = """
+    SELECT {id} FROM {job} WHERE {batch} = %(batch)s AND {status} {of_kind} AND {id} > %(after)s
+    ORDER BY {id} LIMIT %(limit)s
+"""
+_GIVEN_UP: dict[str, Any] = {f"given_up{place}": path for place, path in enumerate(sorted(GIVEN_UP))}
+#: By the kind of members.
+KINDS = {"left": "IN ('READY', 'RUNNING')", "failed": "= 'FAILED'"}
+ADD = """
+    UPDATE {batches} SET total = total + %(number)s
+    WHERE backend = %(alias)s AND id = %(batch)s AND finished_at IS NULL AND cancelled_at IS NULL
+    RETURNING id
+"""
+TAKE_BACK = "UPDATE {batches} SET total = total - %(number)s WHERE backend = %(alias)s AND id = %(batch)s"
+SEAL = """
+    UPDATE {batches} SET sealed_at = coalesce(sealed_at, {now}) {and_cancel}
+    WHERE backend = %(alias)s AND id = %(batch)s AND finished_at IS NULL
+    RETURNING id
+"""
+AND_CANCEL = ", cancelled_at = coalesce(cancelled_at, {now})"
+#: A range of states that contains READY and RUNNING, and no other.
+FIRST_LEFT = """
+    SELECT {id} FROM {job} WHERE {batch} = mine.id AND {status} BETWEEN 'READY' AND 'RUNNING'
+    ORDER BY {status}, {id} LIMIT 1
+"""
+TO_SETTLE = """
+    SELECT mine.id FROM {batches} AS mine
+    WHERE mine.backend = %(alias)s AND mine.called_at IS NULL AND mine.sealed_at IS NOT NULL {among}
+    AND (mine.finished_at IS NOT NULL OR ({first_left}) IS NULL)
+    ORDER BY mine.id LIMIT %(limit)s
+"""
+LOCK = "SELECT id FROM {batches} WHERE id = %(batch)s {skip_locked}"
+FINISH = """
+    UPDATE {batches} SET finished_at = {now}, succeeded = %(succeeded)s, failed = %(failed)s, cancelled = %(cancelled)s
+    WHERE id = %(batch)s AND finished_at IS NULL
+"""
+CALLED = """
+    UPDATE {batches} SET called_at = {now}
+    WHERE backend = %(alias)s AND id = %(batch)s AND round = %(round)s AND called_at IS NULL
+"""
+#: Members that were deleted meanwhile do not count any more.
+REOPEN = """
+    UPDATE {batches} SET round = round + 1, finished_at = NULL, called_at = NULL, cancelled_at = NULL, total = %(total)s
+    WHERE backend = %(alias)s AND id = %(batch)s AND called_at IS NOT NULL
+    RETURNING id
+"""
+PRUNE = "DELETE FROM {batches} WHERE backend = %(alias)s AND called_at < {before}"
+CLEAR_BATCHES = "DELETE FROM {batches} WHERE backend = %(alias)s"
+
+
+def insert_counted(dialect: Dialect, jobs: Sequence[Job]) -> set[str]:
+    """Store new jobs, and count the members of batches among them; return the ids of those stored."""
+    if not any([job.batch is not None for job in jobs]):
+        return insert(dialect, jobs)
+    with transaction.atomic(using=dialect.database, savepoint=False):
+        for batch_id, number in batches_of(jobs).items():
+            if not _run(dialect, ADD, batch=batch_id, number=number):
+                raise refusal(batch_id)
+        stored = insert(dialect, jobs)
+        for batch_id, number in batches_of([job for job in jobs if job.id not in stored]).items():
+            _run(dialect, TAKE_BACK, batch=batch_id, number=number)
+    return stored
+
+
+def prune_batches(dialect: Dialect, older_than: float) -> None:
+    """Delete batches whose callbacks were enqueued ``older_than`` seconds ago."""
+    _run(dialect, PRUNE, before=-older_than)
+
+
+def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_FRAGMENTS, **given: Any) -> list[Row]:
+    columns = ", ".join(
+        dialect.read(f"mine.{name}", "DateTimeField") if name in TIMES else f"mine.{name}" for name in COLUMNS
+    )
+    last_error = dialect.last_error.format(**dialect.names)
+    given_up = ", ".join(f"%({name})s" for name in _GIVEN_UP)
+    sql = dialect.sql(
+        template, first_left=FIRST_LEFT, batch_columns=columns, last_error=last_error, given_up=given_up, **fragments
+    )
+    return dialect.execute(sql, **{"now": 0, **given})
+
+
+def _record_of(row: Row) -> BatchRecord:
+    values = dict(zip(COLUMNS, row, strict=True))
+    counts = BatchCounts(*(values.pop(name) for name in COUNTS))
+    return BatchRecord(**values | {name: time_of(values[name]) for name in TIMES}, counts=counts)
+
+
+def _counted(dialect: Dialect, record: BatchRecord) -> BatchRecord:
+    """Return a batch with its counts as they are now. What is not stored any more counts as cancelled."""
+    if record.finished_at is not None:
+        return record
+    by_status = {str(status): int(number) for status, number in _run(dialect, COUNT, batch=record.id)}
+    failed, cancelled = by_status.get(FAILED.value, 0), 0
+    if failed:
+        [(cancelled,)] = _run(dialect, COUNT_CANCELLED, batch=record.id, **_GIVEN_UP)
+    gone = max(0, record.counts.total - sum(by_status.values()))
+    total = max(record.counts.total, sum(by_status.values()))
+    succeeded = by_status.get("SUCCESSFUL", 0)
+    return replace(record, counts=BatchCounts(total, succeeded, failed - cancelled, cancelled + gone))
+
+
+class StoredBatches(Batches):
+    """The batches of ``DatabaseQueue``."""
+
+    _dialect: Dialect
+    database: str | None
+
+    @abstractmethod
+    def _reached(self) -> AbstractContextManager[None]:
+        """Raise the errors of queues for those of the database."""
+
+    def open_batch(self, batch: BatchRecord) -> None:
+        """Store a new batch."""
+        texts: dict[str, Any] = {"name": batch.name, "callbacks": batch.callbacks, "metadata": batch.metadata}
+        with self._reached():
+            _run(self._dialect, OPEN, batch=batch.id, **texts)
+
+    def get_batch(self, batch_id: str) -> BatchRecord | None:
+        """Return a batch with its counts."""
+        with self._reached():
+            rows = _run(self._dialect, READ_ONE, batch=batch_id)
+            return _counted(self._dialect, _record_of(rows[0])) if rows else None
+
+    def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
+        """Return batches, the newest first."""
+        below = {"below": "" if before is None else "AND mine.id < %(before_id)s"}
+        with self._reached():
+            rows = _run(self._dialect, READ_NEWEST, fragments=below, before_id=before, limit=limit)
+        return [*map(_record_of, rows)]
+
+    def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
+        """Return the ids of members."""
+        given = {"batch": batch_id, "after": after or "0" * 32, "limit": limit}
+        with self._reached():
+            return [id_of(row[0]) for row in _run(self._dialect, MEMBERS, fragments={"of_kind": KINDS[kind]}, **given)]
+
+    def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
+        """Note that a batch is filled."""
+        fragments = {"and_cancel": AND_CANCEL if is_cancelled else ""}
+        with self._reached():
+            return bool(_run(self._dialect, SEAL, fragments=fragments, batch=batch_id))
+
+    def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
+        """Finish batches of which no member is left."""
+        given = {f"batch{place}": batch_id for place, batch_id in enumerate(ids or ())}
+        among = "" if ids is None else f"AND mine.id IN ({', '.join(f'%({name})s' for name in given) or 'NULL'})"
+        with self._reached():
+            rows = _run(self._dialect, TO_SETTLE, fragments={"among": among}, limit=LIMIT, **given)
+            return [record for (batch_id,) in rows if (record := self._settled(batch_id))]
+
+    def note_called(self, batch: BatchRecord) -> None:
+        """Note that the callbacks of a batch are enqueued."""
+        with self._reached():
+            _run(self._dialect, CALLED, batch=batch.id, round=batch.round)
+
+    def reopen_batch(self, batch_id: str) -> BatchRecord | None:
+        """Begin another round of a batch that has finished."""
+        with self._reached(), transaction.atomic(using=self.database, savepoint=False):
+            total = sum(int(number) for _, number in _run(self._dialect, COUNT, batch=batch_id))
+            is_open = _run(self._dialect, REOPEN, batch=batch_id, total=total)
+            return _record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0]) if is_open else None
+
+    def _settled(self, batch_id: str) -> BatchRecord | None:
+        """Return a batch that has finished, now or before; ``None`` if members are left, or somebody adds some."""
+        with transaction.atomic(using=self.database, savepoint=False):
+            if not _run(self._dialect, LOCK, batch=batch_id):
+                return None
+            record = _counted(self._dialect, _record_of(_run(self._dialect, READ_ONE, batch=batch_id)[0]))
+            if record.called_at is not None or record.counts.left:
+                return None
+            if record.finished_at is None:
+                counts = record.counts
+                ways: dict[str, Any] = {
+                    "succeeded": counts.succeeded,
+                    "failed": counts.failed,
+                    "cancelled": counts.cancelled,
+                }
+                _run(self._dialect, FINISH, batch=batch_id, **ways)
+            return record

@@ -1,0 +1,1 @@
+"""What the queue in memory stores beside jobs."""

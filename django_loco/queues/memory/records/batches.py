@@ -1,0 +1,161 @@
+"""The batches of a queue in memory. They end with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
+from ...records.batches import BatchCounts, Batches, BatchRecord, batches_of, refusal
+
+#: How a member stands: it is left, or has ended in one of three ways.
+Standing = Literal["left", "succeeded", "failed", "cancelled"]
+
+
+def standing_of(job: Job) -> Standing:
+    """Return how a member stands."""
+    if job.status in (READY, RUNNING):
+        return "left"
+    if job.status != FAILED:
+        return "succeeded"
+    return "cancelled" if job.errors and job.errors[-1].exception_class_path in GIVEN_UP else "failed"
+
+
+class BatchTable:
+    """The batches, and how the members of each stand. A plain data structure, for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, BatchRecord] = {}
+        self._members: dict[str, dict[str, Standing]] = {}
+        self._standings: dict[str, Counter[Standing]] = {}
+
+    def open(self, record: BatchRecord) -> None:
+        """Add a batch without members, if it is not there."""
+        if record.id not in self.records:
+            self.records[record.id] = record
+            self._members[record.id], self._standings[record.id] = {}, Counter()
+
+    def require_open(self, jobs: Sequence[Job]) -> None:
+        """Raise ``BatchFinished`` if the batch of a job takes no more jobs."""
+        for batch_id in batches_of(jobs):
+            record = self.records.get(batch_id)
+            if record is None or record.finished_at or record.cancelled_at:
+                raise refusal(batch_id)
+
+    def note(self, job: Job, *, is_gone: bool = False) -> None:
+        """Note how a member stands now; with ``is_gone`` it was deleted: cancelled unless it had ended."""
+        members = self._members.get(job.batch or "")
+        if members is None or job.batch is None:
+            return
+        before, now = members.get(job.id), standing_of(job)
+        if is_gone:
+            now = "cancelled" if before in (None, "left") else before
+        if before is not None:
+            self._standings[job.batch][before] -= 1
+        members[job.id] = now
+        self._standings[job.batch][now] += 1
+
+    def get(self, batch_id: str) -> BatchRecord | None:
+        """Return a batch with its counts as they are now, or as they were when it finished."""
+        record = self.records.get(batch_id)
+        return record if record is None or record.finished_at else replace(record, counts=self._counts(batch_id))
+
+    def members(self, batch_id: str, kinds: Sequence[str]) -> list[str]:
+        """Return the ids of the members that stand in one of these ways, in order."""
+        return sorted(job_id for job_id, way in self._members.get(batch_id, {}).items() if way in kinds)
+
+    def update(self, batch_id: str, **changes: Any) -> BatchRecord:
+        """Change a batch; return it."""
+        self.records[batch_id] = replace(self.records[batch_id], **changes)
+        return self.records[batch_id]
+
+    def settle(self, batch_id: str) -> BatchRecord | None:
+        """Return a batch that has finished, now or before, and whose callbacks are not noted; else ``None``."""
+        record = self.get(batch_id)
+        if record is None or record.sealed_at is None or record.called_at is not None:
+            return None
+        if record.finished_at is None:
+            if record.counts.left:
+                return None
+            self.update(batch_id, finished_at=utcnow(), counts=record.counts)
+        return self.records[batch_id]
+
+    def prune(self, before: Any) -> None:
+        """Drop the batches whose callbacks were enqueued before a time."""
+        old = [record.id for record in self.records.values() if record.called_at and record.called_at < before]
+        for batch_id in old:
+            del self.records[batch_id], self._members[batch_id], self._standings[batch_id]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for part in (self.records, self._members, self._standings):
+            part.clear()
+
+    def _counts(self, batch_id: str) -> BatchCounts:
+        ways = self._standings[batch_id]
+        return BatchCounts(len(self._members[batch_id]), ways["succeeded"], ways["failed"], ways["cancelled"])
+
+
+class MemoryBatches(Batches):
+    """The batches of ``MemoryQueue``."""
+
+    _batches: BatchTable
+    _changed: threading.Condition
+
+    def open_batch(self, batch: BatchRecord) -> None:
+        """Store a new batch."""
+        with self._changed:
+            self._batches.open(batch)
+
+    def get_batch(self, batch_id: str) -> BatchRecord | None:
+        """Return a batch with its counts."""
+        with self._changed:
+            return self._batches.get(batch_id)
+
+    def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:
+        """Return batches, the newest first."""
+        with self._changed:
+            known = sorted(self._batches.records.values(), key=lambda record: record.id, reverse=True)
+        return [record for record in known if before is None or record.id < before][:limit]
+
+    def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
+        """Return the ids of members."""
+        kinds = ("left",) if kind == "left" else ("failed", "cancelled")
+        with self._changed:
+            return [job_id for job_id in self._batches.members(batch_id, kinds) if job_id > after][:limit]
+
+    def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:
+        """Note that a batch is filled."""
+        with self._changed:
+            record = self._batches.records.get(batch_id)
+            if record is None or record.finished_at is not None:
+                return False
+            now = utcnow()
+            cancelled_at = (record.cancelled_at or now) if is_cancelled else record.cancelled_at
+            self._batches.update(batch_id, sealed_at=record.sealed_at or now, cancelled_at=cancelled_at)
+            return True
+
+    def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
+        """Finish batches of which no member is left."""
+        with self._changed:
+            found = map(self._batches.settle, [*self._batches.records] if ids is None else ids)
+            return [record for record in found if record is not None]
+
+    def note_called(self, batch: BatchRecord) -> None:
+        """Note that the callbacks of a batch are enqueued."""
+        with self._changed:
+            record = self._batches.records.get(batch.id)
+            if record is not None and record.round == batch.round:
+                self._batches.update(batch.id, called_at=record.called_at or utcnow())
+
+    def reopen_batch(self, batch_id: str) -> BatchRecord | None:
+        """Begin another round of a batch that has finished."""
+        with self._changed:
+            record = self._batches.records.get(batch_id)
+            if record is None or record.called_at is None:
+                return None
+            cleared = {"finished_at": None, "called_at": None, "cancelled_at": None}
+            return self._batches.update(batch_id, round=record.round + 1, **cleared)

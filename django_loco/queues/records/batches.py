@@ -1,0 +1,141 @@
+"""Batches: jobs that belong together, and the jobs that follow when all of them have ended.
+
+A batch is *open* while jobs can be added and is never finished in that state; ``seal_batch`` says that it is filled.
+From then on it finishes as soon as no member waits or runs. Members may still add members until then.
+
+Members are a set, and not a counter: whether a batch has finished follows from the states of its members. So an outcome
+that is stored twice, a job that is rescued, retried, cancelled or deleted, and a process that is killed between two
+steps cannot make the number wrong. ``settle_batches`` looks at that set. It is called after members have ended, and
+for all batches now and then, because whoever should have called it may have died.
+
+A batch that has finished has *callbacks*, which are jobs. ``settle_batches`` returns it until ``note_called`` says that
+they are enqueued. They have once-keys, so that of each there is one job, however often they are enqueued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ...core.job import Job, utcnow
+from ...core.job.job import value
+from ...exceptions import BatchFinished, QueueRefused
+
+
+class BatchCounts(NamedTuple):
+    """How many members a batch has, and how many have ended in which way."""
+
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    """Those that were cancelled, discarded or deleted, or have expired."""
+
+    @property
+    def left(self) -> int:
+        """How many wait or run."""
+        return max(0, self.total - self.succeeded - self.failed - self.cancelled)
+
+
+@value
+class BatchRecord:
+    """A batch as a queue stores it."""
+
+    id: str
+    backend: str
+    name: str = ""
+    callbacks: str = "{}"
+    """JSON text of an object: the jobs to enqueue by the names of events. Queues do not read it."""
+
+    metadata: str = "{}"
+    """JSON text of an object."""
+
+    created_at: datetime
+    sealed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    finished_at: datetime | None = None
+    called_at: datetime | None = None
+    """When its callbacks were enqueued."""
+
+    round: int = 1
+    """How often it was opened. The callbacks of each round have once-keys of their own."""
+
+    counts: BatchCounts = BatchCounts()
+    """As they were when it finished, if it has."""
+
+
+def new_record(batch_id: str, backend: str, name: str, callbacks: str, metadata: str) -> BatchRecord:
+    """Return a batch that is made now."""
+    return BatchRecord(
+        id=batch_id, backend=backend, name=name, callbacks=callbacks, metadata=metadata, created_at=utcnow()
+    )
+
+
+def batches_of(jobs: Sequence[Job]) -> dict[str, int]:
+    """Return the ids of the batches of ``jobs``, in order, each with the number of its members among them."""
+    found: dict[str, int] = {}
+    for job in jobs:
+        if job.batch is not None:
+            found[job.batch] = found.get(job.batch, 0) + 1
+    return dict(sorted(found.items()))
+
+
+def refusal(batch_id: str) -> BatchFinished:
+    """Return the error of a job that a batch does not take."""
+    return BatchFinished(
+        f"Batch {batch_id} takes no more jobs: it has finished, was cancelled, or is not in this store. Nothing was "
+        "stored. Make another batch for these jobs."
+    )
+
+
+class Batches:
+    """The methods of a queue for batches. By default it has none, and refuses them."""
+
+    def open_batch(self, batch: BatchRecord) -> None:  # noqa: ARG002
+        """Store a new batch; do nothing if it is there. Part of the caller's transaction, as ``enqueue`` is.
+
+        From then on ``enqueue`` takes jobs with its id as their ``batch``, until it has finished or was cancelled. It
+        raises ``BatchFinished`` then, and stores nothing.
+        """
+        raise QueueRefused(f"{type(self).__name__} has no batches: it lacks open_batch() and the methods beside it.")
+
+    def get_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
+        """Return a batch with its counts as they are now; ``None`` if it is not there, or was pruned."""
+        return None
+
+    def list_batches(self, *, before: str | None = None, limit: int = 100) -> Sequence[BatchRecord]:  # noqa: ARG002
+        """Return batches, the newest first, those with ids below ``before``; without counts unless they finished."""
+        return ()
+
+    def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:  # noqa: ARG002
+        """Return the ids of stored members, in order, those above ``after``.
+
+        ``kind`` is ``"left"``: they wait or run; ``"failed"``: they have failed or were cancelled.
+        """
+        return ()
+
+    def seal_batch(self, batch_id: str, *, is_cancelled: bool = False) -> bool:  # noqa: ARG002
+        """Note that a batch is filled; with ``is_cancelled`` that it takes no more jobs from now on.
+
+        Returns whether it is there and has not finished.
+        """
+        return False
+
+    def settle_batches(self, ids: Sequence[str] | None = None, members: Sequence[Job] = ()) -> Sequence[BatchRecord]:  # noqa: ARG002
+        """Finish the batches that are sealed and have no member left; return those whose callbacks are not noted.
+
+        ``ids`` are those to look at; ``None``: all, of which it may take a part. ``members`` have just ended, or
+        changed otherwise: a queue that keeps a list of members looks at these first.
+        """
+        return ()
+
+    def note_called(self, batch: BatchRecord) -> None:
+        """Note that the callbacks of this round of a batch are enqueued."""
+
+    def reopen_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
+        """Begin another round of a batch that has finished, sealed as it was; ``None`` if it has not finished.
+
+        It finishes again when no member is left, so members have to be made ready before ``settle_batches``.
+        """
+        return None

@@ -1,0 +1,40 @@
+-- Functions for batches and their members.
+--
+-- `batches` is a hash by id with what Python reads, `batch_states` one with seven texts with tabs between: the round, and
+-- the times when the batch was made, sealed, cancelled, finished, when its callbacks were enqueued (each nothing if it
+-- was not), and its counts when it finished. `open_batches` is a sorted set of the ids of those whose callbacks are not
+-- enqueued, all with the score 0.
+--
+-- `members` is a sorted set. An entry is
+--     <batch> TAB <standing> TAB <id>
+-- so that the members of a batch that stand alike are neighbours, and are counted without being read. The standing is a
+-- letter: L for one that is left, S for succeeded, F for failed, C for cancelled. Scripts that move jobs do not write it:
+-- `look_at` finds out how a member stands from where its job is. So it can be called again, or too late.
+
+local ROUND, MADE, SEALED, CANCELLED, FINISHED, CALLED, COUNTS = 1, 2, 3, 4, 5, 6, 7
+local STANDINGS = { 'L', 'S', 'F', 'C' }
+
+local function fields(state)
+  local found = {}
+  for field in (state .. '\t'):gmatch('([^\t]*)\t') do
+    found[#found + 1] = field
+  end
+  return found
+end
+
+local function takes_jobs(state)
+  local found = state and fields(state)
+  return found and found[FINISHED] == '' and found[CANCELLED] == ''
+end
+
+local function number_of(members, batch, standing)
+  local start = batch .. '\t' .. standing
+  return redis.call('ZLEXCOUNT', members, '[' .. start .. '\t', '(' .. start .. '\n')
+end
+
+-- Returns the first entries of a batch that stand alike, those above `after` if it is given.
+local function entries_of(members, batch, standing, after, number)
+  local start = batch .. '\t' .. standing
+  local from = after == '' and '[' .. start .. '\t' or '(' .. start .. '\t' .. after
+  return redis.call('ZRANGEBYLEX', members, from, '(' .. start .. '\n', 'LIMIT', 0, number)
+end

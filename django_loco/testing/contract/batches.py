@@ -1,0 +1,328 @@
+"""The contract of batches: jobs that belong together."""
+
+from __future__ import annotations
+
+from unittest import SkipTest
+
+from ...core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, error_of, new_id
+from ...exceptions import BatchFinished, JobCancelled
+from ...queues.base import Change
+from ...queues.records.batches import BatchCounts, Batches, BatchRecord, new_record
+from .case import ContractCase, done, failed, in_seconds, retry
+
+CALLBACKS, METADATA = '{"finish":"{\\"a\\":\\"ä𝄞\\"}"}', '{"file":"a\\tb.csv"}'
+
+
+def cancelled(job: Job) -> Outcome:
+    """Return the outcome of a job that somebody has cancelled."""
+    return Outcome(job=job, status=FAILED, error=error_of(JobCancelled, "by hand"))
+
+
+class BatchContract(ContractCase):
+    """A batch finishes once, when it is sealed and no member is left. A queue without batches is not tested."""
+
+    def opened(self, name: str = "import") -> str:
+        """Store a new batch; return its id."""
+        if type(self.queue).open_batch is Batches.open_batch:
+            raise SkipTest(f"{type(self.queue).__name__} has no batches")
+        record = new_record(new_id(), self.queue.alias, name, CALLBACKS, METADATA)
+        self.queue.open_batch(record)
+        return record.id
+
+    def sealed(self, number: int = 1) -> tuple[str, list[Job]]:
+        """Store a batch and that many members, and seal it; return its id and the members, which are held."""
+        batch = self.opened()
+        self.queue.enqueue([self.job(batch=batch) for _ in range(number)])
+        self.queue.seal_batch(batch)
+        return batch, self.fetch()
+
+    def record(self, batch: str) -> BatchRecord:
+        """Return a batch as the queue has it now."""
+        found = self.queue.get_batch(batch)
+        assert found is not None
+        return found
+
+    def counts(self, batch: str) -> tuple[int, ...]:
+        """Return the counts of a batch, and how many members are left."""
+        counts = self.record(batch).counts
+        return (*counts, counts.left)
+
+    def settled(self, batch: str, members: list[Job]) -> list[str]:
+        """Settle a batch of which members have ended; return the ids of the batches that have finished."""
+        return [record.id for record in self.queue.settle_batches([batch], members)]
+
+    def end(self, *outcomes: Outcome) -> list[str]:
+        """Store outcomes of members of one batch, and settle it."""
+        assert self.queue.finish(outcomes) == set()
+        return self.settled(str(outcomes[0].job.batch), [outcome.job for outcome in outcomes])
+
+    def test_a_batch_is_stored_as_it_is(self) -> None:
+        batch = self.opened("import 'ü'\t\n")
+        stored = self.record(batch)
+        assert (stored.id, stored.backend, stored.name) == (batch, self.queue.alias, "import 'ü'\t\n")
+        assert (stored.callbacks, stored.metadata, stored.round) == (CALLBACKS, METADATA, 1)
+        assert (stored.sealed_at, stored.cancelled_at, stored.finished_at, stored.called_at) == (None,) * 4
+        assert stored.counts == BatchCounts()
+        assert abs((stored.created_at - in_seconds(0)).total_seconds()) < 60
+
+    def test_a_batch_that_is_opened_again_stays_as_it_is(self) -> None:
+        batch = self.opened()
+        self.enqueue(batch=batch)
+        self.queue.open_batch(new_record(batch, self.queue.alias, "other", "{}", "{}"))
+        assert self.record(batch).name == "import"
+        assert self.counts(batch) == (1, 0, 0, 0, 1)
+
+    def test_what_is_not_there_is_not_found(self) -> None:
+        self.opened()
+        unknown = new_id()
+        assert self.queue.get_batch(unknown) is None
+        assert self.queue.seal_batch(unknown) is False
+        assert self.queue.reopen_batch(unknown) is None
+        assert self.queue.settle_batches([unknown], [self.job(batch=unknown)]) == []
+        assert self.queue.batch_members(unknown, "left") == []
+
+    def test_members_keep_their_batch(self) -> None:
+        batch = self.opened()
+        job = self.enqueue(batch=batch)
+        assert self.stored(job).batch == batch
+        [held] = self.fetch()
+        assert held.batch == batch
+        self.queue.finish([retry(held)])
+        assert self.stored(job).batch == batch
+        [held] = self.fetch()
+        assert self.queue.update(held, "metadata", '{"a":1}')
+        self.queue.finish([done(held)])
+        assert self.stored(job).batch == batch
+        assert self.stored(job).metadata == '{"a":1}'
+
+    def test_an_open_batch_does_not_finish(self) -> None:
+        batch = self.opened()
+        self.enqueue(batch=batch)
+        assert self.end(*map(done, self.fetch())) == []
+        assert self.queue.settle_batches() == []
+        assert self.counts(batch) == (1, 1, 0, 0, 0)
+        assert self.record(batch).finished_at is None
+
+    def test_an_empty_batch_finishes_when_it_is_sealed(self) -> None:
+        batch = self.opened()
+        assert self.settled(batch, []) == []
+        assert self.queue.seal_batch(batch) is True
+        assert self.settled(batch, []) == [batch]
+        assert self.record(batch).finished_at is not None
+
+    def test_a_batch_finishes_with_its_last_member(self) -> None:
+        batch, [first, second, third] = self.sealed(3)
+        assert self.end(done(first)) == []
+        assert self.end(failed(second)) == []
+        assert self.counts(batch) == (3, 1, 1, 0, 1)
+        assert self.end(cancelled(third)) == [batch]
+        [record] = self.queue.settle_batches([batch])
+        assert (record.id, record.callbacks, record.counts) == (batch, CALLBACKS, BatchCounts(3, 1, 1, 1))
+
+    def test_a_sweep_finds_what_nobody_has_settled(self) -> None:
+        batch, members = self.sealed(3)
+        self.queue.finish([*map(done, members)])
+        assert [record.id for record in self.queue.settle_batches()] == [batch]
+        assert self.counts(batch) == (3, 3, 0, 0, 0)
+
+    def test_a_batch_is_returned_until_its_callbacks_are_noted(self) -> None:
+        batch, [member] = self.sealed()
+        assert self.end(done(member)) == self.settled(batch, []) == [batch]
+        [record] = self.queue.settle_batches()
+        self.queue.note_called(record)
+        assert self.settled(batch, []) == []
+        assert list(self.queue.settle_batches()) == []
+        assert self.record(batch).called_at is not None
+
+    def test_what_will_run_again_is_left(self) -> None:
+        batch, [first, second, third] = self.sealed(3)
+        assert self.end(retry(first), retry(second, run_after=in_seconds(3600)), Outcome.released(third)) == []
+        assert self.counts(batch) == (3, 0, 0, 0, 3)
+        assert list(self.queue.settle_batches()) == []
+
+    def test_a_lost_member_counts_as_failed(self) -> None:
+        batch = self.opened()
+        job = self.enqueue(batch=batch)
+        self.queue.seal_batch(batch)
+        for number in range(MAX_LOST):
+            assert self.counts(batch) == (1, 0, 0, 0, 1)
+            [held] = self.fetch(lease=0, suspects=True) if number == MAX_LOST - 1 else self.fetch(lease=0)
+            assert self.settled(batch, [held]) == []
+            assert len(self.queue.rescue()) == 1
+        assert self.stored(job).status == FAILED
+        assert self.settled(batch, [job]) == [batch]
+        assert self.counts(batch) == (1, 0, 1, 0, 0)
+
+    def test_an_outcome_without_a_valid_token_does_not_count(self) -> None:
+        batch = self.opened()
+        self.enqueue(batch=batch)
+        self.queue.seal_batch(batch)
+        [old] = self.fetch(lease=0)
+        self.queue.rescue()
+        [held] = self.fetch()
+        assert self.queue.finish([done(old)]) == {old.id}
+        assert self.settled(batch, [old]) == []
+        assert self.end(failed(held)) == [batch]
+        assert self.counts(batch) == (1, 0, 1, 0, 0)
+
+    def test_members_that_are_cancelled_or_deleted_count_as_cancelled(self) -> None:
+        batch = self.opened()
+        first, second = self.queue.enqueue([self.job(batch=batch), self.job(batch=batch)])
+        self.queue.seal_batch(batch)
+        after = cancelled(first).applied()
+        assert self.queue.change([Change(before=first, after=after), Change(before=second, after=None)]) == set()
+        assert self.settled(batch, [first, second]) == [batch]
+        assert self.counts(batch) == (2, 0, 0, 2, 0)
+
+    def test_a_member_that_is_made_ready_again_is_left(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        self.end(failed(first))
+        before = self.stored(first)
+        ready = self.job(id=before.id, batch=batch, enqueued_at=before.enqueued_at)
+        assert self.queue.change([Change(before=before, after=ready)]) == set()
+        self.settled(batch, [first])
+        assert self.counts(batch) == (2, 0, 0, 0, 2)
+        assert self.end(done(second)) == []
+        [again] = self.fetch()
+        assert self.end(done(again)) == [batch]
+        assert self.counts(batch) == (2, 2, 0, 0, 0)
+
+    def test_members_add_members_until_the_batch_has_finished(self) -> None:
+        batch, [member] = self.sealed()
+        more = self.enqueue(batch=batch)
+        assert self.end(done(member)) == []
+        assert self.counts(batch) == (2, 1, 0, 0, 1)
+        assert self.end(*map(done, self.fetch())) == [batch]
+        with_other = [self.job(), self.job(batch=batch)]
+        self.refused(with_other)
+        assert self.stored(more).batch == batch
+
+    def refused(self, jobs: list[Job]) -> None:
+        """Require that the queue stores none of ``jobs``, because of a batch."""
+        try:
+            self.queue.enqueue(jobs)
+        except BatchFinished as error:
+            assert "takes no more jobs" in str(error)  # noqa: PT017
+        else:
+            raise AssertionError("the batch has taken a job")
+        assert [self.queue.get(job.id) for job in jobs] == [None] * len(jobs)
+
+    def test_unknown_and_cancelled_batches_take_no_jobs(self) -> None:
+        batch, [member] = self.sealed()
+        assert self.queue.seal_batch(batch, is_cancelled=True) is True
+        self.refused([self.job(batch=batch)])
+        self.refused([self.job(batch=new_id()), self.job()])
+        self.refused([self.job(batch="")])
+        assert self.record(batch).cancelled_at is not None
+        assert self.end(cancelled(member)) == [batch]
+        assert self.queue.seal_batch(batch) is False
+
+    def test_jobs_with_known_once_keys_are_no_members(self) -> None:
+        batch = self.opened()
+        self.enqueue(key="a")
+        stored = self.queue.enqueue([self.job(key="a", batch=batch), self.job(key="b", batch=batch)])
+        assert [job.key for job in stored] == ["b"]
+        assert self.counts(batch) == (1, 0, 0, 0, 1)
+
+    def test_a_batch_that_is_opened_again_finishes_again(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        assert self.queue.reopen_batch(batch) is None
+        self.end(failed(first), done(second))
+        [record] = self.queue.settle_batches()
+        self.queue.note_called(record)
+        again = self.queue.reopen_batch(batch)
+        assert again is not None
+        assert (again.round, again.finished_at, again.called_at) == (2, None, None)
+        self.queue.note_called(record)  # too late: it is of the first round
+        before = self.stored(first)
+        self.queue.change([Change(before=before, after=self.job(id=before.id, batch=batch))])
+        assert self.settled(batch, [first]) == []
+        assert self.counts(batch) == (2, 1, 0, 0, 1)
+        assert self.end(*map(done, self.fetch())) == [batch]
+        assert self.record(batch).counts == BatchCounts(2, 2, 0, 0)
+
+    def test_members_are_listed_by_kind(self) -> None:
+        batch, members = self.sealed(6)
+        first, second, third, *others = sorted(members, key=lambda job: job.id)
+        self.end(failed(second), cancelled(third), done(others[0]))
+        waiting = self.enqueue(batch=batch)
+        left = sorted(job.id for job in (first, *others[1:], waiting))
+        assert list(self.queue.batch_members(batch, "left")) == left
+        assert list(self.queue.batch_members(batch, "left", limit=2)) == left[:2]
+        assert list(self.queue.batch_members(batch, "left", after=left[1])) == left[2:]
+        assert list(self.queue.batch_members(batch, "failed")) == [second.id, third.id]
+        assert list(self.queue.batch_members(batch, "failed", after=second.id)) == [third.id]
+
+    def test_batches_are_listed_the_newest_first(self) -> None:
+        batches = sorted((self.opened(str(number)) for number in range(3)), reverse=True)
+        assert [record.id for record in self.queue.list_batches()] == batches
+        assert [record.id for record in self.queue.list_batches(limit=2)] == batches[:2]
+        assert [record.id for record in self.queue.list_batches(before=batches[0])] == batches[1:]
+
+    def test_what_a_batch_counts_is_not_pruned(self) -> None:
+        batch, [first, second] = self.sealed(2)
+        self.end(done(first, at=in_seconds(-86_400)))
+        self.queue.prune(older_than=43_200)
+        assert self.counts(batch) == (2, 1, 0, 0, 1)
+        assert self.end(failed(second, at=in_seconds(-86_400))) == [batch]
+        [record] = self.queue.settle_batches()
+        self.queue.note_called(record)
+        self.queue.prune(older_than=43_200)
+        assert self.counts(batch) == (2, 1, 1, 0, 0)
+        assert self.queue.get(first.id) is self.queue.get(second.id) is None
+
+    def test_old_batches_are_pruned_and_open_ones_stay(self) -> None:
+        batch, [member] = self.sealed()
+        still_open = self.opened()
+        self.end(done(member))
+        self.queue.prune(older_than=-60)
+        assert self.queue.get_batch(batch) is not None  # its callbacks may not be enqueued
+        [record] = self.queue.settle_batches()
+        self.queue.note_called(record)
+        self.queue.prune(older_than=-60)
+        assert self.queue.get_batch(batch) is None
+        assert self.queue.get_batch(still_open) is not None
+
+    def test_a_job_that_is_restored_keeps_its_batch(self) -> None:
+        batch = self.opened()
+        job = self.job(batch=batch)
+        assert self.queue.restore([job]) == {job.id}
+        assert self.stored(job).batch == batch
+
+    def test_clear_leaves_no_batch(self) -> None:
+        batch = self.opened()
+        self.queue.clear()
+        assert self.queue.get_batch(batch) is None
+        assert list(self.queue.list_batches()) == []
+
+    def test_members_that_end_at_once_finish_it_once(self) -> None:
+        batch, members = self.sealed(40)
+
+        def end(number: int) -> None:
+            for job in members[number * 5 : number * 5 + 5]:
+                self.queue.finish([done(job)])
+                self.queue.settle_batches([batch], [job])
+
+        self.side_by_side(end)
+        assert [record.id for record in self.queue.settle_batches()] == [batch]
+        assert self.counts(batch) == (40, 40, 0, 0, 0)
+
+    def test_members_that_are_added_at_the_end_are_taken_or_refused(self) -> None:
+        """No batch has finished with a member that waits."""
+        batch, members = self.sealed(8)
+
+        def end(number: int) -> bool:
+            self.queue.finish([done(members[number])])
+            self.queue.settle_batches([batch], [members[number]])
+            try:
+                self.queue.enqueue([self.job(batch=batch)])
+            except BatchFinished:
+                return False
+            return True
+
+        added = sum(self.side_by_side(end))
+        assert self.record(batch).counts.left == added
+        assert bool(added) == (self.record(batch).finished_at is None)
+        waiting = [job for job in self.queue.list(status=READY) if job.batch == batch]
+        assert len(waiting) == added
+        assert self.queue.list(status=RUNNING) == []

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from django_loco.core.job import Job, new_id
+from django_loco.jobs.operations.batches.settling import batch_of, key_of, settle, text_of_callbacks
+from django_loco.jobs.signing import is_genuine, signed
+from django_loco.queues.memory import MemoryQueue
+from django_loco.queues.records.batches import new_record
+
+REPORT = Job(task_path="shop.report", backend="default", queue_name="reports", priority=3)
+
+
+@pytest.fixture
+def queue():
+    return MemoryQueue("default", {})
+
+
+def opened(queue, **callbacks):
+    record = new_record(new_id(), "default", "import", text_of_callbacks(callbacks), "{}")
+    queue.open_batch(record)
+    return record.id
+
+
+def test_a_job_knows_the_batch_that_it_is_in_or_follows():
+    assert batch_of(REPORT) is None
+    assert batch_of(replace(REPORT, key="nightly@1")) is None
+    assert batch_of(replace(REPORT, batch="b")) == "b"
+    assert batch_of(replace(REPORT, key=key_of("b", 2, "finish"))) == "b"
+
+
+def test_what_follows_is_stored_with_its_options_and_once(queue):
+    batch = opened(queue, success=REPORT, failure=replace(REPORT, priority=0), finish=REPORT)
+    queue.seal_batch(batch)
+    assert settle(queue, [batch]) == 1
+    following = sorted(queue.list(), key=lambda job: str(job.key))
+    assert [job.key for job in following] == [key_of(batch, 1, "finish"), key_of(batch, 1, "success")]
+    assert {(job.task_path, job.queue_name, job.priority) for job in following} == {("shop.report", "reports", 3)}
+    assert REPORT.id not in {job.id for job in following}
+    assert settle(queue, [batch]) == settle(queue) == 0
+
+
+def test_what_was_not_noted_is_stored_once_all_the_same(queue):
+    batch = opened(queue, finish=REPORT)
+    queue.seal_batch(batch)
+
+    def die(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        settle(queue, [batch], store_jobs=die)
+    [record] = queue.settle_batches()
+    settle(queue)
+    queue.reopen_batch(batch)
+    queue._batches.records[batch] = record  # as if it had never been noted
+    settle(queue)
+    assert len(queue.list()) == 1
+
+
+def test_only_genuine_callbacks_are_signed_again(queue):
+    batch = opened(queue, success=signed(REPORT), finish=replace(REPORT, options={"signature": "forged"}))
+    queue.seal_batch(batch)
+    settle(queue)
+    assert {str(job.key).rpartition(":")[2]: is_genuine(job) for job in queue.list()} == {
+        "success": True,
+        "finish": False,
+    }
