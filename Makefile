@@ -47,7 +47,7 @@ help:
 	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
 	@echo "make bench     compare the speed with other job systems for Python (BENCH_ARGS=--quick)"
 	@echo "make bench-guard compare the speed of the last commit with the one before it; fails below 0.9"
-	@echo "make bench-admin measure the admin's pages of jobs over 6 million jobs on each store; takes many minutes"
+	@echo "make bench-admin measure the admin's and the dashboard's pages over 6 million jobs on each store; takes many minutes"
 	@echo "make bench-pool compare the number of threads that a worker finds with fixed ones"
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
@@ -91,7 +91,7 @@ wagtail: .venv/installed-dev .cache/wagtail/installed
 
 browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
-	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py $(PYTEST_ARGS)
+	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py $(PYTEST_ARGS)
 
 check: lint types layers dead django docs wheel commits
 

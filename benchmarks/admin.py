@@ -1,4 +1,4 @@
-"""What the admin's pages of jobs take over a large store: ``python -m benchmarks.admin [--help]``."""
+"""What the pages of jobs take over a large store, in the admin and on the dashboard: ``python -m benchmarks.admin``."""
 
 from __future__ import annotations
 

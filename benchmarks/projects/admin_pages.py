@@ -1,4 +1,4 @@
-"""The admin's pages of jobs over a large store: prints what each takes, as a JSON object per page.
+"""The pages of jobs over a large store, in the admin and on the dashboard: prints what each takes, as JSON objects.
 
 ``python admin_pages.py DONE WAITING``, in a Django site with empty tables. It fills the store first.
 """
@@ -23,7 +23,7 @@ BATCH = 5_000
 SEED, SECONDS_OF_SEED = 50_000, 1_000
 REPEATS = 5
 QUEUES = ("default", "emails")
-LIST = "/admin/django_loco/locojob/"
+LIST, BOARD = "/admin/django_loco/locojob/", "/jobs/"
 PAGES = {
     "the first page": LIST,
     "failed jobs": f"{LIST}?q=status:failed",
@@ -32,6 +32,15 @@ PAGES = {
     "a task": f"{LIST}?q=task:add",
     "an argument, in the newest 100,000": f"{LIST}?q=args.a:-1",
     "workers and queues": "/admin/django_loco/locoworker/",
+    "dashboard: overview": BOARD,
+    "dashboard: jobs": f"{BOARD}jobs/",
+    "dashboard: failed jobs": f"{BOARD}jobs/?q=status:failed",
+    "dashboard: one queue": f"{BOARD}jobs/?q=queue:emails",
+    "dashboard: a job": f"{BOARD}jobs/{{job}}/",
+    "dashboard: failures": f"{BOARD}failures/?period=14d",
+    "dashboard: queues": f"{BOARD}queues/",
+    "dashboard: tasks": f"{BOARD}tasks/",
+    "dashboard: workers": f"{BOARD}workers/",
 }
 
 
@@ -143,12 +152,14 @@ def measure() -> None:
     from django.db import connection  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
     from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+    from django_loco import jobs as stored  # noqa: PLC0415
 
     client = Client()
     client.force_login(User.objects.create_superuser("admin"))
     client.get("/admin/")
-    for name, address in PAGES.items():
-        took = []
+    job = stored.filter("status:failed").first()
+    for name, form in PAGES.items():
+        address, took = form.format(job=job and job.id), []
         for _ in range(REPEATS):
             began = time.perf_counter()
             response = client.get(address)
