@@ -28,7 +28,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -50,6 +50,7 @@ help:
 	@echo "make bench-admin measure the admin's and the dashboard's pages over 6 million jobs on each store; takes many minutes"
 	@echo "make bench-pool compare the number of threads that a worker finds with fixed ones"
 	@echo "make bench-schedules  measure 10,000 schedules, and 100 that are due every second"
+	@echo "make bench-locks  measure what a lock costs on each store, alone and among processes that want it"
 	@echo "make bench-web measure how jobs in the same process slow down web pages"
 	@echo "make release   build and check the distributions for PyPI, and tag the commit (VERSION=0.2.0 make release)"
 	@echo "make clean     remove everything that these commands have created"
@@ -144,6 +145,9 @@ bench-pool: .venv/installed-dev
 
 bench-schedules: .venv/installed-dev
 	.venv/bin/python -m benchmarks.schedules $(BENCH_ARGS)
+
+bench-locks: .venv/installed-dev
+	.venv/bin/python -m benchmarks.locks $(BENCH_ARGS)
 
 bench-web: .venv/installed-dev
 	.venv/bin/python -m benchmarks.web $(BENCH_ARGS)

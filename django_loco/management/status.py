@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from .. import jobs, scheduler
+from .. import jobs, locks, scheduler
 from ..core.job import utcnow
 from ..jobs.views.age import age
 from ..log.plain_text import one_line
@@ -20,6 +20,7 @@ from .stored_jobs.listing import STATS_HEADINGS, Rates, rates_of, stats_row
 RECENT, NEWEST = timedelta(hours=1), 1_000
 #: The number of schedules that are shown, those that are due next.
 SCHEDULES = 10
+LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
 WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT")
 
 
@@ -64,6 +65,40 @@ class Status:
         workers = [asdict(worker) | {"is_alive": worker.is_alive} for worker in self.workers]
         failures = [asdict(failure) for failure in self.failures]
         return {"at": self.at, "problems": [*self.problems], "workers": workers, "queues": queues, "failures": failures}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLocks:
+    """The locks that are held at one moment."""
+
+    at: datetime
+    locks: Sequence[locks.HeldLock]
+    problems: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values for JSON."""
+        return {"at": self.at, "locks": [asdict(lock) for lock in self.locks]}
+
+    def screen(self) -> Iterator[str]:
+        """Yield its lines for people."""
+        rows = (
+            (
+                lock.name,
+                lock.backend,
+                lock.holder,
+                lock.job or "-",
+                clock(lock.since),
+                f"{lock.token}",
+                f"{lock.waiting}",
+            )
+            for lock in self.locks
+        )
+        yield from _part("Locks", LOCK_HEADINGS, rows, "No lock is held.")
+
+
+def read_locks(backend: str | None = None) -> HeldLocks:
+    """Return the locks of ``backend``, an alias in ``TASKS``, or of all. Raises ``QueueUnavailable``."""
+    return HeldLocks(at=utcnow(), locks=locks.held(backend=backend))
 
 
 def read(thresholds: Thresholds, backend: str | None = None) -> Status:

@@ -17,8 +17,10 @@ from .database import DatabaseLocks
 
 #: The suffix of the file with the locks of a database.
 SUFFIX = "-locks"
-#: The table of ``models.StoredLock``.
-TABLES = (
+#: The beginning of a connection. It does not wait for the disk: who holds a lock ends with the machine. The table is
+#: that of ``models.StoredLock``.
+FIRST = (
+    "PRAGMA synchronous = NORMAL",
     """
     CREATE TABLE IF NOT EXISTS django_loco_lock (
         backend text NOT NULL, name text NOT NULL, state text NOT NULL,
@@ -37,7 +39,7 @@ class SQLiteLocks(DatabaseLocks):
     hint: ClassVar[str] = f" (in a file of their own, {SUFFIX!r})"
 
     def __init__(self, alias: str, database: str) -> None:
-        super().__init__(alias, database, f"{path_of(database)}{SUFFIX}", TABLES)
+        super().__init__(alias, database, f"{path_of(database)}{SUFFIX}", FIRST)
 
     def read(self, name: str) -> Stored:
         """Return what is stored of a lock."""

@@ -35,6 +35,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--max-waiting", type=positive, metavar="JOBS", help="Fail if more jobs wait in a queue.")
         parser.add_argument("--require-worker", action="store_true", help="Fail if no worker is alive.")
+        parser.add_argument("--locks", action="store_true", help="Show the locks that are held, and nothing else.")
         parser.add_argument("--backend", help="Only this alias in TASKS. Default: all of django-loco.")
         parser.add_argument(
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
@@ -54,20 +55,22 @@ class Command(BaseCommand):
         if now.problems:
             raise CommandError(" ".join(now.problems))
 
-    def read(self, options: Mapping[str, Any]) -> status.Status:
+    def read(self, options: Mapping[str, Any]) -> status.Status | status.HeldLocks:
         thresholds = status.Thresholds(
             max_age=options["max_age"], max_waiting=options["max_waiting"], require_worker=options["require_worker"]
         )
         try:
+            if options["locks"]:
+                return status.read_locks(options["backend"])
             return status.read(thresholds, options["backend"])
         except (QueueError, ValueError) as error:
             raise CommandError(str(error)) from error
 
-    def lines(self, now: status.Status, form: str) -> Iterator[str]:
+    def lines(self, now: status.Status | status.HeldLocks, form: str) -> Iterator[str]:
         if form == "json":
             yield json.dumps(now.as_json(), indent=2, default=datetime.isoformat)
         else:
-            yield from status.screen(now)
+            yield from now.screen() if isinstance(now, status.HeldLocks) else status.screen(now)
 
     def watch(self, options: Mapping[str, Any]) -> None:
         """Show the status again and again. A queue that is away for a while does not end it."""

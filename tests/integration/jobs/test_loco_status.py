@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django_loco import jobs, scheduler
 from django_loco.core.job import utcnow
 from django_loco.exceptions import QueueUnavailable
+from django_loco.locks import lock
 from django_loco.management.commands import loco_status
 from django_loco.queues import Queue
 from django_loco.queues.workers import WorkerInfo
@@ -139,3 +140,16 @@ def test_it_is_watched_until_it_is_interrupted(queue: Queue, monkeypatch: Any):
     screens = run("--watch", "--backend", "default").split(loco_status.CLEAR)[1:]
     assert ["store is away" in screen for screen in screens] == [False, True, False]
     assert "There are no jobs." in screens[2]
+
+
+def test_locks():
+    assert section(run("--locks"), "Locks") == ["  No lock is held."]
+    with lock("stock 42") as mine:
+        [headings, row] = section(run("--locks", "--backend", "default"), "Locks")
+        assert headings.split() == ["NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING"]
+        assert row.split()[:3] == ["stock", "42", "default"]
+        assert row.split()[-2:] == [str(mine.token), "0"]
+        [told] = json.loads(run("--locks", "--format", "json"))["locks"]
+        assert (told["name"], told["token"], told["job"]) == ("stock 42", mine.token, "")
+    with pytest.raises(CommandError, match="defualt"):
+        run("--locks", "--backend", "defualt")
