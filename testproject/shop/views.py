@@ -9,15 +9,19 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from django_loco.core.compat import TaskResult
 from django_loco.exceptions import QueueError
+from django_loco.tasks import TaskResultDoesNotExist
 
-from . import progress, search
+from . import progress, search, tasks
 from . import reindex as reindexing
 from .models import Product, Reindex, Trial
 from .service import ServiceUnavailable
 from .tasks import fail_on_purpose
 
 PER_PAGE = 24
+#: The key of the session with the id of the last import.
+IMPORT = "import"
 
 
 @require_GET
@@ -37,6 +41,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
             "source": source,
             "setup": progress.setup(),
             "live": progress.snapshot(),
+            "price_import": _last_import(request),
         },
     )
 
@@ -75,6 +80,23 @@ def reindex(request: HttpRequest) -> HttpResponse:
     except QueueError as error:
         messages.error(request, f"Nothing was enqueued. {error}")
     return redirect("shop:catalogue")
+
+
+@require_POST
+def import_prices(request: HttpRequest) -> HttpResponse:
+    try:
+        request.session[IMPORT] = tasks.import_prices.enqueue().id
+    except QueueError as error:
+        messages.error(request, f"Nothing was enqueued. {error}")
+    return redirect("shop:catalogue")
+
+
+def _last_import(request: HttpRequest) -> TaskResult[..., Any] | None:
+    """Return the result of the last import of this visitor."""
+    try:
+        return tasks.import_prices.get_result(request.session[IMPORT])
+    except (KeyError, TaskResultDoesNotExist, QueueError):
+        return None
 
 
 @require_POST

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -102,6 +104,25 @@ def test_a_job_that_fails_is_tried_again_and_tells_its_story(open_shop: OpenShop
     assert twice["story"] == "done at attempt 3"
     assert len(twice["errors"]) == 2
     assert "failed after 4 attempts" in shop.get()
+
+
+@pytest.mark.timeout(120)
+def test_an_import_shows_how_far_it_is(open_shop: OpenShop) -> None:
+    shop = open_shop()
+    shop.serve("--worker", "--noreload")
+    page = shop.post("/import")
+    assert ">Price list</label>" in page
+    address = re.search(r'data-loco-progress="([^"]*)"', page)
+    assert address
+    seen: list[dict[str, Any]] = []
+
+    def is_over() -> bool:
+        seen.append(json.loads(shop.get(address[1])))
+        return bool(seen[-1]["finished"])
+
+    until(is_over, 90)
+    assert (seen[-1]["state"], seen[-1]["text"]) == ("done", "2,500 of 2,500 (100 %): prices")
+    assert len({each["percent"] for each in seen}) > 2
 
 
 @pytest.mark.timeout(120)

@@ -1,0 +1,1 @@
+"""Tags for templates of projects: ``{% load django_loco %}``."""
