@@ -53,9 +53,9 @@ RANGES = {
         Range("5m", 5, 1, 5.0),
         Range("1h", 60, 1, 5.0),
         Range("6h", 72, 5, 15.0),
-        Range("1d", 96, 15, 60.0),
-        Range("7d", 84, 2 * HOUR, 60.0),
-        Range("14d", 84, 4 * HOUR, 60.0),
+        Range("1d", 24, HOUR, 60.0),
+        Range("7d", 84, 2 * HOUR, 300.0),
+        Range("14d", 84, 4 * HOUR, 300.0),
     )
 }
 DEFAULT = "1h"
@@ -111,7 +111,9 @@ def minutes_in(chosen: Range, aliases: Sequence[str], now: int) -> dict[str, Seq
     """
     first = chosen.first(now)
     return {
-        alias: queue_of(alias).hours(first) if chosen.is_by_hours else queue_of(alias).minutes(first)
+        alias: queue_of(alias).hours(first, chosen.minutes // HOUR)
+        if chosen.is_by_hours
+        else queue_of(alias).minutes(first)
         for alias in aliases
     }
 

@@ -154,8 +154,7 @@ class Queue(Records, WorkerRegistry, ABC):
 
         A job whose id the queue has, whose once-key it has seen, or whose unique key another job holds is not stored.
         One that waits is due at its ``run_after``. ``logs`` are those of some of the jobs, as ``logs()`` returns them.
-        All or none are stored, also if more jobs wait than ``enqueue`` allows. Raises ``QueueRefused``: by default for
-        all jobs.
+        All or none are stored, also if more jobs wait than ``enqueue`` allows. By default it raises ``QueueRefused``.
         """
         raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
 

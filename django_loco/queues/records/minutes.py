@@ -105,9 +105,10 @@ def totals_of(minutes: Sequence[Minute]) -> list[tuple[Minute, int]]:
     return [(total, last[total.labels]) for total in summed(minutes, total_labels)]
 
 
-def hours_of(minutes: Iterable[Minute]) -> list[Minute]:
-    """Return the sums of ``minutes`` over each hour, with its first minute as theirs, the oldest first."""
-    return sorted(summed(minutes, lambda labels: labels._replace(minute=labels.minute // HOUR * HOUR)))
+def hours_of(minutes: Iterable[Minute], every: int = 1) -> list[Minute]:
+    """Return the sums of ``minutes`` over ``every`` hours, with the first minute of these, the oldest first."""
+    length = every * HOUR
+    return sorted(summed(minutes, lambda labels: labels._replace(minute=labels.minute // length * length)))
 
 
 def total_labels(labels: Labels) -> Labels:
@@ -129,12 +130,13 @@ class Statistics:
         """Return the statistics from the minute ``since`` (minutes since 1970, UTC) on, the oldest first."""
         return ()
 
-    def hours(self, since: int) -> Sequence[Minute]:
-        """Return the sums of each hour from that of the minute ``since`` on, with its first minute, the oldest first.
+    def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
+        """Return the sums of each hour from that of the minute ``since`` on, the oldest first.
 
-        A page reads two weeks of them at a time, so they should be kept as sums. By default the minutes are summed.
+        ``every``: of so many hours each, counted from 1970 in UTC. Each has the first minute of its hours. A page reads
+        two weeks of them at a time, so hours should be kept as sums. By default the minutes are summed.
         """
-        return hours_of(self.minutes(since // HOUR * HOUR))
+        return hours_of(self.minutes(since // HOUR * HOUR), every)
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of all that was recorded, with ``TOTAL`` as their minute. They never decrease.

@@ -179,6 +179,14 @@ class MinuteContract(ContractCase):
             assert list(self.queue.hours(first + HOUR)) == []
             assert len(self.queue.minutes(0)) == 6, "none of them counts as a minute"
 
+    def test_hours_are_summed_as_well(self) -> None:
+        if self.keeps:
+            first = NOW // (4 * HOUR) * 4 * HOUR
+            self.queue.record([self.minute(first + HOUR * hour + 5, runs=2 + hour) for hour in range(-1, 5)])
+            here, later = self.minute(first, runs=2 + 3 + 4 + 5), self.minute(first + 4 * HOUR, runs=6)
+            assert list(self.queue.hours(first, every=4)) == [here, later]
+            assert list(self.queue.hours(first - 1, every=4)) == [self.minute(first - 4 * HOUR), here, later]
+
     def test_old_hours_are_deleted(self) -> None:
         if self.keeps:
             kept = NOW - KEPT_MINUTES + 600

@@ -36,11 +36,11 @@ def test_bars_add_up_outcomes_and_leave_out_what_was_enqueued_or_is_too_old():
     assert bars[-1].at.timestamp() == NOW * 60
 
 
-def test_bars_of_a_day_begin_at_quarters_of_an_hour():
+def test_bars_of_a_day_are_hours():
     bars = bars_of([minute(NOW, "failed", 1)], DAY, NOW)
-    assert len(bars) == 96
+    assert len(bars) == 24
     assert bars[-1].failed == 1
-    assert {bar.at.minute % 15 for bar in bars} == {0}
+    assert {bar.at.minute for bar in bars} == {0}
 
 
 def test_lines_are_by_queue():
@@ -65,7 +65,7 @@ def test_without_runs_there_is_no_percentile():
 def test_ranges_are_of_at_most_two_weeks_and_say_whether_hours_are_enough():
     lengths = {name: each.bars * each.minutes for name, each in RANGES.items()}
     assert lengths == {"5m": 5, "1h": 60, "6h": 360, "1d": 1440, "7d": 7 * 1440, "14d": KEPT_MINUTES}
-    assert [name for name, each in RANGES.items() if each.is_by_hours] == ["7d", "14d"]
+    assert [name for name, each in RANGES.items() if each.is_by_hours] == ["1d", "7d", "14d"]
     assert [name for name, each in RANGES.items() if each.is_of_days] == ["7d", "14d"]
     assert {each.first(NOW) % 60 for each in RANGES.values() if each.is_by_hours} == {0}
 
@@ -76,8 +76,8 @@ class Asked:
     def __init__(self):
         self.notes = []
 
-    def hours(self, since):
-        self.notes.append(("hours", since))
+    def hours(self, since, every):
+        self.notes.append(("hours", since, every))
         return ["hour"]
 
     def minutes(self, since):
@@ -90,7 +90,7 @@ def test_long_ranges_are_read_by_the_hour(monkeypatch):
     monkeypatch.setattr(module, "queue_of", lambda alias: queue)
     assert minutes_in(RANGES["14d"], ["a"], NOW) == {"a": ["hour"]}
     assert minutes_in(HOUR, ["a"], NOW) == {"a": ["minute"]}
-    assert queue.notes == [("hours", RANGES["14d"].first(NOW)), ("minutes", NOW - 59)]
+    assert queue.notes == [("hours", RANGES["14d"].first(NOW), 4), ("minutes", NOW - 59)]
 
 
 def test_a_release_began_when_its_first_worker_started():

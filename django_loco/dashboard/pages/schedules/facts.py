@@ -20,7 +20,7 @@ from ....scheduler.sources.database import Pause, has_database
 logger = get_logger("django_loco.dashboard")
 
 #: The schedules of one page, the last jobs of each that are read, and its next runs that are drawn.
-PAGE, TICKS, RUNS = 50, 12, 60
+PAGE, TICKS, RUNS = 25, 12, 60
 #: A tick without a job counts as late after this time: schedulers look every second, and start within some.
 LATE = timedelta(minutes=1)
 #: The statuses of jobs that have not ended.

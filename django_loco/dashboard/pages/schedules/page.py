@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.db import DatabaseError
+from django.db import DatabaseError, DataError
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.cache import never_cache
@@ -88,7 +88,7 @@ def act(request: HttpRequest) -> HttpResponseBase:
     try:
         with store_timeout(STORE_SECONDS):
             note = ACTIONS[word](name, request.user.get_username())
-    except LocoConfigurationError as error:
+    except (LocoConfigurationError, ValueError, DataError) as error:  # such as a NUL in the name
         return refused(str(error), HTTPStatus.BAD_REQUEST)
     except (QueueError, DatabaseError) as error:
         return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))

@@ -39,6 +39,7 @@ NAMES = {
     "labels": LABELS,
     "all_columns": COLUMNS,
     "read": f"{LABELS}, {', '.join(NUMBERS)}",
+    "summed": ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in NUMBERS),
     "sums": ", ".join(f"{name} = {{minute_table}}.{name} + excluded.{name}" for name in NUMBERS),
 }
 #: Rows are locked in the order in which they are listed. Processes that list them in the same order cannot deadlock.
@@ -60,8 +61,9 @@ SINCE = """
     SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute >= %(since)s ORDER BY {labels}
 """
 HOURS = """
-    SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute < 0 AND minute <= %(since)s
-    ORDER BY minute DESC, queue_name, task_path, outcome
+    SELECT -minute / %(every)s * %(every)s, queue_name, task_path, outcome, {summed} FROM {minute_table}
+    WHERE backend = %(alias)s AND minute < 0 AND minute <= %(since)s
+    GROUP BY -minute / %(every)s * %(every)s, queue_name, task_path, outcome ORDER BY 1, 2, 3, 4
 """
 TOTALS = "SELECT {read} FROM {minute_table} WHERE backend = %(alias)s AND minute = %(total)s"
 CLEAR_MINUTES = "DELETE FROM django_loco_minute WHERE backend = %(alias)s"
@@ -87,10 +89,11 @@ def minutes_since(dialect: Dialect, minute: int) -> list[Minute]:
     return _minutes(dialect.execute(dialect.sql(SINCE, **NAMES), since=max(minute, TOTAL + 1)))
 
 
-def hours_since(dialect: Dialect, minute: int) -> list[Minute]:
-    """Return the sums of the hours from that of ``minute`` on."""
-    hours = _minutes(dialect.execute(dialect.sql(HOURS, **NAMES), since=-(minute // HOUR)))
-    return [each._replace(labels=each.labels._replace(minute=-each.labels.minute * HOUR)) for each in hours]
+def hours_since(dialect: Dialect, minute: int, every: int) -> list[Minute]:
+    """Return the sums of ``every`` hours from the hour of ``minute`` on."""
+    rows = dialect.execute(dialect.sql(HOURS, **NAMES), since=-(minute // HOUR), every=every)
+    labels = len(Labels._fields)
+    return [Minute(Labels(row[0] * HOUR, *row[1:labels]), row[labels:]) for row in rows]
 
 
 def _stored_hour(hour: Minute) -> tuple[Minute, int]:
@@ -138,10 +141,10 @@ class StoredStatistics(Statistics):
         with self._reached():
             return minutes_since(self._dialect, since)
 
-    def hours(self, since: int) -> Sequence[Minute]:
-        """Return the sums of the hours from that of the minute ``since`` on."""
+    def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
+        """Return the sums of ``every`` hours from that of the minute ``since`` on."""
         with self._reached():
-            return hours_since(self._dialect, since)
+            return hours_since(self._dialect, since, every)
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of the statistics."""

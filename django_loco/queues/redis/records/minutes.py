@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from ...records.minutes import HOUR, KEPT_MINUTES, TOTAL, Labels, Minute, Statistics
+from ...records.minutes import HOUR, KEPT_MINUTES, TOTAL, Labels, Minute, Statistics, hours_of
 from ..codec import decoded, lines
 from ..server import RedisServer
 
@@ -108,9 +108,10 @@ class RedisStatistics(Statistics):
         """Return the statistics from the minute ``since`` on."""
         return minutes_since(self.server, since)
 
-    def hours(self, since: int) -> Sequence[Minute]:
-        """Return the sums of the hours from that of the minute ``since`` on."""
-        return hours_since(self.server, since)
+    def hours(self, since: int, every: int = 1) -> Sequence[Minute]:
+        """Return the sums of ``every`` hours from that of the minute ``since`` on."""
+        hours = hours_since(self.server, since)
+        return hours if every == 1 else hours_of(hours, every)
 
     def totals(self) -> Sequence[Minute]:
         """Return the sums of the statistics."""
