@@ -18,6 +18,7 @@ from .operations.edits import move_of, update_of
 from .search import Search
 from .states import State
 from .stores import JobReference, backend_of, get, id_of
+from .transfer.parking import is_parked
 
 #: What the operations take: one job, several, a search, or the text of a filter.
 Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
@@ -145,15 +146,18 @@ def _operate(operation: Operation, which: Jobs, backend: str | None) -> int:
     if isinstance(which, str) and not _is_id(which):
         return _within(_not_all(which), backend).do(operation)
     if isinstance(which, str | UUID | Job | TaskResult):
-        return _operate_on_one(operation, get(which, backend=backend))
+        return _operate_on_one(operation, get(which, backend=backend), backend)
     ids = [id_of(each) for each in which]
     return filter(id=ids, backend=backend).do(operation) if ids else 0
 
 
-def _operate_on_one(operation: Operation, job: Job) -> int:
-    """Do ``operation`` with ``job``. Raises ``InvalidState`` if it is not possible."""
+def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
+    """Do ``operation`` with ``job``. Raises ``InvalidState`` if it is not possible.
+
+    A job on its way to another store may be in both, and the next run of the move would bring back one that is left.
+    """
     require(operation, job)
-    if BulkRun(operation).over([job]):
+    if filter(id=job.id, backend=backend).do(operation) if is_parked(job) else BulkRun(operation).over([job]):
         return 1
     stored = get(job)
     require(operation, stored)

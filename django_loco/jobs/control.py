@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
 from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
 from ..core.validation import NAME_REQUIREMENT, is_name, short
-from ..exceptions import InvalidState
+from ..exceptions import InvalidState, QueueUnavailable
 from ..log.plain_text import one_line
 from ..queues.workers import Command, Role, WorkerInfo
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
 from .views.age import age
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +54,39 @@ def pause(*, queue: str, backend: str | None = None) -> None:
     """Let no worker take jobs of the queue ``queue`` until ``resume``. Running jobs go on.
 
     It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias that has it. Raises ``ValueError`` if
-    none has: the alias's ``QUEUES`` lack it, and there are no jobs in it.
+    none has: the alias's ``QUEUES`` lack it, and there are no jobs in it. Raises ``QueueUnavailable`` if a store does
+    not answer; all others have done it then, and the error names them.
     """
-    for alias in _having(queue, backend):
-        queue_of(alias).pause(queue)
+    _in_each(_having(queue, backend), lambda alias: queue_of(alias).pause(queue), f"The queue {queue!r} is paused")
 
 
 def resume(*, queue: str, backend: str | None = None) -> bool:
     """End a pause; return whether the queue was paused. Workers take its jobs within a second.
 
-    Without ``backend`` in every alias of ``TASKS``.
+    Without ``backend`` in every alias of ``TASKS``. For errors see ``pause``.
     """
-    resumed = [queue_of(alias).resume(queue) for alias in searched(backend)]
-    return any(resumed)
+    done = f"The queue {queue!r} is not paused any more"
+    return any(_in_each(searched(backend), lambda alias: queue_of(alias).resume(queue), done))
+
+
+def _in_each(names: Sequence[str], action: Callable[[str], T], done: str) -> list[T]:
+    """Return ``action(alias)`` for each alias. If some stores do not answer, say where it is ``done``."""
+    found: dict[str, T] = {}
+    errors: dict[str, QueueUnavailable] = {}
+    for alias in names:
+        try:
+            found[alias] = action(alias)
+        except QueueUnavailable as error:
+            errors[alias] = error
+    if errors and not found:
+        raise next(iter(errors.values()))
+    if errors:
+        succeeded, failed = (" and ".join(f"TASKS[{alias!r}]" for alias in part) for part in (found, errors))
+        raise QueueUnavailable(
+            f"{done} in {succeeded}, but not in {failed}, which cannot be reached. Run it again for "
+            f"{'it' if len(errors) == 1 else 'these'}. {next(iter(errors.values()))}"
+        )
+    return [*found.values()]
 
 
 def paused(*, backend: str | None = None) -> dict[str, list[str]]:

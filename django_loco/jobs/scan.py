@@ -2,7 +2,7 @@
 
 The bounds of a filter choose the streams: one for each alias, status and queue, which the queue can read by itself.
 They are merged by id, and the rest of the filter is applied to each job. A job that moves from one stream to another
-meanwhile may be missed, but is never yielded twice.
+meanwhile may be missed, but is never yielded twice. Only a job on its way to another store is: once of each store.
 """
 
 from __future__ import annotations
@@ -52,9 +52,13 @@ class Scan:
 
     def __iter__(self) -> Iterator[Job]:
         """Yield the jobs. Raises ``QueueUnavailable``."""
+        seen: set[str] = set()
         for job in heapq.merge(*self._streams(), key=attrgetter("id"), reverse=True):
-            if job.id == self.last_id:  # it is in a second stream by now
+            if job.id != self.last_id:
+                seen.clear()
+            elif job.backend in seen:  # it is in a second stream by now
                 continue
+            seen.add(job.backend)
             if self.looked_at == self.window:
                 self.reached_window = True
                 return

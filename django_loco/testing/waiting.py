@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from ..core import test_environment
 from ..core.job import Job, Outcome, utcnow
+from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..worker.execution.inline import LEASE_SECONDS
 from .enqueued import waiting_jobs
 from .environment import loco_queues
+
+logger = get_logger("django_loco.testing")
 
 WORKER_ID = "test"
 #: Jobs that become due within this time are fetched as well: a time in seconds is not exact.
@@ -55,6 +59,7 @@ def claimed(selection: Selection) -> Generator[Held]:
             claims = [(queue, _claim(queue, selection, wanted)) for queue in loco_queues()]
             best = _best(claims, selection, others)
             if best is None:
+                _warn_of_paused(wanted)
                 return
             while best is not None:
                 yield best
@@ -68,6 +73,16 @@ def hand_back(held: Held) -> None:
     """Let a claimed job wait as before."""
     queue, job = held
     queue.finish([Outcome.released(job, run_after=job.run_after)])
+
+
+def _warn_of_paused(jobs: Sequence[Job]) -> None:
+    """Log that ``jobs`` are left because their queues are paused. Test runners show the log of a test that fails."""
+    paused = {queue.alias: queue.paused() for queue in loco_queues()}
+    left = Counter(job.queue_name for job in jobs if job.queue_name in paused[job.backend])
+    for name, number in sorted(left.items()):
+        logger.warning(
+            "drain() ran no job of the paused queue %r, where %d wait: jobs.resume(queue=%r)", name, number, name
+        )
 
 
 def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:

@@ -21,6 +21,7 @@ from ...core.validation import short
 from ...queues.rows import COLUMNS, FIELDS, OPTIONAL, REQUIRED, row_of
 from ...queues.rows import job_of as job_of_row
 from ...queues.unreadable import NOT_OURS
+from .storing import number_problem
 
 VERSION = 1
 #: The key of the header that tells that a file is a dump. Its value is ``VERSION``.
@@ -36,8 +37,6 @@ TEXTS = (
     *("arguments", "return_value", "checkpoint", "metadata", "progress", "batch"),
 )
 ONE_LINE = ("checkpoint", "metadata", "progress", "batch")
-#: Numbers, which a database stores in 16 bits.
-NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 _LINE_BREAK = re.compile(r"[\n\r\t]")
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Most jobs have these.
@@ -136,9 +135,8 @@ def _require_storable(job: Job) -> None:
         raise ValueError("it is the rest of a job that could not be read")
     if not _ID.fullmatch(job.id):
         raise ValueError(f"id is {short(job.id)}; it must be 32 hexadecimal digits")
-    for name in NUMBERS:
-        if not -NUMBERS_END <= (number := getattr(job, name)) < NUMBERS_END:
-            raise ValueError(f"{name} is {short(number)}; it must be from {-NUMBERS_END} to {NUMBERS_END - 1}")
+    if problem := number_problem(job):
+        raise ValueError(problem)
     for name in TEXTS:
         text = getattr(job, name) or ""
         if not _is_encodable(text):

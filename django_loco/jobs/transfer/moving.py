@@ -41,7 +41,7 @@ from ...queues.base import Change
 from ..operations.bulk import BATCH, batches
 from ..stores import backend_of
 from .parking import PARKED_QUEUE, arrived, ends_of, goes, gone, is_gone, is_parked, parked, unparked
-from .storing import LOGS_AT_ONCE, require_its_queue, restore, shared_queue
+from .storing import LOGS_AT_ONCE, number_problem, require_its_queue, restore, shared_queue
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,29 +82,42 @@ class Move:
                 f"{self._source.database!r}], where an id occurs once. So jobs cannot be moved between these two."
             )
         self.report = MoveReport()
+        self._on_their_way = 0
+        """The number of jobs that may be parked now."""
 
     def run(self, found: Iterable[Job]) -> Iterator[MoveReport]:
         """Finish what an interrupted move has left behind, then move the jobs ``found``; yield the report.
 
-        Raises ``Unfinished`` if a store goes away, ``ValueError`` if the target lacks the queue of a job.
+        Raises ``Unfinished`` if a store goes away, ``QueueUnavailable`` if nothing was done before, and ``ValueError``
+        if the target lacks the queue of a job.
         """
         try:
             self._release_copies()
             yield self.report
             for batch in batches(self._left_in_source(), lambda job: job):
+                self._on_their_way = len(batch)
                 self._carry(batch, is_resumed=True)
+                self._on_their_way = 0
                 yield self.report
             for batch in batches((job for job in found if self._can_take(job)), lambda job: job):
+                self._on_their_way = len(batch)
                 self._carry(self._park(batch), is_resumed=False)
+                self._on_their_way = 0
                 yield self.report
             self._release_copies()  # those whose deletion took effect late, or was done by another command
             yield self.report
         except QueueUnavailable as error:
+            if not self.report.moved and not self._on_their_way:
+                raise
             raise Unfinished(
-                f"{self.report.moved:,} jobs were moved, then a store could not be reached any more. Up to {BATCH:,} "
-                f"jobs are on their way, and do not run. To finish it, run the command again. {error}",
-                done=self.report.moved,
+                f"{self._how_far} To finish it, run the command again. {error}", done=self.report.moved
             ) from error
+
+    @property
+    def _how_far(self) -> str:
+        done = f"{self.report.moved:,} jobs were moved, then a store could not be reached any more."
+        way = f" Up to {self._on_their_way:,} jobs are on their way, and do not run." if self._on_their_way else ""
+        return f"{done}{way}"
 
     def _can_take(self, job: Job) -> bool:
         self.report.unreadable += not job.is_readable
@@ -116,7 +129,7 @@ class Move:
         for job in {job.queue_name: job for job in jobs}.values():
             require_its_queue(job, self._target_alias)
         # The target could take such a job parked, and refuse it later.
-        strange = {job.id: f"its queue must be {NAME_REQUIREMENT}" for job in jobs if not is_name(job.queue_name)}
+        strange = {job.id: problem for job in jobs if (problem := _problem(job))}
         self.report.refused |= strange
         moving = {job.id: parked(job, self._target_alias) for job in jobs if job.id not in strange}
         refused = self._source.change(
@@ -180,6 +193,11 @@ class Move:
                 yield job
             elif is_parked(job) and ends_of(job)[0] == self._ends[0]:
                 self.report.elsewhere[ends_of(job)] += 1
+
+
+def _problem(job: Job) -> str:
+    """Return why no store should take ``job``; empty if it can be moved."""
+    return number_problem(job) if is_name(job.queue_name) else f"its queue must be {NAME_REQUIREMENT}"
 
 
 def _all_parked(queue: Queue) -> Iterator[Job]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ...core.job import READY, SIGNATURE, Job
+from ...core.validation import short
 from ...exceptions import QueueRefused
 from ...queues import Queue
 from ...queues.base import NO_LOGS
@@ -16,6 +17,8 @@ from ..stores import queue_of
 
 #: The number of jobs whose logs are read in one call. Those of a job may have a megabyte.
 LOGS_AT_ONCE = 100
+#: Numbers, which a database stores in 16 bits.
+NUMBERS, NUMBERS_END = ("priority", "lost"), 1 << 15
 
 
 def shared_queue(alias: str) -> Queue:
@@ -47,6 +50,14 @@ def require_its_queue(job: Job, alias: str) -> None:
     """Raise ``ValueError`` if ``job`` waits and ``alias`` does not have its queue."""
     if job.status == READY:
         require_queue(alias, job.queue_name)
+
+
+def number_problem(job: Job) -> str:
+    """Return which number of ``job`` not every store can keep, because somebody has edited it; empty if all can."""
+    for name in NUMBERS:
+        if not -NUMBERS_END <= (number := getattr(job, name)) < NUMBERS_END:
+            return f"{name} is {short(number)}; it must be from {-NUMBERS_END} to {NUMBERS_END - 1}"
+    return ""
 
 
 def in_alias(job: Job, alias: str) -> Job:

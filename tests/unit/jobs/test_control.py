@@ -6,7 +6,7 @@ import pytest
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
-from django_loco.exceptions import InvalidState
+from django_loco.exceptions import InvalidState, QueueUnavailable
 from django_loco.queues import Claim, queue_for
 from django_loco.queues.workers import WorkerInfo
 
@@ -28,6 +28,27 @@ def test_every_alias_that_has_the_queue_is_paused():
     assert jobs.resume(queue="emails", backend="other")
     assert jobs.paused() == {"default": ["emails"]}
     assert jobs.paused(backend="other") == {}
+
+
+@pytest.mark.parametrize("operation", ["pause", "resume"])
+def test_a_store_that_is_away_does_not_keep_the_others_from_it(monkeypatch, queue, operation):
+    def away(name: str) -> None:
+        raise QueueUnavailable("it hangs")
+
+    if operation == "resume":
+        jobs.pause(queue="emails")
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, operation, away)
+        with pytest.raises(QueueUnavailable) as caught:
+            getattr(jobs, operation)(queue="emails")
+        with pytest.raises(QueueUnavailable, match=r"^it hangs$"):
+            getattr(jobs, operation)(queue="emails", backend="default")
+    state = "is paused" if operation == "pause" else "is not paused any more"
+    assert str(caught.value) == (
+        f"The queue 'emails' {state} in TASKS['other'], but not in TASKS['default'], which cannot be reached. "
+        "Run it again for it. it hangs"
+    )
+    assert [*jobs.paused()] == (["other"] if operation == "pause" else ["default"])
 
 
 def test_an_alias_that_lacks_the_queue_is_not_paused():

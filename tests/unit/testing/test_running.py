@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
+from django_loco import jobs
 from django_loco.exceptions import Interrupted, InvalidArguments, JobTimeout, LocoConfigurationError, LocoError
 from django_loco.queues import queue_for
 from django_loco.testing import all_enqueued, drain, run_job, travel
@@ -41,6 +42,19 @@ def test_one_queue(settings):
     assert drain(queue="default") == {"successful": 1}
     with pytest.raises(LocoConfigurationError, match=r"queue is 'email', .* Did you mean 'emails'"):
         drain("email")
+
+
+def test_jobs_of_a_paused_queue_wait_and_the_log_says_so(caplog):
+    jobs.pause(queue="emails")
+    for number in (1, 2):
+        tasks.send.using(queue_name="emails").enqueue(number)
+    tasks.send.enqueue(3)
+    assert drain() == {"successful": 1}
+    assert "ran no job of the paused queue 'emails', where 2 wait: jobs.resume(queue='emails')" in caplog.text
+    jobs.resume(queue="emails")
+    caplog.clear()
+    assert drain() == {"successful": 2}
+    assert "paused" not in caplog.text
 
 
 def test_a_project_without_a_list_of_queues_has_any(settings):

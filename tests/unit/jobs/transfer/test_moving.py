@@ -291,6 +291,69 @@ def test_a_copy_whose_job_was_changed_by_hand_is_dropped(queue, target, monkeypa
     assert len(runnable(target)) == 3
 
 
+@pytest.mark.parametrize("how", ["id", "all"])
+@pytest.mark.parametrize("operation", ["cancel", "delete"])
+@pytest.mark.parametrize("step", range(4))
+def test_what_is_cancelled_or_deleted_on_its_way_never_runs(queue, target, monkeypatch, step, operation, how):
+    job = make_job()
+    queue.restore([job])
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        calls(patch, step, killed, before=False)
+        move()
+    assert getattr(jobs, operation)(job.id if how == "id" else jobs.filter()) >= 1
+    move()
+    assert runnable(queue) == runnable(target) == []
+    assert not [each for alias in ("default", "other") for each in queue_for(alias).fetch(ALL)]
+
+
+def test_a_job_on_its_way_is_listed_once_of_each_store(queue, target, monkeypatch):
+    job = make_job()
+    queue.restore([job])
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        calls(patch, 1, killed, before=False)
+        move()
+    assert [(each.id, each.backend) for each in jobs.filter()] == [(job.id, "default"), (job.id, "other")]
+    assert jobs.filter(backend="other").count() == 1
+
+
+def test_a_number_that_not_every_store_can_keep_stays(queue, target):
+    good, bad = make_job(), make_job(priority=10**30)
+    queue.restore([good, bad])
+    report = move()
+    assert (report.moved, report.refused) == (
+        1,
+        {bad.id: "priority is 1000000000000000000000000000000; it must be from -32768 to 32767"},
+    )
+    assert runnable(queue) == [bad.id]
+
+
+def test_a_store_that_is_away_from_the_beginning(queue, monkeypatch):
+    def away(**kwargs: Any) -> None:
+        raise QueueUnavailable("it hangs")
+
+    queue.restore([make_job()])
+    monkeypatch.setattr(queue_for("other"), "list", away)
+    with pytest.raises(QueueUnavailable, match=r"^it hangs$") as caught:
+        [*Move("default", "other").run([])]
+    assert not isinstance(caught.value, Unfinished)
+
+
+def test_a_store_that_goes_away_between_two_batches(queue, monkeypatch):
+    def away(**kwargs: Any) -> None:
+        raise QueueUnavailable("it hangs")
+
+    queue.restore([make_job()])
+    running = Move("default", "other").run([*queue.list()])
+    while next(running).moved == 0:
+        pass
+    monkeypatch.setattr(queue_for("other"), "list", away)
+    with pytest.raises(Unfinished) as caught:
+        next(running)
+    assert str(caught.value) == (
+        "1 jobs were moved, then a store could not be reached any more. To finish it, run the command again. it hangs"
+    )
+
+
 def test_a_deletion_that_takes_effect_late_is_noticed_in_the_same_run(queue, target, monkeypatch):
     job = make_job()
     queue.restore([job])
@@ -345,7 +408,9 @@ def test_a_store_that_goes_away_says_how_far_it_came(queue, monkeypatch):
     queue.restore([make_job(number) for number in range(1_500)])
     with monkeypatch.context() as patch:
         calls(patch, 5, away, before=True)
-        with pytest.raises(Unfinished, match=r"1,000 jobs were moved.* run the command again.* it is away") as caught:
+        with pytest.raises(
+            Unfinished, match=r"1,000 jobs were moved.* Up to 500 jobs .* run the command again.* it is away"
+        ) as caught:
             move()
     assert caught.value.done == 1_000
     assert move().moved == 500
