@@ -267,3 +267,21 @@ def advance(context: Any, done: int, total: int) -> None:
         context.checkpoint(number + 1)
     context.metadata["b"] = 2
     raise ValueError("the rest is missing")
+
+
+@task(takes_context=True, max_attempts=1)
+def grow(context: Any, number: int, more: int, fails: bool = False) -> None:
+    """A member of a batch that adds ``more`` members."""
+    note(f"start {number}")
+    time.sleep(number % 5 / 100)
+    if fails:
+        raise ConnectionError("as it should")
+    for _ in range(more):
+        context.batch.enqueue(step, number)
+    note(f"end {number}")
+
+
+@task
+def followed(batch_id: str) -> None:
+    """What follows a batch."""
+    note(f"followed {batch_id}")
