@@ -197,6 +197,9 @@ SET_BY_OUTCOME = ("status", "run_after", "finished_at", "worker_ids", "errors", 
 REQUIRED = tuple(name for name in FIELDS if name not in OPTIONAL)
 _REQUIRED_FORMS = tuple((name, FIELDS[name]) for name in REQUIRED)
 _optional_values_of: Callable[[Job], Row] = attrgetter(*OPTIONAL)
+#: The fields that a new job of a unique task has beside these.
+UNIQUE = ("unique_key", "unique_until")
+_but_unique_values_of: Callable[[Job], Row] = attrgetter(*(name for name in OPTIONAL if name not in UNIQUE))
 _NO_OPTIONAL_VALUES = (None,) * len(OPTIONAL)
 
 _TYPES = tuple(form.types for form in FIELDS.values())
@@ -226,6 +229,11 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
 def has_only_required(job: Job) -> bool:
     """Return whether the fields of ``job`` that may be missing are ``None``: it is new, due at once, without a key."""
     return _optional_values_of(job) == _NO_OPTIONAL_VALUES
+
+
+def has_only_unique_key(job: Job) -> bool:
+    """Return whether ``job`` is new, due at once, and has a unique key, but no once-key."""
+    return job.unique_key is not None and _but_unique_values_of(job) == _NO_OPTIONAL_VALUES[len(UNIQUE) :]
 
 
 def required_row_of(job: Job) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
+from json.encoder import encode_basestring_ascii as quote
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -119,19 +120,27 @@ def with_checkpoint(state: str, job: Job) -> str:
     return state if job.checkpoint is None else f"{state}\t{job.checkpoint}"
 
 
+_UNIQUE = ("unique_key", "unique_until")
 #: The fields that a simple job has at their defaults.
-_DEFAULTS_OF_SIMPLE = attrgetter("key", "tags", "run_after", "lost", "checkpoint", *EXTRA)
+_DEFAULTS_OF_SIMPLE = attrgetter(
+    *("key", "tags", "run_after", "lost", "checkpoint"), *(name for name in EXTRA if name not in _UNIQUE)
+)
 _SIMPLE = _DEFAULTS_OF_SIMPLE(Job(task_path="", backend=""))
 
 
-def is_simple(job: Job) -> bool:
-    """Return whether ``lua/enqueue_one.lua`` can store ``job``: it is new, due at once, without tags and once-key."""
-    return bool(_DEFAULTS_OF_SIMPLE(job) == _SIMPLE) and not has_run(job)
+def short_payload(job: Job) -> tuple[str, tuple[object, ...]] | None:
+    """Return the name of a short script that can store ``job``, and its arguments; ``None``: there is none.
 
-
-def simple_payload(job: Job) -> tuple[str, str, str, str]:
-    """Return the arguments for ``lua/enqueue_one.lua``."""
-    return job.id, fixed_text(job), place_of(job, job.enqueued_at, 0), _queue_and_status(job.queue_name, READY)
+    There is one if the job is new, due at once, without tags and once-key.
+    """
+    if _DEFAULTS_OF_SIMPLE(job) != _SIMPLE or has_run(job):
+        return None
+    place = place_of(job, job.enqueued_at, 0)
+    shared = (job.id, fixed_text(job), place, _queue_and_status(job.queue_name, READY))
+    if job.unique_key is None:
+        return "enqueue_one", shared
+    key, until = quote(job.unique_key), quote(job.unique_until or "")
+    return "enqueue_unique", (*shared, f'{{"unique_key":{key},"unique_until":{until}}}', key, _until(job))
 
 
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
@@ -163,7 +172,7 @@ def unique_payload(jobs: Iterable[Job]) -> str:
     """Return the unique keys that ``jobs`` are to hold, for ``lua/enqueue.lua`` and others."""
     now = utcnow()
     wanted = (job for job in jobs if job.unique_key is not None and holds_key(job, now))
-    return lines(chain.from_iterable((job.id, f"{word(job.unique_key or '')}\t{_until(job)}") for job in wanted))
+    return lines(chain.from_iterable((job.id, f"{quote(job.unique_key or '')}\t{_until(job)}") for job in wanted))
 
 
 def _until(job: Job) -> object:

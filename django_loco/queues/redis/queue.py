@@ -64,7 +64,6 @@ from .codec import (
     claim_payload,
     decoded,
     ids_of,
-    is_simple,
     jobs_of,
     jobs_payload,
     lines,
@@ -72,7 +71,7 @@ from .codec import (
     logs_payload,
     micros_in,
     outcome_payload,
-    simple_payload,
+    short_payload,
     start_of_series,
     unique_payload,
     update_payload,
@@ -122,9 +121,8 @@ class RedisQueue(RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
         """Store new jobs."""
         if not jobs:
             return []
-        if len(jobs) == 1 and is_simple(jobs[0]):
-            self.server.run("enqueue_one", simple_payload(jobs[0]), channels_of(jobs[0]))
-            return [*jobs]
+        if len(jobs) == 1 and (short := short_payload(jobs[0])):
+            return [] if self.server.run(*short, channels_of(jobs[0])) else [*jobs]
         announced = [job for job in jobs if is_soon(job.run_after)]
         arguments = (len(announced), jobs_payload(jobs), unique_payload(jobs), members_payload(jobs))
         refused = refused_of(self.server.run("enqueue", arguments, sorted(channels_for(announced))))

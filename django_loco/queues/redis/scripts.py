@@ -34,6 +34,7 @@ SCRIPTS = {
         *("unique", "texts", "restore"),
     ),
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
+    "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique",
         *("unique", "ready", "best", "finish", "fetch", "show", "exchange"),

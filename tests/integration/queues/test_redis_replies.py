@@ -73,16 +73,17 @@ def everything(queue):
     return {status: count for (_, status), count in queue.counts().items()}
 
 
-def test_a_simple_job_is_stored_as_the_script_for_all_jobs_would_store_it(queue, monkeypatch):
-    one = job(queue_name="mail", priority=7, options={"timeout": 5})
+@pytest.mark.parametrize("unique", [{}, {"unique_key": "5" * 64, "unique_until": "finished"}])
+def test_a_simple_job_is_stored_as_the_script_for_all_jobs_would_store_it(queue, monkeypatch, unique):
+    one = job(queue_name="mail", priority=7, options={"timeout": 5}, **unique)
     queue.server.client.delete("-", *contents(queue))  # channels of other tests, which expire
     queue.enqueue([one])
     stored = contents(queue)
     queue.server.client.delete(*stored)
-    monkeypatch.setattr("django_loco.queues.redis.queue.is_simple", lambda job: False)
+    monkeypatch.setattr("django_loco.queues.redis.queue.short_payload", lambda job: None)
     queue.enqueue([one])
     assert stored == contents(queue)
-    assert len(stored) == 4 + 3
+    assert len(stored) == 4 + 3 + len(unique)
 
 
 def contents(queue):

@@ -418,12 +418,15 @@ def test_a_file_that_cannot_be_watched_is_polled(queue, monkeypatch):
     listener.close()
 
 
-def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch):
-    one = Job(task_path="a.b", backend="default", queue_name="mail", priority=7, tags=("a", "b"), options={"x": 5})
+@pytest.mark.parametrize("unique", [{}, {"unique_key": "5" * 64, "unique_until": "finished"}])
+def test_a_simple_job_is_stored_as_the_statement_for_all_jobs_would_store_it(queue, monkeypatch, unique):
+    plain = Job(task_path="a.b", backend="default", queue_name="mail", priority=7, tags=("a", "b"), options={"x": 5})
+    one = replace(plain, **unique)
     queue.enqueue([one])
     stored = rows()
     queue.clear()
     monkeypatch.setattr(sqlite, "has_only_required", lambda job: False)
+    monkeypatch.setattr(sqlite, "has_only_unique_key", lambda job: False)
     queue.enqueue([one])
     assert stored == rows()
 

@@ -32,7 +32,17 @@ from ....exceptions import LocoConfigurationError
 from ....log.safe import get_logger
 from ...base import PROBE_SECONDS
 from ...claim import Claim
-from ...rows import COLUMNS, REQUIRED, Row, has_only_required, required_row_of, row_of, stored_time
+from ...rows import (
+    COLUMNS,
+    REQUIRED,
+    UNIQUE,
+    Row,
+    has_only_required,
+    has_only_unique_key,
+    required_row_of,
+    row_of,
+    stored_time,
+)
 from ..dialect import Dialect
 from ..sql.index_ranges import best_of
 from .connections import close_if_replaced
@@ -108,12 +118,12 @@ class SQLiteDialect(Dialect):
         together = transaction.atomic(using=self.database, savepoint=False) if len(jobs) > 1 else nullcontext()
         with together, self.connection.cursor() as cursor:
             keyless = [job for job in jobs if job.key is None and job.unique_key is None]
-            cursor.executemany(self._insert, [_new_row(job) for job in keyless])
+            if keyless:
+                cursor.executemany(self._insert, [_new_row(job) for job in keyless])
             stored = {job.id for job in keyless}
             for job in jobs if len(stored) < len(jobs) else ():
-                if job.unique_key is not None:
-                    stored.update([job.id] * cursor.execute(self._restore, _new_row(job)).rowcount)
-                elif job.key is not None and cursor.execute(self._insert, _new_row(job)).rowcount:
+                is_keyless = job.key is None and job.unique_key is None
+                if not is_keyless and cursor.execute(*self._keyed_insert_of(job)).rowcount:
                     stored.add(job.id)
         return stored
 
@@ -215,6 +225,16 @@ class SQLiteDialect(Dialect):
     @cached_property
     def _restore(self) -> str:
         return self._insert_of(RESTORE, COLUMNS)
+
+    def _keyed_insert_of(self, job: Job) -> tuple[str, Row]:
+        if has_only_unique_key(job):
+            unique = (job.unique_key, job.unique_until)
+            return self._insert_unique, (*required_row_of(job).values(), *unique, _due_at(job))
+        return self._insert if job.unique_key is None else self._restore, _new_row(job)
+
+    @cached_property
+    def _insert_unique(self) -> str:
+        return self._insert_of(RESTORE, (*REQUIRED, *UNIQUE))
 
     @cached_property
     def _insert_one(self) -> str:
