@@ -29,6 +29,14 @@ def sync_stock(shop: str, *, full: bool = False) -> str:
     return shop
 
 
+@task(unique=True, max_attempts=2, backoff=0)
+def unique_step(number: int) -> None:
+    """A ``step`` of which every third attempt fails."""
+    step.func(number, 0.01)
+    if os.getpid() % 3 == number % 3:
+        raise ConnectionError("fails")
+
+
 @task
 async def aadd(a: int, b: int) -> int:
     await asyncio.sleep(0)
