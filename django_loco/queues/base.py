@@ -159,10 +159,7 @@ class Queue(Records, WorkerRegistry, ABC):
         raise QueueRefused(f"{type(self).__name__} cannot store the jobs of another store: it has no restore().")
 
     def holders(self, keys: Collection[str]) -> Mapping[str, Job]:  # noqa: ARG002
-        """Return the jobs that hold unique keys (``core.uniqueness``), by these; keys that no job holds are left out.
-
-        A queue that does not know these keys stores every job, and returns nothing, which is the default.
-        """
+        """Return the jobs that hold unique keys (``core.uniqueness``), by these. By default there are none."""
         return {}
 
     @abstractmethod
