@@ -7,8 +7,10 @@ import os
 import secrets
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -20,7 +22,7 @@ from .acquisition import Acquisition
 from .places import Held, drop, here, note, require_not_held
 from .renewal import Lease
 from .state import MICROS, LockClaim
-from .table import table_of
+from .table import LockTable, table_of
 
 logger = get_logger("django_loco.locks")
 
@@ -178,11 +180,10 @@ class Lock:
     def _note(self, held: Held, acquisition: Acquisition) -> None:
         lease = acquisition.lease
         assert lease is not None  # noqa: S101 - it was granted
-        if self._on_lost is not None:
-            lease.on_lost = lambda: self._on_lost(self)
         self._taken = _Taken(lease, held)
-        self._table.renewals.add(lease)
         note(self._key, held)
+        _attach(lease, self, self._on_lost, partial(_forget, self._table, lease, self._key, held))
+        self._table.renewals.add(lease)
 
     def _abandon(self, acquisition: Acquisition) -> None:
         if self._taken is not None:
@@ -225,6 +226,26 @@ class _Taken:
 
     def __init__(self, lease: Lease, held: Held) -> None:
         self.lease, self.held = lease, held
+
+
+def _attach(lease: Lease, mine: Lock, on_lost: Callable[[Lock], object] | None, forget: Callable[[], object]) -> None:
+    """Let ``lease`` know its lock without keeping it: if nobody else has it any more, ``forget`` gives it back."""
+    reference = weakref.ref(mine)
+
+    def tell() -> object:
+        lost = reference()
+        return on_lost(lost) if lost is not None and on_lost is not None else None
+
+    lease.on_lost = tell if on_lost is not None else None
+    lease.is_kept, lease.on_forgotten = lambda: reference() is not None, forget
+
+
+def _forget(table: LockTable, lease: Lease, key: tuple[str, str], held: Held) -> None:
+    drop(key, held)
+    try:
+        table.leave(lease.name, lease.claim)
+    except QueueUnavailable as error:
+        logger.debug("The lock %r is free when its lease ends: %s", lease.name, error)
 
 
 def _raise_if_lost(loss: str, error: BaseException | None) -> None:

@@ -31,6 +31,12 @@ class Lease:
 
     clock: Callable[[], float]
     on_lost: Callable[[], object] | None = None
+    is_kept: Callable[[], bool] = lambda: True
+    """Whether the ``Lock`` still exists: an exception at the wrong moment may have kept it from being given back."""
+
+    on_forgotten: Callable[[], object] | None = None
+    """Gives it back in that case."""
+
     reason: str = ""
     """Why it is lost, or why the last renewal has failed."""
 
@@ -99,7 +105,10 @@ class Renewals:
         with self._lock:
             due = [lease for lease in self._leases if min(lease.due, lease.until) <= now]
         for lease in due:
-            self._renew_one(lease)
+            if lease.is_kept():
+                self._renew_one(lease)
+            else:
+                self._give_back(lease)
         with self._lock:
             if not self._leases:
                 self._thread = None
@@ -118,6 +127,12 @@ class Renewals:
             lease.reason = lease.reason if lease.is_gone else ""
         if lease.is_lost:
             self._lose(lease)
+
+    def _give_back(self, lease: Lease) -> None:
+        self.remove(lease)
+        logger.warning("The lock %r was not given back at the end of its block, which was interrupted", lease.name)
+        if lease.on_forgotten is not None:
+            lease.on_forgotten()
 
     def _lose(self, lease: Lease) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..core import test_environment
+from ..exceptions import QueueRefused
 from ..jobs.stores import queue_of
 from ..queues import Queue
 from ..queues.timeouts import STORE_TIMEOUT_SECONDS, store_timeout
@@ -85,7 +86,7 @@ class LockTable:
         ``text`` is what was stored last. If nobody waited, it probably still is, and nothing has to be read.
         """
         with _bounded(claim.lease):
-            before = state_of(text)
+            before = _read(name, text)
             is_probable = text is not None and before.holder is not None and not before.waiting
             if not is_probable or not self._swap(name, text, before, claim.owner):
                 self._change(name, lambda state, _: state.left(claim.owner))
@@ -99,7 +100,7 @@ class LockTable:
         """Yield the locks that are held."""
         with store_timeout(STORE_TIMEOUT_SECONDS):
             for name, stored in self.store.held():
-                state = state_of(stored.text)
+                state = _read(name, stored.text)
                 if state.held_at(stored.now):
                     yield name, state
 
@@ -108,7 +109,7 @@ class LockTable:
         while True:
             asked_at = lease_clock()
             text, now = (stored := self.store.read(name)).text, stored.now
-            before = state_of(text)
+            before = _read(name, text)
             after = change(before, now)
             if after == before:
                 self._wake_here(name, after, now)
@@ -133,6 +134,13 @@ class LockTable:
     def _wake_here(self, name: str, state: LockState, now: int) -> None:
         if (following := state.next_at(now)) is not None:
             self.claimants.wake(name, following.owner)
+
+
+def _read(name: str, text: str | None) -> LockState:
+    try:
+        return state_of(text)
+    except ValueError as error:
+        raise QueueRefused(f"What is stored of the lock {name!r} cannot be read; delete it. {error}") from error
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.processes import Process, Site
 
 PROCESSES, ROUNDS = 8, 200
@@ -59,13 +61,14 @@ def token(process: Process) -> int:
     return int(process.wait_for(r"^token (\d+)")[1])
 
 
+@pytest.mark.timeout(180)
 def test_processes_that_count_in_a_file_lose_nothing(any_site, tmp_path):
     path = tmp_path / "counter"
     path.write_text("0")
     code = COUNT.format(path=str(path), rounds=ROUNDS)
     processes = [start(any_site, code) for _ in range(PROCESSES)]
     for process in processes:
-        assert process.wait(55) == 0, process.output
+        assert process.wait(150) == 0, process.output
     assert path.read_text() == str(PROCESSES * ROUNDS)
 
 

@@ -28,7 +28,7 @@ from ..redis_server import RedisServer
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgres = pytest.mark.skipif(not ON_POSTGRES, reason="about PostgreSQL")
 on_sqlite = pytest.mark.skipif(ON_POSTGRES, reason="about SQLite")
-HUNG_AFTER_SECONDS = 20.0
+HUNG_AFTER_SECONDS = 45.0
 
 
 def backend(**options):
@@ -62,7 +62,7 @@ def test_a_redis_that_is_killed_while_a_lock_is_held(settings):
             server.kill()
             assert lost.wait(HUNG_AFTER_SECONDS)
             assert mine.lost
-            assert time.monotonic() - began < 2 + 1.5
+            assert time.monotonic() - began < 2 + 4
         with pytest.raises(QueueUnavailable, match="The lock 'stock:42' cannot be taken now"), lock("stock:42"):
             pass
         server.start()

@@ -124,6 +124,16 @@ def test_the_next_turn_is_for_the_lease_that_is_due_first(store, renewals):
     assert store.renewed == ["first"]
 
 
+def test_one_that_nobody_has_any_more_is_given_back(store, renewals, caplog):
+    given_back = []
+    lease = lease_of(store, is_kept=lambda: False, on_forgotten=lambda: given_back.append("stock"))
+    renewals.add(lease)
+    store.now += 10.0
+    assert renewals.renew_due() is None
+    assert (given_back, store.renewed) == (["stock"], [])
+    assert "The lock 'stock' was not given back at the end of its block" in caplog.text
+
+
 def test_all_leases_of_a_test_that_has_ended_are_dropped(store, renewals):
     renewals.add(lease_of(store))
     renewals.end()
