@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from django_loco import jobs
-from django_loco.core.job import utcnow
+from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.overview import facts, page
 from django_loco.dashboard.pages.overview.page import overview
 from django_loco.exceptions import QueueUnavailable
@@ -148,6 +148,17 @@ def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):
     with CaptureQueriesContext(connection) as queries:
         assert client.get(PAGE).status_code == 200
     assert len(queries) <= 17, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
+
+
+def test_of_many_queues_the_largest_are_shown(client, queue):
+    names = [f"queue/{number}" for number in range(1, 501)]
+    queue.enqueue([Job(task_path="a.b", backend="default", arguments="[[], {}]", queue_name=name) for name in names])
+    queue.enqueue([Job(task_path="a.b", backend="default", arguments="[[], {}]", queue_name="queue/500")])
+    page = client.get(PAGE)
+    shown = text(page)
+    assert "queue/500 default 2 0" in shown
+    assert "and 470 more, with fewer jobs. See all queues" in shown
+    assert len(page.content) < 80_000
 
 
 def test_names_and_errors_are_no_markup_and_nothing_is_inline(client, queue, stored):

@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_loco.core.job import utcnow
+from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.workers import page
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.workers import WorkerInfo
@@ -154,3 +154,11 @@ def test_what_has_not_changed_is_not_sent_again_and_takes_few_queries(client, qu
         again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert len(queries) <= 16, "of two aliases"
+
+
+def test_of_many_queues_without_a_worker_some_are_named(client, queue):
+    names = [f"queue/{number}" for number in range(50)]
+    queue.enqueue([Job(task_path="a.b", backend="default", arguments="[[], {}]", queue_name=name) for name in names])
+    shown = text(client.get(PAGE))
+    assert shown.count("and no worker takes them.") == 10
+    assert "Nor does any take the jobs of 40 other queues." in shown

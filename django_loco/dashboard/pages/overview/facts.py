@@ -17,8 +17,9 @@ from ....scheduler.api.control import current
 from ...activity import Activity, Range, activity_of, minutes_in
 from ...recent import Recent
 
-#: The queues whose oldest due job is looked up each by itself, those with the most jobs. The others share one look.
-AGES = 3
+#: The queues whose oldest due job is looked up each by itself, those with the most jobs. So many others share one look:
+#: with tens of thousands of names it would take a store minutes.
+AGES, SHARED_AGES = 3, 200
 #: The failed jobs that are read, and the jobs among which they are looked for.
 FAILURES, WINDOW = 50, 500
 SCHEDULES = 8
@@ -105,7 +106,7 @@ def _ages(queues: Sequence[jobs.QueueStats], now: datetime) -> dict[tuple[str, s
         if since is not None:
             found[each.backend, each.queue] = max(0.0, (now - since).total_seconds())
     rest: dict[str, list[str]] = {}
-    for each in waiting[AGES:]:
+    for each in waiting[AGES : AGES + SHARED_AGES]:
         if not each.is_paused:
             rest.setdefault(each.backend, []).append(each.queue)
     for alias, names in rest.items():

@@ -21,6 +21,8 @@ from .health import health_of
 PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
+#: The queues that are shown: a page of 50,000 would have 50 MB.
+QUEUES = 30
 
 
 def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[str, Any]]:
@@ -31,6 +33,8 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "workers_url": page_url("workers"),
         "health": health_of(facts),
         "queues": _queues(facts),
+        "other_queues": max(0, len(facts.queues) - QUEUES),
+        "queues_url": page_url("queues"),
         "workers": [_worker(each) for each in facts.workers],
         "schedules": facts.upcoming,
         "off": facts.off,
@@ -61,9 +65,15 @@ def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:
     }
 
 
+def _largest(queues: Sequence[jobs.QueueStats]) -> list[jobs.QueueStats]:
+    """Return the queues with the most jobs that have not ended well, in their order."""
+    largest = sorted(queues, key=lambda each: -(each.ready + each.running + each.failed))[:QUEUES]
+    return sorted(largest, key=lambda each: (each.backend, each.queue))
+
+
 def _queues(facts: Facts) -> list[dict[str, Any]]:
     rows = []
-    for each in facts.queues:
+    for each in _largest(facts.queues):
         key = (each.backend, each.queue)
         words = ("queue", each.queue), ("backend", each.backend)
         seconds = facts.ages.get(key)

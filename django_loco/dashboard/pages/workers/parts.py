@@ -17,6 +17,8 @@ from .facts import WorkersRead
 
 #: The running jobs that are shown of one worker.
 SHOWN = 5
+#: The queues without a worker that are named.
+UNSERVED = 10
 MEGABYTE = 1024 * 1024
 #: The part of a lease after which a heartbeat is late. Workers send one three times per lease.
 LATE_PART = 0.7
@@ -27,7 +29,10 @@ def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any
     rows = [_row(worker, read.running.get(worker.worker_id, ()), may_control) for worker in read.workers]
     alive = [worker for worker in read.workers if worker.is_alive]
     return {
-        "unserved": {"queues": [_unserved(each) for each in read.unserved]},
+        "unserved": {
+            "queues": [_unserved(each) for each in read.unserved[:UNSERVED]],
+            "others": max(0, len(read.unserved) - UNSERVED),
+        },
         "list": {
             "rows": rows,
             "has_aliases": len(jobs.aliases()) > 1,

@@ -62,6 +62,7 @@
   async function ask() {
     if (busy || document.hidden) return;
     busy = true;
+    const asked = Date.now();
     try {
       const headers = { Accept: "application/json", ...(etag ? { "If-None-Match": etag } : {}) };
       const options = { headers, cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(15000) };
@@ -74,7 +75,8 @@
       } else if (answer.status >= 400 && answer.status < 500) {
         throw new Error(await answer.text());
       } else if (answer.status !== 304) throw new Error();
-      last = Date.now(); wait = EVERY; failing = false; away.hidden = true;
+      last = Date.now(); failing = false; away.hidden = true;
+      wait = Math.min(MOST, Math.max(EVERY, 10 * (last - asked)));  // a page that takes long is asked for less often
     } catch (error) {
       wait = Math.min(wait * 2, MOST); failing = true; away.hidden = false;
       const text = error.name === "Error" && error.message.length < 500 ? error.message : "";
