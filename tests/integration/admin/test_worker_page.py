@@ -40,6 +40,8 @@ def test_workers_are_shown_with_what_they_run(client, queue, stored):
     described = r"worker-1 web-1, process 4711, default alive all any 1 of 8 threads, 100 coroutines \d s ago add all"
     assert re.search(described, shown)
     assert "worker-2 web-1, process 4711, default alive emails none 0 of 8 threads" in shown
+    queue.register(worker(worker_id="worker-2", state="quiet"))
+    assert "worker-2 web-1, process 4711, default quiet all" in text(client.get(WORKERS))
     assert f'href="/admin/django_loco/locojob/{job.id}/change/"' in page.content.decode()
 
 

@@ -70,6 +70,7 @@ def test_a_schedule_runs_now_and_its_job_is_a_dot(client, queue):  # noqa: F811
     shown = text(client.get(PAGE))
     assert '<a class="dot failed"' in client.get(PAGE).content.decode()
     assert "ValueError" in shown
+    assert "run by hand failed" in shown
     [entry] = LogEntry.objects.all()
     assert entry.object_repr == "nightly"
     assert entry.change_message == f"run now, as job {job.id}."

@@ -113,12 +113,17 @@ def _tick(tick: Tick) -> dict[str, Any]:
     return {
         "url": job_url(tick.job),
         "word": _kind(tick)[1],
-        "name": _clock(tick.due) if tick.due else one_line(tick.tick),
+        "name": _clock(tick.due) if tick.due else _without_time(tick.tick),
         "fired": _clock(tick.fired),
         "late": age(tick.late) if late and tick.late is not None else "",
         "ended": _clock(tick.ended) if tick.ended else "-",
         "error": one_line(tick.error.rpartition(".")[2]) or "-",
     }
+
+
+def _without_time(member: str) -> str:
+    """Return what made a job that has no tick: a person, or a release."""
+    return _("run by hand") if member.startswith("run ") else one_line(member)
 
 
 def _clock(moment: datetime) -> str:
