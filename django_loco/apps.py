@@ -12,6 +12,7 @@ from django.db.models.signals import post_migrate
 from .assembly import plain_server
 from .assembly.build_embedded import build_runtime
 from .checks import (
+    check_carriers,
     check_commands,
     check_components,
     check_deployment,
@@ -65,7 +66,14 @@ class LocoConfig(AppConfig):
         connection_created.connect(test_environment.refresh, dispatch_uid="django_loco.environment")
         for check in (check_settings, check_queues, check_aliases):
             checks.register(check, "loco")
-        for check in (check_threads, check_task_options, check_schedules, check_components, check_commands):
+        for check in (
+            check_threads,
+            check_task_options,
+            check_schedules,
+            check_components,
+            check_commands,
+            check_carriers,
+        ):
             checks.register(if_settings_are_valid(check), "loco")
         for check in (check_migrations, check_stored_schedules, check_waiting_jobs):
             checks.register(if_settings_are_valid(check), "loco", checks.Tags.database)

@@ -137,6 +137,9 @@ class LocoSettings:
     COMPONENTS: Annotated[Sequence[str], Rule(_are_names, "a list of dotted paths")] = ()
     """Dotted paths of further components that run beside server, worker and scheduler."""
 
+    CARRY: Annotated[Sequence[str], Rule(_are_names, "a list of dotted paths")] = ()
+    """Dotted paths of classes that let context travel with jobs: see ``django_loco.carry``."""
+
     REDACT: Annotated[Sequence[str], Rule(_are_names, "a list of argument names")] = ()
     """Names of job arguments that are never shown or logged."""
 

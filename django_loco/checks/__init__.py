@@ -7,6 +7,7 @@ loco.E004  a component cannot run
 loco.E005  TASKS uses the app, but the app is not installed (found by django_loco.backend)
 loco.E006  two tasks have the same alias, or a task has the path of an alias (found by tasks.aliases)
 loco.E007  LOCO["COMMANDS"] names a management command that does not exist
+loco.E008  LOCO["CARRY"] names something that cannot carry context
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
@@ -28,6 +29,7 @@ from .queues import (
     check_queues,
 )
 from .settings import (
+    check_carriers,
     check_commands,
     check_components,
     check_schedules,
@@ -44,6 +46,7 @@ from .stored_jobs import (
 )
 
 __all__ = [
+    "check_carriers",
     "check_commands",
     "check_components",
     "check_deployment",

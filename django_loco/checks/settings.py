@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.management import get_commands
 
 from ..assembly import project_components
+from ..carry import carriers
 from ..conf import did_you_mean, loco_settings, problems
 from ..exceptions import LocoConfigurationError
 from ..scheduler.api.control import current
@@ -99,6 +100,14 @@ def check_components(**kwargs: Any) -> Iterator[CheckMessage]:
         project_components.registered()
     except LocoConfigurationError as error:
         yield Error(str(error), id="loco.E004")
+
+
+def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find paths in ``LOCO["CARRY"]`` that lead to nothing that can carry context."""
+    try:
+        carriers()
+    except LocoConfigurationError as error:
+        yield Error(str(error), id="loco.E008")
 
 
 def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:

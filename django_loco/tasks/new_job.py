@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
+from ..carry import captured
 from ..conf import loco_settings
 from ..core.compat import BaseTaskBackend, InvalidTask, Task
-from ..core.job import PARENT, REQUEST, Job, utcnow
+from ..core.job import CARRY, PARENT, REQUEST, Job, utcnow
 from ..core.serialization import encode_call, encode_exact, require_result_size
 from ..core.uniqueness import rule_of
 from ..core.validation import FIRST_YEAR, LAST_YEAR, NAME_REQUIREMENT, is_name, is_number, short
@@ -118,6 +119,8 @@ class JobTemplate:
         validate_call(self.task, args, kwargs)
         arguments = encode_call(self._fields["task_path"], args, kwargs)
         options = with_origin(self._options)
+        if self.settings.CARRY and (carried := captured()):
+            options[CARRY] = carried
         now = utcnow()
         key, until = self._unique.fields(args, kwargs, now) if self._unique else (None, None)
         job = Job(

@@ -4,6 +4,7 @@ Both do no I/O. A change makes a new value, and only a queue stores it.
 """
 
 from .job import (
+    CARRY,
     FAILED,
     MAX_LOST,
     MOVING,
@@ -30,6 +31,7 @@ from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
 
 __all__ = [
     "CANCELLED",
+    "CARRY",
     "DISCARDED",
     "EXPIRED",
     "FAILED",

@@ -23,13 +23,15 @@ UNREADABLE = "(unreadable)"
 REQUEST = "request_id"
 #: Among the options of a job, the id of the job that has enqueued it.
 PARENT = "parent"
+#: Among the options of a job, the context that it carries: see ``carry``.
+CARRY = "carry"
 #: Among the options of a job, its signature: see ``jobs.signing``.
 SIGNATURE = "signature"
 #: Among the options of a job, where it is moved to: see ``jobs.transfer.parking``.
 MOVING = "moving"
 #: Among the options of a job, the headers that connect it with the trace of whoever enqueued it: see ``log.tracing``.
 TRACE = "trace"
-_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE))
+_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ...conf import loco_settings
-from ...core.job import SUCCESSFUL, Job
+from ...core.job import CARRY, SUCCESSFUL, Job
 from ...core.serialization import decode, decode_call
 from ...log.redaction import MARK, shown_value
 from ...queues.unreadable import NOT_OURS
@@ -38,6 +38,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "args": args,
         "kwargs": kwargs,
         "options": dict(job.overrides),
+        "carried": _hidden(job.options.get(CARRY)),
         "key": job.key,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until,

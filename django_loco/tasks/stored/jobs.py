@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf import loco_settings
 from ...core.compat import Task, task_finished
-from ...core.job import Job
+from ...core.job import CARRY, Job
 from ...core.serialization import decode_call, encode_call
 from ...core.uniqueness import keys_again
 from ...exceptions import InvalidSignature, UnknownTask
@@ -43,7 +43,7 @@ def job_like(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
         priority=job.priority,
         is_async=inspect.iscoroutinefunction(task.func),
         tags=job.tags,
-        options=with_origin(job.overrides),
+        options=with_origin(job.overrides) | {name: job.options[name] for name in (CARRY,) if name in job.options},
         metadata=job.metadata,
         unique_key=key,
         unique_until=until,

@@ -16,9 +16,10 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.utils import timezone
 
+from ... import carry
 from ...conf import loco_settings
 from ...core.compat import Task, TaskError, TaskResult
-from ...core.job import FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
+from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
 from ...exceptions import Discard, Interrupted, InvalidSignature, JobCancelled, JobTimeout, Snooze, UnknownTask
@@ -220,7 +221,10 @@ class Attempt:
             raise JobCancelled(CANCELLED)
         first = (self._context(),) if self.task.takes_context else ()
         self.began_at = self.claimed.began_at = time.monotonic()
-        return self.function(*first, *self.result.args, **self.result.kwargs)
+        args = (*first, *self.result.args)
+        if self.job.options and (carried := self.job.options.get(CARRY)):
+            return carry.call(carried, self.function, args, self.result.kwargs)
+        return self.function(*args, **self.result.kwargs)
 
     def call(self) -> Any:
         """Call the task's function in this thread, even if it is async, and return its value."""

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.utils import translation
 
 from django_loco.exceptions import JobTimeout
 from django_loco.tasks import Discard, Snooze, task
@@ -353,3 +354,14 @@ def discard(why: str) -> None:
 @task(max_attempts=3)
 async def adiscard(why: str) -> None:
     raise Discard(why)
+
+
+@task
+def language() -> str | None:
+    return translation.get_language()
+
+
+@task
+async def alanguage() -> str | None:
+    await asyncio.sleep(0)
+    return translation.get_language()

@@ -14,7 +14,7 @@ from django.test import override_settings
 from django_loco.assembly.supervised_component import ComponentSpec
 from django_loco.assembly.supervisor import Supervisor
 from django_loco.core.compat import task_enqueued, task_finished, task_started
-from django_loco.core.job import FAILED, SUCCESSFUL, Job, Outcome
+from django_loco.core.job import CARRY, FAILED, SUCCESSFUL, Job, Outcome
 from django_loco.core.serialization import decode
 from django_loco.core.threads.bounded_calls import BoundedCalls
 from django_loco.queues import queue_for
@@ -223,3 +223,15 @@ def test_receivers_in_a_scheduler(heard):
         scheduler.stop(time.monotonic())
         assert scheduler.join(10)
     assert {tuple(found) for found in heard.notes} == {("receiver",)}
+
+
+@override_settings(LOCO={"CARRY": ["django_loco.carry.Language"]})
+def test_jobs_side_by_side_have_each_the_language_that_they_carry(queue, start):
+    languages = ["de", "fr", "en-us", "it"] * 5
+    names = ("language", "alanguage")
+    asked = [
+        (code, job(name, options={CARRY: {"django_loco.carry.Language": code}})) for code in languages for name in names
+    ]
+    queue.enqueue([one for _, one in asked])
+    assert start(drain=True).join(30)
+    assert [decode(queue.get(one.id).return_value) for _, one in asked] == [code for code, _ in asked]

@@ -1,0 +1,152 @@
+"""Context that travels with jobs: ``LOCO = {"CARRY": ["django_loco.carry.Language", "shop.tenants.Tenant"]}``.
+
+1. When a job is enqueued, ``capture()`` of each class returns a JSON value, or ``None`` if there is nothing to carry.
+2. The values are stored with the job, by the paths of the classes.
+3. When it runs, ``restore(value)`` returns a context manager, within which its function is called.
+
+A job that enqueues others does so within that context, so it travels on. A class that is no longer in the setting
+restores nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from inspect import iscoroutine, iscoroutinefunction
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.utils import timezone, translation
+from django.utils.module_loading import import_string
+
+from .conf import LocoSettings, loco_settings
+from .core.serialization import encode_exact
+from .exceptions import LocoConfigurationError
+
+
+class Carrier(Protocol):
+    """What a path in ``LOCO["CARRY"]`` leads to: a class that is made without arguments, or an object."""
+
+    def capture(self) -> Any:
+        """Return the present value as JSON; ``None``: there is nothing to carry. Called for each job."""
+
+    def restore(self, value: Any) -> AbstractContextManager[object]:
+        """Return a context manager for the run of a job that was enqueued with ``value``."""
+
+
+class Language:
+    """Carries the active language, unless it is the default one."""
+
+    def capture(self) -> str | None:
+        """Return its code."""
+        language = translation.get_language()
+        return None if language == settings.LANGUAGE_CODE else language
+
+    def restore(self, value: Any) -> AbstractContextManager[object]:
+        """Activate the language with this code; the default one if the site has none of it."""
+        return translation.override(value if translation.check_for_language(value) else settings.LANGUAGE_CODE)
+
+
+class TimeZone:
+    """Carries the active time zone, unless it is the default one."""
+
+    def capture(self) -> str | float | None:
+        """Return its name, or the offset from UTC in seconds of one without a name."""
+        zone = timezone.get_current_timezone()
+        if zone == timezone.get_default_timezone():
+            return None
+        name = getattr(zone, "key", None)
+        offset = zone.utcoffset(None)
+        return name if name or offset is None else offset.total_seconds()
+
+    def restore(self, value: Any) -> AbstractContextManager[object]:
+        """Activate the time zone. Raises what ``ZoneInfo`` does for a name that is unknown here."""
+        if isinstance(value, str):
+            return timezone.override(ZoneInfo(value))
+        return timezone.override(dt.timezone(dt.timedelta(seconds=value)))
+
+
+#: The settings, and the carriers that they name.
+_known: tuple[LocoSettings | None, Mapping[str, Carrier]] = None, {}
+
+
+def carriers() -> Mapping[str, Carrier]:
+    """Return what ``LOCO["CARRY"]`` names, by path. Raises ``LocoConfigurationError``, which names the path."""
+    global _known
+    loco = loco_settings()
+    if _known[0] is not loco:
+        _known = loco, {path: _carrier_at(path) for path in loco.CARRY}
+    return _known[1]
+
+
+def _carrier_at(path: str) -> Carrier:
+    try:
+        found = import_string(path)
+        carrier = found() if isinstance(found, type) else found
+    except Exception as error:  # a module may raise anything when it is imported
+        raise LocoConfigurationError(f"LOCO['CARRY'] names {path!r}, which cannot be used: {error}") from error
+    if not all(callable(getattr(carrier, name, None)) for name in ("capture", "restore")):
+        raise LocoConfigurationError(
+            f"LOCO['CARRY'] names {path!r}, which lacks capture() or restore(value). See django_loco.carry."
+        )
+    return carrier  # type: ignore[no-any-return]
+
+
+def captured() -> dict[str, Any]:
+    """Return what a job that is enqueued now takes along, by path.
+
+    Raises ``LocoConfigurationError`` if something cannot be captured: a job must not run for the wrong tenant.
+    """
+    values: dict[str, Any] = {}
+    for path, carrier in carriers().items():
+        try:
+            value = carrier.capture()
+            encode_exact(value)
+        except Exception as error:
+            raise LocoConfigurationError(
+                f"LOCO['CARRY']: {path}.capture() has no value that can be stored with a job, so it was not enqueued. "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if value is not None:
+            values[path] = value
+    return values
+
+
+def call(carried: object, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call ``function`` within what its job has ``carried``; return its value, or a coroutine that does the same.
+
+    Raises what ``restore()`` does: such a job must not run.
+    """
+    if iscoroutinefunction(function):
+        return _awaited(carried, function, args, kwargs)
+    with restored(carried):
+        value = function(*args, **kwargs)
+    return _awaited(carried, lambda: value, (), {}) if iscoroutine(value) else value
+
+
+async def _awaited(
+    carried: object, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    with restored(carried):
+        return await function(*args, **kwargs)
+
+
+@contextmanager
+def restored(carried: object) -> Iterator[None]:
+    """Restore what a job has ``carried``, in the order of the setting; nothing if that is no mapping any more."""
+    values = carried if isinstance(carried, Mapping) else {}
+    with ExitStack() as stack:
+        for path, carrier in carriers().items():
+            if path in values:
+                _enter(stack, path, carrier, values[path])
+        yield
+
+
+def _enter(stack: ExitStack, path: str, carrier: Carrier, value: Any) -> None:
+    try:
+        stack.enter_context(carrier.restore(value))
+    except Exception as error:
+        error.add_note(f"LOCO['CARRY']: {path} could not restore {value!r:.100}, so the job did not run.")
+        raise
