@@ -41,6 +41,7 @@ PAGES = {
     "dashboard: queues": f"{BOARD}queues/",
     "dashboard: tasks": f"{BOARD}tasks/",
     "dashboard: workers": f"{BOARD}workers/",
+    "dashboard: schedules": f"{BOARD}schedules/",
 }
 
 

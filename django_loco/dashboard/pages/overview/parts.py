@@ -21,6 +21,8 @@ from .health import health_of
 PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
+#: The workers that are shown. The page of workers has more.
+WORKERS = 20
 #: The queues that are shown: a page of 50,000 would have 50 MB.
 QUEUES = 30
 
@@ -31,11 +33,13 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
         "workers_url": page_url("workers"),
+        "queues_url": page_url("queues"),
+        "more_workers": max(0, len(facts.workers) - WORKERS),
         "health": health_of(facts),
         "queues": _queues(facts),
         "other_queues": max(0, len(facts.queues) - QUEUES),
         "queues_url": page_url("queues"),
-        "workers": [_worker(each) for each in facts.workers],
+        "workers": [_worker(each) for each in facts.workers[:WORKERS]],
         "schedules": facts.upcoming,
         "off": facts.off,
         "newest": [_failure(job) for job in facts.failures[:NEWEST]],

@@ -15,8 +15,8 @@ from ...durations import coarse
 from ...links import job_url, list_url
 from .facts import WorkersRead
 
-#: The running jobs that are shown of one worker.
-SHOWN = 5
+#: The workers that are shown, and the running jobs of one worker.
+WORKERS, SHOWN = 200, 5
 #: The queues without a worker that are named.
 UNSERVED = 10
 MEGABYTE = 1024 * 1024
@@ -26,7 +26,8 @@ LATE_PART = 0.7
 
 def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any]]:
     """Return the context of each part by its name."""
-    rows = [_row(worker, read.running.get(worker.worker_id, ()), may_control) for worker in read.workers]
+    shown = read.workers[:WORKERS]
+    rows = [_row(worker, read.running.get(worker.worker_id, ()), may_control) for worker in shown]
     alive = [worker for worker in read.workers if worker.is_alive]
     return {
         "unserved": {
@@ -35,6 +36,7 @@ def parts_of(read: WorkersRead, *, may_control: bool) -> dict[str, dict[str, Any
         },
         "list": {
             "rows": rows,
+            "more": len(read.workers) - len(shown),
             "has_aliases": len(jobs.aliases()) > 1,
             "may_control": may_control,
             "alive": len(alive),

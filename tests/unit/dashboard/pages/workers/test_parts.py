@@ -6,7 +6,7 @@ import pytest
 
 from django_loco.core.job import utcnow
 from django_loco.dashboard.pages.workers.facts import WorkersRead
-from django_loco.dashboard.pages.workers.parts import parts_of
+from django_loco.dashboard.pages.workers.parts import WORKERS, parts_of
 from django_loco.jobs import AliasWorker
 
 
@@ -52,6 +52,12 @@ def test_a_heartbeat_that_is_late_is_seen_before_the_worker_is_dead():
 def test_a_meter_is_never_wider_than_full():
     assert [row(busy=busy)["busy_width"] for busy in (0, 2, 80)] == [0, 25, 100]
     assert row(threads=0)["busy_width"] == 0
+
+
+def test_of_many_workers_some_are_shown_and_all_count():
+    workers = [worker(worker_id=str(number)) for number in range(WORKERS + 2)]
+    context = parts_of(WorkersRead(workers=workers, running={}, unserved=[]), may_control=True)["list"]
+    assert (len(context["rows"]), context["more"], context["alive"]) == (WORKERS, 2, WORKERS + 2)
 
 
 def test_dead_workers_do_not_count():
