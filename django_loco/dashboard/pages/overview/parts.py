@@ -33,7 +33,6 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "has_aliases": len(jobs.aliases()) > 1,
         "may_pause": may_pause,
         "workers_url": page_url("workers"),
-        "queues_url": page_url("queues"),
         "more_workers": max(0, len(facts.workers) - WORKERS),
         "health": health_of(facts),
         "queues": _queues(facts),
