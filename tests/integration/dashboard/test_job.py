@@ -115,6 +115,7 @@ def test_large_arguments_leave_the_page_small(client, queue):
     page = client.get(page_of(job))
     assert page.status_code == 200
     assert len(page.content) < 150_000
+    assert "The arguments are too long to be edited here." in text(client.get(f"{page_of(job)}again"), 400)
 
 
 @pytest.mark.parametrize("job_id", ["nonsense", new_id(), "a b", "%00", "<script>"])

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from django.contrib import messages
 from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
@@ -22,6 +23,9 @@ from ...frame import framed, sentence
 from ...links import job_url, page_url
 from .page import RUN_AGAIN
 
+#: Django refuses forms above 2.5 MB.
+MOST_BYTES = 1_000_000
+
 
 @non_atomic_requests
 @never_cache
@@ -36,6 +40,9 @@ def run_again(request: HttpRequest, job_id: str) -> HttpResponseBase:
         return sentence(request, str(error), entry="jobs", status=HTTPStatus.NOT_FOUND, back=back)
     except UNAVAILABLE as error:
         return sentence(request, str(error), entry="jobs", status=HTTPStatus.SERVICE_UNAVAILABLE, back=request.path)
+    if len(job.arguments) > MOST_BYTES:
+        text = _("The arguments are too long to be edited here. Use jobs.run_again().")
+        return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=job_url(job.id))
     form = RunAgainForm(job, request.POST if request.method == "POST" else None)
     if answer := _enqueued(request, form, job):
         return answer
