@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from django_loco import jobs
+from django_loco.backend import ScheduledCall
 from django_loco.core.compat import TaskResultStatus, task_finished, task_started
 from django_loco.core.job import utcnow
 from django_loco.exceptions import JobExpired
@@ -65,6 +66,15 @@ def test_a_job_that_is_too_late_never_runs_and_says_so(heard, caplog):
     assert (line.levelname, line.exc_info) == ("INFO", None)
     [reason] = jobs.why(result)
     assert (reason.code, "JobExpired" in reason.text) == ("cancelled", True)
+
+
+def test_the_job_of_a_tick_that_nobody_has_begun_before_the_next_one_never_runs():
+    task = count.using(expires=50)
+    first, second = utcnow(), utcnow() + timedelta(seconds=60)
+    ticks = [ScheduledCall(task, [number], {}, f"s@{at}", at) for number, at in enumerate((first, second))]
+    task.get_backend().enqueue_ticks(ticks)
+    with travel(second + timedelta(seconds=5)):
+        assert drain() == {"expired": 1, "successful": 1}
 
 
 def test_people_can_run_it_all_the_same():

@@ -79,6 +79,7 @@ def test_values_are_checked_and_others_have_their_default() -> None:
         ({"priority": 5, "queue": "emials"}, "queue"),
         ({"queue": "emails", "priority": 101, "timeout": 5}, "priority"),
         ({"timeout": -1, "max_attempts": 2}, "timeout"),
+        ({"expires": 0, "timeout": 2}, "expires"),
     ],
 )
 def test_an_error_carries_the_field(options: dict[str, Any], field: str) -> None:

@@ -48,10 +48,11 @@ def test_a_task_with_all_there_is():
         priority=10,
         max_attempts=3,
         timeout=20,
+        expires=50,
         jitter=30,
     )
     assert (made.name, made.trigger) == ("it", Cron("0 16 * * *", BERLIN))
-    assert made.task == send.using(queue_name="emails", priority=10, max_attempts=3, timeout=20)
+    assert made.task == send.using(queue_name="emails", priority=10, max_attempts=3, timeout=20, expires=50)
     assert (list(made.args), made.kwargs) == ([5], {"template": "fancy"})
     assert (made.tags, made.run_on_start, made.jitter) == (("mail", "nightly"), True, timedelta(seconds=30))
     assert str(made.location) == "LOCO['SCHEDULE']"
