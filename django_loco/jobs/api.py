@@ -17,7 +17,7 @@ from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .search import Search
 from .states import State
-from .stores import JobReference, backend_of, get, id_of
+from .stores import JobReference, backend_of, get, id_of, other_holder
 from .transfer.parking import is_parked
 
 #: What the operations take: one job, several, a search, or the text of a filter.
@@ -161,20 +161,13 @@ def _operate_on_one(operation: Operation, job: Job, backend: str | None) -> int:
         return 1
     stored = get(job)
     require(operation, stored)
-    if stored == job and (holder := _other_holder(job)):
+    if stored == job and (holder := other_holder(job)):
         reason = f"job {holder.id} has its unique key. When that one has ended or is cancelled, try again."
     elif stored == job and job.key is not None:
         reason = "its queue still has to know its once-key, up to an hour after its end. If it waits, cancel it."
     else:
         reason = "it has changed each time between reading and writing it. Try again."
     raise InvalidState(f"Job {job.id} could not be {operation.past}: {reason}")
-
-
-def _other_holder(job: Job) -> Job | None:
-    if job.unique_key is None:
-        return None
-    holder = backend_of(job.backend).queue.holders([job.unique_key]).get(job.unique_key)
-    return holder if holder is not None and holder.id != job.id else None
 
 
 def _within(search: Search, backend: str | None) -> Search:

@@ -100,6 +100,14 @@ def queue_of(alias: str) -> Queue:
     return backend_of(alias).queue
 
 
+def other_holder(job: Job) -> Job | None:
+    """Return the job that holds the unique key of ``job`` now, if that is another one."""
+    if job.unique_key is None:
+        return None
+    holder = queue_of(job.backend).holders([job.unique_key]).get(job.unique_key)
+    return holder if holder is not None and holder.id != job.id else None
+
+
 def id_of(reference: JobReference) -> str:
     """Return the id of a job. Raises ``ValueError`` for a text that is none."""
     if isinstance(reference, Job | TaskResult):

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from ..core.compat import TaskResult
-from ..core.job import READY, Job
+from ..core.job import READY, Job, Outcome, utcnow
 from ..exceptions import DuplicateJob, QueueUnavailable
 from ..jobs.operations.edits import signed_again
 from ..queues import Queue
 from ..queues.base import Change
 from .job_result import JobResult, fill
-from .results import shown_result_of
+from .results import backend_class, shown_result_of
+from .stored.jobs import announce_end
 
 #: The holders of no keys.
 NOBODY: Mapping[str, Job] = MappingProxyType({})
@@ -43,7 +45,7 @@ def store(
         rest = [job for job in rest if job.id not in stored]
         if not rest:
             return stored, holders
-        found = queue.holders({str(job.unique_key) for job in rest})
+        found = _without_expired(queue, queue.holders({str(job.unique_key) for job in rest}))
         if on_duplicate == "replace":
             found = _replaced(queue, found, rest)
         holders |= {job.id: found[str(job.unique_key)] for job in rest if job.unique_key in found}
@@ -51,6 +53,25 @@ def store(
         if not rest:
             return stored, holders
     raise QueueUnavailable(f"The unique key of {rest[0].task_path} changes hands all the time. Try again.")
+
+
+def _without_expired(queue: Queue, holders: Mapping[str, Job]) -> Mapping[str, Job]:
+    """End the holders that have expired, as a worker would that takes them; return the others. Their keys are free."""
+    now = utcnow()
+    expired = {key: job for key, job in holders.items() if _has_expired(job, now)}
+    if not expired:
+        return holders
+    ended = [Outcome.expired(job).applied() for job in expired.values()]
+    refused = queue.change(
+        [Change(before=job, after=after) for job, after in zip(expired.values(), ended, strict=True)]
+    )
+    announce_end(backend_class(queue.alias), [job for job in ended if job.id not in refused])
+    return {key: job for key, job in holders.items() if key not in expired}
+
+
+def _has_expired(job: Job, now: datetime) -> bool:
+    waits = job.status == READY and not job.is_known_to_have_begun
+    return waits and job.expires_at is not None and job.expires_at <= now
 
 
 def _replaced(queue: Queue, holders: Mapping[str, Job], jobs: Sequence[Job]) -> dict[str, Job]:

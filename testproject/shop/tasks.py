@@ -58,9 +58,12 @@ def index_batch(pks: list[int], run: str = "") -> int:
 
 
 @scheduler.expose
-@task(priority=10, timeout=50)
+@task(priority=10, timeout=50, unique=True)
 def refresh_prices() -> int:
-    """Change some prices, and tell the index once that is committed. Runs every minute, see ``schedules.py``."""
+    """Change some prices, and tell the index once that is committed.
+
+    Runs every minute, see ``schedules.py``, unless it still runs, or somebody has just started it.
+    """
     minute = int(timezone.now().timestamp()) // 60
     with transaction.atomic():
         start = minute * OFFERS % Product.objects.count()

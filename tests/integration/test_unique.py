@@ -8,12 +8,12 @@ import pytest
 from django.db import connection, transaction
 
 from django_loco import jobs
-from django_loco.core.compat import TaskResultStatus
+from django_loco.core.compat import TaskResultStatus, task_backends
 from django_loco.core.job import FAILED, RUNNING, utcnow
 from django_loco.core.uniqueness import digest_of
-from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState
+from django_loco.exceptions import DuplicateJob, InvalidArguments, InvalidState, JobExpired
 from django_loco.queues import Claim, queue_for
-from django_loco.tasks import InvalidTask, LocoTask, enqueue_many, task
+from django_loco.tasks import InvalidTask, LocoTask, duplicates, enqueue_many, task
 from django_loco.testing import drain
 from tests.app import tasks
 from tests.app.tasks import sync_stock
@@ -163,8 +163,18 @@ def test_what_is_cancelled_makes_room(queue):
     assert not sync_stock.enqueue("a").duplicate
 
 
+def test_a_job_that_has_expired_makes_room(queue, monkeypatch):
+    first = sync_stock.using(expires=60).enqueue("a")
+    assert sync_stock.enqueue("a").duplicate
+    monkeypatch.setattr(duplicates, "utcnow", lambda: utcnow() + timedelta(seconds=61))
+    second = sync_stock.enqueue("a")
+    assert not second.duplicate
+    first.refresh()
+    assert (first.status, first.errors[-1].exception_class) == (FAILED, JobExpired)
+
+
 def failed_job(queue):
-    """Return the result of a job that has failed, and that of a newer one with its key."""
+    """Return the result of a job that has failed."""
     first = tasks.fail.using(unique=True, max_attempts=1).enqueue()
     drain(raise_errors=False)
     return first
@@ -178,7 +188,9 @@ def test_a_retry_that_meets_a_newer_job_says_so(queue):
         jobs.retry(first.id)
     assert jobs.retry("status:failed") == 0
     assert queue.get(first.id).status == FAILED
+    assert f"(and job {newer.id}, which has its unique key, has ended)" in jobs.why(first.id)[0].remedy
     newer.cancel()
+    assert "unique" not in jobs.why(first.id)[0].remedy
     assert jobs.retry(first.id) == 1
     assert tasks.fail.using(unique=True).enqueue().id == first.id
 
@@ -198,6 +210,16 @@ def test_a_job_that_enqueues_itself_finds_itself(queue, settings):
     assert [result.duplicate for result in results] == [False, False]  # the first has ended by then
     result = tasks.enqueue_itself.enqueue()
     assert result.return_value == [result.id, True]
+
+
+def test_a_tick_finds_the_job_that_waits(queue):
+    backend, now = task_backends["default"], utcnow()
+    first = backend.enqueue_tick(sync_stock, ["a"], {}, key="nightly@1", tick=now)
+    assert backend.enqueue_tick(sync_stock, ["a"], {}, key="nightly@1", tick=now) is None
+    second = backend.enqueue_tick(sync_stock, ["a"], {}, key="nightly@2", tick=now)
+    assert (first.duplicate, second.duplicate, second.id) == (False, True, first.id)
+    drain()
+    assert not backend.enqueue_tick(sync_stock, ["a"], {}, key="nightly@3", tick=now).duplicate
 
 
 def test_names_that_are_no_arguments_are_refused():

@@ -12,7 +12,7 @@ from ...queues import Queue
 from ...queues.workers import WorkerInfo
 from ..signing import is_genuine
 from ..states import state_of
-from ..stores import JobReference, backend_of, get
+from ..stores import JobReference, backend_of, get, other_holder
 from ..transfer.parking import ends_of, is_gone, is_parked
 
 
@@ -161,7 +161,7 @@ def _failed(job: Job) -> Reason:
     return Reason(
         "failed",
         f"It has failed for good after {_attempts(len(job.worker_ids))}: {_last_line(job)}",
-        f"When the cause is mended: loco_jobs retry {job.id}",
+        _retry(job, "When the cause is mended"),
     )
 
 
@@ -169,7 +169,13 @@ def _cancelled(job: Job) -> Reason:
     target = ends_of(job)[1]
     if target and is_gone(job, target):
         return Reason("cancelled", _last_line(job), f"See it there: loco_jobs show {job.id} --backend {target}")
-    return Reason("cancelled", _last_line(job), f"To run it all the same: loco_jobs retry {job.id}")
+    return Reason("cancelled", _last_line(job), _retry(job, "To run it all the same"))
+
+
+def _retry(job: Job, when: str) -> str:
+    holder = other_holder(job)
+    condition = f" (and job {holder.id}, which has its unique key, has ended)" if holder else ""
+    return f"{when}{condition}: loco_jobs retry {job.id}"
 
 
 def _done(job: Job) -> Reason:

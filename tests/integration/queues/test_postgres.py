@@ -1,6 +1,7 @@
 """Waking workers by notifications, the database's clock, and connections that break."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +13,7 @@ from django_loco.queues import Claim
 from django_loco.queues.database import DatabaseQueue
 from django_loco.queues.database.postgres import listener as postgres_wait
 from django_loco.queues.database.postgres import prepared
-from django_loco.queues.database.sql.statements import SERIES
+from django_loco.queues.database.sql.statements import HOLDERS, SERIES
 
 from ...conftest import ON_POSTGRES
 
@@ -376,3 +377,55 @@ def test_it_fetches_all_the_same_if_a_pooler_has_lost_the_prepared_statements(qu
     queue.enqueue([job()])
     assert len(fetch(queue)) == 1
     assert prepared_names() == []
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_transaction_waits_for_another_one_with_its_unique_key_and_no_longer(queue, commits):
+    unique = {"unique_key": "5" * 64, "unique_until": "finished"}
+    begun, end, stored = threading.Event(), threading.Event(), []
+
+    def hold():
+        with transaction.atomic():
+            stored.extend(queue.enqueue([job(**unique)]))
+            begun.set()
+            end.wait(PATIENCE)
+            transaction.set_rollback(not commits)
+        queue.close()
+
+    def follow():
+        begun.wait(PATIENCE)
+        with transaction.atomic():
+            found = queue.enqueue([job(**unique)]), queue.holders([unique["unique_key"]])
+        queue.close()
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        holder, follower = pool.submit(hold), pool.submit(follow)
+        begun.wait(PATIENCE)
+        wait_until_one_waits_for_a_lock()
+        assert not follower.done()
+        end.set()
+        holder.result(PATIENCE)
+        added, holders = follower.result(PATIENCE)
+    assert len(added) == (0 if commits else 1)
+    assert [each.id for each in holders.values()] == [each.id for each in (added or stored)]
+    assert [each.id for each in queue.list()] == [each.id for each in (added or stored)]
+
+
+def wait_until_one_waits_for_a_lock():
+    deadline = time.monotonic() + PATIENCE
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with connection.cursor() as cursor:
+        while cursor.execute(query).fetchone() == (0,):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_the_holder_of_a_unique_key_is_found_by_the_index(queue):
+    queue.enqueue([job(unique_key=f"{number:064x}", unique_until="finished") for number in range(2_000)])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE django_loco_job")
+        listed = queue._dialect.is_in.format(queue._dialect.listed(["unique_key"]))
+        parameters = {"alias": "default", "payload": f'[{{"unique_key":"{7:064x}"}}]'}
+        cursor.execute(f"EXPLAIN {queue._dialect.sql(HOLDERS, in_listed=listed)}", parameters)
+        assert "django_loco_unique_key" in str(cursor.fetchall())
