@@ -74,7 +74,7 @@ def test_a_worker_is_quiet_for_a_while_and_stops(site: Project):
 
 
 def test_a_worker_beside_a_site_is_quiet_and_does_not_stop_the_site(served):
-    process = served.serve("--worker")
+    process = served.serve("--worker", "--noreload")
     worker = the_worker(served)
     assert worker["role"] == "shared"
     assert "shares its process with a web server" in served.manage("loco_jobs", "stop", worker["id"], code=1)

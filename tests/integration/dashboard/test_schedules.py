@@ -104,7 +104,9 @@ def test_who_may_not_change_schedules_cannot(queue, row, permissions):  # noqa: 
 @pytest.mark.parametrize("data", [{}, {"run": ""}, {"run": "nobody"}, {"delete": "nightly"}, {"pause": "\x00"}])
 def test_what_cannot_be_done_is_said(client, queue, data):  # noqa: F811
     answer = client.post(ACT, data)
-    assert (answer.status_code, answer["Content-Type"]) == (400, "text/plain; charset=utf-8")
+    assert answer.status_code == 400
+    assert '<section class="card sentence">' in answer.content.decode()
+    assert '<a href="/jobs/schedules/">Go back</a>' in answer.content.decode()
     assert not LogEntry.objects.exists()
 
 

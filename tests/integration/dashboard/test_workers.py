@@ -110,7 +110,9 @@ def test_what_cannot_be_done_is_said(client, queue, data, status):
     for info in (worker(), worker(worker_id="dead", lease=-1.0), worker(worker_id="site", role="shared")):
         queue.register(info)
     answer = client.post(TELL, data)
-    assert (answer.status_code, answer["Content-Type"]) == (status, "text/plain; charset=utf-8")
+    assert answer.status_code == status
+    assert '<section class="card sentence">' in answer.content.decode()
+    assert '<a href="/jobs/workers/">Go back</a>' in answer.content.decode()
     assert not LogEntry.objects.exists()
 
 

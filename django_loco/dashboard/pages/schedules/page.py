@@ -18,9 +18,10 @@ from ....exceptions import LocoConfigurationError, QueueError, QueueUnavailable
 from ....models import Schedule, ScheduleState
 from ....queues.timeouts import store_timeout
 from ....scheduler.api.operating import ACTIONS
-from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE, closed, refused
+from ...access import CHANGE_SCHEDULE, VIEW_SCHEDULE, closed
 from ...actions import back, log
-from ...frame import untold
+from ...frame import sentence
+from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
 from .facts import SchedulesRead, read
 from .parts import parts_of
@@ -83,18 +84,23 @@ def act(request: HttpRequest) -> HttpResponseBase:
     """Run, pause or resume a schedule: a field of ``ACTIONS`` is its name."""
     word = next((word for word in ACTIONS if word in request.POST), "")
     if not word:
-        return refused("Name a schedule by one of the fields " + ", ".join(ACTIONS), HTTPStatus.BAD_REQUEST)
+        return _said(request, "Name a schedule by one of the fields " + ", ".join(ACTIONS), HTTPStatus.BAD_REQUEST)
     name = request.POST[word]
     try:
         with store_timeout(STORE_SECONDS):
             note = ACTIONS[word](name, request.user.get_username())
     except (LocoConfigurationError, ValueError, DataError) as error:  # such as a NUL in the name
-        return refused(str(error), HTTPStatus.BAD_REQUEST)
+        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except (QueueError, DatabaseError) as error:
-        return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
+        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
     log(request, Schedule.objects.filter(name=name).only("pk", "name").first() or ScheduleState(name=name), note)
     _say(request, f"{name}: {note}")
-    return HttpResponseRedirect(back(request))
+    return HttpResponseRedirect(back(request, page_url("schedules")))
+
+
+def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
+    """Return a page that says why nothing was done, with a link back."""
+    return sentence(request, text, entry="schedules", status=status, back=back(request, page_url("schedules")))
 
 
 def _say(request: HttpRequest, text: str) -> None:

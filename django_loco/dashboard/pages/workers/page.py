@@ -19,9 +19,10 @@ from .... import jobs
 from ....jobs.pages.available import UNAVAILABLE
 from ....models import LocoWorker
 from ....queues.timeouts import store_timeout
-from ...access import CONTROL, VIEW_WORKER, closed, refused
+from ...access import CONTROL, VIEW_WORKER, closed
 from ...actions import back, log
-from ...frame import untold
+from ...frame import sentence
+from ...links import page_url
 from ...live import STORE_SECONDS, LivePage
 from .facts import WorkersRead, read
 from .parts import parts_of
@@ -71,12 +72,17 @@ def tell(request: HttpRequest) -> HttpResponseBase:
         with store_timeout(STORE_SECONDS):
             action(worker_id, backend=alias)
     except KeyError:
-        return refused("Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST)
+        return _said(request, "Name a worker by one of the fields " + ", ".join(BUTTONS), HTTPStatus.BAD_REQUEST)
     except jobs.InvalidState as error:
-        return refused(str(error), HTTPStatus.CONFLICT)
+        return _said(request, str(error), HTTPStatus.CONFLICT)
     except (ValueError, TypeError) as error:
-        return refused(str(error), HTTPStatus.BAD_REQUEST)
+        return _said(request, str(error), HTTPStatus.BAD_REQUEST)
     except UNAVAILABLE as error:
-        return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
+        return _said(request, str(error), HTTPStatus.SERVICE_UNAVAILABLE)
     log(request, LocoWorker(id=f"{alias}: {worker_id}"), str(text))
-    return HttpResponseRedirect(back(request))
+    return HttpResponseRedirect(back(request, page_url("workers")))
+
+
+def _said(request: HttpRequest, text: str, status: int) -> HttpResponseBase:
+    """Return a page that says why nothing was done, with a link back."""
+    return sentence(request, text, entry="workers", status=status, back=back(request, page_url("workers")))
