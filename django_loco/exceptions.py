@@ -23,6 +23,7 @@
     ├── JobExpired               a job had not begun by its ``expires``
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            the store refused the return value of a job
+    ├── InvalidStep              a durable step has a used name, or a bad result   (a TypeError and a ValueError too)
     ├── Interrupted              a job ends early and will be continued; the job raises it
     ├── Snooze                   a job puts its next run off; the job raises it
     └── Discard                  a job gives itself up, and is not tried again; the job raises it
@@ -180,6 +181,10 @@ class JobTimeout(LocoError, TimeoutError):
 
 class ResultRefused(LocoError):
     """The store refused the return value of a job, but takes other outcomes. The job has failed."""
+
+
+class InvalidStep(LocoError, TypeError, ValueError):
+    """A durable step has a name that the run has used, a result that is not JSON, or is inside of a transaction."""
 
 
 class Interrupted(LocoError):

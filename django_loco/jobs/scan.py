@@ -28,7 +28,7 @@ PAGE_BYTES = 8 << 20
 
 def size_of(job: Job) -> int:
     """Return the approximate number of bytes of the large fields of ``job``."""
-    texts = (job.arguments, job.return_value, job.checkpoint, job.metadata, job.progress)
+    texts = (job.arguments, job.return_value, job.checkpoint, job.metadata, job.progress, job.steps)
     return sum(len(text) for text in texts if text) + sum(len(error.traceback) for error in job.errors)
 
 

@@ -54,6 +54,7 @@ class StoredJob(models.Model):
     return_value = models.TextField(null=True)  # noqa: DJ001 - no value yet is not an empty one
     checkpoint = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     metadata = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
+    steps = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     progress = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     token = models.TextField(null=True)  # noqa: DJ001 - not held
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held

@@ -88,6 +88,9 @@ class ClaimedJob:
     saved_report: tuple[Any, ...] | None = None
     """The last report that is stored, or that cannot be."""
 
+    steps: set[str] = field(default_factory=set)
+    """The names of the durable steps that this run has had: see ``execution.steps``."""
+
     updating: threading.RLock = field(default_factory=threading.RLock)
     """Held while a field is stored: some queues store it together with the others of ``job``."""
 

@@ -293,3 +293,18 @@ def grow(context: Any, number: int, more: int, fails: bool = False) -> None:
 def followed(batch_id: str) -> None:
     """What follows a batch."""
     note(f"followed {batch_id}")
+
+
+@task(takes_context=True)
+def in_steps(context: Any, number: int, steps: int) -> int:
+    """A job of durable steps, each of which notes that it is called."""
+    note(f"start {number}")
+    done = [context.step(f"step-{place}", _one_step, number, place) for place in range(steps)]
+    note(f"end {number}")
+    return sum(done)
+
+
+def _one_step(number: int, place: int) -> int:
+    note(f"called {number}-{place}")
+    time.sleep(0.02)
+    return place

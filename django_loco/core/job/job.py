@@ -158,6 +158,9 @@ class Job:
     metadata: str | None = by_run()
     """JSON text of an object that ``using(metadata=...)`` and the job itself write; ``None``: it is empty."""
 
+    steps: str | None = by_run()
+    """JSON text of an object: the results of its durable steps by their names; ``None``: it has had none."""
+
     progress: str | None = by_run()
     """JSON text: how far it is, as the job itself has said (``jobs.views.progress``); ``None``: it has not."""
 

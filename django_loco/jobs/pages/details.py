@@ -191,7 +191,7 @@ def _values(job: Job) -> Iterator[tuple[str, str]]:
     result = job.return_value if job.status == SUCCESSFUL else None
     if result is not None:
         yield "Result", pretty(decoded(result))
-    for label, text in (("Metadata", job.metadata), ("Checkpoint", job.checkpoint)):
+    for label, text in (("Metadata", job.metadata), ("Checkpoint", job.checkpoint), ("Steps", job.steps)):
         if text is not None:
             yield label, pretty(hidden(decoded(text)))
 

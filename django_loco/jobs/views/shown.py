@@ -58,6 +58,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "errors": [{"class": error.exception_class_path, "traceback": error.traceback} for error in job.errors],
         "return_value": _decoded(job.return_value) if job.status == SUCCESSFUL else None,
         "checkpoint": _hidden(_decoded(job.checkpoint)),
+        "steps": _hidden(_decoded(job.steps)),
         "progress": _progress(job),
         "metadata": _hidden(_decoded(job.metadata)),
     }

@@ -77,18 +77,24 @@ class JobTable:
     def hold(self, job: Job, lease: float) -> None:
         """Add a job that is held for ``lease`` seconds."""
         self.held[job.id] = Hold(job, time.monotonic() + lease)
-        self._index(job)
+        self.series.add(job)
+        if job.unique_key is not None or job.batch is not None:
+            self._note(job)
 
     def wait(self, job: Job, now: datetime, *, is_due: bool = False) -> bool:
         """Add a job that waits; return whether it is due. With ``is_due`` it is due regardless of the clock."""
-        self._index(job)
+        self.series.add(job)
+        if job.unique_key is not None or job.batch is not None:
+            self._note(job)
         return self.waiting.add(job, now, is_due=is_due)
 
     def finish(self, jobs: Iterable[Job]) -> None:
         """Add jobs that have finished, and forget the oldest if there are too many."""
         for job in jobs:
             self.finished[job.id] = job
-            self._index(job)
+            self.series.add(job)
+            if job.unique_key is not None or job.batch is not None:
+                self._note(job)
         while self._max_finished is not None and len(self.finished) > self._max_finished:
             self.forget(self.finished.popitem(last=False)[1])
 
@@ -129,8 +135,7 @@ class JobTable:
                 self.logs[outcome.job.id] = appended_log(self.logs.get(outcome.job.id), outcome.log)
         return jobs
 
-    def _index(self, job: Job) -> None:
-        self.series.add(job)
+    def _note(self, job: Job) -> None:
         if job.unique_key is not None:
             self.unique.note(job)
         if job.batch is not None:

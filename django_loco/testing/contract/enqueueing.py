@@ -22,6 +22,7 @@ SET_LATER = {
     "finished_at",
     "return_value",
     "checkpoint",
+    "steps",
     "token",
     "worker_id",
     "batch",  # see BatchContract

@@ -22,7 +22,16 @@ from ...core.compat import Task, TaskError, TaskResult
 from ...core.job import CARRY, FAILED, READY, SUCCESSFUL, Job, Outcome, utcnow
 from ...core.retry import Policy, exponential
 from ...core.serialization import cut, decode, encode, require_result_size
-from ...exceptions import Discard, Interrupted, InvalidSignature, JobCancelled, JobTimeout, Snooze, UnknownTask
+from ...exceptions import (
+    Discard,
+    Interrupted,
+    InvalidSignature,
+    InvalidStep,
+    JobCancelled,
+    JobTimeout,
+    Snooze,
+    UnknownTask,
+)
 from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
@@ -267,7 +276,7 @@ class Attempt:
             return self._interrupted()
         if isinstance(error, Snooze):
             return self._snoozed(error)
-        again = not isinstance(error, Discard) and self.policy.wants_retry(error, self.job.attempt)
+        again = not isinstance(error, Discard | InvalidStep) and self.policy.wants_retry(error, self.job.attempt)
         return Outcome(
             job=self.job,
             status=READY if again else FAILED,

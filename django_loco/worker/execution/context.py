@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 
@@ -20,8 +21,12 @@ from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
 from .kept_log import JobLogger
 from .progress import is_new, report, save_progress
+from .steps import arun_step, results_of, run_step
 
 logger = get_logger("django_loco.worker")
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,28 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     def log(self) -> JobLogger:
         """The logger of the task's module. What it logs is kept with the job if the task has ``keep_log``."""
         return JobLogger(self.task_result.task.func.__module__, self.claimed.kept_log)
+
+    def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``function(*args, **kwargs)``, or what it has returned in an earlier run of this job.
+
+        The result (JSON) is stored with the job before this returns, and the function is not called again then. It is
+        called once more only if the run ends between the call and the storing. ``name`` is the step's own.
+
+        Raises what the function raises; ``InvalidStep`` for a name that this run has used, for a result that is not
+        JSON, with those of other steps more than ``MAX_RESULT_SIZE`` bytes, and inside ``atomic()``;
+        ``QueueUnavailable``; and ``Interrupted`` if another worker has the job, or it was cancelled.
+        """
+        result: R = run_step(self.claimed, name, lambda: function(*args, **kwargs))
+        return result
+
+    async def astep(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """``step`` for async jobs. The function is async; one that is not must not block."""
+        return await arun_step(self.claimed, name, lambda: function(*args, **kwargs))
+
+    @property
+    def steps(self) -> dict[str, Any]:
+        """The results of the steps that are stored, by their names."""
+        return results_of(self.claimed)
 
     @property
     def batch(self) -> Batch | None:

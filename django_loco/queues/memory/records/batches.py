@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
-from ...records.batches import BatchCounts, Batches, BatchRecord, batches_of, refusal
+from ...records.batches import BatchCounts, Batches, BatchRecord, refusal
 
 #: How a member stands: it is left, or has ended in one of three ways.
 Standing = Literal["left", "succeeded", "failed", "cancelled"]
@@ -40,10 +40,12 @@ class BatchTable:
 
     def require_open(self, jobs: Sequence[Job]) -> None:
         """Raise ``BatchFinished`` if the batch of a job takes no more jobs."""
-        for batch_id in batches_of(jobs):
-            record = self.records.get(batch_id)
+        for job in jobs:
+            if job.batch is None:
+                continue
+            record = self.records.get(job.batch)
             if record is None or record.finished_at or record.cancelled_at:
-                raise refusal(batch_id)
+                raise refusal(job.batch)
 
     def note(self, job: Job, *, is_gone: bool = False) -> None:
         """Note how a member stands now; with ``is_gone`` it was deleted: cancelled unless it had ended."""

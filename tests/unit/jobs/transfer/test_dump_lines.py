@@ -54,6 +54,7 @@ FULL = Job(
     metadata='{"b":2}',
     progress='{"done":1}',
     batch="b1",
+    steps='{"s":1}',
     token="t",
     worker_id="w3",
 )

@@ -1,0 +1,94 @@
+"""Durable steps: parts of a job whose results are stored, so that they are not done again when the job runs again.
+
+1. ``context.step("charge", charge, order_id)`` looks for the result of ``charge`` among those that are stored.
+2. If it is there, an earlier run has done this step, and the function is not called.
+3. If not, the function is called, and its result is stored with the job before ``step`` returns, if the worker still
+   holds the job.
+
+A run that is killed between the call and the storing calls the function once more in the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from ...core.on_commit import open_transactions
+from ...core.serialization import decode, encode_exact, require_result_size
+from ...exceptions import Interrupted, InvalidStep
+from ..claimed_job import ClaimedJob
+
+
+def results_of(claimed: ClaimedJob) -> dict[str, Any]:
+    """Return the results of the steps that are stored, by their names."""
+    return {} if claimed.job.steps is None else dict(decode(claimed.job.steps))
+
+
+def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
+    """Return the result of a step, which is stored. Raises what ``call`` raises, and the errors of ``context.step``."""
+    results = _begun(claimed, name)
+    if name in results:
+        return results[name]
+    result = call()
+    if isawaitable(result):
+        _close(result)
+        raise InvalidStep(f"{_label(claimed, name)}: its function is async. Write await context.astep(...).")
+    return _stored(claimed, name, result)
+
+
+async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
+    """``run_step`` for async jobs; the function may be async or not."""
+    results = _begun(claimed, name)
+    if name in results:
+        return results[name]
+    result = call()
+    if isawaitable(result):
+        result = await result
+    return await sync_to_async(_stored)(claimed, name, result)
+
+
+def _begun(claimed: ClaimedJob, name: str) -> dict[str, Any]:
+    """Note that a step begins; return the stored results. Raises ``InvalidStep``, or ``Interrupted``."""
+    label = _label(claimed, name)
+    if type(name) is not str or not name:
+        raise InvalidStep(f"{label}: the name of a step must be text that is not empty.")
+    if name in claimed.steps:
+        raise InvalidStep(
+            f"{label}: this run has had a step of that name. Give each step its own, such as f'{name}-2'."
+        )
+    if aliases := open_transactions():
+        raise InvalidStep(
+            f"{label}: a transaction is open on DATABASES[{aliases[0]!r}], and might be rolled back when the result is "
+            "stored. Call step() outside of atomic(), and use atomic() inside of its function."
+        )
+    if claimed.refused:
+        raise Interrupted(f"{label}: another worker has the job.")
+    claimed.steps.add(name)
+    return results_of(claimed)
+
+
+def _stored(claimed: ClaimedJob, name: str, result: Any) -> Any:
+    """Store a result; return it as later runs will read it."""
+    label = _label(claimed, name)
+    try:
+        text = encode_exact({**results_of(claimed), name: result})
+        require_result_size(f"{label}: the results of all steps", text)
+    except (TypeError, ValueError) as error:
+        raise InvalidStep(f"{label}: its result cannot be stored as JSON. {error}") from None
+    if not claimed.store_update("steps", text):
+        claimed.refused = True
+        raise Interrupted(f"{label}: another worker has the job.")
+    return results_of(claimed)[name]
+
+
+def _label(claimed: ClaimedJob, name: object) -> str:
+    return f"{claimed.job.task_path}: step {name!r:.100}"
+
+
+def _close(result: Any) -> None:
+    """Close a coroutine that nobody awaits, which would be warned of."""
+    if hasattr(result, "close"):
+        result.close()
