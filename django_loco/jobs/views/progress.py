@@ -13,6 +13,7 @@ from typing import Any
 
 from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut, decode, encode
+from ...log.plain_text import one_line
 from ...queues.unreadable import NOT_OURS
 
 Number = int | float
@@ -47,11 +48,11 @@ class JobProgress:
         return 100.0 if self.done >= self.total else 100 * self.done / self.total
 
     def __str__(self) -> str:
-        """Return it for people: ``1,200 of 5,000 (24 %): customers``."""
+        """Return it for people, on one line: ``1,200 of 5,000 (24 %): customers``."""
         text = f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"
         if self.percent is not None:
             text += f" ({math.floor(self.percent)} %)"
-        return f"{text}: {self.note}" if self.note else text
+        return f"{text}: {one_line(self.note)}" if self.note else text
 
 
 def progress_text(done: Number, total: Number | None, note: str) -> str:

@@ -14,6 +14,7 @@ from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get, other_holder
 from ..transfer.parking import ends_of, is_gone, is_parked
+from .progress import progress_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,15 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
     if job.status != READY:
         return [_ENDS[state_of(job, now)](job)]
     reasons = [*_reasons(job, backend_of(job.backend).queue, now)]
-    return reasons or [Reason("next", "It may run now: a worker takes it as soon as it has room.")]
+    reasons = reasons or [Reason("next", "It may run now: a worker takes it as soon as it has room.")]
+    return [*reasons, *_expiry(job, now)]
+
+
+def _expiry(job: Job, now: datetime) -> Iterator[Reason]:
+    """Yield until when a job has to begin that has not begun."""
+    if job.expires_at is not None and job.expires_at > now and not job.is_known_to_have_begun:
+        seconds = (job.expires_at - now).total_seconds()
+        yield Reason("expires", f"It expires in {seconds:,.0f} s: if it has not begun by then, it never runs.")
 
 
 def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
@@ -148,6 +157,8 @@ def _running(job: Job) -> Reason:
     workers = {worker.worker_id: worker for worker in backend_of(job.backend).queue.workers()}
     worker = workers.get(job.worker_id or "")
     text = f"The worker {job.worker_id} runs it{_time(' since', job.last_attempted_at)}."
+    if progress := progress_of(job):
+        text += f" It has done {progress}."
     if worker is None or worker.is_alive:
         return Reason("running", text)
     return Reason(

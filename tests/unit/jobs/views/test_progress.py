@@ -13,6 +13,7 @@ from django_loco import jobs
 from django_loco.core.compat import TaskResultStatus
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, utcnow
 from django_loco.jobs.views.progress import LARGEST, JobProgress, progress_of, progress_text
+from django_loco.log.plain_text import one_line
 from tests.unit.jobs.conftest import make_job
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -74,6 +75,7 @@ def test_a_job_that_has_succeeded_is_through_and_one_that_has_failed_stays_where
         (JobProgress(1200, 5000, "products", NOW), "1,200 of 5,000 (24 %): products"),
         (JobProgress(4999, 5000, "", NOW), "4,999 of 5,000 (99 %)"),
         (JobProgress(7, None, "", NOW), "7"),
+        (JobProgress(7, None, "a\nb\x1b[31m", NOW), f"7: {one_line('a' + chr(10) + 'b' + chr(27) + '[31m')}"),
         (JobProgress(7, None, "rows", NOW, has_succeeded=True), "7 (100 %): rows"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_loco.backend import LocoBackend
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, utcnow
 from django_loco.exceptions import Discard
 from django_loco.jobs.transfer.parking import gone, parked
+from django_loco.jobs.views.progress import progress_text
 from django_loco.queues.base import Change
 from django_loco.queues.workers import WorkerInfo
 from tests.unit.jobs.conftest import found, make_job
@@ -78,6 +80,22 @@ def test_a_job_that_was_put_off_and_one_that_has_discarded_itself(queue, stored)
     queue.finish([Outcome(job=held, status=FAILED, error=error_of(Discard, "the customer has left"))])
     [reason] = jobs.why(held)
     assert (reason.code, "the customer has left" in reason.text) == ("cancelled", True)
+
+
+def test_a_job_that_expires(queue, stored):
+    queue.register(worker())
+    [now, until] = jobs.why(stored(expires_at=utcnow() + timedelta(seconds=60)))
+    assert (now.code, until.code) == ("next", "expires")
+    assert re.match(r"It expires in (59|60) s: if it has not begun by then, it never runs\.", until.text)
+    assert codes(stored(expires_at=utcnow() - timedelta(seconds=1))) == ["expired"]
+    begun = stored(expires_at=utcnow() - timedelta(seconds=1), checkpoint="1")
+    assert codes(begun) == ["next"]
+
+
+def test_a_job_that_says_how_far_it_is(stored):
+    [reason] = jobs.why(stored("running", progress=progress_text(3, 12, "rows\nof\x1b")))
+    assert "It has done 3 of 12 (25 %): rows" in reason.text
+    assert "\x1b" not in reason.text
 
 
 def test_a_job_that_has_ended_or_runs(queue, stored):
