@@ -79,6 +79,8 @@ def test_kill_9_leaves_no_key_behind_and_makes_no_second_job(any_site, capsys):
         workers.append(any_site.start("loco_worker"))
     enqueuer.join()
     wait_until(lambda: not {"READY", "RUNNING"} & set(statuses(any_site)))
+    for worker in workers:
+        worker.wait_for("stop +Ctrl-C")  # until then a signal kills it
     assert {worker.terminate() for worker in workers} == {0}
     ended = statuses(any_site)
     assert any_site.shell(DUPLICATES.format(numbers=NUMBERS)).split()[-1] == "0", "a key has no job"
