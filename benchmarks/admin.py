@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(store: str, site: TickSite, options: argparse.Namespace) -> None:
     """Fill the store of ``site``, and print a line of the table for each page."""
     site.migrate()  # the tables of the admin as well
-    command = [sys.executable, str(CHILD), str(options.done), str(options.waiting)]
+    command = [sys.executable, str(CHILD), str(options.done), str(options.waiting), str(options.age)]
     environment = site.environment | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
@@ -53,6 +53,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.admin", description=__doc__)
     parser.add_argument("--done", type=int, default=5_000_000, metavar="N", help="the number of finished jobs")
     parser.add_argument("--waiting", type=int, default=1_000_000, metavar="N", help="the number of jobs that wait")
+    parser.add_argument(
+        "--age",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long ago the waiting jobs were enqueued: 1e7 makes them older than all finished ones",
+    )
     parser.add_argument("--stores", type=lambda text: text.split(","), default=list(STORES), metavar="A,B")
     return parser.parse_args(arguments)
 

@@ -1,6 +1,7 @@
 """The pages of jobs over a large store, in the admin and on the dashboard: prints what each takes, as JSON objects.
 
-``python admin_pages.py DONE WAITING``, in a Django site with empty tables. It fills the store first.
+``python admin_pages.py DONE WAITING AGE``, in a Django site with empty tables. It fills the store first. The waiting
+jobs were enqueued ``AGE`` seconds ago.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PAGES = {
     "failed jobs": f"{LIST}?q=status:failed",
     "one queue": f"{LIST}?q=queue:emails",
     "waiting jobs of a queue": f"{LIST}?q=queue:emails+status:waiting",
+    "waiting jobs": f"{LIST}?q=status:waiting",
     "a task": f"{LIST}?q=task:add",
     "an argument, in the newest 100,000": f"{LIST}?q=args.a:-1",
     "workers and queues": "/admin/django_loco/locoworker/",
@@ -47,16 +49,16 @@ PAGES = {
 
 def main() -> None:
     django.setup()
-    fill(int(sys.argv[1]), int(sys.argv[2]))
+    fill(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
     measure()
 
 
-def jobs(count: int, *, is_waiting: bool) -> Iterator[Any]:
+def jobs(count: int, *, is_waiting: bool, age: float = 0.0) -> Iterator[Any]:
     from django_loco.core.job import FAILED, SUCCESSFUL, Job, error_of, first_id, new_id, utcnow  # noqa: PLC0415 - when Django is set up
 
     now = utcnow()
     for number in range(count):
-        at = now - timedelta(seconds=0.01 * (count - number))
+        at = now - timedelta(seconds=age + 0.01 * (count - number))
         job = Job(
             id=first_id(at)[:12] + new_id()[12:],
             task_path="tests.app.tasks.add",
@@ -79,7 +81,7 @@ def batched(items: Iterator[Any]) -> Iterator[list[Any]]:
         yield batch
 
 
-def fill(done: int, waiting: int) -> None:
+def fill(done: int, waiting: int, age: float) -> None:
     from django.db import connection  # noqa: PLC0415 - when Django is set up
     from django_loco.queues import queue_for  # noqa: PLC0415
 
@@ -89,7 +91,7 @@ def fill(done: int, waiting: int) -> None:
         (fill_database if queue.database else fill_redis)(queue, batch)
     if queue.database:
         copy(connection, done // SEED)
-    for batch in batched(jobs(waiting, is_waiting=True)):
+    for batch in batched(jobs(waiting, is_waiting=True, age=age)):
         queue.enqueue(batch)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

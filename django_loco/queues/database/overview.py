@@ -28,7 +28,16 @@ from .sql.index_ranges import (
     fragments,
     range_fragments_of,
 )
-from .sql.statements import COUNT_RUNNING, LIST, LIST_AMONG_NEWEST, LIST_SORTED, OLDEST_DUE, SERIES, SORTED
+from .sql.statements import (
+    COUNT_RUNNING,
+    LIST,
+    LIST_AMONG_NEWEST,
+    LIST_SORTED,
+    OLDEST_DUE,
+    SERIES,
+    SORTED,
+    SORTED_READY,
+)
 
 #: The statuses of jobs that have not ended.
 LIVE = (READY, RUNNING)
@@ -96,7 +105,8 @@ def _of_status(dialect: Dialect, page: Page, status: TaskResultStatus) -> list[R
         return dialect.execute(dialect.sql(dialect.newest_of_ranges, **shape, **page.where), **page.values)
     # The first conditions are those of the index with the queue.
     having = f"{{status}} = '{status.value}'" + (ANY_READY_BY_QUEUE if status == READY and page.queue_name else "")
-    sql = dialect.sql(LIST_SORTED, in_sorted=dialect.is_in.format(SORTED), having=having, **page.where)
+    by_id = SORTED_READY if status == READY and page.queue_name is None else SORTED
+    sql = dialect.sql(LIST_SORTED, in_sorted=dialect.is_in.format(by_id), having=having, **page.where)
     return dialect.execute(sql, **page.values)
 
 

@@ -204,6 +204,15 @@ SORTED = """
     SELECT {id} FROM {job} WHERE {backend} = %(alias)s AND {having} {in_one_queue} {below}
     ORDER BY {id_apart} DESC LIMIT %(limit)s
 """
+#: The same for waiting jobs, of which there may be a million. The index of ready jobs is read backwards, so that the
+#: newest come first as a rule, and the sort drops the others at once: it takes less than half the time.
+#: An index by id would make ``enqueue`` a tenth slower. The inner limit keeps engines from leaving out the inner order.
+SORTED_READY = """
+    SELECT id FROM (
+        SELECT {id} AS id FROM {job} WHERE {backend} = %(alias)s AND {having} {below}
+        ORDER BY {is_async} DESC, {priority}, {due_at} DESC, {id} DESC LIMIT 9223372036854775807) AS ready
+    ORDER BY ready.id DESC LIMIT %(limit)s
+"""
 #: A once-key without the part from its last "@" on. Both engines have an index of this expression.
 SERIES_OF_KEY = "rtrim({key}, replace({key}, '@', ''))"
 SERIES = """
