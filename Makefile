@@ -75,6 +75,8 @@ chaos: .venv/installed-dev
 	LOCO_CHAOS=5 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/acceptance/test_killed_operations.py tests/acceptance/test_transfer.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
 	LOCO_CHAOS=10 LOCO_TEST_DATABASE=postgres .venv/bin/pytest tests/integration/queues/test_*change_races.py --timeout 600 $(PYTEST_ARGS)
+	LOCO_CHAOS=3 LOCO_TEST_DATABASE=sqlite .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
+	LOCO_CHAOS=3 LOCO_TEST_DATABASE=postgres .venv/bin/pytest -rP tests/acceptance/test_lock_storm.py $(PYTEST_ARGS)
 
 sweep: .venv/installed-dev
 	LOCO_SWEEP=$(SWEEP) .venv/bin/pytest -rP tests/integration/queues/test_sweep.py --timeout 3000 $(PYTEST_ARGS)

@@ -85,7 +85,7 @@ class Acquisition:
 
     def _pause(self, seen: Seen, holder: Claimant | None) -> float:
         if not self._table.claimants.is_first(self._name, self._claim.owner):
-            return WAITING_LEASE_SECONDS / 4  # to be still in line
+            return min(WAITING_LEASE_SECONDS, self._claim.lease / MICROS) / 4  # to be still in line
         line = seen.state.in_line_at(seen.now)
         ahead = next((number for number, each in enumerate(line) if each.owner == self._claim.owner), len(line))
         if ahead != self._ahead:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-#: Seconds after which a claimant in line that has not come back is passed over.
+#: Seconds after which a claimant in line that has not come back is passed over, or its lease if that is shorter.
 WAITING_LEASE_SECONDS = 10.0
 #: Seconds for which a store remembers the last token of a lock that nobody uses.
 TOKEN_MEMORY_SECONDS = 86_400.0
@@ -81,7 +81,7 @@ class LockState:
         return self._in_line(claim, now, line)
 
     def _in_line(self, claim: LockClaim, now: int, line: tuple[Claimant, ...]) -> LockState:
-        until = now + round(WAITING_LEASE_SECONDS * MICROS)
+        until = now + min(claim.lease, round(WAITING_LEASE_SECONDS * MICROS))
         mine = next((each for each in line if each.owner == claim.owner), None)
         if mine is None:
             return replace(self, waiting=(*line, Claimant(claim.owner, claim.place, claim.job, now, until)))

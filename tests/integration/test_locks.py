@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -21,6 +22,8 @@ from django_loco.locks.stores import store_of
 from django_loco.locks.stores.memory import MemoryLocks
 from django_loco.locks.stores.own_connections import OwnConnections
 from django_loco.models import StoredLock
+from django_loco.tasks import task
+from django_loco.testing import drain
 
 from ..conftest import ON_POSTGRES
 from ..redis_server import RedisServer
@@ -68,6 +71,45 @@ def test_a_redis_that_is_killed_while_a_lock_is_held(settings):
         server.start()
         with lock("stock:42", timeout=HUNG_AFTER_SECONDS) as mine:
             assert mine.token > before, "it has lost its data, and tokens grow nevertheless"
+
+
+def test_a_redis_that_hangs_while_a_lock_is_held(settings):
+    with RedisServer() as server:
+        settings.TASKS = backend(queue="redis", url=server.url)
+        lost = threading.Event()
+        with (
+            pytest.raises(LockLost),
+            lock("stock:42", lease=1, on_lost=lambda _: lost.set()) as mine,
+        ):
+            server.pause()
+            try:
+                assert lost.wait(HUNG_AFTER_SECONDS)
+                assert mine.lost
+            finally:
+                server.resume()
+        with lock("stock:42", timeout=HUNG_AFTER_SECONDS):
+            pass
+
+
+@task
+def hold():
+    with lock("stock:42"):
+        return [each.job for each in held()]
+
+
+@task
+async def ahold():
+    async with lock("stock:42"):
+        return [each.job for each in await asyncio.to_thread(held)]
+
+
+@pytest.mark.parametrize("held_in", [hold, ahold])
+def test_a_lock_of_a_job_names_the_job(held_in, settings):
+    settings.LOCO = {"TESTING": "manual"}
+    result = held_in.enqueue()
+    drain()
+    result.refresh()
+    assert result.return_value == [result.id]
 
 
 def test_nothing_stays_in_redis_but_the_last_token(settings, redis_server):

@@ -44,6 +44,11 @@ def test_a_claim_in_line_has_a_lease_which_it_renews():
     assert later.waiting[0].since == NOW
 
 
+def test_a_claim_in_line_has_no_longer_lease_than_the_lock():
+    short = LockClaim(owner="b", place="b:1", job="", lease=2 * MICROS)
+    assert claimed("a").claimed(short, NOW).waiting[0].until == NOW + 2 * MICROS
+
+
 def test_it_goes_to_the_first_in_line():
     state = claimed("a", "b", "c").left("a")
     assert state.next_at(NOW).owner == "b"
