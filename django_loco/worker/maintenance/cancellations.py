@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from ...exceptions import QueueUnavailable
 from ...jobs.states import cancellation_of
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...queues import Queue
+from ...queues.timeouts import store_timeout
 from ..claimed_job import ClaimedJob
 from ..execution.progress import is_new, save_progress
 from .queue_thread import QueueThread
@@ -25,6 +27,8 @@ logger = get_logger("django_loco.worker")
 CHECK_SECONDS = 1.0
 #: The number of jobs that are asked for in one call. Every store can do that many.
 CHECK_BATCH = 1_000
+#: The time after which the progress of jobs is left for the next turn.
+SAVE_SECONDS = 1.0
 
 
 class Cancellations(QueueThread):
@@ -54,10 +58,21 @@ class Cancellations(QueueThread):
             part = running[first : first + CHECK_BATCH]
             lost = self.queue.lost([claimed.job for claimed in part])
             self.interrupt_cancelled([claimed for claimed in part if claimed.job.id in lost])
-        for claimed in self._held.copy().values():
-            if is_new(claimed) and _runs(claimed):
-                save_progress(claimed)
+        self._save_progress()
         return CHECK_SECONDS
+
+    def _save_progress(self) -> None:
+        """Store what jobs have reported. What cannot be stored soon is stored later, or at the end of the job.
+
+        On SQLite a job that is inside a transaction keeps others from writing.
+        """
+        try:
+            with store_timeout(SAVE_SECONDS):
+                for claimed in self._held.copy().values():
+                    if is_new(claimed) and _runs(claimed):
+                        save_progress(claimed)
+        except QueueUnavailable as error:  # a store that is away is noticed, and logged, by the next question
+            logger.debug("The progress of jobs is stored later: %s", error)
 
     def interrupt_cancelled(self, lost: Sequence[ClaimedJob]) -> None:
         """Interrupt those of the jobs ``lost``, which are not held any more, that somebody has cancelled.

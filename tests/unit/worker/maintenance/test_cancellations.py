@@ -15,9 +15,11 @@ from django_loco.core.compat import task_finished
 from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Job, Outcome, error_of
 from django_loco.exceptions import JobCancelled, QueueUnavailable
 from django_loco.jobs.operations import Cancel
+from django_loco.jobs.views.progress import progress_of
 from django_loco.worker import Worker
 from django_loco.worker.claimed_job import ClaimedJob
 from django_loco.worker.execution.executor import aexecute, execute
+from django_loco.worker.execution.progress import is_new, report
 from django_loco.worker.maintenance import cancellations as module
 from django_loco.worker.maintenance.cancellations import Cancellations
 
@@ -269,3 +271,27 @@ def test_a_queue_that_is_away_is_asked_again_later(queue, clock, monkeypatch):
     monkeypatch.undo()
     cancellations.turn()
     assert found == [claimed]
+
+
+def test_progress_that_cannot_be_stored_now_is_stored_later_and_keeps_no_job_from_being_cancelled(queue, clock):
+    held = fetched(queue, 2)
+    for number, claimed in enumerate(held.values()):
+        claimed.fetched_at = clock.now - 5
+        report(claimed, number + 1, 2, "")
+
+    def locked(*given: Any) -> bool:
+        raise QueueUnavailable("the database is locked")
+
+    for claimed in held.values():
+        claimed.update = locked
+    cancellations, found = interrupted(queue, held, clock)
+    first, second = held.values()
+    cancel(queue, first.job.id)
+    cancellations.turn()
+    assert found == [first]
+    assert is_new(second)
+    second.update = queue.update
+    cancellations.turn()
+    assert not is_new(second)
+    assert progress_of(queue.get(second.job.id)).done == 2
+    assert queue.get(first.job.id).progress is None
