@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from django_loco import scheduler
-from django_loco.tasks import Interrupted, enqueue_many, task
+from django_loco.tasks import Interrupted, batch, task
 
 from . import search
 from .models import PriceRefresh, Product
@@ -88,9 +88,19 @@ def import_prices(context: Any) -> int:
         Product.objects.filter(pk=pks[number]).update(price=Decimal(900 + (pks[number] * 311) % 9000) / 100)
         time.sleep(CHECK_SECONDS)
         context.progress(number + 1, len(pks), "prices")
-    batches = [(pks[at : at + BATCH],) for at in range(0, len(pks), BATCH)]
-    enqueue_many(index_batch.using(queue_name="default"), batches)
+    with batch("price list", on_finish=tell_of_import, metadata={"prices": len(pks)}) as import_batch:
+        parts = [(pks[at : at + BATCH],) for at in range(0, len(pks), BATCH)]
+        import_batch.enqueue_many(index_batch.using(queue_name="default"), parts)
     return len(pks)
+
+
+@task(takes_context=True, priority=10)
+def tell_of_import(context: Any) -> str:
+    """Say how an import has ended, when all its parts are in the index, or have failed for good."""
+    counts, prices = context.batch.counts, context.batch.metadata["prices"]
+    text = f"{prices} prices are imported; {counts.succeeded} of {counts.total} parts are in the index"
+    logger.info(text)
+    return text
 
 
 @task(takes_context=True, priority=10, max_attempts=4, backoff=[1, 2, 4])

@@ -109,7 +109,7 @@ def test_a_job_that_fails_is_tried_again_and_tells_its_story(open_shop: OpenShop
 @pytest.mark.timeout(120)
 def test_an_import_shows_how_far_it_is(open_shop: OpenShop) -> None:
     shop = open_shop()
-    shop.serve("--worker", "--noreload")
+    server = shop.serve("--worker", "--noreload")
     page = shop.post("/import")
     assert ">Price list</label>" in page
     address = re.search(r'data-loco-progress="([^"]*)"', page)
@@ -123,6 +123,7 @@ def test_an_import_shows_how_far_it_is(open_shop: OpenShop) -> None:
     until(is_over, 90)
     assert (seen[-1]["state"], seen[-1]["text"]) == ("done", "2,500 of 2,500 (100 %): prices")
     assert len({each["percent"] for each in seen}) > 2
+    server.wait_for("2500 prices are imported; 5 of 5 parts are in the index")
 
 
 @pytest.mark.timeout(120)
