@@ -53,6 +53,7 @@ end
 -- Finds out how these members of a batch stand now. Those that are none are left alone.
 local function look_at(batch, ids, cancelled)
   local jobs, states, held = pick(keys.jobs, ids), pick(keys.states, ids), pick(keys.held, ids)
+  local gone, new = {}, {}
   for number, id in ipairs(ids) do
     local start = batch .. '\t'
     local now_is, was = standing_of(jobs[number], states[number], held[number], cancelled), nil
@@ -61,10 +62,12 @@ local function look_at(batch, ids, cancelled)
     end
     -- What a job was that has ended and is not there any more is known already.
     if was and was ~= now_is and (jobs[number] or was == 'L') then
-      redis.call('ZREM', keys.members, start .. was .. '\t' .. id)
-      redis.call('ZADD', keys.members, 0, start .. now_is .. '\t' .. id)
+      gone[#gone + 1] = start .. was .. '\t' .. id
+      add(new, 0, start .. now_is .. '\t' .. id)
     end
   end
+  send('ZREM', keys.members, gone)
+  send('ZADD', keys.members, new)
 end
 
 local verbs = {}
