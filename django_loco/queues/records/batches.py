@@ -136,6 +136,6 @@ class Batches:
     def reopen_batch(self, batch_id: str) -> BatchRecord | None:  # noqa: ARG002
         """Begin another round of a batch that has finished, sealed as it was; ``None`` if it has not finished.
 
-        It finishes again when no member is left, so members have to be made ready before ``settle_batches``.
+        It finishes again when no member is left, and anybody may look at it: so members have to be ready before.
         """
         return None

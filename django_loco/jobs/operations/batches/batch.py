@@ -191,14 +191,11 @@ class Batch:
         If the batch has finished, another round of it begins: when its members have ended, its callbacks are enqueued
         once more. Members that were pruned meanwhile do not count any more.
         """
-        queue = self._backend.queue
-        chunks = self._members("failed")
-        if (first := next(chunks, None)) is None:
-            return 0
-        queue.reopen_batch(self.id)
-        number = api.retry(first, backend=self.backend)
-        number += sum(api.retry(ids, backend=self.backend) for ids in chunks)
         self._settle()
+        number = sum(api.retry(ids, backend=self.backend) for ids in self._members("failed"))
+        if number:  # they are ready before the round begins: without members that are left it would end at once
+            self._backend.queue.reopen_batch(self.id)
+            self._settle()
         return number
 
     def refresh(self) -> None:
