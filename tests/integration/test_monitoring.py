@@ -6,7 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+from collections import Counter
+from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +18,7 @@ import yaml
 
 from django_loco.process.health.job_metrics import MetricsPage
 from django_loco.process.health.process_metrics import SHOWN, tick_family
+from tests.app import tasks
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy/alerts.yml"
@@ -220,6 +225,42 @@ def test_alerts_fire_when_they_should_and_only_then(alert, tmp_path):
     assert checked(tmp_path, CASES[alert].fires, alert, fires=True) == ""
     for series in CASES[alert].silent:
         assert checked(tmp_path, series, alert, fires=False) == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_recipe_for_statsd_counts_jobs_and_their_time(settings, monkeypatch):
+    sent: list[tuple[str, Any]] = []
+
+    class StatsClient:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.incr = lambda name: sent.append((name, 1))
+            self.timing = lambda name, took: sent.append((name, type(took)))
+
+    module = ModuleType("statsd")
+    module.__dict__["StatsClient"] = StatsClient
+    monkeypatch.setitem(sys.modules, "statsd", module)
+    recipe = re.search(r"```python title=\"shop/statsd_signals.py\"\n(.*?)```", RUNBOOK.read_text(), re.DOTALL)
+    assert recipe
+    names: dict[str, Any] = {}
+    exec(recipe[1].replace("django.tasks.signals", "django_loco.core.compat"), names)  # noqa: S102
+    settings.WORKER_MODE = "ForegroundBlocking"
+    tasks.ran.clear()
+    try:
+        tasks.add.enqueue(1, 2)
+        tasks.fail_twice.enqueue("statsd")
+    finally:
+        for signal in names["WORDS"]:
+            signal.disconnect(names["count"])
+        names["task_finished"].disconnect(names["ended"])
+    assert Counter(sent) == {
+        ("enqueued.add", 1): 1,
+        ("enqueued.fail_twice", 1): 1,
+        ("retried.fail_twice", 1): 2,
+        ("successful.add", 1): 1,
+        ("successful.fail_twice", 1): 1,
+        ("duration.add", timedelta): 1,
+        ("duration.fail_twice", timedelta): 1,
+    }
 
 
 def expressions(panels: list[dict[str, Any]]) -> list[str]:
