@@ -62,7 +62,7 @@ def test_a_job_that_is_too_late_never_runs_and_says_so(heard, caplog):
     assert "the job had not begun by " in error.traceback
     assert [job.id for job in jobs.filter("status:cancelled")] == [result.id]
     assert heard == [(task_finished, TaskResultStatus.FAILED), (job_cancelled, TaskResultStatus.FAILED)]
-    [line] = [record for record in caplog.records if "has expired" in record.getMessage()]
+    [line] = [record for record in caplog.records if "did not run" in record.getMessage()]
     assert (line.levelname, line.exc_info) == ("INFO", None)
     [reason] = jobs.why(result)
     assert (reason.code, "JobExpired" in reason.text) == ("cancelled", True)

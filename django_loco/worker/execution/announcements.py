@@ -146,7 +146,7 @@ def announce_cancelled(job: Job) -> None:
 def announce_expired(job: Job) -> None:
     """Log and announce the end of a job that has not begun by its ``expires_at``."""
     label(job)
-    logger.info("%s has expired: %s", one_line(job.task_path), _reason(job))
+    logger.info("%s did not run: %s", one_line(job.task_path), _reason(job))
     _announce_failure(job, JobExpired, is_reported=False)
     _send(job_cancelled, shown_result_of(job))
 

@@ -24,7 +24,7 @@ from .tracebacks import pieces_of
 RUN_AGAIN = "django_loco.run_again_job"
 
 
-class JobPage(LivePage[Details]):
+class DetailsPage(LivePage[Details]):
     """One job."""
 
     entry = "jobs"
@@ -65,4 +65,4 @@ class JobPage(LivePage[Details]):
         return pieces_of(cut(traceback, MOST_BYTES, "a page shows no more"))
 
 
-job_page = JobPage()
+job_page = DetailsPage()

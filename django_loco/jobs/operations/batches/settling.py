@@ -71,7 +71,7 @@ def settle(
             store_jobs(jobs)
         queue.note_called(batch)
         counts = batch.counts
-        text = "Batch %s (%s) has finished: of %d jobs %d have succeeded, %d have failed, %d were cancelled"
+        text = "Batch %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
         logger.info(text, batch.id, one_line(batch.name), *counts)
     return len(finished)
 
