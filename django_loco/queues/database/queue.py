@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from ..base import KEY_MEMORY_SECONDS, NO_LOGS, PROBE_SECONDS, Change, status_of
 from ..claim import Claim
 from ..listener import ListeningQueue, QueueListener
 from ..rows import Row
-from ..timeouts import store_timeout
+from ..timeouts import current_store_timeout, store_timeout
 from ..unreadable import outcomes_of, readable, split
 from .changes import change, holders, logs_of, lost, restore
 from .dialect import Dialect
@@ -117,7 +117,9 @@ class DatabaseQueue(StoredStatistics, StoredBatches, StoredWorkers, ListeningQue
 
     def update(self, job: Job, field: str, text: str) -> bool:
         """Store a field of a held job; return whether it is still held."""
-        with self._reached():
+        # SQLite has no other limit than that for locks. The progress of jobs is not worth to wait for so long.
+        is_hurried = current_store_timeout() <= PROBE_SECONDS
+        with self._reached(), self._dialect.hurried() if is_hurried else nullcontext():
             sql = self._dialect.sql(statements.UPDATE, field=self._dialect.names[field])
             return bool(self._dialect.write(sql, id=job.id, token=job.token, text=text))
 

@@ -88,3 +88,17 @@ def query_for_ever() -> None:
         with transaction.atomic():
             ContentType.objects.count()
         reset_queries()
+
+
+#: A job that says how far it is inside a transaction has begun, and may end.
+began, may_end = threading.Event(), threading.Event()
+
+
+@task(takes_context=True)
+def advance_in_a_transaction(context: Any) -> None:
+    with transaction.atomic():
+        ContentType.objects.create(app_label="made", model="progress")
+        context.progress(1, 2)
+        began.set()
+        may_end.wait(30)
+    context.progress(2, 2)
