@@ -300,3 +300,15 @@ def test_callbacks_are_signed(settings):
         own.enqueue(tasks.add, 1, 2)
     settled(own)
     assert len(TOLD) == 1
+
+
+def test_in_the_foreground_all_happens_in_the_block(settings):
+    settings.LOCO = {name: value for name, value in settings.LOCO.items() if name != "TESTING"}
+    settings.WORKER_MODE = "ForegroundBlocking"
+    with batch(**callbacks()) as own:
+        own.enqueue(add_members, 2)
+        own.enqueue(tasks.fail.using(max_attempts=1))
+        assert TOLD == []
+    assert sorted(TOLD) == [("failure", own.id), ("finish", ("finished", (4, 3, 1, 0), {}))]
+    with pytest.raises(BatchFinished):
+        own.enqueue(tasks.add, 1, 2)

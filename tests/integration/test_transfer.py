@@ -26,6 +26,7 @@ from django_loco.jobs.transfer.parking import is_parked, parked
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.base import Change
 from django_loco.queues.memory import MemoryQueue
+from django_loco.tasks import batch
 from tests.app import tasks
 
 from .jobs.conftest import LOCO, drain
@@ -372,3 +373,25 @@ def test_many_are_moved_only_after_a_yes(stores, monkeypatch):
     with pytest.raises(CommandError, match=r"Move would take 2 jobs from .* To do it, give --yes"):
         run("move", "--from", "redis", "--to", "second", "--all")
     assert len(stores("redis").list()) == 2
+
+
+def test_members_of_a_batch_stay_in_their_store(stores: Callable[[str], Queue]) -> None:
+    with batch("import", backend="database") as own:
+        member = own.enqueue(tasks.add.using(backend="database"), 1, 2)
+    other = tasks.add.using(backend="database").enqueue(1, 2)
+    with pytest.raises(CommandError, match=f"{member.id}: it is a member of batch {own.id}, which stays"):
+        run("move", "--from", "database", "--to", "redis", "--all", "--yes")
+    assert [job.id for job in stores("redis").list()] == [other.id]
+    assert stores("database").get(member.id) is not None
+
+
+def test_a_dump_keeps_the_batch_of_a_job(stores: Callable[[str], Queue], tmp_path: Path) -> None:
+    with batch("import", backend="database") as own:
+        member = own.enqueue(tasks.add.using(backend="database"), 1, 2)
+    dump = tmp_path / "jobs"
+    dump.write_text(run("dump", f"batch:{own.id}"))
+    stores("database").clear()
+    run("import", str(dump), "--yes")
+    found = stores("database").get(member.id)
+    assert found is not None
+    assert found.batch == own.id
