@@ -125,6 +125,13 @@ class BatchContract(ContractCase):
         assert [record.id for record in self.queue.settle_batches()] == [batch]
         assert self.counts(batch) == (3, 3, 0, 0, 0)
 
+    def test_a_sweep_is_not_held_up_by_batches_that_stay_open(self) -> None:
+        for number in range(150):
+            self.opened(str(number))
+        batch, members = self.sealed(1)
+        self.queue.finish([*map(done, members)])
+        assert [record.id for record in self.queue.settle_batches()] == [batch]
+
     def test_a_batch_is_returned_until_its_callbacks_are_noted(self) -> None:
         batch, [member] = self.sealed()
         assert self.end(done(member)) == self.settled(batch, []) == [batch]

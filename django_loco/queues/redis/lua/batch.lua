@@ -70,6 +70,15 @@ local function look_at(batch, ids, cancelled)
   send('ZADD', keys.members, new)
 end
 
+-- Returns a list that begins at another place each time, so that all get their turn.
+local function in_turns(list)
+  local turned, start = {}, #list > 0 and now % #list or 0
+  for place = 1, #list do
+    turned[place] = list[(start + place - 1) % #list + 1]
+  end
+  return turned
+end
+
 local verbs = {}
 
 -- id, what Python reads
@@ -101,7 +110,7 @@ function verbs.seal(id, cancels)
 end
 
 -- The classes of the errors of cancelled jobs; ids of batches; two lines per member that may have ended: id and batch.
--- Of each batch, some more members are looked at: nobody may have noticed that they have ended.
+-- Without ids all batches are looked at, and some of their members: nobody may have noticed that they have ended.
 -- Returns the batches that have finished and whose callbacks are not enqueued.
 function verbs.settle(classes, batches, members)
   local cancelled = {}
@@ -117,15 +126,17 @@ function verbs.settle(classes, batches, members)
   for batch, ids in pairs(of_batch) do
     look_at(batch, ids, cancelled)
   end
-  for _, id in ipairs(batches == '*' and redis.call('ZRANGE', keys.open, 0, 99) or lines(batches)) do
+  local left = 5000  -- how many members to look at
+  for _, id in ipairs(batches == '*' and in_turns(redis.call('ZRANGE', keys.open, 0, -1)) or lines(batches)) do
     local state = read(id)
     if state and state[SEALED] ~= '' and state[CALLED] == '' then
-      if state[FINISHED] == '' and batches == '*' then
+      if state[FINISHED] == '' and batches == '*' and left > 0 then
         local ids = {}
-        for place, entry in ipairs(entries_of(keys.members, id, 'L', '', 1000)) do
+        for place, entry in ipairs(entries_of(keys.members, id, 'L', '', math.min(left, 1000))) do
           ids[place] = entry:match('([^\t]*)$')
         end
         look_at(id, ids, cancelled)
+        left = left - #ids
       end
       if state[FINISHED] == '' and number_of(keys.members, id, 'L') == 0 then
         state[FINISHED], state[COUNTS] = now, table.concat(counts_of(id), ' ')
