@@ -144,5 +144,6 @@ def see_job(page: Page, site: Project, pictures: Path) -> None:
     expect(page.locator(".message")).to_contain_text("this is the new job")
     expect(page.locator("#data-h ~ table")).to_contain_text("8")
     page.click("#do-cancel")
+    expect(page.locator("#ask-h")).to_have_text("Cancel 1 job?")
     page.keyboard.press("Enter")
     expect(page.locator(".badge").first).to_have_text("cancelled")
