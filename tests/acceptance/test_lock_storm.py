@@ -25,17 +25,21 @@ import fcntl, os, time
 from pathlib import Path
 from django_loco.locks import LockLost, lock
 
+def say(word):
+    '''Write a line at once: the log goes the same way, from other threads.'''
+    os.write(1, (word + "\\n").encode())
+
 def write(token):
     '''Append a token, unless it is lower than the last one.'''
     with Path({path!r}).open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         last = ([0] + [int(line.split()[0]) for line in file.read().splitlines()])[-1]
         if token < last:
-            print("refused", flush=True)
+            say("refused")
         else:
             file.write(f"{{token}} {{os.getpid()}}\\n")
 
-print("runs", flush=True)
+say("runs")
 while True:
     try:
         with lock("storm", lease={lease}) as mine:
@@ -43,7 +47,7 @@ while True:
                 write(mine.token)
                 time.sleep(0.02)
     except LockLost:
-        print("lost", flush=True)
+        say("lost")
 """
 ONCE = """
 import time

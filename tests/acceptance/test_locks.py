@@ -23,9 +23,13 @@ for _ in range({rounds}):
 """
 #: Prints its token, goes on when it is told to, writes to what the lock protects, and says how that ended.
 HOLD = """
-import json, signal
+import json, os, signal
 from pathlib import Path
 from django_loco.locks import LockLost, lock
+
+def say(*words):
+    '''Write a line at once: the log goes the same way, from other threads.'''
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 
@@ -37,15 +41,15 @@ def write(token, path=Path({path!r})):
     path.write_text(json.dumps(token))
     return "written"
 
-print("claims", flush=True)
+say("claims")
 try:
     with lock("stock:42", lease={lease}) as mine:
-        print("token", mine.token, flush=True)
+        say("token", mine.token)
         signal.sigwait([signal.SIGUSR1])
-        print("lost", mine.lost, flush=True)
-        print(write(mine.token), flush=True)
+        say("lost", mine.lost)
+        say(write(mine.token))
 except LockLost as error:
-    print(error, flush=True)
+    say(error)
 """
 
 
