@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from ..conf import did_you_mean
 from ..core.compat import TaskResultStatus
@@ -13,12 +13,17 @@ from ..core.job import FAILED, READY, RUNNING, SUCCESSFUL, utcnow
 from ..core.validation import NAME_REQUIREMENT, is_name, short
 from ..exceptions import InvalidState, QueueUnavailable
 from ..log.plain_text import one_line
+from ..queues import Queue
+from ..queues.records.pauses import JobPause
 from ..queues.workers import Command, Role, WorkerInfo
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
 from .views.age import age
 
 T = TypeVar("T")
+#: What can be paused.
+Kind = Literal["queue", "task", "tag"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,23 +55,50 @@ class QueueStats:
     is_paused: bool
 
 
-def pause(*, queue: str, backend: str | None = None) -> None:
-    """Let no worker take jobs of the queue ``queue`` until ``resume``. Running jobs go on.
+def pause(
+    *, queue: str | None = None, task: str | None = None, tag: str | None = None, backend: str | None = None
+) -> None:
+    """Let no worker take jobs of a queue, of a task (its path), or with a tag until ``resume``. Running jobs go on.
 
-    It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias that has it. Raises ``ValueError`` if
-    none has: the alias's ``QUEUES`` lack it, and there are no jobs in it. Raises ``QueueUnavailable`` if a store does
-    not answer; all others have done it then, and the error names them.
+    It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias, or in each that has the queue.
+    Workers obey within a second. Raises ``ValueError`` if no alias has the queue: its ``QUEUES`` lack it, and there are
+    no jobs in it. Raises ``QueueUnavailable`` if a store does not answer; all others have done it then, and the error
+    names them.
     """
-    _in_each(_having(queue, backend), lambda alias: queue_of(alias).pause(queue), f"The queue {queue!r} is paused")
+    kind, name = _named(queue, task, tag)
+    done = f"The {kind} {name!r} is paused"
+    if kind == "queue":
+        _in_each(_having(name, backend), lambda alias: queue_of(alias).pause(name), done)
+    else:
+        held_back = JobPause(kind, name)
+        _in_each(searched(backend), lambda alias: queue_of(alias).pause_jobs(held_back), done)
 
 
-def resume(*, queue: str, backend: str | None = None) -> bool:
-    """End a pause; return whether the queue was paused. Workers take its jobs within a second.
+def resume(
+    *, queue: str | None = None, task: str | None = None, tag: str | None = None, backend: str | None = None
+) -> bool:
+    """End a pause; return whether there was one. Workers take the jobs within a second, in their old order.
 
     Without ``backend`` in every alias of ``TASKS``. For errors see ``pause``.
     """
-    done = f"The queue {queue!r} is not paused any more"
-    return any(_in_each(searched(backend), lambda alias: queue_of(alias).resume(queue), done))
+    kind, name = _named(queue, task, tag)
+    done = f"The {kind} {name!r} is not paused any more"
+    if kind == "queue":
+        return any(_in_each(searched(backend), lambda alias: queue_of(alias).resume(name), done))
+    held_back = JobPause(kind, name)
+    return any(_in_each(searched(backend), lambda alias: queue_of(alias).resume_jobs(held_back), done))
+
+
+def _named(queue: str | None, task: str | None, tag: str | None) -> tuple[Kind, str]:
+    """Return the kind and the name of what is given. Raises ``ValueError`` unless it is one name."""
+    choices: dict[Kind, str | None] = {"queue": queue, "task": task, "tag": tag}
+    given = [(kind, name) for kind, name in choices.items() if name is not None]
+    if len(given) != 1:
+        raise ValueError("give one of queue, task and tag.")
+    kind, name = given[0]
+    if not is_name(name):
+        raise ValueError(f"{kind} is {short(name)}; it must be {NAME_REQUIREMENT}.")
+    return kind, name
 
 
 def _in_each(names: Sequence[str], action: Callable[[str], T], done: str) -> list[T]:
@@ -89,10 +121,19 @@ def _in_each(names: Sequence[str], action: Callable[[str], T], done: str) -> lis
     return [*found.values()]
 
 
-def paused(*, backend: str | None = None) -> dict[str, list[str]]:
-    """Return the names of the queues that are paused, by alias; an alias without any is left out."""
-    names = {alias: sorted(queue_of(alias).paused()) for alias in searched(backend)}
-    return {alias: queues for alias, queues in names.items() if queues}
+def paused(kind: Kind = "queue", *, backend: str | None = None) -> dict[str, list[str]]:
+    """Return the names of the queues that are paused, by alias; an alias without any is left out.
+
+    With ``kind`` ``"task"`` or ``"tag"`` the paths of tasks, or the tags. Raises ``ValueError`` for another one.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"{short(kind)} cannot be paused.{did_you_mean(str(kind), KINDS)}")
+    names = {alias: sorted(_paused(queue_of(alias), kind)) for alias in searched(backend)}
+    return {alias: found for alias, found in names.items() if found}
+
+
+def _paused(queue: Queue, kind: Kind) -> set[str]:
+    return queue.paused() if kind == "queue" else {each.name for each in queue.paused_jobs() if each.kind == kind}
 
 
 def workers(*, backend: str | None = None) -> list[AliasWorker]:
@@ -195,8 +236,6 @@ def _age(since: datetime | None, now: datetime) -> float | None:
 
 def _having(queue_name: str, backend: str | None) -> list[str]:
     """Return the aliases that have a queue. Raises ``ValueError`` if none has."""
-    if not is_name(queue_name):
-        raise ValueError(f"queue is {short(queue_name)}; it must be {NAME_REQUIREMENT}.")
     names = {alias: backend_of(alias).queues for alias in searched(backend)}
     if found := [alias for alias, queues in names.items() if not queues or queue_name in queues]:
         return found

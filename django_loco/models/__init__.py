@@ -2,6 +2,7 @@
 
 from .batch import StoredBatch
 from .job import JobIdField, StoredJob
+from .job_pause import StoredJobPause
 from .lock import StoredLock
 from .minute import StoredMinute
 from .pages import LocoJob, LocoWorker
@@ -20,6 +21,7 @@ __all__ = [
     "ScheduleState",
     "StoredBatch",
     "StoredJob",
+    "StoredJobPause",
     "StoredLock",
     "StoredMinute",
     "StoredWorker",

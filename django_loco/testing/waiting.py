@@ -10,6 +10,7 @@ from ..core import test_environment
 from ..core.job import Job, Outcome, utcnow
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
+from ..queues.records.pauses import is_paused
 from ..worker.execution.inline import LEASE_SECONDS
 from .enqueued import waiting_jobs
 from .environment import loco_queues
@@ -83,6 +84,11 @@ def _warn_of_paused(jobs: Sequence[Job]) -> None:
         logger.warning(
             "drain() ran no job of the paused queue %r, where %d wait: jobs.resume(queue=%r)", name, number, name
         )
+    pauses = {queue.alias: queue.paused_jobs() for queue in loco_queues()}
+    held_back = Counter(pause for job in jobs for pause in pauses[job.backend] if is_paused(job, [pause]))
+    for (kind, name), number in sorted(held_back.items()):
+        text = "drain() ran no job of the paused %s %r, of which %d wait: jobs.resume(%s=%r)"
+        logger.warning(text, kind, name, number, kind, name)
 
 
 def _claim(queue: Queue, selection: Selection, wanted: Sequence[Job]) -> Claim:

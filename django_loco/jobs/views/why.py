@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from ...conf import loco_settings
 from ...core.job import READY, Job, utcnow
 from ...queues import Queue
+from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
 from ..signing import is_genuine
 from ..states import state_of
@@ -75,8 +77,7 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         yield Reason(
             "unsigned", "Its signature is missing or wrong (LOCO['SIGN']), so it will fail.", "Enqueue it again."
         )
-    if job.queue_name in queue.paused():
-        yield Reason("paused", f"Its queue {job.queue_name!r} is paused.", f"loco_jobs resume {job.queue_name}")
+    yield from _pauses(job, queue)
     if not backend_of(job.backend).runs_stored_jobs:
         yield Reason(
             "foreground",
@@ -85,6 +86,14 @@ def _reasons(job: Job, queue: Queue, now: datetime) -> Iterator[Reason]:
         )
         return
     yield from missing_workers(job, queue.workers())
+
+
+def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
+    if job.queue_name in queue.paused():
+        yield Reason("paused", f"Its queue {job.queue_name!r} is paused.", f"loco_jobs resume {job.queue_name}")
+    for kind, name in sorted(pause for pause in queue.paused_jobs() if is_paused(job, [pause])):
+        text = f"Its task {name} is paused." if kind == "task" else f"Its tag {name!r} is paused."
+        yield Reason(f"{kind} paused", text, f"loco_jobs resume --{kind} {shlex.quote(name)}")
 
 
 def _not_due(job: Job, due: datetime, now: datetime) -> Reason:

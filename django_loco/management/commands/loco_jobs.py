@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from signal import SIGINT
@@ -67,10 +68,13 @@ class Command(BaseCommand):
         self._add_dump(verbs)
         self._add_import(verbs)
         for name, text in (
-            ("pause", "Let workers take no more jobs of a queue."),
-            ("resume", "Let workers take jobs of a paused queue again."),
+            ("pause", "Let workers take no more jobs of a queue, a task or a tag."),
+            ("resume", "Let workers take jobs of a paused queue, task or tag again."),
         ):
-            self._verb(verbs, name, text, forms=()).add_argument("queue", help="The name of a queue.")
+            what = self._verb(verbs, name, text, forms=()).add_mutually_exclusive_group(required=True)
+            what.add_argument("queue", nargs="?", help="The name of a queue.")
+            what.add_argument("--task", metavar="PATH", help="The path of a task, instead of a queue.")
+            what.add_argument("--tag", metavar="NAME", help="A tag, instead of a queue.")
         for name, (_, text, _) in WORKER_VERBS.items():
             self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
 
@@ -135,7 +139,7 @@ class Command(BaseCommand):
             elif verb in MASS:
                 MassOperation(verb, options, self.stdout).run()
             elif verb in ("pause", "resume"):
-                self.set_paused(options["queue"], options["backend"], pauses=verb == "pause")
+                self.set_paused(options, pauses=verb == "pause")
             elif verb in WORKER_VERBS:
                 tell, _, answer = WORKER_VERBS[verb]
                 tell(options["worker"], backend=options["backend"])
@@ -164,16 +168,19 @@ class Command(BaseCommand):
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
 
-    def set_paused(self, queue: str, backend: str | None, *, pauses: bool) -> None:
+    def set_paused(self, options: Mapping[str, Any], *, pauses: bool) -> None:
+        what = {kind: options[kind] for kind in ("queue", "task", "tag")}
+        [(kind, name)] = [(kind, name) for kind, name in what.items() if name is not None]
         if pauses:
-            jobs.pause(queue=queue, backend=backend)
+            jobs.pause(**what, backend=options["backend"])
+            again = shlex.quote(name) if kind == "queue" else f"--{kind} {shlex.quote(name)}"
             self.stdout.write(
-                f"The queue {queue!r} is paused. Jobs that run go on. To end the pause: loco_jobs resume {queue}"
+                f"The {kind} {name!r} is paused. Jobs that run go on. To end the pause: loco_jobs resume {again}"
             )
-        elif jobs.resume(queue=queue, backend=backend):
-            self.stdout.write(f"The queue {queue!r} is not paused any more.")
+        elif jobs.resume(**what, backend=options["backend"]):
+            self.stdout.write(f"The {kind} {name!r} is not paused any more.")
         else:
-            self.stdout.write(f"The queue {queue!r} was not paused.")
+            self.stdout.write(f"The {kind} {name!r} was not paused.")
 
 
 @contextmanager

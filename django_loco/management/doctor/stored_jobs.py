@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -85,9 +86,9 @@ def _problem_of(path: str) -> str:
     return ""
 
 
-@store_check("jobs.paused", good="No queue is paused.")
+@store_check("jobs.paused", good="No queue, task or tag is paused.")
 def paused(store: Store) -> Iterator[Finding]:
-    """Find paused queues."""
+    """Find paused queues, tasks and tags."""
     for queue in store.stats:
         if queue.is_paused:
             name, remedy = one_line(queue.queue), f"loco_jobs resume {one_line(queue.queue)}"
@@ -96,6 +97,9 @@ def paused(store: Store) -> Iterator[Finding]:
                 yield warning("jobs.paused", f"The queue {name!r} is paused, and {waiting} in it.", remedy)
             else:
                 yield info("jobs.paused", f"The queue {name!r} is paused.", remedy)
+    for kind, text in sorted(store.queue.paused_jobs()):
+        remedy = f"loco_jobs resume --{kind} {shlex.quote(one_line(text))}"
+        yield warning("jobs.paused", f"The {kind} {one_line(text)!r} is paused.", remedy)
 
 
 @store_check("jobs.unserved", good="Living workers take the jobs of each queue.", when=lambda store: store.alive)

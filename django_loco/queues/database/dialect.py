@@ -89,6 +89,7 @@ class Dialect(ABC):
         self._next_look = 0.0
         self._has_pauses, self._next_paused_look = False, 0.0
         self._texts: dict[tuple[str, ...], str] = {}
+        self.not_held_back = ""  # while tasks or tags are paused, the condition for other jobs
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -276,13 +277,14 @@ class Dialect(ABC):
     def wanted(self, claim: Claim) -> tuple[str, dict[str, str]]:
         """Return the SQL condition for the queues and tags of ``claim``, and its parameters."""
         condition, parameters = condition_of(claim, self.names, self.contains)
-        return condition + statements.UNPAUSED, parameters
+        return condition + self.not_held_back + statements.UNPAUSED, parameters
 
     def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
         condition, parameters = condition_of(claim, self.names, self.contains)
         shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self._has_pauses)
-        return shape | statements.unpaused(condition, by_queue=bool(shape["in_queue"])), parameters | words
+        unpaused = statements.unpaused(condition + self.not_held_back, by_queue=bool(shape["in_queue"]))
+        return shape | unpaused, parameters | words
 
     @cached_property
     def column_types(self) -> dict[str, str]:

@@ -35,6 +35,7 @@ from .migrated import is_of_missing_migration, migrate_command
 from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
 from .records.batches import CLEAR_BATCHES, StoredBatches, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
+from .records.pauses import StoredPauses
 from .records.workers import StoredWorkers
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
@@ -50,7 +51,7 @@ SERIES_AT_ONCE = 100
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]):
+class DatabaseQueue(StoredPauses, StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -99,6 +100,7 @@ class DatabaseQueue(StoredStatistics, StoredBatches, StoredWorkers, ListeningQue
     def fetch(self, claim: Claim) -> list[Job]:
         """Hand over jobs that are due, best first."""
         with self._reached():
+            self.hold_back()
             rows = self._dialect.take(claim)
         jobs, unreadable = split(in_order(rows))
         if unreadable:
@@ -160,6 +162,7 @@ class DatabaseQueue(StoredStatistics, StoredBatches, StoredWorkers, ListeningQue
     def suspects(self, claim: Claim) -> int:
         """Return how many suspects are due."""
         with self._reached():
+            self.hold_back()
             return self._dialect.suspects(claim)
 
     def get(self, job_id: str) -> Job | None:

@@ -116,6 +116,7 @@ class JobTable:
     def clear(self) -> None:
         """Remove all."""
         self.waiting.take_all()
+        self.waiting.pauses.clear()
         for part in (self.held, self.finished, self.series, self.unique, self.logs, self._batches):
             part.clear()
 

@@ -22,13 +22,14 @@ from .key_file import OnceKeys
 from .keys import Keys
 from .records.batches import BatchTable, MemoryBatches
 from .records.minutes import MemoryStatistics, MinuteTable
+from .records.pauses import MemoryPauses
 from .saving import MemorySpool
 from .workers import MemoryWorkers, RegisteredWorkers
 
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryStatistics, MemoryBatches, MemoryWorkers, MemorySpool, Queue):
+class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, MemorySpool, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:

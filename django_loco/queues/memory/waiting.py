@@ -9,6 +9,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 from ...core.job import Job
 from ..claim import Claim
+from ..records.pauses import JobPause, is_paused
 
 #: Sorts like the jobs should run: priority (negated), due time, id.
 _Place = tuple[int, datetime, str]
@@ -31,6 +32,9 @@ class WaitingJobs:
         self._jobs: dict[str, Job] = {}
         self._lines: dict[_Kind, _Line] = {}
         self._deferred: list[tuple[datetime, str]] = []
+        self.pauses: set[JobPause] = set()
+        self._held_back: set[str] = set()
+        """The ids of jobs that are due, and whose task or tag is paused."""
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -44,6 +48,7 @@ class WaitingJobs:
         counts = Counter(self._jobs[job_id].queue_name for _, job_id in self._deferred)
         for (_, queue_name, _), line in self._lines.items():
             counts[queue_name] += len(line)
+        counts.update(self._jobs[job_id].queue_name for job_id in self._held_back)
         return counts
 
     def get(self, job_id: str) -> Job | None:
@@ -83,6 +88,7 @@ class WaitingJobs:
     def remove(self, jobs: Sequence[Job]) -> None:
         """Remove jobs that wait, as they were added."""
         gone = {self._jobs.pop(job.id).id for job in jobs}
+        self._held_back -= gone
         self._deferred = [place for place in self._deferred if place[-1] not in gone]
         heapify(self._deferred)
         for kind in {_kind_of(job) for job in jobs} & self._lines.keys():
@@ -96,7 +102,7 @@ class WaitingJobs:
     def take_all(self) -> list[Job]:
         """Remove and return every job, deferred or not."""
         jobs = list(self._jobs.values())
-        for emptied in (self._jobs, self._lines, self._deferred):
+        for emptied in (self._jobs, self._lines, self._deferred, self._held_back):
             emptied.clear()
         return jobs
 
@@ -105,7 +111,28 @@ class WaitingJobs:
         lines = (line for kind, line in self._lines.items() if queues is None or kind[1] in queues)
         return min((due_at for line in lines for _, due_at, _ in line), default=None)
 
+    def pause(self, pause: JobPause) -> None:
+        """Hold back the jobs of a task or a tag."""
+        self.pauses.add(pause)
+        due = [self._jobs[job_id] for line in self._lines.values() for _, _, job_id in line]
+        self._lines.clear()
+        for job in due:
+            self._line_up(job)
+
+    def resume(self, pause: JobPause) -> bool:
+        """End a pause; return whether there was one."""
+        if pause not in self.pauses:
+            return False
+        self.pauses.remove(pause)
+        held_back, self._held_back = self._held_back, set()
+        for job_id in held_back:
+            self._line_up(self._jobs[job_id])
+        return True
+
     def _line_up(self, job: Job) -> None:
+        if self.pauses and is_paused(job, self.pauses):
+            self._held_back.add(job.id)
+            return
         line = self._lines.setdefault(_kind_of(job), [])
         heappush(line, (-job.priority, job.due_at, job.id))
 

@@ -9,8 +9,8 @@ Keys
     sorted sets of the places at which jobs wait (``lua/common.lua``): due jobs in the order in which they should run,
     due jobs by each of their tags, and deferred jobs in the order in which they become due. A fetch moves jobs that
     have become due.
-``paused``
-    a set: the names of the queues that are paused. A fetch leaves their jobs where they are.
+``paused``, ``pauses``
+    a set: the names of the queues that are paused. A fetch leaves their jobs where they are; the paused tasks and tags.
 ``leases``, ``finished``
     sorted sets: when the leases of jobs end, and when jobs have ended.
 ``index``, ``series``, ``failed``, ``counts``, ``once``
@@ -82,6 +82,7 @@ from .listener import Demand, RedisListener, channels_for, channels_of, is_soon,
 from .pages import JobPages
 from .records.batches import RedisBatches, members_payload, prune_batches, refused_of
 from .records.minutes import RedisStatistics, clear_minutes
+from .records.pauses import RedisPauses
 from .scripts import KEYS
 from .server import RedisServer
 
@@ -89,7 +90,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
+class RedisQueue(RedisPauses, RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:

@@ -36,8 +36,8 @@ SCRIPTS = {
     "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
     "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", common=False),
     "exchange": Script(
-        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique",
-        *("unique", "ready", "best", "finish", "fetch", "show", "exchange"),
+        "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses",
+        *("unique", "ready", "best", "held_back", "finish", "fetch", "show", "exchange"),
     ),
     "change": Script(
         "jobs states extra held index ready tagged deferred finished failed counts series once logs unique",
@@ -53,6 +53,7 @@ SCRIPTS = {
     "few": Script("jobs states held extra ready deferred finished", "show", "few"),
     "series": Script("jobs states held finished counts series", "show", "series"),
     "oldest": Script("ready tagged deferred", "ready", "oldest"),
+    "pause": Script("jobs ready tagged deferred pauses", "ready", "best", "held_back", "pause"),
     "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
     "prune": Script("jobs states index finished failed once counts series extra logs unique", "unique", "prune"),
     "register": Script("workers", "register"),

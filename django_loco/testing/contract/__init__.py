@@ -9,7 +9,7 @@ from .rescuing import RescueContract, SuspectContract
 from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
-from .waiting import WaitContract
+from .waiting import PauseContract, WaitContract
 from .workers import MinuteContract, WorkerContract
 
 __all__ = ["QueueContract"]
@@ -25,6 +25,7 @@ class QueueContract(
     SuspectContract,
     ViewContract,
     ChangeContract,
+    PauseContract,
     RestoreContract,
     SeriesContract,
     UniqueContract,

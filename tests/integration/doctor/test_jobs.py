@@ -95,6 +95,13 @@ def test_a_paused_queue(queue: Queue, worker):
     assert paused.remedy == "loco_jobs resume emails"
 
 
+def test_a_paused_task(queue: Queue, worker):
+    jobs.pause(task="shop.tasks.send")
+    paused = found("jobs.paused")
+    assert (paused.level, paused.text) == ("warning", "The task 'shop.tasks.send' is paused.")
+    assert paused.remedy == "loco_jobs resume --task shop.tasks.send"
+
+
 def test_a_queue_that_no_worker_takes_jobs_from(queue: Queue, register):
     register(queues=("default",))
     tasks.add.enqueue(1, 2)

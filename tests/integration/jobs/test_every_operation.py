@@ -195,6 +195,12 @@ def pauses(world: World) -> None:
     assert jobs.resume(queue="default") is True
     assert (jobs.paused(), world.fetched()) == ({}, [job.id])
 
+    job = world.stored()
+    jobs.pause(task=job.task_path, backend="default")
+    assert (jobs.paused("task"), world.fetched()) == ({"default": [job.task_path]}, [])
+    assert jobs.resume(task=job.task_path) is True
+    assert (jobs.paused("task"), world.fetched()) == ({}, [job.id])
+
 
 @case(OPERATIONS, "workers", "quiet", "unquiet", "stop")
 def control(world: World) -> None:

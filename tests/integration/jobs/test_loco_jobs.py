@@ -173,6 +173,21 @@ def test_a_queue_is_paused_and_resumed():
     assert run("resume", "emails") == "The queue 'emails' was not paused.\n"
 
 
+def test_a_task_and_a_tag_are_paused_and_resumed(queue):
+    waiting = tasks.add.using(tags=["odd one"]).enqueue(1, 2).id
+    path = tasks.add.module_path
+    assert run("pause", "--task", path).endswith(f"To end the pause: loco_jobs resume --task {path}\n")
+    assert run("pause", "--tag", "odd one").endswith("To end the pause: loco_jobs resume --tag 'odd one'\n")
+    codes = [reason["code"] for reason in json.loads(run("why", waiting, "--format", "json"))]
+    assert codes == ["tag paused", "task paused", "no worker"]
+    assert f"Its task {path} is paused." in run("why", waiting)
+    assert queue.fetch(CLAIM) == []
+    assert run("resume", "--task", path) == f"The task {path!r} is not paused any more.\n"
+    assert run("resume", "--tag", "odd one") == "The tag 'odd one' is not paused any more.\n"
+    assert run("resume", "--tag", "odd one") == "The tag 'odd one' was not paused.\n"
+    assert [job.id for job in queue.fetch(CLAIM)] == [waiting]
+
+
 def test_a_worker_is_told_what_to_do(queue):
     info = WorkerInfo(
         worker_id="host:1:ab", host="host", pid=1, queues=None, tags=None, threads=1, coroutines=1, lease=60.0,

@@ -66,10 +66,37 @@ def test_a_queue_that_nobody_has_is_a_mistake(stored):
     assert jobs.paused() == {"default": ["email"]}
 
 
-@pytest.mark.parametrize("name", ["", None, "a\n"])
+@pytest.mark.parametrize("name", ["", 5, "a\n"])
 def test_what_is_no_name(name):
     with pytest.raises(ValueError, match="it must be text of 1 to 200 printable characters"):
         jobs.pause(queue=name)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("task", "shop.tasks.send"), ("tag", "bulk")])
+def test_the_jobs_of_a_paused_task_or_tag_wait(stored, queue, kind, name):
+    job = stored(task="shop.tasks.send", tags=("bulk",))
+    jobs.pause(**{kind: name})
+    assert jobs.paused(kind) == {"default": [name], "other": [name]}
+    assert jobs.paused() == {}
+    assert queue.fetch(CLAIM) == []
+    assert jobs.resume(**{kind: name}, backend="default")
+    assert jobs.paused(kind) == {"other": [name]}
+    assert [each.id for each in queue.fetch(CLAIM)] == [job.id]
+    assert jobs.resume(**{kind: name})
+    assert not jobs.resume(**{kind: name})
+
+
+@pytest.mark.parametrize("given", [{}, {"queue": "emails", "task": "a.b"}])
+def test_one_thing_is_paused_at_a_time(given):
+    with pytest.raises(ValueError, match="give one of queue, task and tag"):
+        jobs.pause(**given)
+
+
+def test_a_kind_that_cannot_be_paused():
+    with pytest.raises(ValueError, match=r"'tasks' cannot be paused\. Did you mean 'task'\?"):
+        jobs.paused("tasks")
+    with pytest.raises(ValueError, match="task is ''; it must be text"):
+        jobs.pause(task="")
 
 
 def worker(worker_id, **given):

@@ -41,6 +41,7 @@ QUOTED = {
     "waiting_tag": "django_loco_waiting_tag",
     "worker": "django_loco_worker",
     "paused": "django_loco_paused_queue",
+    "pauses": "django_loco_job_pause",
     "batches": "django_loco_batch",
     "tag": "tag",
     "job_id": "job_id",
@@ -253,6 +254,7 @@ RESUME = "DELETE FROM {paused} WHERE backend = %(alias)s AND queue_name = %(queu
 CLEAR_ALL = (
     "DELETE FROM {job} WHERE {backend} = %(alias)s",
     "DELETE FROM {paused} WHERE backend = %(alias)s",
+    "DELETE FROM {pauses} WHERE backend = %(alias)s",
     "DELETE FROM {worker} WHERE backend = %(alias)s",
 )
 #: The texts that others contain by their names.

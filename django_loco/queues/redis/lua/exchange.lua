@@ -11,7 +11,7 @@
 local keys = {
   jobs = KEYS[1], states = KEYS[2], ready = KEYS[3], tagged = KEYS[4], deferred = KEYS[5], held = KEYS[6],
   leases = KEYS[7], finished = KEYS[8], failed = KEYS[9], once = KEYS[10], counts = KEYS[11], extra = KEYS[12],
-  paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], answer = KEYS[16],
+  paused = KEYS[13], logs = KEYS[14], unique = KEYS[15], pauses = KEYS[16], answer = KEYS[17],
 }
 if ARGV[1] == '' and redis.call('EXISTS', keys.ready, keys.deferred, keys.answer) == 0 then
   return { '', '', -1 }  -- An idle worker asks every second, which must cost next to nothing.
@@ -29,7 +29,7 @@ elseif ARGV[1] ~= '' then
     redis.call('SET', keys.answer, table.concat(refused, '\n') .. (#refused > 0 and '\n' or ''), 'PX', 60000)
   end
   if tonumber(ARGV[3]) > 0 then
-    announce(17, tonumber(ARGV[3]))
+    announce(18, tonumber(ARGV[3]))
   end
 end
 

@@ -50,8 +50,10 @@ local function fetch(claim, keys, now)
     return repeated(answer, claim, keys, now)
   end
   promote(keys.deferred, keys.ready, keys.tagged, now)
-  local places = claim.threads > 0 and best_of(keys, claim.sync, claim.threads, claim) or {}
-  for _, place in ipairs(claim.coroutines > 0 and best_of(keys, claim.async, claim.coroutines, claim) or {}) do
+  local shelves = shelves_of(keys)
+  local find = shelves and best_free or best_of
+  local places = claim.threads > 0 and find(keys, claim.sync, claim.threads, claim, shelves) or {}
+  for _, place in ipairs(claim.coroutines > 0 and find(keys, claim.async, claim.coroutines, claim, shelves) or {}) do
     places[#places + 1] = place
   end
   return #places > 0 and take(places, claim, keys, now) or {}

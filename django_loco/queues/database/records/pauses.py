@@ -1,0 +1,154 @@
+"""The pauses of tasks and tags of a database queue.
+
+A job that is held back stays ``READY``, with a ``due_at`` in the year 9999 that its pause has chosen. No fetch reads it
+there; whatever else is done with waiting jobs works as before.
+
+The process that ends a pause may die while it moves the jobs back, and a fetch may still be moving some away. So an
+ended pause stays in the table for ``REMEMBERED_SECONDS``, and workers move back what was left behind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from ....core.job import utcnow
+from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
+from ...rows import needle_of_tag
+from ..dialect import PAUSED_LOOK_SECONDS, Dialect
+
+#: The first ``due_at`` of jobs that are held back.
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+#: Longer than the statement of a fetch takes.
+REMEMBERED_SECONDS = 60.0
+#: The number of jobs that one statement moves back.
+BATCH = 1_000
+
+INSERT = """
+    INSERT INTO {pauses} (backend, kind, name, needle, blocked_until, paused_at)
+    VALUES (%(alias)s, %(kind)s, %(name)s, %(needle)s, {until}, {now})
+    ON CONFLICT (backend, kind, name) WHERE ended_at IS NULL DO NOTHING
+"""
+END = """
+    UPDATE {pauses} SET ended_at = {now}
+    WHERE backend = %(alias)s AND kind = %(kind)s AND name = %(name)s AND ended_at IS NULL
+    RETURNING id
+"""
+PRESENT = "SELECT kind, name FROM {pauses} WHERE backend = %(alias)s AND ended_at IS NULL"
+#: All pauses, and whether each has ended.
+KNOWN = "SELECT id, ended_at IS NOT NULL FROM {pauses} WHERE backend = %(alias)s"
+FORGET = "DELETE FROM {pauses} WHERE backend = %(alias)s AND ended_at < {before}"
+#: The place for a job that is held back; ``NULL`` for others.
+PLACE = """
+    SELECT min(pauses.blocked_until) FROM {pauses} AS pauses WHERE pauses.backend = %(alias)s
+    AND pauses.ended_at IS NULL AND (
+        (pauses.kind = 'task' AND pauses.name = {task_path})
+        OR (pauses.kind = 'tag' AND {contains}({tags}, pauses.needle) > 0))
+"""
+NOT_HELD_BACK = f" AND ({PLACE}) IS NULL"
+READY_LEVELS = "WITH RECURSIVE {levels} SELECT is_async, priority FROM levels WHERE priority IS NOT NULL"
+IN_LEVEL = """
+    {backend} = %(alias)s AND {is_async} = %(is_async)s AND {status} = 'READY' AND {priority} = %(priority)s
+"""
+#: The texts that the following contain by their names.
+PARTS = {"in_level": IN_LEVEL, "place": PLACE}
+#: The first jobs of a level, those that a fetch would take next, that have to be held back.
+HEAD = """
+    SELECT {id} FROM (
+        SELECT {id}, {task_path}, {tags} FROM {job} WHERE {in_level} AND {due_at} <= {now}
+        ORDER BY {due_at}, {id} LIMIT %(limit)s) AS head
+    WHERE ({place}) IS NOT NULL
+"""
+#: A job may have been claimed since it was found.
+HOLD_BACK = """
+    UPDATE {job} SET {due_at} = coalesce(({place}), {due_at})
+    WHERE {id} {in_head} AND {status} = 'READY' AND {due_at} <= {now}
+    RETURNING {id}
+"""
+IN_PLACE = """
+    SELECT {id} FROM {job} WHERE {in_level} AND {due_at} = (SELECT blocked_until FROM {pauses} WHERE id = %(pause)s)
+    ORDER BY {id} LIMIT %(limit)s {skip_locked}
+"""
+LET_GO = """
+    UPDATE {job} SET {due_at} = CASE
+        WHEN {run_after} IS NOT NULL THEN {run_after}
+        WHEN {enqueued_at} > {now} THEN {now}
+        ELSE {enqueued_at} END
+    WHERE {id} {in_place} AND {status} = 'READY'
+    RETURNING {id}
+"""
+
+
+class StoredPauses(JobPauses):
+    """The pauses of ``DatabaseQueue``."""
+
+    _dialect: Dialect
+    _next_look = 0.0
+
+    def _reached(self) -> AbstractContextManager[None]:
+        """Explain errors."""
+        raise NotImplementedError
+
+    def pause_jobs(self, pause: JobPause) -> None:
+        """Let no worker fetch the jobs of a task or a tag. Holds back those that are next in the line."""
+        needle = needle_of_tag(pause.name) if pause.kind == "tag" else ""
+        far = (FAR - utcnow()).total_seconds() + far_away()
+        with self._reached():
+            sql = self._dialect.sql(INSERT)
+            self._dialect.execute(sql, **pause._asdict(), needle=needle, until=far, now=0)
+            self._look()
+            while self._hold_back_heads():
+                pass
+
+    def resume_jobs(self, pause: JobPause) -> bool:
+        """End a pause; return whether there was one."""
+        with self._reached():
+            ended = self._dialect.execute(self._dialect.sql(END), **pause._asdict(), now=0)
+            for (row,) in ended:
+                while self._let_go(row):
+                    pass
+            self._look()
+        return bool(ended)
+
+    def paused_jobs(self) -> set[JobPause]:
+        """Return the pauses."""
+        with self._reached():
+            rows = self._dialect.execute(self._dialect.sql(PRESENT))
+        return {JobPause(cast("JobKind", str(kind)), str(name)) for kind, name in rows}
+
+    def hold_back(self) -> None:
+        """Move the first jobs of paused tasks and tags out of the way of the fetch that follows."""
+        if time.monotonic() >= self._next_look:
+            self._look()
+        if self._dialect.not_held_back:
+            self._hold_back_heads()
+
+    def _look(self) -> None:
+        """Note which pauses there are, and let some of the jobs go whose pause has ended."""
+        known = self._dialect.execute(self._dialect.sql(KNOWN))
+        self._dialect.not_held_back = NOT_HELD_BACK if any(not has_ended for _, has_ended in known) else ""
+        self._next_look = time.monotonic() + PAUSED_LOOK_SECONDS
+        over = [row for row, has_ended in known if has_ended]
+        if over and not any([self._let_go(row) for row in over]):
+            self._dialect.execute(self._dialect.sql(FORGET), before=-REMEMBERED_SECONDS)
+
+    def _hold_back_heads(self) -> int:
+        moved = 0
+        for level in self._levels():
+            given: dict[str, Any] = level | {"limit": MOST_MOVED, "now": 0}
+            if self._dialect.execute(self._dialect.sql(HEAD, **PARTS), **given):  # writes nothing if there are none
+                in_head = self._dialect.is_in.format(HEAD)
+                moved += len(self._dialect.write(self._dialect.sql(HOLD_BACK, in_head=in_head, **PARTS), **given))
+        return moved
+
+    def _let_go(self, pause: int) -> int:
+        sql = self._dialect.sql(LET_GO, in_place=self._dialect.is_in.format(IN_PLACE), **PARTS)
+        given: dict[str, Any] = {"pause": pause, "limit": BATCH, "now": 0}
+        return sum([len(self._dialect.write(sql, wakes=True, **level, **given)) for level in self._levels()])
+
+    def _levels(self) -> Iterator[dict[str, Any]]:
+        for is_async, priority in self._dialect.execute(self._dialect.sql(READY_LEVELS)):
+            yield {"is_async": bool(is_async), "priority": priority}
