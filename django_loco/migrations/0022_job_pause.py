@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "pause of a task or tag",
                 "db_table": "django_loco_job_pause",
                 "required_db_features": ["supports_partial_indexes"],
+                "indexes": [models.Index(fields=["backend"], name="django_loco_job_pauses")],
                 "constraints": [
                     models.UniqueConstraint(
                         condition=models.Q(("ended_at__isnull", True)),

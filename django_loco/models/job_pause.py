@@ -35,6 +35,8 @@ class StoredJobPause(models.Model):
         verbose_name = "pause of a task or tag"
         # As the table of jobs, without which it has no use.
         required_db_features = ["supports_partial_indexes"]
+        # For the look of each worker every second.
+        indexes = [models.Index(fields=["backend"], name="django_loco_job_pauses")]
         constraints = [
             models.UniqueConstraint(
                 fields=["backend", "kind", "name"],

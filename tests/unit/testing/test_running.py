@@ -57,6 +57,16 @@ def test_jobs_of_a_paused_queue_wait_and_the_log_says_so(caplog):
     assert "paused" not in caplog.text
 
 
+def test_jobs_of_a_paused_task_wait_and_the_log_says_so(caplog):
+    path = tasks.send.module_path
+    jobs.pause(task=path)
+    tasks.send.enqueue(1)
+    assert drain() == {}
+    assert f"ran no job of the paused task {path!r}, of which 1 wait: jobs.resume(task={path!r})" in caplog.text
+    jobs.resume(task=path)
+    assert drain() == {"successful": 1}
+
+
 def test_a_project_without_a_list_of_queues_has_any(settings):
     settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": []}}
     assert drain("email") == {}
