@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -12,7 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
+from django.utils import translation
 
+import django_loco
 from django_loco import jobs
 from django_loco.core.job import Job, utcnow
 from django_loco.dashboard.pages.overview import facts, page
@@ -44,6 +47,22 @@ def test_nothing_yet(client, queue):
     assert "Healthy 0 workers are alive" in shown
     assert "There are no jobs yet." in shown
     assert "No worker is registered." in shown
+
+
+@pytest.mark.parametrize(("language", "start"), [("ar", '<html lang="ar" dir="rtl">'), ("de", '<html lang="de">')])
+def test_the_page_says_its_language_and_direction(client, queue, language, start):
+    with translation.override(language):
+        answer = client.get(PAGE)
+    assert start in answer.content.decode()
+
+
+def test_the_styles_follow_the_direction():
+    """Left and right would stay where they are on a page that is read from the right."""
+    folder = Path(django_loco.__file__).parent / "static" / "django_loco" / "dashboard"
+    physical = r"(?<![-\w.])(?:(?:margin|padding|border)-)?(?:left|right)\s*:|text-align:\s*(?:left|right)"
+    sheets = {sheet.name: re.findall(physical, sheet.read_text(encoding="utf-8")) for sheet in folder.glob("*.css")}
+    assert "pages.css" in sheets
+    assert not any(sheets.values()), sheets
 
 
 def test_everything_is_shown(client, queue, stored):
