@@ -16,13 +16,13 @@ from ...log.plain_text import one_line, plain
 from ...models import LocoJob
 from ..language.words import id_of
 from ..stores import aliases, backend_of
-from ..views.age import age
+from ..views.age import elapsed
 from ..views.logs import logs_of
 from ..views.progress import JobProgress, progress_of
 from ..views.shown import shown_traceback
 from ..views.why import Reason, why
 from .addresses import JobLinks, word
-from .rows import MINUTE, JobRow, local_text, row_of
+from .rows import JobRow, local_text, row_of
 from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty
 
 #: The number of entries of the admin's log that are shown.
@@ -208,15 +208,9 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
     ]
     before: datetime | None = None
     for label, at in sorted(((label, at) for label, at in times if at is not None), key=lambda pair: pair[1]):
-        yield Moment(
-            label=label, text=local_text(at), since="" if before is None else _between(before, at), is_ahead=at > now
-        )
+        since = "" if before is None else elapsed((at - before).total_seconds())
+        yield Moment(label=label, text=local_text(at), since=since, is_ahead=at > now)
         before = at
-
-
-def _between(start: datetime, end: datetime) -> str:
-    seconds = (end - start).total_seconds()
-    return f"{seconds:.3f} s" if seconds < MINUTE else age(seconds)
 
 
 def _error(number: int, error: Any) -> ShownError:

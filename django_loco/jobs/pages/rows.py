@@ -10,13 +10,12 @@ from django.utils import timezone
 from ...core.job import FAILED, Job
 from ...log.plain_text import one_line
 from ..states import State, state_of
-from ..views.age import age
+from ..views.age import age, elapsed
 from .addresses import JobLinks
 from .stored_json import short
 
 #: The number of characters of the arguments of a job.
 ARGUMENTS = 120
-MINUTE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +74,7 @@ def note_of(job: Job, now: datetime) -> str:
         return f"for {age((now - job.last_attempted_at).total_seconds())}"
     if job.finished_at is None or job.status == FAILED:
         return ""
-    seconds = (job.finished_at - job.last_attempted_at).total_seconds()
-    return f"took {seconds:.3f} s" if seconds < MINUTE else f"took {age(seconds)}"
+    return f"took {elapsed((job.finished_at - job.last_attempted_at).total_seconds())}"
 
 
 def local_text(moment: datetime) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ...log.labels import duration_text
+
 
 def age(seconds: float) -> str:
     """Return a duration in its two largest units: ``3 h 5 min``."""
@@ -11,3 +13,8 @@ def age(seconds: float) -> str:
         if number:
             parts.append(f"{number} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def elapsed(seconds: float) -> str:
+    """Return a measured duration, as the console shows it up to a minute: ``4 ms``, ``3.20 s``, ``2 min 5 s``."""
+    return duration_text(seconds) if seconds < 60 else age(seconds)  # noqa: PLR2004 - a minute

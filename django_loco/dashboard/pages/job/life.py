@@ -11,9 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ....core.job import RUNNING, Job, utcnow
 from ....jobs.states import State, state_of
-from ....jobs.views.age import age
+from ....jobs.views.age import elapsed
 
-MINUTE = 60.0
 ENDS: dict[State, Promise] = {"done": _("Done"), "failed": _("Failed"), "cancelled": _("Cancelled")}
 
 
@@ -66,7 +65,4 @@ def _times(job: Job) -> Iterator[tuple[Promise, datetime]]:
 
 
 def _between(start: datetime | None, end: datetime) -> str:
-    if start is None:
-        return ""
-    seconds = (end - start).total_seconds()
-    return f"{seconds:.3f} s" if seconds < MINUTE else age(seconds)
+    return "" if start is None else elapsed((end - start).total_seconds())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_loco.jobs.views.age import age
+from django_loco.jobs.views.age import age, elapsed
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,8 @@ from django_loco.jobs.views.age import age
 )
 def test_a_duration_has_two_units(seconds, text):
     assert age(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.004, "4 ms"), (7.99, "7.99 s"), (61.0, "1 min 1 s")])
+def test_a_measured_duration_is_exact_up_to_a_minute(seconds, text):
+    assert elapsed(seconds) == text

@@ -29,7 +29,7 @@ def test_a_time_that_is_ahead_is_told_apart():
 def test_a_job_that_runs_ends_some_time():
     started = JOB.enqueued_at + timedelta(seconds=1.5)
     job = replace(JOB, status=RUNNING, started_at=started, last_attempted_at=started)
-    assert steps(job)[1:] == [("past", "First attempt", "1.500 s"), ("now", "Running", ""), ("ahead", "Ends", "")]
+    assert steps(job)[1:] == [("past", "First attempt", "1.50 s"), ("now", "Running", ""), ("ahead", "Ends", "")]
 
 
 def test_steps_are_in_the_order_of_their_times():
@@ -43,7 +43,7 @@ def test_steps_are_in_the_order_of_their_times():
         finished_at=first + timedelta(seconds=32),
     )
     assert [label for _, label, _ in steps(job)] == ["Enqueued", "First attempt", "Due", "Last attempt", "Done"]
-    assert steps(job)[-1] == ("done", "Done", "1.000 s")
+    assert steps(job)[-1] == ("done", "Done", "1.00 s")
 
 
 def test_a_job_that_ended_before_it_was_due_was_never_due():
