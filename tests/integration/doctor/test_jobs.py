@@ -236,8 +236,11 @@ def test_nothing_is_written(queue: Queue, register):
     if queue.database is None:
         server = queue.server  # type: ignore[attr-defined]
         before = _contents(server.client)
+        lasting = {key for key in before if server.client.pttl(key) == -1}  # the others may expire meanwhile
         assert "jobs.stuck" in problems(production=True)
-        assert _contents(server.client) == before
+        after = _contents(server.client)
+        assert after.items() <= before.items()
+        assert lasting <= after.keys()
         return
     on, off = (
         ("PRAGMA query_only = ON", "PRAGMA query_only = OFF")
@@ -255,7 +258,7 @@ def test_nothing_is_written(queue: Queue, register):
 
 
 def _contents(client: Any) -> dict[bytes, Any]:
-    return {key: client.dump(key) for key in client.keys("*")}
+    return {key: stored for key in client.keys("*") if (stored := client.dump(key)) is not None}
 
 
 def test_it_costs_little_with_many_jobs(queue: Queue, worker, django_assert_max_num_queries):
