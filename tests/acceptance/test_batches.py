@@ -63,6 +63,7 @@ def test_every_batch_is_followed_once_under_kill_9(any_site, capsys):
     wait_until(lambda: len(notes(any_site, "followed")) == BATCHES, 60)
     found = batches(any_site)
     for process in workers:
+        process.wait_for("stop +Ctrl-C")  # until then a signal kills it
         assert process.terminate() == 0
     with capsys.disabled():
         seconds = time.monotonic() - began

@@ -91,6 +91,7 @@ def test_four_workers_and_a_busy_site_share_a_queue(any_site):
     wait_until(lambda: statuses(any_site) == {"SUCCESSFUL": JOBS // 5 * 5})
     assert set(notes(any_site, "end").values()) == {5}
     for process in [process for process in any_site.processes if process.is_running]:
+        process.wait_for("stop +Ctrl-C")  # until then a signal kills it
         assert process.terminate() == 0
         assert "locked" not in process.output
 

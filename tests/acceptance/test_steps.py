@@ -29,6 +29,7 @@ def test_each_step_is_called_once_and_once_more_at_most_for_a_kill(any_site, cap
         workers.append(any_site.start("loco_worker"))
     wait_until(lambda: statuses(any_site) == {"SUCCESSFUL": JOBS}, 90 * SCALE)
     for process in workers:
+        process.wait_for("stop +Ctrl-C")  # until then a signal kills it
         assert process.terminate() == 0
     calls, starts = notes(any_site, "called"), notes(any_site, "start")
     assert len(calls) == JOBS * STEPS
