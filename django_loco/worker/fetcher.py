@@ -200,11 +200,11 @@ class Fetcher:
         self._check()
         self._collect()
         self._wind_down()
-        asked_at = time.monotonic()
+        asked_at, had_outcomes = time.monotonic(), len(self._acknowledger) > 0
         jobs = self._exchange()
         self._hand_over(jobs, asked_at)
         if not jobs:
-            return self._max_wait
+            return 0.0 if self.draining and had_outcomes else self._max_wait
         return LINGER_SECONDS if self._has_room else 0.0
 
     def _check(self) -> None:
@@ -262,9 +262,8 @@ class Fetcher:
             return ()
         self._request_priority.wait_for_requests()
         # Asked before the fetch, which then includes the jobs that others enqueued or released before they were done.
-        # Not while jobs run: it may take a query.
-        has_ended_all = len(self.jobs) <= len(self._acknowledger)
-        may_end = self.draining and has_ended_all and self._others_are_done()
+        # Not while there are outcomes to store: a batch may be finished by one of them, and followed by more jobs.
+        may_end = self.draining and not self.jobs and self._others_are_done()
         jobs = self._acknowledger.exchange(claim)
         self._found_nothing = may_end and not jobs and self._others_are_done()
         self._has_room = len(jobs) < claim.threads + claim.coroutines

@@ -7,13 +7,14 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from django_loco.core.compat import task_finished
-from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, utcnow
+from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.exceptions import QueueUnavailable
 from django_loco.queues import Claim
 from django_loco.worker import Worker, fetcher
@@ -453,6 +454,26 @@ def test_drain_ends_when_there_is_nothing_left(queue, start):
     assert not worker.is_alive
     assert worker.health()["done"] == 40
     wait_for(queue, ids)
+
+
+class FollowedQueue(TroubledQueue):
+    """A queue in which a job follows when the end of the first one is stored, after the fetch of the same call."""
+
+    followed: Sequence[Job] = ()
+
+    def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
+        jobs = super().exchange(outcomes, claim, stored)
+        if outcomes and not self.followed:
+            self.followed = self.enqueue([job("nothing")])
+        return jobs
+
+
+def test_drain_runs_what_follows_the_last_end(start):
+    queue = FollowedQueue()
+    enqueue(queue, "nothing")
+    assert start(queue, drain=True).join(10)
+    [followed] = queue.followed
+    assert queue.get(followed.id).status == SUCCESSFUL
 
 
 def test_drain_waits_for_what_runs_and_what_that_enqueues(queue, start):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
 
 from ....core.job import READY, Job
 from ....queues import Queue
@@ -20,32 +20,31 @@ class BatchSettler:
     def __init__(self, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
         """``queue`` has the batches."""
         self._queue, self._clock = queue, clock
-        self._ended: SimpleQueue[Job] = SimpleQueue()
-        self._taken: list[Job] = []
+        self._ended: deque[Job] = deque()
         self._next_sweep = clock()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is known to be left to do."""
-        return self._ended.empty() and not self._taken
+        return not self._ended
 
     def note(self, jobs: Iterable[Job]) -> None:
         """Note jobs that the queue has stored as ended. Those that are in no batch are left out."""
         for job in jobs:
             if job.batch is not None and job.status != READY:
-                self._ended.put(job)
+                self._ended.append(job)
 
     def settle(self) -> bool:
         """Finish the batches of the members that have ended; return whether there were any. Raises as the queue does.
 
         What was not settled because of an error is settled next time.
         """
-        while not self._ended.empty():
-            self._taken.append(self._ended.get_nowait())
-        if not self._taken:
+        taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
+        if not taken:
             return False
-        settle_members(self._queue, self._taken)
-        self._taken = []
+        settle_members(self._queue, taken)
+        for _ in taken:
+            self._ended.popleft()
         return True
 
     def sweep_if_due(self) -> None:
