@@ -33,8 +33,8 @@ SCRIPTS = {
         "jobs states index ready tagged deferred once counts series extra finished failed logs unique",
         *("unique", "texts", "restore"),
     ),
-    "enqueue_one": Script("jobs index ready counts", "enqueue_one", common=False),
-    "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", common=False),
+    "enqueue_one": Script("jobs index ready counts", "enqueue_one", "line_up_one", common=False),
+    "enqueue_unique": Script("jobs index ready counts extra unique", "enqueue_unique", "line_up_one", common=False),
     "exchange": Script(
         "jobs states ready tagged deferred held leases finished failed once counts extra paused logs unique pauses",
         *("unique", "ready", "best", "held_back", "finish", "fetch", "show", "exchange"),

@@ -1,11 +1,12 @@
 -- Stores one new job as `enqueue_one` does, with a unique key, unless another job holds that (see `unique`). Running it again
--- with the same job changes nothing.
+-- with the same job changes nothing. `line_up_one` follows.
 --
 -- Keys: see the first line; the channels to announce the job in follow.
 -- Arguments: those of `enqueue_one`; its other fields; its unique key, and until when it holds it.
 -- Returns 1 if another job holds the key.
 local jobs, index, ready, counts, extra, unique = unpack(KEYS, 1, 6)
 local id, job, place, field, others, key, until_then = unpack(ARGV)
+local first_channel = 7
 
 if redis.call('HGET', jobs, id) then
   return ''  -- An earlier try has stored it, and its reply did not arrive.
@@ -21,16 +22,3 @@ end
 redis.call('HSET', jobs, id, job)
 redis.call('HSET', extra, id, others)
 redis.call('HSET', unique, 'k' .. key, id .. '\t' .. until_then, 'j' .. id, key)
-redis.call('ZADD', index, 0, id)
-redis.call('ZADD', ready, 0, place)
-if redis.call('HINCRBY', counts, field, 1) == 0 then
-  redis.call('HDEL', counts, field)
-end
-if redis.call('EXISTS', unpack(KEYS, 7)) < #KEYS - 6 then
-  for channel = 7, #KEYS do
-    if redis.call('ZADD', KEYS[channel], 0, 1) > 0 then
-      redis.call('PEXPIRE', KEYS[channel], 10000)
-    end
-  end
-end
-return ''
