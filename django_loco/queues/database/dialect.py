@@ -32,8 +32,6 @@ ENDED_WITH_LOG = (*ENDED, "log")
 IS_ASYNC = COLUMNS.index("is_async")
 #: Seconds between two searches for jobs that seem to be of the future, and the number of jobs made due at once.
 LOOK_AHEAD_SECONDS, AHEAD_BATCH = 5.0, 1_000
-#: Seconds after which a process notices that something is paused, and searches each queue by itself.
-PAUSED_LOOK_SECONDS = 1.0
 
 
 class Dialect(ABC):
@@ -87,7 +85,7 @@ class Dialect(ABC):
         self.alias = alias
         self.database = database
         self._next_look = 0.0
-        self._has_pauses, self._next_paused_look = False, 0.0
+        self.has_paused_queues = False  # at the last look; each statement of a fetch skips these queues in any case
         self._texts: dict[tuple[str, ...], str] = {}
         self.not_held_back = ""  # while tasks or tags are paused, the condition for other jobs
 
@@ -150,10 +148,9 @@ class Dialect(ABC):
 
     def claim(self, claim: Claim) -> list[Row]:
         """Hand due jobs to a worker; return their rows (``COLUMNS``, then ``due_at``) in any order."""
-        has_pauses = self._has_pauses_now_and_then()
         number = len(claim.queues or ("any",)) * len(claim.tags or ("any",))
         is_any = claim.queues is None and claim.tags is None
-        if (is_any and not has_pauses) or number > MAX_RANGES:
+        if (is_any and not self.has_paused_queues) or number > MAX_RANGES:
             return self.claim_in_order(claim)
         if claim.threads <= 0 and claim.coroutines <= 0:
             return []
@@ -242,13 +239,6 @@ class Dialect(ABC):
             self._next_look = time.monotonic() + LOOK_AHEAD_SECONDS
         return count > 0
 
-    def _has_pauses_now_and_then(self) -> bool:
-        """Return whether a queue was paused at the last look. Jobs of paused queues are skipped in any case."""
-        if (now := time.monotonic()) >= self._next_paused_look:
-            self._has_pauses = bool(self.execute(self.sql(statements.PAUSED)))
-            self._next_paused_look = now + PAUSED_LOOK_SECONDS
-        return self._has_pauses
-
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
         """Run a statement; return its rows, if it has any."""
         moments = {name: self.value(given) for name, given in parameters.items() if name in statements.MOMENTS}
@@ -282,7 +272,7 @@ class Dialect(ABC):
     def wanted_ranges(self, claim: Claim) -> tuple[dict[str, str], dict[str, str]]:
         """Return the fragments that lead to the ranges of ``claim``, and their parameters."""
         condition, parameters = condition_of(claim, self.names, self.contains)
-        shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self._has_pauses)
+        shape, words = range_fragments_of(claim, self.tag_of_word, in_queues=self.has_paused_queues)
         unpaused = statements.unpaused(condition + self.not_held_back, by_queue=bool(shape["in_queue"]))
         return shape | unpaused, parameters | words
 

@@ -18,10 +18,12 @@ from typing import Any, cast
 from ....core.job import utcnow
 from ...records.pauses import MOST_MOVED, JobKind, JobPause, JobPauses, far_away
 from ...rows import needle_of_tag
-from ..dialect import PAUSED_LOOK_SECONDS, Dialect
+from ..dialect import Dialect
 
 #: The first ``due_at`` of jobs that are held back.
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
+#: The time between two looks of a process for what is paused.
+PAUSED_LOOK_SECONDS = 1.0
 #: Longer than the statement of a fetch takes.
 REMEMBERED_SECONDS = 60.0
 #: The number of jobs that one statement moves back.
@@ -38,8 +40,11 @@ END = """
     RETURNING id
 """
 PRESENT = "SELECT kind, name FROM {pauses} WHERE backend = %(alias)s AND ended_at IS NULL"
-#: All pauses, and whether each has ended.
-KNOWN = "SELECT id, ended_at IS NOT NULL FROM {pauses} WHERE backend = %(alias)s"
+#: All pauses, and whether each has ended; and a row without an id if queues are paused.
+KNOWN = """
+    SELECT id, ended_at IS NOT NULL FROM {pauses} WHERE backend = %(alias)s
+    UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT 1 FROM {paused} WHERE backend = %(alias)s)
+"""
 FORGET = "DELETE FROM {pauses} WHERE backend = %(alias)s AND ended_at < {before}"
 #: The place for a job that is held back; ``NULL`` for others.
 PLACE = """
@@ -120,15 +125,20 @@ class StoredPauses(JobPauses):
         return {JobPause(cast("JobKind", str(kind)), str(name)) for kind, name in rows}
 
     def hold_back(self) -> None:
-        """Move the first jobs of paused tasks and tags out of the way of the fetch that follows."""
+        """Move the first jobs of paused tasks and tags out of the way of the fetch that follows.
+
+        Once a second it also looks whether something is paused.
+        """
         if time.monotonic() >= self._next_look:
             self._look()
         if self._dialect.not_held_back:
             self._hold_back_heads()
 
     def _look(self) -> None:
-        """Note which pauses there are, and let some of the jobs go whose pause has ended."""
-        known = self._dialect.execute(self._dialect.sql(KNOWN))
+        """Note which pauses there are, of queues as well, and let some of the jobs go whose pause has ended."""
+        rows = self._dialect.execute(self._dialect.sql(KNOWN))
+        known = [row for row in rows if row[0] is not None]
+        self._dialect.has_paused_queues = len(known) < len(rows)
         self._dialect.not_held_back = NOT_HELD_BACK if any(not has_ended for _, has_ended in known) else ""
         self._next_look = time.monotonic() + PAUSED_LOOK_SECONDS
         over = [row for row, has_ended in known if has_ended]
