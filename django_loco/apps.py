@@ -8,6 +8,7 @@ from django.apps import AppConfig
 from django.core import checks
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy
 
 from .assembly import plain_server
 from .assembly.build_embedded import build_runtime
@@ -40,7 +41,7 @@ class LocoConfig(AppConfig):
     """``INSTALLED_APPS = [..., "django_loco"]``."""
 
     name = "django_loco"
-    verbose_name = "Background jobs"
+    verbose_name = gettext_lazy("Background jobs")
     default_auto_field = "django.db.models.BigAutoField"
 
     def __init__(self, app_name: str, app_module: Any) -> None:

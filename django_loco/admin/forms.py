@@ -9,13 +9,15 @@ from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
 from ..scheduler.options import COLUMNS, OPTIONS, options_in
 from ..scheduler.registry import default
 
-NOTHING_EXPOSED = (
+NOTHING_EXPOSED = gettext_lazy(
     "The code does not expose anything yet: put @scheduler.expose above a task, or call scheduler.expose() with the "
     "name of a management command in a schedules.py."
 )
@@ -29,7 +31,9 @@ class RunWidget(forms.MultiWidget):
     template_name = "admin/django_loco/run.html"
 
     def __init__(self) -> None:
-        arguments = AdminTextInputWidget({"placeholder": "arguments of the command", "class": "vTextField"})
+        arguments = AdminTextInputWidget(
+            {"placeholder": gettext_lazy("arguments of the command"), "class": "vTextField"}
+        )
         super().__init__([forms.Select(), arguments])
 
     def decompress(self, value: Any) -> list[str]:
@@ -65,7 +69,7 @@ class BoundedJSONField(forms.JSONField):
         try:
             found = super().to_python(value)
         except (RecursionError, ValueError) as error:  # nested too deeply; a number with thousands of digits
-            raise ValidationError(f"It cannot be read: {error}") from error
+            raise ValidationError(_("It cannot be read: %(error)s"), params={"error": error}) from error
         if problem := problem_of_json(found):
             raise ValidationError(f"It {problem}")
         return found
@@ -101,8 +105,8 @@ def offered(chosen: str) -> Choices:
     targets = allowed.tasks | allowed.commands
     groups: Choices = [("", "---------")]
     if chosen and chosen not in targets:
-        groups.append((chosen, f"{chosen} (not exposed by the code)"))
-    for label, names in (("Tasks", allowed.tasks), ("Management commands", allowed.commands)):
+        groups.append((chosen, _("%(name)s (not exposed by the code)") % {"name": chosen}))
+    for label, names in ((_("Tasks"), allowed.tasks), (_("Management commands"), allowed.commands)):
         if names:
             groups.append((label, [(name, name) for name in sorted(names)]))
     return groups
@@ -132,7 +136,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         for name, field in self.fields.items():
             if name in OPTIONS:
-                field.help_text = OPTIONS[name].form_help
+                field.help_text = str(OPTIONS[name].form_help)
         if "run" in self.fields and not default.allow_list.tasks | default.allow_list.commands:
             self.fields["run"].help_text = NOTHING_EXPOSED
 

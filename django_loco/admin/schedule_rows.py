@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
 from ..core.job import utcnow
 from ..log.safe import get_logger
@@ -23,6 +26,13 @@ logger = get_logger("django_loco.scheduler")
 #: The number of next runs that are shown for a schedule.
 RUNS = 5
 NOTHING = "-"
+#: The statuses of jobs in a word.
+STATUS_TEXTS: Mapping[str, Promise] = {
+    "READY": gettext_lazy("ready"),
+    "RUNNING": gettext_lazy("running"),
+    "FAILED": gettext_lazy("failed"),
+    "SUCCESSFUL": gettext_lazy("succeeded"),
+}
 
 
 class ScheduleRow(NamedTuple):
@@ -57,7 +67,7 @@ class ScheduleRow(NamedTuple):
         """The time of the next run, on the wall clock of the schedule."""
         if self.upcoming is None or self.upcoming.after or self.is_paused:
             return NOTHING
-        return format_moment(self.upcoming.next_runs[0]) if self.upcoming.next_runs else "never again"
+        return format_moment(self.upcoming.next_runs[0]) if self.upcoming.next_runs else _("never again")
 
     @property
     def last_run(self) -> str:
@@ -65,18 +75,21 @@ class ScheduleRow(NamedTuple):
         if self.last is None:
             return NOTHING
         at = format_moment(timezone.localtime(self.last.at))
-        return format_html('{}<div class="quiet loco-{}">{}</div>', at, self.last.status.lower(), self.last.status)
+        status = STATUS_TEXTS.get(self.last.status, self.last.status)
+        return format_html('{}<div class="quiet loco-{}">{}</div>', at, self.last.status.lower(), status)
 
     @property
     def state(self) -> str:
         """On, paused or off, and why."""
         if self.problem:
-            return format_html('<b class="loco-off">Off</b><div class="quiet">{}</div>', self.problem)
+            off = pgettext("schedule", "Off")
+            return format_html('<b class="loco-off">{}</b><div class="quiet">{}</div>', off, self.problem)
         if self.pause is None or self.pause.since is None:
-            return "On"
+            return pgettext("schedule", "On")
         since = format_moment(timezone.localtime(self.pause.since))
-        by = f" by {self.pause.by}" if self.pause.by else ""
-        return format_html('<b class="loco-paused">Paused</b><div class="quiet">{}{}</div>', since, by)
+        if self.pause.by:
+            since = _("%(time)s by %(user)s") % {"time": since, "user": self.pause.by}
+        return format_html('<b class="loco-paused">{}</b><div class="quiet">{}</div>', _("Paused"), since)
 
 
 def rows_of(found: Iterable[ScheduleEntry | Problem], paused: Mapping[str, Pause]) -> list[ScheduleRow]:
@@ -101,7 +114,7 @@ def _row_or_problem(
     except Exception as error:
         logger.exception("Schedule %r cannot be shown", name_of(item))
         place = "database" if isinstance(item, Problem) else source_of(item)
-        return ScheduleRow(name_of(item), place, problem=f"It cannot be shown: {error!r}")
+        return ScheduleRow(name_of(item), place, problem=_("It cannot be shown: %(error)s") % {"error": repr(error)})
     return row
 
 

@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..exceptions import LocoConfigurationError, QueueError
 from ..log.safe import get_logger
@@ -31,7 +33,13 @@ from .unreadable_rows import load_fields, readable
 
 #: The class of sections that are folded unless they have an error.
 FOLDED = ("collapse",)
-NO_PREVIEW = "The next runs appear here."
+NO_PREVIEW = gettext_lazy("The next runs appear here.")
+#: What a message says after an action.
+ACTION_TEXTS = {
+    "pause": gettext_lazy("The schedule %(name)s is paused."),
+    "resume": gettext_lazy("The schedule %(name)s runs again."),
+    "run": gettext_lazy("The schedule %(name)s runs now."),
+}
 
 logger = get_logger("django_loco.scheduler")
 
@@ -48,10 +56,10 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ("state", "preview")
     fieldsets = (
         (None, {"fields": ("name", "description", "state")}),
-        ("What runs", {"fields": SECTIONS["run"]}),
-        ("When", {"fields": (*SECTIONS["when"], "preview")}),
-        ("Missed and overlapping runs", {"fields": SECTIONS["missed"], "classes": FOLDED}),
-        ("Its jobs", {"fields": SECTIONS["job"], "classes": FOLDED}),
+        (gettext_lazy("What runs"), {"fields": SECTIONS["run"]}),
+        (gettext_lazy("When"), {"fields": (*SECTIONS["when"], "preview")}),
+        (gettext_lazy("Missed and overlapping runs"), {"fields": SECTIONS["missed"], "classes": FOLDED}),
+        (gettext_lazy("Its jobs"), {"fields": SECTIONS["job"], "classes": FOLDED}),
     )
 
     class Media:
@@ -76,11 +84,10 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return a row with all fields. Fields that cannot be shown are blank, and a message says so."""
         row = super().get_object(request, object_id, from_field)
         if row is not None and (bad := load_fields(row)) and request.method == "GET":
-            warning = (
-                f"The stored value of {', '.join(bad)} cannot be shown. It is blank here, and is replaced when you "
-                "save."
+            warning = _(
+                "Stored values cannot be shown: %(names)s. They are blank here, and are replaced when you save."
             )
-            self.message_user(request, warning, messages.WARNING)
+            self.message_user(request, warning % {"names": ", ".join(bad)}, messages.WARNING)
         return row
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -94,33 +101,33 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 rows[item.name].shown = item
         return changes
 
-    @admin.display(description="when")
+    @admin.display(description=gettext_lazy("when"))
     def when(self, row: Schedule) -> str:
         """The schedule in words, and as it is written."""
         return _of(row).when
 
-    @admin.display(description="next run")
+    @admin.display(description=gettext_lazy("next run"))
     def next_run(self, row: Schedule) -> str:
         """The time of the next run."""
         return _of(row).next_run
 
-    @admin.display(description="last run")
+    @admin.display(description=gettext_lazy("last run"))
     def last_run(self, row: Schedule) -> str:
         """The time of the last run, and the status of its job."""
         return _of(row).last_run
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, row: Schedule) -> str:
         """On, paused or off."""
         shown = getattr(row, "shown", None) or ScheduleRow(row.name, "", pause=pauses().get(row.name))
         return shown.state
 
-    @admin.display(description="next runs")
+    @admin.display(description=gettext_lazy("next runs"))
     def preview(self, row: Schedule) -> str:
         """The next runs for the values of the form, updated while they are edited."""
         url = reverse("admin:django_loco_schedule_preview", current_app=self.admin_site.name)
         found = _preview(row) if row.pk else {}
-        found.setdefault("words", found.get("error", NO_PREVIEW))
+        found.setdefault("words", found.get("error", str(NO_PREVIEW)))
         runs = format_html_join("", "<li>{}</li>", ((run,) for run in found.get("runs", [])))
         return format_html(
             '<div id="loco-preview" data-url="{}" aria-live="polite"><p>{}</p><ol>{}</ol></div>',
@@ -147,7 +154,7 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(request.get_full_path())
         request.current_app = self.admin_site.name
         context = self.admin_site.each_context(request) | overview(request.GET) | {
-            "title": "All schedules",
+            "title": _("All schedules"),
             "opts": self.opts,
             "may_change": self.has_change_permission(request),
             "breadcrumbs_are_a_list": VERSION >= (6, 1),
@@ -162,17 +169,17 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ScheduleState.objects.filter(name=obj.name).delete()
             ScheduleState.objects.filter(name=before).update(name=obj.name)
 
-    @admin.action(description="Pause selected %(verbose_name_plural)s", permissions=["change"])
+    @admin.action(description=gettext_lazy("Pause selected %(verbose_name_plural)s"), permissions=["change"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Pause schedules."""
         self._act(request, "pause", [row.name for row in queryset])
 
-    @admin.action(description="Resume selected %(verbose_name_plural)s", permissions=["change"])
+    @admin.action(description=gettext_lazy("Resume selected %(verbose_name_plural)s"), permissions=["change"])
     def resume_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Resume schedules."""
         self._act(request, "resume", [row.name for row in queryset])
 
-    @admin.action(description="Run selected %(verbose_name_plural)s now", permissions=["change"])
+    @admin.action(description=gettext_lazy("Run selected %(verbose_name_plural)s now"), permissions=["change"])
     def run_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Run schedules now."""
         self._act(request, "run", [row.name for row in queryset])
@@ -189,9 +196,10 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             try:
                 note = ACTIONS[word](name, request.user.get_username())
             except (LocoConfigurationError, QueueError) as error:
-                self.message_user(request, f"Schedule {name!r}: {error}", messages.ERROR)
+                text = _("Schedule %(name)s: %(error)s") % {"name": repr(name), "error": error}
+                self.message_user(request, text, messages.ERROR)
             else:
-                self.message_user(request, f"Schedule {name!r}: {note}", messages.SUCCESS)
+                self.message_user(request, str(ACTION_TEXTS[word]) % {"name": repr(name)}, messages.SUCCESS)
                 row: Any = Schedule.objects.filter(name=name).first() or ScheduleState(name=name)
                 self.log_change(request, row, note.capitalize())
 
@@ -204,7 +212,7 @@ def _preview(row: Schedule) -> dict[str, Any]:
         return {"error": " ".join(error.messages)}
     except Exception as error:
         logger.exception("The next runs of a schedule cannot be computed")
-        return {"error": f"The next runs cannot be computed: {error!r}"}
+        return {"error": _("The next runs cannot be computed: %(error)s") % {"error": repr(error)}}
 
 
 def _joined(names: list[str]) -> Registry:

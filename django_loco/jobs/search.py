@@ -15,6 +15,7 @@ from .operations.bulk import BulkRun
 from .operations.edits import move_of, update_of
 from .scan import Scan
 from .stores import aliases, queue_of
+from .views.numbers import number_text
 
 #: The number up to which jobs are counted.
 COUNTED = 10_000
@@ -35,7 +36,7 @@ class Count(int):
     @property
     def text(self) -> str:
         """The number for people: ``10,000+`` if it is capped."""
-        return f"{self:,}{'+' * self.is_capped}"
+        return f"{number_text(self)}{'+' * self.is_capped}"
 
 
 def total(numbers: Iterable[Count]) -> Count:

@@ -6,6 +6,8 @@ addresses and the permissions of a page from its model.
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_lazy as _
+
 from .job import StoredJob
 from .worker import StoredWorker
 
@@ -18,8 +20,8 @@ class LocoJob(StoredJob):
 
         proxy = True
         app_label = "django_loco"
-        verbose_name = "job"
-        verbose_name_plural = "jobs"
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
         default_permissions = ()
         permissions = [
             ("view_job", "Can view jobs in any queue"),
@@ -43,8 +45,8 @@ class LocoWorker(StoredWorker):
 
         proxy = True
         app_label = "django_loco"
-        verbose_name = "worker"
-        verbose_name_plural = "workers and queues"
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers and queues")
         default_permissions = ()
         permissions = [
             ("view_worker", "Can view workers and queues"),

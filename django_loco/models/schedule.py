@@ -12,6 +12,8 @@ from django.db.models import Count, Max, Sum
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 MAX_NAME_LENGTH = 200
 _POSITIVE = [MinValueValidator(1)]
@@ -69,16 +71,16 @@ class Schedule(models.Model):
     class Misfire(models.TextChoices):
         """What happens to missed runs."""
 
-        SKIP = "skip", "leave them out"
-        ONCE = "once", "make up for the last one"
-        ALL = "all", "make up for all"
+        SKIP = "skip", _("leave them out")
+        ONCE = "once", _("make up for the last one")
+        ALL = "all", _("make up for all")
 
     class Overlap(models.TextChoices):
         """What happens to a run while the previous one has not ended."""
 
-        ALLOW = "allow", "run both"
-        SKIP = "skip", "leave it out"
-        QUEUE = "queue", "let it wait"
+        ALLOW = "allow", _("run both")
+        SKIP = "skip", _("leave it out")
+        QUEUE = "queue", _("let it wait")
 
     name = models.CharField(max_length=MAX_NAME_LENGTH, unique=True)
     description = models.TextField(blank=True)
@@ -134,6 +136,30 @@ class Schedule(models.Model):
         """Mark the row as changed."""
         for field, value in _changed().items():
             setattr(self, field, value)
+
+
+#: The names of the columns on pages. They are set after the class is made, so that migrations do not have them.
+_LABELS = {
+    "name": _("name"),
+    "description": _("description"),
+    "run": pgettext_lazy("what a schedule runs", "run"),
+    "schedule": _("schedule"),
+    "start": pgettext_lazy("of a schedule", "start"),
+    "end": pgettext_lazy("of a schedule", "end"),
+    "jitter": _("jitter"),
+    "grace": _("grace"),
+    "cap": _("cap"),
+    "overlap": _("overlap"),
+    "queue": _("queue"),
+    "priority": _("priority"),
+    "max_attempts": _("max attempts"),
+    "timeout": _("timeout"),
+    "tags": _("tags"),
+}
+for _name, _label in _LABELS.items():
+    Schedule._meta.get_field(_name).verbose_name = _label  # type: ignore[union-attr]  # noqa: SLF001 - a public interface
+Schedule._meta.verbose_name = _("schedule")  # noqa: SLF001
+Schedule._meta.verbose_name_plural = _("schedules")  # noqa: SLF001
 
 
 class ScheduleState(models.Model):

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote, unquote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from ... import jobs
 from ...jobs.pages.available import UNAVAILABLE, notes
@@ -46,7 +47,7 @@ class JobAdmin(StorePages):
         shown = list_page(request.GET)
         context = {"shown": shown, "operations": permitted(request), **(extra_context or {})}
         return self.page(
-            request, "list.html", context, title="Jobs", status=503 if shown.listing.is_unavailable else 200
+            request, "list.html", context, title=_("Jobs"), status=503 if shown.listing.is_unavailable else 200
         )
 
     def job_view(self, request: HttpRequest, job_id: str) -> HttpResponse:
@@ -68,7 +69,7 @@ class JobAdmin(StorePages):
         chosen = ChosenJobs.of(request.POST)
         operation = OPERATIONS.get(request.POST.get("operation", ""))
         if operation is None:
-            self.say(request, "Choose an action first. Nothing was changed.", messages.WARNING)
+            self.say(request, _("Choose an action first. Nothing was changed."), messages.WARNING)
             return HttpResponseRedirect(list_url(chosen.words))
         self.require(request, operation.permission)
         return AdminOperatePage(request, operation, chosen, self).answer()
@@ -88,14 +89,15 @@ class JobAdmin(StorePages):
                 form.add_error(None, str(error))
             else:
                 self.log_change(request, LocoJob(id=job.id, task_path=job.task_path), f"Run again, as job {result.id}.")
-                self.say(request, f"Job {job.id} runs again: this is the new job.", messages.SUCCESS)
+                text = _("Job %(job)s runs again: this is the new job.") % {"job": job.id}
+                self.say(request, text, messages.SUCCESS)
                 return HttpResponseRedirect(job_url(result.id))
         context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden, "is_below": True}
-        return self.page(request, "run_again.html", context, title="Run again")
+        return self.page(request, "run_again.html", context, title=_("Run again"))
 
     def without_job(self, request: HttpRequest, error: Exception) -> HttpResponse:
         """Say that a job does not exist, or that the store is away."""
         if isinstance(error, UNAVAILABLE):
-            return self.page(request, "unavailable.html", {"problem": str(error)}, title="Job", status=503)
+            return self.page(request, "unavailable.html", {"problem": str(error)}, title=_("Job"), status=503)
         self.say(request, str(error), messages.WARNING)
         return HttpResponseRedirect(list_url())

@@ -6,11 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
 from ... import jobs
 from ...jobs.pages.addresses import has, replaced, word
 from ...jobs.pages.available import UNAVAILABLE
 from ...jobs.pages.listing import Listing, listing_of
+from ...jobs.pages.phrases import STATE_TEXTS
 from ...jobs.search import total
+from ...jobs.states import State
+from ...jobs.views.numbers import number_text
 from ...log.plain_text import one_line
 from .links import LINKS, list_url
 
@@ -49,7 +55,7 @@ def list_page(query: Mapping[str, Any]) -> ListPage:
     try:
         stats = jobs.stats(ages=False)
     except UNAVAILABLE as error:
-        shown.notes.append(f"Not all jobs could be counted. {error}")
+        shown.notes.append(_("Not all jobs could be counted: %(error)s") % {"error": error})
     else:
         shown.states = [*_states(listing.words, stats)]
         shown.queues = [*_queues(listing.words, stats)]
@@ -58,17 +64,17 @@ def list_page(query: Mapping[str, Any]) -> ListPage:
 
 def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
     """Yield the links to the states. What a store keeps under one status has one number."""
-    yield Link(label="All", url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
-    groups: list[tuple[str, str, str, Sequence[str]]] = [
-        ("Ready", "ready", "ready", ("waiting", "scheduled", "retrying")),
-        ("Running", "running", "running", ()),
-        ("Not successful", "failed,cancelled", "failed", ("failed", "cancelled")),
-        ("Done", "done", "done", ()),
+    yield Link(label=_("All"), url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
+    groups: list[tuple[str, str, str, Sequence[State]]] = [
+        (_("Ready"), "ready", "ready", ("waiting", "scheduled", "retrying")),
+        (_("Running"), "running", "running", ()),
+        (_("Not successful"), "failed,cancelled", "failed", ("failed", "cancelled")),
+        (_("Done"), "done", "done", ()),
     ]
     for label, value, attribute, states in groups:
         yield _link(text, label, f"status:{value}", total(getattr(each, attribute) for each in stats).text)
         for state in states:
-            yield _link(text, state.capitalize(), f"status:{state}", is_inner=True)
+            yield _link(text, capfirst(str(STATE_TEXTS[state])), f"status:{state}", is_inner=True)
 
 
 def _all_states(text: str) -> str:
@@ -92,10 +98,11 @@ def _queues(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
         conditions = [word("queue", each.queue), *([word("backend", each.backend)] if has_aliases else [])]
         name = f"{each.backend}: {each.queue}" if has_aliases else each.queue
         yield Link(
-            label=f"{one_line(name)}{' (paused)' if each.is_paused else ''}",
+            label=_("%(queue)s (paused)") % {"queue": one_line(name)} if each.is_paused else one_line(name),
             url=list_url(replaced(text, ["queue", "backend"], conditions)),
             is_selected=all(has(text, condition) for condition in conditions),
             count=total([each.ready, each.running, each.failed, each.done]).text,
         )
     if len(stats) > MOST_QUEUES:
-        yield Link(label=f"and {len(stats) - MOST_QUEUES:,} more", url=list_url(text), is_selected=False)
+        label = _("and %(number)s more") % {"number": number_text(len(stats) - MOST_QUEUES)}
+        yield Link(label=label, url=list_url(text), is_selected=False)

@@ -33,7 +33,7 @@ class AdminOperatePage(OperatePage):
 
     def question(self, context: Mapping[str, Any]) -> HttpResponse:
         """Return the page that asks."""
-        title = f"{self.operation.label} jobs"
+        title = str(self.operation.phrases.title)
         return self.admin.page(self.request, "confirm.html", {**context, "is_below": True}, title=title)
 
     def say(self, text: str, level: int) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from ... import jobs
 from ...exceptions import QueueError
 from ...jobs.pages.addresses import word
 from ...jobs.pages.available import UNAVAILABLE, notes
-from ...jobs.pages.rows import local_text
+from ...jobs.pages.rows import ago, local_text
 from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
@@ -83,7 +85,7 @@ class WorkerAdmin(StorePages):
             "has_aliases": len(jobs.aliases()) > 1,
             **(extra_context or {}),
         }
-        return self.page(request, "workers.html", context, title="Workers and queues", status=status)
+        return self.page(request, "workers.html", context, title=_("Workers and queues"), status=status)
 
     def _pause_or_resume(self, request: HttpRequest) -> None:
         alias, queue, pauses = (request.POST.get(name, "") for name in ("alias", "queue", "pauses"))
@@ -92,9 +94,11 @@ class WorkerAdmin(StorePages):
         except (QueueError, ValueError) as error:
             self.say(request, str(error), messages.ERROR)
             return
-        done = "paused. Jobs that run go on" if pauses else "resumed"
-        self.say(request, f"The queue {queue!r} is {done}.", messages.SUCCESS)
-        self.log_change(request, LocoWorker(id=f"{alias}: {queue}"), f"{done.partition('.')[0].capitalize()}.")
+        text = (
+            _("The queue %(queue)s is paused. Jobs that run go on.") if pauses else _("The queue %(queue)s is resumed.")
+        )
+        self.say(request, text % {"queue": repr(queue)}, messages.SUCCESS)
+        self.log_change(request, LocoWorker(id=f"{alias}: {queue}"), "Paused." if pauses else "Resumed.")
 
 
 def worker_rows() -> list[WorkerRow]:
@@ -116,10 +120,12 @@ def _worker_row(worker: jobs.AliasWorker, running: Sequence[tuple[str, str]]) ->
         worker=worker,
         name=one_line(worker.worker_id),
         host=one_line(worker.host),
-        queues="all" if worker.queues is None else one_line(", ".join(worker.queues)),
-        tags="any" if worker.tags is None else one_line(", ".join(worker.tags)) or "none",
+        queues=pgettext("queues", "all") if worker.queues is None else one_line(", ".join(worker.queues)),
+        tags=pgettext("tags", "any")
+        if worker.tags is None
+        else one_line(", ".join(worker.tags)) or pgettext("tags", "none"),
         started=local_text(worker.started_at),
-        heartbeat=f"{age(worker.heartbeat_age)} ago",
+        heartbeat=ago(worker.heartbeat_age),
         running=running[:MOST_OF_WORKER],
         url=list_url(f"status:running {word('worker', worker.worker_id)}"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from ...exceptions import LocoConfigurationError, QueueError
 from ..stores import queue_of, searched
 
@@ -14,4 +16,5 @@ def notes() -> list[str]:
     own = [f"TASKS[{alias!r}]" for alias in searched(None) if not queue_of(alias).is_shared]
     if not own:
         return []
-    return [f"Of {' and '.join(own)} you see the jobs of this process only: they are in its memory."]
+    text = _("Of %(aliases)s you see the jobs of this process only: they are in its memory.")
+    return [text % {"aliases": ", ".join(own)}]

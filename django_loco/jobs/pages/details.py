@@ -9,6 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut
@@ -18,6 +19,7 @@ from ..language.words import id_of
 from ..stores import aliases, backend_of
 from ..views.age import elapsed
 from ..views.logs import logs_of
+from ..views.numbers import number_text
 from ..views.progress import JobProgress, progress_of
 from ..views.shown import shown_traceback
 from ..views.why import Reason, why
@@ -115,7 +117,7 @@ def details_of(job: Job, links: JobLinks) -> Details:
         zone=timezone.get_current_timezone_name(),
         workers=[one_line(worker) for worker in job.worker_ids],
         errors=errors[::-1],
-        logs=[(run.title, cut(run.shown, MOST_BYTES, "a page shows no more")) for run in logs_of(job)][::-1],
+        logs=[(run.title, cut(run.shown, MOST_BYTES, _("a page shows no more"))) for run in logs_of(job)][::-1],
         entries=entries_of(job),
     )
 
@@ -141,33 +143,34 @@ def _aware(moment: datetime) -> datetime:
 
 def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     linked = [
-        ("Task", "task", job.task_path),
-        ("Queue", "queue", job.queue_name),
-        ("Alias", "backend", job.backend),
-        *(("Tag", "tag", tag) for tag in job.tags),
-        ("Worker", "worker", job.worker_id),
-        ("Batch", "batch", job.batch),
-        ("Schedule", "schedule", job.series),
-        ("Request", "request", job.request_id),
-        (f"Unique until {one_line(job.unique_until)}", "unique", job.unique_key),
+        (_("Task"), "task", job.task_path),
+        (_("Queue"), "queue", job.queue_name),
+        (_("Alias"), "backend", job.backend),
+        *((_("Tag"), "tag", tag) for tag in job.tags),
+        (_("Worker"), "worker", job.worker_id),
+        (_("Batch"), "batch", job.batch),
+        (_("Schedule"), "schedule", job.series),
+        (_("Request"), "request", job.request_id),
+        (_("Unique until %(state)s") % {"state": one_line(job.unique_until)}, "unique", job.unique_key),
     ]
-    yield Fact(label="Id", text=job.id)
+    yield Fact(label=_("Id"), text=job.id)
     for label, name, value in linked:
         if value:
             yield Fact(label=label, text=one_line(value), url=links.list_url(word(name, str(value))))
     if job.parent:
-        yield Fact(label="Parent", text=one_line(job.parent), url=_parent_url(job, links))
+        yield Fact(label=_("Parent"), text=one_line(job.parent), url=_parent_url(job, links))
     if job.started_at:
-        yield Fact(label="Children", text="the jobs that it has enqueued", url=links.list_url(word("parent", job.id)))
-    yield Fact(label="Priority", text=str(job.priority))
-    yield Fact(label="Kind", text="async" if job.is_async else "sync")
+        url = links.list_url(word("parent", job.id))
+        yield Fact(label=_("Children"), text=_("the jobs that it has enqueued"), url=url)
+    yield Fact(label=_("Priority"), text=str(job.priority))
+    yield Fact(label=_("Kind"), text="async" if job.is_async else "sync")
     for name, option in job.overrides.items():
-        yield Fact(label="Option", text=one_line(f"{name}={option!r}"))
+        yield Fact(label=_("Option"), text=one_line(f"{name}={option!r}"))
     if job.key:
-        yield Fact(label="Once-key", text=one_line(job.key))
-    yield Fact(label="Attempt", text=f"{job.attempt:,}")
+        yield Fact(label=_("Once-key"), text=one_line(job.key))
+    yield Fact(label=_("Attempt"), text=number_text(job.attempt))
     if job.lost:
-        yield Fact(label="Workers that died with it", text=f"{job.lost}")
+        yield Fact(label=_("Workers that died with it"), text=f"{job.lost}")
 
 
 def _parent_url(job: Job, links: JobLinks) -> str:
@@ -190,8 +193,8 @@ def _arguments(job: Job) -> Iterator[tuple[str, str]]:
 def _values(job: Job) -> Iterator[tuple[str, str]]:
     result = job.return_value if job.status == SUCCESSFUL else None
     if result is not None:
-        yield "Result", pretty(decoded(result))
-    for label, text in (("Metadata", job.metadata), ("Checkpoint", job.checkpoint), ("Steps", job.steps)):
+        yield _("Result"), pretty(decoded(result))
+    for label, text in ((_("Metadata"), job.metadata), (_("Checkpoint"), job.checkpoint), (_("Steps"), job.steps)):
         if text is not None:
             yield label, pretty(hidden(decoded(text)))
 
@@ -199,12 +202,12 @@ def _values(job: Job) -> Iterator[tuple[str, str]]:
 def _moments(job: Job, now: datetime) -> Iterator[Moment]:
     """Yield the times of ``job`` in their order."""
     times = [
-        ("Enqueued", job.enqueued_at),
-        ("Due", job.run_after),
-        ("Expires", job.expires_at),
-        ("First attempt", job.started_at),
-        ("Last attempt", job.last_attempted_at if job.last_attempted_at != job.started_at else None),
-        ("Ended", job.finished_at),
+        (_("Enqueued"), job.enqueued_at),
+        (_("Due"), job.run_after),
+        (_("Expires"), job.expires_at),
+        (_("First attempt"), job.started_at),
+        (_("Last attempt"), job.last_attempted_at if job.last_attempted_at != job.started_at else None),
+        (_("Ended"), job.finished_at),
     ]
     before: datetime | None = None
     for label, at in sorted(((label, at) for label, at in times if at is not None), key=lambda pair: pair[1]):
@@ -219,5 +222,5 @@ def _error(number: int, error: Any) -> ShownError:
         number=number,
         kind=one_line(error.exception_class_path),
         summary=one_line(traceback.rpartition("\n")[2])[:200],
-        traceback=plain(cut(traceback, MOST_BYTES, "a page shows no more")),
+        traceback=plain(cut(traceback, MOST_BYTES, _("a page shows no more"))),
     )

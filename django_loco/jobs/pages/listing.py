@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ...core.job import utcnow
 from ..api import filter as filter_jobs
 from ..language.words import id_of
 from ..stores import aliases
+from ..views.numbers import number_text
 from .addresses import JobLinks, query_of
 from .available import UNAVAILABLE, notes
 from .rows import JobRow, row_of
@@ -44,7 +47,11 @@ class Listing:
     """The number of jobs that were read."""
 
     reached_window: bool = False
-    window: str = f"{WINDOW:,}"
+
+    @property
+    def window(self) -> str:
+        """The number of jobs that are looked at for one page."""
+        return number_text(WINDOW)
 
 
 def listing_of(query: Mapping[str, Any], links: JobLinks) -> Listing:
@@ -67,7 +74,7 @@ def _find(listing: Listing, query: Mapping[str, Any], links: JobLinks) -> None:
     before, listing.is_lost = _cursor(str(query.get("before", "")))
     trail = [each for each in str(query.get("trail", "")).split(",") if each and _cursor(each)[0]]
     if listing.is_lost:
-        listing.notes.append("The address does not name a place in the list, so this is its first page.")
+        listing.notes.append(_("The address does not name a place in the list, so this is its first page."))
     page = filter_jobs(listing.words, window=WINDOW).page(PER_PAGE, before=before)
     now, has_aliases = utcnow(), len(aliases()) > 1
     listing.rows = [row_of(job, now, links, has_aliases=has_aliases) for job in page.jobs]

@@ -9,14 +9,19 @@ from typing import Any
 
 from django.contrib.messages import constants
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ...core.compat import TaskResultDoesNotExist
 from ...core.job import Job, utcnow
 from ...exceptions import LocoError, Unfinished
 from ...models import LocoJob
+from ..search import Count
 from ..stores import aliases, backend_of, get
+from ..views.numbers import number_text
 from .addresses import JobLinks
 from .operations import MOST, ChosenJobs, PageOperation
+from .phrases import STATE_TEXTS
 from .rows import row_of
 
 #: The number of jobs that the question shows.
@@ -61,7 +66,7 @@ class OperatePage(ABC):
     def answer(self) -> HttpResponse:
         """Ask, or do it and go back."""
         if self.chosen.is_empty:
-            return self._said("Choose jobs first. Nothing was changed.", constants.WARNING)
+            return self._said(_("Choose jobs first. Nothing was changed."), constants.WARNING)
         is_one = len(self.chosen.ids) == 1
         try:
             is_asked = self.operation.is_asked or "ask" in self.request.POST
@@ -81,22 +86,32 @@ class OperatePage(ABC):
         found = self.chosen.found_for(self.operation)
         count, now = found.count(), utcnow()
         if not count:
-            states = ", ".join(self.operation.states)
-            text = f"None of these jobs can be {self.operation.past}: that takes jobs that are {states}."
-            return self._said(text, constants.WARNING)
+            states = ", ".join(str(STATE_TEXTS[state]) for state in self.operation.states)
+            return self._said(str(self.operation.phrases.refusal) % {"states": states}, constants.WARNING)
         return self.question(
             {
                 "operation": self.operation,
                 "chosen": self.chosen,
                 "count": count,
                 "rows": [row_of(job, now, self.links, has_aliases=False) for job in found[:EXAMPLES]],
-                "others": len(self.chosen.ids) - count if self.chosen.ids else 0,
-                "most": f"{MOST:,}" if count >= MOST else "",
+                "question": self.operation.phrases.asked(count),
+                "others": self._others(count),
+                "most": number_text(MOST) if count >= MOST else "",
                 "queues": sorted({name for alias in aliases() for name in backend_of(alias).queues}),
                 "is_from_page": "page" in self.request.POST,
                 "back": self.back(),
             }
         )
+
+    def _others(self, count: Count) -> str:
+        """Return how many of the chosen jobs the operation does not take; empty if it takes all."""
+        number = len(self.chosen.ids) - count if self.chosen.ids else 0
+        text = ngettext(
+            "%(count)s other of those chosen is in another state, and is left alone.",
+            "%(count)s others of those chosen are in other states, and are left alone.",
+            number,
+        )
+        return text % {"count": number_text(number)} if number else ""
 
     def _operate(self) -> HttpResponse:
         """Do it. Raises ``REFUSED``."""
@@ -108,9 +123,9 @@ class OperatePage(ABC):
             self._log(error.done, job, queue)
             raise
         self._log(count, job, queue)
-        text = f"{count:,} job{' was' if count == 1 else 's were'} {self.operation.past}."
+        text = self.operation.phrases.done(count)
         if count.is_capped:
-            text += " There may be more: do it again for the next ones."
+            text = f"{text} {_('There may be more: do it again for the next ones.')}"
         return self._said(text, constants.SUCCESS if count else constants.WARNING)
 
     def _log(self, number: int, job: Job | None, queue: str) -> None:

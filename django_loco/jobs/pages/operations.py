@@ -16,6 +16,7 @@ from ..states import State
 from ..stores import get
 from .addresses import word
 from .listing import WINDOW
+from .phrases import PHRASES, Phrases
 
 #: The number of jobs that one request changes at most, so that it ends before its server gives up.
 MOST = 10_000
@@ -29,10 +30,7 @@ class PageOperation:
 
     name: str
     past: str
-    """Its past participle."""
-
-    text: str
-    """What it does, in a sentence."""
+    """Its past participle, for the log."""
 
     do: Callable[[Any, str, str], int]
     """Takes a job or a search, who does it, and the name of a queue; returns how many jobs were changed."""
@@ -43,7 +41,12 @@ class PageOperation:
     @property
     def label(self) -> str:
         """The text of its button."""
-        return self.name.capitalize()
+        return str(self.phrases.label)
+
+    @property
+    def phrases(self) -> Phrases:
+        """What pages say of it."""
+        return PHRASES[self.name]
 
     @property
     def permission(self) -> str:
@@ -67,32 +70,27 @@ OPERATIONS = {
         PageOperation(
             name="retry",
             past="retried",
-            text="They are due now, and each runs once more. Their errors so far stay.",
             do=lambda which, _by, _queue: api.retry(which),
             is_asked=False,
         ),
         PageOperation(
             name="cancel",
             past="cancelled",
-            text="What waits never runs. What runs is interrupted, and its result does not count.",
             do=lambda which, by, _queue: api.cancel(which, by=by),
         ),
         PageOperation(
             name="discard",
             past="discarded",
-            text="They are given up: what waits never runs, what has failed counts as cancelled.",
             do=lambda which, by, _queue: api.discard(which, by=by),
         ),
         PageOperation(
             name="move",
             past="moved",
-            text="They wait in another queue of their alias from then on.",
             do=lambda which, _by, queue: api.move(which, queue=queue),
         ),
         PageOperation(
             name="delete",
             past="deleted",
-            text="They are gone, with their arguments, errors and results.",
             do=lambda which, _by, _queue: api.delete(which),
         ),
     )

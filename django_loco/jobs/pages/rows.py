@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ...core.job import FAILED, Job
 from ...log.plain_text import one_line
 from ..states import State, state_of
 from ..views.age import age, elapsed
 from .addresses import JobLinks
+from .phrases import STATE_TEXTS
 from .stored_json import short
 
 #: The number of characters of the arguments of a job.
@@ -33,6 +35,9 @@ class JobRow:
     """Empty if there is only one."""
 
     state: State
+    state_text: str
+    """The state in the language of the reader."""
+
     note: str
     """What the state does not say: when it runs next, or how long it has taken."""
 
@@ -56,10 +61,11 @@ def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> Jo
         queue=one_line(job.queue_name),
         alias=one_line(job.backend) if has_aliases else "",
         state=state,
+        state_text=str(STATE_TEXTS[state]),
         note=note_of(job, now),
         arguments=arguments if len(arguments) <= ARGUMENTS else f"{arguments[:ARGUMENTS]}…",
         enqueued=local_text(job.enqueued_at),
-        age=f"{age(max(0.0, (now - job.enqueued_at).total_seconds()))} ago",
+        age=ago(max(0.0, (now - job.enqueued_at).total_seconds())),
         error="" if state == "cancelled" else one_line(error),
     )
 
@@ -67,14 +73,19 @@ def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> Jo
 def note_of(job: Job, now: datetime) -> str:
     """Return what the state of ``job`` does not say: when it runs, since when, or how long its last attempt took."""
     if job.finished_at is None and job.run_after is not None and job.run_after > now:
-        return f"in {age((job.run_after - now).total_seconds())}"
+        return _("in %(time)s") % {"time": age((job.run_after - now).total_seconds())}
     if job.last_attempted_at is None:
         return ""
     if job.worker_id is not None:
-        return f"for {age((now - job.last_attempted_at).total_seconds())}"
+        return _("for %(time)s") % {"time": age((now - job.last_attempted_at).total_seconds())}
     if job.finished_at is None or job.status == FAILED:
         return ""
-    return f"took {elapsed((job.finished_at - job.last_attempted_at).total_seconds())}"
+    return _("took %(time)s") % {"time": elapsed((job.finished_at - job.last_attempted_at).total_seconds())}
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was."""
+    return _("%(time)s ago") % {"time": age(seconds)}
 
 
 def local_text(moment: datetime) -> str:

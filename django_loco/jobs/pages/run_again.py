@@ -7,6 +7,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ...core.job import Job
 from ...core.serialization import decode_call
@@ -18,15 +21,15 @@ from .stored_json import arguments_of, editable
 class JsonField(forms.CharField):
     """JSON of one type, written as text."""
 
-    def __init__(self, kind: type[Any], words: str, **options: Any) -> None:
-        """``words`` say what it has to be, with an example."""
+    def __init__(self, kind: type[Any], requirement: Promise, **options: Any) -> None:
+        """``requirement`` says what it has to be, with an example."""
         super().__init__(
             strip=True,
             required=False,
             widget=forms.Textarea({"rows": 6, "class": "vLargeTextField loco-json", "spellcheck": "false"}),
             **options,
         )
-        self._kind, self._words = kind, words
+        self._kind, self._requirement = kind, requirement
 
     def to_python(self, value: Any) -> Any:
         """Return the parsed text; an empty value if there is none. Raises ``ValidationError``."""
@@ -34,17 +37,23 @@ class JsonField(forms.CharField):
         try:
             found = json.loads(text) if text else self._kind()
         except (ValueError, RecursionError) as error:
-            raise ValidationError(f"It cannot be read: {error}") from error
+            raise ValidationError(_("It cannot be read: %(error)s"), params={"error": error}) from error
         if not isinstance(found, self._kind):
-            raise ValidationError(f"It has to be a JSON {self._words}.")
+            raise ValidationError(str(self._requirement))
         return found
 
 
 class RunAgainForm(forms.Form):
     """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored."""
 
-    args = JsonField(list, "list, such as [1, 2]", label="Arguments by place")
-    kwargs = JsonField(dict, 'object, such as {"user_id": 7}', label="Arguments by name")
+    args = JsonField(
+        list, gettext_lazy("It has to be a JSON list, such as [1, 2]."), label=gettext_lazy("Arguments by place")
+    )
+    kwargs = JsonField(
+        dict,
+        gettext_lazy('It has to be a JSON object, such as {"user_id": 7}.'),
+        label=gettext_lazy("Arguments by name"),
+    )
 
     def __init__(self, job: Job, data: Any = None) -> None:
         self._shown = arguments_of(job)

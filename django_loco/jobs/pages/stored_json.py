@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ...conf import loco_settings
 from ...core.job import Job
 from ...core.serialization import cut
 from ...log.plain_text import one_line
 from ...log.redaction import shown_value
 from ...queues.unreadable import NOT_OURS
+from ..views.numbers import number_text
 from ..views.shown import BROKEN, shown_arguments
 
 #: The number of bytes of one value that a page shows.
@@ -71,7 +74,7 @@ def pretty(value: Any) -> str:
         text = editable(value)
     except RecursionError:
         return BROKEN
-    return cut(text, MOST_BYTES, "a page shows no more")
+    return cut(text, MOST_BYTES, _("a page shows no more"))
 
 
 def editable(value: Any) -> str:
@@ -82,7 +85,7 @@ def editable(value: Any) -> str:
 def short(job: Job) -> str:
     """Return the arguments of ``job`` in one line: ``1, "a", user_id=7``."""
     if len(job.arguments) > MOST_BYTES:
-        return f"({len(job.arguments):,} bytes)"
+        return _("(%(count)s bytes)") % {"count": number_text(len(job.arguments))}
     args, kwargs = arguments_of(job)
     try:
         parts = [*map(_line, args), *(f"{one_line(name)}={_line(value)}" for name, value in kwargs.items())]

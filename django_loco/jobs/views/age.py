@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from django.utils.translation import pgettext, pgettext_lazy
+
 from ...log.labels import duration_text
+
+#: Each unit of time with its seconds.
+_UNITS = (
+    (pgettext_lazy("unit of time", "%(number)s d"), 86_400),
+    (pgettext_lazy("unit of time", "%(number)s h"), 3_600),
+    (pgettext_lazy("unit of time", "%(number)s min"), 60),
+    (pgettext_lazy("unit of time", "%(number)s s"), 1),
+)
 
 
 def age(seconds: float) -> str:
     """Return a duration in its two largest units: ``3 h 5 min``."""
     rest, parts = int(seconds), []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+    for unit, size in _UNITS:
         number, rest = divmod(rest, size)
         if number:
-            parts.append(f"{number} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+            parts.append(unit % {"number": number})
+    return " ".join(parts[:2]) or pgettext("unit of time", "%(number)s s") % {"number": 0}
 
 
 def elapsed(seconds: float) -> str:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from ...core.job import Job
 from ...log.plain_text import plain
 from ...queues.unreadable import NOT_OURS
 from ..stores import JobReference, get, queue_of
+from .numbers import number_text
 from .shown import BROKEN
 
 
@@ -31,13 +35,16 @@ class RunLog:
     @property
     def title(self) -> str:
         """The attempt, and when the run began: ``attempt 2, 2026-11-28T12:34:56.789+00:00``."""
-        attempt = "an attempt" if self.attempt is None else f"attempt {self.attempt}"
+        attempt = _("an attempt") if self.attempt is None else _("attempt %(number)s") % {"number": self.attempt}
         return f"{attempt}, {self.began_at}" if self.began_at else attempt
 
     @property
     def shown(self) -> str:
         """The lines. If older ones are not kept, the first line says how many."""
-        return f"({self.dropped:,} older lines are not kept)\n{self.text}" if self.dropped else self.text
+        if not self.dropped:
+            return self.text
+        note = ngettext("(%(count)s older line is not kept)", "(%(count)s older lines are not kept)", self.dropped)
+        return f"{note % {'count': number_text(self.dropped)}}\n{self.text}"
 
 
 def log(which: JobReference, /, *, backend: str | None = None) -> str:

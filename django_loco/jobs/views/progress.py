@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ...core.job import SUCCESSFUL, Job, utcnow
 from ...core.serialization import cut, decode, encode
 from ...log.plain_text import one_line
 from ...queues.unreadable import NOT_OURS
+from .numbers import number_text
 
 Number = int | float
 #: The largest number that is stored, and the number of bytes of a note.
@@ -49,10 +52,19 @@ class JobProgress:
 
     def __str__(self) -> str:
         """Return it for people, on one line: ``1,200 of 5,000 (24 %): customers``."""
-        text = f"{self.done:,}" if self.total is None else f"{self.done:,} of {self.total:,}"
-        if self.percent is not None:
-            text += f" ({math.floor(self.percent)} %)"
+        text = self._numbers()
         return f"{text}: {one_line(self.note)}" if self.note else text
+
+    def _numbers(self) -> str:
+        values = {
+            "done": number_text(self.done),
+            "total": "" if self.total is None else number_text(self.total),
+            "percent": "" if self.percent is None else math.floor(self.percent),
+        }
+        if self.percent is None:
+            return str(values["done"])
+        text = _("%(done)s (%(percent)s %%)") if self.total is None else _("%(done)s of %(total)s (%(percent)s %%)")
+        return text % values
 
 
 def progress_text(done: Number, total: Number | None, note: str) -> str:

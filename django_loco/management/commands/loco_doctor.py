@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
 
 from .. import doctor
 from ..doctor.finding import Level
@@ -78,6 +79,7 @@ class Command(BaseCommand):
             help="gunicorn's configuration. Default: gunicorn.conf.py here or in BASE_DIR, if there is one.",
         )
 
+    @override("en")
     def handle(self, *args: Any, **options: Any) -> None:
         asked = doctor.Options(
             production=options["production"],

@@ -5,6 +5,7 @@ from signal import SIGINT
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
 
 from ... import jobs
 from ...exceptions import QueueError
@@ -124,6 +125,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only look at the file, and say what is in it.")
         parser.add_argument("--yes", action="store_true", help="Do not ask.")
 
+    @override("en")
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         owns_process = getattr(self, "_called_from_command_line", False)
         with explained():

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import override
 
 from ...exceptions import QueueError
 from .. import status
@@ -41,6 +42,7 @@ class Command(BaseCommand):
             "--format", choices=("table", "json"), default="table", help="Output format. Default: table."
         )
 
+    @override("en")
     def handle(self, *args: Any, **options: Any) -> None:
         if options["watch"]:
             with suppress(KeyboardInterrupt):

@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any, TypedDict, get_type_hints
 
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
 from ..misfire import DEFAULT_CAP, MAX_CAP, MisfireMode
 from . import checks
 from .option import ScheduleOption
@@ -25,7 +28,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="by default the path of the task; two schedules of one task need names",
             check=checks.name,
-            form_help="Must be unique among all schedules.",
+            form_help=_("Must be unique among all schedules."),
         ),
     ]
     args: Annotated[
@@ -34,8 +37,8 @@ class AfterOptions(TypedDict, total=False):
             help="the positional arguments of the task",
             default=(),
             check=checks.args,
-            label="Arguments",
-            form_help='A list: ["eu", 5]. For a command, more words.',
+            label=_("Arguments"),
+            form_help=_('A list: ["eu", 5]. For a command, more words.'),
         ),
     ]
     kwargs: Annotated[
@@ -44,8 +47,8 @@ class AfterOptions(TypedDict, total=False):
             help="the keyword arguments of the task",
             default={},
             check=checks.kwargs,
-            label="Keyword arguments",
-            form_help='An object: {"region": "eu"}.',
+            label=_("Keyword arguments"),
+            form_help=_('An object: {"region": "eu"}.'),
         ),
     ]
     jitter: Annotated[
@@ -55,7 +58,9 @@ class AfterOptions(TypedDict, total=False):
             f"every scheduler; at most {checks.MAX_JITTER.days} days",
             default=timedelta(0),
             check=checks.jitter,
-            form_help="Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once.",
+            form_help=_(
+                "Seconds. Each run is delayed by a random time up to that, so that not all runs begin at once."
+            ),
         ),
     ]
     misfire: Annotated[
@@ -65,8 +70,8 @@ class AfterOptions(TypedDict, total=False):
             '`"all"`',
             default="once",
             check=checks.misfire,
-            label="Missed runs",
-            form_help="How to handle runs that were due while no scheduler ran.",
+            label=_("Missed runs"),
+            form_help=_("How to handle runs that were due while no scheduler ran."),
         ),
     ]
     grace: Annotated[
@@ -74,7 +79,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="seconds, or a `timedelta`: a run that was missed by more is skipped",
             check=checks.grace,
-            form_help="Seconds. A run that was missed by more is skipped.",
+            form_help=_("Seconds. A run that was missed by more is skipped."),
         ),
     ]
     cap: Annotated[
@@ -83,7 +88,9 @@ class AfterOptions(TypedDict, total=False):
             help=f"the maximum number of missed runs that are fired, by default {DEFAULT_CAP}; up to {MAX_CAP}",
             default=DEFAULT_CAP,
             check=checks.cap,
-            form_help=f"The maximum number of missed runs that are fired. Blank: {DEFAULT_CAP}.",
+            form_help=format_lazy(
+                _("The maximum number of missed runs that are fired. Blank: {cap}."), cap=DEFAULT_CAP
+            ),
         ),
     ]
     overlap: Annotated[
@@ -93,7 +100,7 @@ class AfterOptions(TypedDict, total=False):
             '`"allow"` (it fires, the default), `"skip"` or `"queue"`',
             default="allow",
             check=checks.overlap,
-            form_help="How to handle a run while the previous one has not ended.",
+            form_help=_("How to handle a run while the previous one has not ended."),
         ),
     ]
     queue: Annotated[
@@ -101,7 +108,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help='one of `TASKS[backend]["QUEUES"]`; by default that of the task',
             task_option="queue_name",
-            form_help="Blank, here and below: the value of the task.",
+            form_help=_("Blank, here and below: the value of the task."),
         ),
     ]
     priority: Annotated[
@@ -121,7 +128,7 @@ class AfterOptions(TypedDict, total=False):
         ScheduleOption(
             help="the time limit of the jobs, in seconds; by default that of the task",
             task_option="timeout",
-            form_help="Seconds.",
+            form_help=_("Seconds."),
         ),
     ]
     expires: Annotated[
@@ -138,7 +145,7 @@ class AfterOptions(TypedDict, total=False):
             help="words by which `loco_scheduler --tag` selects schedules",
             default=(),
             check=checks.tags,
-            form_help="Words, separated by commas.",
+            form_help=_("Words, separated by commas."),
         ),
     ]
 
@@ -151,10 +158,10 @@ class TickOptions(AfterOptions, total=False):
         ScheduleOption(
             help='no tick before it: a `datetime` or `date`, or text such as `"2026-12-24 18:00"`, without an offset '
             "on the wall clock of the schedule; in the years 1900 to 2999",
-            form_help="No run before it.",
+            form_help=_("No run before it."),
         ),
     ]
-    end: Annotated[datetime | str, ScheduleOption(help="no tick after it; as `start`", form_help="No run after it.")]
+    end: Annotated[datetime | str, ScheduleOption(help="no tick after it; as `start`", form_help=_("No run after it."))]
     run_on_start: Annotated[
         bool,
         ScheduleOption(
@@ -171,8 +178,8 @@ class ZonedOptions(TickOptions, total=False):
         ScheduleOption(
             help='the time zone: `"Europe/Berlin"`, or a `tzinfo`; by default `TIME_ZONE`. Not for `every` and '
             "`every_minute`",
-            label="Time zone",
-            form_help='The time zone of the schedule, such as "Europe/Berlin". Blank: the time zone of the site.',
+            label=_("Time zone"),
+            form_help=_('The time zone of the schedule, such as "Europe/Berlin". Blank: the time zone of the site.'),
         ),
     ]
 
@@ -185,22 +192,22 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help="the dotted path of a task; or a management command with its arguments; or, with `shell`, a command "
             "of `/bin/sh`",
-            form_help="A task, or a management command with its arguments. The code must expose it.",
+            form_help=_("A task, or a management command with its arguments. The code must expose it."),
         ),
     ]
     schedule: Annotated[
         str | Mapping[str, float],
         ScheduleOption(
             help='a cron expression, English, or a dict of units: `{"minutes": 5, "phase": 30}`',
-            form_help='English or a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".',
+            form_help=_('English or a cron expression: "every 15 minutes", "7pm every Thursday", "0 4 * * mon-fri".'),
         ),
     ]
     at: Annotated[
         datetime | str,
         ScheduleOption(
             help="instead of `schedule`: the moment of a single run",
-            label="Or once at",
-            form_help="For a single run. Like start and end, on the wall clock of the site.",
+            label=_("Or once at"),
+            form_help=_("For a single run. Like start and end, on the wall clock of the site."),
         ),
     ]
     after: Annotated[
@@ -208,8 +215,8 @@ class DataOptions(ZonedOptions, total=False):
         ScheduleOption(
             help="instead of `schedule`: the name of a schedule; this one runs when that one "
             "[has succeeded](#after-another-schedule)",
-            label="Or after",
-            form_help="The name of a schedule. This one runs when a job of that schedule has succeeded.",
+            label=_("Or after"),
+            form_help=_("The name of a schedule. This one runs when a job of that schedule has succeeded."),
         ),
     ]
     shell: Annotated[

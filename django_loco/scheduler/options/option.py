@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.functional import Promise
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+# ``typing`` hashes annotations at import, when texts cannot be translated yet; so options are compared by identity.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScheduleOption:
     """How an option of a schedule is checked, shown in the admin and documented."""
 
@@ -25,8 +28,8 @@ class ScheduleOption:
     task_option: str = ""
     """The option of ``Task.using()`` that it sets, if it is one of the jobs."""
 
-    label: str = ""
+    label: Promise | str = ""
     """The label in the form, if it does not follow from the name."""
 
-    form_help: str = ""
+    form_help: Promise | str = ""
     """The help text in the form."""

@@ -172,7 +172,7 @@ def test_a_selection_is_asked_for_and_changed(client, stored, queue, operation):
     asked = client.post(OPERATE, form)
     shown = text(asked)
     assert f"{operation.capitalize()} 2 jobs?" in shown
-    assert "1 other of those chosen cannot be" in shown
+    assert "1 other of those chosen is in another state" in shown
     assert [queue.get(each).worker_id for each in chosen] == [None, None]
     answer = client.post(OPERATE, {**form, "confirmed": "yes", "queue": "emails"}, follow=True)
     assert answer.redirect_chain == [(f"{LIST}?q=task%3Aadd", 302)]

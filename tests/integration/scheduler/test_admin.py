@@ -129,7 +129,7 @@ def test_the_list_shows_when_next_last_and_state(client, row):
     Schedule.objects.create(name="wrong", run=TICK, schedule="never")
     Schedule.objects.create(name="nightly", run=TICK, schedule="at 5:00")
     shown = text(client.get(LIST))
-    assert re.search(r"row every 15 minutes \*/15 \* \* \* \* · UTC \S+ \d+, \d{4}, \d\d:\d\d:00 .* READY On", shown)
+    assert re.search(r"row every 15 minutes \*/15 \* \* \* \* · UTC \S+ \d+, \d{4}, \d\d:\d\d:00 .* ready On", shown)
     assert "Off Schedule &#x27;wrong&#x27;: the schedule &#x27;never&#x27; is not understood" in shown
     assert "Off Schedule &#x27;nightly&#x27;: a schedule in the code or the settings has this name" in shown
 
@@ -154,17 +154,17 @@ def test_all_schedules_are_shown_with_their_source(client, row, code):
     assert "4 schedules" not in shown
     assert "3 schedules" in shown
     assert "nightly" not in text(client.get(ALL, {"q": "ROW"}))
-    assert "No schedule has this text in its name." in text(client.get(ALL, {"q": "nothing"}))
+    assert "No schedule has such a name." in text(client.get(ALL, {"q": "nothing"}))
     assert 'href="/admin/django_loco/schedule/all/"' in client.get(LIST).content.decode()
 
 
 @pytest.mark.parametrize("name", ["nightly", "row"])
 def test_pause_resume_and_run_now(client, row, name):
     shown = text(client.post(ALL, {"pause": name}, follow=True))
-    assert f"Schedule &#x27;{name}&#x27;: paused." in shown
+    assert f"The schedule &#x27;{name}&#x27; is paused." in shown
     assert re.search(r"Paused \S+ \d+, \d{4}, [\d:]+ by admin", shown)
     assert ScheduleState.objects.get(name=name).paused_by == "admin"
-    assert "run now, as job" in text(client.post(ALL, {"run": name}, follow=True))
+    assert "runs now." in text(client.post(ALL, {"run": name}, follow=True))
     assert [job.key.partition("@")[0] for job in queue_for("default").list()] == [name]
     assert "runs again." in text(client.post(ALL, {"resume": name}, follow=True))
     assert ScheduleState.objects.get(name=name).paused_at is None
@@ -178,9 +178,9 @@ def test_the_actions_of_the_list(client, row):
     def act(action):
         return text(client.post(LIST, {"action": action, "_selected_action": [row.pk]}, follow=True))
 
-    assert "paused." in act("pause_selected")
+    assert "is paused." in act("pause_selected")
     assert "Paused" in text(client.get(f"{LIST}{row.pk}/change/"))
-    assert "run now, as job" in act("run_selected")
+    assert "runs now." in act("run_selected")
     assert "runs again." in act("resume_selected")
     Schedule.objects.update(schedule="never")
     assert "is not understood" in act("run_selected")

@@ -1,0 +1,22 @@
+from typing import get_args
+
+import pytest
+
+from django_loco.jobs.pages.operations import OPERATIONS
+from django_loco.jobs.pages.phrases import PHRASES, STATE_TEXTS
+from django_loco.jobs.search import Count
+from django_loco.jobs.states import State
+
+
+def test_each_state_and_each_operation_has_its_texts():
+    assert {state: str(text) for state, text in STATE_TEXTS.items()} == {state: state for state in get_args(State)}
+    assert PHRASES.keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_questions_and_results_have_one_form_for_one_job_and_one_for_many(name):
+    phrases, past = PHRASES[name], OPERATIONS[name].past
+    assert phrases.asked(Count(1)) == f"{name.capitalize()} 1 job?"
+    assert phrases.asked(Count(10_000, is_capped=True)) == f"{name.capitalize()} 10,000+ jobs?"
+    assert phrases.done(Count(1)) == f"1 job was {past}."
+    assert phrases.done(Count(2)) == f"2 jobs were {past}."
