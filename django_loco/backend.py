@@ -25,6 +25,7 @@ from .jobs.signing import sign
 from .jobs.stores import JobBackend
 from .log import tracing
 from .log.labels import labelled_context
+from .log.plain_text import one_line
 from .log.safe import get_logger
 from .metrics.arrivals import count_enqueued
 from .queues import Queue, queue_for
@@ -268,7 +269,8 @@ class LocoBackend(JobBackend):
             load_task(path)
         except UnknownTask as error:
             raise InvalidTask(
-                f"{error} A task is imported by the name of its function, so its module must have it under that name."
+                f"{path} cannot be enqueued, because no worker could import it ({one_line(error.__cause__ or error)}). "
+                "A worker imports the module, which must have the task under the name of its function."
             ) from error
         _importable.add(path)
 

@@ -153,7 +153,7 @@ class Served(Trial):
 
     def schedulers(self) -> Collection[int]:
         """Return the children that have told of their schedules."""
-        told = {int(line.split()[1]) for line in self.site.log_lines() if line.endswith(" 1 schedules")}
+        told = {int(line.split()[1]) for line in self.site.log_lines() if line.endswith(" 1 schedule")}
         return told & set(children(self.processes[0]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from datetime import timedelta
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -195,6 +196,10 @@ def test_a_task_that_no_worker_could_import_is_refused():
     hidden: LocoTask[..., Any] = LocoTask(func=finish)
     with pytest.raises(InvalidTask, match="is not a task here, but a function"):
         hidden.enqueue()
+    nameless = FunctionType(finish.__code__, globals())
+    nameless.__qualname__ = "nowhere"
+    with pytest.raises(InvalidTask, match=r"test_backend\.nowhere cannot be enqueued, .* does not define a .nowhere"):
+        LocoTask(func=nameless).enqueue()
 
 
 def test_run_after_may_be_a_timedelta_that_counts_from_enqueue():

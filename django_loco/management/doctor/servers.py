@@ -59,7 +59,7 @@ def stop_time(site: Site) -> Iterator[Finding]:
             "servers.stop",
             f"SHUTDOWN_TIMEOUT is {wanted:g} s. What ends the processes has a limit of its own, not visible from here.",
             f"Give TimeoutStopSec (systemd), stop_grace_period (Compose) or terminationGracePeriodSeconds (Kubernetes) "
-            f"at least {wanted + 5:g} s.",
+            f"at least {wanted + 6:g} s.",
         )
 
 

@@ -42,9 +42,12 @@ def _whole(word: str) -> str:
 
 
 def _found(end: str, backend: str | None) -> str:
-    ids = [*jobs.filter(id=end, backend=backend, window=WINDOW)[:2].ids()]
+    page = jobs.filter(id=end, backend=backend, window=WINDOW).page(2)
+    ids = [job.id for job in page.jobs]
+    if not ids and page.reached_window:
+        raise CommandError(f"None of the newest {WINDOW:,} jobs has an id that ends with {end}. Give the whole id.")
     if not ids:
-        raise CommandError(f"No job has an id that ends with {end}; only the newest {WINDOW:,} were looked at.")
+        raise CommandError(f"No job has an id that ends with {end}.")
     if len(ids) > 1:
         raise CommandError(f"Several jobs have an id that ends with {end}, among them {' and '.join(ids)}.")
     return ids[0]

@@ -100,7 +100,7 @@ class Timetable:
 
     def _count(self, registry: Registry) -> None:
         self.schedules, self.broken = len(registry.entries(self._tags)), len(registry.problems())
-        logger.info("%d schedules", self.schedules)
+        logger.info("%d schedule%s", self.schedules, "" if self.schedules == 1 else "s")
         if self.broken:
             logger.warning(
                 "%d more schedules are off because of errors: see manage.py loco_scheduler --check", self.broken

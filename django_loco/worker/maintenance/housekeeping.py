@@ -29,7 +29,7 @@ class Housekeeping(QueueThread):
     """
 
     name: ClassVar[str] = "housekeeping"
-    duty: ClassVar[str] = "look after the queue"
+    duty: ClassVar[str] = "rescue jobs and delete old results"
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class Isolation(QueueThread):
     """
 
     name: ClassVar[str] = "isolation"
-    duty: ClassVar[str] = "look after the jobs that have to run alone"
+    duty: ClassVar[str] = "start isolated workers"
 
     def __init__(
         self,

@@ -62,6 +62,7 @@ def test_redis_that_is_not_there(settings, db):
     assert PASSWORD not in str(report)
     assert not {"workers.none", "loco.W005"} & ids_of(report)
     assert {"settings", "schedules.reachable"} & ids_of(report)
+    assert "schedules.fired" not in ids_of(report)
 
 
 def test_redis_that_does_not_answer(server: RedisServer, on_redis):

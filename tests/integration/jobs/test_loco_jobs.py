@@ -226,11 +226,18 @@ def test_the_end_of_an_id_as_in_the_log_is_enough(queue: Queue):
     assert job_id in run("why", end)
     assert run("list", end) == run("list", job_id)
     assert run("retry", end) == "Retried 1 job.\n"
-    with pytest.raises(CommandError, match="No job has an id that ends with 99999999;"):
+    with pytest.raises(CommandError, match=r"No job has an id that ends with 99999999\.$"):
         run("cancel", "99999999")
     queue.enqueue([Job(id=f"{digit * 24}{end}", task_path="tests.app.tasks.add", backend="default") for digit in "01"])
     with pytest.raises(CommandError, match=f"Several jobs have an id that ends with {end}, among them "):
         run("cancel", end)
+
+
+def test_an_id_that_ends_so_may_be_older_than_what_is_looked_at(queue: Queue, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("django_loco.management.stored_jobs.ids.WINDOW", 1)
+    failed("oops", "again")
+    with pytest.raises(CommandError, match=r"None of the newest 1 jobs has an id that ends with 99999999\."):
+        run("cancel", "99999999")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a scheduler goes by while the schedules of the database are changed and paused."""
 
+import logging
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -180,6 +181,16 @@ def test_a_name_that_the_code_has_is_the_codes(registry, plan):
     assert registry.problems() == []
     plan.apply(rows(row("code", 5), row("row", 5)), NOON)
     assert (plan.schedules, plan.broken) == (2, 1)
+
+
+def test_the_number_of_schedules_is_logged(caplog):
+    caplog.set_level(logging.INFO, "django_loco.scheduler")
+    registry = Registry()
+    registry.hourly(tick, name="first")
+    Timetable(registry, (), NOON).begin(NOON)
+    registry.hourly(tick, name="second")
+    Timetable(registry, (), NOON).begin(NOON)
+    assert [message for message in caplog.messages if "schedule" in message] == ["1 schedule", "2 schedules"]
 
 
 def test_a_name_whose_schedule_in_the_code_is_off_is_the_codes_as_well():
