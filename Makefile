@@ -28,7 +28,7 @@ MISSING = $(if $(filter true,$(CI)),false,true)
 comma := ,
 PAIRS = $(if $(filter true,$(CI)),py311-django52$(comma)py312-django60$(comma)py313-django61,ALL)
 
-.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web clean
+.PHONY: help start test unit chaos sweep matrix ticks wagtail browser check lint types layers dead commits django catalogues messages docs wheel release format coverage bench bench-guard bench-admin bench-pool bench-schedules bench-locks bench-web clean
 
 help:
 	@echo "make start     the example shop with worker and scheduler on http://127.0.0.1:$(PORT)/ (PORT=...)"
@@ -43,6 +43,7 @@ help:
 	@echo "make wagtail   publish pages of the newest Wagtail in each mode on PostgreSQL; takes minutes"
 	@echo "make browser   edit a schedule and operate jobs in the admin with a real browser (apt-get install chromium)"
 	@echo "make check     linters, types, import layers, dead code, migrations, Django's system checks, the documentation"
+	@echo "make messages  collect the marked texts into the catalogues of translations, and compile these"
 	@echo "make format    fix and format the code with ruff"
 	@echo "make coverage  all tests on one pair, with the lines that no test reaches; takes many minutes"
 	@echo "make bench     compare the speed with other job systems for Python (BENCH_ARGS=--quick)"
@@ -98,7 +99,7 @@ browser: .venv/installed-dev
 	.venv/bin/python -m pip install --quiet --editable '.[browser]'
 	.venv/bin/pytest -rP tests/acceptance/scheduler/browser_schedules.py tests/acceptance/admin/browser_jobs.py tests/acceptance/admin/browser_dashboard.py tests/acceptance/admin/browser_dashboard_jobs.py tests/acceptance/admin/browser_dashboard_operations.py tests/acceptance/admin/browser_progress.py $(PYTEST_ARGS)
 
-check: lint types layers dead django docs wheel commits
+check: lint types layers dead django catalogues docs wheel commits
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .
@@ -124,6 +125,13 @@ django: .venv/installed-dev
 	DJANGO_SETTINGS_MODULE=tests.settings .venv/bin/python -m django check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
+
+messages: .venv/installed-dev
+	.venv/bin/python -m tests.catalogues
+
+# Fails if `make messages` would change a catalogue.
+catalogues: .venv/installed-dev
+	.venv/bin/python -m tests.catalogues --check
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict --site-dir .cache/site

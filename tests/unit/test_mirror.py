@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 #: Tests of no single module, and why.
 OF_THE_WHOLE = {
     "test_architecture.py": "the figure of all packages in the documentation",
+    "test_catalogues.py": "the translations of the whole package",
     "test_layers.py": "imports and dotted names of every module",
     "test_mirror.py": "the tests themselves",
     "test_moved_modules.py": "paths that modules had",

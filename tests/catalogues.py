@@ -1,0 +1,133 @@
+"""Make the catalogues of translations: ``python -m tests.catalogues``, which is ``make messages``.
+
+It collects the marked texts of the package, and compiles the catalogues. ``--check`` makes them in a copy of the
+package, and fails if they differ from those that are stored. It needs GNU gettext.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.commands import makemessages
+
+PACKAGE = Path(__file__).resolve().parent.parent / "django_loco"
+#: The languages, by the names of their folders, with the number of their forms for numbers.
+LANGUAGES = {"de": 2}
+#: Lines of a header that differ from run to run, or say nothing.
+CHANGING = re.compile(
+    r'^"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To): .*\n', re.MULTILINE
+)
+#: What a text may have in it that a program replaces.
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%s|\{\w+\}|%s")
+#: Elements and words of programs, which translations keep.
+KEPT = re.compile(
+    r"</?\w+[^>]*>|\b(?:LOCO|OPTIONS|TASKS|[A-Z]{3,}_[A-Z_]+)\b|\bloco_\w+|--\w+|\bolder:7d\b|\b\w+\.py\b"
+)
+
+
+class Command(makemessages.Command):
+    """Never guesses a translation from one of a similar text."""
+
+    msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
+
+
+@dataclass
+class Entry:
+    """A text with its translation."""
+
+    flags: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+    """What is written behind ``msgctxt``, ``msgid``, ``msgid_plural``, ``msgstr`` and ``msgstr[0]``."""
+
+    @property
+    def translations(self) -> list[str]:
+        """The translation, or its forms for numbers."""
+        return [text for key, text in self.texts.items() if key.startswith("msgstr")]
+
+
+def entries_of(catalogue: Path) -> Iterator[Entry]:
+    """Yield the entries of a ``.po`` file, the first of which is its header."""
+    for block in catalogue.read_text().split("\n\n"):
+        entry, key = Entry(), ""
+        for line in block.splitlines():
+            if line.startswith("#,"):
+                entry.flags = line
+            elif line.startswith("#"):
+                continue
+            elif line.startswith('"'):
+                entry.texts[key] += _text(line)
+            else:
+                key, _, quoted = line.partition(" ")
+                entry.texts[key] = _text(quoted)
+        if entry.texts:
+            yield entry
+
+
+def catalogue_of(language: str, package: Path = PACKAGE) -> Path:
+    """Return the path of the ``.po`` file of a language; its compiled form lies beside it."""
+    return package / "locale" / language / "LC_MESSAGES" / "django.po"
+
+
+def make(package: Path) -> None:
+    """Update the catalogues of ``package`` and compile them."""
+    with chdir(package):
+        call_command(
+            Command(), locale=[*LANGUAGES], verbosity=0, no_location=True, no_wrap=True, no_obsolete=True, all=False
+        )
+    for language in LANGUAGES:
+        catalogue = catalogue_of(language, package)
+        catalogue.write_text(CHANGING.sub("", catalogue.read_text()))
+        compiled = catalogue.with_suffix(".mo")
+        subprocess.run(["msgfmt", "--check-format", "--check-domain", "--output-file", compiled, catalogue], check=True)
+
+
+def differences(package: Path) -> list[str]:
+    """Return the files that ``make`` would change."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, package.name)
+        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        make(copy)
+        files = [path for language in LANGUAGES for path in _files(catalogue_of(language, copy))]
+        return [
+            str(path.relative_to(copy))
+            for path in files
+            if not (stored := package / path.relative_to(copy)).is_file() or stored.read_bytes() != path.read_bytes()
+        ]
+
+
+def _files(catalogue: Path) -> list[Path]:
+    return [catalogue, catalogue.with_suffix(".mo")]
+
+
+def _text(quoted: str) -> str:
+    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), quoted[1:-1])
+
+
+def main(arguments: list[str]) -> str | None:
+    """Make or check the catalogues; return what is wrong."""
+    if not shutil.which("msgfmt") or not shutil.which("xgettext"):
+        return "GNU gettext is missing: apt-get install gettext"
+    settings.configure()
+    django.setup()
+    os.environ["LC_ALL"] = "C.UTF-8"
+    if arguments != ["--check"]:
+        make(PACKAGE)
+        return None
+    different = differences(PACKAGE)
+    return f"Run `make messages`: {', '.join(different)} would change." if different else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
