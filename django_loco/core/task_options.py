@@ -109,7 +109,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="int",
             default='`LOCO["MAX_ATTEMPTS"]`',
-            help="how often it is tried before it has failed",
+            help="how often the job is tried before it fails",
             rule=COUNT,
         ),
     ]
@@ -128,7 +128,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="list of exception types",
             default="every `Exception`",
-            help="only these are tried again",
+            help="only these exceptions are tried again",
             rule=_EXCEPTIONS,
             form="exceptions",
         ),
@@ -138,7 +138,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="list of exception types",
             default="none",
-            help="these are never tried again",
+            help="these exceptions are never tried again",
             rule=_EXCEPTIONS,
             form="exceptions",
         ),
@@ -157,8 +157,8 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="seconds, `timedelta`, or `datetime`",
             default="never",
-            help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) so long after `enqueue()`, or by "
-            "then, never runs",
+            help="a job that [has not begun](../how-to/retries.md#jobs-that-expire) this long after `enqueue()`, or by "
+            "this time, never runs",
             rule=Rule(_is_expiry, "seconds or a timedelta above 0, a hundred years at most, or a datetime"),
         ),
     ]
@@ -167,7 +167,7 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="list of words",
             default="none",
-            help="by which a worker can choose jobs (`--tags`)",
+            help="words by which workers choose jobs (`--tags`)",
             rule=Rule(_are_tags, f"a list of at most {MAX_TAGS} words, each {NAME_REQUIREMENT}"),
         ),
     ]
@@ -176,8 +176,8 @@ class StoredOptions(TypedDict, total=False):
         Option(
             type="bool, or a level",
             default='`LOCO["KEEP_LOG"]`',
-            help="whether what it logs is [kept with the job](../how-to/logging.md#keep-the-log-of-a-job); a level "
-            'such as `"WARNING"`: from which on',
+            help="whether its log is [kept with the job](../how-to/logging.md#keep-the-log-of-a-job); a level such as "
+            '`"WARNING"` keeps the lines from that level on',
             rule=Rule(_is_kept, f"True, False, or one of {', '.join(LEVELS)}"),
         ),
     ]
@@ -191,8 +191,8 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="bool, list of names, function",
             default="`False`",
-            help="whether [one such job](../how-to/unique-jobs.md) at a time is enough: with the same arguments, the "
-            "same values of those named, or the same result of a function of them",
+            help="whether [one such job](../how-to/unique-jobs.md) at a time is enough. `True` compares all arguments, "
+            "a list those that it names, and a function returns what is compared",
             rule=Rule(_is_unique, "True, False, a list of names of arguments, or a function of the arguments"),
         ),
     ]
@@ -201,7 +201,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="str",
             default='`"finished"`',
-            help='until when the next such call makes no job: `"finished"` or `"started"`',
+            help='until when a duplicate makes no job: the first job has `"finished"` or `"started"`',
             rule=Rule(lambda value: value in ("finished", "started"), '"finished" or "started"'),
         ),
     ]
@@ -210,7 +210,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="seconds, timedelta",
             default="none",
-            help="instead of `unique_until`: for how long after its enqueue the next such call makes no job",
+            help="instead of `unique_until`: how long after `enqueue()` of the first job a duplicate makes no job",
             rule=Rule(_is_duration, "a number of seconds or a timedelta, above 0"),
         ),
     ]
@@ -219,7 +219,7 @@ class UniqueOptions(TypedDict, total=False):
         Option(
             type="str",
             default='`"keep"`',
-            help='what the next such call does: `"keep"` the job as it is, `"replace"` its arguments if it has not '
+            help='what a duplicate does: `"keep"` the first job as it is, `"replace"` its arguments if it has not '
             'begun, `"raise"` `DuplicateJob`',
             rule=Rule(lambda value: value in ("keep", "replace", "raise"), '"keep", "replace" or "raise"'),
         ),
@@ -234,7 +234,7 @@ class TaskOptions(DjangoOptions, StoredOptions, UniqueOptions, total=False):
         Option(
             type="list of dotted paths",
             default="none",
-            help="where the task was before it was "
+            help="the paths that the task had before it was "
             "[renamed or moved](../how-to/upgrading.md#rename-or-move-a-task); not for `using()`",
             rule=Rule(_are_paths, "a list of dotted paths where it was before"),
         ),
