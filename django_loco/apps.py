@@ -16,6 +16,7 @@ from .checks import (
     check_carriers,
     check_commands,
     check_components,
+    check_dashboard,
     check_deployment,
     check_migrations,
     check_queues,
@@ -74,6 +75,7 @@ class LocoConfig(AppConfig):
             check_components,
             check_commands,
             check_carriers,
+            check_dashboard,
         ):
             checks.register(if_settings_are_valid(check), "loco")
         for check in (check_migrations, check_stored_schedules, check_waiting_jobs):

@@ -169,6 +169,12 @@ class LocoSettings:
     ] = None
     """The token with which Prometheus may read ``/metrics`` of the site; ``None``: no token opens it."""
 
+    DASHBOARD: Annotated[
+        str | None,
+        Rule(lambda value: value is None or isinstance(value, str), "the dotted path of a function, or None"),
+    ] = None
+    """The dotted path of a function that says which jobs the user of a request sees on pages; ``None``: all."""
+
     TRACE_PARENT: Annotated[bool, _BOOL] = False
     """Whether the OpenTelemetry span of an attempt is a child of that of ``enqueue()``, and not only linked to it."""
 

@@ -8,6 +8,7 @@ loco.E005  TASKS uses the app, but the app is not installed (found by django_loc
 loco.E006  two tasks have the same alias, or a task has the path of an alias (found by tasks.aliases)
 loco.E007  LOCO["COMMANDS"] names a management command that does not exist
 loco.E008  LOCO["CARRY"] names something that cannot carry context
+loco.E009  LOCO["DASHBOARD"] names no function
 loco.W001  the app is installed, but TASKS does not use it
 loco.W002  a connection pool is smaller than one worker needs
 loco.W003  a queue's SQLite database is not in WAL mode
@@ -32,6 +33,7 @@ from .settings import (
     check_carriers,
     check_commands,
     check_components,
+    check_dashboard,
     check_schedules,
     check_settings,
     check_stored_schedules,
@@ -49,6 +51,7 @@ __all__ = [
     "check_carriers",
     "check_commands",
     "check_components",
+    "check_dashboard",
     "check_deployment",
     "check_migrations",
     "check_queues",

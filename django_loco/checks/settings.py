@@ -14,6 +14,7 @@ from ..assembly import project_components
 from ..carry import carriers
 from ..conf import did_you_mean, loco_settings, problems
 from ..exceptions import LocoConfigurationError
+from ..jobs.pages.scope import scope_function
 from ..scheduler.api.control import current
 from ..scheduler.registry import default
 from ..scheduler.sources.database import database_alias
@@ -108,6 +109,14 @@ def check_carriers(**kwargs: Any) -> Iterator[CheckMessage]:
         carriers()
     except LocoConfigurationError as error:
         yield Error(str(error), id="loco.E008")
+
+
+def check_dashboard(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find a path in ``LOCO["DASHBOARD"]`` that leads to nothing that can be called."""
+    try:
+        scope_function()
+    except LocoConfigurationError as error:
+        yield Error(str(error), id="loco.E009")
 
 
 def check_commands(**kwargs: Any) -> Iterator[CheckMessage]:

@@ -1,16 +1,25 @@
-"""Who may see a page: staff with its permissions, which are those of the admin's pages."""
+"""Who may see a page: staff with its permissions, which are those of the admin's pages.
+
+A page that cannot be narrowed to a part of the jobs is closed to users who see a part only: see ``jobs.pages.scope``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from http import HTTPStatus
 from typing import TypeAlias
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.translation import gettext as _
 
-from .links import login_url
+from ..exceptions import LocoConfigurationError
+from ..jobs.pages.scope import UNKNOWN_SCOPE, scope_of
+from ..log.safe import get_logger
+from .links import login_url, page_url
+
+logger = get_logger("django_loco.dashboard")
 
 VIEW_JOB, VIEW_WORKER, PAUSE = "django_loco.view_job", "django_loco.view_worker", "django_loco.pause_queue"
 CONTROL = "django_loco.control_worker"
@@ -18,13 +27,17 @@ VIEW_SCHEDULE, CHANGE_SCHEDULE = "django_loco.view_schedule", "django_loco.chang
 View: TypeAlias = Callable[..., HttpResponseBase]
 
 
-def closed(*permissions: str) -> Callable[[View], View]:
-    """Make a view for staff with all of ``permissions``; others are led to the login, or told what they lack."""
+def closed(*permissions: str, words: Collection[str] | None = None, instead: str = "") -> Callable[[View], View]:
+    """Make a view for staff with all of ``permissions``; others are led to the login, or told what they lack.
+
+    ``words`` are those of filters by which the page can be narrowed; ``None``: any. Users whose view is narrowed
+    otherwise are led to the page that is named ``instead``, or told so.
+    """
 
     def decorator(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, **names: str) -> HttpResponseBase:
-            return refusal(request, *permissions) or view(request, **names)
+            return refusal(request, *permissions) or outside(request, words, instead) or view(request, **names)
 
         guarded.login_required = False  # type: ignore[attr-defined]  # for Django's LoginRequiredMiddleware: this is stricter
         return guarded
@@ -51,6 +64,21 @@ def refusal(request: HttpRequest, *permissions: str) -> HttpResponseBase | None:
     return None
 
 
+def outside(request: HttpRequest, words: Collection[str] | None, instead: str = "") -> HttpResponseBase | None:
+    """Return the answer to a user who sees a part of the jobs that a page cannot be narrowed to; ``None`` to others."""
+    try:
+        scope = scope_of(request)
+    except LocoConfigurationError:
+        logger.exception("It is not known which jobs %s may see", request.user)
+        return untold(refused(str(UNKNOWN_SCOPE), HTTPStatus.SERVICE_UNAVAILABLE))
+    if words is None or scope.is_made_of(words):
+        return None
+    address = page_url(instead) if instead and not is_for_script(request) else ""
+    if address:
+        return HttpResponseRedirect(address)
+    return refused(_("You see a part of the jobs only, and this is about all of them."))
+
+
 def is_for_script(request: HttpRequest) -> bool:
     """Return whether the script of a page asks for the parts of it."""
     return request.headers.get("Accept") == "application/json"
@@ -59,3 +87,10 @@ def is_for_script(request: HttpRequest) -> bool:
 def refused(text: str, status: int = HTTPStatus.FORBIDDEN) -> HttpResponse:
     """Return a sentence as plain text."""
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
+
+
+def untold(response: HttpResponse) -> HttpResponse:
+    """Return ``response``. Otherwise Django logs a 503 as an error and mails it to the admins, every two seconds."""
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return response

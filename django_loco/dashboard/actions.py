@@ -19,23 +19,25 @@ from django.views.decorators.http import require_POST
 
 from .. import jobs
 from ..jobs.pages.available import UNAVAILABLE
+from ..jobs.pages.scope import BY_QUEUE, scope_of
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
-from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused
-from .frame import untold
+from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused, untold
 from .live import STORE_SECONDS
 
 
 @non_atomic_requests
 @never_cache
 @require_POST
-@closed(VIEW_JOB, VIEW_WORKER, PAUSE)
+@closed(VIEW_JOB, VIEW_WORKER, PAUSE, words=BY_QUEUE)
 @csrf_protect
 def pause(request: HttpRequest) -> HttpResponseBase:
     """Pause or resume a queue: the field ``pause`` or ``resume`` is the JSON of its alias and its name."""
     name = "pause" if "pause" in request.POST else "resume"
     try:
         alias, queue = map(str, json.loads(request.POST.get(name, "")))
+        if not scope_of(request).sees_queue(alias, queue):
+            return refused(_("You do not see this queue."))
         with store_timeout(STORE_SECONDS):
             (jobs.pause if name == "pause" else jobs.resume)(queue=queue, backend=alias)
     except (ValueError, TypeError) as error:

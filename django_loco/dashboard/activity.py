@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest
 
+from ..jobs.pages.scope import Scope
 from ..jobs.stores import queue_of
 from ..log.plain_text import one_line
 from ..metrics.arrivals import ENQUEUED
@@ -104,18 +105,28 @@ class Activity:
     percentiles: Sequence[Percentile]
 
 
-def minutes_in(chosen: Range, aliases: Sequence[str], now: int) -> dict[str, Sequence[Minute]]:
+def minutes_in(chosen: Range, aliases: Sequence[str], now: int, scope: Scope) -> dict[str, Sequence[Minute]]:
     """Return the statistics of each alias in a range that ends with the minute ``now``, those of hours if they do.
+
+    They are those of the jobs of ``scope``.
 
     Raises ``QueueError``.
     """
     first = chosen.first(now)
     return {
-        alias: queue_of(alias).hours(first, chosen.minutes // HOUR)
-        if chosen.is_by_hours
-        else queue_of(alias).minutes(first)
+        alias: scope.minutes(
+            alias,
+            queue_of(alias).hours(first, chosen.minutes // HOUR)
+            if chosen.is_by_hours
+            else queue_of(alias).minutes(first),
+        )
         for alias in aliases
     }
+
+
+def minutes_since(first: int, aliases: Sequence[str], scope: Scope) -> dict[str, Sequence[Minute]]:
+    """Return the statistics of each alias from the minute ``first`` on, of the jobs of ``scope``."""
+    return {alias: scope.minutes(alias, queue_of(alias).minutes(first)) for alias in aliases}
 
 
 def releases(workers: Iterable[WorkerInfo]) -> list[tuple[datetime, str]]:

@@ -12,7 +12,8 @@ from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER
+from ..jobs.pages.scope import BY_QUEUE, BY_TASK, scope_of
+from .access import VIEW_JOB, VIEW_SCHEDULE, VIEW_WORKER, untold
 from .links import page_url
 
 
@@ -27,16 +28,19 @@ class Entry:
     permissions: tuple[str, ...]
     """Who lacks one of them does not see the entry."""
 
+    words: tuple[str, ...] | None = None
+    """The words of filters by which the page can be narrowed; ``None``: any. See ``access.closed``."""
+
 
 #: A page that has no address is left out.
 ENTRIES = (
-    Entry(name="overview", label=_("Overview"), permissions=(VIEW_JOB, VIEW_WORKER)),
+    Entry(name="overview", label=_("Overview"), permissions=(VIEW_JOB, VIEW_WORKER), words=BY_TASK),
     Entry(name="jobs", label=_("Jobs"), permissions=(VIEW_JOB,)),
     Entry(name="failures", label=_("Failures"), permissions=(VIEW_JOB,)),
-    Entry(name="queues", label=_("Queues"), permissions=(VIEW_JOB, VIEW_WORKER)),
-    Entry(name="tasks", label=_("Tasks"), permissions=(VIEW_JOB,)),
-    Entry(name="workers", label=_("Workers"), permissions=(VIEW_WORKER,)),
-    Entry(name="schedules", label=_("Schedules"), permissions=(VIEW_SCHEDULE,)),
+    Entry(name="queues", label=_("Queues"), permissions=(VIEW_JOB, VIEW_WORKER), words=BY_QUEUE),
+    Entry(name="tasks", label=_("Tasks"), permissions=(VIEW_JOB,), words=BY_TASK),
+    Entry(name="workers", label=_("Workers"), permissions=(VIEW_WORKER,), words=()),
+    Entry(name="schedules", label=_("Schedules"), permissions=(VIEW_SCHEDULE,), words=()),
 )
 
 
@@ -54,15 +58,9 @@ def sentence(request: HttpRequest, text: str, *, entry: str, status: int, back: 
     return framed(request, "sentence.html", {"sentence": text, "back": back}, entry=entry, status=status)
 
 
-def untold(response: HttpResponse) -> HttpResponse:
-    """Return ``response``. Otherwise Django logs a 503 as an error and mails it to the admins, every two seconds."""
-    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
-    return response
-
-
 def _navigation(request: HttpRequest, current: str) -> Iterator[dict[str, Any]]:
     for entry in ENTRIES:
         address = page_url(entry.name)
-        if address and request.user.has_perms(entry.permissions):
+        is_within = entry.words is None or scope_of(request).is_made_of(entry.words)
+        if address and is_within and request.user.has_perms(entry.permissions):
             yield {"label": entry.label, "url": address, "is_current": entry.name == current}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
@@ -28,9 +28,10 @@ from django.views.decorators.http import require_safe
 from ..core.compat import TaskResultDoesNotExist
 from ..core.job import utcnow
 from ..jobs.pages.available import UNAVAILABLE
+from ..jobs.pages.scope import scope_of
 from ..queues.timeouts import store_timeout
-from .access import View, closed, is_for_script, refused
-from .frame import framed, sentence, untold
+from .access import View, closed, is_for_script, refused, untold
+from .frame import framed, sentence
 
 #: How long a store may take to answer one call, in seconds.
 STORE_SECONDS = 2.0
@@ -45,6 +46,11 @@ class LivePage(ABC, Generic[Read]):
 
     template: str
     permissions: tuple[str, ...]
+    words: Collection[str] | None = None
+    """The words of filters by which it can be narrowed; ``None``: any. See ``access.closed``."""
+
+    instead: str = ""
+    """The page to which users are led whose view is narrowed otherwise."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Read] = {}
@@ -79,7 +85,7 @@ class LivePage(ABC, Generic[Read]):
         @non_atomic_requests
         @never_cache
         @require_safe
-        @closed(*self.permissions)
+        @closed(*self.permissions, words=self.words, instead=self.instead)
         @csrf_protect
         def show(request: HttpRequest, **names: str) -> HttpResponseBase:
             return self._answer(request, names)
@@ -91,7 +97,7 @@ class LivePage(ABC, Generic[Read]):
         self._known.clear()
 
     def _answer(self, request: HttpRequest, names: Mapping[str, str]) -> HttpResponseBase:
-        key, problem, read = self.key(request), "", None
+        key, problem, read = self._key(request), "", None
         try:
             with store_timeout(STORE_SECONDS):
                 read = self.read(request, **names)
@@ -106,6 +112,10 @@ class LivePage(ABC, Generic[Read]):
         if is_for_script(request):
             return self._parts(request, read, problem)
         return self._page(request, read, problem)
+
+    def _key(self, request: HttpRequest) -> Hashable | None:
+        """Return the key of what was read. What users see who see a part only is not kept: there may be many parts."""
+        return None if scope_of(request).is_narrowed else self.key(request)
 
     def _page(self, request: HttpRequest, read: Read | None, problem: str) -> HttpResponse:
         context: dict[str, Any] = {"problem": problem, "read": read, "at": utcnow(), "is_live": True}

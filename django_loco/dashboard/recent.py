@@ -10,20 +10,27 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """Values by a key, each for some seconds. For any thread; two may read the same at the same time."""
+    """Values by a key, each for some seconds. For any thread; two may read the same at the same time.
+
+    There may be any number of keys: those that are too old are forgotten.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` returns seconds."""
         self._clock = clock
         self._known: dict[Hashable, tuple[float, Value]] = {}
+        """Until when each value is kept, and the value."""
 
     def get(self, key: Hashable, seconds: float, read: Callable[[], Value]) -> Value:
         """Return the value of ``key``, read anew if it is older than ``seconds``. Raises what ``read`` raises."""
         known = self._known.get(key)
-        if known is not None and self._clock() - known[0] < seconds:
+        if known is not None and self._clock() < known[0]:
             return known[1]
         value = read()
-        self._known[key] = self._clock(), value
+        now = self._clock()
+        for old in [each for each, (until, _) in [*self._known.items()] if until <= now]:
+            self._known.pop(old, None)
+        self._known[key] = now + seconds, value
         return value
 
     def clear(self) -> None:

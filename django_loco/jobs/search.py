@@ -90,7 +90,7 @@ class Search:
 
     def __repr__(self) -> str:
         end = "" if self.end_place is None else self.end_place
-        part = f"[{self.first_place or ''}:{end}]" if self._is_slice else ""
+        part = f"[{self.first_place or ''}:{end}]" if self.is_slice else ""
         return f"jobs.filter({str(self)!r}){part}"
 
     def __iter__(self) -> Iterator[Job]:
@@ -128,7 +128,7 @@ class Search:
 
         Raises ``ValueError`` for a slice, of which it is not clear whether the filter applies before or after.
         """
-        if self._is_slice:
+        if self.is_slice:
             raise ValueError("filter first, and slice then.")
         return replace(self, condition=self.condition & filter_of(text, keywords))
 
@@ -150,7 +150,7 @@ class Search:
         The queues count by themselves if the filter has only ``queue:``, ``backend:``, and statuses that they know:
         ``running``, ``done``, ``ready``, and ``failed,cancelled``. Otherwise the jobs are read.
         """
-        if self.condition.is_exact and not self._is_slice and self.window is None:
+        if self.condition.is_exact and not self.is_slice and self.window is None:
             number = self._counted_by_queues(limit)
             return Count(min(number, limit), is_capped=number > limit)
         scan = self._scan()
@@ -211,13 +211,14 @@ class Search:
         """Do an operation with the jobs; return with how many it was done; see ``retry``."""
         run = BulkRun(operation, lambda job: self.condition.matches(job, utcnow()))
         scan = self._scan()
-        if not self._is_slice:  # the queue leaves out the others; a slice is taken before that
+        if not self.is_slice:  # the queue leaves out the others; a slice is taken before that
             scan = replace(scan, filter=self.condition & filter_of("", {"status": operation.states}))
         run.over(islice(scan, self.first_place, self.end_place))
         return Count(run.done, is_capped=scan.reached_window)
 
     @property
-    def _is_slice(self) -> bool:
+    def is_slice(self) -> bool:
+        """Whether it is a part of a search, by places."""
         return bool(self.first_place) or self.end_place is not None
 
     def _scan(self, before: str | None = None) -> Scan:

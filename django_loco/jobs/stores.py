@@ -141,12 +141,14 @@ def get(reference: JobReference, *, backend: str | None = None) -> Job:
             return job
     if unanswered is not None:
         raise unanswered
-    raise TaskResultDoesNotExist(f"{_nowhere(job_id, names)}{_hint_of_memory(names)}")
+    raise missing(job_id, names)
 
 
-def _nowhere(job_id: str, names: Sequence[str]) -> str:
+def missing(job_id: str, names: Sequence[str]) -> TaskResultDoesNotExist:
+    """Return the error about a job that none of the aliases ``names`` has."""
     places = " or ".join(f"TASKS[{alias!r}]" for alias in names)
-    return f"There is no job {job_id} in {places}. Finished jobs are deleted after LOCO['RESULT_TTL'] seconds."
+    text = f"There is no job {job_id} in {places}. Finished jobs are deleted after LOCO['RESULT_TTL'] seconds."
+    return TaskResultDoesNotExist(f"{text}{_hint_of_memory(names)}")
 
 
 def _hint_of_memory(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from ...jobs.pages.details import details_of
 from ...jobs.pages.operate import REFUSED
 from ...jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
 from ...jobs.pages.run_again import RunAgainForm
+from ...jobs.pages.scope import scope_of
 from ...models import LocoJob
 from .links import LINKS, job_url, list_url
 from .list_page import list_page
@@ -33,7 +34,7 @@ class JobAdmin(StorePages):
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses of the pages."""
-        wrap = self.admin_site.admin_view
+        wrap = self.wrapped
         return [
             path("", wrap(self.changelist_view), name="django_loco_locojob_changelist"),
             path("operate/", wrap(self.operate_view), name="django_loco_locojob_operate"),
@@ -44,7 +45,7 @@ class JobAdmin(StorePages):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show a page of the jobs that match a filter."""
         self.require(request, self.view_permission)
-        shown = list_page(request.GET)
+        shown = list_page(request.GET, scope_of(request))
         context = {"shown": shown, "operations": permitted(request), **(extra_context or {})}
         return self.page(
             request, "list.html", context, title=_("Jobs"), status=503 if shown.listing.is_unavailable else 200
@@ -54,7 +55,7 @@ class JobAdmin(StorePages):
         """Show a job, or the list with a message if there is no such job (any more)."""
         self.require(request, self.view_permission)
         try:
-            shown = details_of(jobs.get(unquote(job_id)), LINKS)
+            shown = details_of(scope_of(request).get(unquote(job_id)), LINKS)
             context = {"shown": shown, "notes": notes(), "is_below": True}
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
@@ -66,7 +67,7 @@ class JobAdmin(StorePages):
     def operate_view(self, request: HttpRequest) -> HttpResponse:
         """Do an operation with the jobs that a form has chosen, after a question on a page of its own."""
         self.require(request, self.view_permission)
-        chosen = ChosenJobs.of(request.POST)
+        chosen = ChosenJobs.of(request.POST, scope_of(request))
         operation = OPERATIONS.get(request.POST.get("operation", ""))
         if operation is None:
             self.say(request, _("Choose an action first. Nothing was changed."), messages.WARNING)
@@ -78,10 +79,10 @@ class JobAdmin(StorePages):
         """Show the form with the arguments of a job; a ``POST`` enqueues a new job."""
         self.require(request, self.view_permission, RUN_AGAIN)
         try:
-            job = jobs.get(unquote(job_id))
+            job = scope_of(request).get(unquote(job_id))
         except (jobs.TaskResultDoesNotExist, *UNAVAILABLE) as error:
             return self.without_job(request, error)
-        form = RunAgainForm(job, request.POST if request.method == "POST" else None)
+        form = RunAgainForm(job, scope_of(request), request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
                 result = jobs.run_again(job, args=form.cleaned_data["args"], kwargs=form.cleaned_data["kwargs"])

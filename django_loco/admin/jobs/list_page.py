@@ -14,6 +14,7 @@ from ...jobs.pages.addresses import has, replaced, word
 from ...jobs.pages.available import UNAVAILABLE
 from ...jobs.pages.listing import Listing, listing_of
 from ...jobs.pages.phrases import STATE_TEXTS
+from ...jobs.pages.scope import BY_QUEUE, Scope
 from ...jobs.search import total
 from ...jobs.states import State
 from ...jobs.views.numbers import number_text
@@ -46,24 +47,24 @@ class ListPage:
     notes: list[str] = field(default_factory=list)
 
 
-def list_page(query: Mapping[str, Any]) -> ListPage:
+def list_page(query: Mapping[str, Any], scope: Scope) -> ListPage:
     """Return the page of the list for the ``GET`` parameters of a request; see ``listing_of``."""
-    listing = listing_of(query, LINKS)
+    listing = listing_of(query, LINKS, scope)
     shown = ListPage(listing=listing, notes=[*listing.notes])
     if listing.is_unavailable:
         return shown
     try:
-        stats = jobs.stats(ages=False)
+        stats = scope.stats(ages=False)
     except UNAVAILABLE as error:
         shown.notes.append(_("Not all jobs could be counted: %(error)s") % {"error": error})
     else:
-        shown.states = [*_states(listing.words, stats)]
+        shown.states = [*_states(listing.words, stats if scope.is_made_of(BY_QUEUE) else None)]
         shown.queues = [*_queues(listing.words, stats)]
     return shown
 
 
-def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
-    """Yield the links to the states. What a store keeps under one status has one number."""
+def _states(text: str, stats: Sequence[jobs.QueueStats] | None) -> Iterator[Link]:
+    """Yield the links to the states. What a store keeps under one status has one number, if it is known."""
     yield Link(label=_("All"), url=list_url(_all_states(text)), is_selected=_all_states(text) == replaced(text, [], []))
     groups: list[tuple[str, str, str, Sequence[State]]] = [
         (_("Ready"), "ready", "ready", ("waiting", "scheduled", "retrying")),
@@ -72,7 +73,8 @@ def _states(text: str, stats: Sequence[jobs.QueueStats]) -> Iterator[Link]:
         (_("Done"), "done", "done", ()),
     ]
     for label, value, attribute, states in groups:
-        yield _link(text, label, f"status:{value}", total(getattr(each, attribute) for each in stats).text)
+        count = "" if stats is None else total(getattr(each, attribute) for each in stats).text
+        yield _link(text, label, f"status:{value}", count)
         for state in states:
             yield _link(text, capfirst(str(STATE_TEXTS[state])), f"status:{state}", is_inner=True)
 

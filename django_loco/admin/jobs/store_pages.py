@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from django import VERSION
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.forms import Media
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from ...exceptions import LocoConfigurationError
+from ...jobs.pages.scope import UNKNOWN_SCOPE, scope_of
 from ...log.plain_text import one_line
+from ...log.safe import get_logger
+
+logger = get_logger("django_loco.admin")
 
 #: The number of characters of a message.
 MOST_TEXT = 600
@@ -43,6 +51,21 @@ class StorePages(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """Return that nobody may delete a row."""
         return False
+
+    def wrapped(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Return ``view`` for staff. It is not called if ``LOCO["DASHBOARD"]`` does not say what the user may see."""
+
+        @wraps(view)
+        def guarded(request: HttpRequest, **names: Any) -> HttpResponse:
+            try:
+                scope_of(request)
+            except LocoConfigurationError:
+                logger.exception("It is not known which jobs %s may see", request.user)
+                status = HTTPStatus.SERVICE_UNAVAILABLE
+                return self.page(request, "unavailable.html", {"problem": UNKNOWN_SCOPE}, title="Jobs", status=status)
+            return view(request, **names)
+
+        return self.admin_site.admin_view(guarded)
 
     def require(self, request: HttpRequest, *permissions: str) -> None:
         """Raise ``PermissionDenied`` if the user lacks one of ``permissions``."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from ...exceptions import QueueError
 from ...jobs.pages.addresses import word
 from ...jobs.pages.available import UNAVAILABLE, notes
 from ...jobs.pages.rows import ago, local_text
+from ...jobs.pages.scope import scope_of
 from ...jobs.views.age import age
 from ...log.plain_text import one_line
 from ...models import LocoWorker
@@ -65,12 +67,13 @@ class WorkerAdmin(StorePages):
 
     def get_urls(self) -> list[URLPattern]:
         """Return the address of the page."""
-        view = self.admin_site.admin_view(self.changelist_view)
-        return [path("", view, name="django_loco_locoworker_changelist")]
+        return [path("", self.wrapped(self.changelist_view), name="django_loco_locoworker_changelist")]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the workers and the queues."""
+        """Show the workers and the queues, which are those of all: to nobody who sees a part of the jobs only."""
         self.require(request, self.view_permission)
+        if scope_of(request).is_narrowed:
+            raise PermissionDenied
         if request.method == "POST":
             self.require(request, PAUSE)
             self._pause_or_resume(request)

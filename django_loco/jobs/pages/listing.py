@@ -9,13 +9,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from ...core.job import utcnow
-from ..api import filter as filter_jobs
 from ..language.words import id_of
 from ..stores import aliases
 from ..views.numbers import number_text
 from .addresses import JobLinks, query_of
 from .available import UNAVAILABLE, notes
 from .rows import JobRow, row_of
+from .scope import Scope
 
 PER_PAGE = 50
 #: The number of jobs that are looked at for one page: some seconds for a filter by an argument, which Python compares.
@@ -54,15 +54,15 @@ class Listing:
         return number_text(WINDOW)
 
 
-def listing_of(query: Mapping[str, Any], links: JobLinks) -> Listing:
-    """Return the page for the ``GET`` parameters of a request.
+def listing_of(query: Mapping[str, Any], links: JobLinks, scope: Scope) -> Listing:
+    """Return the page of jobs of ``scope`` for the ``GET`` parameters of a request.
 
     ``q`` is the filter, ``before`` the id after which the page begins, ``trail`` the same of the pages before it.
     """
     listing = Listing(words=str(query.get("q", "")).strip())
     try:
         listing.notes += notes()
-        _find(listing, query, links)
+        _find(listing, query, links, scope)
     except UNAVAILABLE as error:
         listing.problem, listing.is_unavailable = str(error), True
     except ValueError as error:  # FilterError, and values that a store does not have
@@ -70,12 +70,12 @@ def listing_of(query: Mapping[str, Any], links: JobLinks) -> Listing:
     return listing
 
 
-def _find(listing: Listing, query: Mapping[str, Any], links: JobLinks) -> None:
+def _find(listing: Listing, query: Mapping[str, Any], links: JobLinks, scope: Scope) -> None:
     before, listing.is_lost = _cursor(str(query.get("before", "")))
     trail = [each for each in str(query.get("trail", "")).split(",") if each and _cursor(each)[0]]
     if listing.is_lost:
         listing.notes.append(_("The address does not name a place in the list, so this is its first page."))
-    page = filter_jobs(listing.words, window=WINDOW).page(PER_PAGE, before=before)
+    page = scope.filter(listing.words, window=WINDOW).page(PER_PAGE, before=before)
     now, has_aliases = utcnow(), len(aliases()) > 1
     listing.rows = [row_of(job, now, links, has_aliases=has_aliases) for job in page.jobs]
     listing.looked_at, listing.reached_window = page.looked_at, page.reached_window

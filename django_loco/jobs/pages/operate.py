@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.messages import constants
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -17,7 +17,7 @@ from ...core.job import Job, utcnow
 from ...exceptions import LocoError, Unfinished
 from ...models import LocoJob
 from ..search import Count
-from ..stores import aliases, backend_of, get
+from ..stores import aliases, backend_of
 from ..views.numbers import number_text
 from .addresses import JobLinks
 from .operations import MOST, ChosenJobs, PageOperation
@@ -64,17 +64,28 @@ class OperatePage(ABC):
         """Note a change in the admin's log."""
 
     def answer(self) -> HttpResponse:
-        """Ask, or do it and go back."""
+        """Ask, or do it and go back.
+
+        Raises ``Http404`` if a user who sees a part of the jobs has chosen none of these, and ``PermissionDenied`` if
+        they would move them to a queue that they do not see.
+        """
         if self.chosen.is_empty:
             return self._said(_("Choose jobs first. Nothing was changed."), constants.WARNING)
         is_one = len(self.chosen.ids) == 1
         try:
+            self._require_seen()
             is_asked = self.operation.is_asked or "ask" in self.request.POST
             if "confirmed" in self.request.POST or (is_one and not is_asked):
                 return self._operate()
             return self._ask()
         except REFUSED as error:
             return self._said(str(error), constants.ERROR)
+
+    def _require_seen(self) -> None:
+        """Raise ``Http404`` if none of the chosen jobs is one that the user sees."""
+        scope, ids = self.chosen.scope, list(self.chosen.ids)
+        if scope.is_narrowed and ids and not scope.filter(id=ids).exists():
+            raise Http404("There are no such jobs.")
 
     def back(self) -> str:
         """Return where to go: to the job on whose page the button was, or else to the list."""
@@ -97,7 +108,7 @@ class OperatePage(ABC):
                 "question": self.operation.phrases.asked(count),
                 "others": self._others(count),
                 "most": number_text(MOST) if count >= MOST else "",
-                "queues": sorted({name for alias in aliases() for name in backend_of(alias).queues}),
+                "queues": sorted(filter(self.chosen.scope.may_move_to, _known_queues())),
                 "is_from_page": "page" in self.request.POST,
                 "back": self.back(),
             }
@@ -116,7 +127,7 @@ class OperatePage(ABC):
     def _operate(self) -> HttpResponse:
         """Do it. Raises ``REFUSED``."""
         queue = self.request.POST.get("queue", "").strip()
-        job = get(self.chosen.ids[0]) if len(self.chosen.ids) == 1 else None
+        job = self.chosen.scope.get(self.chosen.ids[0]) if len(self.chosen.ids) == 1 else None
         try:
             count = self.chosen.operate(self.operation, f"{self.request.user.get_username()} {self.place}", queue)
         except Unfinished as error:
@@ -141,3 +152,7 @@ class OperatePage(ABC):
         self.say(text, level)
         is_gone = level == constants.SUCCESS and self.operation.name == "delete"
         return HttpResponseRedirect(self.links.list_url(self.chosen.words) if is_gone else self.back())
+
+
+def _known_queues() -> set[str]:
+    return {name for alias in aliases() for name in backend_of(alias).queues}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, QueryDict
 
 from ...exceptions import FilterError
@@ -13,10 +14,10 @@ from .. import api
 from ..language.patterns import has_wildcards
 from ..search import Count, Search
 from ..states import State
-from ..stores import get
 from .addresses import word
 from .listing import WINDOW
 from .phrases import PHRASES, Phrases
+from .scope import Scope
 
 #: The number of jobs that one request changes at most, so that it ends before its server gives up.
 MOST = 10_000
@@ -104,19 +105,20 @@ def permitted(request: HttpRequest) -> list[PageOperation]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenJobs:
-    """The jobs that somebody has chosen: by their ids, or all that match a filter."""
+    """The jobs that somebody has chosen: by their ids, or all that match a filter, among those of a scope."""
 
+    scope: Scope
     ids: Sequence[str] = ()
     words: str = ""
     is_everything: bool = False
 
     @classmethod
-    def of(cls, form: QueryDict) -> ChosenJobs:
+    def of(cls, form: QueryDict, scope: Scope) -> ChosenJobs:
         """Return what a form has chosen: each field ``job`` has an id, or several with commas between them."""
         is_everything = form.get("which") == "everything"
         fields = () if is_everything else form.getlist("job")
         ids = tuple(dict.fromkeys(each for field in fields for each in field.split(",") if each))
-        return cls(ids=ids, words=form.get("q", "").strip(), is_everything=is_everything)
+        return cls(scope=scope, ids=ids, words=form.get("q", "").strip(), is_everything=is_everything)
 
     @property
     def is_empty(self) -> bool:
@@ -126,8 +128,8 @@ class ChosenJobs:
     def found_for(self, operation: PageOperation, queue: str = "") -> Search:
         """Return the search for those of the jobs that ``operation`` takes. Raises ``FilterError``."""
         if not self.is_everything:
-            return api.filter(id=list(self.ids), status=list(operation.states))
-        search = api.filter(self.words, window=WINDOW, status=list(operation.states))
+            return self.scope.filter(id=list(self.ids), status=list(operation.states))
+        search = self.scope.filter(self.words, window=WINDOW, status=list(operation.states))
         # What is in the queue already would be moved again by the next request.
         is_told_apart = operation.needs_queue and queue and not has_wildcards(queue)
         return search.filter(f"-{word('queue', queue)}") if is_told_apart else search
@@ -135,10 +137,13 @@ class ChosenJobs:
     def operate(self, operation: PageOperation, by: str, queue: str) -> Count:
         """Do ``operation`` with the jobs, at most ``MOST``; return with how many, capped if there may be more.
 
-        Raises what ``jobs`` raises: of one job that is in another state, ``InvalidState``.
+        Raises what ``jobs`` raises: of one job that is in another state, ``InvalidState``. Raises ``PermissionDenied``
+        for a queue in which the scope has no jobs.
         """
+        if operation.needs_queue and not self.scope.may_move_to(queue):
+            raise PermissionDenied(f"You do not see the queue {queue!r}.")
         if len(self.ids) == 1:
-            return Count(operation.do(get(self.ids[0]), by, queue))
+            return Count(operation.do(self.scope.get(self.ids[0]), by, queue))
         if self.is_empty:
             raise FilterError("no jobs were chosen")
         number = operation.do(self.found_for(operation, queue)[:MOST], by, queue)
@@ -148,6 +153,7 @@ class ChosenJobs:
         """Return which jobs they are, for the log."""
         text = f"{number:,} job{'' if number == 1 else 's'}"
         if self.is_everything:
-            return f"{text} that match {self.words!r}" if self.words else f"{text} of all"
+            words = f"{self.scope} {self.words}".strip()
+            return f"{text} that match {words!r}" if words else f"{text} of all"
         shown = ", ".join(self.ids[:MOST_IDS])
         return f"{text}: {shown}{', ...' if len(self.ids) > MOST_IDS else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -15,6 +16,7 @@ from ...core.job import Job
 from ...core.serialization import decode_call
 from ...log.redaction import MARK
 from ...queues.unreadable import NOT_OURS
+from .scope import Scope
 from .stored_json import arguments_of, editable
 
 
@@ -44,7 +46,10 @@ class JsonField(forms.CharField):
 
 
 class RunAgainForm(forms.Form):
-    """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored."""
+    """The arguments of a new job like ``job``. Arguments that are hidden stay as they are stored.
+
+    Whoever sees only the jobs of ``scope`` cannot make a job of others of one of these.
+    """
 
     args = JsonField(
         list, gettext_lazy("It has to be a JSON list, such as [1, 2]."), label=gettext_lazy("Arguments by place")
@@ -55,22 +60,29 @@ class RunAgainForm(forms.Form):
         label=gettext_lazy("Arguments by name"),
     )
 
-    def __init__(self, job: Job, data: Any = None) -> None:
+    def __init__(self, job: Job, scope: Scope, data: Any = None) -> None:
         self._shown = arguments_of(job)
-        self._job = job
+        self._job, self._scope = job, scope
         args, kwargs = self._shown
         super().__init__(data, initial={"args": _text(args), "kwargs": _text(kwargs)})
         self.has_hidden = MARK in f"{args}{kwargs}"
 
     def clean(self) -> dict[str, Any]:
-        """Put the stored values in place of those that are still marked as hidden."""
+        """Put the stored values in place of those that are still marked as hidden. Raises ``ValidationError``."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         try:
             stored = dict(zip(("args", "kwargs"), decode_call(self._job.arguments), strict=True))
         except NOT_OURS:
             return given
         shown = dict(zip(("args", "kwargs"), self._shown, strict=True))
-        return {name: restored(value, shown[name], stored[name]) for name, value in given.items()}
+        made = {name: restored(value, shown[name], stored[name]) for name, value in given.items()}
+        self._require_seen(made)
+        return made
+
+    def _require_seen(self, made: dict[str, Any]) -> None:
+        text = json.dumps([made.get("args", []), made.get("kwargs", {})])
+        if self._scope.is_narrowed and not self._scope.sees(replace(self._job, arguments=text)):
+            raise ValidationError(_("You may not run a job with these arguments: you would not see it."))
 
 
 def restored(given: Any, shown: Any, stored: Any) -> Any:

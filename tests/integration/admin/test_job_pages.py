@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from django_loco import jobs
 from django_loco.core.job import Job, first_id, new_id, utcnow
 from django_loco.exceptions import QueueUnavailable
-from django_loco.jobs.pages import listing
+from django_loco.jobs.pages import listing, scope
 from django_loco.jobs.views.progress import progress_text
 from django_loco.log.redaction import MARK
 
@@ -264,7 +264,7 @@ def test_a_job_that_is_pruned_while_it_is_looked_at(client, stored, monkeypatch)
         jobs.delete(job.id)
         return found
 
-    monkeypatch.setattr(jobs, "get", get_and_prune)
+    monkeypatch.setattr(scope, "get", get_and_prune)
     assert "There is no job" in text(client.get(change(job), follow=True))
 
 

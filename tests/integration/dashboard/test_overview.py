@@ -196,7 +196,7 @@ def test_a_store_that_is_away_leaves_what_was_last_known(client, queue, stored, 
     stored("failed")
     client.get(PAGE)
 
-    def read(_):
+    def read(*_):
         raise QueueUnavailable("The store <b> is away.")
 
     monkeypatch.setattr(page, "read", read)

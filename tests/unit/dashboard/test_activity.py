@@ -16,6 +16,7 @@ from django_loco.dashboard.activity import (
     quantile,
     releases,
 )
+from django_loco.jobs.pages.scope import EVERYTHING
 from django_loco.queues.records.minutes import BOUNDS, BUCKETS, KEPT_MINUTES, NUMBERS, Labels, Minute
 from django_loco.queues.workers import WorkerInfo
 
@@ -88,8 +89,8 @@ class Asked:
 def test_long_ranges_are_read_by_the_hour(monkeypatch):
     queue = Asked()
     monkeypatch.setattr(module, "queue_of", lambda alias: queue)
-    assert minutes_in(RANGES["14d"], ["a"], NOW) == {"a": ["hour"]}
-    assert minutes_in(HOUR, ["a"], NOW) == {"a": ["minute"]}
+    assert minutes_in(RANGES["14d"], ["a"], NOW, EVERYTHING) == {"a": ["hour"]}
+    assert minutes_in(HOUR, ["a"], NOW, EVERYTHING) == {"a": ["minute"]}
     assert queue.notes == [("hours", RANGES["14d"].first(NOW), 4), ("minutes", NOW - 59)]
 
 

@@ -22,6 +22,15 @@ def test_a_value_is_read_again_when_it_is_old():
     assert recent.get("a", 5, read) == 4
 
 
+def test_old_values_are_forgotten():
+    now = [0.0]
+    recent: Recent[int] = Recent(lambda: now[0])
+    for tenant in range(100):
+        now[0] = float(tenant)
+        recent.get(tenant, 5, lambda: 1)
+    assert len(recent._known) == 5
+
+
 def test_an_error_is_not_kept():
     recent: Recent[float] = Recent()
     with pytest.raises(ZeroDivisionError):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from .... import jobs
 from ....core.job import Job, utcnow
+from ....jobs.pages.scope import Scope
 from ...recent import Recent
 from .messages import message_of, normalized
 
@@ -69,20 +70,22 @@ class Failures:
 _recent: Recent[Failures] = Recent()
 
 
-def failures_in(period: str) -> Failures:
-    """Return the groups of the jobs that failed in ``period``, read at most ``SECONDS`` ago.
+def failures_in(period: str, scope: Scope) -> Failures:
+    """Return the groups of the jobs of ``scope`` that failed in ``period``, read at most ``SECONDS`` ago.
 
     Raises ``QueueUnavailable`` and ``LocoConfigurationError``.
     """
     aliases = tuple(jobs.aliases())
-    return _recent.get((period, aliases), SECONDS, lambda: read(period))
+    return _recent.get((period, aliases, str(scope)), SECONDS, lambda: read(period, scope))
 
 
-def read(period: str) -> Failures:
+def read(period: str, scope: Scope) -> Failures:
     """Return the groups as they are now; errors as of ``failures_in``."""
     end = utcnow()
     start = end - PERIODS[period]
-    page = jobs.filter("status:failed", window=WINDOW).page(WINDOW)
+    # Those of others are looked at as well, unless the store leaves them out.
+    window = WINDOW * 10 if scope.is_narrowed else WINDOW
+    page = scope.filter("status:failed", window=window).page(WINDOW)
     return Failures(
         period=period,
         groups=grouped(page.jobs, start),

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_protect
 from ....jobs.pages.addresses import query_of
 from ....jobs.pages.available import UNAVAILABLE
 from ....jobs.pages.operations import OPERATIONS, ChosenJobs, permitted
+from ....jobs.pages.scope import Scope, scope_of
 from ....log.plain_text import one_line
 from ...access import VIEW_JOB, closed, refusal
 from ...actions import back
@@ -45,7 +46,7 @@ class FailuresPage(LivePage[Failures]):
 
     def read(self, request: HttpRequest, **_names: str) -> Failures:
         """Return the groups of the period."""
-        return failures_in(_period(request.GET))
+        return failures_in(_period(request.GET), scope_of(request))
 
     def parts(self, request: HttpRequest, read: Failures) -> Mapping[str, Mapping[str, Any]]:
         """Return the list of groups."""
@@ -111,17 +112,18 @@ def operate_group(request: HttpRequest) -> HttpResponseBase:
     if answer := refusal(request, OPERATIONS[name].permission):
         return answer
     try:
-        group = _group(_period(request.POST), key)
+        group = _group(_period(request.POST), key, scope_of(request))
     except UNAVAILABLE as error:
         return sentence(request, str(error), entry="failures", status=HTTPStatus.SERVICE_UNAVAILABLE, back=here)
     if group is None:
         text = _("There are no such failures any more: perhaps somebody has retried them. Nothing was changed.")
         return sentence(request, text, entry="failures", status=HTTPStatus.NOT_FOUND, back=here)
-    return DashboardOperatePage(request, OPERATIONS[name], ChosenJobs(ids=tuple(group.ids))).answer()
+    chosen = ChosenJobs(scope=scope_of(request), ids=tuple(group.ids))
+    return DashboardOperatePage(request, OPERATIONS[name], chosen).answer()
 
 
-def _group(period: str, key: str) -> FailureGroup | None:
-    return next((group for group in read(period).groups if group.key == key), None)
+def _group(period: str, key: str, scope: Scope) -> FailureGroup | None:
+    return next((group for group in read(period, scope).groups if group.key == key), None)
 
 
 failures_page = FailuresPage()

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from .... import jobs
 from ....core.job import TRACE
 from ....core.serialization import cut
 from ....jobs.pages.details import Details, details_of
 from ....jobs.pages.operations import permitted
+from ....jobs.pages.scope import scope_of
 from ....jobs.pages.stored_json import MOST_BYTES
 from ....log.plain_text import one_line, plain
 from ...access import VIEW_JOB
@@ -31,9 +31,9 @@ class DetailsPage(LivePage[Details]):
     template = "job.html"
     permissions = (VIEW_JOB,)
 
-    def read(self, request: HttpRequest, **names: str) -> Details:  # noqa: ARG002
+    def read(self, request: HttpRequest, **names: str) -> Details:
         """Return all that there is to say of the job."""
-        return details_of(jobs.get(names["job_id"]), LINKS)
+        return details_of(scope_of(request).get(names["job_id"]), LINKS)
 
     def parts(self, request: HttpRequest, read: Details) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts, with buttons for what the user may do with the job as it is now."""

@@ -16,6 +16,7 @@ from ....core.job import Job
 from ....jobs.pages.available import UNAVAILABLE
 from ....jobs.pages.operate import REFUSED
 from ....jobs.pages.run_again import RunAgainForm
+from ....jobs.pages.scope import scope_of
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed
 from ...actions import log
@@ -34,7 +35,7 @@ MOST_BYTES = 1_000_000
 def run_again(request: HttpRequest, job_id: str) -> HttpResponseBase:
     """Show the form with the arguments of a job; a ``POST`` enqueues a new job."""
     try:
-        job = jobs.get(job_id)
+        job = scope_of(request).get(job_id)
     except jobs.TaskResultDoesNotExist as error:
         back = page_url("jobs")
         return sentence(request, str(error), entry="jobs", status=HTTPStatus.NOT_FOUND, back=back)
@@ -43,7 +44,7 @@ def run_again(request: HttpRequest, job_id: str) -> HttpResponseBase:
     if len(job.arguments) > MOST_BYTES:
         text = _("The arguments are too long to be edited here. Use jobs.run_again().")
         return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=job_url(job.id))
-    form = RunAgainForm(job, request.POST if request.method == "POST" else None)
+    form = RunAgainForm(job, scope_of(request), request.POST if request.method == "POST" else None)
     if answer := _enqueued(request, form, job):
         return answer
     context = {"form": form, "job": job, "back": job_url(job.id), "has_hidden": form.has_hidden}

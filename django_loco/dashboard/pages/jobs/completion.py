@@ -8,8 +8,9 @@ from .... import jobs
 from ....core.job import utcnow
 from ....jobs.language.words import WITH_PATHS, WORDS
 from ....jobs.pages.addresses import word
-from ....jobs.stores import queue_of
+from ....jobs.pages.scope import Scope
 from ....queues.records.minutes import minute_of
+from ...activity import minutes_since
 from ...recent import Recent
 
 #: The number of names of each kind, and of characters of one: the page has to stay small with 50,000 queues.
@@ -20,8 +21,8 @@ TIMES = ("5m", "1h", "1d", "7d")
 _tasks: Recent[Sequence[str]] = Recent()
 
 
-def conditions(stats: Sequence[jobs.QueueStats]) -> list[str]:
-    """Return conditions, such as ``status:failed``, and words that need a value, such as ``tag:``.
+def conditions(stats: Sequence[jobs.QueueStats], scope: Scope) -> list[str]:
+    """Return conditions for jobs of ``scope``, such as ``status:failed``, and words that need a value: ``tag:``.
 
     Raises ``QueueUnavailable``.
     """
@@ -30,7 +31,7 @@ def conditions(stats: Sequence[jobs.QueueStats]) -> list[str]:
     values = {
         "status": jobs.STATES,
         "queue": [*dict.fromkeys(each.queue for each in largest)],
-        "task": _tasks.get(tuple(aliases), TASK_SECONDS, lambda: _tasks_of(aliases)),
+        "task": _tasks.get((*aliases, str(scope)), TASK_SECONDS, lambda: _tasks_of(aliases, scope)),
         "backend": aliases if len(aliases) > 1 else (),
         "newer": TIMES,
         "older": TIMES,
@@ -48,6 +49,6 @@ def _short(names: Sequence[str]) -> list[str]:
     return [name for name in names if len(name) <= LONGEST and name.isprintable()][:MOST]
 
 
-def _tasks_of(aliases: Sequence[str]) -> Sequence[str]:
-    since = minute_of(utcnow().timestamp()) - TASK_MINUTES
-    return sorted({each.labels.task_path for alias in aliases for each in queue_of(alias).minutes(since)})
+def _tasks_of(aliases: Sequence[str], scope: Scope) -> Sequence[str]:
+    minutes = minutes_since(minute_of(utcnow().timestamp()) - TASK_MINUTES, aliases, scope)
+    return sorted({each.labels.task_path for of_alias in minutes.values() for each in of_alias})

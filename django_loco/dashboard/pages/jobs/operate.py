@@ -16,6 +16,7 @@ from django.views.decorators.csrf import csrf_protect
 from ....jobs.pages.addresses import JobLinks
 from ....jobs.pages.operate import OperatePage
 from ....jobs.pages.operations import OPERATIONS, ChosenJobs
+from ....jobs.pages.scope import scope_of
 from ....log.plain_text import one_line
 from ....models import LocoJob
 from ...access import VIEW_JOB, closed, refusal
@@ -74,6 +75,6 @@ def operate(request: HttpRequest) -> HttpResponseBase:
         return sentence(request, text, entry="jobs", status=HTTPStatus.BAD_REQUEST, back=page_url("jobs"))
     if answer := refusal(request, operation.permission):
         return answer
-    answer = DashboardOperatePage(request, operation, ChosenJobs.of(request.POST)).answer()
+    answer = DashboardOperatePage(request, operation, ChosenJobs.of(request.POST, scope_of(request))).answer()
     forget()
     return answer

@@ -13,6 +13,7 @@ from .... import jobs
 from ....exceptions import QueueUnavailable
 from ....jobs.pages.listing import Listing, listing_of
 from ....jobs.pages.operations import permitted
+from ....jobs.pages.scope import scope_of
 from ...access import VIEW_JOB
 from ...links import LINKS
 from ...live import LivePage
@@ -41,11 +42,12 @@ class JobsPage(LivePage[JobsRead]):
 
     def read(self, request: HttpRequest, **_names: str) -> JobsRead:
         """Return the jobs that match ``q``, and the numbers of jobs in each state."""
-        listing = listing_of(request.GET, LINKS)
+        scope = scope_of(request)
+        listing = listing_of(request.GET, LINKS, scope)
         if listing.is_unavailable:
             raise QueueUnavailable(listing.problem)
-        stats = jobs.stats(ages=False)
-        return JobsRead(listing=listing, tabs=tabs_of(listing.words, stats), stats=stats)
+        stats = scope.stats(ages=False)
+        return JobsRead(listing=listing, tabs=tabs_of(listing.words, stats, scope), stats=stats)
 
     def parts(self, request: HttpRequest, read: JobsRead) -> Mapping[str, Mapping[str, Any]]:
         """Return the tabs and the list."""
@@ -56,7 +58,7 @@ class JobsPage(LivePage[JobsRead]):
         """Return the filter, its completions, and the operations that the user may use."""
         return {
             "listing": read.listing,
-            "conditions": conditions(read.stats),
+            "conditions": conditions(read.stats, scope_of(request)),
             "operations": permitted(request),
             "is_live": not read.listing.problem and read.listing.looked_at <= MOST_LIVE,
         }

@@ -13,6 +13,7 @@ from .... import jobs
 from ....core.job import utcnow
 from ....exceptions import FilterError
 from ....jobs.pages.addresses import has, replaced
+from ....jobs.pages.scope import Scope
 from ....jobs.search import total
 from ...links import jobs_url
 
@@ -42,10 +43,13 @@ class Tab:
     """Empty if it is not known."""
 
 
-def tabs_of(text: str, stats: Sequence[jobs.QueueStats]) -> list[Tab]:
-    """Return the tabs for the filter ``text``: its other conditions stay. Raises ``QueueUnavailable``."""
+def tabs_of(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> list[Tab]:
+    """Return the tabs for the filter ``text`` of jobs of ``scope``: its other conditions stay.
+
+    Raises ``QueueUnavailable``.
+    """
     others = replaced(text, ["status"], [])
-    counts = _counts(others, stats)
+    counts = _counts(others, stats, scope)
     is_all = others == replaced(text, [], [])
     tabs = [Tab(label=_("All"), name="all", url=jobs_url(others), is_selected=is_all, count="")]
     for state, label in LABELS.items():
@@ -56,10 +60,10 @@ def tabs_of(text: str, stats: Sequence[jobs.QueueStats]) -> list[Tab]:
     return tabs
 
 
-def _counts(text: str, stats: Sequence[jobs.QueueStats]) -> dict[str, str]:
+def _counts(text: str, stats: Sequence[jobs.QueueStats], scope: Scope) -> dict[str, str]:
     """Return the number of jobs in each state that match ``text``; nothing unless the stores know it by themselves."""
     try:
-        search = jobs.filter(text, window=TOLD_APART)
+        search = scope.filter(text, window=TOLD_APART)
     except FilterError:
         return {}
     if not search.condition.is_exact:

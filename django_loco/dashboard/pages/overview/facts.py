@@ -10,11 +10,12 @@ from typing import TypeAlias
 
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
+from ....jobs.pages.scope import EVERYTHING, Scope
 from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
-from ...activity import Activity, Range, activity_of, minutes_in
+from ...activity import Activity, Range, activity_of, minutes_in, minutes_since
 from ...recent import Recent
 
 #: The queues whose oldest due job is looked up each by itself, those with the most jobs. So many others share one look:
@@ -53,28 +54,34 @@ class Facts:
     off: Sequence[scheduler.Problem]
     """Schedules that cannot be read."""
 
+    scope: Scope = EVERYTHING
+    """The jobs that these are about. If it is narrowed, there are no workers and no schedules."""
 
-def read(chosen: Range) -> Facts:
-    """Return the present facts. Raises ``QueueError`` and ``LocoConfigurationError``."""
+
+def read(chosen: Range, scope: Scope) -> Facts:
+    """Return the present facts about the jobs of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now = utcnow()
-    queues, workers = jobs.stats(limit=MOST, ages=False), jobs.workers()
+    queues, workers = scope.stats(limit=MOST, ages=False), jobs.workers()
     alive = {worker.backend for worker in workers if worker.is_alive}
     aliases = tuple(jobs.aliases())
     activity, rates = _activities.get(
-        (chosen.name, aliases), chosen.kept_seconds, lambda: _activity(aliases, chosen, minute_of(now.timestamp()))
+        (chosen.name, aliases, str(scope)),
+        chosen.kept_seconds,
+        lambda: _activity(aliases, chosen, minute_of(now.timestamp()), scope),
     )
-    upcoming, off = _schedules.get("", SCHEDULES_SECONDS, _upcoming)
+    upcoming, off = ((), ()) if scope.is_narrowed else _schedules.get("", SCHEDULES_SECONDS, _upcoming)
     return Facts(
         at=now,
         queues=queues,
         ages=_ages(queues, now),
-        workers=workers,
+        workers=() if scope.is_narrowed else workers,
         workerless=[each for each in jobs.aliases() if each not in alive and backend_of(each).runs_stored_jobs],
         rates=rates,
         activity=activity,
-        failures=[*jobs.filter("status:failed", window=WINDOW)[:FAILURES]],
+        failures=[*scope.filter("status:failed", window=WINDOW)[:FAILURES]],
         upcoming=upcoming,
         off=off,
+        scope=scope,
     )
 
 
@@ -84,10 +91,10 @@ def forget() -> None:
     _schedules.clear()
 
 
-def _activity(aliases: Sequence[str], chosen: Range, minute: int) -> tuple[Activity, Rates]:
-    minutes = minutes_in(chosen, aliases, minute)
+def _activity(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope) -> tuple[Activity, Rates]:
+    minutes = minutes_in(chosen, aliases, minute, scope)
     holds_an_hour = not chosen.is_by_hours and chosen.first(minute) <= minute - FAILED_MINUTES
-    recent = minutes if holds_an_hour else {each: queue_of(each).minutes(minute - FAILED_MINUTES) for each in aliases}
+    recent = minutes if holds_an_hour else minutes_since(minute - FAILED_MINUTES, aliases, scope)
     rates = {(alias, name): rate for alias in recent for name, rate in rates_in(recent[alias], minute).items()}
     return activity_of(minutes, chosen, minute), rates
 

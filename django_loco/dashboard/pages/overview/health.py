@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ....jobs.pages.scope import BY_QUEUE
 from ....log.plain_text import one_line
 from ...durations import coarse
 from .facts import Facts
@@ -38,17 +39,21 @@ def health_of(facts: Facts) -> Health:
     ):
         if sentence:
             return Health(level, _("Trouble") if level == "bad" else _("Attention"), sentence)
+    return Health("good", _("Healthy"), _all_is_well(facts))
+
+
+def _all_is_well(facts: Facts) -> str:
+    if not facts.scope.is_made_of(BY_QUEUE):
+        return _("No job failed in the last hour.")
+    if facts.scope.is_narrowed:
+        return _("No job waits for long, and none failed in the last hour.")
     alive = sum(worker.is_alive for worker in facts.workers)
-    return Health(
-        "good",
-        _("Healthy"),
-        ngettext(
-            "%(count)s worker is alive, no job waits for long, and none failed in the last hour.",
-            "%(count)s workers are alive, no job waits for long, and none failed in the last hour.",
-            alive,
-        )
-        % {"count": alive},
+    text = ngettext(
+        "%(count)s worker is alive, no job waits for long, and none failed in the last hour.",
+        "%(count)s workers are alive, no job waits for long, and none failed in the last hour.",
+        alive,
     )
+    return text % {"count": alive}
 
 
 def _no_worker(facts: Facts) -> str:

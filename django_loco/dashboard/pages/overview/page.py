@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from ....jobs.pages.scope import BY_TASK, scope_of
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
 from ...activity import range_of
 from ...live import LivePage
@@ -20,6 +21,8 @@ class Overview(LivePage[Facts]):
     entry = "overview"
     template = "overview.html"
     permissions = (VIEW_JOB, VIEW_WORKER)
+    words = BY_TASK
+    instead = "jobs"
 
     def key(self, request: HttpRequest) -> Hashable:
         """Return the name of the range of time."""
@@ -27,7 +30,7 @@ class Overview(LivePage[Facts]):
 
     def read(self, request: HttpRequest, **_names: str) -> Facts:
         """Return the present facts."""
-        return read(range_of(request))
+        return read(range_of(request), scope_of(request))
 
     def parts(self, request: HttpRequest, read: Facts) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts, with buttons for those who may pause."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from .... import jobs
 from ....core.job import Job
+from ....jobs.pages.scope import BY_QUEUE, Scope
 from ....jobs.views.rates import WRITTEN_AFTER_MINUTES
 from ....log.plain_text import one_line
 from ...activity import RANGES, Range, releases
@@ -19,6 +20,8 @@ from .facts import Facts
 from .health import health_of
 
 PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
+#: Those that users do not get whose view is narrowed.
+ABOUT_ALL = ("workers", "schedules")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
 #: The workers that are shown. The page of workers has more.
@@ -47,7 +50,11 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "all_failures_url": page_url("failures"),
         **_activity(facts, chosen),
     }
-    return dict.fromkeys(PARTS, context)
+    return dict.fromkeys([name for name in PARTS if _is_seen(name, facts.scope)], context)
+
+
+def _is_seen(part: str, scope: Scope) -> bool:
+    return scope.is_made_of(BY_QUEUE) if part == "queues" else part not in ABOUT_ALL or not scope.is_narrowed
 
 
 def _activity(facts: Facts, chosen: Range) -> dict[str, Any]:

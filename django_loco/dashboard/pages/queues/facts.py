@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 from .... import jobs
 from ....core.job import utcnow
+from ....jobs.pages.scope import Scope
 from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
 from ....jobs.views.unserved import unserved
 from ....queues.records.minutes import minute_of
-from ...activity import Range, minutes_in
+from ...activity import Range, minutes_in, minutes_since
 from ...breakdown import Sums, by_key, most
 from ...recent import Recent
 
@@ -58,10 +59,10 @@ class QueuesRead:
 _sums: Recent[QueueSums] = Recent()
 
 
-def read(chosen: Range) -> QueuesRead:
-    """Return the present queues. Raises ``QueueError`` and ``LocoConfigurationError``."""
+def read(chosen: Range, scope: Scope) -> QueuesRead:
+    """Return the present queues of ``scope``. Raises ``QueueError`` and ``LocoConfigurationError``."""
     now, aliases = utcnow(), tuple(jobs.aliases())
-    stats = jobs.stats(limit=MOST, ages=False)
+    stats = scope.stats(limit=MOST, ages=False)
     needs = {alias for alias in aliases if backend_of(alias).runs_stored_jobs}
     in_vain = unserved([each for each in stats if each.backend in needs], jobs.workers())
     shown = sorted(stats, key=lambda each: (-each.ready, -each.running, -each.failed, each.queue, each.backend))[
@@ -78,7 +79,9 @@ def read(chosen: Range) -> QueuesRead:
         ages=ages,
         unserved=frozenset((each.backend, each.queue) for each in in_vain),
         sums=_sums.get(
-            (chosen.name, aliases), chosen.kept_seconds, lambda: _read_sums(aliases, chosen, minute_of(now.timestamp()))
+            (chosen.name, aliases, str(scope)),
+            chosen.kept_seconds,
+            lambda: _read_sums(aliases, chosen, minute_of(now.timestamp()), scope),
         ),
     )
 
@@ -88,8 +91,8 @@ def forget() -> None:
     _sums.clear()
 
 
-def _read_sums(aliases: Sequence[str], chosen: Range, minute: int) -> QueueSums:
-    minutes = minutes_in(chosen, aliases, minute)
+def _read_sums(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope) -> QueueSums:
+    minutes = minutes_in(chosen, aliases, minute, scope)
     by_task = by_key(minutes, chosen, minute, lambda alias, labels: (alias, labels.queue_name, labels.task_path))
     of_queue: dict[QueueKey, dict[str, Sums]] = {}
     for (alias, name, path), sums in by_task.items():
@@ -102,8 +105,8 @@ def _read_sums(aliases: Sequence[str], chosen: Range, minute: int) -> QueueSums:
         },
         rates={
             (alias, name): rate
-            for alias in aliases
-            for name, rate in rates_in(queue_of(alias).minutes(minute - FAILED_MINUTES), minute).items()
+            for alias, of_alias in minutes_since(minute - FAILED_MINUTES, aliases, scope).items()
+            for name, rate in rates_in(of_alias, minute).items()
         },
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from ....jobs.pages.scope import BY_QUEUE, scope_of
 from ...access import PAUSE, VIEW_JOB, VIEW_WORKER
 from ...activity import range_of
 from ...live import LivePage
@@ -20,6 +21,7 @@ class Queues(LivePage[QueuesRead]):
     entry = "queues"
     template = "queues.html"
     permissions = (VIEW_JOB, VIEW_WORKER)
+    words = BY_QUEUE
 
     def key(self, request: HttpRequest) -> Hashable:
         """Return the name of the range of time."""
@@ -27,7 +29,7 @@ class Queues(LivePage[QueuesRead]):
 
     def read(self, request: HttpRequest, **_names: str) -> QueuesRead:
         """Return the present queues."""
-        return read(range_of(request))
+        return read(range_of(request), scope_of(request))
 
     def context(self, request: HttpRequest, read: QueuesRead) -> Mapping[str, Any]:  # noqa: ARG002
         """Return where a button leads back to."""

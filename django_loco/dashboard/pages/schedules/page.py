@@ -37,6 +37,7 @@ class Schedules(LivePage[SchedulesRead]):
     entry = "schedules"
     template = "schedules.html"
     permissions = (VIEW_SCHEDULE,)
+    words = ()
 
     def key(self, request: HttpRequest) -> Hashable:
         """Keep the first page only: addresses have any words."""
@@ -78,7 +79,7 @@ schedules = Schedules()
 @non_atomic_requests
 @never_cache
 @require_POST
-@closed(VIEW_SCHEDULE, CHANGE_SCHEDULE)
+@closed(VIEW_SCHEDULE, CHANGE_SCHEDULE, words=())
 @csrf_protect
 def act(request: HttpRequest) -> HttpResponseBase:
     """Run, pause or resume a schedule: a field of ``ACTIONS`` is its name."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .... import jobs
 from ....core.job import utcnow
+from ....jobs.pages.scope import Scope
 from ....jobs.stores import queue_of
 from ....queues.records.minutes import minute_of
 from ...activity import Range, minutes_in
@@ -38,11 +39,18 @@ class TasksRead:
 _sums: Recent[Mapping[str, Sums]] = Recent()
 
 
-def read(chosen: Range, order: str) -> TasksRead:
-    """Return the tasks of the last two weeks in an order of ``ORDERS``. Raises ``QueueError``."""
+def read(chosen: Range, order: str, scope: Scope) -> TasksRead:
+    """Return the tasks of the jobs of ``scope`` in the last two weeks, in an order of ``ORDERS``.
+
+    Raises ``QueueError``.
+    """
     aliases = tuple(jobs.aliases())
     minute = minute_of(utcnow().timestamp())
-    found = _sums.get((chosen.name, aliases), chosen.kept_seconds, lambda: _read_sums(aliases, chosen, minute))
+    found = _sums.get(
+        (chosen.name, aliases, str(scope)),
+        chosen.kept_seconds,
+        lambda: _read_sums(aliases, chosen, minute, scope),
+    )
     value = ORDERS[order]
     tasks = sorted(found.items(), key=lambda each: (-value(each[1]), each[0]))
     return TasksRead(tasks=tasks[:TASKS], more=max(0, len(tasks) - TASKS))
@@ -53,8 +61,9 @@ def forget() -> None:
     _sums.clear()
 
 
-def _read_sums(aliases: Sequence[str], chosen: Range, minute: int) -> Mapping[str, Sums]:
+def _read_sums(aliases: Sequence[str], chosen: Range, minute: int, scope: Scope) -> Mapping[str, Sums]:
     # The totals name also the tasks without a run in this range.
-    known = {each.labels.task_path for alias in aliases for each in queue_of(alias).totals()}
-    found = by_key(minutes_in(chosen, aliases, minute), chosen, minute, lambda _, labels: labels.task_path)
+    totals = [each for alias in aliases for each in scope.minutes(alias, queue_of(alias).totals())]
+    known = {each.labels.task_path for each in totals}
+    found = by_key(minutes_in(chosen, aliases, minute, scope), chosen, minute, lambda _, labels: labels.task_path)
     return {path: Sums(chosen.bars) for path in known} | found

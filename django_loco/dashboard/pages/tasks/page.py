@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from ....jobs.pages.scope import BY_TASK, scope_of
 from ...access import VIEW_JOB
 from ...activity import range_of
 from ...live import LivePage
@@ -20,6 +21,7 @@ class Tasks(LivePage[TasksRead]):
     entry = "tasks"
     template = "tasks.html"
     permissions = (VIEW_JOB,)
+    words = BY_TASK
 
     def key(self, request: HttpRequest) -> Hashable:
         """Return the range of time and the order."""
@@ -27,7 +29,7 @@ class Tasks(LivePage[TasksRead]):
 
     def read(self, request: HttpRequest, **_names: str) -> TasksRead:
         """Return the statistics of the tasks."""
-        return read(range_of(request), _order(request))
+        return read(range_of(request), _order(request), scope_of(request))
 
     def parts(self, request: HttpRequest, read: TasksRead) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts."""

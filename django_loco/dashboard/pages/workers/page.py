@@ -41,6 +41,7 @@ class Workers(LivePage[WorkersRead]):
     entry = "workers"
     template = "workers.html"
     permissions = (VIEW_WORKER,)
+    words = ()
 
     def key(self, request: HttpRequest) -> Hashable:  # noqa: ARG002
         """Keep what was read for all."""
@@ -61,7 +62,7 @@ workers = Workers()
 @non_atomic_requests
 @never_cache
 @require_POST
-@closed(VIEW_WORKER, CONTROL)
+@closed(VIEW_WORKER, CONTROL, words=())
 @csrf_protect
 def tell(request: HttpRequest) -> HttpResponseBase:
     """Tell a worker what its button says: a field of ``BUTTONS`` is the JSON of its alias and its id."""

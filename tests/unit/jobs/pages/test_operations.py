@@ -6,7 +6,9 @@ import pytest
 from django.http import QueryDict
 
 from django_loco import jobs
+from django_loco.jobs.language import filter_of
 from django_loco.jobs.pages.operations import MOST_IDS, OPERATIONS, ChosenJobs
+from django_loco.jobs.pages.scope import EVERYTHING, Scope
 from django_loco.models import LocoJob
 
 
@@ -20,19 +22,24 @@ def test_each_operation_has_a_permission_and_its_states():
 @pytest.mark.parametrize(
     ("form", "chosen"),
     [
-        ("which=chosen&job=a&job=b&job=a&q=tag:x", ChosenJobs(ids=("a", "b"), words="tag:x")),
-        ("which=everything&job=a&q=+tag:x+", ChosenJobs(words="tag:x", is_everything=True)),
-        ("q=tag:x", ChosenJobs(words="tag:x")),
+        ("which=chosen&job=a&job=b&job=a&q=tag:x", ChosenJobs(scope=EVERYTHING, ids=("a", "b"), words="tag:x")),
+        ("which=everything&job=a&q=+tag:x+", ChosenJobs(scope=EVERYTHING, words="tag:x", is_everything=True)),
+        ("q=tag:x", ChosenJobs(scope=EVERYTHING, words="tag:x")),
     ],
 )
 def test_what_a_form_has_chosen(form, chosen):
-    assert ChosenJobs.of(QueryDict(form)) == chosen
+    assert ChosenJobs.of(QueryDict(form), EVERYTHING) == chosen
     assert chosen.is_empty == (form == "q=tag:x")
 
 
 def test_the_log_names_the_jobs():
     many = tuple(f"id-{number}" for number in range(MOST_IDS + 1))
-    assert ChosenJobs(ids=("a",)).described(1) == "1 job: a"
-    assert ChosenJobs(ids=many).described(21).endswith(f"id-{MOST_IDS - 1}, ...")
-    assert ChosenJobs(words="tag:x", is_everything=True).described(1_000) == "1,000 jobs that match 'tag:x'"
-    assert ChosenJobs(is_everything=True).described(0) == "0 jobs of all"
+    assert ChosenJobs(scope=EVERYTHING, ids=("a",)).described(1) == "1 job: a"
+    assert ChosenJobs(scope=EVERYTHING, ids=many).described(21).endswith(f"id-{MOST_IDS - 1}, ...")
+    assert (
+        ChosenJobs(scope=EVERYTHING, words="tag:x", is_everything=True).described(1_000)
+        == "1,000 jobs that match 'tag:x'"
+    )
+    acme = Scope(filter_of("queue:acme", {}))
+    assert ChosenJobs(scope=acme, is_everything=True).described(2) == "2 jobs that match 'queue:acme'"
+    assert ChosenJobs(scope=EVERYTHING, is_everything=True).described(0) == "0 jobs of all"

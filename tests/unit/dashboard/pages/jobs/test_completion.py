@@ -7,6 +7,7 @@ import pytest
 from django_loco import jobs
 from django_loco.dashboard.pages.jobs import completion
 from django_loco.jobs.language import filter_of
+from django_loco.jobs.pages.scope import EVERYTHING
 
 ZERO = jobs.Count(0)
 
@@ -26,9 +27,9 @@ def stats(name, ready):
 
 @pytest.fixture
 def complete(monkeypatch):
-    monkeypatch.setattr(completion, "_tasks_of", lambda _aliases: ["shop.pay"])
+    monkeypatch.setattr(completion, "_tasks_of", lambda _aliases, _scope: ["shop.pay"])
     completion.forget()
-    yield completion.conditions
+    yield lambda stats: completion.conditions(stats, EVERYTHING)
     completion.forget()
 
 

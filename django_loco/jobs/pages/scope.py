@@ -1,0 +1,165 @@
+"""Which jobs somebody sees on pages: ``LOCO["DASHBOARD"]`` names a function that says so.
+
+::
+
+    def seen_by(request):
+        if request.user.is_superuser:
+            return None  # everything
+        return jobs.filter(queue=f"tenant-{request.user.profile.tenant_id}")
+
+All that pages read and change goes through the ``Scope`` of their request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import Any, Final, Unpack
+
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy
+
+from ...conf import loco_settings
+from ...core.job import Job, utcnow
+from ...core.validation import short
+from ...exceptions import FilterError, LocoConfigurationError
+from ...queues.records.minutes import Minute
+from ..control import QueueStats, stats
+from ..language import Filter, Keywords, filter_of
+from ..search import Search
+from ..stores import JobReference, get, missing, searched
+
+#: The words of filters by which a queue's numbers can be narrowed, and those by which the statistics can.
+BY_QUEUE: Final = ("backend", "queue")
+BY_TASK: Final = (*BY_QUEUE, "task")
+#: What is said to somebody of whom the site does not say which jobs they see. Its log says why.
+UNKNOWN_SCOPE: Final = gettext_lazy("The site does not say which jobs you may see. Its log tells why.")
+#: The attribute of a request that holds its scope.
+_KNOWN = "_loco_scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The jobs that somebody sees: those that match a filter."""
+
+    condition: Filter = Filter()  # noqa: RUF009 - it cannot be changed
+
+    def __str__(self) -> str:
+        """Return the filter as text; empty for everything."""
+        return str(self.condition)
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether there may be jobs that are not seen."""
+        return bool(self.condition.conditions)
+
+    def is_made_of(self, words: Iterable[str]) -> bool:
+        """Return whether its filter has no words but these; also true for everything."""
+        known = {*words}
+        return all(each.token.word in known for each in self.condition.conditions)
+
+    def filter(self, text: str = "", /, *, window: int | None = None, **keywords: Unpack[Keywords]) -> Search:
+        """Return those of its jobs that match a filter; see ``jobs.filter``. Raises ``FilterError``."""
+        return Search(self.condition & filter_of(text, keywords), window=window)
+
+    def sees(self, job: Job) -> bool:
+        """Return whether ``job`` is one of its jobs."""
+        return self.condition.matches(job, utcnow())
+
+    def get(self, reference: JobReference) -> Job:
+        """Return one of its jobs; see ``jobs.get``. Of another one it says the same as of one that does not exist."""
+        job = get(reference)
+        if not self.sees(job):
+            raise missing(job.id, searched(None))
+        return job
+
+    def sees_queue(self, backend: str, queue: str) -> bool:
+        """Return whether it has all jobs of a queue."""
+        return self.is_made_of(BY_QUEUE) and self.sees(Job(task_path="", backend=backend, queue_name=queue))
+
+    def sees_task(self, backend: str, queue: str, task: str) -> bool:
+        """Return whether it has all jobs of a task in a queue."""
+        return self.is_made_of(BY_TASK) and self.sees(Job(task_path=task, backend=backend, queue_name=queue))
+
+    def may_move_to(self, queue: str) -> bool:
+        """Return whether a job that it has may be one of its jobs in the queue ``queue`` as well."""
+        moved, now = Job(task_path="", backend="", queue_name=queue), utcnow()
+        of_queues = [each for each in self.condition.conditions if each.token.word == "queue"]
+        return all(each.matches(moved, now) for each in of_queues)
+
+    def stats(self, **options: Any) -> list[QueueStats]:
+        """Return the numbers of jobs of those queues of which it has all jobs; see ``jobs.stats``."""
+        if not self.is_made_of(BY_QUEUE):
+            return []
+        found = stats(**options)
+        return [each for each in found if self.sees_queue(each.backend, each.queue)] if self.is_narrowed else found
+
+    def minutes(self, backend: str, minutes: Sequence[Minute]) -> Sequence[Minute]:
+        """Return those of ``minutes``, which are of an alias, that count its jobs only."""
+        if not self.is_narrowed:
+            return minutes
+        pairs = {(each.labels.queue_name, each.labels.task_path) for each in minutes}
+        seen = {pair for pair in pairs if self.sees_task(backend, *pair)}
+        return [each for each in minutes if (each.labels.queue_name, each.labels.task_path) in seen]
+
+
+EVERYTHING: Final = Scope()
+
+
+def scope_of(request: HttpRequest) -> Scope:
+    """Return what the user of ``request`` sees, which is asked once for each request.
+
+    Raises ``LocoConfigurationError`` if ``LOCO["DASHBOARD"]`` is wrong, or returns something else than it should; and
+    what its function raises, such as ``PermissionDenied``.
+    """
+    known = getattr(request, _KNOWN, None)
+    if known is None:
+        known = _scope(request)
+        setattr(request, _KNOWN, known)
+    return known
+
+
+def scope_function() -> Callable[[HttpRequest], object] | None:
+    """Return the function that ``LOCO["DASHBOARD"]`` names, if it does. Raises ``LocoConfigurationError``."""
+    path = loco_settings().DASHBOARD
+    if path is None:
+        return None
+    try:
+        found = import_string(path)
+    except Exception as error:  # a module may raise anything when it is imported
+        raise LocoConfigurationError(f"LOCO['DASHBOARD'] names {path!r}, which cannot be imported: {error}") from error
+    if not callable(found) or isinstance(found, type) or iscoroutinefunction(found):
+        raise LocoConfigurationError(
+            f"LOCO['DASHBOARD'] names {path!r}, which is {short(found)}; it must be a function of a request that "
+            "returns a filter of jobs, or None for everything."
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def _scope(request: HttpRequest) -> Scope:
+    function = scope_function()
+    answer = None if function is None else function(request)
+    if answer is None:
+        return EVERYTHING
+    condition = _condition(answer)
+    if not condition.conditions:
+        raise _wrong(answer, "That matches all jobs. To show somebody everything, return None.")
+    return Scope(condition)
+
+
+def _condition(answer: object) -> Filter:
+    if isinstance(answer, Search) and not answer.is_slice:
+        return answer.condition
+    if not isinstance(answer, str):
+        raise _wrong(answer, "It must be a filter, such as jobs.filter(queue='acme'), or None for everything.")
+    try:
+        return filter_of(answer, {})
+    except FilterError as error:
+        raise _wrong(answer, str(error)) from error
+
+
+def _wrong(answer: object, reason: str) -> LocoConfigurationError:
+    path = loco_settings().DASHBOARD
+    return LocoConfigurationError(f"LOCO['DASHBOARD']: {path} has returned {short(answer)}. {reason}")
