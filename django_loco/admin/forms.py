@@ -10,7 +10,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from ..models import Schedule
 from ..scheduler.api.row_validation import problem_of_json
@@ -115,8 +115,8 @@ def offered(chosen: str) -> Choices:
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A schedule. Errors appear at their field: see ``scheduler.api.row_validation``."""
 
-    run = RunField()
-    tags = TagsField(required=False)
+    run = RunField(label=pgettext_lazy("what a schedule runs", "Run"))
+    tags = TagsField(label=gettext_lazy("Tags"), required=False)
 
     class Meta:
         """Fields, labels and widgets."""
