@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-from collections.abc import Iterator
 
 from django.utils.log import AdminEmailHandler
 
@@ -79,11 +78,13 @@ def is_on_console(handler: logging.Handler) -> bool:
     return not isinstance(handler, _ELSEWHERE)
 
 
-def handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    """Yield the handlers that get the records of ``logger``."""
+def handlers_of(logger: logging.Logger | None) -> list[logging.Handler]:
+    """Return the handlers that get the records of ``logger``."""
+    found = []
     while logger:
-        yield from logger.handlers
+        found += logger.handlers
         logger = logger.parent if logger.propagate else None
+    return found
 
 
 def _is_watched() -> bool:

@@ -90,7 +90,9 @@ def time_of(stored: str | datetime | None) -> datetime | None:
 
 def text_of_workers(worker_ids: Sequence[str]) -> str:
     """Return worker ids as JSON text."""
-    return json.dumps(folded(worker_ids)) if worker_ids else "[]"
+    if "" in worker_ids:
+        return json.dumps(folded(worker_ids))
+    return f"[{', '.join(map(json.dumps, worker_ids))}]"  # a third of the time that json.dumps() takes for a list
 
 
 def folded(worker_ids: Sequence[str]) -> list[str | int]:
@@ -204,6 +206,7 @@ _NO_OPTIONAL_VALUES = (None,) * len(OPTIONAL)
 
 _TYPES = tuple(form.types for form in FIELDS.values())
 _WRITERS = tuple((place, form.write) for place, form in enumerate(FIELDS.values()) if form.write)
+_OUTCOME_WRITERS = tuple((name, FIELDS[name].write) for name in SET_BY_OUTCOME)
 _READERS = tuple((place, form.read) for place, form in enumerate(FIELDS.values()) if form.read)
 _values_of: Callable[[Job], Row] = attrgetter(*COLUMNS)
 
@@ -222,7 +225,9 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
     job, changes = outcome.job, outcome.changes()
     due_at = stored_time(outcome.run_after) if outcome.run_after and outcome.status == READY else None
     row = {"id": job.id, "token": job.token, "due_at": due_at}
-    row |= {name: FIELDS[name].stored(changes[name]) for name in SET_BY_OUTCOME}
+    for name, write in _OUTCOME_WRITERS:
+        value = changes[name]
+        row[name] = value if value is None or write is None else write(value)
     return row if outcome.log is None else row | {"log": outcome.log}
 
 
