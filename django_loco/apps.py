@@ -22,6 +22,7 @@ from .checks import (
     check_queues,
     check_schedules,
     check_settings,
+    check_settings_beside_loco,
     check_stored_schedules,
     check_task_options,
     check_threads,
@@ -69,6 +70,7 @@ class LocoConfig(AppConfig):
         for check in (check_settings, check_queues, check_aliases):
             checks.register(check, "loco")
         for check in (
+            check_settings_beside_loco,
             check_threads,
             check_task_options,
             check_schedules,

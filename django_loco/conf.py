@@ -220,13 +220,19 @@ def _loco_problems(given: Any) -> list[str]:
             f"LOCO['ACTIVE_THREADS'] is {active}; NUM_WORKERS allows only {most} threads. Lower it, or leave it out."
         ]
     names = [field.name for field in fields(LocoSettings)]
-    messages = [f"LOCO[{name!r}] is unknown.{did_you_mean(str(name), names)}" for name in given if name not in names]
+    messages = [f"LOCO[{name!r}] is unknown.{_remedy(name, given[name], names)}" for name in given if name not in names]
     for name, value in given.items():
         if name in _RULES and (problem := _RULES[name].problem(f"LOCO[{name!r}]", value)):
             messages.append(problem)
         elif name == "TASKS":
             messages += _task_problems(value)
     return messages
+
+
+def _remedy(name: Any, value: Any, names: Sequence[str]) -> str:
+    if name == "WORKER_MODE":
+        return f" It is a setting of its own: write WORKER_MODE = {value!r} beside LOCO."
+    return did_you_mean(str(name), names)
 
 
 def _task_problems(tasks: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ loco.W012  waiting jobs while no worker is running (--deploy)
 loco.W013  stored jobs and schedules may run a management command that can run any code
 loco.W014  migrations of the app are missing in a database that it uses (--database)
 loco.W015  NUM_WORKERS is very high
+loco.W016  a setting of LOCO stands beside it, where nothing reads it
 
 Queues add checks of their store, such as ``queues.redis.check``.
 """
@@ -36,6 +37,7 @@ from .settings import (
     check_dashboard,
     check_schedules,
     check_settings,
+    check_settings_beside_loco,
     check_stored_schedules,
     check_task_options,
     check_threads,
@@ -57,6 +59,7 @@ __all__ = [
     "check_queues",
     "check_schedules",
     "check_settings",
+    "check_settings_beside_loco",
     "check_stored_schedules",
     "check_task_options",
     "check_threads",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.core.management import get_commands
@@ -41,6 +42,17 @@ def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Calla
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
     """Find unknown keys and wrong values in ``LOCO`` and ``WORKER_MODE``."""
     return [Error(problem, id="loco.E001") for problem in problems()]
+
+
+def check_settings_beside_loco(**kwargs: Any) -> Iterator[CheckMessage]:
+    """Find settings that only ``LOCO`` may have, where ``WORKER_MODE`` stands: nothing reads them there."""
+    for name in ("NUM_WORKERS", "ASYNC_WORKERS"):
+        if hasattr(settings, name):
+            yield checks.Warning(
+                f"Nothing reads the setting {name}.",
+                hint=f"Move it into LOCO: LOCO = {{{name!r}: {getattr(settings, name)!r}}}.",
+                id="loco.W016",
+            )
 
 
 def check_threads(**kwargs: Any) -> Iterator[CheckMessage]:

@@ -54,6 +54,12 @@ def test_very_many_threads(threads):
     assert ("connections that the database has to spare" in warnings) == (threads > 500)
 
 
+@pytest.mark.parametrize("name", ["NUM_WORKERS", "ASYNC_WORKERS"])
+def test_a_setting_that_stands_beside_loco(name):
+    said = {"loco.W016": f"Nothing reads the setting {name}. Move it into LOCO: LOCO = {{{name!r}: 40}}."}
+    assert found(**{name: 40}) == said
+
+
 def test_a_mode_that_does_not_exist():
     assert "Did you mean 'BackgroundQueue'?" in found(WORKER_MODE="BackgroundQeue")["loco.E001"]
 

@@ -22,6 +22,10 @@ def test_settings_follow_override_settings():
     [
         ({"NUM_WORKER": 3}, "LOCO['NUM_WORKER'] is unknown. Did you mean 'NUM_WORKERS'?"),
         ({"num_workers": 3}, "Did you mean 'NUM_WORKERS'?"),
+        (
+            {"WORKER_MODE": "BackgroundQueue"},
+            "LOCO['WORKER_MODE'] is unknown. It is a setting of its own: write WORKER_MODE = 'BackgroundQueue' beside",
+        ),
         ({"zzz": 3}, "LOCO['zzz'] is unknown. Choices are: NUM_WORKERS, "),
         ({"NUM_WORKERS": "3"}, "LOCO['NUM_WORKERS'] is '3'; it must be a whole number of threads, 0 or more."),
         ({"NUM_WORKERS": True}, "LOCO['NUM_WORKERS'] is True;"),
