@@ -41,7 +41,7 @@ from .tasks.signals import announce
 from .tasks.stored import jobs as stored_jobs
 from .worker import in_process
 
-#: To it Django's own receiver logs each enqueue.
+#: Django's own receiver logs each enqueue to it.
 _tasks_logger = get_logger(TASKS_LOGGER)
 
 #: Paths of tasks that a worker can import. In one process that does not change.

@@ -27,7 +27,7 @@ from .exceptions import LocoConfigurationError
 
 
 class Carrier(Protocol):
-    """What a path in ``LOCO["CARRY"]`` leads to: a class that is made without arguments, or an object."""
+    """The object that a path in ``LOCO["CARRY"]`` names, or a class that is called without arguments."""
 
     def capture(self) -> Any:
         """Return the present value as JSON; ``None``: there is nothing to carry. Called for each job."""

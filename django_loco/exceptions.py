@@ -80,9 +80,9 @@ class QueueUnavailable(QueueError):
 
 
 class Unfinished(QueueUnavailable):
-    """The queue's store could not be reached any more when an operation on many jobs was done with some of them.
+    """The queue's store went away in the middle of an operation on many jobs.
 
-    Run the operation again for the others: those that were done do not match any more, or are left as they are.
+    Run the operation again: the jobs that were changed no longer match, or are left as they are.
     """
 
     def __init__(self, message: str = "", *, done: int = 0) -> None:
@@ -102,7 +102,7 @@ class QueueFull(QueueError):
 class DuplicateJob(LocoError):
     """Another job has the unique key of a call, and the task has ``on_duplicate="raise"``.
 
-    Of several calls at once the others may have been stored: see ``results``.
+    If several calls were enqueued at once, the others may have been stored: see ``results``.
     """
 
     def __init__(self, message: str = "", *, result: Any = None, results: Sequence[Any] = ()) -> None:
@@ -122,7 +122,7 @@ class LockLost(LocoError):
 
 
 class LockHeld(LocoError, RuntimeError):
-    """A thread or an asyncio task claims a lock that it holds. It would wait for itself for ever."""
+    """A thread or an asyncio task claims a lock that it already holds. It would wait for itself forever."""
 
 
 class BatchFinished(QueueError):
@@ -161,7 +161,7 @@ class InvalidSignature(LocoError):
 
 
 class LostJob(LocoError):
-    """Workers died while they ran this job, as many times as is tolerated."""
+    """Several workers died while they ran this job."""
 
 
 class JobCancelled(LocoError):
@@ -184,7 +184,7 @@ class ResultRefused(LocoError):
 
 
 class InvalidStep(LocoError, TypeError, ValueError):
-    """A durable step has a name that the run has used, a result that is not JSON, or is inside of a transaction."""
+    """A durable step has a name that the run has used, has a result that is not JSON, or runs in a transaction."""
 
 
 class Interrupted(LocoError):
@@ -215,7 +215,7 @@ class Snooze(LocoError):
 
 
 class Discard(LocoError):
-    """A job raises it to give itself up: ``raise Discard("the customer has left")``. It is not tried again.
+    """A job raises it to end without a result: ``raise Discard("the customer has left")``. It is not tried again.
 
     It has failed with this error, and its state is ``cancelled``, as after ``jobs.discard()``.
     """

@@ -56,7 +56,7 @@ def check_settings_beside_loco(**kwargs: Any) -> Iterator[CheckMessage]:
 
 
 def check_threads(**kwargs: Any) -> Iterator[CheckMessage]:
-    """Find a number of threads that is more than a process, or the database behind it, may bear."""
+    """Find a number of threads that may be too high for a process or its database."""
     threads = loco_settings().NUM_WORKERS
     if threads > MANY_THREADS:
         yield checks.Warning(

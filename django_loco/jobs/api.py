@@ -20,7 +20,7 @@ from .states import State
 from .stores import JobReference, backend_of, get, id_of, other_holder
 from .transfer.parking import is_parked
 
-#: What the operations take: one job, several, a search, or the text of a filter.
+#: The jobs that an operation takes: one job, several, a search, or the text of a filter.
 Jobs: TypeAlias = "JobReference | Search | Iterable[JobReference]"
 
 #: The states of the jobs that each operation takes, such as those of ``OPERATIONS["retry"]``: for buttons and previews.
@@ -48,7 +48,7 @@ def retry(which: Jobs, /, *, backend: str | None = None) -> int:
     They are due now, after the jobs that wait already, and each runs once more: its history stays, and it has spent its
     attempts. ``which`` is a job (its id, the job, or a result), several of them, a search, or the text of a filter.
 
-    Of one job that has neither failed nor was cancelled: raises ``InvalidState``. Of several, those are left alone.
+    A single job in another state raises ``InvalidState``; among several, such jobs are left alone.
     Raises ``TaskResultDoesNotExist`` if there is no such job, and what the methods of ``Search`` raise.
     """
     return _operate(Retry(), which, backend)
@@ -57,8 +57,8 @@ def retry(which: Jobs, /, *, backend: str | None = None) -> int:
 def cancel(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
     """Cancel jobs that wait or run; return how many. They fail with ``JobCancelled``, and are not retried.
 
-    What waits never runs. Of what runs the queue knows at once that it was cancelled; its worker notices soon after,
-    and its outcome does not count. ``by`` names who does it, for the text of the error. ``task_finished`` is sent.
+    A waiting job never runs. A running job is cancelled in the queue at once; its worker notices soon after, and its
+    outcome is discarded. ``by`` names who cancels, for the text of the error. ``task_finished`` is sent.
 
     For ``which`` and errors see ``retry``.
     """
@@ -68,8 +68,8 @@ def cancel(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
 def discard(which: Jobs, /, *, backend: str | None = None, by: str = "") -> int:
     """Give up jobs that wait or have failed; return how many.
 
-    What waits is cancelled. What has failed counts as cancelled as well, so that it is not among the failed jobs any
-    more; its history stays, and ``retry`` takes it. Unlike ``cancel`` this does not touch running jobs.
+    Waiting jobs are cancelled. Failed jobs count as cancelled from then on, so that they are no longer among the failed
+    ones; their history stays, and ``retry`` takes them. Unlike ``cancel`` this does not touch running jobs.
 
     For ``which`` and errors see ``retry``.
     """
@@ -105,7 +105,7 @@ def update(
     kwargs: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
 ) -> int:
-    """Change jobs that wait, have failed or were cancelled; return how many. What is ``None`` stays as it is.
+    """Change jobs that wait, have failed or were cancelled; return how many. ``None`` leaves a value as it is.
 
     ``run_after`` and ``expires`` are times, or durations from now on; the job never runs if it has not begun by
     ``expires``. ``args``, ``kwargs`` and ``tags`` replace the present ones.

@@ -21,7 +21,7 @@ from .stores import backend_of, queue_of, searched
 from .views.age import age
 
 T = TypeVar("T")
-#: What can be paused.
+#: The kinds of things that can be paused.
 Kind = Literal["queue", "task", "tag"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -166,7 +166,7 @@ def unquiet(worker_id: str, /, *, backend: str | None = None) -> None:
 def stop(worker_id: str, /, *, backend: str | None = None) -> None:
     """End the process of a worker as SIGTERM does: its jobs have ``SHUTDOWN_TIMEOUT`` seconds to end.
 
-    What supervises the process, such as systemd or ``--processes``, may start it again. Raises ``InvalidState`` as well
+    A supervisor of the process, such as systemd or ``--processes``, may start it again. Raises ``InvalidState`` as well
     for a worker in the process of a web server, or in one of the project, which is left alone; else see ``quiet``.
     """
     _tell(worker_id, Command.STOP, backend)

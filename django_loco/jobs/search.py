@@ -53,7 +53,7 @@ class JobPage:
 
     jobs: Sequence[Job]
     next: str | None
-    """What ``Search.page`` takes as ``before`` to go on; ``None``: there are no more."""
+    """The value of ``before`` for the next page; ``None``: there are no more jobs."""
 
     looked_at: int
     """The number of jobs that were read for it."""
@@ -66,7 +66,7 @@ class JobPage:
 class Search:
     """The jobs that match a filter, in all aliases of ``TASKS`` that use django-loco, the newest first.
 
-    It is lazy: nothing is read until it is iterated, counted or operated on, and it is read anew each time. It is read
+    It is lazy: nothing is read until it is iterated, counted or operated on, and each use reads again. It is read
     in pages, by id, so that any number of jobs may match. Durations such as ``older:2h`` count from when it was made.
 
     Operations return with how many jobs they were done; ``Count.is_capped`` if they ended at the ``window``. Jobs in a

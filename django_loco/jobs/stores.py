@@ -13,7 +13,7 @@ from ..core.job import Job
 from ..exceptions import LocoConfigurationError, QueueUnavailable
 from ..queues import Queue
 
-#: What names a job: its id, also as a UUID, the stored job, or a result.
+#: A reference to a job: its id, also as a UUID, the stored job, or a result.
 JobReference: TypeAlias = "str | UUID | Job | TaskResult[..., Any]"
 
 

@@ -28,7 +28,7 @@ class Acquisition:
     """
 
     def __init__(self, table: LockTable, name: str, claim: LockClaim, timeout: float | None) -> None:
-        """``timeout``: seconds; ``None``: for ever."""
+        """``timeout``: seconds; ``None``: forever."""
         self._table, self._name, self._claim = table, name, claim
         self._timeout = math.inf if timeout is None else timeout
         self._interval = SHORTEST_POLL_SECONDS

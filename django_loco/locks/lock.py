@@ -44,7 +44,7 @@ def lock(
 
     Args:
         name: which lock: text of 1 to 200 printable characters.
-        timeout: the seconds to wait for it; 0: try once; ``None``: for ever.
+        timeout: the seconds to wait for it; 0: try once; ``None``: forever.
         lease: the seconds for which nobody else gets it after this process has died, 1 or more. It is renewed at a
             third of that time.
         backend: the alias in ``TASKS`` in whose store the lock is. All who use a lock have to name the same store.

@@ -63,7 +63,7 @@ def require_not_held(key: tuple[str, str], held: Held) -> None:
         what = "asyncio task" if before.caller.task is not None else "thread"
         raise LockHeld(
             f"The lock {key[1]!r} is claimed at {held.place} by the {what} that holds it since {before.place}. "
-            "It would wait for itself for ever. Take a lock once, and pass it on, or choose another name."
+            "It would wait for itself forever. Take a lock once, and pass it on, or choose another name."
         )
 
 

@@ -45,7 +45,7 @@ class Lease:
     """When to renew it."""
 
     text: str | None = None
-    """What the store has of the lock, if nobody has changed it."""
+    """The stored value of the lock, unless another process has changed it."""
 
     pid: int = field(default_factory=os.getpid)
 

@@ -1,4 +1,4 @@
-"""What a store keeps of one lock, and how it changes. Nothing in here asks a store or a clock.
+"""The stored state of one lock, and how it changes. Nothing in here asks a store or a clock.
 
 The rules are the same on every store, because a store only reads and replaces the text of a ``LockState``:
 

@@ -36,7 +36,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Seen(NamedTuple):
-    """What was stored of a lock at a moment."""
+    """A lock as it was stored at a moment."""
 
     state: LockState
     now: int

@@ -1,6 +1,6 @@
 """Writes log lines to stdout and stderr without blocking, even if the reader of a pipe or terminal has stopped.
 
-With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block for ever, and so do all
+With a log collector that hangs, ``| less`` or a terminal after Ctrl-S, a write may block forever, and so do all
 threads that log after it. The descriptor cannot be made non-blocking, because other processes share it.
 
 A write also lets go of the interpreter. With ten threads that each write a line per job, this costs more than the jobs

@@ -26,7 +26,7 @@ WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """What counts as wrong; ``None`` or ``False``: nothing of that kind."""
+    """The thresholds that count as wrong; ``None`` or ``False``: no threshold."""
 
     max_age: float | None = None
     """The most seconds for which the oldest due job of a queue may wait. Paused queues do not count."""

@@ -27,7 +27,7 @@ CANCELLED: Final = "cancelled"
 LOST: Final = "lost"
 
 
-#: What is noted of a run:
+#: The values that are noted of a run:
 #: 1. queue, task and outcome;
 #: 2. when it ended;
 #: 3. when its job was due;
@@ -84,7 +84,7 @@ class Tally:
                 self._sums_of(minute, (job.queue_name, job.task_path, LOST))[0] += 1
 
     def take(self) -> list[Minute]:
-        """Return what was counted, and begin anew."""
+        """Return the counts, and start again from zero."""
         with self._lock:
             self._add_up()
             sums, self._sums = self._sums, {}

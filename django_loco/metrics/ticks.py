@@ -15,7 +15,7 @@ SKIPPED: Final = "skipped"
 
 
 class TickLabels(NamedTuple):
-    """What is counted together."""
+    """The key by which ticks are counted."""
 
     schedule: str
     outcome: str

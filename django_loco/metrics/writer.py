@@ -42,8 +42,8 @@ class MinuteWriter:
 def write(queue: Queue, minutes: Sequence[Minute]) -> None:
     """Add ``minutes`` to the statistics of ``queue``.
 
-    What the queue does not take is lost, because nobody could tell whether it was stored. Statistics must not trouble
-    jobs, so this raises nothing, and an error is logged once until a write succeeds.
+    Counts that the queue does not take are lost, because it is unknown whether they were stored. Statistics must not
+    trouble jobs, so this raises nothing, and an error is logged once until a write succeeds.
     """
     try:
         with store_timeout(WRITE_SECONDS):

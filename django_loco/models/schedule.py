@@ -69,14 +69,14 @@ class Schedule(models.Model):
     """Checks of the whole row, which raise ``ValidationError``. The app sets them."""
 
     class Misfire(models.TextChoices):
-        """What happens to missed runs."""
+        """How missed runs are handled."""
 
         SKIP = "skip", _("leave them out")
         ONCE = "once", _("make up for the last one")
         ALL = "all", _("make up for all")
 
     class Overlap(models.TextChoices):
-        """What happens to a run while the previous one has not ended."""
+        """How a run is handled while the previous one has not ended."""
 
         ALLOW = "allow", _("run both")
         SKIP = "skip", _("leave it out")

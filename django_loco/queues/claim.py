@@ -1,4 +1,4 @@
-"""What a worker asks of a queue."""
+"""The request of a worker for jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a worker asks for in one ``fetch``."""
+    """The jobs that a worker asks for in one ``fetch``."""
 
     worker_id: str
     lease: float

@@ -13,7 +13,7 @@ from ..core.job import utcnow
 
 
 class Role(StrEnum):
-    """What the process of a worker is for."""
+    """The purpose of a worker's process."""
 
     WORKER = "worker"
     """It runs jobs, and perhaps the scheduler."""
@@ -37,7 +37,7 @@ class WorkerState(StrEnum):
 
 
 class Command(StrEnum):
-    """What somebody wants a worker to do."""
+    """A command for a worker."""
 
     RUN = ""
     """Take jobs, as at first."""
@@ -164,7 +164,7 @@ class WorkerRegistry(ABC):
     def unregister(self, worker_id: str) -> bool:
         """Delete a worker, and the command for it; return whether it was registered.
 
-        Of several callers at once, one gets ``True``.
+        If several callers ask at once, one of them gets ``True``.
         """
 
     @abstractmethod

@@ -46,7 +46,7 @@ def assert_enqueued(
     run_after: datetime | timedelta | AnyTime | None = ANY_TIME,
     times: int | None = None,
 ) -> TaskResult[..., Any]:
-    """Return the last waiting job of ``task`` that is as described. What is not given may be anything.
+    """Return the last waiting job of ``task`` that is as described. Arguments that are left out match anything.
 
     Args:
         args: the positional arguments, and

@@ -38,7 +38,7 @@ def drain(
 
     Returns how many runs ended in which way: ``"successful"``, ``"failed"``, ``"retried"`` (failed, and another attempt
     waits), ``"cancelled"`` (discarded), ``"expired"``, ``"snoozed"``, or ``"released"`` (handed back without spending
-    an attempt). What did not occur is not a key, and counts 0.
+    an attempt). A key that is missing counts 0.
 
     Args:
         queue: the name of the only queue to run jobs from.

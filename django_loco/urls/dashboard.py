@@ -1,4 +1,4 @@
-"""``path("jobs/", include("django_loco.urls.dashboard"))`` gives pages that show how all jobs fare."""
+"""``path("jobs/", include("django_loco.urls.dashboard"))`` adds the dashboard."""
 
 from __future__ import annotations
 

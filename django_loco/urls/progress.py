@@ -33,7 +33,7 @@ RETRY_SECONDS = 10
 
 
 class ShownProgress(TypedDict):
-    """What a page shows of a job."""
+    """The progress of a job, as a page shows it."""
 
     state: State
     finished: bool

@@ -80,7 +80,7 @@ class ClaimedJob:
     """The OpenTelemetry span of the attempt; ``None``: it has not begun, or the project does not trace."""
 
     kept_log: KeptLog | None = None
-    """What the run logs, if that is kept."""
+    """The log of the run, if it is kept."""
 
     report: tuple[Any, ...] | None = None
     """How far the job is, as it has said last: see ``execution.progress``."""

@@ -21,7 +21,7 @@ RATE_SPAN_SECONDS, RATE_STEP_SECONDS = 0.5, 0.02
 
 
 class Pool(Protocol):
-    """What the pool of threads and the event loop have in common."""
+    """The interface of the pool of threads and the event loop."""
 
     size: int
 

@@ -66,7 +66,7 @@ def test_postgres_that_hangs_and_that_is_down(postgres_project: tuple[Project, S
     assert "refused" in text.lower()
     assert "(store.unreachable)" in text
     assert "(schedules.reachable)" in text
-    assert "Start or mend it, or correct DATABASES['default']." in text
+    assert "Start or repair it, or correct DATABASES['default']." in text
 
 
 def test_jobs_in_redis_are_looked_at_while_postgres_is_down(

@@ -45,7 +45,7 @@ class Outcome:
     """Whether the worker died while it held the job."""
 
     log: str | None = None
-    """What the run has logged: JSON text of an object (``worker.execution.kept_log``); ``None``: nothing is kept."""
+    """The log of the run: JSON text of an object (``worker.execution.kept_log``); ``None``: nothing is kept."""
 
     errors_kept: int | None = None
     """The number of first and of last attempts whose errors and workers are kept; ``None``: all.

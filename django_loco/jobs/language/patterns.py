@@ -1,4 +1,4 @@
-"""What the values of a filter mean: patterns of text, numbers, times, and JSON."""
+"""The meaning of values in a filter: patterns of text, numbers, times, and JSON."""
 
 from __future__ import annotations
 

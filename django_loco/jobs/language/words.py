@@ -33,7 +33,7 @@ Test = Callable[[Job, datetime], bool]
 
 
 class Meaning(NamedTuple):
-    """What a word with its values selects."""
+    """The jobs that a word with its values selects."""
 
     test: Test
     """Takes a job and the time now, which is aware."""
@@ -49,7 +49,7 @@ class Meaning(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a function of a word is given."""
+    """The arguments of the function of a word."""
 
     values: Sequence[str]
     now: datetime
@@ -59,7 +59,7 @@ class Given(NamedTuple):
     """The parts of the name after the word, if the word has them: ``("user", "id")`` of ``args.user.id``."""
 
 
-#: What a word after ``status:`` stands for: a state, or one of Django's statuses that has another name.
+#: The states for each word after ``status:``: a state, or one of Django's statuses that has another name.
 _STATES: Mapping[str, Sequence[State]] = {
     "ready": ("waiting", "scheduled", "retrying"),
     "successful": ("done",),

@@ -1,4 +1,4 @@
-"""What the operations do to a job: each makes a ``Change`` or an ``Outcome`` of it, which only a queue stores.
+"""The operations on a job: each makes a ``Change`` or an ``Outcome`` of it, which a queue stores.
 
 ``cancel``
     What waits fails with ``JobCancelled`` and never runs. So does what runs: the queue takes the job from its worker,
@@ -30,12 +30,12 @@ from ..states import State, state_of
 from ..stores import backend_of
 
 UNFINISHED: Collection[State] = ("waiting", "scheduled", "retrying")
-#: What is neither running nor done.
+#: The states of jobs that are neither running nor done.
 EDITABLE: Collection[State] = (*UNFINISHED, "failed", "cancelled")
 
 
 class Operation(Protocol):
-    """What is done to each of some jobs."""
+    """An operation that is done to each of several jobs."""
 
     @property
     def name(self) -> str:
@@ -86,7 +86,7 @@ class Cancel:
     """Makes jobs fail as ``JobCancelled``."""
 
     by: str = ""
-    """Who does it, for the text of the error."""
+    """The name of who cancels, for the text of the error."""
 
     name: str = "cancel"
     past: str = "cancelled"
@@ -105,7 +105,7 @@ class Cancel:
         if job.status == RUNNING:
             return outcome
         after = outcome.applied()
-        # What has failed before keeps the time at which it did, after which it is pruned.
+        # A failed job keeps the time of its failure, by which it is pruned.
         return Change(before=job, after=replace(after, finished_at=job.finished_at or after.finished_at))
 
 

@@ -19,7 +19,7 @@ from .dump_lines import NotJSON, job_and_log_of, require_header
 from .parking import is_parked, unparked
 from .storing import in_alias, require_its_queue, restore, shared_queue
 
-#: What happens to jobs that have finished: they are kept as they are, left out, or run once more.
+#: How to import jobs that have finished: keep them as they are, skip them, or run them once more.
 Finished = Literal["keep", "skip", "rerun"]
 FINISHED: tuple[Finished, ...] = get_args(Finished)
 
@@ -36,7 +36,7 @@ class BrokenLine(ValueError):
 
 @dataclass(slots=True, kw_only=True)
 class ImportReport:
-    """What is in a dump, or what has become of it."""
+    """The contents of a dump, and what became of its jobs."""
 
     jobs: int = 0
     """The number of jobs that are to be stored, or were."""

@@ -46,7 +46,7 @@ from .storing import LOGS_AT_ONCE, number_problem, require_its_queue, restore, s
 
 @dataclass(slots=True, kw_only=True)
 class MoveReport:
-    """What a move has done so far."""
+    """The progress of a move."""
 
     moved: int = 0
     changed: int = 0

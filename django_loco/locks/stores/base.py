@@ -12,7 +12,7 @@ from ..state import LockState
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a store has of a lock."""
+    """The stored value of a lock."""
 
     text: str | None
     """The text of its ``LockState``; ``None``: nothing."""

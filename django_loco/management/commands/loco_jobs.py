@@ -27,7 +27,7 @@ FILTER_HELP = (
     "Ids of jobs, or their last 8 digits; or a filter such as: status:failed 'task:shop.*' older:2h. Quote a filter "
     "that begins with a minus together with another word."
 )
-#: What a worker can be told: the function, the help, and what is printed.
+#: The commands for workers: the function, the help, and what is printed.
 WORKER_VERBS: Mapping[str, tuple[Callable[..., None], str, str]] = {
     "quiet": (
         jobs.quiet,

@@ -1,4 +1,4 @@
-"""What a check of ``loco_doctor`` finds."""
+"""The findings of ``loco_doctor``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Finding:
     """A sentence."""
 
     remedy: str = ""
-    """What to do about it; empty if there is nothing to do."""
+    """The remedy, as a sentence; empty if there is nothing to do."""
 
     @property
     def is_silenced(self) -> bool:

@@ -19,10 +19,10 @@ class Check(Generic[Subject]):
     """One check."""
 
     id: str
-    """What it finds has this id, or one that the function chooses."""
+    """The id of its findings, unless the function chooses another."""
 
     good: str
-    """What is true if it finds nothing, as a sentence; empty if that is not worth a line."""
+    """The sentence that is shown if it finds nothing; empty: none."""
 
     section: str
     """The heading below which its findings are shown; that of a store is the store."""

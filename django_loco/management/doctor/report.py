@@ -30,7 +30,7 @@ Styles = Mapping[str, Callable[[str], str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """What was found about one subject."""
+    """The findings about one subject."""
 
     title: str
     alias: str | None
@@ -111,7 +111,7 @@ def _found(check: Check[Any], subject: Any) -> list[Finding]:
         found.append(error("store.gone", f"The store did not answer {check.id}: {said_by(failure)}", remedy))
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - a wrong check must not hide the findings of others
         text = f"The check {check.id} failed: {type(failure).__name__}: {said_by(failure)}"
-        found.append(error("doctor.failed", text, "Mend what the error names, and run this again."))
+        found.append(error("doctor.failed", text, "Fix what the error names, and run this again."))
     if not found and check.good:
         return [Finding(level="ok", id=check.id, text=check.good)]
     return [finding for finding in found if not finding.is_silenced]

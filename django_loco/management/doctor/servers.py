@@ -57,7 +57,8 @@ def stop_time(site: Site) -> Iterator[Finding]:
         wanted = loco_settings().SHUTDOWN_TIMEOUT
         yield info(
             "servers.stop",
-            f"SHUTDOWN_TIMEOUT is {wanted:g} s. What ends the processes has a limit of its own, not visible from here.",
+            f"SHUTDOWN_TIMEOUT is {wanted:g} s. The program that stops the processes has its own limit, which is not "
+            "visible from here.",
             f"Give TimeoutStopSec (systemd), stop_grace_period (Compose) or terminationGracePeriodSeconds (Kubernetes) "
             f"at least {wanted + 6:g} s.",
         )

@@ -35,5 +35,5 @@ def _made(check: Any, databases: list[str], options: dict[str, Any]) -> Iterator
         yield error(
             "doctor.failed",
             f"The system check {name} failed: {type(failure).__name__}: {said_by(failure)}",
-            "Mend what the error names, and run this again.",
+            "Fix what the error names, and run this again.",
         )

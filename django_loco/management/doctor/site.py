@@ -1,4 +1,4 @@
-"""What the checks of ``loco_doctor`` look at: the project, and the store of each alias. Each answer is asked for once.
+"""The subjects of ``loco_doctor``: the project, and the store of each alias. Each answer is asked for once.
 
 Nothing here writes to a store, and each store has a time limit to answer.
 """
@@ -41,7 +41,7 @@ FAILURES_READ = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What ``loco_doctor`` was asked."""
+    """The options of ``loco_doctor``."""
 
     production: bool = False
     """Whether to make Django's deployment checks as well."""
@@ -73,7 +73,7 @@ class Store:
 
     @cached_property
     def examiner(self) -> Examiner:
-        """What is asked about the store itself."""
+        """The examiner of the store."""
         return self.queue.examiner(self.queue)
 
     @property
@@ -97,7 +97,7 @@ class Store:
             text = (
                 f"The store of TASKS[{self.alias!r}] cannot be examined: {type(failure).__name__}: {said_by(failure)}"
             )
-            return error("doctor.failed", text, "Mend what the error names, and run this again.")
+            return error("doctor.failed", text, "Fix what the error names, and run this again.")
 
     @cached_property
     def stats(self) -> Sequence[jobs.QueueStats]:
@@ -208,7 +208,7 @@ class Site:
 
 def remedy_of(trouble: str, setting: str) -> str:
     """Return what to do about a store that cannot be reached; ``setting`` has its address."""
-    what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or mend it"
+    what = "Run manage.py migrate, which makes it" if trouble == NO_FILE else "Start or repair it"
     return f"{what}, or correct {setting}."
 
 

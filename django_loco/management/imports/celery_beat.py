@@ -20,7 +20,7 @@ KINDS = {
 #: Tasks of Celery itself.
 OWN = "celery."
 FROM_MIDNIGHT = "It counted from its last run; now it fires at midnight."
-#: What has no equal here, and what is lost.
+#: The fields that have no equivalent here, and what is lost.
 LOST = {
     "exchange": "Its exchange is left out.",
     "routing_key": "Its routing key is left out.",

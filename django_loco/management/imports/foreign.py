@@ -27,7 +27,7 @@ class ForeignSchedule:
 
     is_paused: bool = False
     notes: tuple[str, ...] = ()
-    """What is not as it was, in sentences."""
+    """The differences from the original, in sentences."""
 
     problem: str = ""
     """Why it cannot be converted; empty if it can."""

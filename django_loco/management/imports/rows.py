@@ -20,7 +20,7 @@ OPTIONAL = {"queue": "The queue {!r} is not in QUEUES of TASKS: its jobs are in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What has become of one schedule."""
+    """The result of the import of one schedule."""
 
     name: str
     state: State

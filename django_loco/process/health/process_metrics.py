@@ -1,6 +1,6 @@
 """The metrics of this process, for processes without a web server: from the answers of its health.
 
-They read no queue, so they say how a worker fares also while the queue is away.
+They read no queue, so they work while the queue is away.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ MAX_COUNT = 100_000
 
 
 class Snapshot(NamedTuple):
-    """What is known of one alias."""
+    """A snapshot of one alias."""
 
     queues: Sequence[jobs.QueueStats]
     workers: Sequence[jobs.AliasWorker]

@@ -1,4 +1,4 @@
-"""What a queue stores beside jobs, and the methods of queues for it."""
+"""The records, other than jobs, of a queue, and its methods for them."""
 
 from .batches import Batches
 from .minutes import Statistics

@@ -35,7 +35,7 @@ def minute_of(seconds: float) -> int:
 
 
 class Labels(NamedTuple):
-    """What is counted separately."""
+    """The key by which runs are counted."""
 
     minute: int
     """The minutes since 1970, in UTC; ``TOTAL``: all minutes."""

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from ...core.job import Job
 from ...exceptions import QueueRefused
 
-#: What is paused, besides queues.
+#: The kinds of pauses other than those of queues.
 JobKind = Literal["task", "tag"]
 #: The number of jobs that a fetch moves at most.
 MOST_MOVED = 500

@@ -54,7 +54,7 @@ _fixed_values: Callable[[Job], Any] = attrgetter(*(item.name for item in FIXED i
 
 
 class Texts(NamedTuple):
-    """What is stored of a job that no worker holds. Missing texts are empty."""
+    """The stored values of a job that no worker holds. Missing texts are empty."""
 
     fixed: str
     state: str
@@ -67,7 +67,7 @@ class _Step:
 
     change: Change
     was: Texts
-    """What has to be stored, see ``same_job`` and ``same_state`` in ``lua/change.lua``."""
+    """The values to store, see ``same_job`` and ``same_state`` in ``lua/change.lua``."""
 
     new: Texts
     """Empty texts stay as they are."""

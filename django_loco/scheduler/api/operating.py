@@ -1,4 +1,4 @@
-"""What pages show of schedules of any source, and do with them."""
+"""The functions by which pages show and control schedules of any source."""
 
 from __future__ import annotations
 

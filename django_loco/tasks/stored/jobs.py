@@ -1,4 +1,4 @@
-"""What the operations on stored jobs need of their tasks: see ``jobs.stores.JobBackend``."""
+"""The functions by which operations on stored jobs use tasks: see ``jobs.stores.JobBackend``."""
 
 from __future__ import annotations
 

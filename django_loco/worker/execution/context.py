@@ -53,7 +53,7 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
 
     @property
     def log(self) -> JobLogger:
-        """The logger of the task's module. What it logs is kept with the job if the task has ``keep_log``."""
+        """The logger of the task's module. Its lines are kept with the job if the task has ``keep_log``."""
         return JobLogger(self.task_result.task.func.__module__, self.claimed.kept_log)
 
     def step(self, name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

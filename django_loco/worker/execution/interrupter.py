@@ -68,7 +68,7 @@ class InterruptibleCall:
         self.attempt = attempt
         self.due = due
         self.error: type[JobTimeout | JobCancelled] = JobTimeout
-        """What the interruption raises."""
+        """The exception that the interruption raises."""
         self.interrupted = False
         self.thread = threading.current_thread()
         self.gate = threading.RLock()

@@ -129,7 +129,7 @@ class KeepingFactory:
 
 
 class JobLogger(SafeLogger):
-    """The logger of a task's module. What it logs is kept also if that logger has a higher level."""
+    """The logger of a task's module. Its lines are kept even if that logger has a higher level."""
 
     def __init__(self, name: str, kept: KeptLog | None) -> None:
         """``kept``: the log of the run, if it is kept."""

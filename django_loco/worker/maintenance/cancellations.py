@@ -62,7 +62,7 @@ class Cancellations(QueueThread):
         return CHECK_SECONDS
 
     def _save_progress(self) -> None:
-        """Store what jobs have reported. What cannot be stored soon is stored later, or at the end of the job.
+        """Store the progress of jobs. If that is not possible soon, it is stored later, or at the end of the job.
 
         On SQLite a job that is inside a transaction keeps others from writing.
         """

@@ -1,4 +1,4 @@
-"""What people have told the worker to do: take no more jobs for now, take jobs again, or end."""
+"""Obeys the commands for this worker: take no more jobs for now, take jobs again, or end."""
 
 from __future__ import annotations
 

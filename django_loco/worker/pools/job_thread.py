@@ -18,7 +18,7 @@ logger = get_logger("django_loco.worker")
 
 
 class JobSource(Protocol):
-    """What a thread needs of its pool."""
+    """The interface of a pool for its threads."""
 
     def job_context(self) -> Context:
         """Return the context of which each job of the calling thread gets a copy."""

@@ -37,7 +37,7 @@ class BatchSettler:
     def settle(self) -> bool:
         """Finish the batches of the members that have ended; return whether there were any. Raises as the queue does.
 
-        What was not settled because of an error is settled next time.
+        Batches that were not settled because of an error are settled next time.
         """
         taken = self._ended.copy()  # they stay until they are settled, for ``is_idle``
         if not taken:

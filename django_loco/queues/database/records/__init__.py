@@ -1,1 +1,1 @@
-"""What the database queue stores beside jobs."""
+"""The records, other than jobs, of the database queue."""

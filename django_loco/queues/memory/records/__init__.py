@@ -1,1 +1,1 @@
-"""What the queue in memory stores beside jobs."""
+"""The records, other than jobs, of the queue in memory."""

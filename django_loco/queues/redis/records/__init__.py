@@ -1,1 +1,1 @@
-"""What the Redis queue stores beside jobs."""
+"""The records, other than jobs, of the Redis queue."""
