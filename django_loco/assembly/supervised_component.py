@@ -208,7 +208,7 @@ class SupervisedComponent:
             try:
                 step()
             except BaseException:
-                logger.exception("The death of the %s could not be dealt with", self.spec.name)
+                logger.exception("Could not handle the death of the %s", self.spec.name)
 
     def _log(self, how: str, error: BaseException | None) -> None:
         """Log an error, without its traceback if it is a repetition or a configuration error."""

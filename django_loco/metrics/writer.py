@@ -53,7 +53,7 @@ def write(queue: Queue, minutes: Sequence[Minute]) -> None:
             _refusing.add(queue.alias)
             logger.warning(
                 "TASKS[%r]: the statistics of up to a minute could not be stored and are lost; jobs are not "
-                "concerned: %s",
+                "affected: %s",
                 queue.alias,
                 error,
             )

@@ -37,15 +37,15 @@ class Command(BaseCommand):
             choices=("celery-beat", "django-q2", "rq-scheduler", "cron"),
             help="The system whose schedules to read.",
         )
-        parser.add_argument("file", nargs="?", type=Path, help="Of cron: the crontab, such as that of crontab -l.")
+        parser.add_argument("file", nargs="?", type=Path, help="For cron: the crontab, such as that of crontab -l.")
         parser.add_argument(
             "--database",
             default="default",
-            help="Of celery-beat and django-q2: the one in DATABASES with their tables.",
+            help="For celery-beat and django-q2: the alias in DATABASES with their tables.",
         )
-        parser.add_argument("--url", default="redis://127.0.0.1:6379/0", help="Of rq-scheduler: its Redis.")
+        parser.add_argument("--url", default="redis://127.0.0.1:6379/0", help="For rq-scheduler: its Redis.")
         parser.add_argument(
-            "--user-field", action="store_true", help="Of cron: each line names a user, as in /etc/crontab."
+            "--user-field", action="store_true", help="For cron: each line names a user, as in /etc/crontab."
         )
         parser.add_argument(
             "--map",

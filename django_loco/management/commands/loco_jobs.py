@@ -99,15 +99,15 @@ class Command(BaseCommand):
         if name == "update":
             parser.add_argument("--priority", type=int, help="From -100 to 100.")
             parser.add_argument("--run-after", type=moment, metavar="TIME", help="A duration such as 5m, or a time.")
-            parser.add_argument("--expires", type=moment, metavar="TIME", help="The same; begins by then, or never.")
+            parser.add_argument("--expires", type=moment, metavar="TIME", help="The same; later it never begins.")
             parser.add_argument("--args", type=json_list, dest="new_args", metavar="JSON", help="A JSON list.")
             parser.add_argument("--kwargs", type=json_object, dest="new_kwargs", metavar="JSON", help="A JSON object.")
             parser.add_argument("--tags", metavar="A,B", help="Tags with commas between; empty for none.")
 
     def _add_dump(self, verbs: Any) -> None:
-        parser = self._verb(verbs, "dump", "Write jobs with all that is stored of them, a line each.", forms=())
+        parser = self._verb(verbs, "dump", "Write jobs with all that is stored of them, one per line.", forms=())
         parser.add_argument("filter", nargs="*", help=f"{FILTER_HELP} Default: all jobs.")
-        parser.add_argument("--output", metavar="FILE", help="A file that is replaced in the end. Default: stdout.")
+        parser.add_argument("--output", metavar="FILE", help="The file to write, once complete. Default: stdout.")
         parser.add_argument("--format", choices=("json",), default="json", help="Output format. Default: json.")
 
     def _add_import(self, verbs: Any) -> None:

@@ -85,7 +85,7 @@ def test_what_is_refused_is_lost_and_logged_once(queue, tally, writer, caplog, e
         writer.write()
     [record] = caplog.records
     assert record.getMessage() == (
-        "TASKS['default']: the statistics of up to a minute could not be stored and are lost; jobs are not concerned: "
+        "TASKS['default']: the statistics of up to a minute could not be stored and are lost; jobs are not affected: "
         f"{error}"
     )
     queue.error = None
