@@ -27,6 +27,7 @@ ON_POSTGRES = os.environ.get("LOCO_TEST_DATABASE", "sqlite") == "postgres"
 SHOWN = 60
 MEMORY, NEEDED_BYTES = Path("/dev/shm"), 2 << 30  # noqa: S108 - pytest makes a folder of its own there
 UNIT_TESTS = Path(__file__).parent / "unit"
+INTEGRATION_TESTS = Path(__file__).parent / "integration"
 #: Fixtures with which a test does not depend on the database.
 BRING_THEIR_OWN = frozenset(("project", "migrated_file", "redis_server", "redis_site"))
 
@@ -66,7 +67,23 @@ def _share_of(item: pytest.Item, count: int) -> int:
 
 
 def _needs_no_database(item: pytest.Item) -> bool:
-    return UNIT_TESTS in item.path.parents or not BRING_THEIR_OWN.isdisjoint(getattr(item, "fixturenames", ()))
+    return (
+        UNIT_TESTS in item.path.parents
+        or not BRING_THEIR_OWN.isdisjoint(getattr(item, "fixturenames", ()))
+        or item.get_closest_marker("own_database") is not None
+        or _is_about_other_stores(item)
+    )
+
+
+def _is_about_other_stores(item: pytest.Item) -> bool:
+    """Whether the parameters of a test name stores, and none of them is the database.
+
+    Integration tests also look at what jobs of other stores do with the project's database.
+    """
+    if INTEGRATION_TESTS in item.path.parents:
+        return False
+    words = set(item.callspec.id.split("-")) if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    return not {"redis", "memory"}.isdisjoint(words) and {"database", "postgres", "default"}.isdisjoint(words)
 
 
 @pytest.hookimpl(wrapper=True)

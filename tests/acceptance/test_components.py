@@ -48,6 +48,7 @@ def bad(project: Project, *names: str) -> None:
     project.settings["LOCO"] = {"SHUTDOWN_TIMEOUT": 1, "COMPONENTS": [f"pages.bad.{name}" for name in names]}
 
 
+@pytest.mark.own_database
 def test_the_shops_price_feed_makes_a_job_of_each_line_and_remembers_where_it_was(tmp_path: Path):
     with Shop(tmp_path, DATABASE_URL="") as shop:
         shop.manage("migrate", "--verbosity", "0")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.processes import Process, Site
 
-PROCESSES, ROUNDS = 8, 200
+PROCESSES, ROUNDS = 6, 80
 LEASE_SECONDS = 2
 
 COUNT = """

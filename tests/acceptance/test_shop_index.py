@@ -19,6 +19,7 @@ import pytest
 from ..processes import Process, free_port
 from .shop import PROJECT
 
+pytestmark = pytest.mark.own_database
 LATENCY = 0.05
 
 

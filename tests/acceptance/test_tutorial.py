@@ -18,6 +18,7 @@ import pytest
 from ..processes import ROOT, Process, close_all, free_port
 from .shop import until
 
+pytestmark = pytest.mark.own_database
 PAGE = ROOT / "docs" / "start" / "first-job.md"
 
 
