@@ -24,7 +24,7 @@ from django.core.management.commands import makemessages
 
 PACKAGE = Path(__file__).resolve().parent.parent / "django_loco"
 #: The languages, by the names of their folders, with the number of their forms for numbers.
-LANGUAGES = {"de": 2}
+LANGUAGES = {"ar": 6, "de": 2, "es": 2, "fr": 2, "zh_Hans": 1}
 #: Lines of a header that differ from run to run, or say nothing.
 CHANGING = re.compile(
     r'^"(POT-Creation-Date|PO-Revision-Date|Last-Translator|Report-Msgid-Bugs-To): .*\n', re.MULTILINE
