@@ -29,6 +29,10 @@ class JobSource(Protocol):
     def run_job(self, claimed: ClaimedJob, context: Context) -> None:
         """Run a job in the calling thread and report its outcome."""
 
+    @property
+    def serves_requests(self) -> bool:
+        """Whether threads rest in this process, because it has had web requests."""
+
     def rest(self, thread: JobThread, computed: float) -> None:
         """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
 
@@ -128,12 +132,13 @@ class JobThread(DaemonThread):
 
     def _run(self, claimed: ClaimedJob, context: Context) -> None:
         claimed.thread = self
-        begun = time.thread_time()
+        is_measured = self._rests and self._pool.serves_requests  # each look at this clock is a call of the system
+        begun = time.thread_time() if is_measured else 0.0
         self._pool.run_job(claimed, context)
         self.current = self.seen = None
         if claimed.thread is self:
             claimed.thread = None
-        if self._rests:
+        if is_measured:
             self._pool.rest(self, time.thread_time() - begun)
 
     def _sleep(self) -> None:

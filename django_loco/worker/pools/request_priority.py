@@ -74,6 +74,11 @@ class RequestPriority:
             if self._begun:
                 self._news.wait(seconds)
 
+    @property
+    def has_seen_requests(self) -> bool:
+        """Whether this process has ever had a request."""
+        return self._latest > -math.inf
+
     def rest_after(self, computed: float) -> float:
         """Return the seconds to rest after a job that has ``computed`` for so many seconds; 0 as a rule."""
         if computed < HEAVY_SECONDS or self._clock() - self._latest > QUIET_SECONDS:

@@ -226,6 +226,11 @@ class ThreadPool:
         self._request_priority.wait_for_requests()
         return self._work.take(thread)
 
+    @property
+    def serves_requests(self) -> bool:
+        """Whether this process has had web requests."""
+        return self._request_priority.has_seen_requests
+
     def rest(self, thread: JobThread, computed: float) -> None:
         """Rest after a job that has ``computed`` for so many seconds, if this process serves requests."""
         if seconds := self._request_priority.rest_after(computed):

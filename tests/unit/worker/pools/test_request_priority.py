@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import math
 import threading
 import time
 
@@ -208,6 +209,8 @@ class Strict(RequestPriority):
     def __init__(self):
         super().__init__()
         self.resting = []
+        self._on_start()
+        self._on_end()
 
     def rest_after(self, computed):
         assert 0 <= computed < 5
@@ -227,5 +230,18 @@ def test_all_threads_but_the_first_rest_and_end_at_once_if_asked_to():
     pool.submit([claimed_of("tell", number) for number in range(3)])
     wait_until(lambda: tasks.told == [0, 1, 2])
     assert request_priority.resting == ["loco-worker-2"]
+    pool.close()
+    assert pool.join(5)
+
+
+def test_no_thread_rests_in_a_process_that_has_had_no_request():
+    assert not RequestPriority().has_seen_requests
+    request_priority = Strict()
+    request_priority._latest = -math.inf
+    finished: OutcomeInbox = OutcomeInbox()
+    pool = ThreadPool(2, "default", finished.add, request_priority=request_priority)
+    pool.submit([claimed_of("tell", number) for number in range(30)])
+    wait_until(lambda: len(tasks.told) == 30)
+    assert request_priority.resting == []
     pool.close()
     assert pool.join(5)
