@@ -24,6 +24,7 @@
     ├── JobTimeout               a job ran longer than its ``timeout``   (a TimeoutError too)
     ├── ResultRefused            the store refused the return value of a job
     ├── InvalidStep              a durable step has a used name, or a bad result   (a TypeError and a ValueError too)
+    ├── SignalTimeout            a signal that a job waits for has not come in time   (a TimeoutError too)
     ├── Interrupted              a job ends early and will be continued; the job raises it
     ├── Snooze                   a job puts its next run off; the job raises it
     └── Discard                  a job gives itself up, and is not tried again; the job raises it
@@ -185,6 +186,17 @@ class ResultRefused(LocoError):
 
 class InvalidStep(LocoError, TypeError, ValueError):
     """A durable step has a name that the run has used, has a result that is not JSON, or runs in a transaction."""
+
+
+class SignalTimeout(LocoError, TimeoutError):
+    """A signal that a job waits for, by ``context.wait_for``, has not come in time. The job is not tried again.
+
+    ``name`` is the name of the signal.
+    """
+
+    def __init__(self, message: str = "", *, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class Interrupted(LocoError):

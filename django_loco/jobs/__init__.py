@@ -15,6 +15,7 @@ from ..core.compat import TaskResultDoesNotExist
 from ..exceptions import FilterError, InvalidState, Unfinished
 from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
 from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
+from .operations.signals import signal
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
@@ -55,6 +56,7 @@ __all__ = [
     "retry",
     "run_again",
     "shown_job",
+    "signal",
     "state_of",
     "stats",
     "stop",

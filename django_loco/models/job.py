@@ -55,6 +55,8 @@ class StoredJob(models.Model):
     checkpoint = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     metadata = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     steps = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
+    waits = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
+    signals = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     progress = models.TextField(null=True)  # noqa: DJ001 - most jobs have none
     token = models.TextField(null=True)  # noqa: DJ001 - not held
     worker_id = models.TextField(null=True)  # noqa: DJ001 - not held

@@ -174,6 +174,7 @@ class Queue(Records, WorkerRegistry, ABC):
         """Store how jobs ended (done, failed, to be retried, handed back) in one round trip.
 
         Returns the ids refused because the job is no longer held with the outcome's token; these jobs are unchanged.
+        Of an outcome that ``waits`` the job is stored as ``woken`` if its ``signals`` are not as when it was fetched.
         """
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:

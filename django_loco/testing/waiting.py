@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from ..core import test_environment
-from ..core.job import Job, Outcome, utcnow
+from ..core.job import FOREVER, Job, Outcome, utcnow
 from ..log.safe import get_logger
 from ..queues import Claim, Queue
 from ..queues.records.pauses import is_paused
@@ -45,7 +45,7 @@ class Selection:
             test_environment.has_enqueued(job.id)
             and (self.queue is None or job.queue_name == self.queue)
             and (self.is_recursive or job.id in self._first)
-            and (self.is_scheduled or job.run_after is None or job.run_after <= utcnow())
+            and (job.run_after is None or job.run_after <= utcnow() or (self.is_scheduled and job.run_after != FOREVER))
         )
 
 

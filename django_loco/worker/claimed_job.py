@@ -12,8 +12,18 @@ from typing import Any
 
 from ..core.compat import TaskError
 from ..core.job import Job, Outcome
+from ..core.job.waits import Wait
 from ..log import tracing
+from ..queues import Queue
 from .execution.kept_log import KeptLog
+
+
+class Suspended(BaseException):
+    """Ends a run whose job sleeps or waits. It is no ``Exception``, so that ``except Exception`` does not catch it."""
+
+    def __init__(self, wait: Wait) -> None:
+        super().__init__(f"the job {'waits for the signal' if wait.is_signal else 'sleeps at'} {wait.name!r:.100}")
+        self.wait = wait
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +42,9 @@ class ClaimedJob:
 
     update: Callable[[Job, str, str], bool] = lambda *_: True
     """``Queue.update``."""
+
+    queue: Queue | None = None
+    """The queue that it is from; ``None``: it has none, and no signals."""
 
     fetched_at: float = field(default_factory=time.monotonic)
     renewed_at: float = -math.inf
@@ -91,6 +104,12 @@ class ClaimedJob:
     steps: set[str] = field(default_factory=set)
     """The names of the durable steps that this run has had: see ``execution.steps``."""
 
+    suspended: Suspended | None = None
+    """What has ended this run, because the job sleeps or waits."""
+
+    timed_out: str = ""
+    """The name of the signal that has not come in time, if the job fails of that."""
+
     updating: threading.RLock = field(default_factory=threading.RLock)
     """Held while a field is stored: some queues store it together with the others of ``job``."""
 
@@ -112,6 +131,14 @@ class ClaimedJob:
             if is_held:
                 self.job = replace(self.job, **changes)
         return is_held
+
+    def store_signals(self, text: str | None) -> bool:
+        """Store the signals of the job, if it runs and they are as known; return whether that was done."""
+        with self.updating:
+            is_stored = self.queue is not None and self.queue.signal(self.job, text)
+            if is_stored:
+                self.job = replace(self.job, signals=text)
+        return is_stored
 
     def with_log(self, outcome: Outcome) -> Outcome:
         """Return ``outcome`` with what the run has logged, if that is kept. After that nothing more is."""

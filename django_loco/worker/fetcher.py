@@ -296,7 +296,7 @@ class Fetcher:
         self.jobs.hand_over([self._claimed(job, asked_at) for job in jobs], self._jobs_left())
 
     def _claimed(self, job: Job, asked_at: float) -> ClaimedJob:
-        claimed = ClaimedJob(job, self.stopping, self._queue.update)
+        claimed = ClaimedJob(job, self.stopping, self._queue.update, self._queue)
         claimed.valid_until = asked_at + self._claim.lease
         return claimed
 

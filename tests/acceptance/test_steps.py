@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 
@@ -13,6 +14,25 @@ ENQUEUE = f"""
 from django_loco.tasks import enqueue_many
 from tests.app import tasks
 enqueue_many(tasks.in_steps, [(number, {STEPS}) for number in range({JOBS})])
+"""
+
+WAITING = 60 * SCALE
+ENQUEUE_WAITING = f"""
+from django_loco.tasks import enqueue_many
+from tests.app import tasks
+print(*[result.id for result in enqueue_many(tasks.in_waits, range({WAITING}))])
+"""
+#: Sends signals to a part of the jobs, one of them twice; some jobs wait by then, and some do not yet.
+SEND = """
+from django_loco import jobs
+for number, job_id in enumerate({ids}):
+    assert jobs.signal(job_id, {name!r}, {name!r} + str(number))
+    assert number % 3 or not jobs.signal(job_id, {name!r}, "twice")
+"""
+ANSWERS = """
+from django_loco import jobs
+import json
+print(json.dumps([json.loads(jobs.get(job_id).return_value) for job_id in {ids}]))
 """
 
 
@@ -41,3 +61,36 @@ def test_each_step_is_called_once_and_once_more_at_most_for_a_kill(any_site, cap
         )
     assert again <= begun_again, "a run that was killed calls one step again, the one that was not stored"
     assert begun_again > 0
+
+
+def test_no_signal_is_lost_and_no_sleep_is_forgotten(any_site, capsys):
+    any_site.settings["LOCO"] = {"LEASE": LEASE, "NUM_WORKERS": 2}
+    draw = random.Random(SEED)
+    workers = [any_site.start("loco_worker") for _ in range(2)]
+    ids = any_site.shell(ENQUEUE_WAITING).split()
+    for number, name in enumerate(["go", "end"]):
+        for part in range(2):
+            wait_until(lambda number=number, part=part: called(any_site, number) >= WAITING * (part + 1) / 4, 90)
+            victim = workers.pop(draw.randrange(len(workers)))
+            victim.signal(signal.SIGKILL)
+            workers.append(any_site.start("loco_worker"))
+            half = ids[part::2]
+            any_site.shell(SEND.format(ids=half, name=name))
+    wait_until(lambda: statuses(any_site) == {"SUCCESSFUL": WAITING}, 90 * SCALE)
+    for process in workers:
+        process.wait_for("stop +Ctrl-C")
+        assert process.terminate() == 0
+    answers = json.loads(any_site.shell(ANSWERS.format(ids=ids)))
+    expected = [[f"go{number // 2}", "none", f"end{number // 2}"] for number in range(WAITING)]
+    assert answers == expected
+    calls = notes(any_site, "called")
+    assert len(calls) == WAITING * 3
+    again = sum(number - 1 for number in calls.values())
+    with capsys.disabled():
+        print(f"\n{WAITING} jobs that sleep and wait, {4} kills: no signal lost, {again} steps called again")
+    assert again <= 4 * 4, "a kill stops as many runs as a worker has threads"
+
+
+def called(site, place):
+    """Return how many jobs have come to a step."""
+    return sum(each.endswith(f"-{place}") for each in notes(site, "called"))

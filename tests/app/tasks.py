@@ -304,6 +304,19 @@ def in_steps(context: Any, number: int, steps: int) -> int:
     return sum(done)
 
 
+@task(takes_context=True)
+def in_waits(context: Any, number: int) -> list[Any]:
+    """A job that sleeps and waits for signals between its steps."""
+    note(f"start {number}")
+    context.step("first", _one_step, number, 0)
+    context.sleep("nap", seconds=number % 5 / 10)
+    context.step("second", _one_step, number, 1)
+    answers = [context.wait_for("go"), context.wait_for("late", timeout=0.1, default="none"), context.wait_for("end")]
+    context.step("third", _one_step, number, 2)
+    note(f"end {number}")
+    return answers
+
+
 def _one_step(number: int, place: int) -> int:
     note(f"called {number}-{place}")
     time.sleep(0.02)

@@ -28,6 +28,7 @@ from .job import (
     written_by_run,
 )
 from .outcome import CANCELLED, DISCARDED, EXPIRED, GIVEN_UP, Outcome
+from .waits import FOREVER, pending_wait
 
 __all__ = [
     "CANCELLED",
@@ -35,6 +36,7 @@ __all__ = [
     "DISCARDED",
     "EXPIRED",
     "FAILED",
+    "FOREVER",
     "GIVEN_UP",
     "MAX_LOST",
     "MOVING",
@@ -55,6 +57,7 @@ __all__ = [
     "first_id",
     "new_id",
     "path_of",
+    "pending_wait",
     "utcnow",
     "written_by_run",
 ]

@@ -161,6 +161,12 @@ class Job:
     steps: str | None = by_run()
     """JSON text of an object: the results of its durable steps by their names; ``None``: it has had none."""
 
+    waits: str | None = by_run()
+    """JSON text of an object: what it has slept until and waited for (``core.job.waits``); ``None``: nothing."""
+
+    signals: str | None = by_run()
+    """JSON text of an object: the signals that were sent to it (``core.job.waits``); ``None``: none."""
+
     progress: str | None = by_run()
     """JSON text: how far it is, as the job itself has said (``jobs.views.progress``); ``None``: it has not."""
 
@@ -206,8 +212,8 @@ class Job:
 
     @property
     def is_known_to_have_begun(self) -> bool:
-        """Whether a run has left something behind: an attempt, the death of its worker, or a checkpoint."""
-        return bool(self.worker_ids or self.lost or self.checkpoint is not None)
+        """Whether a run has left something behind: an attempt, the death of its worker, a checkpoint, or a step."""
+        return bool(self.worker_ids or self.lost) or not (self.checkpoint is self.steps is self.waits is None)
 
     @property
     def is_suspect(self) -> bool:

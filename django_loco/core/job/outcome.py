@@ -41,6 +41,9 @@ class Outcome:
     snoozed: bool = False
     """Whether the job itself has put off its next run."""
 
+    waits: bool = False
+    """Whether the job waits for a signal. If one was sent to it during the run, it is due at once: see ``woken``."""
+
     worker_died: bool = False
     """Whether the worker died while it held the job."""
 
@@ -76,6 +79,10 @@ class Outcome:
             return cls(job=job, status=READY, spent=False, worker_died=True)
         reason = f"the worker died while it ran this job, {MAX_LOST} times; the last was {job.worker_id}."
         return cls(job=job, status=FAILED, spent=False, worker_died=True, error=error_of(LostJob, reason))
+
+    def woken(self) -> Outcome:
+        """Return this outcome of a job that waits, if a signal was sent during the run: it runs again at once."""
+        return replace(self, waits=False, run_after=None)
 
     @property
     def kind(self) -> Kind:

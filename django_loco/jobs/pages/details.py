@@ -11,7 +11,7 @@ from django.apps import apps
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ...core.job import SUCCESSFUL, Job, utcnow
+from ...core.job import SUCCESSFUL, Job, pending_wait, utcnow
 from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
@@ -194,7 +194,14 @@ def _values(job: Job) -> Iterator[tuple[str, str]]:
     result = job.return_value if job.status == SUCCESSFUL else None
     if result is not None:
         yield _("Result"), pretty(decoded(result))
-    for label, text in ((_("Metadata"), job.metadata), (_("Checkpoint"), job.checkpoint), (_("Steps"), job.steps)):
+    values = (
+        (_("Metadata"), job.metadata),
+        (_("Checkpoint"), job.checkpoint),
+        (_("Steps"), job.steps),
+        (_("Waits"), job.waits),
+        (_("Signals"), job.signals),
+    )
+    for label, text in values:
         if text is not None:
             yield label, pretty(hidden(decoded(text)))
 
@@ -203,7 +210,7 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
     """Yield the times of ``job`` in their order."""
     times = [
         (_("Enqueued"), job.enqueued_at),
-        (_("Due"), job.run_after),
+        *_due(job),
         (_("Expires"), job.expires_at),
         (_("First attempt"), job.started_at),
         (_("Last attempt"), job.last_attempted_at if job.last_attempted_at != job.started_at else None),
@@ -214,6 +221,13 @@ def _moments(job: Job, now: datetime) -> Iterator[Moment]:
         since = "" if before is None else elapsed((at - before).total_seconds())
         yield Moment(label=label, text=local_text(at), since=since, is_ahead=at > now)
         before = at
+
+
+def _due(job: Job) -> list[tuple[str, datetime | None]]:
+    wait = pending_wait(job)
+    if wait is None:
+        return [(_("Due"), job.run_after)]
+    return [(_("Waits for a signal until") if wait.is_signal else _("Sleeps until"), wait.until)]
 
 
 def _error(number: int, error: Any) -> ShownError:

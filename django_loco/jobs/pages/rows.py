@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ...core.job import FAILED, Job
+from ...core.job import FAILED, FOREVER, Job
 from ...log.plain_text import one_line
 from ..states import State, state_of
 from ..views.age import age, elapsed
@@ -46,6 +46,11 @@ class JobRow:
     age: str
     error: str
 
+    @property
+    def waits_for_signal(self) -> bool:
+        """Whether the job waits for a signal without an end."""
+        return self.job.finished_at is None and self.job.run_after == FOREVER
+
 
 def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> JobRow:
     """Return the row of ``job`` at the time ``now``, which is aware."""
@@ -73,6 +78,8 @@ def row_of(job: Job, now: datetime, links: JobLinks, *, has_aliases: bool) -> Jo
 def note_of(job: Job, now: datetime) -> str:
     """Return what the state of ``job`` does not say: when it runs, since when, or how long its last attempt took."""
     if job.finished_at is None and job.run_after is not None and job.run_after > now:
+        if job.run_after == FOREVER:
+            return _("after a signal")
         return _("in %(time)s") % {"time": age((job.run_after - now).total_seconds())}
     if job.last_attempted_at is None:
         return ""

@@ -34,9 +34,9 @@ TIMES = tuple(name for name, form in FIELDS.items() if datetime in form.types)
 #: The texts that stores keep as they are. They have to be encodable, and those that are JSON are on one line.
 TEXTS = (
     *("task_path", "queue_name", "key", "unique_key", "unique_until"),
-    *("arguments", "return_value", "checkpoint", "metadata", "progress", "steps", "batch"),
+    *("arguments", "return_value", "checkpoint", "metadata", "progress", "steps", "waits", "signals", "batch"),
 )
-ONE_LINE = ("checkpoint", "metadata", "progress", "steps", "batch")
+ONE_LINE = ("checkpoint", "metadata", "progress", "steps", "waits", "signals", "batch")
 _LINE_BREAK = re.compile(r"[\n\r\t]")
 _ID = re.compile(r"[0-9a-f]{32}")
 #: Most jobs have these.

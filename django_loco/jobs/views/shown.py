@@ -59,6 +59,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "return_value": _decoded(job.return_value) if job.status == SUCCESSFUL else None,
         "checkpoint": _hidden(_decoded(job.checkpoint)),
         "steps": _hidden(_decoded(job.steps)),
+        **_waits(job),
         "progress": _progress(job),
         "metadata": _hidden(_decoded(job.metadata)),
     }
@@ -90,6 +91,10 @@ def shown_arguments(
 def shown_traceback(traceback: str) -> str:
     """Return the text of a traceback without the frames of the worker, which called the task."""
     return _WORKER_FRAME.sub("", traceback)
+
+
+def _waits(job: Job) -> dict[str, Any]:
+    return {"waits": _decoded(job.waits), "signals": _hidden(_decoded(job.signals))}
 
 
 def _progress(job: Job) -> dict[str, Any] | None:

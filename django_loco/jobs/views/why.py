@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...conf import loco_settings
-from ...core.job import READY, Job, utcnow
+from ...core.job import READY, Job, pending_wait, utcnow
+from ...core.job.waits import Wait
 from ...queues import Queue
 from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
@@ -111,7 +112,23 @@ def _pauses(job: Job, queue: Queue) -> Iterator[Reason]:
         )
 
 
+def _pending(job: Job, wait: Wait) -> Reason:
+    """Return what ``job`` sleeps or waits for."""
+    names = {"name": f"{wait.name:.100}", "time": "" if wait.until is None else f"{wait.until:%Y-%m-%d %H:%M:%S %Z}"}
+    if not wait.is_signal:
+        return Reason("sleeping", _("It sleeps until %(time)s (step %(name)s).") % names)
+    return Reason(
+        "waiting for signal",
+        _("It waits for the signal %(name)s, however long that takes.") % names
+        if wait.until is None
+        else _("It waits for the signal %(name)s until %(time)s.") % names,
+        _("To send it: %(command)s") % {"command": f"loco_jobs signal {job.id} {shlex.quote(wait.name)}"},
+    )
+
+
 def _not_due(job: Job, due: datetime, now: datetime) -> Reason:
+    if wait := pending_wait(job):
+        return _pending(job, wait)
     text = _("It is not due yet: it may run in %(seconds)s s.") % {"seconds": _seconds(due, now)}
     if not job.errors and job.last_attempted_at:
         before = _("It ran before, at %(time)s, and was put off.") % {"time": _time(job.last_attempted_at)}

@@ -16,7 +16,7 @@ from ...log.plain_text import one_line
 from ...process.exit_codes import shell_code
 from ..output import show
 from ..stored_jobs import listing
-from ..stored_jobs.arguments import json_list, json_object, moment, positive
+from ..stored_jobs.arguments import json_list, json_object, json_value, moment, positive
 from ..stored_jobs.dumping import dump
 from ..stored_jobs.ids import id_of
 from ..stored_jobs.importing import import_dump
@@ -66,6 +66,10 @@ class Command(BaseCommand):
         self._verb(verbs, "stats", "Count the jobs of each queue.", forms=("table", "json", "csv"))
         for name, text in MASS.items():
             self._add_mass(verbs, name, text)
+        signal = self._verb(verbs, "signal", "Send a signal to a job that waits for it, or will.", forms=())
+        signal.add_argument("id", help="The id of a job, or its last 8 digits, as in the log.")
+        signal.add_argument("name", help='The name, as in context.wait_for("approved").')
+        signal.add_argument("value", nargs="?", type=json_value, help="A JSON value. Default: null.")
         self._add_dump(verbs)
         self._add_import(verbs)
         for name, text in (
@@ -140,6 +144,8 @@ class Command(BaseCommand):
                 dump(options, self.stdout, self.stderr, owns_process=owns_process)
             elif verb in MASS:
                 MassOperation(verb, options, self.stdout).run()
+            elif verb == "signal":
+                self.send_signal(options)
             elif verb in ("pause", "resume"):
                 self.set_paused(options, pauses=verb == "pause")
             elif verb in WORKER_VERBS:
@@ -169,6 +175,14 @@ class Command(BaseCommand):
             case "why":
                 return listing.as_reasons(jobs.why(id_of(options["id"], backend), backend=backend), form)
         return listing.as_stats(jobs.stats(backend=backend), jobs.rates(backend=backend), form)
+
+    def send_signal(self, options: Mapping[str, Any]) -> None:
+        job_id = id_of(options["id"], options["backend"])
+        name = one_line(options["name"])
+        if jobs.signal(job_id, options["name"], options["value"], backend=options["backend"]):
+            self.stdout.write(f"Sent the signal {name!r} to job {job_id}.")
+        else:
+            self.stdout.write(f"Job {job_id} has the signal {name!r} already; the value that it has counts.")
 
     def set_paused(self, options: Mapping[str, Any], *, pauses: bool) -> None:
         what = {kind: options[kind] for kind in ("queue", "task", "tag")}

@@ -38,6 +38,14 @@ def json_object(text: str) -> dict[str, Any]:
     return cast("dict[str, Any]", _json(text, dict, 'object, such as {"user_id": 7}'))
 
 
+def json_value(text: str) -> Any:
+    """Parse any JSON value."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ArgumentTypeError(f"{text!r} is not JSON. Text needs quotes: '\"yes\"'.") from None
+
+
 def _json(text: str, kind: type[Any], words: str) -> Any:
     try:
         value = json.loads(text)

@@ -189,14 +189,18 @@ class Dialect(ABC):
             condition += f" AND {'' if claim.coroutines else 'NOT '}{self.names['is_async']}"
         return self.sql(statements.DUE_SUSPECTS) + condition, dict(parameters)
 
-    def finish(self, outcomes: Sequence[Outcome], statement: str = statements.FINISH) -> set[str]:
-        """Store how jobs ended; return the ids of those that were held with their tokens."""
+    def finish(
+        self, outcomes: Sequence[Outcome], statement: str = statements.FINISH, more: tuple[str, ...] = ()
+    ) -> set[str]:
+        """Store how jobs ended; return the ids of those that were held with their tokens.
+
+        ``more`` are the fields of the jobs that ``statement`` reads besides.
+        """
         payload = json.dumps([outcome_row(outcome) for outcome in outcomes])
         wakes = is_due(outcome.run_after for outcome in outcomes if outcome.status == READY)
-        if any([outcome.log for outcome in outcomes]):
-            sql = self.sql(statement, held=self.held(ENDED_WITH_LOG), set_log=statements.SET_LOG)
-        else:
-            sql = self.sql(statement, held=self.held(ENDED), set_log="")
+        has_logs = any([outcome.log for outcome in outcomes])
+        held = self.held((*(ENDED_WITH_LOG if has_logs else ENDED), *more))
+        sql = self.sql(statement, held=held, set_log=statements.SET_LOG if has_logs else "", same=self.same)
         return ids(self.write(sql, wakes=wakes, payload=payload, now=0))
 
     def extend(self, jobs: Sequence[Job], lease: float) -> set[str]:

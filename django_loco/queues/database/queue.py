@@ -36,6 +36,7 @@ from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_
 from .records.batches import CLEAR_BATCHES, StoredBatches, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
+from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
@@ -51,7 +52,9 @@ SERIES_AT_ONCE = 100
 NO_LIMIT = 2**62
 
 
-class DatabaseQueue(StoredPauses, StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]):
+class DatabaseQueue(
+    StoredPauses, StoredSignals, StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]
+):
     """Jobs in the table of ``models.StoredJob``.
 
     ``OPTIONS``:
@@ -110,7 +113,7 @@ class DatabaseQueue(StoredPauses, StoredStatistics, StoredBatches, StoredWorkers
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._reached():
-            return {outcome.job.id for outcome in outcomes} - self._dialect.finish(outcomes)
+            return {outcome.job.id for outcome in outcomes} - finish(self._dialect, outcomes)
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:
         """Renew leases; return the ids no longer held."""

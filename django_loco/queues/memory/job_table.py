@@ -123,8 +123,14 @@ class JobTable:
     def with_written(self, job: Job) -> Job:
         """Return ``job`` with the fields that its run has written so far."""
         hold = self.held.get(job.id)
-        written = {} if hold is None else written_by_run(hold.job)
-        return replace(job, **written) if any(written.values()) else job
+        if hold is None or (written := written_by_run(hold.job)) == written_by_run(job):
+            return job
+        return replace(job, **written)
+
+    def with_signals(self, outcome: Outcome) -> Outcome:
+        """Return ``outcome``; if it waits, and a signal was sent to the job during the run, as ``woken``."""
+        was_sent = outcome.waits and self.held[outcome.job.id].job.signals != outcome.job.signals
+        return outcome.woken() if was_sent else outcome
 
     def ended(self, outcomes: Collection[Outcome]) -> list[Job]:
         """Stop holding the jobs of ``outcomes``; return them as they are after these."""

@@ -136,7 +136,8 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused."""
         with self._changed:
-            accepted = {outcome.job.id: outcome for outcome in outcomes if self._jobs.is_held(outcome.job)}
+            held = [outcome for outcome in outcomes if self._jobs.is_held(outcome.job)]
+            accepted = {outcome.job.id: self._jobs.with_signals(outcome) for outcome in held}
             self._finish(accepted.values())
             return {outcome.job.id for outcome in outcomes} - accepted.keys()
 
@@ -162,6 +163,15 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
                 return False
             hold, changes = self._jobs.held[job.id], cast("dict[str, Any]", {field: text})
             self._jobs.held[job.id] = hold._replace(job=replace(hold.job, **changes))
+            return True
+
+    def signal(self, job: Job, text: str | None) -> bool:
+        """Store the signals of a running job, if they are as they were read; return whether they are stored."""
+        with self._changed:
+            hold = self._jobs.held.get(job.id)
+            if hold is None or hold.job.signals != job.signals:
+                return False
+            self._jobs.held[job.id] = hold._replace(job=replace(hold.job, signals=text))
             return True
 
     def get(self, job_id: str) -> Job | None:

@@ -26,6 +26,7 @@ from ..rows import FIELDS
 from ..unreadable import EPOCH, NOT_OURS, record_of
 from .job_lists import (
     EXTRA,
+    OTHERS,
     fixed_text,
     has_run,
     json_value,
@@ -146,12 +147,17 @@ def short_payload(job: Job) -> tuple[str, tuple[object, ...]] | None:
 def update_payload(job: Job, field: str, text: str) -> tuple[str, str]:
     """Return the name of a hash and the text for it with which ``lua/update.lua`` stores a field of ``job``."""
     changes: dict[str, Any] = {field: text}
-    return ("states", text) if field == "checkpoint" else ("extra", extra_text(replace(job, **changes)))
+    return ("states", text) if field == "checkpoint" else ("extra", _others_text(replace(job, **changes)))
 
 
 def extra_text(job: Job) -> str:
-    """Return the fields of ``job`` that are in neither list; nothing if it has none."""
-    values = {name: FIELDS[name].stored(value) for name in EXTRA if (value := getattr(job, name)) is not None}
+    """Return the fields of ``job`` that are in neither list, and its signals behind a tab; nothing if it has none."""
+    others = _others_text(job)
+    return others if job.signals is None else f"{others}\t{job.signals}"
+
+
+def _others_text(job: Job) -> str:
+    values = {name: FIELDS[name].stored(value) for name in OTHERS if (value := getattr(job, name)) is not None}
     return encode(values) if values else ""
 
 
@@ -164,7 +170,9 @@ def outcome_payload(outcome: Outcome) -> tuple[object, ...]:
     state = state_text(job, after | {"token": job.token})
     shared = (job.id, job.token, state, _queue_and_status(job.queue_name, outcome.status))
     if outcome.status == READY:
-        return *shared, place_of(job, after["run_after"] or job.enqueued_at, after["lost"]), score(outcome.run_after)
+        place = place_of(job, after["run_after"] or job.enqueued_at, after["lost"])
+        seen = f"\t{job.signals or ''}" if outcome.waits else ""
+        return *shared, place, score(outcome.run_after) + seen
     return *shared, once(job), micros(outcome.at)
 
 
@@ -262,8 +270,10 @@ def _readable(alias: str, stored: JobTexts) -> Job:
 
 def _read_extra(text: str) -> dict[str, Any]:
     """Return the fields in ``text`` that this release knows."""
-    stored = json_value(text)
-    return {name: FIELDS[name].value(stored[name]) for name in EXTRA if name in stored}
+    others, _, signals = text.partition("\t")
+    stored = json_value(others) if others else {}
+    read = {name: FIELDS[name].value(stored[name]) for name in OTHERS if name in stored}
+    return read | {"signals": signals} if signals else read
 
 
 def _unreadable(alias: str, stored: JobTexts, error: Exception) -> Job:

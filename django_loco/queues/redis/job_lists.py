@@ -185,3 +185,5 @@ EXTRA = tuple(
     for name in FIELDS
     if name not in {item.name for item in (*FIXED, *STATE)} and name not in ("id", "backend", "worker_id", "checkpoint")
 )
+#: Those of them that the run alone writes, as one JSON object.
+OTHERS = tuple(name for name in EXTRA if name != "signals")

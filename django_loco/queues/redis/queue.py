@@ -83,6 +83,7 @@ from .pages import JobPages
 from .records.batches import RedisBatches, members_payload, prune_batches, refused_of
 from .records.minutes import RedisStatistics, clear_minutes
 from .records.pauses import RedisPauses
+from .records.signals import RedisSignals
 from .scripts import KEYS
 from .server import RedisServer
 
@@ -90,7 +91,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisPauses, RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
+class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:
@@ -151,12 +152,12 @@ class RedisQueue(RedisPauses, RedisStatistics, RedisBatches, ListeningQueue[Redi
 
     def finish(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store how jobs ended; return the ids refused. An outcome that is stored already is not refused."""
-        return self._exchange(outcomes, None)[0] if outcomes else set()
+        return self._woken(outcomes, self._exchange(outcomes, None)[0]) if outcomes else set()
 
     def exchange(self, outcomes: Sequence[Outcome], claim: Claim, stored: Callable[[set[str]], None]) -> list[Job]:
         """Finish and fetch in one round trip."""
         refused, jobs = self._exchange(outcomes, claim)
-        stored(refused)
+        stored(self._woken(outcomes, refused))
         return [*jobs]
 
     def renew(self, jobs: Sequence[Job], lease: float) -> set[str]:

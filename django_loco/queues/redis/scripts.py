@@ -48,6 +48,7 @@ SCRIPTS = {
     "renew": Script("held leases", "renew"),
     "clock": Script("leases", "clock"),
     "update": Script("states held extra", "update"),
+    "signal": Script("held extra", "signal", common=False),
     "rows": Script("jobs states held extra leases", "show", "rows"),
     "find": Script("jobs states held extra", "show", "find"),
     "few": Script("jobs states held extra ready deferred finished", "show", "few"),
@@ -67,7 +68,17 @@ SCRIPTS = {
 }
 #: The commands that scripts use, as ``probe`` tries them. Commands that store something have others that delete it.
 COMMANDS = (
-    *("TIME", "EXISTS *1", "HSET *1 a 1", "HINCRBY *1 a 1", "HGET *1 a", "HMGET *1 a", "HKEYS *1", "HGETALL *1"),
+    *(
+        "TIME",
+        "EXISTS *1",
+        "HSET *1 a 1",
+        "HEXISTS *1 a",
+        "HINCRBY *1 a 1",
+        "HGET *1 a",
+        "HMGET *1 a",
+        "HKEYS *1",
+        "HGETALL *1",
+    ),
     *("HDEL *1 a", "ZADD *2 0 a", "ZSCORE *2 a", "ZCARD *2", "ZCOUNT *2 -inf +inf", "ZRANGE *2 0 0"),
     *("ZRANGEBYLEX *2 - +", "ZLEXCOUNT *2 - +", "ZREVRANGEBYLEX *2 + -", "ZRANGEBYSCORE *2 -inf +inf"),
     *("ZSCAN *2 0", "SMEMBERS *3", "PEXPIRE *2 1000", "PEXPIREAT *2 1"),

@@ -9,7 +9,7 @@ from .rescuing import RescueContract, SuspectContract
 from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
-from .waiting import PauseContract, WaitContract
+from .waiting import PauseContract, SignalContract, WaitContract
 from .workers import MinuteContract, WorkerContract
 
 __all__ = ["QueueContract"]
@@ -21,6 +21,7 @@ class QueueContract(
     OutcomeContract,
     UpdateContract,
     LogContract,
+    SignalContract,
     RescueContract,
     SuspectContract,
     ViewContract,

@@ -23,6 +23,8 @@ SET_LATER = {
     "return_value",
     "checkpoint",
     "steps",
+    "waits",
+    "signals",
     "token",
     "worker_id",
     "batch",  # see BatchContract

@@ -29,6 +29,7 @@ from ...exceptions import (
     InvalidStep,
     JobCancelled,
     JobTimeout,
+    SignalTimeout,
     Snooze,
     UnknownTask,
 )
@@ -42,6 +43,7 @@ from ..claimed_job import ClaimedJob
 from .announcements import announce_expired
 from .context import JobContext
 from .kept_log import KeptLog
+from .steps.waits import outcome_of, require_running
 from .unknown_task import is_over, put_off_missing
 
 logger = get_logger("django_loco.worker")
@@ -259,6 +261,7 @@ class Attempt:
         """
         if self.claimed.cancelled:
             return self._cancelled()
+        require_running(self.claimed)
         try:
             text = encode(value)
         except (TypeError, ValueError) as error:
@@ -276,7 +279,13 @@ class Attempt:
             return self._interrupted()
         if isinstance(error, Snooze):
             return self._snoozed(error)
-        again = not isinstance(error, Discard | InvalidStep) and self.policy.wants_retry(error, self.job.attempt)
+        if suspended := outcome_of(self.claimed, error):
+            return suspended
+        if isinstance(error, SignalTimeout):
+            self.claimed.timed_out = error.name
+        again = not isinstance(error, Discard | InvalidStep | SignalTimeout) and self.policy.wants_retry(
+            error, self.job.attempt
+        )
         return Outcome(
             job=self.job,
             status=READY if again else FAILED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
@@ -21,7 +21,8 @@ from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
 from .kept_log import JobLogger
 from .progress import is_new, report, save_progress
-from .steps import arun_step, results_of, run_step
+from .steps import arun_step, asleep, await_for, results_of, run_step, sleep, wait_for
+from .steps.waits import RAISE, forget
 
 logger = get_logger("django_loco.worker")
 
@@ -72,6 +73,61 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     async def astep(self, name: str, function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """``step`` for async jobs. The function is async; one that is not must not block."""
         return await arun_step(self.claimed, name, lambda: function(*args, **kwargs))
+
+    def sleep(
+        self,
+        name: str,
+        length: timedelta | None = None,
+        /,
+        *,
+        days: float | None = None,
+        hours: float | None = None,
+        minutes: float | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Go on after some time: ``context.sleep("cool-down", hours=24)``.
+
+        The first call ends the run, so the job holds neither a thread nor a lease, and spends no attempt. It runs again
+        when the time is up, and this call returns then, and in each later run. ``name`` is that of a step.
+
+        Raises what ``step`` does, and ``InvalidStep`` for a length below 0 or without an end in the calendar.
+        """
+        sleep(self.claimed, name, {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}, length)
+
+    async def asleep(
+        self,
+        name: str,
+        length: timedelta | None = None,
+        /,
+        *,
+        days: float | None = None,
+        hours: float | None = None,
+        minutes: float | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """``sleep`` for async jobs."""
+        parts = {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+        await asleep(self.claimed, name, parts, length)
+
+    def wait_for(self, name: str, timeout: float | timedelta | None = None, *, default: Any = RAISE) -> Any:
+        """Return the value that ``jobs.signal(id, name, value)`` sends, which may have been sent before.
+
+        Until then the run ends as by ``sleep``. ``timeout`` is in seconds, or a ``timedelta``, from the first call on;
+        ``None`` waits without an end. ``name`` is that of a step, and the value is the step's result.
+
+        Raises ``SignalTimeout`` when the time is up, unless there is a ``default`` to return; and what ``step`` does.
+        """
+        return wait_for(self.claimed, name, timeout, default)
+
+    async def await_for(
+        self,
+        name: str,
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - of days, and not in this run
+        *,
+        default: Any = RAISE,
+    ) -> Any:
+        """``wait_for`` for async jobs."""
+        return await await_for(self.claimed, name, timeout, default)
 
     @property
     def steps(self) -> dict[str, Any]:
@@ -175,12 +231,14 @@ def _save(claimed: ClaimedJob, field: str, value: Any) -> bool:
 
 
 def has_unsaved(claimed: ClaimedJob, result: TaskResult[..., Any]) -> bool:
-    """Return whether the last progress is not stored, or the metadata in ``result`` differs from the stored one."""
-    return is_new(claimed) or _has_unsaved_metadata(claimed, result)
+    """Return whether there is something to store: progress, changed metadata, or that a wait begins anew."""
+    return bool(claimed.timed_out) or is_new(claimed) or _has_unsaved_metadata(claimed, result)
 
 
 def save_rest(claimed: ClaimedJob, result: TaskResult[..., Any]) -> None:
     """Store what ``has_unsaved`` has found, at the end of an attempt. Logs what cannot be stored."""
+    if claimed.timed_out:
+        forget(claimed, claimed.timed_out)
     try:
         save_progress(claimed)
     except QueueUnavailable as error:

@@ -37,7 +37,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from ...core.compat import task_backends, task_started
-from ...core.job import READY, SUCCESSFUL, Outcome, utcnow
+from ...core.job import FOREVER, READY, SUCCESSFUL, Outcome, utcnow
 from ...exceptions import JobCancelled, JobTimeout
 from ...log import job_lines, sentry, tracing
 from ...log.labels import bind, bind_duration
@@ -226,7 +226,9 @@ def log_next_run(attempt: Attempt, outcome: Outcome) -> None:
     """Log when the next run is due, after an attempt that failed or a job that has put itself off."""
     if outcome.run_after is None:
         return
-    if outcome.snoozed:
+    if outcome.snoozed and outcome.run_after == FOREVER:
+        logger.info("%s waits for a signal", one_line(attempt.job.task_path))
+    elif outcome.snoozed:
         seconds = (outcome.run_after - utcnow()).total_seconds()
         logger.info("%s is snoozed; the next run is due in %.1f s", one_line(attempt.job.task_path), max(0.0, seconds))
     elif is_retry(outcome):

@@ -40,7 +40,7 @@ def run_inline(queue: MemoryQueue, job: Job) -> Job | None:
         return None
     log = None
     while True:
-        outcome, error = _run(ClaimedJob(held, update=queue.update))
+        outcome, error = _run(ClaimedJob(held, update=queue.update, queue=queue))
         log = log if outcome.log is None else appended_log(log, outcome.log)
         if outcome.status != READY or not outcome.spent:
             break
@@ -59,7 +59,7 @@ def run_once(
     ``around`` is entered for the attempt. ``KeyboardInterrupt`` fails the job and is raised again.
     """
     with around():
-        claimed = ClaimedJob(job, update=queue.update)
+        claimed = ClaimedJob(job, update=queue.update, queue=queue)
         outcome, error = _run(claimed)
     _store(queue, outcome, error)
     if claimed.announcement is not None:

@@ -82,6 +82,21 @@ def case(cases: dict[str, Case], *names: str) -> Callable[[Case], Case]:
     return add
 
 
+@case(OPERATIONS)
+def signal(world: World) -> None:
+    job = world.stored("waiting")
+    assert jobs.signal(job, "approved", [1])
+    assert json.loads(world.of(job).signals or "") == {"approved": {"value": [1]}}
+    assert not jobs.signal(job, "approved", 2)
+
+
+@case(COMMANDS, "loco_jobs signal")
+def signal_of_command(world: World) -> None:
+    job = world.stored("running")
+    assert world.run("signal", job.id, "approved", "2") == f"Sent the signal 'approved' to job {job.id}.\n"
+    assert json.loads(world.of(job).signals or "") == {"approved": {"value": 2}}
+
+
 @pytest.fixture
 def queue(queue: Queue, settings: Any) -> Iterator[Queue]:
     """The store of the alias ``default``; that of the alias ``bulk`` is another database."""

@@ -9,7 +9,7 @@ import pytest
 from django_loco.models import StoredJob, WaitingTag
 from django_loco.queues.database import DatabaseQueue
 
-from .twins import Twins
+from .twins import HISTORIES, Twins
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ def check_tags():
     assert sorted(found) == sorted(expected)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_database_queue_is_what_a_memory_queue_is(seed):
     twins = Twins(DatabaseQueue("default", {}), seed, has_keys=False)
     twins.run()

@@ -7,11 +7,11 @@ import pytest
 from django_loco.queues.redis import RedisQueue
 
 from .redis_keys import check_keys
-from .twins import Twins
+from .twins import HISTORIES, Twins
 
 
 @pytest.mark.parametrize("step", [2_000, 7])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_redis_queue_is_what_a_memory_queue_is(redis_server, seed, step, monkeypatch):
     """``step``: how many jobs a script looks at, so that it sees all of them at once or a part."""
     monkeypatch.setattr("django_loco.queues.redis.pages.STEP", step)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from django_loco.core.job import FAILED, READY, RUNNING, SUCCESSFUL, Job, Outcome, utcnow
 from django_loco.queues import Claim
@@ -12,6 +14,8 @@ from django_loco.queues.base import Change, Queue
 from django_loco.queues.memory import MemoryQueue
 
 STEPS = 200
+#: The number of random histories.
+HISTORIES = 6 * int(os.environ.get("LOCO_CHAOS", "1"))
 #: Jobs ended some multiple of this ago. A test is over in half of it.
 AGE_SECONDS = 200
 
@@ -26,6 +30,7 @@ class Twins:
         self.queue.clear()
         self.keys = [None, None, *(["key", "a@", "b@"] if has_keys else [])]
         self.memory = MemoryQueue("default", {"max_results": None})
+        self.queues: tuple[Queue, Queue] = self.queue, self.memory
         self.held: dict[str, tuple[Job, Job]] = {}
         self.read: dict[str, tuple[Job, Job]] = {}
         self.now = utcnow()
@@ -84,8 +89,33 @@ class Twins:
                 {"status": READY, "spent": False},
                 {"status": READY, "run_after": at},
                 {"status": READY, "run_after": utcnow() + timedelta(hours=1)},
+                {"status": READY, "run_after": utcnow() + timedelta(hours=1), "waits": True, "snoozed": True},
             ]
         )
+
+    def write(self) -> None:
+        """Let runs write what they wait for, and the steps that they have done."""
+        for job_id in self.random.sample(sorted(self.held), min(len(self.held), 4)):
+            field, text = self.random.choice(["waits", "steps", "checkpoint"]), self.random.choice(['{"a":1}', "{}"])
+            pair = self.held[job_id]
+            written = [queue.update(job, field, text) for queue, job in zip(self.queues, pair, strict=True)]
+            assert written[0] == written[1]
+            if written[0]:
+                changes: dict[str, Any] = {field: text}
+                one, other = (replace(job, **changes) for job in pair)
+                self.held[job_id] = one, other
+
+    def signal(self) -> None:
+        """Send signals to jobs that run, some of them as they were some steps ago."""
+        jobs = self.memory.list(status=RUNNING, limit=10_000)
+        for job in self.random.sample(jobs, min(len(jobs), 4)):
+            text = self.random.choice([None, '{"a":{"value":1}}', '{"b":{"value":"\u00e4\\t"}}'])
+            stored = self.queue.get(job.id)
+            assert stored is not None
+            assert stored.signals == job.signals
+            assert self.queue.signal(stored, text) == self.memory.signal(job, text)
+            late = replace(stored, signals='{"c":{}}')
+            assert not self.queue.signal(late, '{"d":{}}')
 
     def renew(self) -> None:
         lease = self.random.choice([0, 60])
@@ -161,6 +191,9 @@ class Twins:
             assert [(job.id, job.status, job.lost, job.run_after) for job in one] == [
                 (job.id, job.status, job.lost, job.run_after) for job in other
             ]
+            assert [(job.waits, job.steps, job.signals) for job in one] == [
+                (job.waits, job.steps, job.signals) for job in other
+            ]
             few = self.queue.list(status=status, limit=7)
             assert [job.id for job in few] == [job.id for job in other[:7]]
             before = other[len(other) // 2].id if other else None
@@ -174,7 +207,17 @@ class Twins:
     def run(self, steps: int = STEPS) -> None:
         """Do this and that, and compare."""
         often = [self.enqueue, self.fetch, self.finish]
-        choices = [*often, *often, self.renew, self.rescue, self.prune, self.change, self.pause]
+        choices = [
+            *often,
+            *often,
+            self.write,
+            self.signal,
+            self.renew,
+            self.rescue,
+            self.prune,
+            self.change,
+            self.pause,
+        ]
         for number in range(steps):
             self.random.choice(choices)()
             if number % 20 == 0:

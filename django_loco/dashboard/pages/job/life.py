@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ....core.job import RUNNING, Job, utcnow
+from ....core.job import RUNNING, Job, pending_wait, utcnow
 from ....jobs.states import State, state_of
 from ....jobs.views.age import elapsed
 
@@ -48,6 +48,9 @@ def life_of(job: Job) -> list[Step]:
         steps.append(Step(kind="now", label=_("Running"), at=None, since=""))
         steps.append(Step(kind="ahead", label=_("Ends"), at=None, since=""))
     else:
+        wait = pending_wait(job)
+        if wait is not None and wait.until is None:
+            steps.append(Step(kind="now", label=_("Waits for a signal"), at=None, since=""))
         steps.append(Step(kind="ahead", label=_("Runs"), at=None, since=""))
     return steps
 
@@ -55,13 +58,20 @@ def life_of(job: Job) -> list[Step]:
 def _times(job: Job) -> Iterator[tuple[Promise, datetime]]:
     times = (
         (_("Enqueued"), job.enqueued_at),
-        (_("Due"), job.run_after),
+        _due(job),
         (_("First attempt"), job.started_at),
         (_("Last attempt"), job.last_attempted_at if job.last_attempted_at != job.started_at else None),
     )
     for label, at in times:
         if at is not None and (job.finished_at is None or at <= job.finished_at):
             yield label, at
+
+
+def _due(job: Job) -> tuple[Promise, datetime | None]:
+    wait = pending_wait(job)
+    if wait is None:
+        return _("Due"), job.run_after
+    return _("Waits for a signal until") if wait.is_signal else _("Sleeps until"), wait.until
 
 
 def _between(start: datetime | None, end: datetime) -> str:

@@ -20,6 +20,8 @@ end
 -- the time when it ended. `log_of` has the logs of some of these runs by id.
 -- Returns the ids refused: of jobs that are not held, or are held with another token. With `only_expired` also those with
 -- a valid lease. An outcome that is already stored in the same words is accepted again: its first reply did not arrive.
+-- The earliest time of the next run of a job that waits for a signal is followed by a tab and the signals that it had when it
+-- was fetched. If they are others now, the outcome is refused as well.
 -- The state may be followed by a tab and the job's checkpoint, which stays until the job has succeeded.
 local function finish(payload, log_of, keys, now, only_expired)
   local rows, ids = lines(payload), {}
@@ -31,8 +33,16 @@ local function finish(payload, log_of, keys, now, only_expired)
   local logs, gone, states, new, due, later, ended, failed, refused, moved, known, over = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
   for number, id in ipairs(ids) do
     local _, token, state, kind, name, time = unpack(rows, 6 * number - 5, 6 * number)
-    local holder = not new[id] and held[number]
-    if holder and only_expired and tonumber(redis.call('ZSCORE', keys.leases, id) or 0) > now then
+    local holder, waits = not new[id] and held[number], time:find('\t', 1, true)
+    local is_signalled = false
+    if waits then
+      local others = redis.call('HGET', keys.extra, id) or ''
+      is_signalled = (others:match('\t(.*)') or '') ~= time:sub(waits + 1)
+      time = time:sub(1, waits - 1)
+    end
+    if holder and is_signalled then
+      refused[#refused + 1] = id
+    elseif holder and only_expired and tonumber(redis.call('ZSCORE', keys.leases, id) or 0) > now then
       refused[#refused + 1] = id
     elseif holder and holder:find(token .. '\t', 1, true) == 1 then
       new[id] = state

@@ -55,6 +55,8 @@ FULL = Job(
     progress='{"done":1}',
     batch="b1",
     steps='{"s":1}',
+    waits='{"a":["signal",null]}',
+    signals='{"a":{"value":1}}',
     token="t",
     worker_id="w3",
 )

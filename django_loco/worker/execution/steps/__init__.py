@@ -11,15 +11,18 @@ A run that is killed between the call and the storing calls the function once mo
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from inspect import isawaitable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ...core.on_commit import open_transactions
-from ...core.serialization import decode, encode_exact, require_result_size
-from ...exceptions import Interrupted, InvalidStep
-from ..claimed_job import ClaimedJob
+from ....core.on_commit import open_transactions
+from ....core.serialization import decode, encode_exact, require_result_size
+from ....exceptions import Interrupted, InvalidStep
+from ...claimed_job import ClaimedJob
+from . import waits
+from .waits import Parts, length_of, timeout_of
 
 
 def results_of(claimed: ClaimedJob) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def results_of(claimed: ClaimedJob) -> dict[str, Any]:
 
 def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """Return the result of a step, which is stored. Raises what ``call`` raises, and the errors of ``context.step``."""
-    results = _begun(claimed, name)
+    results = begun(claimed, name)
     if name in results:
         return results[name]
     result = call()
@@ -41,7 +44,7 @@ def run_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
 
 async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> Any:
     """``run_step`` for async jobs; the function may be async or not."""
-    results = _begun(claimed, name)
+    results = begun(claimed, name)
     if name in results:
         return results[name]
     result = call()
@@ -50,9 +53,46 @@ async def arun_step(claimed: ClaimedJob, name: str, call: Callable[[], Any]) -> 
     return await sync_to_async(_stored)(claimed, name, result)
 
 
-def _begun(claimed: ClaimedJob, name: str) -> dict[str, Any]:
+def sleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
+    """Return when a sleep is over; until then end the run. Raises the errors of ``context.sleep``."""
+    longest = length_of(_label(claimed, name), parts, length)
+    if name not in begun(claimed, name):
+        waits.sleep(claimed, name, longest)
+        _stored(claimed, name, None)
+
+
+async def asleep(claimed: ClaimedJob, name: str, parts: Parts, length: timedelta | None) -> None:
+    """``sleep`` for async jobs."""
+    longest = length_of(_label(claimed, name), parts, length)
+    if name not in begun(claimed, name):
+        await sync_to_async(waits.sleep)(claimed, name, longest)
+        await sync_to_async(_stored)(claimed, name, None)
+
+
+def wait_for(claimed: ClaimedJob, name: str, timeout: float | timedelta | None, default: Any) -> Any:
+    """Return the value of a signal; until it is sent end the run. Raises the errors of ``context.wait_for``."""
+    longest = timeout_of(_label(claimed, name), timeout)
+    results = begun(claimed, name)
+    if name in results:
+        return results[name]
+    return _stored(claimed, name, waits.signal_of(claimed, name, longest, default))
+
+
+async def await_for(claimed: ClaimedJob, name: str, length: float | timedelta | None, default: Any) -> Any:
+    """``wait_for`` for async jobs."""
+    longest = timeout_of(_label(claimed, name), length)
+    results = begun(claimed, name)
+    if name in results:
+        return results[name]
+    value = await sync_to_async(waits.signal_of)(claimed, name, longest, default)
+    return await sync_to_async(_stored)(claimed, name, value)
+
+
+def begun(claimed: ClaimedJob, name: str) -> dict[str, Any]:
     """Note that a step begins; return the stored results. Raises ``InvalidStep``, or ``Interrupted``."""
     label = _label(claimed, name)
+    if claimed.suspended:
+        raise claimed.suspended
     if type(name) is not str or not name:
         raise InvalidStep(f"{label}: the name of a step must be text that is not empty.")
     if name in claimed.steps:

@@ -1,0 +1,89 @@
+"""What a job sleeps until, or waits for, and the signals that were sent to it: JSON texts in fields of the job.
+
+``Job.waits`` is an object: for each name ``[kind, until]``, where ``until`` is a time in ISO format, or ``null`` for a
+wait without an end. The run writes it. A wait is over when the job has a step of its name.
+
+``Job.signals`` is an object: for each name ``{"value": ...}``, or ``{"timed_out": true}`` if the time of the wait was
+up first. Senders write it, and the run when a time is up. Each writes it only if it is as it was read, so a signal
+either comes in time or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .job import READY, Job
+
+_encoded = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+#: When a job is due that waits for a signal without an end.
+FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
+SLEEP, SIGNAL = "sleep", "signal"
+#: The value of a signal whose wait is over.
+TIMED_OUT: Mapping[str, Any] = {"timed_out": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A sleep, or a wait for a signal."""
+
+    name: str
+    kind: str
+    """``SLEEP`` or ``SIGNAL``."""
+
+    until: datetime | None
+    """The end, aware; ``None``: there is none."""
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it waits for a signal."""
+        return self.kind == SIGNAL
+
+    @property
+    def due_at(self) -> datetime:
+        """When the job runs again if nothing happens before."""
+        return self.until or FOREVER
+
+
+def waits_of(job: Job) -> dict[str, Wait]:
+    """Return all sleeps and waits that ``job`` has begun, the last one last, by their names.
+
+    Raises one of ``unreadable.NOT_OURS`` if somebody has edited the text.
+    """
+    stored = {} if job.waits is None else json.loads(job.waits)
+    return {
+        name: Wait(name, kind, None if until is None else datetime.fromisoformat(until))
+        for name, (kind, until) in stored.items()
+    }
+
+
+def text_of_waits(waits: Mapping[str, Wait]) -> str:
+    """Return what ``waits_of`` reads."""
+    return _encoded(
+        {name: [wait.kind, None if wait.until is None else wait.until.isoformat()] for name, wait in waits.items()}
+    )
+
+
+def pending_wait(job: Job) -> Wait | None:
+    """Return what ``job`` sleeps or waits for now; ``None`` if it does not."""
+    if job.waits is None or job.status != READY:
+        return None
+    try:
+        done = {} if job.steps is None else json.loads(job.steps)
+        found = [wait for name, wait in waits_of(job).items() if name not in done]
+    except (ValueError, TypeError, AttributeError, RecursionError):  # somebody has edited the store
+        return None
+    return found[-1] if found and found[-1].due_at == job.run_after else None
+
+
+def signals_of(job: Job) -> dict[str, Any]:
+    """Return the signals that were sent to ``job``, by their names."""
+    return {} if job.signals is None else dict(json.loads(job.signals))
+
+
+def text_of_signals(signals: Mapping[str, Any]) -> str | None:
+    """Return what ``signals_of`` reads. The values are JSON values."""
+    return _encoded(dict(signals)) if signals else None

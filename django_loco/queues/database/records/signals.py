@@ -1,0 +1,45 @@
+"""Signals for jobs in a database: a column of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from ....core.job import Job, Outcome
+from ...records.signals import JobSignals, woken
+from ..dialect import Dialect
+from ..sql.statements import FINISH
+
+SIGNAL = """
+    UPDATE {job} SET {signals} = %(text)s
+    WHERE {backend} = %(alias)s AND {id} = %(id)s AND {status} = 'RUNNING' AND {signals} {same} %(was)s
+    RETURNING {id}
+"""
+#: Finishes jobs that wait for a signal, unless one was sent to them during the run.
+FINISH_WAITING = FINISH.replace("{fence}", "{fence} AND {job}.{signals} {same} held.signals")
+
+
+class StoredSignals(JobSignals):
+    """The signals of ``DatabaseQueue``."""
+
+    _dialect: Dialect
+
+    def _reached(self) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def signal(self, job: Job, text: str | None) -> bool:
+        """Store the signals of a running job, as part of the caller's transaction, if one is open."""
+        with self._reached():
+            sql = self._dialect.sql(SIGNAL, same=self._dialect.same)
+            return bool(self._dialect.write(sql, is_durable=True, id=job.id, text=text, was=job.signals))
+
+
+def finish(dialect: Dialect, outcomes: Sequence[Outcome]) -> set[str]:
+    """Store how jobs ended, some of which may wait for signals; return the ids of those that were held."""
+    waiting = [outcome for outcome in outcomes if outcome.waits]
+    if not waiting:
+        return dialect.finish(outcomes)
+    stored = dialect.finish(waiting, FINISH_WAITING, ("signals",))
+    others = [outcome for outcome in outcomes if not outcome.waits]
+    others += woken(waiting, {outcome.job.id for outcome in waiting} - stored)
+    return stored | dialect.finish(others) if others else stored

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from django_loco.core.job import FOREVER, READY, utcnow
+from django_loco.core.job.waits import pending_wait, waits_of
+from django_loco.exceptions import Interrupted, InvalidStep, SignalTimeout
+from django_loco.worker.claimed_job import ClaimedJob, Suspended
+from django_loco.worker.execution.steps import waits
+from tests.unit.worker.support import held
+
+
+class Store:
+    """The signals of a job, as a queue has them."""
+
+    def __init__(self, signals=None):
+        self.signals, self.token = signals, None
+
+    def signal(self, job, text):
+        if job.signals != self.signals:
+            return False
+        self.signals = text
+        return True
+
+    def get(self, job_id):
+        return replace(held("nothing"), id=job_id, signals=self.signals, token=self.token)
+
+
+def claimed_job(store=None, update=lambda *_: True, **fields):
+    claimed = ClaimedJob(replace(held("nothing"), **fields), update=update, queue=store)
+    if store:
+        store.token = claimed.job.token
+    return claimed
+
+
+def suspended(claimed, call):
+    with pytest.raises(Suspended) as raised:
+        call()
+    return waits.outcome_of(claimed, raised.value)
+
+
+def test_a_sleep_ends_the_run_until_its_time():
+    claimed = claimed_job()
+    outcome = suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(hours=1)))
+    assert (outcome.status, outcome.spent, outcome.snoozed, outcome.waits) == (READY, False, True, False)
+    assert pending_wait(outcome.applied()).name == "nap"
+    assert 3590 < (outcome.run_after - utcnow()).total_seconds() <= 3600
+
+
+def test_the_length_of_a_sleep_that_has_begun_does_not_change():
+    claimed = claimed_job()
+    first = suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(hours=1)))
+    assert suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(days=9))).run_after == first.run_after
+
+
+def test_a_sleep_is_over_if_the_queue_has_handed_the_job_over_at_its_end():
+    claimed = claimed_job()
+    outcome = suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(hours=1)))
+    again = claimed_job(waits=claimed.job.waits, run_after=outcome.run_after)
+    waits.sleep(again, "nap", timedelta(hours=1))
+    assert again.suspended is None
+
+
+def test_a_wait_of_another_kind_begins_anew():
+    claimed = claimed_job(Store())
+    suspended(claimed, lambda: waits.sleep(claimed, "a", timedelta(hours=1)))
+    outcome = suspended(claimed, lambda: waits.signal_of(claimed, "a", None, waits.RAISE))
+    assert (outcome.run_after, outcome.waits) == (FOREVER, True)
+
+
+def test_another_worker_has_the_job():
+    claimed = claimed_job(update=lambda *_: False)
+    with pytest.raises(Interrupted, match="another worker has the job"):
+        waits.sleep(claimed, "nap", timedelta(hours=1))
+    assert claimed.refused
+
+
+def test_a_signal_is_returned():
+    claimed = claimed_job(Store(), signals='{"a":{"value":[7]}}')
+    assert waits.signal_of(claimed, "a", None, waits.RAISE) == [7]
+
+
+def test_when_the_time_is_up_no_signal_is_taken_any_more():
+    store = Store()
+    claimed = claimed_job(store)
+    assert waits.signal_of(claimed, "a", timedelta(0), "nobody") == "nobody"
+    assert store.signals == '{"a":{"timed_out":true}}'
+    with pytest.raises(SignalTimeout, match="the signal 'a' has not come by") as raised:
+        waits.signal_of(claimed, "a", timedelta(hours=1), waits.RAISE)
+    assert raised.value.name == "a"
+
+
+def test_a_signal_that_came_in_time_wins():
+    claimed = claimed_job(Store('{"a":{"value":7}}'))
+    assert waits.signal_of(claimed, "a", timedelta(0), "nobody") == 7
+
+
+@pytest.mark.parametrize("token", [None, "another"])
+def test_the_end_of_the_time_is_not_decided_by_a_worker_that_has_lost_the_job(token):
+    store = Store('{"b":{"value":1}}')
+    claimed = claimed_job(store)
+    store.token = token
+    with pytest.raises(Interrupted):
+        waits.signal_of(claimed, "a", timedelta(0), "nobody")
+    assert store.signals == '{"b":{"value":1}}'
+
+
+def test_a_wait_is_forgotten():
+    store = Store()
+    claimed = claimed_job(store)
+    waits.signal_of(claimed, "a", timedelta(0), "nobody")
+    waits.forget(claimed, "a")
+    assert (store.signals, waits_of(claimed.job)) == (None, {})
+
+
+def test_what_cannot_be_forgotten_is_logged(caplog):
+    claimed = claimed_job(Store(), update=lambda *_: False)
+    claimed.job = replace(claimed.job, waits='{"a":["signal",null]}')
+    waits.forget(claimed, "a")
+    assert "the end of the wait for 'a' stays stored" in caplog.text
+
+
+def test_an_error_beside_the_end_of_the_run_counts():
+    claimed = claimed_job()
+    suspended(claimed, lambda: waits.sleep(claimed, "nap", timedelta(hours=1)))
+    end = claimed.suspended
+    assert waits.outcome_of(claimed, BaseExceptionGroup("tasks", [end])).snoozed
+    assert waits.outcome_of(claimed, BaseExceptionGroup("tasks", [end, ValueError()])) is None
+    assert waits.outcome_of(claimed, ValueError()) is None
+    with pytest.raises(InvalidStep, match="sleeps at 'nap', but it has caught"):
+        waits.require_running(claimed)
+
+
+@pytest.mark.parametrize("parts", [{}, {"hours": True}, {"hours": float("nan")}, {"days": 1e300}, {"hours": -1}])
+def test_lengths_that_are_none(parts):
+    with pytest.raises(InvalidStep, match="label: "):
+        waits.length_of("label", parts, None)
+
+
+@pytest.mark.parametrize("timeout", ["soon", True, -1, float("inf"), timedelta(days=-1), timedelta.max])
+def test_timeouts_that_are_none(timeout):
+    with pytest.raises(InvalidStep, match="label: "):
+        waits.timeout_of("label", timeout)
+
+
+def test_lengths():
+    assert waits.length_of("", {"days": 1, "hours": 0.5, "minutes": None}, None) == timedelta(days=1, minutes=30)
+    assert waits.length_of("", {"days": None}, timedelta(7)) == timedelta(7)
+    assert waits.timeout_of("", 1.5) == timedelta(seconds=1.5)
+    assert waits.timeout_of("", None) is None
