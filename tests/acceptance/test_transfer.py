@@ -194,4 +194,4 @@ def test_an_import_that_is_killed_is_finished_by_the_next_one(site, tmp_path):
     assert site.start("shell", "--verbosity", "0", "--command", code).wait() == -signal.SIGKILL
     said = site.manage("loco_jobs", "import", path, "--backend", "redis", "--yes")
     assert "Imported 500 jobs." in said
-    assert "Left alone: 2,000 jobs whose ids, once-keys or unique keys are known." in said
+    assert "Left alone: 2,000 jobs with a known id, once-key or unique key." in said

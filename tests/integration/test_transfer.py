@@ -168,7 +168,7 @@ def test_a_dump_of_one_store_runs_from_another_one(stores, settings, file):
     said = run("import", file, "--backend", "redis", "--dry-run")
     assert said == "Import would take 3 jobs (1 of them finished) into TASKS['redis']. Nothing was changed.\n"
     assert run("import", file, "--backend", "redis", "--yes") == (
-        "Imported 3 jobs. 1 of them had finished, and do not run.\n"
+        "Imported 3 jobs. Of these, 1 job had finished and will not run.\n"
     )
     drain("redis")
     states = {job.id: jobs.state_of(job, utcnow()) for job in stores("redis").list()}

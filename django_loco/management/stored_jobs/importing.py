@@ -62,9 +62,9 @@ def _in_words(report: ImportReport) -> str:
 def _sentences(report: ImportReport) -> Iterator[str]:
     yield f"Imported {jobs_in_words(report.jobs)}."
     if report.finished:
-        yield f"{report.finished:,} of them had finished, and do not run."
+        yield f"Of these, {jobs_in_words(report.finished)} had finished and will not run."
     if report.existing:
-        yield f"Left alone: {jobs_in_words(report.existing)} whose ids, once-keys or unique keys are known."
+        yield f"Left alone: {jobs_in_words(report.existing)} with a known id, once-key or unique key."
     if report.left_out:
         yield f"Left out: {jobs_in_words(report.left_out)} that had finished."
 

@@ -52,7 +52,7 @@ def _sentences(report: MoveReport) -> Iterator[str]:
     if report.changed:
         yield f"Stayed: {jobs_in_words(report.changed)} that changed or began to run meanwhile."
     if report.known:
-        yield f"Stayed: {jobs_in_words(report.known)} whose ids, once-keys or unique keys are known there."
+        yield f"Stayed: {jobs_in_words(report.known)} whose id, once-key or unique key is known there."
     if report.unreadable:
         yield f"Stayed: {jobs_in_words(report.unreadable)} that cannot be read as stored."
     for (source, target), number in sorted(report.elsewhere.items()):
