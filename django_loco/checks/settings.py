@@ -74,8 +74,9 @@ def check_task_options(**kwargs: Any) -> Iterator[CheckMessage]:
         try:
             load_task(path)
         except Exception as error:  # noqa: BLE001 - a module may raise anything when it is imported
+            reason = error.__cause__ or error  # without what UnknownTask says of stored jobs
             yield checks.Warning(
-                f"LOCO['TASKS'] has options for {path!r}, which is not a task: {error}",
+                f"LOCO['TASKS'] has options for {path!r}, which is not a task: {reason}",
                 hint="Write the path of a function with @task, such as 'shop.tasks.send', or take the entry out.",
                 id="loco.W010",
             )

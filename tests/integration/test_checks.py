@@ -170,6 +170,7 @@ def test_options_for_a_task_that_does_not_exist():
     messages = found(LOCO={"TASKS": options})
     assert list(messages) == ["loco.W010"]
     assert "LOCO['TASKS'] has options for 'tests.app.tasks.ad'" in messages["loco.W010"]
+    assert "aliases" not in messages["loco.W010"]
 
 
 def test_the_app_that_is_not_installed():

@@ -90,6 +90,8 @@ def _by_cache(setting: str, cache: Any) -> Callable[[], Any]:
         _require_known_options(getattr(client, "connection_pool", None))
     except NotImplementedError as error:
         raise LocoConfigurationError(f"{where}, which spreads keys over several servers; name one server.") from error
+    except LocoConfigurationError:
+        raise
     except (InvalidCacheBackendError, ImproperlyConfigured, ImportError, TypeError, ValueError) as error:
         raise LocoConfigurationError(f"{where}: {_text_without_url(error)}") from None
     return lambda: _patient(client)
