@@ -46,8 +46,7 @@ _tasks_logger = get_logger(TASKS_LOGGER)
 
 #: Paths of tasks that a worker can import. In one process that does not change.
 _importable: set[str] = set()
-#: The tasks that were checked, by ``id()``. It holds those with options of one call (``using()``) as well, so it is
-#: emptied now and then.
+#: The tasks that were checked, by ``id()``; also those with options of one call, so it is emptied now and then.
 _templates: dict[int, KnownTask] = {}
 MAX_TEMPLATES = 500
 
@@ -91,9 +90,9 @@ class LocoBackend(JobBackend):
         """Raise ``InvalidTask`` if ``task`` fails Django's checks, or has a value that some store cannot keep."""
         validate_task(task)
         if self.queues and task.queue_name not in self.queues:
-            names = sorted(self.queues)
+            near = did_you_mean(task.queue_name, sorted(self.queues))
             raise InvalidTask(
-                f"Queue {task.queue_name!r} is not valid for backend.{did_you_mean(task.queue_name, names)} Add it to "
+                f"Queue {task.queue_name!r} is not valid for backend.{near} Add it to "
                 f"TASKS[{self.alias!r}]['QUEUES'], or use a queue of that list."
             )
         super().validate_task(task)
@@ -172,7 +171,7 @@ class LocoBackend(JobBackend):
         ]
         with no_store_timeout():
             for result in filter(None, results):
-                labelled_context().run(self._announce, [result])
+                labelled_context().run(self._announce, [result], stored)
         others = duplicates.results_of_ticks(self.queue, [job for job in jobs if job.id not in stored])
         return [result or others.get(job.id) for job, result in zip(jobs, results, strict=True)]
 
@@ -215,6 +214,11 @@ class LocoBackend(JobBackend):
     def parameters_of(self, job: Job) -> Sequence[str]:
         """Return the names of the positional arguments that the task of ``job`` takes."""
         return stored_jobs.parameters_of(job)
+
+    def add_jobs(self, jobs: list[Job]) -> set[str]:
+        """Store jobs of any tasks, without running them."""
+        self._announce(map(result_of, jobs), stored := self._add(jobs, worker_mode(self.alias, self.options)))
+        return stored
 
     def store_keyed(self, jobs: list[Job]) -> None:
         """Store signed jobs with once-keys, or run them."""
@@ -288,7 +292,7 @@ class LocoBackend(JobBackend):
             stored, holders = self._add(jobs, mode), duplicates.NOBODY
         else:
             stored, holders = duplicates.store(self.queue, jobs, on_duplicate, lambda few: self._add(few, mode))
-        self._announce(result for result in results if result.id in stored)
+        self._announce(results, stored)
         if holders:
             duplicates.note(results, holders, on_duplicate)
 
@@ -299,8 +303,7 @@ class LocoBackend(JobBackend):
             in_process.ensure_started(self.alias)
         accepted = tracing.send(jobs, lambda traced: self.queue.enqueue(sign(traced)))
         count_enqueued(self.queue, accepted)
-        stored = [job.id for job in accepted]
-        test_environment.record_enqueued(stored)
+        test_environment.record_enqueued(stored := [job.id for job in accepted])
         return set(stored)
 
     def _run(self, task: Task[..., Any], jobs: list[Job], on_duplicate: str | None) -> list[TaskResult[..., Any]]:
@@ -322,10 +325,10 @@ class LocoBackend(JobBackend):
     def _ended(self, task: Task[..., Any], job: Job) -> Job | None:
         if job.unique_key is not None and (holders := self.queue.holders([job.unique_key])):
             return holders[job.unique_key]
-        self._announce([result_of(job, task)])
+        self._announce([result_of(job, task)], {job.id})
         return in_process.run_in_foreground(self.alias, job)
 
-    def _announce(self, results: Iterable[TaskResult[..., Any]]) -> None:
+    def _announce(self, results: Iterable[TaskResult[..., Any]], stored: set[str]) -> None:
         logs = _tasks_logger.isEnabledFor(logging.DEBUG)
-        for result in results:
+        for result in (result for result in results if result.id in stored):
             announce(task_enqueued, type(self), result, logs=logs)

@@ -16,13 +16,15 @@ from ..exceptions import FilterError, InvalidState, Unfinished
 from .api import OPERATIONS, cancel, delete, discard, filter, move, retry, run_again, update  # noqa: A004 - its public name
 from .control import AliasWorker, QueueStats, pause, paused, quiet, resume, stats, stop, unquiet, workers
 from .operations.signals import signal
+from .operations.workflows.reading import workflow, workflows
 from .search import COUNTED, Count, JobPage, Search
 from .states import STATES, State, state_of
 from .stores import aliases, get
 from .views.logs import log
 from .views.rates import QueueRates, rates
+from .views.reason import Reason
 from .views.shown import shown_job
-from .views.why import Reason, why
+from .views.why import why
 
 __all__ = [
     "COUNTED",
@@ -64,4 +66,6 @@ __all__ = [
     "update",
     "why",
     "workers",
+    "workflow",
+    "workflows",
 ]

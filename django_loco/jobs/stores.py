@@ -57,6 +57,10 @@ class JobBackend(BaseTaskBackend):
         """Return the job that ``enqueue`` would store. Raises ``InvalidTask`` or ``InvalidArguments``."""
 
     @abstractmethod
+    def add_jobs(self, jobs: list[Job]) -> set[str]:
+        """Store jobs of any tasks, without running them; return the ids of those stored."""
+
+    @abstractmethod
     def store_keyed(self, jobs: list[Job]) -> None:
         """Store signed jobs with once-keys, or run them in ``ForegroundBlocking``, unless their keys are known."""
 

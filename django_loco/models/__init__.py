@@ -11,6 +11,7 @@ from .schedule import Schedule, ScheduleState
 from .tag_triggers import keep_triggers
 from .waiting_tag import WaitingTag
 from .worker import StoredWorker
+from .workflow_edge import StoredWorkflowEdge
 
 __all__ = [
     "JobIdField",
@@ -25,6 +26,7 @@ __all__ = [
     "StoredLock",
     "StoredMinute",
     "StoredWorker",
+    "StoredWorkflowEdge",
     "WaitingTag",
     "keep_triggers",
 ]

@@ -14,6 +14,7 @@ class StoredBatch(models.Model):
     name = models.TextField()
     callbacks = models.TextField()
     metadata = models.TextField()
+    kind = models.TextField(null=True)  # noqa: DJ001 - an older release writes none
     created_at = models.DateTimeField()
     sealed_at = models.DateTimeField(null=True)
     cancelled_at = models.DateTimeField(null=True)

@@ -7,6 +7,10 @@ from ..core.compat import InvalidTask, TaskResult, TaskResultDoesNotExist
 from ..core.retry import backoff_function
 from ..exceptions import Discard, Interrupted, Snooze
 from ..jobs.operations.batches.batch import Batch, batch
+from ..jobs.operations.workflows.chains import chain, group
+from ..jobs.operations.workflows.declaring import Node
+from ..jobs.operations.workflows.signatures import Signature
+from ..jobs.operations.workflows.workflow import Workflow
 from .decorator import LocoTask, aenqueue_many, enqueue_many, task
 
 __all__ = [
@@ -15,12 +19,17 @@ __all__ = [
     "Interrupted",
     "InvalidTask",
     "LocoTask",
+    "Node",
+    "Signature",
     "Snooze",
     "TaskResult",
     "TaskResultDoesNotExist",
+    "Workflow",
     "aenqueue_many",
     "backoff_function",
     "batch",
+    "chain",
     "enqueue_many",
+    "group",
     "task",
 ]

@@ -30,6 +30,7 @@ from ..core.serialization import call_of
 from ..core.task_options import CALL_OPTIONS, STORED_OPTIONS, TASK_OPTIONS, CallOptions, TaskOptions
 from ..core.uniqueness import rule_of
 from ..exceptions import LocoConfigurationError
+from ..jobs.operations.workflows.signatures import Signature
 from .aliases import register
 from .hints import attribute_hint, option_hint
 from .job_result import JobResult
@@ -144,6 +145,14 @@ class LocoTask(_Task[P, R]):
             if problem := problem_of(self.backend, self.module_path):
                 raise WrongBackend(problem) from error
             raise
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+        """Return this call as a part of a workflow. In a chain it gets the result of what is before it as well."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+        """Return this call as a part of a workflow, which takes no result."""
+        return Signature(self, args, kwargs, is_immutable=True)
 
     def using(self, **options: Unpack[CallOptions]) -> Self:
         """Return a copy of this task with other options; an option that is ``None`` stays as it is.

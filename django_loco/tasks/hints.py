@@ -51,8 +51,6 @@ _METHODS = {
     "send_with_options": "using(...).enqueue(...)",
     "defer": "enqueue(...)",
     "schedule": "using(run_after=...).enqueue(...)",
-    "s": "enqueue(...)",
-    "si": "enqueue(...)",
 }
 
 

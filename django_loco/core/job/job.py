@@ -31,7 +31,9 @@ SIGNATURE = "signature"
 MOVING = "moving"
 #: Among the options of a job, the headers that connect it with the trace of whoever enqueued it: see ``log.tracing``.
 TRACE = "trace"
-_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY))
+#: Among the options of a job, its place in a workflow: see ``jobs.operations.workflows.nodes``.
+NODE = "node"
+_NOT_GIVEN = frozenset((REQUEST, PARENT, SIGNATURE, MOVING, TRACE, CARRY, NODE))
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL

@@ -40,6 +40,7 @@ class Keywords(TypedDict, total=False):
     attempt: Numbers | None
     worker: Texts | None
     batch: Texts | None
+    workflow: Texts | None
     schedule: Texts | None
     unique: Texts | None
     request: Texts | None

@@ -232,6 +232,7 @@ WORDS: Mapping[str, Callable[[Given], Meaning]] = {
     "attempt": partial(_number, "attempt"),
     "worker": _worker,
     "batch": partial(_text, "batch"),
+    "workflow": partial(_text, "batch"),  # its nodes are the members of a batch with its id
     "schedule": partial(_text, "series"),
     "unique": _unique,
     "request": partial(_text, "request_id"),

@@ -16,19 +16,23 @@ from ...core.serialization import cut
 from ...log.plain_text import one_line, plain
 from ...models import LocoJob
 from ..language.words import id_of
+from ..operations.workflows.nodes import node_id, place_of
 from ..stores import aliases, backend_of
 from ..views.age import elapsed
 from ..views.logs import logs_of
 from ..views.numbers import number_text
 from ..views.progress import JobProgress, progress_of
+from ..views.reason import Reason
 from ..views.shown import shown_traceback
-from ..views.why import Reason, why
+from ..views.why import why
 from .addresses import JobLinks, word
 from .rows import JobRow, local_text, row_of
 from .stored_json import MOST_BYTES, arguments_of, decoded, hidden, pretty
 
 #: The number of entries of the admin's log that are shown.
 MOST_ENTRIES = 20
+#: The number of nodes of a workflow that are shown before a node.
+MOST_NODES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
         (_("Alias"), "backend", job.backend),
         *((_("Tag"), "tag", tag) for tag in job.tags),
         (_("Worker"), "worker", job.worker_id),
-        (_("Batch"), "batch", job.batch),
+        (_("Workflow"), "workflow", job.batch) if place_of(job) else (_("Batch"), "batch", job.batch),
         (_("Schedule"), "schedule", job.series),
         (_("Request"), "request", job.request_id),
         (_("Unique until %(state)s") % {"state": one_line(job.unique_until)}, "unique", job.unique_key),
@@ -157,6 +161,7 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     for label, name, value in linked:
         if value:
             yield Fact(label=label, text=one_line(value), url=links.list_url(word(name, str(value))))
+    yield from _node(job, links)
     if job.parent:
         yield Fact(label=_("Parent"), text=one_line(job.parent), url=_parent_url(job, links))
     if job.started_at:
@@ -171,6 +176,13 @@ def _facts(job: Job, links: JobLinks) -> Iterator[Fact]:
     yield Fact(label=_("Attempt"), text=number_text(job.attempt))
     if job.lost:
         yield Fact(label=_("Workers that died with it"), text=f"{job.lost}")
+
+
+def _node(job: Job, links: JobLinks) -> Iterator[Fact]:
+    if place := place_of(job):
+        yield Fact(label=_("Node"), text=one_line(place.name))
+        for name in place.after[:MOST_NODES]:
+            yield Fact(label=_("After node"), text=one_line(name), url=links.job_url(node_id(str(job.batch), name)))
 
 
 def _parent_url(job: Job, links: JobLinks) -> str:

@@ -12,8 +12,10 @@ from ...core.job import CARRY, SUCCESSFUL, Job
 from ...core.serialization import decode, decode_call
 from ...log.redaction import MARK, shown_value
 from ...queues.unreadable import NOT_OURS
+from ..operations.workflows.nodes import waits_for_nodes
 from ..states import state_of
 from ..stores import backend_of
+from .nodes import shown_node
 from .progress import progress_of
 
 #: Stands for JSON that cannot be read.
@@ -42,11 +44,11 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "key": job.key,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until,
-        "batch": job.batch,
+        **{"batch": job.batch, "node": shown_node(job)},
         "request": job.request_id or None,
         "parent": job.parent or None,
         "enqueued_at": job.enqueued_at,
-        "run_after": job.run_after,
+        "run_after": None if waits_for_nodes(job) else job.run_after,
         "expires_at": job.expires_at,
         "started_at": job.started_at,
         "last_attempted_at": job.last_attempted_at,

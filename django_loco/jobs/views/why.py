@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext as _
@@ -16,26 +15,15 @@ from ...core.job.waits import Wait
 from ...queues import Queue
 from ...queues.records.pauses import is_paused
 from ...queues.workers import WorkerInfo
+from ..operations.workflows.nodes import waits_for_nodes
 from ..signing import is_genuine
 from ..states import state_of
 from ..stores import JobReference, backend_of, get, other_holder
 from ..transfer.parking import ends_of, is_gone, is_parked
+from .nodes import waiting_reason
 from .numbers import number_text
 from .progress import progress_of
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason, and what to do about it."""
-
-    code: str
-    """The reason in a word, for programs: ``"paused"``."""
-
-    text: str
-    """A sentence."""
-
-    remedy: str = ""
-    """A sentence; empty if nothing is wrong."""
+from .reason import Reason
 
 
 def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
@@ -47,7 +35,8 @@ def why(which: JobReference, /, *, backend: str | None = None) -> list[Reason]:
     now = utcnow()
     if job.status != READY:
         return [_ENDS[state_of(job, now)](job)]
-    reasons = [*_reasons(job, backend_of(job.backend).queue, now)]
+    queue = backend_of(job.backend).queue
+    reasons = [waiting_reason(job, queue)] if waits_for_nodes(job) else [*_reasons(job, queue, now)]
     reasons = reasons or [Reason("next", _("It may run now: a worker takes it as soon as it has room."))]
     return [*reasons, *_expiry(job, now)]
 

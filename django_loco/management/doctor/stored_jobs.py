@@ -11,8 +11,9 @@ from ... import jobs
 from ...core.job import Job
 from ...exceptions import UnknownTask
 from ...jobs.views.age import age
+from ...jobs.views.reason import Reason
 from ...jobs.views.unserved import is_served as served
-from ...jobs.views.why import Reason, missing_workers
+from ...jobs.views.why import missing_workers
 from ...log.plain_text import one_line
 from ...queues import Claim
 from ...tasks.results import load_task

@@ -33,11 +33,12 @@ from .engines import engine_of
 from .examiner import DatabaseExaminer
 from .migrated import is_of_missing_migration, migrate_command
 from .overview import Page, counts_by_queue, newest, newest_of_each, oldest_due_times
-from .records.batches import CLEAR_BATCHES, StoredBatches, insert_counted, prune_batches
+from .records.batches import CLEAR_BATCHES, insert_counted, prune_batches
 from .records.minutes import CLEAR_MINUTES, StoredStatistics, prune_minutes
 from .records.pauses import StoredPauses
 from .records.signals import StoredSignals, finish
 from .records.workers import StoredWorkers
+from .records.workflows import CLEAR_EDGES, StoredWorkflows
 from .shown_rows import counted, in_order, readable_time, shown_job_of, summary_of
 from .sql import statements
 
@@ -53,7 +54,7 @@ NO_LIMIT = 2**62
 
 
 class DatabaseQueue(
-    StoredPauses, StoredSignals, StoredStatistics, StoredBatches, StoredWorkers, ListeningQueue[QueueListener]
+    StoredPauses, StoredSignals, StoredStatistics, StoredWorkflows, StoredWorkers, ListeningQueue[QueueListener]
 ):
     """Jobs in the table of ``models.StoredJob``.
 
@@ -256,7 +257,7 @@ class DatabaseQueue(
 
     def clear(self) -> None:
         """Delete every job of this alias."""
-        for statement in (*statements.CLEAR_ALL, CLEAR_MINUTES, CLEAR_BATCHES):
+        for statement in (*statements.CLEAR_ALL, CLEAR_MINUTES, CLEAR_BATCHES, CLEAR_EDGES):
             self._run(statement)
 
     def close(self) -> None:

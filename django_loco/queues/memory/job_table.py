@@ -95,8 +95,16 @@ class JobTable:
             self.series.add(job)
             if job.unique_key is not None or job.batch is not None:
                 self._note(job)
-        while self._max_finished is not None and len(self.finished) > self._max_finished:
-            self.forget(self.finished.popitem(last=False)[1])
+        if self._max_finished is not None and len(self.finished) > self._max_finished:
+            self._forget_oldest(self._max_finished + self._batches.kept())
+
+    def _forget_oldest(self, most: int) -> None:
+        while len(self.finished) > most:
+            oldest = next(iter(self.finished.values()))
+            if self._batches.is_kept(oldest):
+                self.finished.move_to_end(oldest.id)
+            else:
+                self.forget(self.finished.pop(oldest.id))
 
     def forget(self, job: Job) -> None:
         """Drop what is stored about ``job``, which is in no part any more."""

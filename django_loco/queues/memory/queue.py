@@ -20,16 +20,17 @@ from ..claim import Claim
 from .job_table import JobTable
 from .key_file import OnceKeys
 from .keys import Keys
-from .records.batches import BatchTable, MemoryBatches
+from .records.batches import BatchTable
 from .records.minutes import MemoryStatistics, MinuteTable
 from .records.pauses import MemoryPauses
+from .records.workflows import Graph, MemoryWorkflows
 from .saving import MemorySpool
 from .workers import MemoryWorkers, RegisteredWorkers
 
 MAX_RESULTS, KEYS_FILE = 1_000, "once-keys.sqlite3"
 
 
-class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, MemorySpool, Queue):
+class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryWorkflows, MemoryWorkers, MemorySpool, Queue):
     """Jobs in the memory of this process.
 
     ``OPTIONS``:
@@ -51,6 +52,7 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
         self._max_waiting = self.limit("max_waiting", None)
         self._changed, self._seen = threading.Condition(threading.Lock()), threading.local()
         self.keys, self._minutes, self._batches = Keys(), MinuteTable(), BatchTable()
+        self._graphs: dict[str, Graph] = {}
         self._jobs = JobTable(self.limit("max_results", MAX_RESULTS), self._batches)
         self._workers: RegisteredWorkers = {}
         self._commands: dict[str, str] = {}
@@ -129,6 +131,8 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
             if is_new and not list(self._jobs.unique.free(self.keys.unknown([job]))):
                 return None
             self.keys.note(job)
+            if self._jobs.waiting.get(job.id):  # a node of a workflow
+                self._jobs.waiting.remove([job])
             held = self._jobs.with_written(job).claimed(worker_id=worker_id, token=os.urandom(16).hex(), at=utcnow())
             self._jobs.hold(held, lease)
             return held
@@ -178,6 +182,9 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
         """Return a job, if it is still known."""
         with self._changed:
             return self._jobs.get(job_id)
+
+    def _stored(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
 
     def logs(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Return the kept logs of jobs."""
@@ -257,8 +264,8 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
         self._minutes.prune()
         with self._changed:
             self._batches.prune(before := utcnow() - timedelta(seconds=older_than))
-            old = (job.id for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
-            pruned = list(itertools.islice(old, limit))
+            ended = (job for job in self._jobs.finished.values() if job.finished_at and job.finished_at < before)
+            pruned = list(itertools.islice((job.id for job in ended if not self._batches.is_kept(job)), limit))
             for job_id in pruned:
                 self._jobs.forget(self._jobs.finished.pop(job_id))
             return len(pruned)
@@ -266,7 +273,8 @@ class MemoryQueue(MemoryPauses, MemoryStatistics, MemoryBatches, MemoryWorkers, 
     def clear(self) -> None:
         """Delete everything, also once-keys."""
         with self._changed:
-            for known in (self._jobs, self.keys, self._workers, self._commands, self._paused, self._minutes):
+            parts = (self._jobs, self.keys, self._workers, self._commands, self._paused, self._minutes, self._graphs)
+            for known in parts:
                 known.clear()
 
     def wait(self, timeout: float) -> bool:

@@ -22,6 +22,9 @@ from ...core.job import Job, utcnow
 from ...core.job.job import value
 from ...exceptions import BatchFinished, QueueRefused
 
+#: What a record can be. It is stored.
+BATCH, WORKFLOW = "batch", "workflow"
+
 
 class BatchCounts(NamedTuple):
     """How many members a batch has, and how many have ended in which way."""
@@ -50,6 +53,9 @@ class BatchRecord:
 
     metadata: str = "{}"
     """JSON text of an object."""
+
+    kind: str = BATCH
+    """Whether it is a batch, or the batch of the nodes of a workflow."""
 
     created_at: datetime
     sealed_at: datetime | None = None
@@ -111,7 +117,7 @@ class Batches:
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:  # noqa: ARG002
         """Return the ids of stored members, in order, those above ``after``.
 
-        ``kind`` is ``"left"``: they wait or run; ``"failed"``: they have failed or were cancelled.
+        ``kind`` is ``"left"``: they wait or run; ``"failed"``: they have failed or were cancelled; or ``"succeeded"``.
         """
         return ()
 

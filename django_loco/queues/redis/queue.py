@@ -16,13 +16,12 @@ Keys
 ``index``, ``series``, ``failed``, ``counts``, ``once``
     all ids in order, the ids of jobs with once-keys by series, and the ids of failed jobs; the number of jobs per queue
     and status; the once-keys.
-``logs``
-    a hash by job id: the logs of a job's last runs, separated by tabs.
+``logs``: a hash by job id: the logs of a job's last runs, separated by tabs.
 ``workers``, ``commands``, ``unique``
     hashes: the last heartbeat and the description of each worker (``queues.workers``), and the last command for it;
     which jobs hold unique keys (``lua/unique.lua``).
-``minutes``, ``minute:...``, ``totals``, ``totaled``; ``batches``, ``batch_states``, ``open_batches``, ``members``
-    the statistics (``records.minutes``); the batches (``lua/members.lua``).
+``minutes``, ``minute:..``, ``totals``, ``totaled``; ``batches``, ``batch_states``, ``open_batches``, ``members``; edges
+    the statistics (``records.minutes``); the batches (``lua/members.lua``), and workflows (``lua/workflow.lua``).
 ``bell...``, ``answer...``
     the channels that wake workers (``listener``); the last answer to each worker (``lua/fetch.lua``).
 
@@ -80,10 +79,11 @@ from .codec import (
 from .job_lists import moment_of, word
 from .listener import Demand, RedisListener, channels_for, channels_of, is_soon, subscriptions_for
 from .pages import JobPages
-from .records.batches import RedisBatches, members_payload, prune_batches, refused_of
+from .records.batches import members_payload, prune_batches, refused_of
 from .records.minutes import RedisStatistics, clear_minutes
 from .records.pauses import RedisPauses
 from .records.signals import RedisSignals
+from .records.workflows import RedisWorkflows
 from .scripts import KEYS
 from .server import RedisServer
 
@@ -91,7 +91,7 @@ from .server import RedisServer
 MAX_RESULTS = 1_000_000
 
 
-class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisBatches, ListeningQueue[RedisListener]):
+class RedisQueue(RedisPauses, RedisSignals, RedisStatistics, RedisWorkflows, ListeningQueue[RedisListener]):
     """Jobs in Redis 6.2 or later, or Valkey.
 
     ``OPTIONS``:

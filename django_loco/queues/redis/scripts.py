@@ -29,6 +29,7 @@ SCRIPTS = {
         *("unique", "texts", "members", "enqueue"),
     ),
     "batch": Script("jobs states held batches batch_states open_batches members", "members", "batch"),
+    "workflow": Script("jobs states held batches batch_states open_batches members edges", "members", "workflow"),
     "restore": Script(
         "jobs states index ready tagged deferred once counts series extra finished failed logs unique",
         *("unique", "texts", "restore"),
@@ -56,7 +57,10 @@ SCRIPTS = {
     "oldest": Script("ready tagged deferred", "ready", "oldest"),
     "pause": Script("jobs ready tagged deferred pauses", "ready", "best", "held_back", "pause"),
     "suspects": Script("ready tagged deferred paused", "ready", "suspects"),
-    "prune": Script("jobs states index finished failed once counts series extra logs unique", "unique", "prune"),
+    "prune": Script(
+        "jobs states index finished failed once counts series extra logs unique batches batch_states open_batches",
+        *("unique", "members", "prune"),
+    ),
     "register": Script("workers", "register"),
     "unregister": Script("workers commands", "unregister", common=False),
     "command": Script("workers commands", "command", common=False),

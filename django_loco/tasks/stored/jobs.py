@@ -12,6 +12,7 @@ from ...core.job import CARRY, Job
 from ...core.serialization import decode_call, encode_call
 from ...core.uniqueness import keys_again
 from ...exceptions import InvalidSignature, UnknownTask
+from ...jobs.operations.workflows.results import takes_result
 from ...jobs.signing import is_genuine
 from ...log.labels import labelled_context
 from ...log.plain_text import one_line
@@ -56,7 +57,7 @@ def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         task = load_task(job.task_path)
     except UnknownTask:
         return
-    validate_call(task, args, kwargs)
+    validate_call(task, (None, *args) if takes_result(job) else args, kwargs)
 
 
 def parameters_of(job: Job) -> Sequence[str]:
@@ -68,7 +69,7 @@ def parameters_of(job: Job) -> Sequence[str]:
         logger.debug("The arguments of %s have no names here: %s", one_line(job.task_path), one_line(error))
         return ()
     names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    return names[1:] if task.takes_context else names
+    return names[task.takes_context + takes_result(job) :]
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:

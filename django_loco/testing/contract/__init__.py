@@ -1,11 +1,12 @@
 """The contract of queues, as tests: the built-in queues pass this suite, and your queue should."""
 
-from .batches import BatchContract
 from .changing import ChangeContract
 from .enqueueing import EnqueueContract, RestoreContract
 from .fetching import FetchContract
 from .outcomes import OutcomeContract
 from .rescuing import RescueContract, SuspectContract
+from .together.batches import BatchContract
+from .together.workflows import WorkflowContract
 from .unique import UniqueContract
 from .updating import LogContract, UpdateContract
 from .viewing import SeriesContract, ViewContract
@@ -34,6 +35,7 @@ class QueueContract(
     WorkerContract,
     MinuteContract,
     BatchContract,
+    WorkflowContract,
 ):
     """Mix it into a test class for pytest or unittest and define ``make_queue``.
 

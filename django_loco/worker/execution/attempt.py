@@ -33,6 +33,7 @@ from ...exceptions import (
     Snooze,
     UnknownTask,
 )
+from ...jobs.operations.workflows.results import takes_result, taking_results
 from ...jobs.signing import is_genuine
 from ...log.labels import hide
 from ...log.plain_text import one_line
@@ -199,7 +200,7 @@ class Attempt:
     def _secrets(self, names: Collection[str]) -> tuple[str, ...]:
         if not names:
             return ()
-        first = (None,) if self.task.takes_context else ()
+        first = (None,) * (self.task.takes_context + self.takes_result)
         secrets = secrets_of(self.task.func, (*first, *self.result.args), self.result.kwargs, names)
         hide(secrets)
         return secrets
@@ -208,6 +209,11 @@ class Attempt:
     def job(self) -> Job:
         """The job as it was fetched."""
         return self.claimed.job
+
+    @property
+    def takes_result(self) -> bool:
+        """Whether its first argument is the result of earlier nodes of a workflow."""
+        return takes_result(self.job) and self.function is self.task.func
 
     def keep_log(self) -> None:
         """Keep what this thread or asyncio task logs from now on, if the options of the job say so."""
@@ -232,10 +238,11 @@ class Attempt:
             raise JobCancelled(CANCELLED)
         first = (self._context(),) if self.task.takes_context else ()
         self.began_at = self.claimed.began_at = time.monotonic()
+        function = taking_results(self.job, self.function, len(first)) if self.takes_result else self.function
         args = (*first, *self.result.args)
         if self.job.options and (carried := self.job.options.get(CARRY)):
-            return carry.call(carried, self.function, args, self.result.kwargs)
-        return self.function(*args, **self.result.kwargs)
+            return carry.call(carried, function, args, self.result.kwargs)
+        return function(*args, **self.result.kwargs)
 
     def call(self) -> Any:
         """Call the task's function in this thread, even if it is async, and return its value."""

@@ -16,6 +16,10 @@ from ...core.serialization import decode, encode_exact, require_result_size
 from ...exceptions import QueueUnavailable
 from ...jobs.operations.batches.batch import Batch
 from ...jobs.operations.batches.settling import batch_of
+from ...jobs.operations.workflows.nodes import place_of
+from ...jobs.operations.workflows.results import NodeResults
+from ...jobs.operations.workflows.results import results_of as node_results
+from ...jobs.operations.workflows.workflow import Workflow
 from ...log.safe import get_logger
 from ...tasks.job_result import JobResult
 from ..claimed_job import ClaimedJob
@@ -146,6 +150,32 @@ class JobContext(TaskContext):  # type: ignore[misc, type-arg]  # the stubs know
     async def abatch(self) -> Batch | None:
         """``batch`` for async jobs."""
         return await sync_to_async(lambda: self.batch)()
+
+    @property
+    def workflow(self) -> Workflow | None:
+        """The workflow of which the job is a node, as it is now; ``None`` if there is none.
+
+        It may add nodes: ``context.workflow.add(load, name="load")``.
+        """
+        job = self.claimed.job
+        return None if place_of(job) is None else Workflow.get(str(job.batch), backend=job.backend)
+
+    async def aworkflow(self) -> Workflow | None:
+        """``workflow`` for async jobs."""
+        return await sync_to_async(lambda: self.workflow)()
+
+    @property
+    def results(self) -> NodeResults:
+        """The return values of earlier nodes by their names: ``context.results["extract"]``. Each look reads the store.
+
+        A node that has not succeeded has none: ``KeyError``. A job that is no node has no results.
+        """
+        found = node_results(self.claimed.job)
+        return NodeResults.empty() if found is None else found
+
+    async def aresults(self) -> dict[str, Any]:
+        """The return values of those nodes that the job has waited for and that have succeeded, for async jobs."""
+        return await sync_to_async(self.results.loaded)()
 
     def remaining(self) -> float | None:
         """Return the seconds until ``deadline``, 0 if it has passed; ``None`` if there is no deadline."""

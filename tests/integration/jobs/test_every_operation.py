@@ -26,6 +26,7 @@ from django_loco.management.commands.loco_jobs import Command
 from django_loco.queues import Queue, queue_for
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import Role, WorkerInfo
+from django_loco.tasks import Workflow
 from django_loco.tasks.job_result import JobResult
 from tests.app import tasks
 from tests.integration.admin import conftest as admin_conftest
@@ -200,6 +201,18 @@ def run_again(world: World) -> None:
     job = world.stored("done")
     result = jobs.run_again(job, args=[3, 4])
     assert (world.fetched(), result.args, world.of(job)) == ([result.id], [3, 4], job)
+
+
+@case(OPERATIONS, "workflow", "workflows")
+def workflows(world: World) -> None:
+    flow = Workflow("nightly")
+    first = flow.add(tasks.add, 1, 2)
+    last = flow.add(tasks.add, 3, 4, after=[first])
+    flow.enqueue()
+    assert ([each.id for each in jobs.workflows()], jobs.workflow(flow.id).name) == ([flow.id], "nightly")
+    [job] = jobs.filter(f"workflow:{flow.id} status:waiting")
+    assert (job.id, world.fetched(), jobs.cancel([last.id]), jobs.cancel([first.id])) == (first.id, [first.id], 1, 1)
+    assert jobs.workflow(flow.id).state == "finished"
 
 
 @case(OPERATIONS, "pause", "paused", "resume")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
@@ -15,8 +16,8 @@ from ....core.job import Job, new_id
 from ....core.serialization import call_of, decode, encode_exact, require_result_size
 from ....exceptions import BatchDoesNotExist, InvalidArguments, InvalidState
 from ....log.safe import get_logger
-from ....queues.records.batches import BatchCounts, BatchRecord, new_record
-from ... import api
+from ....queues.records.batches import BATCH, BatchCounts, BatchRecord, new_record
+from ...api import cancel, retry
 from ...stores import backend_of, searched
 from .settling import settle, text_of_callbacks
 
@@ -53,6 +54,7 @@ class Batch:
         on_finish: Task[..., Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         backend: str | None = None,
+        kind: str = BATCH,
     ) -> None:
         """Stores nothing yet.
 
@@ -64,6 +66,7 @@ class Batch:
             on_finish: enqueued when all have ended.
             metadata: JSON for the callbacks and members; it does not change.
             backend: the alias in ``TASKS`` of all its jobs; by default that of its callbacks.
+            kind: for workflows.
 
         Raises ``InvalidTask`` or ``InvalidArguments`` for a callback that could not be enqueued, and for metadata that
         are no JSON.
@@ -75,7 +78,8 @@ class Batch:
         self.backend = backend or next((task.backend for task in given.values()), DEFAULT_TASK_BACKEND_ALIAS)
         self._backend = backend_of(self.backend)
         callbacks = text_of_callbacks({event: self._callback(event, task) for event, task in given.items()})
-        self._record = new_record(self.id, self.backend, name, callbacks, _text_of_metadata(metadata))
+        record = new_record(self.id, self.backend, name, callbacks, _text_of_metadata(metadata))
+        self._record = record if kind == BATCH else replace(record, kind=kind)
         self._is_stored = False
 
     @classmethod
@@ -95,12 +99,12 @@ class Batch:
         return await sync_to_async(cls.get, thread_sensitive=True)(batch_id, backend=backend)
 
     @classmethod
-    def all(cls, *, backend: str | None = None) -> Iterator[Self]:
+    def all(cls, *, backend: str | None = None, kind: str = BATCH) -> Iterator[Self]:
         """Yield the batches of an alias, or of all, the newest first; without counts unless they have finished."""
         for alias in searched(backend):
             before = None
             while page := backend_of(alias).queue.list_batches(before=before):
-                yield from map(cls._of, page)
+                yield from (cls._of(record) for record in page if record.kind == kind)
                 before = page[-1].id
 
     @classmethod
@@ -108,6 +112,16 @@ class Batch:
         batch = cls(record.name, backend=record.backend)
         batch._load(record)
         return batch
+
+    @property
+    def record(self) -> BatchRecord:
+        """What is stored of it."""
+        return self._record
+
+    def move_to(self, alias: str) -> None:
+        """Choose the alias of one that has no callbacks, and is not stored."""
+        self.backend, self._backend = alias, backend_of(alias)
+        self._record = replace(self._record, backend=alias)
 
     def _load(self, record: BatchRecord) -> None:
         self.id, self._record, self._is_stored = record.id, record, True
@@ -181,7 +195,7 @@ class Batch:
         queue = self._backend.queue
         if not queue.seal_batch(self.id, is_cancelled=True):
             raise InvalidState(f"Batch {self.id} has finished, or is not there any more.")
-        number = sum(api.cancel(ids, backend=self.backend, by=by) for ids in self._members("left"))
+        number = sum(cancel(ids, backend=self.backend, by=by) for ids in self._members("left"))
         self._settle()
         return number
 
@@ -192,7 +206,7 @@ class Batch:
         once more. Members that were pruned meanwhile do not count any more.
         """
         self._settle()
-        number = sum(api.retry(ids, backend=self.backend) for ids in self._members("failed"))
+        number = sum(retry(ids, backend=self.backend) for ids in self._members("failed"))
         if number:  # they are ready before the round begins: without members that are left it would end at once
             self._backend.queue.reopen_batch(self.id)
             self._settle()

@@ -1,4 +1,4 @@
-"""Finishes batches: at once when a member of this worker has ended, and now and then those that others have left."""
+"""Finishes batches and lets nodes run: at once when a member of this worker has ended, and now and then all others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ....core.job import READY, Job
 from ....queues import Queue
+from ..workflows.releasing import sweep
 from .settling import settle, settle_members
 
 #: The time between two looks at all batches.
@@ -50,5 +51,6 @@ class BatchSettler:
     def sweep_if_due(self) -> None:
         """Look at all batches, if the last time was ``SWEEP_EVERY_SECONDS`` ago. Raises as the queue does."""
         if self._clock() >= self._next_sweep:
+            sweep(self._queue)
             settle(self._queue)
             self._next_sweep = self._clock() + SWEEP_EVERY_SECONDS

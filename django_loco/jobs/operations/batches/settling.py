@@ -21,9 +21,10 @@ from ....log.plain_text import one_line
 from ....log.safe import get_logger
 from ....metrics.arrivals import count_enqueued
 from ....queues import Queue
-from ....queues.records.batches import BatchRecord, batches_of
+from ....queues.records.batches import WORKFLOW, BatchRecord, batches_of
 from ...signing import is_genuine, signed
 from ...transfer.dump_lines import job_and_log_of, line_of
+from ..workflows.releasing import advance_members
 
 logger = get_logger("django_loco.batches")
 
@@ -70,6 +71,8 @@ def settle(
         else:
             store_jobs(jobs)
         queue.note_called(batch)
+        if batch.kind == WORKFLOW:
+            queue.drop_edges(batch.id)  # those to nodes that were deleted while they waited
         counts = batch.counts
         text = "Batch %s (%s) has finished: %d jobs, of which %d succeeded, %d failed, %d cancelled"
         logger.info(text, batch.id, one_line(batch.name), *counts)
@@ -77,7 +80,11 @@ def settle(
 
 
 def settle_members(queue: Queue, jobs: Sequence[Job]) -> None:
-    """``settle`` the batches of those of ``jobs`` that are members. Does nothing if there are none."""
+    """Let the jobs run that wait for ``jobs``, and ``settle`` the batches of those that are members.
+
+    Does nothing if none is a member.
+    """
+    advance_members(queue, jobs)
     if batches := batches_of(jobs):
         settle(queue, [*batches], [job for job in jobs if job.batch is not None])
 

@@ -19,7 +19,7 @@ from typing import Any
 from django.db import transaction
 
 from ....core.job import FAILED, GIVEN_UP, Job
-from ...records.batches import BatchCounts, Batches, BatchRecord, batches_of, refusal
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, batches_of, refusal
 from ...rows import Row, id_of, time_of
 from ..changes import insert
 from ..dialect import Dialect
@@ -29,12 +29,12 @@ LIMIT = 100
 NO_FRAGMENTS: Mapping[str, str] = MappingProxyType({})
 COUNTS = ("total", "succeeded", "failed", "cancelled")
 TIMES = ("created_at", "sealed_at", "cancelled_at", "finished_at", "called_at")
-COLUMNS = ("id", "backend", "name", "callbacks", "metadata", "round", *TIMES, *COUNTS)
+COLUMNS = ("id", "backend", "name", "callbacks", "metadata", "kind", "round", *TIMES, *COUNTS)
 
 OPEN = """
     INSERT INTO {batches}
-        (id, backend, name, callbacks, metadata, created_at, round, total, succeeded, failed, cancelled)
-    VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, {now}, 1, 0, 0, 0, 0)
+        (id, backend, name, callbacks, metadata, kind, created_at, round, total, succeeded, failed, cancelled)
+    VALUES (%(batch)s, %(alias)s, %(name)s, %(callbacks)s, %(metadata)s, %(kind)s, {now}, 1, 0, 0, 0, 0)
     ON CONFLICT (id) DO NOTHING
 """
 READ = "SELECT {batch_columns} FROM {batches} AS mine WHERE mine.backend = %(alias)s"
@@ -50,7 +50,7 @@ MEMBERS = """
 """
 _GIVEN_UP: dict[str, Any] = {f"given_up{place}": path for place, path in enumerate(sorted(GIVEN_UP))}
 #: By the kind of members.
-KINDS = {"left": "IN ('READY', 'RUNNING')", "failed": "= 'FAILED'"}
+KINDS = {"left": "IN ('READY', 'RUNNING')", "failed": "= 'FAILED'", "succeeded": "= 'SUCCESSFUL'"}
 ADD = """
     UPDATE {batches} SET total = total + %(number)s
     WHERE backend = %(alias)s AND id = %(batch)s AND finished_at IS NULL AND cancelled_at IS NULL
@@ -127,6 +127,7 @@ def _run(dialect: Dialect, template: str, *, fragments: Mapping[str, str] = NO_F
 def _record_of(row: Row) -> BatchRecord:
     values = dict(zip(COLUMNS, row, strict=True))
     counts = BatchCounts(*(values.pop(name) for name in COUNTS))
+    values["kind"] = values["kind"] or BATCH
     return BatchRecord(**values | {name: time_of(values[name]) for name in TIMES}, counts=counts)
 
 
@@ -156,7 +157,8 @@ class StoredBatches(Batches):
 
     def open_batch(self, batch: BatchRecord) -> None:
         """Store a new batch."""
-        texts: dict[str, Any] = {"name": batch.name, "callbacks": batch.callbacks, "metadata": batch.metadata}
+        names = ("name", "callbacks", "metadata", "kind")
+        texts: dict[str, Any] = {name: getattr(batch, name) for name in names}
         with self._reached():
             _run(self._dialect, OPEN, batch=batch.id, **texts)
 

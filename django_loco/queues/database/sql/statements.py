@@ -43,6 +43,7 @@ QUOTED = {
     "paused": "django_loco_paused_queue",
     "pauses": "django_loco_job_pause",
     "batches": "django_loco_batch",
+    "edges": "django_loco_workflow_edge",
     "tag": "tag",
     "job_id": "job_id",
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ....core.job import FAILED, GIVEN_UP, READY, RUNNING, Job, utcnow
-from ...records.batches import BatchCounts, Batches, BatchRecord, refusal
+from ...records.batches import WORKFLOW, BatchCounts, Batches, BatchRecord, refusal
 
 #: How a member stands: it is left, or has ended in one of three ways.
 Standing = Literal["left", "succeeded", "failed", "cancelled"]
@@ -89,7 +89,22 @@ class BatchTable:
         """Drop the batches whose callbacks were enqueued before a time."""
         old = [record.id for record in self.records.values() if record.called_at and record.called_at < before]
         for batch_id in old:
-            del self.records[batch_id], self._members[batch_id], self._standings[batch_id]
+            self.drop(batch_id)
+
+    def drop(self, batch_id: str) -> None:
+        """Drop a batch, if it is there."""
+        for part in (self.records, self._members, self._standings):
+            part.pop(batch_id, None)
+
+    def is_kept(self, job: Job) -> bool:
+        """Whether ``job`` is a node of a workflow that goes on, which may need its result."""
+        record = self.records.get(job.batch or "")
+        return record is not None and record.kind == WORKFLOW and record.called_at is None
+
+    def kept(self) -> int:
+        """Return how many jobs ``is_kept`` keeps that have ended."""
+        running = [record.id for record in self.records.values() if record.kind == WORKFLOW and not record.called_at]
+        return sum(self._standings[batch_id].total() - self._standings[batch_id]["left"] for batch_id in running)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -125,7 +140,7 @@ class MemoryBatches(Batches):
 
     def batch_members(self, batch_id: str, kind: str, *, after: str = "", limit: int = 1000) -> Sequence[str]:
         """Return the ids of members."""
-        kinds = ("left",) if kind == "left" else ("failed", "cancelled")
+        kinds = ("failed", "cancelled") if kind == "failed" else (kind,)
         with self._changed:
             return [job_id for job_id in self._batches.members(batch_id, kinds) if job_id > after][:limit]
 

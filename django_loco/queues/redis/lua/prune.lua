@@ -3,8 +3,37 @@
 -- Keys: see the first line.
 -- Arguments: for how many microseconds to keep jobs, and once-keys; how many jobs to keep at most, and to delete now.
 -- Returns how many were deleted.
-local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique = unpack(KEYS, 1, 11)
+local jobs, states, index, finished, failed, once, counts, series, extra, logs, unique, batches, batch_states, open =
+  unpack(KEYS, 1, 14)
 local now = micros()
+
+-- Returns those of the first `number` entries of `finished` whose jobs may be deleted. The nodes of a workflow that goes on
+-- move to the end, because others may need their results.
+local function deletable(number)
+  local entries = redis.call('ZRANGE', finished, 0, number - 1)
+  if redis.call('EXISTS', open) == 0 then
+    return entries
+  end
+  local ids, found, kept, is_kept = {}, {}, {}, {}
+  for place, entry in ipairs(entries) do
+    ids[place] = entry:match('^[^\t]*')
+  end
+  for place, others in ipairs(pick(extra, ids)) do
+    local batch = others and others:match('"batch":%s*"([^"\\]*)"') or ''
+    if batch ~= '' and is_kept[batch] == nil then
+      local state = redis.call('HGET', batch_states, batch)
+      local is_workflow = (redis.call('HGET', batches, batch) or ''):find('"workflow"]', 1, true)
+      is_kept[batch] = state and is_workflow and fields(state)[CALLED] == '' or false
+    end
+    if is_kept[batch] then
+      add(kept, text(now), entries[place])
+    else
+      found[#found + 1] = entries[place]
+    end
+  end
+  send('ZADD', finished, kept)
+  return found
+end
 
 local function before(age)
   return '(' .. text(now - age)
@@ -16,7 +45,7 @@ local number = math.min(math.max(old, many), tonumber(ARGV[4]))
 
 local ids, members, of_series, gone = {}, {}, {}, {}
 if number > 0 then
-  members = redis.call('ZRANGE', finished, 0, number - 1)
+  members = deletable(number)
 end
 for _, member in ipairs(members) do
   local id, kind, name = member:match('^([^\t]*)\t([^\t]*\t[^\t]*)\t?(.*)')

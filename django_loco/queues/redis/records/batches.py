@@ -8,13 +8,13 @@ from itertools import chain
 
 from ....core.job import GIVEN_UP, Job
 from ....core.serialization import encode
-from ...records.batches import BatchCounts, Batches, BatchRecord, refusal
+from ...records.batches import BATCH, BatchCounts, Batches, BatchRecord, refusal
 from ..codec import decoded, ids_of, is_id, lines, micros_in
 from ..job_lists import moment_of
 from ..server import RedisServer
 
 #: The standings of members by kind.
-KINDS = {"left": "L", "failed": "FC"}
+KINDS = {"left": "L", "failed": "FC", "succeeded": "S"}
 #: What precedes the id of a batch that takes no more jobs, in the answer of ``lua/enqueue.lua``.
 NO_BATCH = b"batch "
 
@@ -46,7 +46,7 @@ def _records_of(alias: str, answer: bytes) -> list[BatchRecord]:
 
 def _record_of(alias: str, line: str) -> BatchRecord:
     batch_id, number, made, sealed, cancelled, finished, called, counts, given = line.split("\t", 8)
-    name, callbacks, metadata = json.loads(given)
+    name, callbacks, metadata, *kind = json.loads(given)
     sealed_at, cancelled_at, finished_at, called_at = (
         moment_of(int(moment)) if moment else None for moment in (sealed, cancelled, finished, called)
     )
@@ -57,6 +57,7 @@ def _record_of(alias: str, line: str) -> BatchRecord:
         name=name,
         callbacks=callbacks,
         metadata=metadata,
+        kind=kind[0] if kind else BATCH,
         created_at=moment_of(int(made)),
         sealed_at=sealed_at,
         cancelled_at=cancelled_at,
@@ -75,7 +76,9 @@ class RedisBatches(Batches):
 
     def open_batch(self, batch: BatchRecord) -> None:
         """Store a new batch."""
-        self.server.run("batch", ("open", batch.id, encode([batch.name, batch.callbacks, batch.metadata])))
+        kind = [] if batch.kind == BATCH else [batch.kind]  # last: lua/prune.lua looks for it
+        given = [batch.name, batch.callbacks, batch.metadata, *kind]
+        self.server.run("batch", ("open", batch.id, encode(given)))
 
     def get_batch(self, batch_id: str) -> BatchRecord | None:
         """Return a batch with its counts."""

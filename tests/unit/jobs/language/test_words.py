@@ -93,6 +93,7 @@ def bounds(text):
         ("batch:b1", {"batch": "b1"}, True),
         ("batch:b1", {"batch": "b2"}, False),
         ("batch:*", {}, False),
+        ("workflow:b1", {"batch": "b1"}, True),
         ("schedule:nightly", {"key": "nightly@2026-11-28"}, True),
         ("schedule:nightly", {"key": "other@2026-11-28"}, False),
         ("schedule:*", {"key": "a@1"}, True),

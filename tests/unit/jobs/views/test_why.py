@@ -10,12 +10,16 @@ import pytest
 
 from django_loco import jobs
 from django_loco.backend import LocoBackend
-from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, utcnow
+from django_loco.core.job import FAILED, RUNNING, SUCCESSFUL, Outcome, error_of, new_id, utcnow
 from django_loco.exceptions import Discard
+from django_loco.jobs.operations.workflows.nodes import Place, placed
 from django_loco.jobs.transfer.parking import gone, parked
 from django_loco.jobs.views.progress import progress_text
 from django_loco.queues.base import Change
+from django_loco.queues.records.batches import new_record
 from django_loco.queues.workers import WorkerInfo
+from django_loco.tasks import Workflow
+from tests.app import tasks
 from tests.unit.jobs.conftest import found, make_job
 
 
@@ -58,6 +62,33 @@ def codes(job: Any) -> list[str]:
 def test_what_workers_take(queue, stored, described, fields, code):
     queue.register(worker(**described))
     assert codes(stored(**fields)) == [code]
+
+
+def test_a_node_that_waits_names_those_that_it_waits_for(queue):
+    flow = Workflow()
+    ids = [flow.add(tasks.echo, number, name=f"node {number}").id for number in range(7)]
+    last = flow.add(tasks.echo, 7, after=[f"node {number}" for number in range(7)], name="last")
+    flow.enqueue()
+    [reason] = jobs.why(last.id)
+    assert reason.text.startswith(f"It waits for 7 nodes: node 0, job {ids[0]}; node 1, job {ids[1]}; ")
+    assert reason.text.endswith("; ….")
+    jobs.delete(ids[1:])
+    [reason] = jobs.why(last.id)
+    assert (reason.code, "failed or was cancelled" in reason.text) == ("cancelled", True)
+    assert jobs.shown_job(queue.get(ids[0]), utcnow())["node"] == {"name": "node 0", "after": {}, "on_failed": "cancel"}
+
+
+def test_a_node_without_its_workflow(queue):
+    lost = placed(make_job(), new_id(), Place("a", ("b",)))
+    queue.restore([lost])
+    assert codes(lost) == ["no workflow"]
+    record = new_record(lost.batch, "default", "", "{}", "{}")
+    queue.open_batch(record)
+    assert codes(lost) == ["not started"]
+    queue.seal_batch(record.id)
+    assert codes(lost) == ["waits"]
+    assert jobs.update(lost.id, run_after=utcnow()) == 1
+    assert codes(lost) == ["no worker"]
 
 
 def test_no_worker_at_all(queue, stored):

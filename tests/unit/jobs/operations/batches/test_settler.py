@@ -8,11 +8,12 @@ from django_loco.core.job import FAILED, READY, Job, new_id
 from django_loco.exceptions import QueueUnavailable
 from django_loco.jobs.operations.batches.settler import SWEEP_EVERY_SECONDS, BatchSettler
 from django_loco.queues.records.batches import Batches
+from django_loco.queues.records.workflows import Workflows
 
 ENDED = Job(task_path="shop.send", backend="default", status=FAILED, batch=new_id())
 
 
-class Recording(Batches):
+class Recording(Batches, Workflows):
     def __init__(self):
         self.calls: list[tuple[object, list[str]]] = []
         self.error: Exception | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from unittest import SkipTest
 
-from ...core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, error_of, new_id
-from ...exceptions import BatchFinished, JobCancelled
-from ...queues.base import Change
-from ...queues.records.batches import BatchCounts, Batches, BatchRecord, new_record
-from .case import ContractCase, done, failed, in_seconds, retry
+from ....core.job import FAILED, MAX_LOST, READY, RUNNING, Job, Outcome, error_of, new_id
+from ....exceptions import BatchFinished, JobCancelled
+from ....queues.base import Change
+from ....queues.records.batches import BatchCounts, Batches, BatchRecord, new_record
+from ..case import ContractCase, done, failed, in_seconds, retry
 
 CALLBACKS, METADATA = '{"finish":"{\\"a\\":\\"ä𝄞\\"}"}', '{"file":"a\\tb.csv"}'
 

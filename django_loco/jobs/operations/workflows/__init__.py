@@ -1,0 +1,1 @@
+"""Workflows: ``workflow`` and ``signatures`` are what users write, ``releasing`` lets nodes run, ``results`` reads."""

@@ -1,0 +1,84 @@
+"""The nodes of workflows: jobs that wait for other jobs.
+
+A node is a member of the batch of its workflow. One of its options says what it is called and which nodes it waits for.
+Its id follows from the workflow and its name, so that a node is found by its name, and stored once.
+
+A node that waits is ``READY`` and due in thousands of years. So it holds no thread, no fetch reads it, and whatever is
+done with jobs that wait can be done with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ....core.job import NODE, READY, Job
+from ....core.validation import LAST_YEAR
+from ....queues.records.workflows import ON_FAILED, START, Edge, OnFailed
+
+#: When a node that waits is due.
+HELD_UNTIL = datetime(LAST_YEAR, 6, 1, tzinfo=UTC)
+#: Which results are put before the arguments of a node: the name of a node, or a list of these.
+Takes = str | Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a node in its workflow."""
+
+    name: str
+    after: tuple[str, ...] = ()
+    """The names of the nodes that it waits for."""
+
+    on_failed: OnFailed = "cancel"
+    takes: Takes = None
+
+    def option(self) -> dict[str, Any]:
+        """Return it as an option of a job."""
+        option: dict[str, Any] = {"name": self.name, "after": list(self.after), "on_failed": self.on_failed}
+        return option if self.takes is None else option | {"takes": self.takes}
+
+
+def place_of(job: Job) -> Place | None:
+    """Return the place of ``job`` in its workflow; ``None`` if it is no node, or what is stored cannot be read."""
+    option = job.options.get(NODE) if job.options else None
+    if not isinstance(option, Mapping) or job.batch is None:
+        return None
+    name, after, on_failed = option.get("name"), option.get("after"), option.get("on_failed")
+    if not isinstance(name, str) or not isinstance(after, list) or on_failed not in ON_FAILED:
+        return None
+    return Place(name, tuple(map(str, after)), on_failed, option.get("takes"))
+
+
+def node_id(workflow: str, name: str) -> str:
+    """Return the id of the job of a node: a UUID of version 7 with the time of the workflow's id."""
+    number = int.from_bytes(hashlib.sha256(f"{workflow}\n{name}".encode()).digest()[:10])
+    high, low = number >> 68, number & ((1 << 62) - 1)
+    return f"{int(workflow[:12], 16) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+
+
+def placed(job: Job, workflow: str, place: Place) -> Job:
+    """Return a new ``job`` as a node that waits."""
+    options = {**job.options, NODE: place.option()}
+    return replace(job, id=node_id(workflow, place.name), batch=workflow, run_after=HELD_UNTIL, options=options)
+
+
+def waits_for_nodes(job: Job) -> bool:
+    """Return whether ``job`` is a node that waits for others."""
+    return job.status == READY and job.run_after == HELD_UNTIL and place_of(job) is not None
+
+
+def released(job: Job) -> Job:
+    """Return a node that waits as one that may run: at its place among the jobs that were enqueued when it was."""
+    return replace(job, run_after=None)
+
+
+def edges_of(job: Job, place: Place) -> Iterator[Edge]:
+    """Yield the edges to a node. One that waits for no other waits for the start of the workflow."""
+    for name in place.after:
+        yield Edge(node_id(str(job.batch), name), job.id, place.on_failed)
+    if not place.after:
+        yield Edge(START, job.id, place.on_failed)

@@ -1,0 +1,108 @@
+"""Lets the nodes of workflows run when the nodes that they wait for have ended, or cancels them if one has failed.
+
+1. A node ends. Whoever has stored that calls ``advance``: a worker's housekeeping, an operation on jobs, a test.
+2. The queue marks the edges from that node, and returns the nodes that can be decided.
+3. Each is released or cancelled, if it still waits as it was read. Two processes that do so at once make one change.
+4. Its edges are deleted.
+
+A process may be killed between any two steps. The housekeeping of each worker calls ``sweep`` now and then, which looks
+at all edges that are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ....core.job import FAILED, Job, Outcome, error_of
+from ....exceptions import JobCancelled
+from ....log.plain_text import one_line
+from ....log.safe import get_logger
+from ....queues import Queue
+from ....queues.base import Change
+from ...stores import aliases, backend_of
+from .nodes import Place, node_id, place_of, released, waits_for_nodes
+
+logger = get_logger("django_loco.workflows")
+
+#: The number of nodes that are decided in one call.
+CHUNK = 1_000
+#: How often a node is read again that somebody changes at the same time. After that the next sweep decides on it.
+ATTEMPTS = 5
+
+
+def advance(queue: Queue, workflow: str, ended: Sequence[str] | None) -> list[str]:
+    """Decide on the nodes that wait for those in ``ended``, their ids; ``None``: for any. Return the ids released.
+
+    Raises what the queue raises. The call may be repeated.
+    """
+    freed: list[str] = []
+    while ended is None or ended:
+        failures = {node.id: node.failed for node in queue.note_ends(workflow, ended)}
+        ids, ended = [*failures], []
+        for first in range(0, len(ids), CHUNK):
+            chunk = {job_id: failures[job_id] for job_id in ids[first : first + CHUNK]}
+            more_freed, more_ended = _decide(queue, workflow, chunk)
+            freed += more_freed
+            ended += more_ended
+    return freed
+
+
+def sweep(queue: Queue) -> int:
+    """``advance`` all workflows, in case whoever should have done it has died; return how many nodes were released."""
+    return sum(len(advance(queue, workflow, None)) for workflow in queue.waiting_workflows())
+
+
+def advance_members(queue: Queue, jobs: Sequence[Job]) -> None:
+    """``advance`` the workflows of those of ``jobs`` that are nodes. Does nothing if there are none."""
+    ended: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.batch is not None and place_of(job) is not None:
+            ended.setdefault(job.batch, []).append(job.id)
+    for workflow, ids in ended.items():
+        advance(queue, workflow, ids)
+
+
+def _decide(queue: Queue, workflow: str, failures: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Release or cancel nodes; return the ids of those released, and of those cancelled.
+
+    ``failures`` has for each the id of a node that has failed; empty if none has. A node that is not stored keeps its
+    edges: it may be about to be stored.
+    """
+    freed: list[str] = []
+    cancelled: list[str] = []
+    left = dict(failures)
+    for _ in range(ATTEMPTS):
+        jobs = queue.get_many([*left])
+        changes = [_change(job, left[job.id]) for job in jobs if waits_for_nodes(job)]
+        refused = queue.change(changes) if changes else set()
+        made = [each for each in changes if each.before.id not in refused]
+        ended = [each.after for each in made if each.after is not None and each.after.status == FAILED]
+        _announce(queue, ended)
+        cancelled += [job.id for job in ended]
+        freed += [each.before.id for each in made if each.before.id not in cancelled]
+        queue.close_nodes(workflow, [job.id for job in jobs if job.id not in refused])
+        left = {job_id: left[job_id] for job_id in refused}
+        if not left:
+            break
+    return freed, cancelled
+
+
+def _change(job: Job, failed: str) -> Change:
+    place = place_of(job)
+    assert place is not None  # noqa: S101 - it waits
+    if not failed or place.on_failed != "cancel":
+        return Change(before=job, after=released(job))
+    reason = f"cancelled, because {_named(job, place, failed)} has failed or was cancelled"
+    outcome = Outcome(job=job, status=FAILED, spent=False, error=error_of(JobCancelled, reason))
+    return Change(before=job, after=outcome.applied())
+
+
+def _named(job: Job, place: Place, upstream: str) -> str:
+    """Return what an upstream node is called, for people."""
+    name = next((name for name in place.after if node_id(str(job.batch), name) == upstream), "?")
+    return f"node {one_line(name)!r} (job {upstream})"
+
+
+def _announce(queue: Queue, jobs: Sequence[Job]) -> None:
+    if jobs and queue.alias in aliases():
+        backend_of(queue.alias).announce_end(jobs)

@@ -1,0 +1,60 @@
+"""A call of a task that is not enqueued yet, and what it and larger parts of workflows have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ....core.compat import Task
+from .nodes import Takes
+
+
+class Part(ABC):
+    """A part of a workflow: a signature, a chain or a group."""
+
+    @abstractmethod
+    def lay(self, add: Callable[[Signature, Takes], str], before: Takes) -> Takes:
+        """Add the nodes of this part, which comes after ``before``; return those that come last.
+
+        ``add`` takes a signature and the nodes that it comes after, and returns the name of the new node.
+        """
+
+    @property
+    @abstractmethod
+    def first_task(self) -> Task[..., Any]:
+        """The task of its first node."""
+
+
+class Signature(Part):
+    """A call of a task that is not enqueued yet: ``task.s(1)``, or ``task.si(1)``.
+
+    In a chain the result of what comes before it is put before its arguments; not so with ``si``.
+    """
+
+    __slots__ = ("args", "is_immutable", "kwargs", "task")
+
+    def __init__(
+        self,
+        task: Task[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        is_immutable: bool = False,
+    ) -> None:
+        """``is_immutable``: it takes no result."""
+        self.task, self.args, self.kwargs = task, tuple(args), dict(kwargs or {})
+        self.is_immutable = is_immutable
+
+    def __repr__(self) -> str:
+        given = [*map(repr, self.args), *(f"{name}={value!r}" for name, value in self.kwargs.items())]
+        return f"{self.task.module_path}.{'si' if self.is_immutable else 's'}({', '.join(given)})"
+
+    def lay(self, add: Callable[[Signature, Takes], str], before: Takes) -> Takes:
+        """Add it as a node."""
+        return add(self, before)
+
+    @property
+    def first_task(self) -> Task[..., Any]:
+        """Its task."""
+        return self.task

@@ -1,0 +1,105 @@
+"""Stores workflows, so that a process can be killed at any moment: a workflow runs as a whole, or not at all.
+
+1. The batch is stored, then the edges, then all nodes, in one call. Nothing runs: also a node that waits for no other
+   waits for the start.
+2. The batch is sealed, which is the start. The nodes that waited for it are released, now or by the next sweep.
+
+In a database all of this is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+
+from django.db import transaction
+
+from ....core.job import Job
+from ....exceptions import InvalidArguments, QueueError, QueueRefused
+from ....log.safe import get_logger
+from ....queues import Queue
+from ....queues.records.batches import BatchRecord
+from ....queues.records.workflows import START, Edge
+from ...stores import JobBackend
+from ..batches.settling import settle
+from .nodes import Place, edges_of, node_id, place_of
+from .releasing import advance
+
+logger = get_logger("django_loco.workflows")
+
+#: The number of nodes that are read in one call.
+CHUNK = 1_000
+
+
+def store(backend: JobBackend, record: BatchRecord, jobs: list[Job]) -> list[str]:
+    """Store a workflow and its nodes, and start it; return the ids of the nodes that may run. Raises what queues do."""
+    queue = backend.queue
+    try:
+        with _transaction(queue):
+            queue.open_batch(record)
+            queue.add_edges(record.id, edges_to(jobs))
+            if len(backend.add_jobs(jobs)) < len(jobs):
+                raise QueueRefused(f"Workflow {record.id} is stored already, or a part of it.")
+            queue.seal_batch(record.id)
+            return advance(queue, record.id, [START])
+    except BaseException:
+        _drop(queue, record.id)
+        raise
+
+
+def add_stored(backend: JobBackend, job: Job, place: Place) -> list[str]:
+    """Add a node to a workflow that is stored, unless it is there; return the ids of the nodes that may run.
+
+    Raises ``BatchFinished``, and ``InvalidArguments`` if there is another node with its name.
+    """
+    queue = backend.queue
+    if (known := queue.get(job.id)) is not None:
+        if (known.task_path, known.arguments, place_of(known)) == (job.task_path, job.arguments, place):
+            return []
+        raise InvalidArguments(f"The workflow has another node {place.name!r} already. Give this one another name=.")
+    upstream = [node_id(str(job.batch), name) for name in place.after] or [START]
+    with _transaction(queue):
+        queue.add_edges(str(job.batch), edges_to([job]))
+        backend.add_jobs([job])
+        return advance(queue, str(job.batch), upstream)  # they may have ended before their edges were there
+
+
+def run_inline(backend: JobBackend, workflow: str, freed: Sequence[str]) -> None:
+    """Run nodes that may run, and those that may run after them, in an alias that runs jobs inside ``enqueue``."""
+    queue = backend.queue
+    waiting = deque(() if backend.runs_stored_jobs else freed)
+    while waiting:
+        for job in queue.get_many([waiting.popleft()]):
+            backend.store_keyed([job])
+            waiting += advance(queue, workflow, [job.id])
+    if not backend.runs_stored_jobs:
+        settle(queue, [workflow], store_jobs=backend.store_keyed)
+
+
+def edges_to(jobs: Sequence[Job]) -> list[Edge]:
+    """Return the edges to nodes."""
+    return [*chain.from_iterable(edges_of(job, place) for job in jobs if (place := place_of(job)))]
+
+
+def members(queue: Queue, batch_id: str, kind: str) -> Iterator[Job]:
+    """Yield the stored members of a batch of a kind, see ``Batches.batch_members``."""
+    after = ""
+    while ids := queue.batch_members(batch_id, kind, after=after, limit=CHUNK):
+        yield from queue.get_many(ids)
+        after = ids[-1]
+
+
+def _transaction(queue: Queue) -> AbstractContextManager[object]:
+    return nullcontext() if queue.database is None else transaction.atomic(using=queue.database)
+
+
+def _drop(queue: Queue, batch_id: str) -> None:
+    """Delete what was stored before an error, unless a transaction has done so."""
+    if queue.database is not None:
+        return
+    try:
+        queue.drop_batch(batch_id)
+    except QueueError:
+        logger.exception("Workflow %s was not stored, and a part of it is left. None of its nodes runs", batch_id)

@@ -1,0 +1,148 @@
+"""The edges of workflows in the database: a row for each whose downstream node is not decided.
+
+A statement locks the rows that it changes in one order, and leaves out those that another one has locked: whoever has
+locked them does the same to them. So no two of these statements wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....core.job import Job
+from ...records.workflows import START, Decidable, Edge, Workflows
+from ...rows import Row, id_of
+from ..shown_rows import shown_job_of
+from .batches import StoredBatches
+
+#: The number of ids in one statement.
+CHUNK = 2_000
+#: The columns of jobs whose types the columns of edges have in a list: ``was_id`` is the upstream node.
+LISTED = ("was_id", "id", "key")
+
+ADD = """
+    INSERT INTO {edges} (backend, batch, upstream, downstream, on_failed, ended)
+    SELECT %(alias)s, %(batch)s, listed.was_id, listed.id, listed.key, '' FROM ({listed}) AS listed WHERE TRUE
+    ON CONFLICT (batch, upstream, downstream) DO NOTHING
+"""
+#: How an edge is to be marked, by what has become of its upstream node.
+STANDING = """
+    CASE WHEN mine.upstream = %(start)s
+    THEN (SELECT CASE WHEN {batches}.sealed_at IS NULL THEN '' ELSE 'S' END
+        FROM {batches} WHERE {batches}.id = mine.batch)
+    ELSE coalesce((SELECT CASE {status} WHEN 'SUCCESSFUL' THEN 'S' WHEN 'FAILED' THEN 'F' ELSE '' END
+        FROM {job} WHERE {job}.{id} = mine.upstream), 'F') END
+"""
+AMONG_UPSTREAM = "AND mine.upstream {in_listed}"
+MARK = """
+    UPDATE {edges} SET ended = marked.standing
+    FROM (SELECT locked.id, locked.standing FROM (
+        SELECT mine.id, mine.ended, {standing} AS standing FROM {edges} AS mine
+        WHERE mine.batch = %(batch)s {among} ORDER BY mine.id {of_mine}) AS locked
+        WHERE locked.ended <> locked.standing) AS marked
+    WHERE {edges}.id = marked.id
+"""
+#: The first edge to a node that is marked in a way, by the index. ``EXISTS`` may read all edges of the workflow.
+FIRST_MARKED = """
+    SELECT other.upstream FROM {edges} AS other
+    WHERE other.batch = %(batch)s AND other.downstream = nodes.downstream AND other.ended = {mark}
+    ORDER BY other.batch, other.downstream, other.ended LIMIT 1
+"""
+DECIDABLE = """
+    SELECT nodes.downstream, nodes.failed FROM (
+        SELECT nodes.downstream, nodes.on_failed, ({first_left}) AS waits_for, ({first_failed}) AS failed
+        FROM (SELECT DISTINCT mine.downstream, mine.on_failed FROM {edges} AS mine
+            WHERE mine.batch = %(batch)s {among}) AS nodes) AS nodes
+    WHERE nodes.waits_for IS NULL OR (nodes.failed IS NOT NULL AND nodes.on_failed <> 'ignore')
+"""
+SHARED = {
+    "standing": STANDING,
+    "first_left": FIRST_MARKED.replace("{mark}", "''"),
+    "first_failed": FIRST_MARKED.replace("{mark}", "'F'"),
+}
+CLOSE = """
+    DELETE FROM {edges} WHERE id IN (
+        SELECT mine.id FROM {edges} AS mine WHERE mine.batch = %(batch)s AND mine.downstream {in_listed}
+        ORDER BY mine.id {of_mine})
+"""
+DROP = "DELETE FROM {edges} WHERE batch = %(batch)s AND backend = %(alias)s"
+DROP_BATCH = "DELETE FROM {batches} WHERE id = %(batch)s AND backend = %(alias)s"
+WAITING = """
+    SELECT mine.id FROM {batches} AS mine
+    WHERE mine.backend = %(alias)s AND mine.called_at IS NULL AND mine.sealed_at IS NOT NULL AND mine.kind = 'workflow'
+    AND EXISTS (SELECT 1 FROM {edges} WHERE {edges}.batch = mine.id)
+    ORDER BY mine.id
+"""
+GET_MANY = "SELECT {columns} FROM {job} WHERE {backend} = %(alias)s AND {id} {in_listed}"
+CLEAR_EDGES = "DELETE FROM {edges} WHERE backend = %(alias)s"
+
+
+class StoredWorkflows(StoredBatches, Workflows):
+    """The batches and workflows of ``DatabaseQueue``."""
+
+    def add_edges(self, workflow: str, edges: Sequence[Edge]) -> None:
+        """Store edges."""
+        with self._reached():
+            for chunk in _chunks(edges):
+                rows = [dict(zip(LISTED, edge, strict=True)) for edge in chunk]
+                self._execute(ADD, {"listed": self._dialect.listed(LISTED)}, batch=workflow, payload=json.dumps(rows))
+
+    def note_ends(self, workflow: str, upstream: Sequence[str] | None) -> Sequence[Decidable]:
+        """Mark edges; return the nodes that can be decided."""
+        found: dict[str, Decidable] = {}
+        with self._reached():
+            for chunk in (None,) if upstream is None else _chunks(upstream):
+                among = {} if chunk is None else self._listed(chunk)
+                fragments = {"among": AMONG_UPSTREAM if among else "", "in_listed": self._in_listed}
+                self._execute(MARK, fragments, batch=workflow, start=START, **among)
+                for downstream, failed in self._execute(DECIDABLE, fragments, batch=workflow, **among):
+                    node = id_of(downstream)
+                    found[node] = Decidable(node, id_of(failed) if failed else "")
+        return [*found.values()]
+
+    def close_nodes(self, workflow: str, downstream: Sequence[str]) -> None:
+        """Delete the edges to these nodes."""
+        with self._reached():
+            for chunk in _chunks(downstream):
+                self._execute(CLOSE, {"in_listed": self._in_listed}, batch=workflow, **self._listed(chunk))
+
+    def drop_edges(self, workflow: str) -> None:
+        """Delete all edges of a workflow."""
+        with self._reached():
+            self._execute(DROP, {}, batch=workflow)
+
+    def drop_batch(self, batch_id: str) -> None:
+        """Delete a batch without members."""
+        with self._reached():
+            for statement in (DROP, DROP_BATCH):
+                self._execute(statement, {}, batch=batch_id)
+
+    def waiting_workflows(self) -> Sequence[str]:
+        """Return the workflows that have edges."""
+        with self._reached():
+            return [str(batch_id) for (batch_id,) in self._execute(WAITING, {})]
+
+    def get_many(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Return some jobs."""
+        jobs: list[Job] = []
+        with self._reached():
+            for chunk in _chunks(ids):
+                rows = self._execute(GET_MANY, {"in_listed": self._in_listed}, **self._listed(chunk))
+                jobs += map(shown_job_of, rows)
+        return jobs
+
+    @property
+    def _in_listed(self) -> str:
+        return self._dialect.is_in.format(self._dialect.listed(["id"]))
+
+    def _listed(self, ids: Sequence[str]) -> Mapping[str, str]:
+        return {"payload": json.dumps([{"id": each} for each in ids])}
+
+    def _execute(self, template: str, fragments: Mapping[str, str], **given: Any) -> list[Row]:
+        of_mine = self._dialect.skip_locked.replace("UPDATE", "UPDATE OF mine")
+        return self._dialect.execute(self._dialect.sql(template, of_mine=of_mine, **{**SHARED, **fragments}), **given)
+
+
+def _chunks(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[first : first + CHUNK] for first in range(0, len(items), CHUNK)]
