@@ -18,8 +18,12 @@ from .reason import Reason
 NAMED = 5
 
 
-def shown_node(job: Job) -> dict[str, Any] | None:
-    """Return the place of ``job`` in its workflow as JSON values; ``None`` if it is no node."""
+def shown_membership(job: Job) -> dict[str, Any]:
+    """Return the batch of ``job`` and its place in its workflow as JSON values, each ``None`` if it has none."""
+    return {"batch": job.batch, "node": _shown_node(job)}
+
+
+def _shown_node(job: Job) -> dict[str, Any] | None:
     place = place_of(job)
     if place is None:
         return None

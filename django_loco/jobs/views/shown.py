@@ -15,7 +15,7 @@ from ...queues.unreadable import NOT_OURS
 from ..operations.workflows.nodes import waits_for_nodes
 from ..states import state_of
 from ..stores import backend_of
-from .nodes import shown_node
+from .nodes import shown_membership
 from .progress import progress_of
 
 #: Stands for JSON that cannot be read.
@@ -44,7 +44,7 @@ def shown_job(job: Job, now: datetime) -> dict[str, Any]:
         "key": job.key,
         "unique_key": job.unique_key,
         "unique_until": job.unique_until,
-        **{"batch": job.batch, "node": shown_node(job)},
+        **shown_membership(job),
         "request": job.request_id or None,
         "parent": job.parent or None,
         "enqueued_at": job.enqueued_at,
