@@ -22,7 +22,6 @@ from .core.serialization import require_batch_size
 from .exceptions import UnknownTask
 from .jobs.operations.batches.settling import store
 from .jobs.signing import sign
-from .jobs.stores import JobBackend
 from .log import tracing
 from .log.labels import labelled_context
 from .log.plain_text import one_line
@@ -64,7 +63,7 @@ class ScheduledCall(NamedTuple):
     """The earliest time at which the job may run."""
 
 
-class LocoBackend(JobBackend):
+class LocoBackend(stored_jobs.StoredTasks):
     """Django's Tasks on django-loco: ``TASKS = {"default": {"BACKEND": "django_loco.backend.LocoBackend"}}``.
 
     ``OPTIONS`` are ``queue`` ("database", "memory", "redis" or a dotted path), ``mode`` (by default the setting
@@ -206,14 +205,6 @@ class LocoBackend(JobBackend):
         """Enqueue a new job like ``job`` with these arguments; return its result. Raises as ``job_like``."""
         task, new = stored_jobs.job_like(job, args, kwargs)
         return self._enqueued(task, [new], [(args, kwargs)], None)[0]
-
-    def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
-        stored_jobs.require_arguments(job, args, kwargs)
-
-    def parameters_of(self, job: Job) -> Sequence[str]:
-        """Return the names of the positional arguments that the task of ``job`` takes."""
-        return stored_jobs.parameters_of(job)
 
     def add_jobs(self, jobs: list[Job]) -> set[str]:
         """Store jobs of any tasks, without running them."""

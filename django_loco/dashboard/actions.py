@@ -1,8 +1,7 @@
-"""What buttons change besides jobs: they pause and resume queues. The admin's log says who has done it."""
+"""What buttons change besides jobs: they pause and resume. The admin's log says who has done it."""
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import Any
 
@@ -19,32 +18,34 @@ from django.views.decorators.http import require_POST
 
 from .. import jobs
 from ..jobs.pages.available import UNAVAILABLE
-from ..jobs.pages.scope import BY_QUEUE, scope_of
+from ..jobs.pages.scope import BY_TASK, scope_of
 from ..models import LocoWorker
 from ..queues.timeouts import store_timeout
 from .access import PAUSE, VIEW_JOB, VIEW_WORKER, closed, refused, untold
+from .frame import sentence
 from .live import STORE_SECONDS
+from .pausing import Pausing
 
 
 @non_atomic_requests
 @never_cache
 @require_POST
-@closed(VIEW_JOB, VIEW_WORKER, PAUSE, words=BY_QUEUE)
+@closed(VIEW_JOB, VIEW_WORKER, PAUSE, words=BY_TASK)
 @csrf_protect
 def pause(request: HttpRequest) -> HttpResponseBase:
-    """Pause or resume a queue: the field ``pause`` or ``resume`` is the JSON of its alias and its name."""
+    """Pause or resume a queue, a task or a tag: ``Pausing.of`` reads the field ``pause`` or ``resume``."""
     name = "pause" if "pause" in request.POST else "resume"
     try:
-        alias, queue = map(str, json.loads(request.POST.get(name, "")))
-        if not scope_of(request).sees_queue(alias, queue):
-            return refused(_("You do not see this queue."))
+        pausing = Pausing.of(request.POST, name)
+        if not pausing.is_within(scope_of(request)):
+            return refused(_("You do not see all of these jobs."))
         with store_timeout(STORE_SECONDS):
-            (jobs.pause if name == "pause" else jobs.resume)(queue=queue, backend=alias)
+            (jobs.pause if name == "pause" else jobs.resume)(**pausing.keywords)
     except (ValueError, TypeError) as error:
-        return refused(str(error), HTTPStatus.BAD_REQUEST)
+        return sentence(request, str(error), entry="queues", status=HTTPStatus.BAD_REQUEST, back=back(request))
     except UNAVAILABLE as error:
         return untold(refused(str(error), HTTPStatus.SERVICE_UNAVAILABLE))
-    log(request, LocoWorker(id=f"{alias}: {queue}"), _("Paused.") if name == "pause" else _("Resumed."))
+    log(request, LocoWorker(id=str(pausing)), _("Paused.") if name == "pause" else _("Resumed."))
     return HttpResponseRedirect(back(request))
 
 

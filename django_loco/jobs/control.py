@@ -14,11 +14,12 @@ from ..core.validation import NAME_REQUIREMENT, is_name, short
 from ..exceptions import InvalidState, QueueUnavailable
 from ..log.plain_text import one_line
 from ..queues import Queue
-from ..queues.records.pauses import JobPause
+from ..queues.records.pauses import JobKind, JobPause
 from ..queues.workers import Command, Role, WorkerInfo
 from .search import COUNTED, Count
 from .stores import backend_of, queue_of, searched
 from .views.age import age
+from .views.known_tasks import require_known_task
 
 T = TypeVar("T")
 #: The kinds of things that can be paused.
@@ -31,6 +32,16 @@ class AliasWorker(WorkerInfo):
     """A worker, and the alias in ``TASKS`` whose jobs it runs."""
 
     backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasPause:
+    """A pause of a task or a tag, and the alias in ``TASKS`` whose jobs it holds back."""
+
+    backend: str
+    kind: JobKind
+    name: str
+    """The path of the task, or the tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +67,27 @@ class QueueStats:
 
 
 def pause(
-    *, queue: str | None = None, task: str | None = None, tag: str | None = None, backend: str | None = None
+    *,
+    queue: str | None = None,
+    task: str | None = None,
+    tag: str | None = None,
+    backend: str | None = None,
+    force: bool = False,
 ) -> None:
     """Let no worker take jobs of a queue, of a task (its path), or with a tag until ``resume``. Running jobs go on.
 
     It is paused in the alias ``backend`` of ``TASKS``; without it, in every alias, or in each that has the queue.
     Workers obey within a second. Raises ``ValueError`` if no alias has the queue: its ``QUEUES`` lack it, and there are
-    no jobs in it. Raises ``QueueUnavailable`` if a store does not answer; all others have done it then, and the error
-    names them.
+    no jobs in it; and for a task that neither this code nor a store has, unless ``force`` is true. Raises
+    ``QueueUnavailable`` if a store does not answer; all others have done it then, and the error names them.
     """
     kind, name = _named(queue, task, tag)
     done = f"The {kind} {name!r} is paused"
     if kind == "queue":
         _in_each(_having(name, backend), lambda alias: queue_of(alias).pause(name), done)
     else:
+        if kind == "task" and not force:
+            require_known_task(name, searched(backend))
         held_back = JobPause(kind, name)
         _in_each(searched(backend), lambda alias: queue_of(alias).pause_jobs(held_back), done)
 
@@ -130,6 +148,15 @@ def paused(kind: Kind = "queue", *, backend: str | None = None) -> dict[str, lis
         raise ValueError(f"{short(kind)} cannot be paused.{did_you_mean(str(kind), KINDS)}")
     names = {alias: sorted(_paused(queue_of(alias), kind)) for alias in searched(backend)}
     return {alias: found for alias, found in names.items() if found}
+
+
+def paused_jobs(*, backend: str | None = None) -> list[AliasPause]:
+    """Return the tasks and tags that are paused, by alias and name."""
+    return [
+        AliasPause(backend=alias, kind=each.kind, name=each.name)
+        for alias in searched(backend)
+        for each in sorted(queue_of(alias).paused_jobs())
+    ]
 
 
 def _paused(queue: Queue, kind: Kind) -> set[str]:

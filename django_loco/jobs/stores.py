@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -37,6 +37,13 @@ class JobBackend(BaseTaskBackend):
     @abstractmethod
     def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise ``InvalidArguments`` if the task of ``job`` does not take these; no error if there is no such task."""
+
+    @abstractmethod
+    def task_paths(self, path: str) -> Collection[str]:
+        """Return the paths of the tasks of installed apps, and ``path`` if a task is there or has it as an alias.
+
+        Those of installed apps are the tasks in their ``tasks`` modules, which it imports.
+        """
 
     @abstractmethod
     def parameters_of(self, job: Job) -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import jobs, locks, scheduler
 from ..core.job import utcnow
+from ..jobs.control import AliasPause, paused_jobs
 from ..jobs.views.age import age
 from ..log.plain_text import one_line
 from .schedules import clock, table
@@ -21,6 +22,7 @@ RECENT, NEWEST = timedelta(hours=1), 1_000
 #: The number of schedules that are shown, those that are due next.
 SCHEDULES = 10
 LOCK_HEADINGS = ("NAME", "ALIAS", "HOLDER", "JOB", "SINCE", "TOKEN", "WAITING")
+PAUSE_HEADINGS = ("ALIAS", "KIND", "NAME")
 WORKER_HEADINGS = ("WORKER", "HOST", "PID", "QUEUES", "TAGS", "BUSY", "HEARTBEAT")
 
 
@@ -58,13 +60,22 @@ class Status:
     rates: Rates
     failures: Sequence[Failure]
     problems: Sequence[str]
+    pauses: Sequence[AliasPause] = ()
+    """The tasks and tags that are paused. Paused queues are in ``queues``."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values for JSON. Ages are in seconds."""
         queues = [asdict(queue) | asdict(rates_of(queue, self.rates)) for queue in self.queues]
         workers = [asdict(worker) | {"is_alive": worker.is_alive} for worker in self.workers]
         failures = [asdict(failure) for failure in self.failures]
-        return {"at": self.at, "problems": [*self.problems], "workers": workers, "queues": queues, "failures": failures}
+        return {
+            "at": self.at,
+            "problems": [*self.problems],
+            "workers": workers,
+            "queues": queues,
+            "pauses": [asdict(pause) for pause in self.pauses],
+            "failures": failures,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,7 @@ def read(thresholds: Thresholds, backend: str | None = None) -> Status:
         rates=jobs.rates(backend=backend),
         failures=_failures(now, backend),
         problems=[*_problems(thresholds, workers, queues, backend)],
+        pauses=paused_jobs(backend=backend),
     )
 
 
@@ -160,6 +172,9 @@ def screen(status: Status) -> Iterator[str]:
     yield from _part("Workers", WORKER_HEADINGS, map(_worker_row, status.workers), "No worker is registered.")
     queues = (stats_row(queue, status.rates) for queue in status.queues)
     yield from _part("Queues", STATS_HEADINGS, queues, "There are no jobs.")
+    if status.pauses:
+        pauses = ((pause.backend, pause.kind, one_line(pause.name)) for pause in status.pauses)
+        yield from _part("Paused tasks and tags", PAUSE_HEADINGS, pauses, "")
     upcoming = sorted(
         (each for each in scheduler.upcoming() if each.next_runs and not each.paused), key=attrgetter("next_runs")
     )

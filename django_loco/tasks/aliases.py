@@ -6,6 +6,7 @@ modules of all installed apps, once per process. The project has to import other
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -59,6 +60,13 @@ def discover() -> None:
             except Exception:
                 logger.warning("Could not import %s; the aliases of its tasks are not registered", name, exc_info=True)
         _discovered.set()
+
+
+def task_paths() -> set[str]:
+    """Return the paths of the tasks in the ``tasks`` modules of installed apps. Imports these first."""
+    discover()
+    modules = [sys.modules[name] for name in _modules() if name in sys.modules]
+    return {each.module_path for module in modules for each in vars(module).values() if isinstance(each, Task)}
 
 
 def _modules() -> Iterator[str]:

@@ -12,10 +12,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import gettext_lazy, pgettext
 
 from ... import jobs
 from ...exceptions import QueueError
+from ...jobs.control import KINDS, AliasPause, paused_jobs
 from ...jobs.pages.addresses import word
 from ...jobs.pages.available import UNAVAILABLE, notes
 from ...jobs.pages.rows import ago, local_text
@@ -29,6 +30,21 @@ from .store_pages import StorePages
 #: The number of running jobs that are read, and of those that are shown for one worker.
 MOST_RUNNING, MOST_OF_WORKER = 500, 10
 PAUSE = "django_loco.pause_queue"
+#: What is said when something was paused, and when it was resumed.
+_DONE = {
+    "queue": (
+        gettext_lazy("The queue %(queue)s is paused. Jobs that run go on."),
+        gettext_lazy("The queue %(queue)s is resumed."),
+    ),
+    "task": (
+        gettext_lazy("The task %(task)s is paused. Jobs that run go on."),
+        gettext_lazy("The task %(task)s is resumed."),
+    ),
+    "tag": (
+        gettext_lazy("The tag %(tag)s is paused. Jobs that run go on."),
+        gettext_lazy("The tag %(tag)s is resumed."),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +95,12 @@ class WorkerAdmin(StorePages):
             self._pause_or_resume(request)
             return HttpResponseRedirect(request.path)
         try:
-            context: dict[str, Any] = {"notes": notes(), "workers": worker_rows(), "queues": queue_rows()}
+            context: dict[str, Any] = {
+                "notes": notes(),
+                "workers": worker_rows(),
+                "queues": queue_rows(),
+                "pauses": pause_rows(),
+            }
         except UNAVAILABLE as error:
             context = {"problem": str(error)}
         status = 503 if "problem" in context else 200
@@ -91,17 +112,27 @@ class WorkerAdmin(StorePages):
         return self.page(request, "workers.html", context, title=_("Workers and queues"), status=status)
 
     def _pause_or_resume(self, request: HttpRequest) -> None:
-        alias, queue, pauses = (request.POST.get(name, "") for name in ("alias", "queue", "pauses"))
+        alias, pauses = request.POST.get("alias") or None, request.POST.get("pauses", "")
+        kind = next((kind for kind in KINDS if kind in request.POST), "queue")
+        name = request.POST.get(kind, "").strip()
+        which: Any = {kind: name, "backend": alias}
         try:
-            (jobs.pause if pauses else jobs.resume)(queue=queue, backend=alias)
+            (jobs.pause if pauses else jobs.resume)(**which)
         except (QueueError, ValueError) as error:
             self.say(request, str(error), messages.ERROR)
             return
-        text = (
-            _("The queue %(queue)s is paused. Jobs that run go on.") if pauses else _("The queue %(queue)s is resumed.")
-        )
-        self.say(request, text % {"queue": repr(queue)}, messages.SUCCESS)
-        self.log_change(request, LocoWorker(id=f"{alias}: {queue}"), "Paused." if pauses else "Resumed.")
+        paused, resumed = _DONE[kind]
+        self.say(request, (paused if pauses else resumed) % {kind: repr(name)}, messages.SUCCESS)
+        what = name if kind == "queue" else f"{kind} {name}"
+        changed = LocoWorker(id=what if alias is None else f"{alias}: {what}")
+        self.log_change(request, changed, "Paused." if pauses else "Resumed.")
+
+
+def pause_rows() -> list[tuple[AliasPause, str, str]]:
+    """Return the tasks and tags that are paused, each with its name and the address of its jobs that wait."""
+    return [
+        (each, one_line(each.name), list_url(f"status:ready {word(each.kind, each.name)}")) for each in paused_jobs()
+    ]
 
 
 def worker_rows() -> list[WorkerRow]:

@@ -80,6 +80,7 @@ class Command(BaseCommand):
             what.add_argument("queue", nargs="?", help="The name of a queue.")
             what.add_argument("--task", metavar="PATH", help="The path of a task, instead of a queue.")
             what.add_argument("--tag", metavar="NAME", help="A tag, instead of a queue.")
+        verbs.choices["pause"].add_argument("--force", action="store_true", help="Pause a task that nobody knows, too.")
         for name, (_, text, _) in WORKER_VERBS.items():
             self._verb(verbs, name, text, forms=()).add_argument("worker", help="The id of a worker: see loco_status.")
 
@@ -188,7 +189,7 @@ class Command(BaseCommand):
         what = {kind: options[kind] for kind in ("queue", "task", "tag")}
         [(kind, name)] = [(kind, name) for kind, name in what.items() if name is not None]
         if pauses:
-            jobs.pause(**what, backend=options["backend"])
+            jobs.pause(**what, backend=options["backend"], force=options["force"])
             again = shlex.quote(name) if kind == "queue" else f"--{kind} {shlex.quote(name)}"
             self.stdout.write(
                 f"The {kind} {name!r} is paused. Jobs that run go on. To end the pause: loco_jobs resume {again}"

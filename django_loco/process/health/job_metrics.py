@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import get_args
 
 from ...metrics.arrivals import ENQUEUED
 from ...metrics.exposition import Family, Kind
 from ...metrics.names import MAX_NAMES, bounded
 from ...metrics.tally import FAILURE, LOST, SUCCESS
 from ...queues.records.minutes import BOUNDS, Minute, summed
+from ...queues.records.pauses import JobKind
 from .snapshots import MAX_COUNT, Snapshot, snapshots
 
 #: The outcomes that are shown from the first run of a task on. Prometheus sees no increase in the first value of a
@@ -40,6 +42,7 @@ class MetricsPage:
         self._jobs = self._gauge("loco_queue_jobs", f"Stored jobs by state, counted up to {MAX_COUNT}.")
         self._age = self._gauge("loco_queue_oldest_due_age_seconds", "How long the oldest due job has waited.")
         self._paused = self._gauge("loco_queue_paused", "Whether the queue is paused.")
+        self._pauses = self._gauge("loco_jobs_paused", "The tasks and tags that are paused, by kind.")
         self._size = self._gauge("loco_store_bytes", "The size of the table of jobs, of the file, or of Redis.")
         self._workers = self._gauge("loco_workers", "Workers that are alive.")
         self._slots = self._gauge("loco_slots", "Jobs that live workers can run at once.")
@@ -52,6 +55,8 @@ class MetricsPage:
     def add(self, alias: str, found: Snapshot) -> None:
         """Add what is known of ``alias``."""
         self._add_queues(alias, found)
+        for kind in get_args(JobKind):
+            self._pauses.add(sum(pause.kind == kind for pause in found.pauses), backend=alias, kind=kind)
         if found.size is not None:
             self._size.add(found.size, backend=alias)
         alive = [worker for worker in found.workers if worker.is_alive]

@@ -20,6 +20,7 @@ from ...jobs.stores import backend_of
 from ...log.safe import get_logger
 from ...queues import queue_for
 from ...queues.records.minutes import Minute
+from ...queues.records.pauses import JobPause
 from .probe import Probe
 
 logger = get_logger("django_loco.metrics")
@@ -43,6 +44,9 @@ class Snapshot(NamedTuple):
 
     size: int | None = None
     """The bytes that the store takes up; ``None``: not known."""
+
+    pauses: frozenset[JobPause] = frozenset()
+    """The tasks and tags that are paused."""
 
 
 _probes: dict[str, Probe[Snapshot]] = {}
@@ -76,6 +80,7 @@ def _read(alias: str) -> Snapshot:
             totals=queue.totals(),
             names=frozenset(backend_of(alias).queues),
             size=queue.examiner(queue).size(),
+            pauses=frozenset(queue.paused_jobs()),
         )
 
 

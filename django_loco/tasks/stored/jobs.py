@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...conf import loco_settings
@@ -14,10 +14,12 @@ from ...core.uniqueness import keys_again
 from ...exceptions import InvalidSignature, UnknownTask
 from ...jobs.operations.workflows.results import takes_result
 from ...jobs.signing import is_genuine
+from ...jobs.stores import JobBackend
 from ...log.labels import labelled_context
 from ...log.plain_text import one_line
 from ...log.safe import get_logger
 from ...signals import job_cancelled
+from ..aliases import task_paths
 from ..new_job import validate_call, with_origin
 from ..results import load_task, shown_result_of
 from ..signals import announce, only_log, send
@@ -60,6 +62,17 @@ def require_arguments(job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     validate_call(task, (None, *args) if takes_result(job) else args, kwargs)
 
 
+def known_tasks(path: str) -> set[str]:
+    """Return the paths of the tasks of installed apps, and ``path`` if a task can be loaded by it."""
+    known = task_paths()
+    try:
+        load_task(path)
+    except Exception as error:  # noqa: BLE001 - importing its module runs any code
+        logger.debug("%s is no task here: %s", one_line(path), one_line(error))
+        return known
+    return {*known, path}
+
+
 def parameters_of(job: Job) -> Sequence[str]:
     """Return the names of the arguments that the task of ``job`` takes by place; empty if it cannot be loaded."""
     try:
@@ -70,6 +83,22 @@ def parameters_of(job: Job) -> Sequence[str]:
         return ()
     names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     return names[task.takes_context + takes_result(job) :]
+
+
+class StoredTasks(JobBackend):
+    """The part of ``LocoBackend`` that looks up the tasks of stored jobs."""
+
+    def require_arguments(self, job: Job, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise ``InvalidArguments`` if the task of ``job`` does not take these."""
+        require_arguments(job, args, kwargs)
+
+    def task_paths(self, path: str) -> Collection[str]:
+        """Return the paths of the tasks of installed apps, and ``path`` if a task is there or has it as an alias."""
+        return known_tasks(path)
+
+    def parameters_of(self, job: Job) -> Sequence[str]:
+        """Return the names of the positional arguments that the task of ``job`` takes."""
+        return parameters_of(job)
 
 
 def announce_end(sender: type, jobs: Sequence[Job]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
 from django_loco import jobs
 from django_loco.core.job import utcnow
@@ -58,6 +59,29 @@ def test_queues_are_shown_with_their_numbers(client, queue, stored):
     shown = text(client.get(WORKERS))
     assert re.search(r"default default 2 1 2 1 \d s open", shown)
     assert "emails default 0 0 0 1 - paused" in shown
+
+
+@pytest.mark.parametrize(("kind", "name"), [("task", "tests.app.tasks.add"), ("tag", "a <b> tag")])
+def test_a_task_or_a_tag_is_paused_and_resumed(client, queue, kind, name):
+    assert "No task or tag is paused." in text(client.get(WORKERS))
+    answer = client.post(WORKERS, {kind: name, "pauses": "yes"}, follow=True)
+    assert f"The {kind} {name!r} is paused. Jobs that run go on." in text(answer)
+    assert jobs.paused(kind) == {"default": [name], "bulk": [name]}
+    assert f"{name} {kind.capitalize()} default Resume" in text(client.get(WORKERS))
+    assert "<b>" not in client.get(WORKERS).content.decode()
+    answer = client.post(WORKERS, {kind: name, "alias": "bulk", "pauses": ""}, follow=True)
+    assert f"The {kind} {name!r} is resumed." in text(answer)
+    assert jobs.paused(kind) == {"default": [name]}
+    assert sorted(LogEntry.objects.values_list("object_repr", "change_message")) == [
+        (f"bulk: {kind} {name}", "Resumed."),
+        (f"{kind} {name}", "Paused."),
+    ]
+
+
+def test_a_misspelt_task_is_not_paused(client, queue):
+    answer = client.post(WORKERS, {"task": "tests.app.tasks.ad", "pauses": "yes"}, follow=True)
+    assert "Did you mean 'tests.app.tasks.add'?" in text(answer)
+    assert jobs.paused("task") == {}
 
 
 def test_nothing_yet(client, queue):

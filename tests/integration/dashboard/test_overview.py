@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import time
@@ -24,6 +25,7 @@ from django_loco.exceptions import QueueUnavailable
 from django_loco.queues.records.minutes import NUMBERS, Labels, Minute, minute_of
 from django_loco.queues.workers import WorkerInfo
 from tests.integration.admin.conftest import client_of, text
+from tests.integration.jobs.conftest import CLAIM
 
 from .conftest import PARTS
 
@@ -130,6 +132,36 @@ def test_a_queue_is_paused_and_resumed(client, queue, stored):
     ]
 
 
+@pytest.mark.parametrize(("kind", "name"), [("task", "tests.app.tasks.add"), ("tag", "a <b> tag")])
+def test_a_task_or_a_tag_is_paused_and_resumed(client, queue, stored, kind, name):
+    stored("waiting", tags=("a <b> tag",))
+    assert client.post("/jobs/pause", {"pause": kind, "name": f" {name} ", "back": "/jobs/tasks/"}).status_code == 302
+    assert jobs.paused(kind) == {"default": [name], "bulk": [name]}
+    assert queue.fetch(CLAIM) == []
+    for address in (PAGE, "/jobs/queues/", "/jobs/tasks/"):
+        shown = text(client.get(address))
+        assert f"Paused tasks and tags {kind.capitalize()} {name} default paused Resume" in shown
+        assert f"{kind.capitalize()} {name} bulk paused Resume" in shown
+        assert "<b> tag" not in client.get(address, headers=PARTS).json()["paused"]
+    value = re.search(r'name="resume" value="([^"]*bulk[^"]*)"', client.get(PAGE).content.decode())
+    assert client.post("/jobs/pause", {"resume": html.unescape(value[1])}).status_code == 302
+    assert jobs.paused(kind) == {"default": [name]}
+    assert client.post("/jobs/pause", {"resume": json.dumps({kind: name})}).status_code == 302
+    assert jobs.paused(kind) == {}
+    assert len(queue.fetch(CLAIM)) == 1
+    assert sorted(LogEntry.objects.values_list("object_repr", "change_message")) == [
+        (f"bulk: {kind} {name}", "Resumed."),
+        (f"{kind} {name}", "Paused."),
+        (f"{kind} {name}", "Resumed."),
+    ]
+
+
+def test_a_misspelt_task_is_not_paused(client, queue):
+    answer = client.post("/jobs/pause", {"pause": "task", "name": "tests.app.tasks.ad"})
+    assert "Did you mean 'tests.app.tasks.add'?" in text(answer, 400)
+    assert jobs.paused("task") == {}
+
+
 def test_who_may_not_pause_cannot(queue, stored):
     stored("waiting")
     browser = client_of("view_job", "view_worker")
@@ -138,7 +170,13 @@ def test_who_may_not_pause_cannot(queue, stored):
     assert jobs.paused() == {}
 
 
-@pytest.mark.parametrize("value", ["", "[]", "1", '["nowhere", "default"]', '["default", "other"]', "{"])
+WRONG = [
+    *("", "[]", "1", "null", "{", "{}", "tag", '["nowhere", "default"]', '["default", "other"]'),
+    *('{"task": "a", "tag": "b"}', '{"task": "shop.nothing"}', '{"tag": ""}', '{"tag": "a", "backend": "nowhere"}'),
+]
+
+
+@pytest.mark.parametrize("value", WRONG)
 def test_a_wrong_queue_is_refused(client, queue, value):
     assert client.post("/jobs/pause", {"pause": value}).status_code == 400
 
@@ -152,7 +190,7 @@ def test_a_post_needs_the_token(queue):
 
 def test_what_has_not_changed_is_not_sent_again(client, queue, stored):
     first = client.get(PAGE, headers=PARTS)
-    assert set(first.json()) == {"health", "activity", "queues", "workers", "schedules", "failures"}
+    assert set(first.json()) == {"health", "activity", "queues", "paused", "workers", "schedules", "failures"}
     again = client.get(PAGE, headers={**PARTS, "If-None-Match": first["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     stored("failed")
@@ -166,7 +204,7 @@ def test_two_aliases_with_many_queues_take_few_queries(client, queue, stored):
     client.get(PAGE)
     with CaptureQueriesContext(connection) as queries:
         assert client.get(PAGE).status_code == 200
-    assert len(queries) <= 17, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
+    assert len(queries) <= 19, "\n".join(" ".join(each["sql"].split())[:150] for each in queries)
 
 
 def test_of_many_queues_the_largest_are_shown(client, queue):

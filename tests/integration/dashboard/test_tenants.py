@@ -186,6 +186,22 @@ def test_only_their_own_queue_can_be_paused(two):
     assert jobs.paused() == {"default": ["umbrella"]}
 
 
+def test_only_their_own_task_can_be_paused(two):
+    mine, theirs = "shop.mine", "shop.theirs"
+    for seen, name, status in (
+        ("task:shop.mine", theirs, 403),
+        ("queue:acme", mine, 403),
+        ("task:shop.mine queue:acme", mine, 403),
+        ("task:shop.mine", mine, 302),
+        ("", theirs, 302),
+    ):
+        assert tenant(seen).post("/jobs/pause", {"pause": json.dumps({"task": name})}).status_code == status
+    assert jobs.paused("task") == {"default": [mine, theirs], "bulk": [mine, theirs]}
+    assert tenant("task:shop.mine").post("/jobs/pause", {"pause": "tag", "name": "acme"}).status_code == 403
+    assert "theirs" not in text(tenant("task:shop.mine").get("/jobs/"))
+    assert "theirs" not in text(tenant("task:shop.mine").get("/jobs/tasks/"))
+
+
 def test_workers_and_schedules_obey_nobody_who_sees_a_part(queue):
     browser = tenant("queue:acme")
     assert browser.post("/jobs/workers/tell", {"quiet": '["default", "w"]'}).status_code == 403

@@ -173,6 +173,15 @@ def test_a_queue_is_paused_and_resumed():
     assert run("resume", "emails") == "The queue 'emails' was not paused.\n"
 
 
+def test_a_task_that_only_the_store_knows_is_paused(queue):
+    with pytest.raises(CommandError, match=r"no task 'shop\.old' is known: .* use force=True, or --force"):
+        run("pause", "--task", "shop.old")
+    queue.enqueue([Job(task_path="shop.old", backend="default")])
+    assert "The task 'shop.old' is paused." in run("pause", "--task", "shop.old")
+    assert "The task 'shop.new' is paused." in run("pause", "--task", "shop.new", "--force")
+    assert jobs.paused("task", backend="default") == {"default": ["shop.new", "shop.old"]}
+
+
 def test_a_task_and_a_tag_are_paused_and_resumed(queue):
     waiting = tasks.add.using(tags=["odd one"]).enqueue(1, 2).id
     path = tasks.add.module_path
@@ -258,6 +267,7 @@ def test_an_id_that_ends_so_may_be_older_than_what_is_looked_at(queue: Queue, mo
         (["show", "seven"], "'seven' is not the id of a job"),
         (["retry", "01a220e4884f7d2ba19ca3780b5165c2"], "There is no job"),
         (["pause", "emial"], "Did you mean 'emails'?"),
+        (["pause", "--task", "tests.app.tasks.ad"], "Did you mean 'tests.app.tasks.add'?"),
         (["quiet", "nobody"], "no worker 'nobody' is registered"),
         (["stop"], "the following arguments are required: worker"),
         (["update", "--all"], "Give at least one of --priority"),

@@ -75,6 +75,17 @@ def test_one_screen(worker, settings):
     assert any("nightly" in line for line in section(text, "Schedules that are due next")) == bool(scheduler.upcoming())
 
 
+def test_paused_tasks_and_tags_are_listed(queue):
+    assert "Paused" not in run()
+    jobs.pause(tag="odd one", backend="default")
+    jobs.pause(task="tests.app.tasks.add", backend="default")
+    lines = [line.split() for line in section(run(), "Paused tasks and tags")]
+    assert lines[0] == ["ALIAS", "KIND", "NAME"]
+    assert [line[:3] for line in lines[1:]] == [["default", "tag", "odd"], ["default", "task", "tests.app.tasks.add"]]
+    pauses = json.loads(run("--format", "json"))["pauses"]
+    assert pauses[1] == {"backend": "default", "kind": "task", "name": "tests.app.tasks.add"}
+
+
 def test_the_same_for_programs(worker):
     tasks.fail.enqueue("a")
     drain()

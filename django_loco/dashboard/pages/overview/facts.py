@@ -10,12 +10,14 @@ from typing import TypeAlias
 
 from .... import jobs, scheduler
 from ....core.job import Job, utcnow
+from ....jobs.control import AliasPause
 from ....jobs.pages.scope import EVERYTHING, Scope
 from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
 from ....queues.records.minutes import minute_of
 from ....scheduler.api.control import current
 from ...activity import Activity, Range, activity_of, minutes_in, minutes_since
+from ...pausing import pauses_for
 from ...recent import Recent
 
 #: The queues whose oldest due job is looked up each by itself, those with the most jobs. So many others share one look:
@@ -54,6 +56,9 @@ class Facts:
     off: Sequence[scheduler.Problem]
     """Schedules that cannot be read."""
 
+    pauses: Sequence[AliasPause] = ()
+    """The tasks and tags that are paused."""
+
     scope: Scope = EVERYTHING
     """The jobs that these are about. If it is narrowed, there are no workers and no schedules."""
 
@@ -81,6 +86,7 @@ def read(chosen: Range, scope: Scope) -> Facts:
         failures=[*scope.filter("status:failed", window=WINDOW)[:FAILURES]],
         upcoming=upcoming,
         off=off,
+        pauses=pauses_for(scope),
         scope=scope,
     )
 

@@ -36,6 +36,7 @@ def health_of(facts: Facts) -> Health:
         ("warning", _off(facts)),
         ("warning", _dead(facts)),
         ("warning", _paused(facts)),
+        ("warning", _paused_jobs(facts)),
     ):
         if sentence:
             return Health(level, _("Trouble") if level == "bad" else _("Attention"), sentence)
@@ -104,3 +105,8 @@ def _dead(facts: Facts) -> str:
 def _paused(facts: Facts) -> str:
     names = [one_line(each.queue) for each in facts.queues if each.is_paused and each.ready]
     return _("Jobs wait in paused queues: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""
+
+
+def _paused_jobs(facts: Facts) -> str:
+    names = [*dict.fromkeys(one_line(each.name) for each in facts.pauses)]
+    return _("Tasks or tags are paused: %(names)s.") % {"names": ", ".join(names[:3])} if names else ""

@@ -16,12 +16,13 @@ from ...activity import RANGES, Range, releases
 from ...chart import chart, clock_of, sparkline, top_of
 from ...durations import coarse, estimated
 from ...links import job_url, list_url, page_url
+from ...pausing import paused_part
 from .facts import Facts
 from .health import health_of
 
-PARTS = ("health", "activity", "queues", "workers", "schedules", "failures")
+PARTS = ("health", "activity", "queues", "paused", "workers", "schedules", "failures")
 #: Those that users do not get whose view is narrowed.
-ABOUT_ALL = ("workers", "schedules")
+ABOUT_ALL = ("paused", "workers", "schedules")
 #: The failures and groups of failures that are shown, and the characters of an error's text.
 NEWEST, GROUPS, MOST_TEXT = 6, 6, 200
 #: The workers that are shown. The page of workers has more.
@@ -50,7 +51,10 @@ def parts_of(facts: Facts, chosen: Range, *, may_pause: bool) -> dict[str, dict[
         "all_failures_url": page_url("failures"),
         **_activity(facts, chosen),
     }
-    return dict.fromkeys([name for name in PARTS if _is_seen(name, facts.scope)], context)
+    parts = dict.fromkeys([name for name in PARTS if _is_seen(name, facts.scope)], context)
+    if "paused" in parts:
+        parts["paused"] = paused_part(facts.pauses, may_pause=may_pause)
+    return parts
 
 
 def _is_seen(part: str, scope: Scope) -> bool:

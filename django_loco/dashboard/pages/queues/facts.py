@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from .... import jobs
 from ....core.job import utcnow
+from ....jobs.control import AliasPause
 from ....jobs.pages.scope import Scope
 from ....jobs.stores import backend_of, queue_of
 from ....jobs.views.rates import FAILED_MINUTES, rates_in
@@ -16,6 +17,7 @@ from ....jobs.views.unserved import unserved
 from ....queues.records.minutes import minute_of
 from ...activity import Range, minutes_in, minutes_since
 from ...breakdown import Sums, by_key, most
+from ...pausing import pauses_for
 from ...recent import Recent
 
 #: Up to which jobs are counted, and how many queues and tasks of one queue are shown.
@@ -54,6 +56,8 @@ class QueuesRead:
     """Those with jobs that no worker takes."""
 
     sums: QueueSums
+    pauses: Sequence[AliasPause] = ()
+    """The tasks and tags that are paused."""
 
 
 _sums: Recent[QueueSums] = Recent()
@@ -77,6 +81,7 @@ def read(chosen: Range, scope: Scope) -> QueuesRead:
         stats=shown,
         more=len(stats) - len(shown),
         ages=ages,
+        pauses=pauses_for(scope),
         unserved=frozenset((each.backend, each.queue) for each in in_vain),
         sums=_sums.get(
             (chosen.name, aliases, str(scope)),

@@ -13,12 +13,14 @@ from ...breakdown import Sums
 from ...chart import small_chart
 from ...durations import coarse, estimated
 from ...links import list_url
+from ...pausing import paused_part
 from .facts import QueuesRead
 
 
 def parts_of(read: QueuesRead, chosen: Range, *, may_pause: bool) -> dict[str, dict[str, Any]]:
-    """Return the context of the one part."""
+    """Return the context of the parts."""
     return {
+        "paused": paused_part(read.pauses, may_pause=may_pause),
         "list": {
             "rows": [_row(each, read, chosen) for each in read.stats],
             "more": read.more,
@@ -26,7 +28,7 @@ def parts_of(read: QueuesRead, chosen: Range, *, may_pause: bool) -> dict[str, d
             "may_pause": may_pause,
             "chosen": chosen,
             "ranges": RANGES,
-        }
+        },
     }
 
 

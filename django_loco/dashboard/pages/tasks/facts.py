@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .... import jobs
 from ....core.job import utcnow
+from ....jobs.control import AliasPause, paused_jobs
 from ....jobs.pages.scope import Scope
 from ....jobs.stores import queue_of
 from ....queues.records.minutes import minute_of
@@ -35,6 +36,10 @@ class TasksRead:
     more: int
     """How many are left out."""
 
+    scope: Scope
+    pauses: Sequence[AliasPause] = ()
+    """The tasks and tags that are paused."""
+
 
 _sums: Recent[Mapping[str, Sums]] = Recent()
 
@@ -53,7 +58,7 @@ def read(chosen: Range, order: str, scope: Scope) -> TasksRead:
     )
     value = ORDERS[order]
     tasks = sorted(found.items(), key=lambda each: (-value(each[1]), each[0]))
-    return TasksRead(tasks=tasks[:TASKS], more=max(0, len(tasks) - TASKS))
+    return TasksRead(tasks=tasks[:TASKS], more=max(0, len(tasks) - TASKS), scope=scope, pauses=paused_jobs())
 
 
 def forget() -> None:

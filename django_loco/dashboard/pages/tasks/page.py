@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from ....jobs.pages.scope import BY_TASK, scope_of
-from ...access import VIEW_JOB
+from ...access import PAUSE, VIEW_JOB
 from ...activity import range_of
 from ...live import LivePage
 from .facts import DEFAULT_ORDER, ORDERS, TasksRead, read
@@ -33,7 +33,12 @@ class Tasks(LivePage[TasksRead]):
 
     def parts(self, request: HttpRequest, read: TasksRead) -> Mapping[str, Mapping[str, Any]]:
         """Return the parts."""
-        return parts_of(read, range_of(request), _order(request))
+        return parts_of(read, range_of(request), _order(request), may_pause=request.user.has_perm(PAUSE))
+
+    def context(self, request: HttpRequest, read: TasksRead) -> Mapping[str, Any]:
+        """Return where a button leads back to, and whether there is a form for tags."""
+        may_pause = request.user.has_perm(PAUSE)
+        return {"here": request.get_full_path(), "may_pause_tags": may_pause and not read.scope.is_narrowed}
 
 
 def _order(request: HttpRequest) -> str:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from ....log.plain_text import one_line
+from ....metrics.names import MAX_LENGTH, OTHER
 from ...activity import PERCENTILES, RANGES, Range
 from ...breakdown import Sums
 from ...chart import small_chart
 from ...durations import estimated
 from ...links import list_url
+from ...pausing import Pausing, paused_part
 from .facts import TasksRead
 
 
-def parts_of(read: TasksRead, chosen: Range, order: str) -> dict[str, dict[str, Any]]:
-    """Return the context of the one part."""
+def parts_of(read: TasksRead, chosen: Range, order: str, *, may_pause: bool) -> dict[str, dict[str, Any]]:
+    """Return the context of the parts."""
+    paused = {each.name for each in read.pauses if each.kind == "task"}
+    listed = () if read.scope.is_narrowed else read.pauses
     return {
+        "paused": paused_part(listed, may_pause=may_pause),
         "list": {
-            "rows": [_row(path, sums) for path, sums in read.tasks],
+            "rows": [_row(path, sums) | _pausing(path, paused, read, may_pause=may_pause) for path, sums in read.tasks],
+            "may_pause": may_pause,
             "more": read.more,
             "order": order,
             "chosen": chosen,
             "ranges": RANGES,
             "range_more": f"&order={order}",
-        }
+        },
     }
 
 
@@ -43,6 +50,13 @@ def _row(path: str, sums: Sums) -> dict[str, Any]:
         "waits": " / ".join(estimated(sums.wait(percent)) for percent in PERCENTILES),
         "runs": " / ".join(estimated(sums.duration(percent)) for percent in PERCENTILES),
     }
+
+
+def _pausing(path: str, paused: Container[str], read: TasksRead, *, may_pause: bool) -> dict[str, Any]:
+    """Return whether the task is paused, and what its button says; none for the sum of several tasks."""
+    pausing = Pausing("task", path)
+    has_button = may_pause and len(path) < MAX_LENGTH and path != OTHER and pausing.is_within(read.scope)
+    return {"is_paused": path in paused, "value": pausing.value if has_button else ""}
 
 
 def _percent(share: float) -> str:

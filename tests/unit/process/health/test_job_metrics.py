@@ -10,6 +10,7 @@ from django_loco.metrics.exposition import text_of
 from django_loco.process.health import job_metrics
 from django_loco.process.health.snapshots import Snapshot
 from django_loco.queues.records.minutes import NUMBERS, TOTAL, Labels, Minute
+from django_loco.queues.records.pauses import JobPause
 
 
 def stats(queue: str, *, ready: int = 0, age: float | None = None, is_paused: bool = False) -> jobs.QueueStats:
@@ -75,6 +76,15 @@ def test_queues_have_gauges_also_those_without_jobs(shown):
 def test_the_size_of_the_store_is_shown_if_it_is_known(shown):
     assert 'loco_store_bytes{backend="default"} 4096' in shown(Snapshot([], [], [], frozenset(), 4096))
     assert not [line for line in shown(Snapshot([], [], [], frozenset())) if "loco_store_bytes" in line]
+
+
+def test_pauses_of_tasks_and_tags_are_counted_not_named(shown):
+    pauses = frozenset({JobPause("tag", "a"), JobPause("tag", "b"), JobPause("task", "shop.send")})
+    assert {
+        'loco_jobs_paused{backend="default",kind="tag"} 2',
+        'loco_jobs_paused{backend="default",kind="task"} 1',
+    } <= shown(Snapshot([], [], [], frozenset(), pauses=pauses))
+    assert 'loco_jobs_paused{backend="default",kind="tag"} 0' in shown(Snapshot([], [], [], frozenset()))
 
 
 def test_only_live_workers_count(shown):

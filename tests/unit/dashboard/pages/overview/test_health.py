@@ -12,6 +12,7 @@ from django_loco.core.job import utcnow
 from django_loco.dashboard.activity import Activity
 from django_loco.dashboard.pages.overview.facts import Facts
 from django_loco.dashboard.pages.overview.health import health_of
+from django_loco.jobs.control import AliasPause
 
 EMPTY = Facts(
     at=utcnow(),
@@ -54,6 +55,11 @@ FAILED = {"rates": {("default", "emails"): jobs.QueueRates(failed_last_hour=2)}}
             {"ages": {("default", "emails"): 90.0}, **FAILED},
             "warning",
             "The oldest job of emails has waited for 1 min.",
+        ),
+        (
+            {"pauses": [AliasPause(backend=alias, kind="task", name="shop.pay") for alias in "ab"]},
+            "warning",
+            "Tasks or tags are paused: shop.pay.",
         ),
         ({"ages": {("default", "emails"): 300.0}}, "bad", "The oldest job of emails has waited for 5 min."),
         (

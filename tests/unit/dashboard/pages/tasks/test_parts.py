@@ -8,14 +8,38 @@ from django_loco.dashboard.activity import RANGES
 from django_loco.dashboard.breakdown import Sums
 from django_loco.dashboard.pages.tasks.facts import ORDERS, TasksRead
 from django_loco.dashboard.pages.tasks.parts import parts_of
+from django_loco.jobs.control import AliasPause
+from django_loco.jobs.language import filter_of
+from django_loco.jobs.pages.scope import EVERYTHING, Scope
 
 HOUR = RANGES["1h"]
 
 
 def row(path="shop.tasks.pay", **given):
-    read = TasksRead(tasks=[(path, Sums(HOUR.bars, **given))], more=0)
-    [found] = parts_of(read, HOUR, "runs")["list"]["rows"]
+    return row_of(path, EVERYTHING, may_pause=True, **given)
+
+
+def row_of(path, scope, *, may_pause, paused=(), **given):
+    pauses = [AliasPause(backend="default", kind=kind, name=name) for kind, name in paused]
+    read = TasksRead(tasks=[(path, Sums(HOUR.bars, **given))], more=0, scope=scope, pauses=pauses)
+    [found] = parts_of(read, HOUR, "runs", may_pause=may_pause)["list"]["rows"]
     return found
+
+
+def test_a_task_can_be_paused_by_those_who_see_all_of_it():
+    path = "shop.tasks.pay"
+    mine, other = Scope(filter_of("task:shop.*", {})), Scope(filter_of("queue:acme", {}))
+    for scope in (EVERYTHING, mine):
+        assert row_of(path, scope, may_pause=True)["value"]
+        assert not row_of(path, scope, may_pause=False)["value"]
+    assert not row_of(path, other, may_pause=True)["value"]
+    assert not row("(other)")["value"]
+    assert not row("a." + "x" * 200)["value"]
+
+
+def test_a_paused_task_says_so():
+    assert row_of("a.b", EVERYTHING, may_pause=True, paused=[("task", "a.b")])["is_paused"]
+    assert not row_of("a.b", EVERYTHING, may_pause=True, paused=[("tag", "a.b"), ("task", "a.c")])["is_paused"]
 
 
 @pytest.mark.parametrize(

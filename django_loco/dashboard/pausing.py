@@ -1,0 +1,97 @@
+"""Pauses of queues, tasks and tags on pages: what a form names, and the list of tasks and tags that are paused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.utils.translation import gettext as _
+
+from .. import jobs
+from ..jobs.control import KINDS, AliasPause, Kind, paused_jobs
+from ..jobs.pages.scope import EVERYTHING, Scope
+from ..log.plain_text import one_line
+from .links import list_url
+
+#: The pauses that a page lists.
+MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """What is to be paused or resumed."""
+
+    kind: Kind
+    name: str
+    backend: str | None = None
+    """The alias in ``TASKS``; ``None``: all."""
+
+    @classmethod
+    def of(cls, form: Mapping[str, Any], field: str) -> Self:
+        """Return what the field of a form names. Raises ``ValueError`` or ``TypeError`` for something else.
+
+        It is the JSON of an alias and the name of a queue; or an object with ``task`` or ``tag``, and perhaps
+        ``backend``. If it is one of these two words, the name is in the field ``name``.
+        """
+        text = str(form.get(field, ""))
+        given: Any = {text: str(form.get("name", "")).strip()} if text in KINDS else json.loads(text)
+        if isinstance(given, list) and len(given) == len(("alias", "queue")):
+            alias, name = map(str, given)
+            return cls("queue", name, alias)
+        if not isinstance(given, dict) or len(kinds := [each for each in KINDS if each in given]) != 1:
+            raise ValueError("Name a queue, a task or a tag.")
+        backend = given.get("backend")
+        return cls(kinds[0], str(given[kinds[0]]), None if backend is None else str(backend))
+
+    @property
+    def value(self) -> str:
+        """The text for the field of a form."""
+        if self.kind == "queue":
+            return json.dumps([self.backend, self.name])
+        return json.dumps({self.kind: self.name} | ({"backend": self.backend} if self.backend is not None else {}))
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The arguments of ``jobs.pause`` and ``jobs.resume``."""
+        return {self.kind: self.name, "backend": self.backend}
+
+    def is_within(self, scope: Scope) -> bool:
+        """Return whether ``scope`` has all jobs that it is about."""
+        if self.kind == "queue":
+            return self.backend is not None and scope.sees_queue(self.backend, self.name)
+        if self.kind == "tag":
+            return not scope.is_narrowed
+        return scope.is_made_of(("task",)) and scope.sees_task("", "", self.name)
+
+    def __str__(self) -> str:
+        """Return it for the log."""
+        name = self.name if self.kind == "queue" else f"{self.kind} {self.name}"
+        return name if self.backend is None else f"{self.backend}: {name}"
+
+
+def pauses_for(scope: Scope) -> Sequence[AliasPause]:
+    """Return the tasks and tags that are paused, to those who see all jobs. Raises ``QueueUnavailable``."""
+    return paused_jobs() if scope == EVERYTHING else ()
+
+
+def paused_part(pauses: Sequence[AliasPause], *, may_pause: bool) -> dict[str, Any]:
+    """Return the context of the part that lists ``pauses``."""
+    return {
+        "pauses": [_row(each) for each in pauses[:MOST]],
+        "more": max(0, len(pauses) - MOST),
+        "may_pause": may_pause,
+        "has_aliases": len(jobs.aliases()) > 1,
+    }
+
+
+def _row(pause: AliasPause) -> dict[str, Any]:
+    return {
+        "kind": _("Task") if pause.kind == "task" else _("Tag"),
+        "name": one_line(pause.name),
+        "alias": one_line(pause.backend),
+        "url": list_url((pause.kind, pause.name), ("status", "ready")),
+        "value": Pausing(pause.kind, pause.name, pause.backend).value,
+        "id": f"p-{pause.backend}-{pause.kind}-{pause.name}",
+    }
