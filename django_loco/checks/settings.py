@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from django.conf import settings
@@ -29,8 +29,12 @@ ANY_CODE = frozenset(("dbshell", "runscript", "shell", "shell_plus"))
 MANY_THREADS = 500
 
 
+@cache  # Django makes its apps ready again when a test changes INSTALLED_APPS, and knows its checks by identity
 def if_settings_are_valid(check: Callable[..., Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
-    """Return the check without messages while ``LOCO`` is wrong: ``check_settings`` reports that."""
+    """Return the check without messages while ``LOCO`` is wrong: ``check_settings`` reports that.
+
+    Returns the same function for the same check.
+    """
 
     @wraps(check)
     def checked(**kwargs: Any) -> list[CheckMessage]:

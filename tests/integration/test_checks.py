@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from django.conf import settings
 from django.core.checks import run_checks
+from django.core.checks.registry import registry
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
@@ -37,6 +38,12 @@ def found(**settings):
 @pytest.fixture(autouse=True)
 def _database(db):
     """Some checks ask the database for its mode."""
+
+
+def test_each_is_made_once_when_the_apps_have_been_made_ready_again():
+    known = len(registry.registered_checks)
+    with override_settings(INSTALLED_APPS=[*settings.INSTALLED_APPS]):
+        assert len(registry.registered_checks) == known
 
 
 def test_good_settings_are_silent():

@@ -96,7 +96,7 @@ def test_a_paused_queue(queue: Queue, worker):
 
 
 def test_a_paused_task(queue: Queue, worker):
-    jobs.pause(task="shop.tasks.send")
+    jobs.pause(task="shop.tasks.send", force=True)
     paused = found("jobs.paused")
     assert (paused.level, paused.text) == ("warning", "The task 'shop.tasks.send' is paused.")
     assert paused.remedy == "loco_jobs resume --task shop.tasks.send"
