@@ -142,6 +142,13 @@ def test_commands_in_examples_are_right(page: Path) -> None:
         load_command_class(str(get_commands()[name]), name).create_parser("manage.py", name).parse_args(arguments)
 
 
+@pytest.mark.parametrize("page", sorted({*DOCS.rglob("*.md")} - {DOCS / "index.md"}), ids=name_of)
+def test_a_page_begins_with_what_the_reader_can_do_after_it(page: Path) -> None:
+    title, first = page.read_text().split("\n\n", 2)[:2]
+    assert re.fullmatch(r"# \S.*", title)
+    assert first.startswith("After this page "), f"{name_of(page)} begins with {first[:60]!r}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
